@@ -1,0 +1,8 @@
+//! Who is calling, what they may do, with which secret, and what it cost.
+
+pub mod authenticate;
+pub mod caller;
+pub mod key;
+pub mod ledger;
+pub mod session;
+pub mod vault;

@@ -1,0 +1,92 @@
+//! The only principal, and the only question asked of it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{ConsumerId, KeyId, OrganizationId, ServerId, UserId};
+
+/// Whoever sent a request, after authentication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub organization: OrganizationId,
+    pub consumer: Option<ConsumerId>,
+    pub user: Option<UserId>,
+    pub key: Option<KeyId>,
+    pub grants: Grants,
+}
+
+/// What a caller may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grants {
+    /// No credential: open servers only.
+    Anonymous,
+    /// The admin key: every server, and management.
+    Admin,
+    /// Every server of the organization.
+    Organization,
+    /// Some servers, or some tools of them, by id.
+    Scoped(Vec<Grant>),
+}
+
+/// One server a key is good for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    pub server: ServerId,
+    /// `None`: all its tools.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tools: Option<BTreeSet<String>>,
+}
+
+/// What is asked about: a server as the catalog's index knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    pub organization: OrganizationId,
+    pub server: ServerId,
+    pub open: bool,
+}
+
+impl Caller {
+    pub fn anonymous() -> Self {
+        Self {
+            organization: OrganizationId::DEFAULT,
+            consumer: None,
+            user: None,
+            key: None,
+            grants: Grants::Anonymous,
+        }
+    }
+
+    pub fn is_admin(&self) -> bool {
+        self.grants == Grants::Admin
+    }
+
+    /// May this caller use the server at all (`tool` absent), or this tool of it?
+    pub fn may(&self, target: Target, tool: Option<&str>) -> bool {
+        if target.open {
+            return true;
+        }
+        if target.organization != self.organization {
+            return false;
+        }
+        match &self.grants {
+            Grants::Anonymous => false,
+            Grants::Admin | Grants::Organization => true,
+            Grants::Scoped(grants) => {
+                grants
+                    .iter()
+                    .filter(|g| g.server == target.server)
+                    .any(|g| match (tool, &g.tools) {
+                        (None, _) | (_, None) => true,
+                        (Some(tool), Some(tools)) => tools.contains(tool),
+                    })
+            }
+        }
+    }
+
+    /// Whether what the caller sees of the server may differ from what others see.
+    pub fn is_restricted(&self, target: Target) -> bool {
+        !target.open
+    }
+}

@@ -1,0 +1,1 @@
+//! Upstream credentials at rest.

@@ -1,0 +1,1 @@
+//! Extractors: the caller, and JSON with our errors.

@@ -1,0 +1,1 @@
+//! An upstream's answer becomes a tool's result.

@@ -1,0 +1,1 @@
+//! The MCP wire: streamable HTTP, legacy HTTP+SSE, stdio.

@@ -1,0 +1,1 @@
+//! Arguments become an HTTP request. Pure.

@@ -1,0 +1,160 @@
+//! A server as it is served: compiled once from its stored version, immutable, shared by `Arc`.
+//! An edit makes a new one; calls in flight keep the one they started with.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::credential::Credentials;
+use crate::egress::Upstream;
+use crate::mcp::fragment::Fragments;
+use crate::mcp::provider::Native;
+use crate::mcp::tool::ToolDef;
+use crate::openapi::SecurityScheme;
+use crate::types::{OrganizationId, ServerId, Slug, ToolName, VersionId};
+
+/// Everything the transports and the call flow need; no database is touched after it is built.
+pub struct Server {
+    pub id: ServerId,
+    pub organization: OrganizationId,
+    pub slug: Slug,
+    pub version: VersionId,
+    /// Grows with every change of the server that a client could notice.
+    pub revision: i64,
+    pub title: String,
+    /// Told to the model at connection time.
+    pub instructions: String,
+    pub settings: ServerSettings,
+    /// In list order.
+    pub tools: IndexMap<ToolName, Tool>,
+    pub resources: Vec<ResourceDef>,
+    pub prompts: Vec<PromptDef>,
+    pub provider: Provider,
+    /// What it weighs in the cache of compiled servers.
+    pub bytes: usize,
+}
+
+/// A tool with what is prepared for it at compile time.
+pub struct Tool {
+    pub def: Arc<ToolDef>,
+    /// `None` where the schema could not be compiled, which is a finding; required arguments are
+    /// checked all the same.
+    pub input: Option<jsonschema::Validator>,
+    pub output: Option<jsonschema::Validator>,
+    /// The tool's entry of `tools/list`, per wire class.
+    pub fragments: Fragments,
+}
+
+/// Where a server's tools are carried out.
+pub enum Provider {
+    Api(ApiProvider),
+    Native(Arc<dyn Native>),
+}
+
+/// An HTTP API behind tools made from its document.
+pub struct ApiProvider {
+    pub upstream: Upstream,
+    pub schemes: IndexMap<String, SecurityScheme>,
+    pub credentials: Credentials,
+}
+
+/// What an owner sets per server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ServerSettings {
+    pub access: Access,
+    /// `None`: stateless, the default.
+    pub sessions: Option<SessionSettings>,
+    /// `None`: as the process is told (`--legacy-sse`).
+    pub legacy_sse: Option<bool>,
+    /// The API's base URL instead of the document's servers.
+    pub upstream: Option<String>,
+    /// Addresses this server may reach although the egress policy refuses them by default:
+    /// `CIDR-or-host[:port]`.
+    pub allow_upstream: Vec<String>,
+    pub call_timeout_ms: u64,
+    pub tools_page_max: usize,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            access: Access::Key,
+            sessions: None,
+            legacy_sse: None,
+            upstream: None,
+            allow_upstream: Vec::new(),
+            call_timeout_ms: 60_000,
+            tools_page_max: 1_000,
+        }
+    }
+}
+
+/// Who may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Anyone who reaches the listener.
+    Open,
+    /// Only a key granted for the server.
+    Key,
+}
+
+/// Bounded sessions of the handshake era (`Mcp-Session-Id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SessionSettings {
+    pub idle_ms: u64,
+    pub sessions_max: usize,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            idle_ms: 300_000,
+            sessions_max: 1_000,
+        }
+    }
+}
+
+/// A readable resource of a server.
+#[derive(Clone, Debug)]
+pub struct ResourceDef {
+    pub uri: String,
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub media_type: String,
+    pub text: Arc<str>,
+    /// The tool it documents: a caller who may not call it does not see it.
+    pub tool: Option<ToolName>,
+}
+
+/// A prompt of a server; `{name}` in the text is replaced by the argument.
+#[derive(Clone, Debug)]
+pub struct PromptDef {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    /// Name, description, required.
+    pub arguments: Vec<(String, String, bool)>,
+    pub text: String,
+}
+
+/// What a server is compiled from: the stored version, the owner's settings, opened credentials.
+pub struct ServerParts {
+    pub id: ServerId,
+    pub organization: OrganizationId,
+    pub slug: Slug,
+    pub version: VersionId,
+    pub revision: i64,
+    pub title: String,
+    /// The document's description, Markdown.
+    pub description: Option<String>,
+    pub settings: ServerSettings,
+    pub tools: Vec<ToolDef>,
+    pub schemes: IndexMap<String, SecurityScheme>,
+    pub credentials: Credentials,
+    pub upstream: Upstream,
+}

@@ -1,0 +1,320 @@
+//! How an OpenAPI document is understood: bytes in, [`Api`] out.
+//!
+//! Invariant: never does IO, never panics on a document, never rejects a document for one bad
+//! operation. What is lost, guessed or changed is a [`Finding`].
+//!
+//! Every version (2.0, 3.0, 3.1, 3.2) is up-converted in `Value` space to one shape: OpenAPI 3.1
+//! with JSON Schema 2020-12. Schemas in an `Api` are self-contained: each `$ref` in them is
+//! `#/$defs/<name>` and points into [`Api::definitions`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The limits a document is read under. Exceeding one refuses the document, with the limit named.
+#[derive(Clone, Debug)]
+pub struct DocumentLimits {
+    pub document_bytes_max: usize,
+    pub operations_max: usize,
+    pub nodes_max: usize,
+    pub depth_max: usize,
+    /// `$ref` expansions while normalizing, over the whole document.
+    pub expansions_max: usize,
+}
+
+impl Default for DocumentLimits {
+    fn default() -> Self {
+        Self {
+            document_bytes_max: 64 << 20,
+            operations_max: 30_000,
+            nodes_max: 5_000_000,
+            depth_max: 128,
+            expansions_max: 1_000_000,
+        }
+    }
+}
+
+/// The version family a document declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SpecVersion {
+    #[serde(rename = "2.0")]
+    V2_0,
+    #[serde(rename = "3.0")]
+    V3_0,
+    #[serde(rename = "3.1")]
+    V3_1,
+    #[serde(rename = "3.2")]
+    V3_2,
+}
+
+/// What one document describes, in one shape whatever its version was.
+#[derive(Clone, Debug)]
+pub struct Api {
+    pub version: SpecVersion,
+    pub title: String,
+    /// `info.version`.
+    pub revision: String,
+    pub description: Option<String>,
+    pub servers: Vec<ServerTemplate>,
+    pub security_schemes: IndexMap<String, SecurityScheme>,
+    /// In document order.
+    pub operations: Vec<Operation>,
+    /// Shared schemas, keyed by the name `$ref: "#/$defs/<name>"` uses.
+    pub definitions: IndexMap<String, Value>,
+    pub findings: Vec<Finding>,
+}
+
+/// Something lost, guessed or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// RFC 6901 pointer into the document as it was uploaded.
+    pub pointer: String,
+    pub severity: Severity,
+    /// A stable kebab-case word per kind of finding, listed in `docs/openapi.md`.
+    pub code: Cow<'static, str>,
+    pub message: String,
+    /// What the owner can do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fix: Option<String>,
+    /// The operation that is affected, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub operation: Option<OperationKey>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Note,
+    /// Guessed or changed; the tool works but may differ from what was meant.
+    Warning,
+    /// An operation did not become a tool.
+    Lost,
+}
+
+/// An operation's identity over all versions of a document: `METHOD /path/{}`, parameters by
+/// position. Never the operationId, which owners rename.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationKey(pub String);
+
+impl fmt::Display for OperationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One method on one path.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub key: OperationKey,
+    /// Upper case; 3.2 allows any token.
+    pub method: String,
+    pub path: PathTemplate,
+    pub operation_id: Option<String>,
+    pub summary: Option<String>,
+    pub description: Option<String>,
+    pub tags: Vec<String>,
+    pub deprecated: bool,
+    /// Path-item parameters merged in, overridden by name and location.
+    pub parameters: Vec<Parameter>,
+    pub body: Option<RequestBody>,
+    pub responses: Vec<Response>,
+    /// Alternatives in order. Empty: no credential is needed.
+    pub security: Vec<SecurityRequirement>,
+    /// The effective servers: of the operation, else its path, else the document.
+    pub servers: Vec<ServerTemplate>,
+    /// Where the operation stands in the uploaded document.
+    pub pointer: String,
+}
+
+/// A path template, parsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathTemplate {
+    pub raw: String,
+    pub pieces: Vec<PathPiece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PathPiece {
+    Literal(String),
+    /// The name between the braces.
+    Variable(String),
+}
+
+/// Where a parameter travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Location {
+    Path,
+    Query,
+    Header,
+    Cookie,
+    /// 3.2 `in: querystring`: the whole query string is one value.
+    Querystring,
+}
+
+/// How arrays and objects are written into a parameter (OAS 3.1.1, "Style Values").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Style {
+    Simple,
+    Label,
+    Matrix,
+    Form,
+    SpaceDelimited,
+    PipeDelimited,
+    DeepObject,
+    /// Swagger 2.0 `collectionFormat: tsv`.
+    TabDelimited,
+    /// 3.2 `cookie`.
+    Cookie,
+}
+
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// The name on the wire.
+    pub name: String,
+    pub location: Location,
+    pub required: bool,
+    pub deprecated: bool,
+    pub description: Option<String>,
+    pub schema: Value,
+    pub encoding: ParameterEncoding,
+    pub example: Option<Value>,
+    pub pointer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ParameterEncoding {
+    #[serde(rename_all = "camelCase")]
+    Style {
+        style: Style,
+        explode: bool,
+        allow_reserved: bool,
+    },
+    /// The parameter has `content`: the value is serialized as this media type.
+    #[serde(rename_all = "camelCase")]
+    Content { media_type: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct RequestBody {
+    pub required: bool,
+    pub description: Option<String>,
+    /// In document order.
+    pub content: Vec<MediaType>,
+    pub pointer: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct MediaType {
+    /// As written, for example `application/json; charset=utf-8`.
+    pub name: String,
+    /// `true` where the document gives none.
+    pub schema: Value,
+    /// 3.2 `itemSchema` of a sequential media type.
+    pub item_schema: Option<Value>,
+    /// `encoding` by property name.
+    pub encoding: IndexMap<String, PartEncoding>,
+    pub example: Option<Value>,
+}
+
+/// An Encoding Object (OAS 3.1.1 section 4.8.15). `None` means the default for the media type.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartEncoding {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub style: Option<Style>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub explode: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub allow_reserved: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// `200`, `2XX` or `default`.
+    pub status: String,
+    pub description: Option<String>,
+    pub content: Vec<MediaType>,
+}
+
+/// One alternative: every scheme in it is needed at once. Empty: anonymous is allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecurityRequirement(pub IndexMap<String, Vec<String>>);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum SecurityScheme {
+    #[serde(rename_all = "camelCase")]
+    ApiKey {
+        name: String,
+        location: Location,
+    },
+    Basic,
+    Bearer,
+    /// Another registered HTTP scheme, such as `digest`.
+    #[serde(rename_all = "camelCase")]
+    Http {
+        scheme: String,
+    },
+    /// The `flows` object, as 3.1 writes it.
+    #[serde(rename_all = "camelCase")]
+    OAuth2 {
+        flows: Value,
+    },
+    #[serde(rename_all = "camelCase")]
+    OpenIdConnect {
+        url: String,
+    },
+    MutualTls,
+}
+
+/// A Server Object: a URL with `{variables}`. May be relative to where the document came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerTemplate {
+    pub url: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub variables: IndexMap<String, ServerVariable>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerVariable {
+    pub default: String,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub allowed: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub description: Option<String>,
+}
+
+/// Why bytes are not a document at all. Anything less is a [`Finding`].
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    #[error("the document is {actual} bytes; at most {limit} are read")]
+    TooLarge { actual: usize, limit: usize },
+    #[error("the document is empty")]
+    Empty,
+    #[error("not JSON or YAML: {0}")]
+    Syntax(String),
+    #[error("the document exceeds the limit of {limit} {what}")]
+    Budget { what: &'static str, limit: usize },
+    #[error("not an OpenAPI document: it has neither `openapi` nor `swagger` at its root")]
+    NotOpenApi,
+    #[error("version \"{0}\" is not supported; use Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2")]
+    Version(String),
+    #[error("the document has no usable operation; {lost} were lost (see the findings)")]
+    NoOperations { lost: usize, findings: Vec<Finding> },
+}

@@ -1,0 +1,1 @@
+//! The phases of a call and what a filter may say in each.

@@ -1,0 +1,1 @@
+//! The whole URL table.

@@ -1,0 +1,9 @@
+//! The one integration binary. A new test goes into the module named after the thing it tries:
+//! `tidy` keeps the layers and sizes.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failed unwrap is a failed test"
+)]
+
+mod tidy;

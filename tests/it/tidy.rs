@@ -1,0 +1,205 @@
+//! House rules as a test: layers, sizes, names. The table is the one ARCHITECTURE.md describes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module path prefix, rank. The longest matching prefix wins. A module may use its own rank and
+/// lower ones.
+const RANKS: &[(&str, u8)] = &[
+    ("types", 0),
+    ("openapi", 1),
+    ("mcp::tool", 1),
+    ("mcp::plan", 1),
+    ("mcp::content", 1),
+    ("mcp::fragment", 1),
+    ("credential", 1),
+    ("policy", 1),
+    ("config", 2),
+    ("egress", 2),
+    ("store", 2),
+    ("mcp::provider", 2),
+    ("mcp::server", 3),
+    ("access", 3),
+    ("live", 3),
+    ("mcp::publish", 4),
+    ("mcp::call", 4),
+    ("market::catalog", 4),
+    ("extract", 5),
+    ("problem", 5),
+    ("mcp::endpoint", 6),
+    ("market", 6),
+    ("demo", 6),
+    ("app", 7),
+    ("router", 7),
+    ("cli", 7),
+    ("lib", 8),
+    ("main", 8),
+];
+
+/// Words a module's code must not contain, below and at a rank: (highest rank, words).
+const FORBIDDEN: &[(u8, &[&str])] = &[
+    (
+        1,
+        &[
+            "tokio::",
+            "sqlx::",
+            "reqwest::",
+            "std::env",
+            "axum::",
+            "rmcp::",
+        ],
+    ),
+    (4, &["axum::", "rmcp::", "askama::"]),
+];
+
+/// Words only some modules may contain: (word, module prefixes).
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("sqlx::", &["store"]),
+    ("reqwest::", &["egress", "cli"]),
+    ("rmcp::", &["mcp::endpoint", "cli", "app"]),
+];
+
+const CODE_LINES_MAX: usize = 500;
+
+/// Files that may be longer, with the reason. This list only shrinks.
+const LONG_FILES: &[(&str, &str)] = &[];
+
+const BANNED_FILE_NAMES: &[&str] = &["utils", "util", "helpers", "common", "misc", "mod"];
+
+#[test]
+fn modules_follow_the_layers() {
+    let mut faults = Vec::new();
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        let rank = rank_of(&module);
+        for (number, line) in code_lines(&text) {
+            let fault = |rule: &str| format!("{}:{number}: {rule}", path.display());
+            for used in crate_paths(line) {
+                if rank_of(&used) > rank {
+                    faults.push(fault(&format!("{module} (rank {rank}) uses crate::{used}")));
+                }
+            }
+            for (highest, words) in FORBIDDEN {
+                for word in words
+                    .iter()
+                    .filter(|w| rank <= *highest && line.contains(**w))
+                {
+                    faults.push(fault(&format!("{module} (rank {rank}) mentions {word}")));
+                }
+            }
+            for (word, modules) in ONLY_IN {
+                if line.contains(word) && !modules.iter().any(|m| module.starts_with(m)) {
+                    faults.push(fault(&format!("only {modules:?} may mention {word}")));
+                }
+            }
+            if line.contains("super::") {
+                faults.push(fault("say crate::, not super::"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_say_why_they_exist() {
+    let allowed: BTreeMap<_, _> = LONG_FILES.iter().copied().collect();
+    let mut faults = Vec::new();
+    for (path, text) in sources() {
+        let name = path.to_string_lossy().replace('\\', "/");
+        let lines = code_lines(&text).count();
+        match allowed.get(name.as_str()) {
+            None if lines > CODE_LINES_MAX => {
+                faults.push(format!(
+                    "{name}: {lines} code lines, at most {CODE_LINES_MAX}"
+                ));
+            }
+            Some(_) if lines <= CODE_LINES_MAX => {
+                faults.push(format!("{name} is short now: take it off LONG_FILES"));
+            }
+            _ => {}
+        }
+        if !text.starts_with("//!") {
+            faults.push(format!("{name}: the first line is not a `//!` comment"));
+        }
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if BANNED_FILE_NAMES.contains(&stem.as_str()) {
+            faults.push(format!("{name}: a file is named after what it holds"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_module_has_a_rank() {
+    for (path, _) in sources() {
+        let module = module_of(&path);
+        assert!(
+            RANKS
+                .iter()
+                .any(|(prefix, _)| matches_prefix(&module, prefix))
+                || matches!(module.as_str(), "mcp"),
+            "{module} is not in the layer table"
+        );
+    }
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path.strip_prefix(root).unwrap().to_owned(), text));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 20, "the source tree was not found");
+    found
+}
+
+/// Lines before the tests, without comments; numbered from 1.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+fn module_of(path: &Path) -> String {
+    let text = path
+        .with_extension("")
+        .to_string_lossy()
+        .replace(['/', '\\'], "::");
+    text.trim_start_matches("src::").to_owned()
+}
+
+fn crate_paths(line: &str) -> impl Iterator<Item = String> {
+    line.match_indices("crate::").map(|(at, _)| {
+        line[at + "crate::".len()..]
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':')
+            .collect::<String>()
+    })
+}
+
+fn matches_prefix(module: &str, prefix: &str) -> bool {
+    module
+        .strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn rank_of(module: &str) -> u8 {
+    RANKS
+        .iter()
+        .filter(|(prefix, _)| matches_prefix(module, prefix))
+        .max_by_key(|(prefix, _)| prefix.len())
+        .map_or(0, |(_, rank)| *rank)
+}
