@@ -7,12 +7,39 @@
 //! with JSON Schema 2020-12. Schemas in an `Api` are self-contained: each `$ref` in them is
 //! `#/$defs/<name>` and points into [`Api::definitions`].
 
+pub mod api;
+pub mod budget;
+pub mod conjunction;
+pub mod definition;
+pub mod document;
+pub mod finding;
+pub mod keyword;
+pub mod media;
+pub mod merge;
+pub mod operation;
+pub mod parameter;
+pub mod path;
+pub mod pointer;
+pub mod reference;
+pub mod schema;
+pub mod security;
+pub mod server;
+pub mod strict;
+pub mod tree;
+pub mod upconvert_2_0;
+pub mod upconvert_3_0;
+pub mod yaml;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::openapi::finding::Findings;
+use crate::openapi::pointer::Located;
+use crate::openapi::schema::Reading;
 
 /// The limits a document is read under. Exceeding one refuses the document, with the limit named.
 #[derive(Clone, Debug)]
@@ -45,16 +72,23 @@ impl Default for DocumentLimits {
 /// # Errors
 /// Only when the bytes are no document at all, exceed a limit, or hold no usable operation.
 pub fn read(bytes: &[u8], limits: &DocumentLimits) -> Result<Api, DocumentError> {
-    if bytes.len() > limits.document_bytes_max {
-        return Err(DocumentError::TooLarge {
-            actual: bytes.len(),
-            limit: limits.document_bytes_max,
-        });
+    let mut findings = Findings::default();
+    let document = document::parse(bytes, limits, &mut findings)?;
+    let root = Located::root(&document.root);
+    operation::count(&root, limits.operations_max)?;
+    let mut reading = Reading::new(&document, limits, findings);
+    let mut api = reading.api(&root, limits)?;
+    reading.finish(&mut api, limits)?;
+    if api.version == SpecVersion::V3_0 {
+        strict::check(&root, &mut reading.findings);
     }
-    if bytes.trim_ascii().is_empty() {
-        return Err(DocumentError::Empty);
+    let lost = reading.findings.lost();
+    api.findings = reading.findings.finish();
+    if api.operations.is_empty() {
+        let findings = api.findings;
+        return Err(DocumentError::NoOperations { lost, findings });
     }
-    Err(DocumentError::NotOpenApi)
+    Ok(api)
 }
 
 /// The version family a document declares.

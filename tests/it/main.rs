@@ -6,4 +6,5 @@
     reason = "in a test, a failed unwrap is a failed test"
 )]
 
+mod openapi;
 mod tidy;

@@ -1,0 +1,360 @@
+//! Parameters: merged from the path item and the operation, and matched with the path.
+
+use serde_json::{Map, Value, json};
+
+use crate::openapi::finding::{Code, quoted};
+use crate::openapi::pointer::{Located, is_true};
+use crate::openapi::reference::RefFault;
+use crate::openapi::schema::Reading;
+use crate::openapi::{
+    Location, Parameter, ParameterEncoding, PathPiece, PathTemplate, SpecVersion, Style,
+    upconvert_2_0,
+};
+
+/// A parameter with its references followed, not yet read.
+#[derive(Clone, Debug)]
+pub struct Declared<'a> {
+    pub at: Located<'a>,
+    pub name: String,
+    /// `in`, as written, in lower case.
+    pub place: String,
+    pub description: Option<String>,
+}
+
+impl<'a> Reading<'a> {
+    /// The parameters of an operation: those of its path item, replaced by its own where name and
+    /// place agree.
+    pub fn declared(&mut self, layers: &[Option<Located<'a>>]) -> Vec<Declared<'a>> {
+        let mut merged: Vec<Declared<'a>> = Vec::new();
+        for layer in layers.iter().flatten() {
+            let mut own: Vec<Declared<'a>> = Vec::new();
+            for item in layer.items() {
+                let Some(next) = self.declaration(item) else {
+                    continue;
+                };
+                let same = |other: &&mut Declared<'_>| {
+                    other.name == next.name && other.place == next.place
+                };
+                if let Some(other) = own.iter_mut().find(same) {
+                    let message = format!("{} is declared twice", quoted(&next.name));
+                    self.findings
+                        .add(Code::ParameterDuplicate, next.at.pointer.clone(), message);
+                    *other = next;
+                } else {
+                    own.push(next);
+                }
+            }
+            for next in own {
+                let same = |other: &&mut Declared<'_>| {
+                    other.name == next.name && other.place == next.place
+                };
+                match merged.iter_mut().find(same) {
+                    Some(other) => *other = next,
+                    None => merged.push(next),
+                }
+            }
+        }
+        merged
+    }
+
+    fn declaration(&mut self, at: Located<'a>) -> Option<Declared<'a>> {
+        let pointer = at.pointer.clone();
+        let followed = match self.references.follow(at) {
+            Ok(followed) => followed,
+            Err(fault) => {
+                let code = match fault {
+                    RefFault::External => Code::RefExternal,
+                    RefFault::Missing | RefFault::Cycle => Code::ParameterRefUnresolved,
+                };
+                let message = format!(
+                    "the parameter's reference {}; it is left out",
+                    fault.reason()
+                );
+                self.findings.add(code, pointer, message);
+                return None;
+            }
+        };
+        if followed.shared {
+            self.budget.take_expansions(1);
+        }
+        let name = followed.at.text("name").filter(|name| !name.is_empty());
+        let place = followed.at.text("in").map(|p| p.to_ascii_lowercase());
+        let (Some(name), Some(place)) = (name, place) else {
+            let message = "the parameter has no `name` or no `in`; it is left out";
+            self.findings.add(Code::ParameterInvalid, pointer, message);
+            return None;
+        };
+        Some(Declared {
+            at: followed.at,
+            name,
+            place,
+            description: followed.description,
+        })
+    }
+
+    /// Reads the parameters that are not a body, and makes the path's variables agree with them.
+    pub fn parameters(
+        &mut self,
+        declared: &[Declared<'a>],
+        path: &PathTemplate,
+        pointer: &str,
+    ) -> Vec<Parameter> {
+        let mut parameters: Vec<Parameter> = Vec::new();
+        for declared in declared {
+            if let Some(parameter) = self.parameter(declared) {
+                parameters.push(parameter);
+            }
+        }
+        let variables: Vec<&str> = variables(path).collect();
+        self.match_case(&mut parameters, &variables);
+        parameters.retain(|parameter| {
+            let used = parameter.location != Location::Path
+                || variables.contains(&parameter.name.as_str());
+            if !used {
+                let message = format!("{} is not in the path", quoted(&parameter.name));
+                self.findings.add(
+                    Code::PathParameterUnused,
+                    parameter.pointer.clone(),
+                    message,
+                );
+            }
+            used
+        });
+        let missing: Vec<&str> = variables
+            .into_iter()
+            .filter(|variable| !is_declared(&parameters, variable))
+            .collect();
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(|name| quoted(name)).collect();
+            let message = format!("in the path but not declared: {}", names.join(", "));
+            self.findings
+                .add(Code::PathParameterMissing, pointer, message);
+        }
+        parameters.extend(missing.iter().map(|name| synthesised(name, pointer)));
+        parameters
+    }
+
+    /// `{petId}` and `petid`: nothing else can be meant.
+    fn match_case(&mut self, parameters: &mut [Parameter], variables: &[&str]) {
+        for variable in variables {
+            if is_declared(parameters, variable) {
+                continue;
+            }
+            let near = parameters.iter_mut().find(|p| {
+                p.location == Location::Path
+                    && p.name.eq_ignore_ascii_case(variable)
+                    && !variables.contains(&p.name.as_str())
+            });
+            if let Some(parameter) = near {
+                let message = format!(
+                    "{} is taken as the path's {}",
+                    quoted(&parameter.name),
+                    quoted(variable)
+                );
+                self.findings
+                    .add(Code::PathParameterCase, parameter.pointer.clone(), message);
+                (*variable).clone_into(&mut parameter.name);
+            }
+        }
+    }
+
+    fn parameter(&mut self, declared: &Declared<'a>) -> Option<Parameter> {
+        let Declared { at, name, .. } = declared;
+        let pointer = at.pointer.clone();
+        let Some(location) = location(&declared.place) else {
+            if !matches!(declared.place.as_str(), "body" | "formdata") || !self.is_2_0() {
+                let message = format!("{} is no place for a parameter", quoted(&declared.place));
+                self.findings.add(Code::ParameterInvalid, pointer, message);
+            }
+            return None;
+        };
+        let from_media = ["accept", "content-type", "authorization"];
+        if location == Location::Header && from_media.contains(&name.to_ascii_lowercase().as_str())
+        {
+            let message = format!("{} is set by Causeway", quoted(name));
+            self.findings
+                .add(Code::HeaderParameterIgnored, pointer, message);
+            return None;
+        }
+        let converted;
+        let (at, schema_pointer) = if self.is_2_0() {
+            converted = upconvert_2_0::parameter(at.object()?);
+            let at = Located {
+                value: &converted,
+                pointer: pointer.clone(),
+            };
+            (at, pointer.clone())
+        } else {
+            (at.clone(), at.pointer_to("schema"))
+        };
+        let (schema, encoding) = self.parameter_value(&at, schema_pointer, location);
+        Some(Parameter {
+            name: name.clone(),
+            location,
+            required: location == Location::Path || at.flag("required"),
+            deprecated: at.flag("deprecated"),
+            description: declared.description.clone().or(at.text("description")),
+            schema,
+            encoding,
+            example: example(&at),
+            pointer,
+        })
+    }
+
+    fn parameter_value(
+        &mut self,
+        at: &Located<'_>,
+        schema_pointer: String,
+        location: Location,
+    ) -> (Value, ParameterEncoding) {
+        let content = at.get("content");
+        let media = content.as_ref().and_then(|c| {
+            c.members()
+                .next()
+                .map(|(name, media)| (name.to_owned(), media))
+        });
+        if let (Some((media_type, media)), None) = (media, at.value.get("schema")) {
+            if content.is_some_and(|content| content.members().nth(1).is_some()) {
+                let message = "the parameter has several media types; the first is used";
+                self.findings
+                    .add(Code::ParameterContent, at.pointer.clone(), message);
+            }
+            let schema = media
+                .get("schema")
+                .map_or(json!({}), |schema| self.schema(&schema));
+            return (schema, ParameterEncoding::Content { media_type });
+        }
+        let schema = match at.value.get("schema") {
+            Some(value) => self.schema(&Located {
+                value,
+                pointer: schema_pointer,
+            }),
+            // A parameter with neither is a text (the only thing a client could send).
+            None if location == Location::Path => json!({"type": "string"}),
+            None => json!({}),
+        };
+        let style = self.style(at, location);
+        let explode = match at.value.get("explode") {
+            Some(flag) => is_true(Some(flag)),
+            None => matches!(style, Style::Form | Style::Cookie),
+        };
+        let encoding = ParameterEncoding::Style {
+            style,
+            explode,
+            allow_reserved: at.flag("allowReserved"),
+        };
+        (schema, encoding)
+    }
+
+    /// The style, if it may occur at this location; else the default (OAS 3.1.1, "Style Values").
+    fn style(&mut self, at: &Located<'_>, location: Location) -> Style {
+        let default = match location {
+            Location::Path | Location::Header => Style::Simple,
+            Location::Query | Location::Cookie | Location::Querystring => Style::Form,
+        };
+        let Some(named) = at.text("style") else {
+            return default;
+        };
+        let style = style(&named);
+        let fits = |style: &Style| match location {
+            Location::Path => {
+                matches!(style, Style::Simple | Style::Label | Style::Matrix)
+                    || (self.version == SpecVersion::V2_0 && *style != Style::Form)
+            }
+            Location::Header => {
+                *style == Style::Simple
+                    || (self.version == SpecVersion::V2_0 && *style != Style::Form)
+            }
+            Location::Cookie => matches!(style, Style::Form | Style::Cookie),
+            Location::Query | Location::Querystring => !matches!(
+                style,
+                Style::Simple | Style::Label | Style::Matrix | Style::Cookie
+            ),
+        };
+        style.filter(fits).unwrap_or_else(|| {
+            let message = format!("{} cannot be used here", quoted(&named));
+            self.findings
+                .add(Code::StyleUnsupported, at.pointer.clone(), message);
+            default
+        })
+    }
+
+    pub fn is_2_0(&self) -> bool {
+        self.version == SpecVersion::V2_0
+    }
+}
+
+/// The variables of a path, in order, each once.
+fn variables(path: &PathTemplate) -> impl Iterator<Item = &str> {
+    let mut seen: Vec<&str> = Vec::new();
+    path.pieces.iter().filter_map(move |piece| match piece {
+        PathPiece::Variable(name) if !seen.contains(&name.as_str()) => {
+            seen.push(name);
+            Some(name.as_str())
+        }
+        _ => None,
+    })
+}
+
+fn is_declared(parameters: &[Parameter], variable: &str) -> bool {
+    parameters
+        .iter()
+        .any(|p| p.location == Location::Path && p.name == variable)
+}
+
+fn synthesised(variable: &str, pointer: &str) -> Parameter {
+    Parameter {
+        name: variable.to_owned(),
+        location: Location::Path,
+        required: true,
+        deprecated: false,
+        description: None,
+        schema: json!({"type": "string"}),
+        encoding: ParameterEncoding::Style {
+            style: Style::Simple,
+            explode: false,
+            allow_reserved: false,
+        },
+        example: None,
+        pointer: pointer.to_owned(),
+    }
+}
+
+fn location(place: &str) -> Option<Location> {
+    match place {
+        "path" => Some(Location::Path),
+        "query" => Some(Location::Query),
+        "header" => Some(Location::Header),
+        "cookie" => Some(Location::Cookie),
+        "querystring" => Some(Location::Querystring),
+        _ => None,
+    }
+}
+
+/// The style of that name.
+pub fn style(name: &str) -> Option<Style> {
+    match name {
+        "simple" => Some(Style::Simple),
+        "label" => Some(Style::Label),
+        "matrix" => Some(Style::Matrix),
+        "form" => Some(Style::Form),
+        "spaceDelimited" => Some(Style::SpaceDelimited),
+        "pipeDelimited" => Some(Style::PipeDelimited),
+        "deepObject" => Some(Style::DeepObject),
+        "tabDelimited" => Some(Style::TabDelimited),
+        "cookie" => Some(Style::Cookie),
+        _ => None,
+    }
+}
+
+/// `example`, or the first of `examples` that holds a value.
+pub fn example(at: &Located<'_>) -> Option<Value> {
+    let named = at.value.get("examples").and_then(Value::as_object);
+    let first = |named: &Map<String, Value>| {
+        named.values().find_map(|example| {
+            let value = example.get("value").or(example.get("dataValue"));
+            value.cloned()
+        })
+    };
+    at.value.get("example").cloned().or_else(|| first(named?))
+}

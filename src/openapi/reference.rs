@@ -1,0 +1,172 @@
+//! `$ref`: where it points within the document. Other documents are never fetched.
+//!
+//! A reference is a JSON pointer from the root, an `$anchor`, an `$id`, or, by a guess that is
+//! reported, a bare component name. Nothing here recurses over references: a chain is followed in
+//! a loop with a bound.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::openapi::pointer::{Located, escape, resolve};
+
+/// References followed one after another before they count as a circle.
+const CHAIN_MAX: usize = 64;
+
+/// Where the components of each version stand.
+const COMPONENT_FOLDERS: [&str; 3] = ["/components/schemas", "/definitions", "/parameters"];
+
+/// Why a reference leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefFault {
+    External,
+    Missing,
+    Cycle,
+}
+
+impl RefFault {
+    /// For messages: "the reference ... <this>".
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::External => "leads to another document, which is not fetched",
+            Self::Missing => "leads nowhere in this document",
+            Self::Cycle => "leads back to itself",
+        }
+    }
+}
+
+/// A place that a reference leads to.
+#[derive(Clone, Debug)]
+pub struct Target<'a> {
+    pub at: Located<'a>,
+    /// The reference was not a proper one.
+    pub guessed: bool,
+}
+
+/// An object after its `$ref`s were followed.
+#[derive(Clone, Debug)]
+pub struct Followed<'a> {
+    pub at: Located<'a>,
+    /// 3.1 lets a reference override the description of what it refers to.
+    pub description: Option<String>,
+    /// It was reached through a reference.
+    pub shared: bool,
+}
+
+/// Finds what references point at.
+pub struct References<'a> {
+    root: Located<'a>,
+    own_url: Option<&'a str>,
+    named: OnceCell<HashMap<String, Located<'a>>>,
+}
+
+impl<'a> References<'a> {
+    pub fn new(root: &'a Value) -> Self {
+        Self {
+            root: Located::root(root),
+            own_url: root.get("$self").and_then(Value::as_str),
+            named: OnceCell::new(),
+        }
+    }
+
+    /// The place `reference`, standing at `from`, leads to.
+    ///
+    /// # Errors
+    /// It leads nowhere, or out of the document.
+    pub fn target(&self, reference: &str, from: &str) -> Result<Target<'a>, RefFault> {
+        let reference = match self.own_url.and_then(|own| reference.strip_prefix(own)) {
+            Some(local) if local.starts_with('#') => local,
+            _ => reference.trim(),
+        };
+        let exact = |at| Target { at, guessed: false };
+        if let Some(fragment) = reference.strip_prefix('#') {
+            if fragment.is_empty() || fragment.starts_with('/') {
+                return resolve(&self.root, fragment)
+                    .map(exact)
+                    .or_else(|| self.nearest(fragment, from))
+                    .ok_or(RefFault::Missing);
+            }
+            let anchor = self.named().get(fragment).cloned().map(exact);
+            return anchor
+                .or_else(|| self.component(fragment))
+                .ok_or(RefFault::Missing);
+        }
+        let (address, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        if let Some(base) = self.named().get(address) {
+            return resolve(base, fragment).map(exact).ok_or(RefFault::Missing);
+        }
+        self.component(reference).ok_or(RefFault::External)
+    }
+
+    /// Follows the `$ref` of `at`, if it has one, to an object that has none.
+    ///
+    /// # Errors
+    /// It leads nowhere, out of the document, or in a circle.
+    pub fn follow(&self, at: Located<'a>) -> Result<Followed<'a>, RefFault> {
+        let mut followed = Followed {
+            at,
+            description: None,
+            shared: false,
+        };
+        for _ in 0..CHAIN_MAX {
+            let Some(reference) = followed.at.value.get("$ref").and_then(Value::as_str) else {
+                return Ok(followed);
+            };
+            if followed.description.is_none() {
+                followed.description = followed.at.text("description");
+            }
+            followed.at = self.target(reference, &followed.at.pointer)?.at;
+            followed.shared = true;
+        }
+        Err(RefFault::Cycle)
+    }
+
+    /// A pointer that is wrong from the root may be right from an enclosing schema that carries
+    /// its own `$defs`, or an `$id` (JSON Schema 2020-12 section 8.2.1).
+    fn nearest(&self, fragment: &str, from: &str) -> Option<Target<'a>> {
+        let mut from = from;
+        while let Some(cut) = from.rfind('/') {
+            from = &from[..cut];
+            let base = resolve(&self.root, from)?;
+            let carries = |key| base.value.get(key).is_some();
+            if carries("$id") || carries("$defs") || carries("definitions") {
+                let guessed = !carries("$id");
+                if let Some(at) = resolve(&base, fragment) {
+                    return Some(Target { at, guessed });
+                }
+            }
+        }
+        None
+    }
+
+    /// Swagger 1.2 and hand-written documents name a component without its path.
+    fn component(&self, name: &str) -> Option<Target<'a>> {
+        let name = percent_decode_str(name).decode_utf8().ok()?;
+        let token = escape(&name);
+        COMPONENT_FOLDERS.iter().find_map(|folder| {
+            let at = resolve(&self.root, &format!("{folder}/{token}"))?;
+            Some(Target { at, guessed: true })
+        })
+    }
+
+    /// Places by `$anchor`, `$dynamicAnchor` and `$id`; the first in document order wins.
+    fn named(&self) -> &HashMap<String, Located<'a>> {
+        self.named.get_or_init(|| {
+            let mut named = HashMap::new();
+            let mut left = vec![self.root.clone()];
+            while let Some(at) = left.pop() {
+                let keys = ["$anchor", "$dynamicAnchor", "$id"];
+                for name in keys.iter().filter_map(|key| at.value.get(*key)?.as_str()) {
+                    let name = name.trim_end_matches('#').to_owned();
+                    named.entry(name).or_insert_with(|| at.clone());
+                }
+                let mut below: Vec<_> = at.members().map(|(_, member)| member).collect();
+                below.extend(at.items());
+                left.extend(below.into_iter().rev());
+            }
+            named
+        })
+    }
+}
