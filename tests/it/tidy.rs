@@ -14,7 +14,7 @@ const RANKS: &[(&str, u8)] = &[
     ("mcp::content", 1),
     ("mcp::fragment", 1),
     ("credential", 1),
-    ("policy", 1),
+    ("policy", 3),
     ("config", 2),
     ("egress", 2),
     ("store", 2),
