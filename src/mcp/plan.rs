@@ -1,59 +1,428 @@
-//! Arguments become an HTTP request. Pure.
+//! Arguments become an HTTP request: pure, without a credential, and exact.
+//!
+//! Invariant: a value stays in its place. It can add no path segment, no query parameter, no header
+//! and no part of a body that the binding does not give it; numbers travel as the client wrote them.
 
+mod body;
+mod raw;
+mod style;
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use indexmap::IndexMap;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use url::Url;
 
+use crate::mcp::plan::raw::Raw;
 use crate::mcp::provider::Arguments;
-use crate::mcp::tool::{Tool, ToolDef};
+use crate::mcp::tool::{Binding, ParameterBinding, Tool, ToolDef};
+use crate::openapi::{Location, ParameterEncoding, PathPiece, ServerTemplate, Style};
 use crate::types::UpstreamRequest;
 
-/// A request ready for its credential, and what the model should be told or counted.
-#[derive(Clone, Debug)]
+/// A request, and what was done to the arguments to make it.
+#[derive(Debug)]
 pub struct Planned {
     pub request: UpstreamRequest,
-    /// Arguments that came as a string of JSON where an object or array was asked for, and were
-    /// read as what they hold.
+    /// Arguments that came as a string of JSON where an object or array was asked for, and were read
+    /// as what they hold.
     pub healed: Vec<String>,
 }
 
-/// Why arguments cannot become a request. Its text is written for the model: it names each
-/// argument, the rule, and what would be right.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why no request can be made. The text is for the model: it names the argument and the rule.
+#[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    #[error("the arguments are not a JSON object")]
+    #[error("The arguments do not fit the tool's input schema:\n{0}")]
+    Schema(String),
+    #[error("The arguments are not a JSON object.")]
     NotAnObject,
-    #[error("invalid arguments:\n{}", .0.join("\n"))]
-    Invalid(Vec<String>),
+    #[error("Argument `{argument}`: {rule}.")]
+    Value {
+        argument: String,
+        rule: &'static str,
+    },
+    #[error("The request's URL would be longer than {0} bytes.")]
+    TooLarge(usize),
+    #[error("The request's URL is not valid: {0}.")]
+    Url(url::ParseError),
+}
+
+impl PlanError {
+    fn value(argument: &str, rule: &'static str) -> Self {
+        Self::Value {
+            argument: argument.to_owned(),
+            rule,
+        }
+    }
+}
+
+const VIOLATIONS_MAX: usize = 8;
+const URL_BYTES_MAX: usize = 64 << 10;
+
+/// The arguments by name, each as the client wrote it.
+type Given<'a> = IndexMap<String, Raw<'a>>;
+
+/// Validates `arguments` against the tool's schema and writes them into a request to `base`, the
+/// tool's [`base_url`]. The request carries no credential yet.
+pub fn plan(tool: &Tool, base: &Url, arguments: &Arguments) -> Result<Planned, PlanError> {
+    let binding = &tool.def.binding;
+    let mut given = parse(arguments.as_deref())?;
+    drop_nulls(binding, &mut given);
+    let healed = validate(tool, &mut given)?;
+    let url = url(base, binding, &given)?;
+    let mut headers = headers(binding, &given)?;
+    let body = match &binding.body {
+        None => Bytes::new(),
+        Some(body) => match body::write(body, &given)? {
+            None => Bytes::new(),
+            Some((content_type, bytes)) => {
+                headers.insert(CONTENT_TYPE, content_type);
+                bytes
+            }
+        },
+    };
+    let method = Method::from_bytes(binding.method.as_bytes()).unwrap_or(Method::POST);
+    Ok(Planned {
+        request: UpstreamRequest {
+            method,
+            url,
+            headers,
+            body,
+        },
+        healed,
+    })
 }
 
 /// Why a server has no usable base URL. The text is written for the owner.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
-    #[error("the document names no server; set the upstream URL")]
+    #[error("the document names no server; the owner has to set `upstream` to the API's base URL")]
     Missing,
     #[error(
-        "the server URL \"{0}\" is relative and the document came from no URL; set the upstream URL"
+        "the document's server \"{0}\" is relative, and where the document came from is not \
+         known; the owner has to set `upstream` to the API's base URL"
     )]
     Relative(String),
-    #[error("the server URL \"{0}\" is not an http or https URL")]
+    #[error(
+        "the server \"{0}\" is no http or https URL without user name; the owner has to set \
+         `upstream` to the API's base URL"
+    )]
     Invalid(String),
 }
 
-/// Builds the request of a call.
-///
-/// In: the tool, its [`base_url`], the arguments as the client wrote them. Out: a request without
-/// credential. Errors: the arguments break the input schema, or a value has no safe place.
-pub fn plan(tool: &Tool, base: &Url, arguments: &Arguments) -> Result<Planned, PlanError> {
-    let _ = (tool, base, arguments);
-    Err(PlanError::NotAnObject)
-}
-
-/// The URL a tool's path is appended to: the owner's `upstream`, else the operation's first
-/// server with its variables at their defaults, resolved against where the document came from.
+/// Where a tool's requests go: the owner's `upstream`, else the first of the operation's servers
+/// with its variables at their defaults, resolved against where the document came from. Which host
+/// that is never depends on an argument.
 pub fn base_url(
     def: &ToolDef,
     upstream: Option<&str>,
     document: Option<&Url>,
 ) -> Result<Url, BaseUrlError> {
-    let _ = (def, upstream, document);
-    Err(BaseUrlError::Missing)
+    let text = match (upstream, def.binding.servers.first()) {
+        (Some(upstream), _) => upstream.to_owned(),
+        (None, Some(server)) => expand(server),
+        (None, None) => return Err(BaseUrlError::Missing),
+    };
+    let mut url = match (Url::parse(&text), document) {
+        (Ok(url), _) => url,
+        (Err(url::ParseError::RelativeUrlWithoutBase), Some(document)) => document
+            .join(&text)
+            .map_err(|_| BaseUrlError::Invalid(text.clone()))?,
+        (Err(url::ParseError::RelativeUrlWithoutBase), None) => {
+            return Err(BaseUrlError::Relative(text));
+        }
+        (Err(_), _) => return Err(BaseUrlError::Invalid(text)),
+    };
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || has_user {
+        return Err(BaseUrlError::Invalid(text));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn expand(server: &ServerTemplate) -> String {
+    server
+        .variables
+        .iter()
+        .fold(server.url.clone(), |url, (name, variable)| {
+            url.replace(&format!("{{{name}}}"), &variable.default)
+        })
+}
+
+fn parse(arguments: Option<&RawValue>) -> Result<Given<'_>, PlanError> {
+    let Some(arguments) = arguments else {
+        return Ok(Given::new());
+    };
+    let members: IndexMap<String, &RawValue> = match arguments.get().trim_start().as_bytes().first()
+    {
+        Some(b'{') => serde_json::from_str(arguments.get()).map_err(|_| PlanError::NotAnObject)?,
+        Some(b'n') => IndexMap::new(),
+        _ => return Err(PlanError::NotAnObject),
+    };
+    Ok(members
+        .into_iter()
+        .map(|(name, raw)| (name, Raw::borrowed(raw.get())))
+        .collect())
+}
+
+/// `null` for an optional argument that cannot be null means that it is absent.
+fn drop_nulls(binding: &Binding, given: &mut Given) {
+    let nullable = |name: &str| {
+        let parameter = binding.parameters.iter().find(|p| p.argument == name);
+        parameter.map_or_else(
+            || {
+                binding
+                    .body
+                    .as_ref()
+                    .is_some_and(|body| body.is_nullable(name))
+            },
+            |p| p.required || p.nullable,
+        )
+    };
+    given.retain(|name, raw| !raw.is_null() || nullable(name));
+}
+
+/// Checks the arguments; on a violation tries once more with stringified JSON unpacked. Which
+/// arguments were unpacked comes back.
+fn validate(tool: &Tool, given: &mut Given) -> Result<Vec<String>, PlanError> {
+    let Err(violations) = check(tool, given) else {
+        return Ok(Vec::new());
+    };
+    let mut unpacked = given.clone();
+    let mut healed = Vec::new();
+    for (name, raw) in &mut unpacked {
+        if raw.unpack() {
+            healed.push(name.clone());
+        }
+    }
+    if !healed.is_empty() && check(tool, &unpacked).is_ok() {
+        *given = unpacked;
+        return Ok(healed);
+    }
+    Err(PlanError::Schema(violations))
+}
+
+fn check(tool: &Tool, given: &Given) -> Result<(), String> {
+    let schema = &tool.def.input_schema;
+    let required = schema.get("required").and_then(Value::as_array);
+    let mut lines: Vec<String> = required
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|name| !given.contains_key(*name))
+        .map(|name| format!("- `{name}` is required and missing"))
+        .collect();
+    if let Some(validator) = &tool.input {
+        let instance: serde_json::Map<String, Value> = given
+            .iter()
+            .map(|(name, raw)| (name.clone(), raw.value()))
+            .collect();
+        let instance = Value::Object(instance);
+        if lines.is_empty() && validator.is_valid(&instance) {
+            return Ok(());
+        }
+        let errors = validator.iter_errors(&instance).filter(|error| {
+            !(error.kind().keyword() == "required" && error.instance_path().as_str().is_empty())
+        });
+        lines.extend(errors.take(VIOLATIONS_MAX).map(|error| violation(&error)));
+    }
+    lines.truncate(VIOLATIONS_MAX);
+    if lines.is_empty() {
+        Ok(())
+    } else {
+        Err(lines.join("\n"))
+    }
+}
+
+fn violation(error: &jsonschema::ValidationError<'_>) -> String {
+    let path = error
+        .instance_path()
+        .as_str()
+        .trim_start_matches('/')
+        .replace('/', ".");
+    let text: String = error.to_string().chars().take(300).collect();
+    if path.is_empty() {
+        format!("- {text}")
+    } else {
+        format!("- `{path}`: {text}")
+    }
+}
+
+fn url(base: &Url, binding: &Binding, given: &Given) -> Result<Url, PlanError> {
+    let mut text = String::with_capacity(128);
+    text.push_str(base.as_str().split(['?', '#']).next().unwrap_or_default());
+    while text.ends_with('/') {
+        text.pop();
+    }
+    let origin_end = text.len() - base.path().trim_end_matches('/').len();
+    write_path(&mut text, binding, given)?;
+    if text.len() == origin_end {
+        text.push('/');
+    }
+    let mut pairs: Vec<String> = base
+        .query()
+        .filter(|q| !q.is_empty())
+        .map(str::to_owned)
+        .into_iter()
+        .collect();
+    for parameter in at(binding, Location::Query) {
+        if let Some(raw) = value(parameter, given) {
+            pairs.extend(style::query(parameter, &raw));
+        }
+    }
+    for parameter in at(binding, Location::Querystring) {
+        if let Some(raw) = value(parameter, given) {
+            pairs.push(style::query_string(parameter, &raw)?);
+        }
+    }
+    pairs.retain(|pair| !pair.is_empty());
+    if !pairs.is_empty() {
+        text.push('?');
+        text.push_str(&pairs.join("&"));
+    }
+    if text.len() > URL_BYTES_MAX {
+        return Err(PlanError::TooLarge(URL_BYTES_MAX));
+    }
+    Url::parse(&text).map_err(PlanError::Url)
+}
+
+fn write_path(text: &mut String, binding: &Binding, given: &Given) -> Result<(), PlanError> {
+    let start = text.len();
+    let mut last = None;
+    for piece in &binding.path.pieces {
+        match piece {
+            PathPiece::Literal(literal) => style::literal(text, literal),
+            PathPiece::Variable(name) => {
+                let parameter = at(binding, Location::Path).find(|p| &p.name == name);
+                let argument = parameter.map_or(name.as_str(), |p| p.argument.as_str());
+                let raw = parameter.and_then(|p| value(p, given));
+                let (Some(parameter), Some(raw)) = (parameter, raw) else {
+                    return Err(PlanError::value(
+                        argument,
+                        "it is part of the path and required",
+                    ));
+                };
+                let written = style::path(parameter, &raw);
+                if written.is_empty() {
+                    return Err(PlanError::value(
+                        argument,
+                        "it is part of the path and may not be empty",
+                    ));
+                }
+                text.push_str(&written);
+                last = Some(argument);
+            }
+        }
+    }
+    // The URL parser resolves dot segments, also percent-encoded ones.
+    let climbs = text[start..].split('/').any(|segment| {
+        let segment = segment.replace("%2e", ".").replace("%2E", ".");
+        segment == "." || segment == ".."
+    });
+    match last {
+        Some(argument) if climbs => {
+            Err(PlanError::value(argument, "it may not be \".\" or \"..\""))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn headers(binding: &Binding, given: &Given) -> Result<HeaderMap, PlanError> {
+    let mut headers = HeaderMap::with_capacity(8);
+    if let Ok(accept) = HeaderValue::from_str(&binding.accept) {
+        headers.insert(ACCEPT, accept);
+    }
+    for parameter in at(binding, Location::Header) {
+        let Some(raw) = value(parameter, given) else {
+            continue;
+        };
+        let name = HeaderName::from_bytes(parameter.name.as_bytes())
+            .ok()
+            .filter(|name| !is_reserved(name))
+            .ok_or_else(|| {
+                PlanError::value(
+                    &parameter.argument,
+                    "this header cannot be set by an argument",
+                )
+            })?;
+        let value = HeaderValue::from_str(&style::header(parameter, &raw))
+            .or_else(|_| HeaderValue::from_bytes(style::header(parameter, &raw).as_bytes()))
+            .map_err(|_| {
+                PlanError::value(
+                    &parameter.argument,
+                    "a header value has no line breaks or control characters",
+                )
+            })?;
+        headers.insert(name, value);
+    }
+    let mut cookies = String::new();
+    for parameter in at(binding, Location::Cookie) {
+        let Some(raw) = value(parameter, given) else {
+            continue;
+        };
+        for pair in style::cookie(parameter, &raw) {
+            let separator = if cookies.is_empty() { "" } else { "; " };
+            let _ = write!(cookies, "{separator}{pair}");
+        }
+    }
+    if let Ok(cookies) = HeaderValue::from_str(&cookies)
+        && !cookies.is_empty()
+    {
+        headers.insert(COOKIE, cookies);
+    }
+    Ok(headers)
+}
+
+/// Headers that belong to the connection, to the body or to a credential.
+fn is_reserved(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "host"
+            | "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "content-length"
+            | "content-type"
+            | "authorization"
+            | "cookie"
+            | "expect"
+            | "accept-encoding"
+    )
+}
+
+fn at(binding: &Binding, location: Location) -> impl Iterator<Item = &ParameterBinding> {
+    binding
+        .parameters
+        .iter()
+        .filter(move |parameter| parameter.location == location)
+}
+
+/// The value of a parameter: what was given, else what is fixed. A `null` sends nothing.
+fn value<'a>(parameter: &ParameterBinding, given: &Given<'a>) -> Option<Raw<'a>> {
+    let raw = match given.get(&parameter.argument) {
+        Some(raw) => raw.clone(),
+        None => Raw::owned(parameter.fixed.as_ref()?.to_string()),
+    };
+    (!raw.is_null()).then_some(raw)
+}
+
+/// How a parameter is written; a content-typed one as JSON text.
+fn style_of(parameter: &ParameterBinding) -> Option<(Style, bool, bool)> {
+    match parameter.encoding {
+        ParameterEncoding::Style {
+            style,
+            explode,
+            allow_reserved,
+        } => Some((style, explode, allow_reserved)),
+        ParameterEncoding::Content { .. } => None,
+    }
 }

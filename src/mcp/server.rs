@@ -1,6 +1,8 @@
 //! A server as it is served: compiled once from its stored version, immutable, shared by `Arc`.
 //! An edit makes a new one; calls in flight keep the one they started with.
 
+mod compile;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -11,7 +13,7 @@ use crate::credential::Credentials;
 use crate::egress::Upstream;
 use crate::mcp::provider::Native;
 use crate::mcp::tool::{Tool, ToolDef};
-use crate::openapi::{Finding, SecurityScheme};
+use crate::openapi::SecurityScheme;
 use crate::types::{OrganizationId, ServerId, Slug, ToolName, VersionId};
 
 /// Everything the transports and the call flow need; no database is touched after it is built.
@@ -150,39 +152,4 @@ pub struct ServerParts {
     pub upstream: Upstream,
     /// Where the document came from, if it came from a URL.
     pub document_url: Option<Url>,
-}
-
-impl Server {
-    /// Compiles a stored version: validators, prebuilt list entries, resources, a prompt. Total;
-    /// what could not be compiled as meant is a [`Finding`].
-    pub fn compile(parts: ServerParts) -> (Self, Vec<Finding>) {
-        let mut findings = Vec::new();
-        let mut tools = IndexMap::with_capacity(parts.tools.len());
-        for def in parts.tools {
-            let (tool, found) = Tool::compile(def);
-            findings.extend(found);
-            tools.insert(tool.def.name.clone(), tool);
-        }
-        let server = Self {
-            id: parts.id,
-            organization: parts.organization,
-            slug: parts.slug,
-            version: parts.version,
-            revision: parts.revision,
-            title: parts.title,
-            instructions: String::new(),
-            settings: parts.settings,
-            tools,
-            resources: Vec::new(),
-            prompts: Vec::new(),
-            provider: Provider::Api(Box::new(ApiProvider {
-                upstream: parts.upstream,
-                document_url: parts.document_url,
-                schemes: parts.schemes,
-                credentials: parts.credentials,
-            })),
-            bytes: 0,
-        };
-        (server, findings)
-    }
 }

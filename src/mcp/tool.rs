@@ -2,6 +2,13 @@
 //!
 //! Invariant: an argument's place is decided once, here, at publish; a call only looks it up.
 
+mod compile;
+pub mod input;
+pub mod name;
+pub mod output;
+pub mod schema;
+pub mod text;
+
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -10,26 +17,140 @@ use serde_json::Value;
 
 use crate::mcp::fragment::Fragments;
 use crate::openapi::{
-    Api, Finding, Location, OperationKey, ParameterEncoding, PartEncoding, PathTemplate,
-    SecurityRequirement, ServerTemplate,
+    Api, Finding, Location, Operation, OperationKey, ParameterEncoding, PartEncoding, PathTemplate,
+    SecurityRequirement, ServerTemplate, Severity,
 };
 use crate::types::ToolName;
 
-/// What [`define`] makes of an API.
+/// The tools of an API, and what making them lost or changed.
 #[derive(Clone, Debug, Default)]
 pub struct Defined {
     /// In document order.
     pub tools: Vec<ToolDef>,
-    /// What was lost, guessed or changed on the way from operation to tool. The findings of
-    /// [`Api::findings`] are not repeated.
     pub findings: Vec<Finding>,
 }
 
-/// Makes a tool of each operation. Total and deterministic: the same API gives the same tools,
-/// and an operation that cannot become a tool is a finding of severity `lost`.
+/// Makes a tool of every operation. What cannot be one is a finding of severity `Lost`.
 pub fn define(api: &Api) -> Defined {
-    let _ = api;
-    Defined::default()
+    let mut names = name::ToolNames::default();
+    let mut defined = Defined::default();
+    for operation in &api.operations {
+        match tool(api, operation, &mut names, &mut defined.findings) {
+            Ok(tool) => defined.tools.push(tool),
+            Err(finding) => defined.findings.push(*finding),
+        }
+    }
+    defined
+}
+
+fn tool(
+    api: &Api,
+    operation: &Operation,
+    names: &mut name::ToolNames,
+    findings: &mut Vec<Finding>,
+) -> Result<ToolDef, Box<Finding>> {
+    let input = input::input(api, operation);
+    if let Some(media) = input.unsendable {
+        return Err(Box::new(finding(
+            operation,
+            Severity::Lost,
+            "body-media-type",
+            format!("no body of {} can be written", media.join(", ")),
+        )));
+    }
+    if input.cut {
+        findings.push(finding(
+            operation,
+            Severity::Warning,
+            "input-schema-cut",
+            format!(
+                "the input schema is larger than {} KiB; its inner levels are left open",
+                input::INPUT_BYTES_MAX >> 10
+            ),
+        ));
+    }
+    let output = output::output(api, operation);
+    let mut tool = ToolDef {
+        name: names.name(operation),
+        title: title(operation),
+        description: text::description(operation),
+        input_schema: input.schema,
+        output_schema: output.schema,
+        annotations: annotations(operation),
+        tags: operation.tags.iter().map(|tag| text::clean(tag)).collect(),
+        operation: operation.key.clone(),
+        binding: Binding {
+            method: operation.method.clone(),
+            servers: operation.servers.clone(),
+            path: operation.path.clone(),
+            parameters: input.parameters,
+            body: input.body,
+            accept: accept(operation),
+            security: operation.security.clone(),
+            wrap_result: output.wrap_result,
+        },
+        documentation: String::new(),
+    };
+    tool.documentation = text::documentation(api, operation, &tool);
+    Ok(tool)
+}
+
+fn finding(
+    operation: &Operation,
+    severity: Severity,
+    code: &'static str,
+    message: String,
+) -> Finding {
+    Finding {
+        pointer: operation.pointer.clone(),
+        severity,
+        code: code.into(),
+        message,
+        fix: None,
+        operation: Some(operation.key.clone()),
+    }
+}
+
+fn title(operation: &Operation) -> Option<String> {
+    let summary = text::clean(operation.summary.as_deref()?);
+    let summary = summary.trim().trim_end_matches('.');
+    (!summary.is_empty()).then(|| text::shorten(summary, 100))
+}
+
+/// Hints by method (RFC 9110 section 9.2). POST may do anything that is not removal.
+fn annotations(operation: &Operation) -> Annotations {
+    let method = operation.method.as_str();
+    let read_only = matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY");
+    Annotations {
+        title: title(operation),
+        read_only_hint: read_only,
+        destructive_hint: matches!(method, "PUT" | "PATCH" | "DELETE"),
+        idempotent_hint: read_only || matches!(method, "PUT" | "DELETE"),
+        open_world_hint: true,
+    }
+}
+
+/// The media types of the success answers, JSON first, and whatever else there is.
+fn accept(operation: &Operation) -> String {
+    let mut types: Vec<&str> = Vec::new();
+    let answers = operation
+        .responses
+        .iter()
+        .filter(|r| r.status.starts_with('2'));
+    for media in answers.flat_map(|response| &response.content) {
+        let essence = media.name.split(';').next().unwrap_or_default().trim();
+        let valid = essence.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+        if valid && essence != "*/*" && !essence.is_empty() && !types.contains(&essence) {
+            types.push(essence);
+        }
+    }
+    types.sort_by_key(|essence| !essence.ends_with("json"));
+    types.truncate(4);
+    if types.is_empty() {
+        "application/json, */*;q=0.5".to_owned()
+    } else {
+        format!("{}, */*;q=0.5", types.join(", "))
+    }
 }
 
 /// A tool with what is prepared for it at compile time.
@@ -42,19 +163,6 @@ pub struct Tool {
     pub output: Option<jsonschema::Validator>,
     /// The tool's entry of `tools/list`, per wire class.
     pub fragments: Fragments,
-}
-
-impl Tool {
-    /// Prepares a tool for serving. Total; what could not be compiled as meant is a [`Finding`].
-    pub fn compile(def: ToolDef) -> (Self, Vec<Finding>) {
-        let tool = Self {
-            fragments: Fragments::of(&def),
-            def: Arc::new(def),
-            input: None,
-            output: None,
-        };
-        (tool, Vec::new())
-    }
 }
 
 /// One tool, complete: stored with a server version and never changed.
@@ -137,8 +245,8 @@ pub struct BodyBinding {
     pub arguments: BodyArguments,
     /// The media types the API accepts, best first. The first is used unless the caller may choose.
     pub media: Vec<BodyMedia>,
-    /// Nested properties whose wire name no model provider accepts, by the pointer of the renamed
-    /// property in the argument (`*` for any array member), to the name on the wire.
+    /// Properties inside the body whose wire name no model provider accepts: the name in the
+    /// argument, which no other property has, to the name on the wire, at any depth.
     #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
     pub renames: IndexMap<String, String>,
 }

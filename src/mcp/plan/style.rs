@@ -1,0 +1,321 @@
+//! Styles of parameters: the tables of OpenAPI 3.1.1 section 4.8.12.3 ("Style Values") and of
+//! Swagger 2.0 `collectionFormat`.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::mcp::plan::raw::{Raw, Shape};
+use crate::mcp::plan::{PlanError, style_of};
+use crate::mcp::tool::ParameterBinding;
+use crate::openapi::{ParameterEncoding, Style};
+
+/// Everything but RFC 3986 `unreserved`.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// `allowReserved`: reserved characters stay, except those that would end the value.
+const RESERVED: &AsciiSet = &VALUE
+    .remove(b':')
+    .remove(b'/')
+    .remove(b'?')
+    .remove(b'@')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'[')
+    .remove(b']');
+
+/// Literal text of a path template: what RFC 3986 `pchar` and `/` do not cover.
+const LITERAL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'^')
+    .add(b'|')
+    .add(b'\\');
+
+fn encode(text: &str, allow_reserved: bool) -> Cow<'_, str> {
+    utf8_percent_encode(text, if allow_reserved { RESERVED } else { VALUE }).into()
+}
+
+pub(super) fn literal(out: &mut String, text: &str) {
+    out.extend(utf8_percent_encode(text, LITERAL));
+}
+
+/// How the members of an array or object are joined.
+struct Joined {
+    before: &'static str,
+    separator: &'static str,
+    /// Between a property's name and its value.
+    equals: &'static str,
+}
+
+fn join(raw: &Raw, how: &Joined, write: impl Fn(&str) -> String) -> String {
+    let members: Vec<String> = match raw.shape() {
+        Shape::Scalar(text) => vec![write(&text)],
+        Shape::Array(members) => members
+            .iter()
+            .map(|member| write(&member.plain()))
+            .collect(),
+        Shape::Object(members) => members
+            .iter()
+            .filter(|(_, member)| !member.is_null())
+            .map(|(name, member)| {
+                format!("{}{}{}", write(name), how.equals, write(&member.plain()))
+            })
+            .collect(),
+    };
+    if members.is_empty() {
+        String::new()
+    } else {
+        format!("{}{}", how.before, members.join(how.separator))
+    }
+}
+
+/// A path parameter: `simple`, `label` or `matrix`.
+pub(super) fn path(parameter: &ParameterBinding, raw: &Raw) -> String {
+    let write = |text: &str| encode(text, false).into_owned();
+    match style_of(parameter) {
+        None => encode(raw.text(), false).into_owned(),
+        Some((Style::Label, explode, _)) => {
+            let (separator, equals) = if explode { (".", "=") } else { (",", ",") };
+            join(
+                raw,
+                &Joined {
+                    before: ".",
+                    separator,
+                    equals,
+                },
+                write,
+            )
+        }
+        Some((Style::Matrix, explode, _)) => matrix(parameter, raw, explode),
+        Some((_, explode, _)) => join(
+            raw,
+            &Joined {
+                before: "",
+                separator: ",",
+                equals: equals(explode),
+            },
+            write,
+        ),
+    }
+}
+
+fn equals(explode: bool) -> &'static str {
+    if explode { "=" } else { "," }
+}
+
+fn matrix(parameter: &ParameterBinding, raw: &Raw, explode: bool) -> String {
+    let name = encode(&parameter.name, false);
+    let pair = |name: &str, value: &str| {
+        if value.is_empty() {
+            format!(";{name}")
+        } else {
+            format!(";{name}={}", encode(value, false))
+        }
+    };
+    match raw.shape() {
+        Shape::Scalar(text) => pair(&name, &text),
+        Shape::Array(members) if explode => {
+            members.iter().map(|m| pair(&name, &m.plain())).collect()
+        }
+        Shape::Object(members) if explode => members
+            .iter()
+            .map(|(key, m)| pair(&encode(key, false), &m.plain()))
+            .collect(),
+        _ => {
+            let how = Joined {
+                before: "",
+                separator: ",",
+                equals: ",",
+            };
+            format!(
+                ";{name}={}",
+                join(raw, &how, |text| encode(text, false).into_owned())
+            )
+        }
+    }
+}
+
+/// A header: `simple`, not percent-encoded.
+pub(super) fn header(parameter: &ParameterBinding, raw: &Raw) -> String {
+    match style_of(parameter) {
+        None => raw.text().to_owned(),
+        Some((_, explode, _)) => {
+            let how = Joined {
+                before: "",
+                separator: ",",
+                equals: equals(explode),
+            };
+            join(raw, &how, str::to_owned)
+        }
+    }
+}
+
+/// A query parameter: none, one or several `name=value`, percent-encoded.
+pub(super) fn query(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
+    pairs(parameter, raw)
+}
+
+/// A cookie parameter: `name=value` each.
+pub(super) fn cookie(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
+    pairs(parameter, raw)
+}
+
+fn pairs(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
+    let Some((style, explode, reserved)) = style_of(parameter) else {
+        return vec![format!(
+            "{}={}",
+            encode(&parameter.name, false),
+            encode(raw.text(), false)
+        )];
+    };
+    let name = encode(&parameter.name, false);
+    let pair = |name: &str, value: &str| format!("{name}={}", encode(value, reserved));
+    match (style, raw.shape()) {
+        (_, Shape::Scalar(text)) => vec![pair(&name, &text)],
+        (Style::DeepObject, Shape::Object(members)) => {
+            let mut out = Vec::new();
+            for (key, member) in &members {
+                deep(
+                    &mut out,
+                    &format!("{name}%5B{}%5D", encode(key, false)),
+                    member,
+                    reserved,
+                );
+            }
+            out
+        }
+        (_, Shape::Array(members)) if explode || style == Style::DeepObject => members
+            .iter()
+            .map(|member| pair(&name, &member.plain()))
+            .collect(),
+        (Style::Form | Style::Cookie, Shape::Object(members)) if explode => members
+            .iter()
+            .filter(|(_, member)| !member.is_null())
+            .map(|(key, member)| pair(&encode(key, false), &member.plain()))
+            .collect(),
+        (_, shape) => {
+            let empty = match &shape {
+                Shape::Array(members) => members.is_empty(),
+                Shape::Object(members) => members.is_empty(),
+                Shape::Scalar(_) => false,
+            };
+            if empty {
+                return Vec::new();
+            }
+            let separator = match style {
+                Style::SpaceDelimited => "%20",
+                Style::PipeDelimited => "%7C",
+                Style::TabDelimited => "%09",
+                _ => ",",
+            };
+            let how = Joined {
+                before: "",
+                separator,
+                equals: separator,
+            };
+            vec![format!(
+                "{name}={}",
+                join(raw, &how, |text| encode(text, reserved).into_owned())
+            )]
+        }
+    }
+}
+
+/// `name[key][key]=value`, as deep as it goes; arrays repeat the name.
+fn deep(out: &mut Vec<String>, name: &str, raw: &Raw, reserved: bool) {
+    match raw.shape() {
+        Shape::Object(members) => {
+            for (key, member) in &members {
+                deep(
+                    out,
+                    &format!("{name}%5B{}%5D", encode(key, false)),
+                    member,
+                    reserved,
+                );
+            }
+        }
+        Shape::Array(members) => members
+            .iter()
+            .for_each(|member| deep(out, name, member, reserved)),
+        Shape::Scalar(_) if raw.is_null() => {}
+        Shape::Scalar(text) => out.push(format!("{name}={}", encode(&text, reserved))),
+    }
+}
+
+/// OpenAPI 3.2 `in: querystring`: the value is the whole query string.
+pub(super) fn query_string(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError> {
+    let form = matches!(&parameter.encoding, ParameterEncoding::Content { media_type }
+        if media_type.starts_with("application/x-www-form-urlencoded"));
+    match raw.shape() {
+        Shape::Object(members) if form => {
+            let pairs = members
+                .iter()
+                .flat_map(|(key, member)| form_pairs(key, member, true));
+            Ok(pairs.collect::<Vec<_>>().join("&"))
+        }
+        _ if form => Err(PlanError::value(
+            &parameter.argument,
+            "it is the query string, written as an object",
+        )),
+        _ => Ok(encode(raw.text(), false).into_owned()),
+    }
+}
+
+/// `application/x-www-form-urlencoded` (URL Standard section 5): a space is `+`.
+pub(super) fn form_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'*' | b'-' | b'.' | b'_' => out.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            byte => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
+}
+
+/// One property of a form: arrays repeat the name (or are joined), objects are JSON.
+pub(super) fn form_pairs(name: &str, raw: &Raw, explode: bool) -> Vec<String> {
+    let pair = |value: &str| format!("{}={}", form_encode(name), form_encode(value));
+    match raw.shape() {
+        Shape::Scalar(_) if raw.is_null() => Vec::new(),
+        Shape::Scalar(text) => vec![pair(&text)],
+        Shape::Array(members) if explode => {
+            members.iter().map(|member| pair(&member.plain())).collect()
+        }
+        Shape::Array(members) => {
+            let values: Vec<String> = members.iter().map(|m| form_encode(&m.plain())).collect();
+            vec![format!("{}={}", form_encode(name), values.join(","))]
+        }
+        Shape::Object(_) => vec![pair(raw.text())],
+    }
+}
+
+/// The same as `deepObject` does it: `name[key]=value`.
+pub(super) fn form_deep(name: &str, raw: &Raw) -> Vec<String> {
+    let mut out = Vec::new();
+    deep(&mut out, &form_encode(name), raw, false);
+    out
+}

@@ -1,0 +1,121 @@
+//! A stored version becomes a server that can be served: validators built, lists serialized.
+
+use std::fmt::Write;
+
+use indexmap::IndexMap;
+
+use crate::mcp::server::{ApiProvider, PromptDef, Provider, ResourceDef, Server, ServerParts};
+use crate::mcp::tool::Tool;
+use crate::mcp::tool::text::{clean, shorten};
+use crate::openapi::Finding;
+
+const INSTRUCTIONS_BYTES_MAX: usize = 1_000;
+const OVERVIEW_BYTES_MAX: usize = 256 << 10;
+
+impl Server {
+    /// Builds everything a call or a list needs. What could not be compiled is a finding; the server
+    /// serves all the same.
+    pub fn compile(parts: ServerParts) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let mut tools = IndexMap::with_capacity(parts.tools.len());
+        for def in parts.tools {
+            let (tool, found) = Tool::compile(def);
+            findings.extend(found);
+            tools.insert(tool.def.name.clone(), tool);
+        }
+        let mut server = Self {
+            id: parts.id,
+            organization: parts.organization,
+            slug: parts.slug,
+            version: parts.version,
+            revision: parts.revision,
+            instructions: instructions(&parts.title, parts.description.as_deref()),
+            title: parts.title,
+            settings: parts.settings,
+            resources: Vec::new(),
+            prompts: Vec::new(),
+            tools,
+            provider: Provider::Api(Box::new(ApiProvider {
+                upstream: parts.upstream,
+                document_url: parts.document_url,
+                schemes: parts.schemes,
+                credentials: parts.credentials,
+            })),
+            bytes: 0,
+        };
+        server.resources = resources(&server, parts.description.as_deref());
+        server.prompts = prompts(&server);
+        server.bytes = weight(&server);
+        (server, findings)
+    }
+}
+
+fn instructions(title: &str, description: Option<&str>) -> String {
+    let title = clean(title);
+    let text = description.map(clean).unwrap_or_default();
+    let text = format!("Tools of {}.\n{}", title.trim(), text.trim());
+    shorten(text.trim(), INSTRUCTIONS_BYTES_MAX)
+}
+
+/// An overview of the API, and a page per operation.
+fn resources(server: &Server, description: Option<&str>) -> Vec<ResourceDef> {
+    let mut overview = format!("# {}\n\n", clean(&server.title).trim());
+    if let Some(text) = description {
+        let _ = writeln!(overview, "{}\n", clean(text).trim());
+    }
+    overview.push_str("## Tools\n\n");
+    for tool in server.tools.values() {
+        let first = tool.def.description.lines().next().unwrap_or_default();
+        let _ = writeln!(overview, "- `{}`: {first}", tool.def.name);
+    }
+    let mut resources = vec![ResourceDef {
+        uri: format!("causeway://{}/overview", server.slug),
+        name: "overview".to_owned(),
+        title: Some(format!("{}: overview", clean(&server.title).trim())),
+        description: Some("What this API is, and all of its tools.".to_owned()),
+        media_type: "text/markdown".to_owned(),
+        text: shorten(&overview, OVERVIEW_BYTES_MAX).into(),
+        tool: None,
+    }];
+    resources.extend(server.tools.values().map(|tool| ResourceDef {
+        uri: format!("causeway://{}/tools/{}", server.slug, tool.def.name),
+        name: tool.def.name.to_string(),
+        title: tool.def.title.clone(),
+        description: Some(format!("Documentation of the tool {}.", tool.def.name)),
+        media_type: "text/markdown".to_owned(),
+        text: tool.def.documentation.as_str().into(),
+        tool: Some(tool.def.name.clone()),
+    }));
+    resources
+}
+
+fn prompts(server: &Server) -> Vec<PromptDef> {
+    vec![PromptDef {
+        name: "start".to_owned(),
+        title: Some(format!("Work with {}", clean(&server.title).trim())),
+        description: Some("Introduces the API's tools, and a task for them.".to_owned()),
+        arguments: vec![("task".to_owned(), "What is to be done.".to_owned(), false)],
+        text: format!(
+            "{}\n\nThe resource causeway://{}/overview lists the tools. Read before you change \
+             anything, and ask before you delete.\n\n{{task}}",
+            server.instructions, server.slug
+        ),
+    }]
+}
+
+/// Roughly the bytes a compiled server holds: the serialized forms, and the validators as a
+/// multiple of their schemas.
+fn weight(server: &Server) -> usize {
+    let tools: usize = server
+        .tools
+        .values()
+        .map(|tool| tool.fragments.structured.get().len() * 12 + tool.def.documentation.len() * 2)
+        .sum();
+    tools
+        + server
+            .resources
+            .iter()
+            .map(|r| r.text.len() + 256)
+            .sum::<usize>()
+        + 8_192
+}

@@ -1,0 +1,134 @@
+//! A tool made ready for serving: its validators, and its entries of `tools/list`.
+
+use std::sync::Arc;
+
+use jsonschema::PatternOptions;
+use serde_json::{Value, json};
+
+use crate::mcp::fragment::Fragments;
+use crate::mcp::tool::text::shorten;
+use crate::mcp::tool::{Tool, ToolDef};
+use crate::openapi::{Finding, Severity};
+
+/// How large a compiled pattern may be.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+impl Tool {
+    /// Builds validators and the entries of `tools/list`. Total; what could not be compiled as meant
+    /// is a [`Finding`].
+    pub fn compile(def: ToolDef) -> (Self, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let input = validator(&def, &def.input_schema, "input", &mut findings);
+        let schema = def.output_schema.as_ref();
+        let output = schema.and_then(|schema| validator(&def, schema, "output", &mut findings));
+        let tool = Self {
+            input,
+            output,
+            fragments: Fragments::of(&def),
+            def: Arc::new(def),
+        };
+        (tool, findings)
+    }
+}
+
+/// A validator that fetches nothing and matches patterns in linear time. A pattern it does not know
+/// is left out; the rest of the schema counts.
+fn validator(
+    def: &ToolDef,
+    schema: &Value,
+    which: &str,
+    findings: &mut Vec<Finding>,
+) -> Option<jsonschema::Validator> {
+    let build = |schema: &Value| {
+        jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft202012)
+            .offline()
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
+            .build(schema)
+    };
+    if let Ok(validator) = build(schema) {
+        return Some(validator);
+    }
+    let mut relaxed = schema.clone();
+    let mut dropped = Vec::new();
+    drop_patterns(&mut relaxed, &mut dropped, &|pattern| {
+        build(&json!({ "pattern": pattern })).is_ok()
+    });
+    let built = build(&relaxed).or_else(|_| build(&outline(schema)));
+    let message = match (&built, dropped.as_slice()) {
+        (Ok(_), [first, ..]) => format!(
+            "{} pattern(s) of the {which} schema cannot be matched in linear time and are not checked, the first being {}",
+            dropped.len(),
+            shorten(first, 100)
+        ),
+        (Ok(_), []) => {
+            format!("the {which} schema is not valid; only types and required members are checked")
+        }
+        (Err(error), _) => format!(
+            "the {which} schema cannot be compiled: {}",
+            shorten(&error.to_string(), 200)
+        ),
+    };
+    findings.push(Finding {
+        pointer: String::new(),
+        severity: Severity::Warning,
+        code: "schema-not-checked".into(),
+        message,
+        fix: None,
+        operation: Some(def.operation.clone()),
+    });
+    built.ok()
+}
+
+fn drop_patterns(schema: &mut Value, dropped: &mut Vec<String>, works: &dyn Fn(&str) -> bool) {
+    match schema {
+        Value::Object(object) => {
+            let bad = object
+                .get("pattern")
+                .and_then(Value::as_str)
+                .filter(|p| !works(p));
+            if let Some(pattern) = bad.map(str::to_owned) {
+                dropped.push(pattern);
+                object.shift_remove("pattern");
+            }
+            if let Some(members) = object
+                .get_mut("patternProperties")
+                .and_then(Value::as_object_mut)
+            {
+                members.retain(|pattern, _| {
+                    let keep = works(pattern);
+                    if !keep {
+                        dropped.push(pattern.clone());
+                    }
+                    keep
+                });
+            }
+            object
+                .values_mut()
+                .for_each(|member| drop_patterns(member, dropped, works));
+        }
+        Value::Array(members) => members
+            .iter_mut()
+            .for_each(|m| drop_patterns(m, dropped, works)),
+        _ => {}
+    }
+}
+
+/// Only what is required, and the plain types of the first level.
+fn outline(schema: &Value) -> Value {
+    let mut properties = serde_json::Map::new();
+    for (name, property) in schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let kind = property.get("type").filter(|kind| kind.is_string());
+        properties.insert(
+            name.clone(),
+            kind.map_or(json!({}), |kind| json!({ "type": kind })),
+        );
+    }
+    let required = schema.get("required").cloned().unwrap_or(json!([]));
+    json!({ "type": "object", "properties": properties, "required": required })
+}

@@ -1,0 +1,340 @@
+//! Schemas as a model may see them: self-contained, portable, and of the right direction.
+//!
+//! In: a schema of an [`crate::openapi::Api`], whose `$ref`s are `#/$defs/<name>` into the API's
+//! definitions. Out: the same meaning with only the definitions it needs, properties of the other
+//! direction left out, property names every model provider accepts, and a bounded size.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use crate::mcp::tool::name;
+use crate::mcp::tool::text::{ARGUMENT_DESCRIPTION_BYTES_MAX, clean, shorten};
+
+/// Which way data of a schema travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Arguments: `readOnly` properties are left out.
+    Input,
+    /// Results: `writeOnly` properties are left out.
+    Output,
+}
+
+/// Prepares the schemas of one tool.
+pub struct Schemas<'a> {
+    definitions: &'a IndexMap<String, Value>,
+    direction: Direction,
+    /// Definitions in use, prepared, in order of first use.
+    used: IndexMap<String, Value>,
+    /// Argument property name to name on the wire, for the properties that had to be renamed.
+    pub renames: IndexMap<String, String>,
+}
+
+/// A definition at most this long, without references of its own, is written where it is used.
+const INLINE_BYTES_MAX: usize = 400;
+
+const DROPPED: [&str; 16] = [
+    "example",
+    "examples",
+    "xml",
+    "externalDocs",
+    "discriminator",
+    "readOnly",
+    "writeOnly",
+    "$schema",
+    "$id",
+    "$anchor",
+    "$dynamicAnchor",
+    "$vocabulary",
+    "$comment",
+    "definitions",
+    "id",
+    "nullable",
+];
+
+impl<'a> Schemas<'a> {
+    pub fn new(definitions: &'a IndexMap<String, Value>, direction: Direction) -> Self {
+        Self {
+            definitions,
+            direction,
+            used: IndexMap::new(),
+            renames: IndexMap::new(),
+        }
+    }
+
+    /// The schema behind a chain of plain references.
+    pub fn resolve<'s>(&self, schema: &'s Value) -> &'s Value
+    where
+        'a: 's,
+    {
+        let mut schema = schema;
+        for _ in 0..16 {
+            let Some(name) = reference(schema) else {
+                return schema;
+            };
+            let Some(found) = self.definitions.get(name) else {
+                return schema;
+            };
+            schema = found;
+        }
+        schema
+    }
+
+    /// One schema, prepared. What it refers to is kept for [`Schemas::finish`].
+    pub fn prepare(&mut self, schema: &Value) -> Value {
+        match schema {
+            Value::Object(object) => self.object(object),
+            other => other.clone(),
+        }
+    }
+
+    fn object(&mut self, object: &Map<String, Value>) -> Value {
+        let mut out = Map::new();
+        for (key, value) in object {
+            if DROPPED.contains(&key.as_str()) || key.starts_with("x-") {
+                continue;
+            }
+            let value = match (key.as_str(), value) {
+                ("$ref", Value::String(target)) => match self.reference(target) {
+                    Reference::Kept => value.clone(),
+                    Reference::Inlined(Value::Object(inlined)) => {
+                        for (k, v) in inlined {
+                            out.entry(k).or_insert(v);
+                        }
+                        continue;
+                    }
+                    Reference::Inlined(_) => continue,
+                },
+                ("description" | "title", Value::String(text)) => {
+                    Value::String(shorten(clean(text).trim(), ARGUMENT_DESCRIPTION_BYTES_MAX))
+                }
+                ("properties", Value::Object(properties)) => self.properties(properties),
+                ("required", Value::Array(names)) => match self.required(object, names) {
+                    Value::Array(names) if names.is_empty() => continue,
+                    names => names,
+                },
+                ("$defs", _) => continue,
+                ("patternProperties" | "dependentSchemas", Value::Object(members)) => {
+                    Value::Object(
+                        members
+                            .iter()
+                            .map(|(k, v)| (k.clone(), self.prepare(v)))
+                            .collect(),
+                    )
+                }
+                ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(members)) => {
+                    Value::Array(members.iter().map(|member| self.prepare(member)).collect())
+                }
+                (
+                    "items"
+                    | "additionalProperties"
+                    | "not"
+                    | "if"
+                    | "then"
+                    | "else"
+                    | "contains"
+                    | "propertyNames"
+                    | "unevaluatedItems"
+                    | "unevaluatedProperties"
+                    | "contentSchema",
+                    schema,
+                ) => self.prepare(schema),
+                (_, value) => value.clone(),
+            };
+            out.insert(key.clone(), value);
+        }
+        Value::Object(out)
+    }
+
+    fn reference(&mut self, target: &str) -> Reference {
+        let Some(name) = target.strip_prefix("#/$defs/") else {
+            return Reference::Inlined(Value::Object(Map::new()));
+        };
+        let name = decode(name);
+        if self.used.contains_key(&name) {
+            return Reference::Kept;
+        }
+        let Some(definition) = self.definitions.get(&name) else {
+            return Reference::Inlined(Value::Object(Map::new()));
+        };
+        if is_leaf(definition) {
+            return Reference::Inlined(self.prepare(definition));
+        }
+        // The place is taken first, so that a cycle finds it.
+        self.used.insert(name.clone(), Value::Null);
+        let prepared = self.prepare(definition);
+        self.used.insert(name, prepared);
+        Reference::Kept
+    }
+
+    fn properties(&mut self, properties: &Map<String, Value>) -> Value {
+        let mut out = Map::new();
+        for (wire, schema) in properties {
+            if self.is_hidden(schema) {
+                continue;
+            }
+            let prepared = self.prepare(schema);
+            let name = self.property_name(wire, properties);
+            out.insert(name, prepared);
+        }
+        Value::Object(out)
+    }
+
+    fn required(&mut self, object: &Map<String, Value>, names: &[Value]) -> Value {
+        let empty = Map::new();
+        let properties = object
+            .get("properties")
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
+        let names = names.iter().filter_map(Value::as_str).filter_map(|wire| {
+            let hidden = properties
+                .get(wire)
+                .is_some_and(|schema| self.is_hidden(schema));
+            (!hidden).then(|| Value::String(self.property_name(wire, properties)))
+        });
+        Value::Array(names.collect())
+    }
+
+    fn property_name(&mut self, wire: &str, siblings: &Map<String, Value>) -> String {
+        if self.direction == Direction::Output || name::is_argument(wire) {
+            return wire.to_owned();
+        }
+        if let Some((argument, _)) = self.renames.iter().find(|(_, w)| w.as_str() == wire) {
+            return argument.clone();
+        }
+        let renamed = name::unique(&name::argument(wire), |candidate| {
+            !siblings.contains_key(candidate) && !self.renames.contains_key(candidate)
+        });
+        self.renames.insert(renamed.clone(), wire.to_owned());
+        renamed
+    }
+
+    /// Whether a property travels only the other way.
+    pub fn is_hidden(&self, schema: &Value) -> bool {
+        let flag = match self.direction {
+            Direction::Input => "readOnly",
+            Direction::Output => "writeOnly",
+        };
+        let says = |schema: &Value| schema.get(flag).and_then(Value::as_bool) == Some(true);
+        says(schema) || says(self.resolve(schema))
+    }
+
+    /// Puts the definitions in use beside `root`.
+    pub fn finish(self, mut root: Map<String, Value>) -> Value {
+        if !self.used.is_empty() {
+            root.insert(
+                "$defs".into(),
+                Value::Object(self.used.into_iter().collect()),
+            );
+        }
+        Value::Object(root)
+    }
+}
+
+enum Reference {
+    Kept,
+    Inlined(Value),
+}
+
+/// The definition a plain `$ref` names.
+fn reference(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
+}
+
+fn decode(name: &str) -> String {
+    name.replace("~1", "/").replace("~0", "~")
+}
+
+/// Small, and without references: written where it is used.
+fn is_leaf(definition: &Value) -> bool {
+    let text = definition.to_string();
+    text.len() <= INLINE_BYTES_MAX && !text.contains("\"$ref\"")
+}
+
+/// The schema within `bytes_max`: without inner descriptions, and if that is not enough, open below
+/// a depth. The flag says whether anything but words was lost.
+pub fn fit(schema: Value, bytes_max: usize) -> (Value, bool) {
+    let size = |schema: &Value| schema.to_string().len();
+    if size(&schema) <= bytes_max {
+        return (schema, false);
+    }
+    let mut schema = schema;
+    strip_words(&mut schema, 0);
+    if size(&schema) <= bytes_max {
+        return (schema, false);
+    }
+    for depth in [6, 4, 3, 2] {
+        let definitions = schema.get("$defs").cloned().unwrap_or(Value::Null);
+        let mut pruned = prune(&schema, &definitions, depth);
+        if let Some(object) = pruned.as_object_mut() {
+            object.shift_remove("$defs");
+        }
+        if size(&pruned) <= bytes_max || depth == 2 {
+            return (pruned, true);
+        }
+    }
+    (schema, true)
+}
+
+fn strip_words(schema: &mut Value, depth: usize) {
+    match schema {
+        Value::Object(object) => {
+            if depth > 2 {
+                object.shift_remove("title");
+                if object.get("description").is_some_and(Value::is_string) {
+                    object.shift_remove("description");
+                }
+            }
+            object
+                .values_mut()
+                .for_each(|value| strip_words(value, depth + 1));
+        }
+        Value::Array(members) => members.iter_mut().for_each(|m| strip_words(m, depth + 1)),
+        _ => {}
+    }
+}
+
+/// Written out without references down to `depth` levels of properties, open below.
+fn prune(schema: &Value, definitions: &Value, depth: usize) -> Value {
+    let Value::Object(object) = schema else {
+        return schema.clone();
+    };
+    let resolved = reference(schema).and_then(|name| definitions.get(decode(name)));
+    if let Some(target) = resolved {
+        return if depth == 0 {
+            kind_only(target)
+        } else {
+            prune(target, definitions, depth - 1)
+        };
+    }
+    if depth == 0 {
+        return kind_only(schema);
+    }
+    let mut out = Map::new();
+    for (key, value) in object {
+        let value = match (key.as_str(), value) {
+            ("properties", Value::Object(members)) => Value::Object(
+                members
+                    .iter()
+                    .map(|(k, v)| (k.clone(), prune(v, definitions, depth - 1)))
+                    .collect(),
+            ),
+            ("items" | "additionalProperties", schema) => prune(schema, definitions, depth - 1),
+            (
+                "$defs" | "allOf" | "anyOf" | "oneOf" | "prefixItems" | "not" | "if" | "then"
+                | "else" | "patternProperties" | "dependentSchemas" | "contains" | "propertyNames",
+                _,
+            ) => continue,
+            (_, value) => value.clone(),
+        };
+        out.insert(key.clone(), value);
+    }
+    Value::Object(out)
+}
+
+fn kind_only(schema: &Value) -> Value {
+    let mut out = Map::new();
+    if let Some(kind) = schema.get("type") {
+        out.insert("type".into(), kind.clone());
+    }
+    Value::Object(out)
+}
