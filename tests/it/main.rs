@@ -8,3 +8,4 @@
 
 mod openapi;
 mod tidy;
+mod tool;
