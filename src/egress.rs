@@ -5,20 +5,51 @@
 //! differently the second time is judged the second time. Environment proxies are ignored, and no
 //! redirect is followed to another origin.
 
+mod address;
+mod admission;
+mod body;
+mod channel;
+mod dial;
+mod document;
+mod error;
 pub mod rule;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request, Response, Uri};
+use http_body_util::Full;
+use indexmap::IndexMap;
+use parking_lot::{Mutex, RwLock};
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 use url::Url;
 
-pub use crate::egress::rule::AllowRule;
+pub use crate::egress::address::AddressKind;
+pub use crate::egress::admission::{Protected, Reason, Refusal};
+pub use crate::egress::channel::{Channel, TlsUnavailable};
+pub use crate::egress::dial::{Resolve, SystemResolver};
+pub use crate::egress::document::Fetched;
+pub use crate::egress::error::EgressError;
+pub use crate::egress::rule::{AllowRule, AllowRuleError};
+
+use crate::egress::channel::{Answer, Tls};
+use crate::egress::dial::{Dialer, Ground};
 use crate::types::{UpstreamRequest, UpstreamResponse};
+
+/// Sets of allow rules whose connections are kept. The oldest is forgotten; servers that still use
+/// it keep it.
+const CHANNELS_MAX: usize = 256;
+
+/// What we say we are, unless the request says something else.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("causeway/", env!("CARGO_PKG_VERSION")));
 
 /// Where a server's requests go.
 #[derive(Clone)]
@@ -33,24 +64,30 @@ pub enum Upstream {
 /// An HTTP service inside the process.
 pub type InternalService = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Infallible>;
 
-/// Pooled connections under one set of allow rules.
-#[derive(Clone)]
-pub struct Channel;
-
 /// The outbound side of the process. Cheap to clone.
 #[derive(Clone)]
-pub struct Egress(Arc<EgressSettings>);
+pub struct Egress(Arc<Shared>);
+
+struct Shared {
+    settings: EgressSettings,
+    ground: Arc<Ground>,
+    tls: Tls,
+    channels: Mutex<IndexMap<Vec<AllowRule>, Channel>>,
+}
 
 /// How the process connects outwards.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EgressSettings {
     /// Allowed for every server (`--allow-upstream`).
     pub allow: Vec<AllowRule>,
+    /// Name resolution, connecting; TLS falls under `first_byte_timeout`.
     pub connect_timeout: Duration,
     /// From sending a request to the end of the answer's headers.
     pub first_byte_timeout: Duration,
     /// How much of an answer is read, after decompression.
     pub body_bytes_max: usize,
+    /// Turns names into addresses, which are then judged.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for EgressSettings {
@@ -60,17 +97,9 @@ impl Default for EgressSettings {
             connect_timeout: Duration::from_secs(5),
             first_byte_timeout: Duration::from_mins(1),
             body_bytes_max: 16 << 20,
+            resolver: Arc::new(SystemResolver),
         }
     }
-}
-
-/// Something of Causeway's own that nobody may reach through it, whatever is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Protected {
-    /// A listener; an unspecified address stands for every address of this machine.
-    Listener(std::net::SocketAddr),
-    /// A database or another back end, by the name it is configured with.
-    Host { host: String, port: u16 },
 }
 
 /// How long one request may take, and whether it is still wanted.
@@ -80,64 +109,220 @@ pub struct Patience<'a> {
     pub cancel: &'a CancellationToken,
 }
 
-/// A document read from the network.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// Where it was found, after same-origin redirects.
-    pub url: Url,
-    pub content_type: Option<String>,
-    pub body: Bytes,
-}
-
-/// Why a request got no answer. The text is fit for the owner and the model: it carries no path,
-/// query, header or body.
-#[derive(Debug, thiserror::Error)]
-pub enum EgressError {
-    #[error("this build opens no outbound connections yet")]
-    Unavailable,
-}
-
 impl Egress {
-    /// How it was set up.
-    pub fn settings(&self) -> &EgressSettings {
-        &self.0
-    }
-
     /// The outbound side of one process.
     pub fn new(settings: EgressSettings) -> Self {
-        Self(Arc::new(settings))
+        let ground = Arc::new(Ground {
+            resolver: settings.resolver.clone(),
+            protected: RwLock::default(),
+            connect_timeout: settings.connect_timeout,
+        });
+        Self(Arc::new(Shared {
+            settings,
+            ground,
+            tls: Tls::default(),
+            channels: Mutex::default(),
+        }))
+    }
+
+    /// How it was set up.
+    pub fn settings(&self) -> &EgressSettings {
+        &self.0.settings
     }
 
     /// Makes `protected` unreachable for every server, whatever is allowed. Call it for each
     /// listener once it is bound, and for the database.
-    pub fn protect(&self, _protected: Protected) {}
+    pub fn protect(&self, protected: Protected) {
+        self.0.ground.protected.write().push(protected);
+    }
 
     /// An upstream that may reach what the policy and these extra rules allow. Upstreams with equal
     /// rules share their connections.
-    pub fn upstream(&self, _allow: &[AllowRule]) -> Upstream {
-        Upstream::Http(Channel)
+    pub fn upstream(&self, allow: &[AllowRule]) -> Upstream {
+        Upstream::Http(self.channel(allow))
     }
 
-    /// Sends one request. A longer body than the limit is cut there and marked `truncated`.
-    #[expect(clippy::unused_async, reason = "dials")]
+    /// Sends one request. A longer body than the limit is cut there and marked `truncated`. A
+    /// redirect is an answer like any other.
+    ///
+    /// # Errors
+    /// When there is no complete answer in time; the text is fit for the owner and the model.
     pub async fn send(
         &self,
-        _upstream: &Upstream,
-        _request: UpstreamRequest,
-        _patience: Patience<'_>,
+        upstream: &Upstream,
+        request: UpstreamRequest,
+        patience: Patience<'_>,
     ) -> Result<UpstreamResponse, EgressError> {
-        Err(EgressError::Unavailable)
+        let limit = self.0.settings.body_bytes_max;
+        let exchange = async {
+            match upstream {
+                Upstream::Http(channel) => self.exchange(channel, &request, patience, limit).await,
+                Upstream::Internal(service) => {
+                    exchange_inside(service.clone(), request, patience, limit).await
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = patience.cancel.cancelled() => Err(EgressError::Cancelled),
+            answer = exchange => answer,
+        }
     }
 
-    /// Reads a document. Follows a few redirects within the origin; a longer body than `bytes_max`
-    /// is an error.
-    #[expect(clippy::unused_async, reason = "dials")]
-    pub async fn fetch(
+    fn channel(&self, allow: &[AllowRule]) -> Channel {
+        let mut rules = [&self.0.settings.allow[..], allow].concat();
+        rules.sort();
+        rules.dedup();
+        let mut channels = self.0.channels.lock();
+        if let Some(channel) = channels.get(&rules) {
+            return channel.clone();
+        }
+        if channels.len() >= CHANNELS_MAX {
+            channels.shift_remove_index(0);
+        }
+        let channel = Channel::new(Dialer {
+            rules: rules.clone().into(),
+            ground: self.0.ground.clone(),
+        });
+        channels.insert(rules, channel.clone());
+        channel
+    }
+
+    /// One request over the network, its body read up to `limit`.
+    async fn exchange(
         &self,
-        _url: &Url,
-        _allow: &[AllowRule],
-        _bytes_max: usize,
-    ) -> Result<Fetched, EgressError> {
-        Err(EgressError::Unavailable)
+        channel: &Channel,
+        request: &UpstreamRequest,
+        patience: Patience<'_>,
+        limit: usize,
+    ) -> Result<UpstreamResponse, EgressError> {
+        let started = Instant::now();
+        let origin = || request.url.origin().ascii_serialization();
+        let head_deadline = patience
+            .deadline
+            .min(started + self.0.settings.first_byte_timeout);
+        let late = |_| EgressError::TimedOut {
+            origin: origin(),
+            after: started.elapsed(),
+        };
+        let answer = timeout_at(head_deadline.into(), self.answer(channel, request))
+            .await
+            .map_err(late)??;
+        let first_byte = started.elapsed();
+        let (head, body) = answer.into_parts();
+        let body = timeout_at(patience.deadline.into(), body::read(body, limit))
+            .await
+            .map_err(late)?
+            .map_err(|source| EgressError::Broken {
+                origin: origin(),
+                source,
+            })?;
+        Ok(UpstreamResponse {
+            status: head.status,
+            headers: head.headers,
+            body: body.bytes,
+            truncated: body.truncated,
+            first_byte,
+            total: started.elapsed(),
+        })
+    }
+
+    /// Sends until there are headers. A kept connection may turn out to be closed by the other side
+    /// just when it is used; where repeating is safe (RFC 9110 section 9.2.1), one more is tried.
+    async fn answer(
+        &self,
+        channel: &Channel,
+        request: &UpstreamRequest,
+    ) -> Result<Answer, EgressError> {
+        let safe = matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        match self.answer_once(channel, request).await {
+            Err(EgressError::Broken { .. }) if safe => self.answer_once(channel, request).await,
+            answer => answer,
+        }
+    }
+
+    async fn answer_once(
+        &self,
+        channel: &Channel,
+        request: &UpstreamRequest,
+    ) -> Result<Answer, EgressError> {
+        let started = Instant::now();
+        let outbound = outbound(request)?;
+        let origin = || request.url.origin().ascii_serialization();
+        let answer = match request.url.scheme() {
+            "https" => channel
+                .send_secure(outbound, &self.0.tls)
+                .await
+                .map_err(|e| EgressError::Unreachable {
+                    origin: origin(),
+                    source: e.into(),
+                })?,
+            _ => channel.send_plain(outbound).await,
+        };
+        answer.map_err(|e| EgressError::from_client(origin(), e, started.elapsed()))
+    }
+}
+
+/// The request as the client sends it. The client writes `Host` from the URL.
+fn outbound(request: &UpstreamRequest) -> Result<Request<Full<Bytes>>, EgressError> {
+    let uri = http_uri(&request.url)?;
+    let mut outbound = Request::new(Full::new(request.body.clone()));
+    *outbound.method_mut() = request.method.clone();
+    *outbound.uri_mut() = uri;
+    *outbound.headers_mut() = request.headers.clone();
+    outbound.headers_mut().remove(HOST);
+    outbound.headers_mut().entry(USER_AGENT).or_insert(AGENT);
+    Ok(outbound)
+}
+
+fn http_uri(url: &Url) -> Result<Uri, EgressError> {
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none();
+    let text = url.as_str();
+    let text = text.split_once('#').map_or(text, |(before, _)| before);
+    if !plain {
+        return Err(EgressError::InvalidUrl);
+    }
+    Uri::try_from(text).map_err(|_| EgressError::InvalidUrl)
+}
+
+/// One request to a service of this process: the same limits, no connection.
+async fn exchange_inside(
+    service: InternalService,
+    request: UpstreamRequest,
+    patience: Patience<'_>,
+    limit: usize,
+) -> Result<UpstreamResponse, EgressError> {
+    let started = Instant::now();
+    let uri = http_uri(&request.url)?;
+    let mut inbound = Request::new(request.body);
+    *inbound.method_mut() = request.method;
+    *inbound.uri_mut() = uri;
+    *inbound.headers_mut() = request.headers;
+    let answer = timeout_at(patience.deadline.into(), service.oneshot(inbound))
+        .await
+        .map_err(|_| EgressError::TimedOut {
+            origin: request.url.origin().ascii_serialization(),
+            after: started.elapsed(),
+        })?;
+    let (head, mut body) = answer.unwrap_or_else(|never| match never {}).into_parts();
+    let truncated = body.len() > limit;
+    body.truncate(limit);
+    Ok(UpstreamResponse {
+        status: head.status,
+        headers: head.headers,
+        body,
+        truncated,
+        first_byte: started.elapsed(),
+        total: started.elapsed(),
+    })
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Egress")
+            .field("allow", &self.0.settings.allow)
+            .finish_non_exhaustive()
     }
 }
