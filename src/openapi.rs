@@ -72,6 +72,19 @@ impl Default for DocumentLimits {
 /// # Errors
 /// Only when the bytes are no document at all, exceed a limit, or hold no usable operation.
 pub fn read(bytes: &[u8], limits: &DocumentLimits) -> Result<Api, DocumentError> {
+    let whole = || read_on_this_stack(bytes, limits);
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(STACK_BYTES);
+        match reader.spawn_scoped(scope, whole) {
+            Ok(reader) => reader
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => whole(),
+        }
+    })
+}
+
+fn read_on_this_stack(bytes: &[u8], limits: &DocumentLimits) -> Result<Api, DocumentError> {
     let mut findings = Findings::default();
     let document = document::parse(bytes, limits, &mut findings)?;
     let root = Located::root(&document.root);
@@ -103,6 +116,10 @@ pub enum SpecVersion {
     #[serde(rename = "3.2")]
     V3_2,
 }
+
+/// Parsers recurse once for each level of nesting. The stack is of a known size, so that the depth
+/// limit is what bounds a document, not the stack of whoever called.
+const STACK_BYTES: usize = 32 << 20;
 
 /// What one document describes, in one shape whatever its version was.
 #[derive(Clone, Debug)]

@@ -179,6 +179,18 @@ pub fn readable_name(pointer: &str) -> String {
     }
 }
 
+/// A component whose name is not ASCII keeps it as its title, since [`readable_name`] cannot.
+pub fn keep_name(schema: &mut Value, pointer: &str) {
+    let name = unescape(pointer.rsplit('/').next().unwrap_or_default());
+    if let Value::Object(members) = schema
+        && !name.is_ascii()
+        && !members.contains_key("title")
+        && !members.contains_key("$ref")
+    {
+        members.insert("title".to_owned(), Value::String(name.into_owned()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,9 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::openapi::finding::{Code, quoted};
+use crate::openapi::keyword::weight;
 use crate::openapi::parameter::{Declared, example, style};
-use crate::openapi::pointer::{At, Located, is_true};
+use crate::openapi::pointer::{Located, is_true};
 use crate::openapi::reference::RefFault;
 use crate::openapi::schema::Reading;
 use crate::openapi::{MediaType, PartEncoding, RequestBody, Response, upconvert_2_0};
@@ -42,7 +43,7 @@ impl<'a> Reading<'a> {
             self.findings.add(Code::BodyInvalid, pointer, message);
             return None;
         };
-        let content = self.content(&content);
+        let content = self.content(&content, followed.shared);
         if content.is_empty() {
             return None;
         }
@@ -87,23 +88,31 @@ impl<'a> Reading<'a> {
             }
             let at = followed.at;
             let content = if self.is_2_0() {
-                self.response_content_2_0(&at, operation.value, root)
+                self.response_content_2_0(&at, (operation.value, root), followed.shared)
             } else {
                 at.get("content")
-                    .map(|content| self.content(&content))
+                    .map(|content| self.content(&content, followed.shared))
                     .unwrap_or_default()
             };
             read.push(Response {
                 status,
-                description: followed.description.or(at.text("description")),
+                description: followed
+                    .description
+                    .or(at.text("description"))
+                    .or(at.text("summary")),
                 content,
             });
         }
         read
     }
 
-    fn content(&mut self, content: &Located<'a>) -> Vec<MediaType> {
+    fn content(&mut self, content: &Located<'a>, shared: bool) -> Vec<MediaType> {
         let mut read = Vec::new();
+        // Some bundlers leave a reference in place of the whole map.
+        let (content, shared) = match self.references.follow(content.clone()) {
+            Ok(followed) => (followed.at, shared || followed.shared),
+            Err(_) => (content.clone(), shared),
+        };
         for (name, at) in content.members() {
             if name.starts_with("x-") {
                 continue;
@@ -112,7 +121,8 @@ impl<'a> Reading<'a> {
             let followed = self.references.follow(at);
             match followed {
                 Ok(followed) if followed.at.value.is_object() || followed.at.value.is_null() => {
-                    read.push(self.media_type(name, &followed.at));
+                    let shared = shared || followed.shared;
+                    read.push(self.media_type(name, &followed.at, shared));
                 }
                 _ => {
                     let message = format!("{} is no media type object", quoted(name));
@@ -124,11 +134,13 @@ impl<'a> Reading<'a> {
         read
     }
 
-    fn media_type(&mut self, name: &str, at: &Located<'a>) -> MediaType {
+    fn media_type(&mut self, name: &str, at: &Located<'a>, shared: bool) -> MediaType {
         let schema = at
             .get("schema")
-            .map_or(json!(true), |schema| self.schema(&schema));
-        let item_schema = at.get("itemSchema").map(|schema| self.schema(&schema));
+            .map_or(json!(true), |schema| self.shared_schema(schema, shared));
+        let item_schema = at
+            .get("itemSchema")
+            .map(|schema| self.shared_schema(schema, shared));
         let mut encoding = IndexMap::new();
         for (property, part) in at.get("encoding").iter().flat_map(Located::members) {
             let Ok(part) = self.references.follow(part) else {
@@ -178,21 +190,14 @@ impl<'a> Reading<'a> {
         let Some(body) = bodies.first() else {
             return (!fields.is_empty()).then(|| self.form_2_0(&fields, &consumes, operation));
         };
-        let schema = body
-            .at
-            .get("schema")
-            .map_or(json!(true), |schema| self.schema(&schema));
-        let json_types = consumes
-            .iter()
-            .map(|name| media(name, schema.clone()))
-            .collect();
-        self.budget.take_nodes(
-            (consumes.len() - 1).saturating_mul(crate::openapi::keyword::weight(&schema)),
-        );
+        let schema = body.at.get("schema").map_or(json!(true), |schema| {
+            self.shared_schema(schema, body.shared)
+        });
+        let content = self.repeated(&consumes, &schema);
         Some(RequestBody {
             required: body.at.flag("required"),
             description: body.description.clone().or(body.at.text("description")),
-            content: json_types,
+            content,
             pointer: body.at.pointer.clone(),
         })
     }
@@ -240,13 +245,10 @@ impl<'a> Reading<'a> {
         if let (Some(members), true) = (schema.as_object_mut(), any_required) {
             members.insert("required".to_owned(), Value::Array(required));
         }
-        let content = form_types(consumes, has_file)
-            .into_iter()
-            .map(|name| MediaType {
-                encoding: encoding.clone(),
-                ..media(name, schema.clone())
-            })
-            .collect();
+        let mut content = self.repeated(&form_types(consumes, has_file), &schema);
+        for media in &mut content {
+            media.encoding.clone_from(&encoding);
+        }
         RequestBody {
             required: any_required,
             description: None,
@@ -258,22 +260,28 @@ impl<'a> Reading<'a> {
     fn response_content_2_0(
         &mut self,
         at: &Located<'a>,
-        operation: &Value,
-        root: &Value,
+        (operation, root): (&Value, &Value),
+        shared: bool,
     ) -> Vec<MediaType> {
-        let Some(schema) = at.value.get("schema") else {
+        let Some(schema) = at.get("schema") else {
             return Vec::new();
         };
-        let pointer = at.pointer_to("schema");
-        let schema = self.schema_at(schema, &At::Base(&pointer));
+        let schema = self.shared_schema(schema, shared);
+        let produces = upconvert_2_0::media_types("produces", operation, root);
+        let mut content = self.repeated(&produces, &schema);
         let examples = at.value.get("examples");
-        upconvert_2_0::media_types("produces", operation, root)
-            .iter()
-            .map(|name| MediaType {
-                example: examples.and_then(|examples| examples.get(name)).cloned(),
-                ..media(name, schema.clone())
-            })
-            .collect()
+        for media in &mut content {
+            media.example = examples.and_then(|named| named.get(&media.name)).cloned();
+        }
+        content
+    }
+
+    /// One schema for several media types.
+    fn repeated(&mut self, names: &[String], schema: &Value) -> Vec<MediaType> {
+        let affordable = self.budget.take_nodes(names.len() * weight(schema));
+        let count = if affordable { names.len() } else { 1 };
+        let names = names.iter().take(count);
+        names.map(|name| media(name, schema.clone())).collect()
     }
 }
 
@@ -281,16 +289,16 @@ fn at_description(field: &Declared<'_>) -> Option<String> {
     field.description.clone().or(field.at.text("description"))
 }
 
-fn form_types(consumes: &[String], has_file: bool) -> Vec<&str> {
-    let named: Vec<&str> = consumes
+fn form_types(consumes: &[String], has_file: bool) -> Vec<String> {
+    let named: Vec<String> = consumes
         .iter()
-        .map(String::as_str)
         .filter(|name| name.starts_with(MULTIPART) || (name.starts_with(FORM) && !has_file))
+        .cloned()
         .collect();
     if !named.is_empty() {
         return named;
     }
-    vec![if has_file { MULTIPART } else { FORM }]
+    vec![if has_file { MULTIPART } else { FORM }.to_owned()]
 }
 
 fn media(name: &str, schema: Value) -> MediaType {

@@ -131,7 +131,7 @@ impl<'s> Merger<'s> {
                 Outcome::Merged { closed, rest } => {
                     kept.extend(rest);
                     if closed {
-                        let message = "a part of `allOf` allows no further properties, but another part adds some; all are allowed";
+                        let message = "a part of `allOf` allows no further properties, but another part adds some; those of both are accepted";
                         self.findings.add(Code::AllOfClosed, pointer, message);
                     }
                 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::openapi::finding::{Code, quoted};
-use crate::openapi::pointer::{Located, is_true};
+use crate::openapi::pointer::{At, Located, is_true};
 use crate::openapi::reference::RefFault;
 use crate::openapi::schema::Reading;
 use crate::openapi::{
@@ -19,6 +19,8 @@ pub struct Declared<'a> {
     /// `in`, as written, in lower case.
     pub place: String,
     pub description: Option<String>,
+    /// Other operations may have it too.
+    pub shared: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -26,10 +28,13 @@ impl<'a> Reading<'a> {
     /// place agree.
     pub fn declared(&mut self, layers: &[Option<Located<'a>>]) -> Vec<Declared<'a>> {
         let mut merged: Vec<Declared<'a>> = Vec::new();
-        for layer in layers.iter().flatten() {
+        for (depth, layer) in layers.iter().enumerate() {
+            let Some(layer) = layer else {
+                continue;
+            };
             let mut own: Vec<Declared<'a>> = Vec::new();
             for item in layer.items() {
-                let Some(next) = self.declaration(item) else {
+                let Some(next) = self.declaration(item, depth == 0) else {
                     continue;
                 };
                 let same = |other: &&mut Declared<'_>| {
@@ -57,7 +62,7 @@ impl<'a> Reading<'a> {
         merged
     }
 
-    fn declaration(&mut self, at: Located<'a>) -> Option<Declared<'a>> {
+    fn declaration(&mut self, at: Located<'a>, of_path: bool) -> Option<Declared<'a>> {
         let pointer = at.pointer.clone();
         let followed = match self.references.follow(at) {
             Ok(followed) => followed,
@@ -74,7 +79,7 @@ impl<'a> Reading<'a> {
                 return None;
             }
         };
-        if followed.shared {
+        if followed.shared || of_path {
             self.budget.take_expansions(1);
         }
         let name = followed.at.text("name").filter(|name| !name.is_empty());
@@ -89,6 +94,7 @@ impl<'a> Reading<'a> {
             name,
             place,
             description: followed.description,
+            shared: followed.shared || of_path,
         })
     }
 
@@ -168,6 +174,14 @@ impl<'a> Reading<'a> {
             }
             return None;
         };
+        if location == Location::Header && http::HeaderName::try_from(name.as_str()).is_err() {
+            let message = format!(
+                "{} is no header name; the parameter is left out",
+                quoted(name)
+            );
+            self.findings.add(Code::ParameterInvalid, pointer, message);
+            return None;
+        }
         let from_media = ["accept", "content-type", "authorization"];
         if location == Location::Header && from_media.contains(&name.to_ascii_lowercase().as_str())
         {
@@ -177,17 +191,19 @@ impl<'a> Reading<'a> {
             return None;
         }
         let converted;
-        let (at, schema_pointer) = if self.is_2_0() {
+        let (schema, at) = if self.is_2_0() {
             converted = upconvert_2_0::parameter(at.object()?);
+            let schema = converted.get("schema").unwrap_or(&Value::Null);
+            let schema = self.schema_at(schema, &At::Base(&pointer));
             let at = Located {
                 value: &converted,
                 pointer: pointer.clone(),
             };
-            (at, pointer.clone())
+            (schema, at)
         } else {
-            (at.clone(), at.pointer_to("schema"))
+            (self.parameter_schema(declared, location), at.clone())
         };
-        let (schema, encoding) = self.parameter_value(&at, schema_pointer, location);
+        let encoding = self.parameter_encoding(&at, location);
         Some(Parameter {
             name: name.clone(),
             location,
@@ -201,49 +217,43 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn parameter_value(
-        &mut self,
-        at: &Located<'_>,
-        schema_pointer: String,
-        location: Location,
-    ) -> (Value, ParameterEncoding) {
-        let content = at.get("content");
-        let media = content.as_ref().and_then(|c| {
-            c.members()
-                .next()
-                .map(|(name, media)| (name.to_owned(), media))
+    fn parameter_schema(&mut self, declared: &Declared<'a>, location: Location) -> Value {
+        let at = &declared.at;
+        let schema = at.get("schema").or_else(|| {
+            let (_, media) = at.get("content")?.members().next()?;
+            media.get("schema")
         });
-        if let (Some((media_type, media)), None) = (media, at.value.get("schema")) {
-            if content.is_some_and(|content| content.members().nth(1).is_some()) {
+        match schema {
+            Some(schema) => self.shared_schema(schema, declared.shared),
+            // A parameter with neither is a text (the only thing a client could send).
+            None if location == Location::Path => json!({"type": "string"}),
+            None => json!({}),
+        }
+    }
+
+    fn parameter_encoding(&mut self, at: &Located<'_>, location: Location) -> ParameterEncoding {
+        let content = at.get("content").filter(|_| at.get("schema").is_none());
+        let mut names = content.iter().flat_map(Located::members);
+        if let Some((media_type, _)) = names.next() {
+            if names.next().is_some() {
                 let message = "the parameter has several media types; the first is used";
                 self.findings
                     .add(Code::ParameterContent, at.pointer.clone(), message);
             }
-            let schema = media
-                .get("schema")
-                .map_or(json!({}), |schema| self.schema(&schema));
-            return (schema, ParameterEncoding::Content { media_type });
+            return ParameterEncoding::Content {
+                media_type: media_type.to_owned(),
+            };
         }
-        let schema = match at.value.get("schema") {
-            Some(value) => self.schema(&Located {
-                value,
-                pointer: schema_pointer,
-            }),
-            // A parameter with neither is a text (the only thing a client could send).
-            None if location == Location::Path => json!({"type": "string"}),
-            None => json!({}),
-        };
         let style = self.style(at, location);
         let explode = match at.value.get("explode") {
             Some(flag) => is_true(Some(flag)),
             None => matches!(style, Style::Form | Style::Cookie),
         };
-        let encoding = ParameterEncoding::Style {
+        ParameterEncoding::Style {
             style,
             explode,
             allow_reserved: at.flag("allowReserved"),
-        };
-        (schema, encoding)
+        }
     }
 
     /// The style, if it may occur at this location; else the default (OAS 3.1.1, "Style Values").

@@ -83,6 +83,17 @@ impl<'a> Schemas<'a> {
         name
     }
 
+    /// A reference to the definition that the schema at `at` is, or will be.
+    fn refer(&mut self, at: Located<'a>) -> Value {
+        let name = self.name(&at.pointer);
+        let reference = json!({"$ref": format!("#/$defs/{name}")});
+        if !self.pointers.contains_key(&name) {
+            self.pointers.insert(name.clone(), at.pointer.clone());
+            self.queue.push_back((name, at));
+        }
+        reference
+    }
+
     /// Puts the definitions into document order: components first, as they stand, then the others
     /// as they were met.
     pub fn finish(&mut self) {
@@ -104,11 +115,21 @@ impl<'a> Reading<'a> {
         self.schema_at(at.value, &At::Base(&at.pointer))
     }
 
+    /// Reads a schema that many may share: a large one becomes a definition, so that it costs its
+    /// size once however often it is used.
+    pub fn shared_schema(&mut self, at: Located<'a>, shared: bool) -> Value {
+        const INLINE_MAX: usize = 32;
+        if !shared || at.value.get("$ref").is_some() || keyword::weight(at.value) <= INLINE_MAX {
+            return self.schema(&at);
+        }
+        self.schemas.refer(at)
+    }
+
     /// Reads the schemas that were referred to, and those they refer to.
     pub fn drain(&mut self) {
         while let Some((name, at)) = self.schemas.queue.pop_front() {
-            let schema = self.schema(&at);
-            self.schemas.pointers.insert(name.clone(), at.pointer);
+            let mut schema = self.schema(&at);
+            keyword::keep_name(&mut schema, &at.pointer);
             self.schemas.definitions.insert(name, schema);
         }
     }
@@ -171,14 +192,7 @@ impl<'a> Reading<'a> {
         }
         match self.aim(reference, at) {
             Ok(target) => {
-                let name = self.schemas.name(&target.pointer);
-                let known = json!({"$ref": format!("#/$defs/{name}")});
-                if !self.schemas.pointers.contains_key(&name) {
-                    self.schemas
-                        .pointers
-                        .insert(name.clone(), target.pointer.clone());
-                    self.schemas.queue.push_back((name, target));
-                }
+                let known = self.schemas.refer(target);
                 if reference.starts_with("#/components/") || reference.starts_with("#/definitions/")
                 {
                     self.schemas

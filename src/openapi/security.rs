@@ -114,6 +114,9 @@ fn scheme(source: &Value) -> Result<SecurityScheme, String> {
                 "cookie" => Location::Cookie,
                 other => return Err(format!("{} is no place for a key", quoted(other))),
             };
+            if location == Location::Header && http::HeaderName::try_from(&name).is_err() {
+                return Err(format!("{} is no header name", quoted(&name)));
+            }
             Ok(SecurityScheme::ApiKey { name, location })
         }
         "http" => match word("scheme").unwrap_or_default().to_ascii_lowercase() {

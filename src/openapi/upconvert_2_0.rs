@@ -9,6 +9,9 @@ use crate::openapi::ServerTemplate;
 use crate::openapi::finding::{Code, Findings};
 use crate::openapi::pointer::{Located, text};
 
+/// Media types that one list may name.
+const MEDIA_TYPES_MAX: usize = 32;
+
 /// Keys of a 2.0 parameter that are not part of its schema.
 const OUTSIDE_SCHEMA: [&str; 8] = [
     "name",
@@ -163,7 +166,8 @@ fn plain(url: &str) -> ServerTemplate {
 pub fn media_types(key: &str, operation: &Value, root: &Value) -> Vec<String> {
     let listed = |at: &Value| -> Vec<String> {
         let list = at.get(key).and_then(Value::as_array);
-        list.into_iter().flatten().filter_map(text).collect()
+        let list = list.into_iter().flatten().filter_map(text);
+        list.take(MEDIA_TYPES_MAX).collect()
     };
     let mut types = listed(operation);
     if types.is_empty() {

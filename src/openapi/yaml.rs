@@ -13,6 +13,9 @@ use crate::openapi::{DocumentError, DocumentLimits};
 /// Anchors and aliases of one document.
 const ALIASES_MAX: usize = 100_000;
 
+/// Values within anchors, and values put in place of aliases.
+const REPEATED_MAX: usize = 500_000;
+
 /// Reads one YAML document.
 ///
 /// # Errors
@@ -38,11 +41,12 @@ fn options(limits: &DocumentLimits) -> Options {
             max_anchors: ALIASES_MAX,
             max_documents: 1,
             max_total_scalar_bytes: limits.document_bytes_max,
+            max_recorded_anchor_events: REPEATED_MAX,
             max_recorded_anchor_bytes: limits.document_bytes_max,
             enforce_alias_anchor_ratio: false,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: nodes_max.min(1_000_000),
+            max_total_replayed_events: REPEATED_MAX,
         },
         // Repeated keys reach `Tree`, which keeps the last and says so.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -68,6 +72,10 @@ fn refusal(error: &Error, limits: &DocumentLimits, counts: &Counts) -> DocumentE
         Some(Breach::Depth) => return depth,
         None => {}
     }
+    let repeated = DocumentError::Budget {
+        what: "values repeated by YAML aliases",
+        limit: REPEATED_MAX,
+    };
     match error.without_snippet() {
         Error::Budget { breach, .. } => match breach {
             BudgetBreach::Depth { .. } => depth,
@@ -81,13 +89,13 @@ fn refusal(error: &Error, limits: &DocumentLimits, counts: &Counts) -> DocumentE
             _ => nodes,
         },
         Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            DocumentError::Budget {
-                what: "values repeated by YAML aliases",
-                limit: limits.nodes_max.min(1_000_000),
-            }
+            repeated
         }
         other => {
             let message = other.to_string();
+            if message.contains("RecordedAnchor") || message.contains("alias replay") {
+                return repeated;
+            }
             if message.contains("recursion limit") || message.contains("nesting") {
                 return depth;
             }

@@ -1,14 +1,49 @@
-//! Documents in, `Api`s out: examples, real documents, hostile documents.
+//! Documents in, `Api`s out: `examples` (golden files), `counting` (nothing disappears silently),
+//! `hostile` (limits and containment), `anything` (property tests and the fuzz corpus),
+//! `references`, `versions` and `findings` (rules one by one).
 
-use causeway::openapi::{DocumentLimits, read};
+mod anything;
+mod counting;
+mod examples;
+mod findings;
+mod hostile;
+mod rules;
+mod summary;
 
-#[test]
-fn the_demo_documents_are_read_without_a_finding() {
-    for (name, operations) in [("petstore.yaml", 6), ("bookshop.yaml", 19)] {
-        let path = format!("{}/specs-examples/{name}", env!("CARGO_MANIFEST_DIR"));
-        let bytes = std::fs::read(path).unwrap();
-        let api = read(&bytes, &DocumentLimits::default()).unwrap();
-        assert_eq!(api.operations.len(), operations, "{name}");
-        assert_eq!(api.findings, [], "{name}");
-    }
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use causeway::openapi::{Api, DocumentError, DocumentLimits};
+
+fn read(text: &str) -> Result<Api, DocumentError> {
+    causeway::openapi::read(text.as_bytes(), &DocumentLimits::default())
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The documents in a folder, in the order of their names.
+fn documents(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let extension = path.extension().unwrap_or_default();
+            extension == "json" || extension == "yaml" || extension == "yml"
+        })
+        .filter(|path| path.file_name().unwrap() != "manifest.json")
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn examples() -> Vec<PathBuf> {
+    let paths = documents(&repository().join("specs-examples"));
+    assert!(paths.len() >= 12, "the examples were not found");
+    paths
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
 }
