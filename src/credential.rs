@@ -2,13 +2,16 @@
 //! last before the network. Pure: secrets come in decrypted, and never leave in an error.
 
 pub mod mask;
+mod place;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
 pub use crate::credential::mask::Mask;
+use crate::credential::place::Placement;
 use crate::openapi::{SecurityRequirement, SecurityScheme};
 use crate::types::UpstreamRequest;
 
@@ -37,10 +40,34 @@ pub enum Secret {
 }
 
 /// Why a credential was not attached; nothing was sent. Names schemes and origins, never a secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    #[error("this tool needs a credential that the server does not have: {0}")]
-    Missing(String),
+    #[error(
+        "this tool needs a credential that the server does not have: {wanted}. The server's owner \
+         can add it: `--credential SCHEME=VALUE` with causeway run, stdio or import, or \
+         `credentials` in the management API. Nothing was sent"
+    )]
+    Missing { wanted: String },
+    #[error(
+        "the credential for \"{scheme}\" is not approved for {origin}, so it was withheld and \
+         nothing was sent; approve the new destination {origin} for it if that is where it \
+         belongs, or correct the server's URL"
+    )]
+    Unapproved { scheme: String, origin: String },
+    #[error("the credential for \"{scheme}\" cannot be attached: {reason}. Nothing was sent")]
+    Unusable {
+        scheme: String,
+        reason: &'static str,
+    },
+}
+
+/// Why what was entered is no credential for the scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    #[error("the credential is empty")]
+    Empty,
+    #[error("a credential for HTTP basic authentication is written as user:password")]
+    NotBasic,
 }
 
 impl Credentials {
@@ -61,20 +88,335 @@ impl Credentials {
     }
 }
 
+impl Secret {
+    /// What an owner typed, read as the scheme needs it: `user:password` for basic authentication,
+    /// a single value for everything else (a leading `Bearer ` is dropped where one will be added).
+    pub fn for_scheme(scheme: &SecurityScheme, text: &str) -> Result<Self, SecretError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(SecretError::Empty);
+        }
+        if matches!(scheme, SecurityScheme::Basic) {
+            let (user, password) = text.split_once(':').ok_or(SecretError::NotBasic)?;
+            return Ok(Self::Basic {
+                user: user.to_owned(),
+                password: password.into(),
+            });
+        }
+        let bearer = matches!(
+            scheme,
+            SecurityScheme::Bearer
+                | SecurityScheme::OAuth2 { .. }
+                | SecurityScheme::OpenIdConnect { .. }
+        );
+        let token = match text.split_at_checked("bearer ".len()) {
+            Some((prefix, rest)) if bearer && prefix.eq_ignore_ascii_case("bearer ") => rest.trim(),
+            _ => text,
+        };
+        Ok(Self::Token(token.into()))
+    }
+}
+
 /// Attaches what the operation's security asks for: the first alternative whose schemes all have a
-/// credential. An empty alternative needs none.
+/// credential. An empty alternative needs none. What an argument put in the same place is replaced.
 ///
 /// # Errors
 /// When no alternative is complete, or the request goes to an origin a credential was not approved
 /// for. Nothing may be sent then.
 pub fn attach(
-    request: UpstreamRequest,
+    mut request: UpstreamRequest,
     security: &[SecurityRequirement],
-    _schemes: &IndexMap<String, SecurityScheme>,
-    _credentials: &Credentials,
+    schemes: &IndexMap<String, SecurityScheme>,
+    credentials: &Credentials,
 ) -> Result<UpstreamRequest, CredentialError> {
-    match security {
-        [] => Ok(request),
-        _ => Err(CredentialError::Missing("none can be attached yet".into())),
+    if security.is_empty() {
+        return Ok(request);
+    }
+    let complete = |alternative: &&SecurityRequirement| {
+        let held = |name| schemes.contains_key(name) && credentials.get(name).is_some();
+        alternative.0.keys().all(|name| held(name))
+    };
+    let chosen = security
+        .iter()
+        .find(complete)
+        .ok_or_else(|| CredentialError::Missing {
+            wanted: describe(security, schemes),
+        })?;
+    let mut places = Vec::with_capacity(chosen.0.len());
+    for (name, scheme, credential) in chosen
+        .0
+        .keys()
+        .filter_map(|name| Some((name, schemes.get(name)?, credentials.get(name)?)))
+    {
+        let origin = request.url.origin().ascii_serialization();
+        if !credential.origins.contains(&origin) {
+            let scheme = name.clone();
+            return Err(CredentialError::Unapproved { scheme, origin });
+        }
+        let unusable = |reason| CredentialError::Unusable {
+            scheme: name.clone(),
+            reason,
+        };
+        let place = Placement::of(scheme, &credential.secret).map_err(unusable)?;
+        if places
+            .iter()
+            .any(|other: &Placement| other.collides(&place))
+        {
+            return Err(unusable("the API asks for two credentials in one place"));
+        }
+        places.push(place);
+    }
+    for place in places {
+        place.apply(&mut request);
+    }
+    Ok(request)
+}
+
+/// The alternatives in words: `"key" (an API key in the header X-API-Key), or "oauth" (…)`.
+fn describe(
+    security: &[SecurityRequirement],
+    schemes: &IndexMap<String, SecurityScheme>,
+) -> String {
+    let one = |name: &String| match schemes.get(name) {
+        Some(scheme) => format!("\"{name}\" ({})", Kind(scheme)),
+        None => format!("\"{name}\" (which the document does not define)"),
+    };
+    let alternatives: Vec<String> = security
+        .iter()
+        .map(|alternative| {
+            let all: Vec<String> = alternative.0.keys().map(one).collect();
+            all.join(" and ")
+        })
+        .collect();
+    alternatives.join(", or ")
+}
+
+/// A scheme in words.
+struct Kind<'a>(&'a SecurityScheme);
+
+impl fmt::Display for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SecurityScheme::ApiKey { name, location } => {
+                write!(f, "an API key in the {} {name}", place::word(*location))
+            }
+            SecurityScheme::Basic => f.write_str("user:password, HTTP basic authentication"),
+            SecurityScheme::Bearer => f.write_str("a bearer token"),
+            SecurityScheme::Http { scheme } => write!(f, "HTTP authentication \"{scheme}\""),
+            SecurityScheme::OAuth2 { .. } => f.write_str("an OAuth 2 access token"),
+            SecurityScheme::OpenIdConnect { .. } => f.write_str("an OpenID Connect access token"),
+            SecurityScheme::MutualTls => f.write_str("a TLS client certificate, not supported"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, Method};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn schemes() -> IndexMap<String, SecurityScheme> {
+        let schemes = json!({
+            "header": {"type": "apiKey", "name": "X-Key", "location": "header"},
+            "query": {"type": "apiKey", "name": "api key", "location": "query"},
+            "cookie": {"type": "apiKey", "name": "sid", "location": "cookie"},
+            "host": {"type": "apiKey", "name": "Host", "location": "header"},
+            "basic": {"type": "basic"},
+            "bearer": {"type": "bearer"},
+            "oauth": {"type": "oAuth2", "flows": {}},
+            "token": {"type": "http", "scheme": "Token"},
+            "digest": {"type": "http", "scheme": "Digest"},
+            "mtls": {"type": "mutualTls"},
+        });
+        serde_json::from_value(schemes).unwrap()
+    }
+
+    fn credentials(held: &[(&str, &str)]) -> Credentials {
+        let schemes = schemes();
+        Credentials::new(
+            held.iter()
+                .map(|(name, text)| {
+                    let credential = Credential {
+                        secret: Secret::for_scheme(&schemes[*name], text).unwrap(),
+                        origins: BTreeSet::from(["https://api.example".to_owned()]),
+                    };
+                    ((*name).to_owned(), credential)
+                })
+                .collect(),
+        )
+    }
+
+    fn request(url: &str, headers: &[(&'static str, &str)]) -> UpstreamRequest {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        UpstreamRequest {
+            method: Method::GET,
+            url: url.parse().unwrap(),
+            headers: map,
+            body: Bytes::new(),
+        }
+    }
+
+    fn security(alternatives: Value) -> Vec<SecurityRequirement> {
+        serde_json::from_value(alternatives).unwrap()
+    }
+
+    const URL: &str = "https://api.example/pets?limit=1";
+
+    fn attached(
+        alternatives: Value,
+        held: &[(&str, &str)],
+    ) -> Result<UpstreamRequest, CredentialError> {
+        attach(
+            request(URL, &[]),
+            &security(alternatives),
+            &schemes(),
+            &credentials(held),
+        )
+    }
+
+    #[test]
+    fn every_scheme_has_its_place() {
+        for (scheme, text, header, value) in [
+            ("header", "k1", "x-key", "k1"),
+            ("cookie", "a b;c", "cookie", "sid=a%20b%3Bc"),
+            ("basic", "ada:p:w", "authorization", "Basic YWRhOnA6dw=="),
+            ("bearer", "Bearer t1", "authorization", "Bearer t1"),
+            ("oauth", "t2", "authorization", "Bearer t2"),
+            ("token", "t3", "authorization", "Token t3"),
+        ] {
+            let request = attached(json!([{ scheme: [] }]), &[(scheme, text)]).unwrap();
+            assert_eq!(request.headers[header], value, "{scheme}");
+            assert!(request.headers[header].is_sensitive(), "{scheme}");
+            assert_eq!(request.url.as_str(), URL);
+            assert!(!format!("{:?}", request.headers).contains(text));
+        }
+        let request = attached(json!([{"query": []}]), &[("query", "a&b/ü")]).unwrap();
+        assert_eq!(
+            request.url.query(),
+            Some("limit=1&api%20key=a%26b%2F%C3%BC")
+        );
+    }
+
+    #[test]
+    fn alternatives_are_tried_in_order_and_must_be_complete() {
+        let both = json!([{"header": [], "query": []}, {"bearer": []}]);
+        let request = attached(both.clone(), &[("header", "k"), ("bearer", "t")]).unwrap();
+        assert!(request.headers.contains_key("authorization"));
+        assert!(!request.headers.contains_key("x-key"));
+        let held = [("header", "k"), ("query", "q"), ("bearer", "t")];
+        let request = attached(both, &held).unwrap();
+        assert!(request.headers.contains_key("x-key"));
+        assert!(request.url.query().unwrap().ends_with("api%20key=q"));
+        assert!(!request.headers.contains_key("authorization"));
+    }
+
+    #[test]
+    fn anonymous_is_an_alternative_like_any_other() {
+        for (alternatives, held, sent) in [
+            (json!([]), vec![("header", "k")], false),
+            (json!([{}]), vec![("header", "k")], false),
+            (json!([{"header": []}, {}]), vec![("header", "k")], true),
+            (json!([{"header": []}, {}]), vec![], false),
+            (json!([{}, {"header": []}]), vec![("header", "k")], false),
+        ] {
+            let request = attached(alternatives.clone(), &held).unwrap();
+            assert_eq!(
+                request.headers.contains_key("x-key"),
+                sent,
+                "{alternatives}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_credential_is_named_with_the_way_to_add_it() {
+        let wanted = json!([{"header": [], "basic": []}, {"oauth": ["read"]}, {"gone": []}]);
+        let text = attached(wanted, &[("header", "k")])
+            .unwrap_err()
+            .to_string();
+        for part in [
+            "\"header\" (an API key in the header X-Key) and \"basic\"",
+            ", or \"oauth\" (an OAuth 2 access token), or \"gone\" (which the document does not",
+            "--credential SCHEME=VALUE",
+            "Nothing was sent",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_credential_goes_to_the_origins_it_was_entered_for() {
+        let credentials = credentials(&[("header", "the-key")]);
+        let security = security(json!([{"header": []}, {}]));
+        for url in [
+            "http://api.example/",
+            "https://api.example:8443/",
+            "https://api.example.evil/",
+            "https://evil.example/",
+            "https://api.example./",
+        ] {
+            let error = attach(request(url, &[]), &security, &schemes(), &credentials).unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, CredentialError::Unapproved { .. }), "{url}");
+            assert!(text.contains("approve the new destination http"), "{text}");
+            assert!(!text.contains("the-key"));
+        }
+        let same = request("https://API.example:443/x", &[]);
+        assert!(attach(same, &security, &schemes(), &credentials).is_ok());
+    }
+
+    #[test]
+    fn an_argument_in_the_credentials_place_is_replaced() {
+        let given = request(
+            "https://api.example/?api+key=mine&a=1&api%20key=again&apikey=2",
+            &[
+                ("x-key", "mine"),
+                ("x-key", "too"),
+                ("cookie", "a=1; sid=mine"),
+                ("cookie", "sid=2"),
+            ],
+        );
+        let held = credentials(&[("header", "k"), ("query", "q"), ("cookie", "c")]);
+        let all = security(json!([{"header": [], "query": [], "cookie": []}]));
+        let request = attach(given, &all, &schemes(), &held).unwrap();
+        assert_eq!(request.url.query(), Some("a=1&apikey=2&api%20key=q"));
+        let values: Vec<_> = request.headers.get_all("x-key").iter().collect();
+        assert_eq!(values, ["k"]);
+        let cookies: Vec<_> = request.headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; sid=c"]);
+    }
+
+    #[test]
+    fn what_cannot_be_attached_is_refused_and_not_sent_halfway() {
+        for (alternatives, held) in [
+            (json!([{"digest": []}]), vec![("digest", "x")]),
+            (json!([{"mtls": []}]), vec![("mtls", "x")]),
+            (json!([{"host": []}]), vec![("host", "evil.example")]),
+            (
+                json!([{"basic": [], "bearer": []}]),
+                vec![("basic", "a:b"), ("bearer", "x")],
+            ),
+            (json!([{"header": []}]), vec![("header", "a\r\nX-Evil: 1")]),
+        ] {
+            let error = attached(alternatives.clone(), &held).unwrap_err();
+            assert!(
+                matches!(error, CredentialError::Unusable { .. }),
+                "{alternatives}"
+            );
+        }
+        assert_eq!(
+            Secret::for_scheme(&SecurityScheme::Basic, "no colon").err(),
+            Some(SecretError::NotBasic)
+        );
+        assert_eq!(
+            Secret::for_scheme(&SecurityScheme::Bearer, " \n").err(),
+            Some(SecretError::Empty)
+        );
     }
 }

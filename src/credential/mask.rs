@@ -1,16 +1,360 @@
 //! Hides known credential values wherever they turn up, by value and not by position: an upstream
 //! that echoes a request must not hand its key to the caller.
+//!
+//! A value shorter than four characters is not hidden: it would shred every text it happens to
+//! occur in, and protects nothing.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::ExposeSecret;
+use url::form_urlencoded;
 
 use crate::credential::Secret;
+use crate::types::UpstreamResponse;
 
-/// Finds and hides the values of a server's credentials. Empty for a server without any, and then
-/// free.
-#[derive(Clone, Debug, Default)]
-pub struct Mask;
+/// What stands where a secret stood. Valid inside JSON strings, URLs and headers.
+pub const MASKED: &str = "[masked]";
+
+/// Shorter values are not hidden.
+pub const VALUE_CHARACTERS_MIN: usize = 4;
+
+/// Finds and hides the values of a server's credentials: raw, base64, percent-encoded,
+/// JSON-escaped, HTML-escaped. Empty for a server without any, and then free.
+#[derive(Clone, Default)]
+pub struct Mask(Option<Arc<Matcher>>);
+
+struct Matcher {
+    automaton: AhoCorasick,
+    longest: usize,
+}
 
 impl Mask {
     /// A mask for these secrets.
-    pub fn new<'a>(_secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        Self
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut forms = BTreeSet::new();
+        for secret in secrets {
+            match secret {
+                Secret::Token(token) => add_forms(&mut forms, token.expose_secret()),
+                Secret::Basic { user, password } => {
+                    let password = password.expose_secret();
+                    add_forms(&mut forms, password);
+                    add_forms(&mut forms, &format!("{user}:{password}"));
+                    // Some APIs take their key as the user, without a password.
+                    if password.chars().count() < VALUE_CHARACTERS_MIN {
+                        add_forms(&mut forms, user);
+                    }
+                }
+            }
+        }
+        let longest = forms.iter().map(String::len).max().unwrap_or_default();
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&forms)
+            .ok()
+            .filter(|_| !forms.is_empty());
+        Self(automaton.map(|automaton| Arc::new(Matcher { automaton, longest })))
+    }
+
+    /// Whether there is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// `text` without secrets; borrowed when there was none.
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.0.as_deref() {
+            Some(matcher) if matcher.automaton.is_match(text) => {
+                Cow::Owned(matcher.replace(text.as_bytes(), |b| String::from_utf8_lossy(b).into()))
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// `body` without secrets; the same bytes when there was none.
+    pub fn bytes(&self, body: Bytes) -> Bytes {
+        match self.0.as_deref() {
+            Some(matcher) if matcher.automaton.is_match(&body) => {
+                matcher.replace(&body, |b| Bytes::from(b.to_vec()))
+            }
+            _ => body,
+        }
+    }
+
+    /// An answer without secrets, headers and body. Where the body was cut, a secret cut in two
+    /// goes with it.
+    pub fn response(&self, mut response: UpstreamResponse) -> UpstreamResponse {
+        let Some(matcher) = self.0.as_deref() else {
+            return response;
+        };
+        for value in response.headers.values_mut() {
+            if matcher.automaton.is_match(value.as_bytes()) {
+                *value = matcher.replace(value.as_bytes(), |b| {
+                    HeaderValue::from_bytes(b).unwrap_or(HeaderValue::from_static(MASKED))
+                });
+            }
+        }
+        response.body = self.bytes(response.body);
+        if response.truncated {
+            let kept = response.body.len().saturating_sub(matcher.longest);
+            response.body.truncate(kept);
+        }
+        response
+    }
+}
+
+impl Matcher {
+    fn replace<T>(&self, haystack: &[u8], finish: impl Fn(&[u8]) -> T) -> T {
+        let mut clean = Vec::with_capacity(haystack.len());
+        self.automaton
+            .replace_all_with_bytes(haystack, &mut clean, |_, _, out| {
+                out.extend_from_slice(MASKED.as_bytes());
+                true
+            });
+        finish(&clean)
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns = self.0.as_ref().map_or(0, |m| m.automaton.patterns_len());
+        write!(f, "Mask({patterns} forms)")
+    }
+}
+
+/// Percent-encoding as libraries differ in it: everything, RFC 3986's unreserved kept,
+/// JavaScript's `encodeURIComponent` and `encodeURI`, and what the WHATWG URL standard encodes in
+/// a query.
+const PERCENT_SETS: [&AsciiSet; 5] = [
+    NON_ALPHANUMERIC,
+    &UNRESERVED,
+    &UNRESERVED
+        .remove(b'!')
+        .remove(b'*')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')'),
+    &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'%')
+        .add(b'<')
+        .add(b'>')
+        .add(b'[')
+        .add(b'\\')
+        .add(b']')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}'),
+    &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'<')
+        .add(b'>')
+        .add(b'\''),
+];
+
+const UNRESERVED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Adds every form in which a value may come back.
+fn add_forms(forms: &mut BTreeSet<String>, value: &str) {
+    if value.chars().count() < VALUE_CHARACTERS_MIN {
+        return;
+    }
+    forms.insert(value.to_owned());
+    // Without padding, which is then left behind where there is any.
+    forms.insert(STANDARD_NO_PAD.encode(value));
+    forms.insert(URL_SAFE_NO_PAD.encode(value));
+    let form = form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>();
+    for encoded in PERCENT_SETS
+        .iter()
+        .map(|set| utf8_percent_encode(value, set).to_string())
+        .chain([form])
+    {
+        forms.insert(lower_hex(&encoded));
+        forms.insert(encoded);
+    }
+    for escapes in JSON_WRITERS {
+        forms.insert(json_escaped(value, escapes, false));
+        forms.insert(json_escaped(value, escapes, true));
+    }
+    for apostrophe in ["'", "&#39;", "&#x27;", "&apos;", "&#039;"] {
+        let escaped = value
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('\'', apostrophe);
+        forms.insert(escaped.replace('"', "&quot;"));
+        forms.insert(escaped.replace('"', "&#34;"));
+    }
+}
+
+/// `%2F` as `%2f`.
+fn lower_hex(encoded: &str) -> String {
+    let mut pieces = encoded.split('%');
+    let mut lower = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (hex, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        lower.push('%');
+        lower.push_str(&hex.to_ascii_lowercase());
+        lower.push_str(rest);
+    }
+    lower
+}
+
+/// What JSON writers escape beyond the need: nothing, Go, Python, JavaScript in HTML, PHP, .NET.
+const JSON_WRITERS: [fn(char) -> bool; 6] = [
+    |_| false,
+    |c| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}'),
+    |c| !c.is_ascii(),
+    |c| c == '/',
+    |c| c == '/' || !c.is_ascii(),
+    |c| !c.is_ascii() || matches!(c, '"' | '&' | '\'' | '+' | '<' | '>' | '`'),
+];
+
+/// The inside of a JSON string, with one of the two ways to write hex digits.
+fn json_escaped(value: &str, escapes: fn(char) -> bool, upper: bool) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '/' if escapes(c) => escaped.push_str("\\/"),
+            _ if escapes(c) || (c.is_ascii_control() && !"\n\r\t".contains(c)) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = if upper {
+                        write!(escaped, "\\u{unit:04X}")
+                    } else {
+                        write!(escaped, "\\u{unit:04x}")
+                    };
+                }
+            }
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '\n' => escaped.push_str("\\n"),
+            '\r' => escaped.push_str("\\r"),
+            '\t' => escaped.push_str("\\t"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(text: &str) -> Secret {
+        Secret::Token(text.into())
+    }
+
+    #[test]
+    fn every_form_of_a_secret_is_hidden() {
+        let mask = Mask::new([&token("s3cr/t+k\"y=é&\\z'<!>~")]);
+        for form in [
+            "s3cr/t+k\"y=é&\\z'<!>~",
+            "czNjci90K2siecO5",
+            "s3cr%2Ft%2Bk%22y%3D%C3%A9%26%5Cz%27%3C%21%3E~",
+            "s3cr%2ft%2bk%22y%3d%c3%a9%26%5cz%27%3c%21%3e~",
+            "s3cr%2Ft%2Bk%22y%3D%C3%A9%26%5Cz'%3C!%3E~",
+            "s3cr%2Ft%2Bk%22y%3D%C3%A9%26%5Cz%27%3C%21%3E%7E",
+            "s3cr/t+k%22y=%C3%A9&%5Cz'%3C!%3E~",
+            r#"s3cr/t+k\"y=é&\\z'<!>~"#,
+            r#"s3cr\/t+k\"y=\u00e9&\\z'<!>~"#,
+            r#"s3cr/t+k\"y=é\u0026\\z'\u003c!\u003e~"#,
+            r"s3cr/t\u002Bk\u0022y=\u00E9\u0026\\z\u0027\u003C!\u003E~",
+            "s3cr/t+k&quot;y=é&amp;\\z&#x27;&lt;!&gt;~",
+        ] {
+            if form.starts_with("czNj") {
+                let encoded = STANDARD_NO_PAD.encode("s3cr/t+k\"y=é&\\z'<!>~");
+                assert_eq!(mask.text(&format!("({encoded}==)")), "([masked]==)");
+                continue;
+            }
+            assert_eq!(mask.text(&format!("({form})")), "([masked])", "{form}");
+        }
+    }
+
+    #[test]
+    fn both_halves_of_a_basic_credential_are_hidden() {
+        let basic = |user: &str, password: &str| Secret::Basic {
+            user: user.into(),
+            password: password.into(),
+        };
+        let mask = Mask::new([&basic("ada", "pass word")]);
+        assert_eq!(mask.text("Basic YWRhOnBhc3Mgd29yZA=="), "Basic [masked]==");
+        assert_eq!(
+            mask.text("ada / pass word / pass+word"),
+            "ada / [masked] / [masked]"
+        );
+        let key_as_user = Mask::new([&basic("sk_live_1", "")]);
+        assert_eq!(key_as_user.text("sk_live_1"), "[masked]");
+    }
+
+    #[test]
+    fn short_values_and_no_values_leave_everything() {
+        let text = "abc abc abc";
+        assert!(Mask::new([&token("abc")]).is_empty());
+        assert!(Mask::default().is_empty());
+        assert!(matches!(Mask::default().text(text), Cow::Borrowed(_)));
+        assert!(matches!(
+            Mask::new([&token("abcd")]).text(text),
+            Cow::Borrowed(_)
+        ));
+        assert!(!format!("{:?}", Mask::new([&token("abcd")])).contains("abcd"));
+    }
+
+    #[test]
+    fn a_secret_cut_in_two_by_the_limit_is_not_half_shown() {
+        let mask = Mask::new([&token("0123456789")]);
+        let response = |truncated| UpstreamResponse {
+            status: http::StatusCode::OK,
+            headers: [(http::header::ETAG, HeaderValue::from_static("x0123456789x"))]
+                .into_iter()
+                .collect(),
+            body: Bytes::from("long enough a text to keep something of it: 01234567"),
+            truncated,
+            first_byte: std::time::Duration::ZERO,
+            total: std::time::Duration::ZERO,
+        };
+        let cut = mask.response(response(true));
+        assert!(!String::from_utf8_lossy(&cut.body).contains("0123"));
+        assert_eq!(cut.headers["etag"], "x[masked]x");
+        assert!(mask.response(response(false)).body.ends_with(b"01234567"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn an_echo_by_any_writer_is_hidden(
+            secret in "[ -~é€\u{1f511}\n\t]{4,40}", before in "[a-z ]{0,9}", after in "[a-z ]{0,9}",
+        ) {
+            let mask = Mask::new([&token(&secret)]);
+            let around = |form: String| format!("{before}{form}{after}");
+            let json = serde_json::to_string(&secret).unwrap();
+            let url = form_urlencoded::Serializer::new(String::new()).append_pair("k", &secret).finish();
+            for form in [secret.clone(), json.clone(), url, STANDARD_NO_PAD.encode(&secret)] {
+                let shown = around(form);
+                prop_assert!(mask.text(&shown).contains(MASKED), "{}", shown);
+            }
+            let echoed = mask.text(&json).into_owned();
+            prop_assert!(serde_json::from_str::<String>(&echoed).is_ok(), "{}", echoed);
+        }
     }
 }
