@@ -86,7 +86,7 @@ impl<'a> Reading<'a> {
         self.schemas.finish();
         let pointers = &self.schemas.pointers;
         let mut merger = Merger::new(
-            &self.schemas.definitions,
+            std::mem::take(&mut self.schemas.definitions),
             pointers,
             limits.expansions_max,
             &mut self.findings,
@@ -97,7 +97,8 @@ impl<'a> Reading<'a> {
                 merger.schema(schema, &pointer);
             }
         }
-        let mut definitions = merger.finish();
+        let schemas_of_all = api.operations.iter_mut().flat_map(schemas_mut);
+        let mut definitions = merger.finish(schemas_of_all);
         definition::break_circles(&mut definitions, pointers, &mut self.findings);
         definition::prune(&mut definitions, api.operations.iter().flat_map(schemas));
         api.definitions = definitions;
