@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, ready};
 
 use crate::access::caller::Caller;
-use crate::mcp::provider::{ToolCall, ToolOutcome};
+use crate::mcp::provider::{Arguments, ToolOutcome};
 use crate::types::{ServerId, UpstreamRequest, UpstreamResponse};
 
 /// What a filter is told about the call it looks at.
@@ -18,6 +18,8 @@ use crate::types::{ServerId, UpstreamRequest, UpstreamResponse};
 pub struct Subject<'a> {
     pub caller: &'a Caller,
     pub server: ServerId,
+    /// Absent before the request's body is read.
+    pub tool: Option<&'a str>,
     pub trace_id: &'a str,
 }
 
@@ -43,8 +45,9 @@ pub trait Filter: Send + Sync {
         pass()
     }
 
-    /// A tool call as the client wrote it.
-    fn tool_call<'a>(&'a self, _: Subject<'a>, _: &'a mut ToolCall) -> Decision<'a> {
+    /// The arguments of a tool call as the client wrote them. The tool is settled: a filter cannot
+    /// turn a call into one that the caller may not make.
+    fn tool_call<'a>(&'a self, _: Subject<'a>, _: &'a mut Arguments) -> Decision<'a> {
         pass()
     }
 
@@ -95,4 +98,40 @@ impl Policies {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// One method per phase: every filter in turn, until one refuses.
+macro_rules! phases {
+    ($($(#[$doc:meta])* $phase:ident($subject:ty);)*) => {
+        impl Policies {$(
+            $(#[$doc])*
+            pub async fn $phase(
+                &self,
+                about: Subject<'_>,
+                subject: &mut $subject,
+            ) -> Result<(), Refusal> {
+                for filter in self.0.iter() {
+                    if let Verdict::Refuse(refusal) = filter.$phase(about, subject).await {
+                        return Err(refusal);
+                    }
+                }
+                Ok(())
+            }
+        )*}
+    };
+}
+
+phases! {
+    /// Run by the endpoint, on the head of the client's request.
+    request(http::request::Parts);
+    /// Run by the call flow, before the arguments are checked.
+    tool_call(Arguments);
+    /// Run by the call flow, before the credential is attached.
+    upstream_request(UpstreamRequest);
+    /// Run by the call flow, after credentials are masked.
+    upstream_response(UpstreamResponse);
+    /// Run by the call flow, on what the client will get.
+    outcome(ToolOutcome);
+    /// Run by flows that pass an answer on while it arrives.
+    chunk(Bytes);
 }

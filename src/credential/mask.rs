@@ -65,6 +65,12 @@ impl Mask {
         Self(automaton.map(|automaton| Arc::new(Matcher { automaton, longest })))
     }
 
+    /// Hides nothing.
+    pub fn none() -> &'static Self {
+        static NONE: Mask = Mask(None);
+        &NONE
+    }
+
     /// Whether there is nothing to hide.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()

@@ -1,12 +1,22 @@
 //! The flow of one tool call: look up, check, plan, attach, send, render, account.
 
+mod account;
+mod exchange;
+mod failure;
+pub mod trace;
+
 use std::sync::Arc;
 
 use crate::access::caller::Caller;
 use crate::access::ledger::Ledger;
 use crate::egress::Egress;
+use crate::mcp::call::account::Account;
+use crate::mcp::call::exchange::Work;
+use crate::mcp::call::failure::Failure;
+pub use crate::mcp::call::trace::{Trace, dry_run, explain};
+use crate::mcp::content;
 use crate::mcp::provider::{CallContext, CallError, CallOutcome, ToolCall};
-use crate::mcp::server::Server;
+use crate::mcp::server::{Provider, Server};
 use crate::policy::Policies;
 use crate::types::Clock;
 
@@ -30,20 +40,54 @@ impl Mcp {
     }
 }
 
-/// Carries out one tool call.
+/// Carries out one tool call. It is accounted for exactly once, also when the future is dropped.
 ///
 /// Everything that ran and failed is a [`CallOutcome::Complete`] with `is_error`, for the model to
 /// read.
 ///
 /// # Errors
 /// When the call did not run at all. A tool the caller may not use is an unknown tool.
-#[expect(clippy::unused_async, reason = "sends the request")]
 pub async fn call(
-    _cx: &Mcp,
-    _caller: &Caller,
-    _server: &Server,
+    cx: &Mcp,
+    caller: &Caller,
+    server: &Server,
     call: ToolCall,
-    _context: &CallContext,
+    context: &CallContext,
 ) -> Result<CallOutcome, CallError> {
-    Err(CallError::UnknownTool(call.name))
+    let work = Work::admit(cx, caller, server, &call.name, context)?;
+    let mut account = Account::open(&work, &call);
+    let result = carry_out(&work, call, &mut account).await;
+    account.settle(&result);
+    result.or_else(|failure| failure.into_outcome(work.mask()))
+}
+
+async fn carry_out(
+    work: &Work<'_>,
+    mut call: ToolCall,
+    account: &mut Account<'_>,
+) -> Result<CallOutcome, Failure> {
+    let policies = &work.cx.policies;
+    policies
+        .tool_call(work.subject(), &mut call.arguments)
+        .await?;
+    let mut outcome = match &work.server.provider {
+        Provider::Native(native) => work.in_time(native.call(call, work.context)).await?,
+        Provider::Api(api) => {
+            let mut request = work.plan(api, &call.arguments, account)?;
+            policies
+                .upstream_request(work.subject(), &mut request)
+                .await?;
+            let response = work.send(api, request, account).await?;
+            let mut response = work.mask().response(response);
+            policies
+                .upstream_response(work.subject(), &mut response)
+                .await?;
+            let outcome = content::render(work.tool, &response);
+            CallOutcome::Complete(work.mask_decoded(&response, outcome))
+        }
+    };
+    if let CallOutcome::Complete(outcome) = &mut outcome {
+        policies.outcome(work.subject(), outcome).await?;
+    }
+    Ok(outcome)
 }

@@ -1,0 +1,107 @@
+//! What one call cost, handed to the ledger exactly once: when the account is dropped, however the
+//! call ended. A call that is dropped half-way was cancelled.
+
+use std::time::{Duration, Instant};
+
+use crate::access::ledger::{Ledger, LedgerEntry, LedgerStatus};
+use crate::mcp::call::exchange::Work;
+use crate::mcp::call::failure::Failure;
+use crate::mcp::call::trace::Seen;
+use crate::mcp::provider::{CallOutcome, ToolCall};
+use crate::types::{UpstreamRequest, UpstreamResponse};
+
+/// The open account of a call.
+pub(crate) struct Account<'a> {
+    ledger: Option<&'a Ledger>,
+    entry: Option<LedgerEntry>,
+    started: Instant,
+    /// Kept only for a call that is explained.
+    pub(crate) seen: Option<Seen>,
+}
+
+impl<'a> Account<'a> {
+    /// Opens the account of a call. From here on it will be settled.
+    pub(crate) fn open(work: &Work<'a>, call: &ToolCall) -> Self {
+        Self {
+            ledger: Some(&work.cx.ledger),
+            entry: Some(LedgerEntry {
+                organization: work.server.organization,
+                caller: work.caller.clone(),
+                at: work.cx.clock.now(),
+                server: work.server.id,
+                version: work.server.version,
+                tool: work.tool.def.name.as_str().to_owned(),
+                trace_id: work.context.trace_id.clone(),
+                status: LedgerStatus::Cancelled,
+                upstream_status: None,
+                request_bytes: call.arguments.as_ref().map_or(0, |a| a.get().len() as u64),
+                response_bytes: 0,
+                upstream_time: Duration::ZERO,
+                total_time: Duration::ZERO,
+                attempts: 0,
+            }),
+            started: Instant::now(),
+            seen: None,
+        }
+    }
+
+    /// An account of which the ledger never hears: nothing is sent.
+    pub(crate) fn rehearsal() -> Self {
+        Self {
+            ledger: None,
+            entry: None,
+            started: Instant::now(),
+            seen: Some(Seen::default()),
+        }
+    }
+
+    pub(crate) fn planned(&mut self, healed: Vec<String>) {
+        if let Some(seen) = &mut self.seen {
+            seen.healed = healed;
+        }
+    }
+
+    /// The request goes out, credential attached.
+    pub(crate) fn sending(&mut self, request: &UpstreamRequest) {
+        if let Some(entry) = &mut self.entry {
+            entry.attempts += 1;
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.request = Some(request.clone());
+        }
+    }
+
+    pub(crate) fn answered(&mut self, response: &UpstreamResponse) {
+        if let Some(entry) = &mut self.entry {
+            entry.upstream_status = Some(response.status.as_u16());
+            entry.response_bytes += response.body.len() as u64;
+            entry.upstream_time += response.total;
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.status = Some(response.status.as_u16());
+            seen.first_byte = response.first_byte;
+            seen.upstream = response.total;
+        }
+    }
+
+    /// The call came to an end.
+    pub(crate) fn settle(&mut self, result: &Result<CallOutcome, Failure>) {
+        let status = match result {
+            Ok(CallOutcome::Complete(outcome)) if outcome.is_error => LedgerStatus::ToolError,
+            Ok(_) => LedgerStatus::Ok,
+            Err(failure) => failure.status(),
+        };
+        if let Some(entry) = &mut self.entry {
+            entry.status = status;
+        }
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        if let (Some(ledger), Some(mut entry)) = (self.ledger, self.entry.take()) {
+            entry.total_time = self.started.elapsed();
+            ledger.record(entry);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One call being carried out: what it may use, and the stages that touch the network.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use http::header::CONTENT_TYPE;
+use serde_json::value::RawValue;
+use tokio::time::timeout_at;
+
+use crate::access::caller::{Caller, Target};
+use crate::credential::{self, Mask};
+use crate::egress::{Patience, redirect_target};
+use crate::mcp::call::Mcp;
+use crate::mcp::call::account::Account;
+use crate::mcp::call::failure::Failure;
+use crate::mcp::plan::{base_url, plan};
+use crate::mcp::provider::{
+    Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody, ToolOutcome,
+};
+use crate::mcp::server::{Access, ApiProvider, Provider, Server};
+use crate::mcp::tool::Tool;
+use crate::policy::Subject;
+use crate::types::{UpstreamRequest, UpstreamResponse};
+
+/// Redirects within the API's own origin, for requests that change nothing.
+const REDIRECTS_MAX: usize = 3;
+
+/// A call that is allowed, with everything it needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Work<'a> {
+    pub(crate) cx: &'a Mcp,
+    pub(crate) caller: &'a Caller,
+    pub(crate) server: &'a Server,
+    pub(crate) tool: &'a Tool,
+    pub(crate) context: &'a CallContext,
+    /// The client's deadline or the server's, whichever comes first.
+    pub(crate) deadline: Instant,
+}
+
+impl<'a> Work<'a> {
+    /// Finds the tool and asks whether the caller may use it.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownTool`] in both cases: what a caller may not use does not exist for it.
+    pub(crate) fn admit(
+        cx: &'a Mcp,
+        caller: &'a Caller,
+        server: &'a Server,
+        name: &str,
+        context: &'a CallContext,
+    ) -> Result<Self, CallError> {
+        let target = Target {
+            organization: server.organization,
+            server: server.id,
+            open: server.settings.access == Access::Open,
+        };
+        let tool = server
+            .tools
+            .get(name)
+            .filter(|_| caller.may(target, Some(name)))
+            .ok_or_else(|| CallError::UnknownTool(name.to_owned()))?;
+        let timeout = Duration::from_millis(server.settings.call_timeout_ms);
+        Ok(Self {
+            cx,
+            caller,
+            server,
+            tool,
+            context,
+            deadline: context.deadline.min(Instant::now() + timeout),
+        })
+    }
+
+    /// What filters are told.
+    pub(crate) fn subject(&self) -> Subject<'a> {
+        Subject {
+            caller: self.caller,
+            server: self.server.id,
+            tool: Some(self.tool.def.name.as_str()),
+            trace_id: &self.context.trace_id,
+        }
+    }
+
+    /// Hides the server's credentials.
+    pub(crate) fn mask(&self) -> &'a Mask {
+        match &self.server.provider {
+            Provider::Api(api) => api.credentials.mask(),
+            Provider::Native(_) => Mask::none(),
+        }
+    }
+
+    /// The request, without a credential.
+    pub(crate) fn plan(
+        &self,
+        api: &ApiProvider,
+        arguments: &Arguments,
+        account: &mut Account<'_>,
+    ) -> Result<UpstreamRequest, Failure> {
+        let upstream = self.server.settings.upstream.as_deref();
+        let base = base_url(&self.tool.def, upstream, api.document_url.as_ref())?;
+        let planned = plan(self.tool, &base, arguments)?;
+        account.planned(planned.healed);
+        Ok(planned.request)
+    }
+
+    /// The request with its credential, bound to the origin it goes to.
+    pub(crate) fn attach(
+        &self,
+        api: &ApiProvider,
+        request: UpstreamRequest,
+    ) -> Result<UpstreamRequest, Failure> {
+        let security = &self.tool.def.binding.security;
+        let attached = credential::attach(request, security, &api.schemes, &api.credentials)?;
+        Ok(attached)
+    }
+
+    /// Sends. A redirect within the origin is followed where repeating the request is safe; one to
+    /// another origin is never followed, and the credential stays here.
+    pub(crate) async fn send(
+        &self,
+        api: &ApiProvider,
+        mut request: UpstreamRequest,
+        account: &mut Account<'_>,
+    ) -> Result<UpstreamResponse, Failure> {
+        let safe = matches!(request.method, Method::GET | Method::HEAD);
+        let patience = Patience {
+            deadline: self.deadline,
+            cancel: &self.context.cancel,
+        };
+        for redirects_left in (0..=REDIRECTS_MAX).rev() {
+            let attached = self.attach(api, request.clone())?;
+            let origin = attached.url.origin();
+            account.sending(&attached);
+            let egress = &self.cx.egress;
+            let response = egress.send(&api.upstream, attached, patience).await?;
+            account.answered(&response);
+            match redirect_target(&request.url, &response) {
+                Some(next) if next.origin() != origin => {
+                    return Err(Failure::Redirected {
+                        from: origin.ascii_serialization(),
+                        to: next.origin().ascii_serialization(),
+                    });
+                }
+                Some(next) if safe && redirects_left > 0 => request.url = next,
+                _ => return Ok(response),
+            }
+        }
+        Err(Failure::RedirectedTooOften)
+    }
+
+    /// A native tool under the same deadline and cancellation as the network.
+    pub(crate) async fn in_time(
+        &self,
+        call: impl Future<Output = Result<CallOutcome, CallError>>,
+    ) -> Result<CallOutcome, Failure> {
+        tokio::select! {
+            biased;
+            () = self.context.cancel.cancelled() => Err(Failure::NotRun(CallError::Cancelled)),
+            result = timeout_at(self.deadline.into(), call) => match result {
+                Ok(result) => result.map_err(Failure::NotRun),
+                Err(_) => Err(Failure::TimedOut),
+            },
+        }
+    }
+
+    /// An answer that is not UTF-8 shows its text only once it is decoded, so it is masked again.
+    pub(crate) fn mask_decoded(
+        &self,
+        response: &UpstreamResponse,
+        mut outcome: ToolOutcome,
+    ) -> ToolOutcome {
+        let mask = self.mask();
+        if mask.is_empty() || is_utf8(response) {
+            return outcome;
+        }
+        for content in &mut outcome.content {
+            if let Content::Text(text) = content {
+                *text = mask.text(text).into_owned();
+            } else if let Content::Resource(resource) = content
+                && let ResourceBody::Text(text) = &mut resource.body
+            {
+                *text = mask.text(text).into_owned();
+            }
+        }
+        outcome.structured = outcome
+            .structured
+            .and_then(|value| RawValue::from_string(mask.text(value.get()).into_owned()).ok());
+        outcome
+    }
+}
+
+/// Whether the bytes of a text are what the model will read.
+fn is_utf8(response: &UpstreamResponse) -> bool {
+    let marked =
+        response.body.starts_with(&[0xff, 0xfe]) || response.body.starts_with(&[0xfe, 0xff]);
+    let content_type = response.headers.get(CONTENT_TYPE);
+    let charset = content_type
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_ascii_lowercase)
+        .and_then(|value| Some(value.split_once("charset=")?.1.to_owned()));
+    !marked && charset.is_none_or(|name| name.contains("utf-8") || name.contains("ascii"))
+}

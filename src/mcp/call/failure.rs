@@ -1,0 +1,70 @@
+//! Everything that can end a call early, and what the model is told about it.
+
+use crate::access::ledger::LedgerStatus;
+use crate::credential::{CredentialError, Mask};
+use crate::egress::EgressError;
+use crate::mcp::plan::{BaseUrlError, PlanError};
+use crate::mcp::provider::{CallError, CallOutcome, Content, ToolOutcome};
+use crate::policy::Refusal;
+
+/// Why a call gave no result of its own. The texts are for the model and the owner.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Plan(#[from] PlanError),
+    #[error("The server's URL cannot be used: {0}")]
+    Base(#[from] BaseUrlError),
+    #[error("Not sent: {0}.")]
+    Credential(#[from] CredentialError),
+    #[error("The API was not reached: {0}.")]
+    Egress(#[from] EgressError),
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    #[error(
+        "The API at {from} redirects to another origin, {to}. That is not followed, and no \
+         credential was sent there. If the API has moved, the server's owner has to set the \
+         server's URL to {to} and approve the new destination for its credential."
+    )]
+    Redirected { from: String, to: String },
+    #[error("The API redirects too often.")]
+    RedirectedTooOften,
+    #[error("The tool did not finish in time.")]
+    TimedOut,
+    /// Not a result at all.
+    #[error("{0}")]
+    NotRun(CallError),
+}
+
+impl Failure {
+    /// A tool error with the text, or the protocol error it is.
+    pub(crate) fn into_outcome(self, mask: &Mask) -> Result<CallOutcome, CallError> {
+        match self {
+            Self::NotRun(error) => Err(error),
+            Self::Egress(EgressError::Cancelled) => Err(CallError::Cancelled),
+            failure => Ok(CallOutcome::Complete(ToolOutcome {
+                content: vec![Content::Text(mask.text(&failure.to_string()).into_owned())],
+                is_error: true,
+                ..ToolOutcome::default()
+            })),
+        }
+    }
+
+    /// How the ledger names it.
+    pub(crate) fn status(&self) -> LedgerStatus {
+        match self {
+            Self::Credential(_) | Self::Refused(_) | Self::Redirected { .. } => {
+                LedgerStatus::Refused
+            }
+            Self::TimedOut | Self::Egress(EgressError::TimedOut { .. }) => LedgerStatus::Timeout,
+            Self::Egress(EgressError::Refused(_)) => LedgerStatus::Refused,
+            Self::Egress(EgressError::Cancelled) | Self::NotRun(CallError::Cancelled) => {
+                LedgerStatus::Cancelled
+            }
+            Self::Plan(_)
+            | Self::Base(_)
+            | Self::RedirectedTooOften
+            | Self::Egress(_)
+            | Self::NotRun(_) => LedgerStatus::ToolError,
+        }
+    }
+}
