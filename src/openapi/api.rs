@@ -41,7 +41,8 @@ impl<'a> Reading<'a> {
         let title = about("title").filter(|title| !title.trim().is_empty());
         let title = title.unwrap_or_else(|| {
             let message = "the document has no title";
-            self.findings.add(Code::TitleMissing, "/info", message);
+            let pointer = info.as_ref().map_or("", |_| "/info");
+            self.findings.add(Code::TitleMissing, pointer, message);
             UNTITLED.to_owned()
         });
         if root

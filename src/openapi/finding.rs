@@ -73,6 +73,8 @@ codes! {
     // Parameters.
     ParameterInvalid "parameter-invalid" Warning "A parameter needs a `name` and an `in` of path, query, header, cookie (or querystring).";
     ParameterRefUnresolved "parameter-ref-unresolved" Warning "Put the parameter into this document, under `components/parameters`.";
+    ParametersNotAList "parameters-not-a-list" Warning "Write `parameters` as a list.";
+    ParameterWithoutSchema "parameter-without-schema" Warning "Put `type` and what belongs to it under `schema`.";
     ParameterDuplicate "parameter-duplicate" Warning "Remove one of the two; the last one is used.";
     PathParameterMissing "path-parameter-missing" Warning "Declare the parameter with `in: path`; it is taken as a string.";
     PathParameterUnused "path-parameter-unused" Warning "Put `{name}` into the path, or remove the parameter.";
@@ -84,6 +86,7 @@ codes! {
     BodyInvalid "body-invalid" Warning "Give the request body a `content` object.";
     BodyRefUnresolved "body-ref-unresolved" Warning "Put the request body into this document; until then any JSON is accepted.";
     BodyDuplicate "body-duplicate" Warning "Swagger 2.0 allows one body parameter, and none beside formData.";
+    ResponsesNotAnObject "responses-not-an-object" Warning "Write `responses` as an object, status by status.";
     ResponseInvalid "response-invalid" Note "Give each status a Response Object.";
     ResponseRefUnresolved "response-ref-unresolved" Note "Put the response into this document, under `components/responses`.";
     MediaTypeInvalid "media-type-invalid" Warning "Give each media type an object.";
@@ -103,6 +106,7 @@ codes! {
     SecuritySchemeUndefined "security-scheme-undefined" Warning "Define the scheme; until then calls that need it are refused.";
     SecuritySchemeInvalid "security-scheme-invalid" Warning "Correct the scheme; until then calls that need it are refused.";
     ServersMissing "servers-missing" Note "Give `servers`, or set the upstream URL when publishing.";
+    ServersNotAList "servers-not-a-list" Warning "Write `servers` as a list.";
     ServerInvalid "server-invalid" Warning "Give each server a `url`.";
     ServerVariableUndeclared "server-variable-undeclared" Warning "Declare the variable with a default.";
     SchemeGuessed "scheme-guessed" Note "Give `schemes`; https is used.";

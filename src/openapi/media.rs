@@ -60,6 +60,14 @@ impl<'a> Reading<'a> {
         let Some(responses) = operation.get("responses") else {
             return Vec::new();
         };
+        if !responses.value.is_object() && !responses.value.is_null() {
+            let message = "`responses` is not an object; it is left out";
+            self.findings.add(
+                Code::ResponsesNotAnObject,
+                responses.pointer.clone(),
+                message,
+            );
+        }
         let mut read = Vec::new();
         for (status, at) in responses.members() {
             if status.starts_with("x-") {
@@ -253,7 +261,10 @@ impl<'a> Reading<'a> {
             required: any_required,
             description: None,
             content,
-            pointer: operation.pointer_to("parameters"),
+            pointer: fields.first().map_or_else(
+                || operation.pointer.clone(),
+                |field| field.at.pointer.clone(),
+            ),
         }
     }
 

@@ -32,6 +32,11 @@ impl<'a> Reading<'a> {
             let Some(layer) = layer else {
                 continue;
             };
+            if !layer.value.is_array() && !layer.value.is_null() {
+                let message = "`parameters` is not a list; it is left out";
+                self.findings
+                    .add(Code::ParametersNotAList, layer.pointer.clone(), message);
+            }
             let mut own: Vec<Declared<'a>> = Vec::new();
             for item in layer.items() {
                 let Some(next) = self.declaration(item, depth == 0) else {
@@ -225,6 +230,13 @@ impl<'a> Reading<'a> {
         });
         match schema {
             Some(schema) => self.shared_schema(schema, declared.shared),
+            None if at.value.get("type").is_some() => {
+                let message = "the parameter has its `type` where Swagger 2.0 had it";
+                self.findings
+                    .add(Code::ParameterWithoutSchema, at.pointer.clone(), message);
+                let members = at.object().map(upconvert_2_0::schema);
+                self.schema_at(&members.unwrap_or_default(), &At::Base(&at.pointer))
+            }
             // A parameter with neither is a text (the only thing a client could send).
             None if location == Location::Path => json!({"type": "string"}),
             None => json!({}),

@@ -28,6 +28,11 @@ impl<'a> Reading<'a> {
     /// The `servers` standing at `at`, if there is one usable.
     pub fn servers(&mut self, at: &Located<'a>) -> Option<Vec<ServerTemplate>> {
         let list = at.get("servers")?;
+        if !list.value.is_array() && !list.value.is_null() {
+            let message = "`servers` is not a list; it is left out";
+            self.findings
+                .add(Code::ServersNotAList, list.pointer.clone(), message);
+        }
         let servers: Vec<ServerTemplate> =
             list.items().filter_map(|item| self.server(&item)).collect();
         (!servers.is_empty()).then_some(servers)

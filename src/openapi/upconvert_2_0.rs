@@ -13,7 +13,7 @@ use crate::openapi::pointer::{Located, text};
 const MEDIA_TYPES_MAX: usize = 32;
 
 /// Keys of a 2.0 parameter that are not part of its schema.
-const OUTSIDE_SCHEMA: [&str; 8] = [
+const OUTSIDE_SCHEMA: [&str; 11] = [
     "name",
     "in",
     "required",
@@ -22,6 +22,9 @@ const OUTSIDE_SCHEMA: [&str; 8] = [
     "allowEmptyValue",
     "deprecated",
     "schema",
+    "style",
+    "explode",
+    "allowReserved",
 ];
 
 /// A parameter that is neither body nor form field, with `schema` and `style`.
