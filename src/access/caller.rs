@@ -85,6 +85,32 @@ impl Caller {
         }
     }
 
+    /// Whether every tool of the server is the caller's to use.
+    pub fn sees_all(&self, target: Target) -> bool {
+        let whole = |grant: &Grant| grant.server == target.server && grant.tools.is_none();
+        target.open
+            || target.organization == self.organization
+                && match &self.grants {
+                    Grants::Anonymous => false,
+                    Grants::Admin | Grants::Organization => true,
+                    Grants::Scoped(grants) => grants.iter().any(whole),
+                }
+    }
+
+    /// Who a session belongs to: the same through a renewed key of the same consumer.
+    pub fn principal(&self) -> String {
+        match (self.consumer, self.user, self.key, &self.grants) {
+            (Some(consumer), ..) => format!("consumer:{consumer}"),
+            (_, Some(user), ..) => format!("user:{user}"),
+            (_, _, Some(key), _) => format!("key:{key}"),
+            (.., Grants::Admin) => "admin".to_owned(),
+            (.., Grants::Anonymous) => "anonymous".to_owned(),
+            (.., Grants::Organization | Grants::Scoped(_)) => {
+                format!("organization:{}", self.organization)
+            }
+        }
+    }
+
     /// Whether what the caller sees of the server may differ from what others see.
     pub fn is_restricted(&self, target: Target) -> bool {
         !target.open

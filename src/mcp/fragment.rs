@@ -1,5 +1,7 @@
 //! A tool's entry of `tools/list`, serialized once per wire class.
 
+use std::sync::OnceLock;
+
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -24,6 +26,18 @@ pub struct Fragments {
     pub early: Box<RawValue>,
     pub structured: Box<RawValue>,
     pub stateless: Box<RawValue>,
+}
+
+/// The first page of `tools/list` for callers who see every tool, per wire class, written on first
+/// use: the page most clients ask for, and the only one of most servers.
+#[derive(Debug, Default)]
+pub struct FirstPages([OnceLock<String>; 3]);
+
+impl FirstPages {
+    /// The page, written by `write` if it is the first time.
+    pub fn get(&self, class: WireClass, write: impl FnOnce() -> String) -> &str {
+        self.0[class as usize].get_or_init(write)
+    }
 }
 
 impl Fragments {

@@ -155,4 +155,36 @@ pub trait Native: Send + Sync {
         call: ToolCall,
         cx: &'a CallContext,
     ) -> BoxFuture<'a, Result<CallOutcome, CallError>>;
+
+    /// The resource of that URI.
+    fn read<'a>(&'a self, _uri: &'a str, _cx: &'a CallContext) -> BoxFuture<'a, Option<Resource>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    /// `prompts/get`; `None` where there is no such prompt.
+    fn prompt<'a>(
+        &'a self,
+        _name: &'a str,
+        _arguments: Value,
+        _resumption: Option<Resumption>,
+        _cx: &'a CallContext,
+    ) -> BoxFuture<'a, Result<Option<Provision>, CallError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Values for an argument of the prompt or resource template that `reference` names.
+    fn complete<'a>(
+        &'a self,
+        _reference: &'a Value,
+        _argument: &'a Value,
+    ) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+}
+
+/// What something other than a tool gives: its result as the protocol writes it, or questions.
+#[derive(Debug)]
+pub enum Provision {
+    Result(Value),
+    InputRequired(InputRequired),
 }

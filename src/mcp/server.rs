@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::credential::Credentials;
 use crate::egress::Upstream;
+use crate::mcp::fragment::FirstPages;
 use crate::mcp::provider::Native;
 use crate::mcp::tool::{Tool, ToolDef};
 use crate::openapi::SecurityScheme;
@@ -31,8 +32,12 @@ pub struct Server {
     /// In list order.
     pub tools: IndexMap<ToolName, Tool>,
     pub resources: Vec<ResourceDef>,
+    /// MCP `ResourceTemplate` objects; only tools from code have any.
+    pub resource_templates: Vec<serde_json::Value>,
     pub prompts: Vec<PromptDef>,
     pub provider: Provider,
+    /// `tools/list` for callers who see every tool, serialized on first use.
+    pub first_pages: FirstPages,
     /// What it weighs in the cache of compiled servers.
     pub bytes: usize,
 }

@@ -163,6 +163,9 @@ pub struct Tool {
     pub output: Option<jsonschema::Validator>,
     /// The tool's entry of `tools/list`, per wire class.
     pub fragments: Fragments,
+    /// Arguments a client repeats in `Mcp-Param-*` headers, by header suffix: where their schema
+    /// has `x-mcp-header`, which only tools from code do. The value points into the arguments.
+    pub header_arguments: Vec<(String, String)>,
 }
 
 /// One tool, complete: stored with a server version and never changed.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use indexmap::IndexMap;
 
+use crate::mcp::fragment::FirstPages;
 use crate::mcp::server::{ApiProvider, PromptDef, Provider, ResourceDef, Server, ServerParts};
 use crate::mcp::tool::Tool;
 use crate::mcp::tool::text::{clean, shorten};
@@ -33,6 +34,8 @@ impl Server {
             title: parts.title,
             settings: parts.settings,
             resources: Vec::new(),
+            resource_templates: Vec::new(),
+            first_pages: FirstPages::default(),
             prompts: Vec::new(),
             tools,
             provider: Provider::Api(Box::new(ApiProvider {

@@ -25,10 +25,29 @@ impl Tool {
             input,
             output,
             fragments: Fragments::of(&def),
+            header_arguments: header_arguments(&def.input_schema, ""),
             def: Arc::new(def),
         };
         (tool, findings)
     }
+}
+
+/// `x-mcp-header` along chains of `properties` (MCP 2026-07-28, transports).
+fn header_arguments(schema: &Value, at: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, property) in schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let pointer = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+        if let Some(header) = property.get("x-mcp-header").and_then(Value::as_str) {
+            found.push((header.to_owned(), pointer.clone()));
+        }
+        found.extend(header_arguments(property, &pointer));
+    }
+    found
 }
 
 /// A validator that fetches nothing and matches patterns in linear time. A pattern it does not know

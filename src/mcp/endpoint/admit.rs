@@ -1,0 +1,160 @@
+//! Who may speak at all: everything that is decided before a body is read, and the answers to those
+//! who may not.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::access::authenticate::AuthenticationError;
+use crate::access::caller::Caller;
+use crate::live::Entry;
+use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
+use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json};
+use crate::mcp::server::Server;
+
+/// A request that was let in: whose it is, and for which server.
+pub(super) struct Admitted {
+    pub(super) endpoint: Endpoint,
+    pub(super) entry: Arc<Entry>,
+    pub(super) server: Arc<Server>,
+    pub(super) caller: Caller,
+    pub(super) headers: HeaderMap,
+}
+
+/// What is judged of a request before its body is read.
+pub(super) struct Head {
+    headers: HeaderMap,
+    /// HTTP/2 names the host here.
+    authority: Option<String>,
+}
+
+impl Head {
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            headers: request.headers().clone(),
+            authority: request.uri().authority().map(ToString::to_string),
+        }
+    }
+}
+
+/// Host and Origin, the server, the caller: everything that is decided before the body is read.
+pub(super) async fn admit(
+    endpoint: Endpoint,
+    slug: &str,
+    head: Head,
+) -> Result<Admitted, Response> {
+    let Head { headers, authority } = head;
+    if let Err(error) = endpoint.0.parts.hosts.admit(&headers, authority.as_deref()) {
+        let error = RpcError::new(INVALID_REQUEST, error.to_string());
+        return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
+    }
+    let caller = match endpoint.0.parts.authenticator.authenticate(&headers).await {
+        Ok(caller) => caller,
+        Err(error) => return Err(unauthenticated(&error)),
+    };
+    let no_server = || {
+        let name: String = slug.chars().take(64).collect();
+        let error = RpcError::new(
+            INVALID_REQUEST,
+            format!("there is no server \"{name}\" here, or not for this key"),
+        );
+        rpc_error(StatusCode::NOT_FOUND, &error, None)
+    };
+    let entry = endpoint.0.parts.catalog.find(slug).ok_or_else(no_server)?;
+    if !caller.may(entry.target(), None) {
+        return Err(if caller == Caller::anonymous() {
+            challenge(
+                "this server needs an API key: send it as Authorization: Bearer or X-API-Key",
+                false,
+            )
+        } else {
+            no_server()
+        });
+    }
+    let server = endpoint
+        .0
+        .parts
+        .catalog
+        .server(entry.id)
+        .await
+        .map_err(|error| {
+            tracing::error!(server.slug = %entry.slug, error = %error, "a server cannot be loaded");
+            let error = RpcError::new(INTERNAL_ERROR, error.to_string());
+            rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
+        })?;
+    Ok(Admitted {
+        endpoint,
+        entry,
+        server,
+        caller,
+        headers,
+    })
+}
+
+fn unauthenticated(error: &AuthenticationError) -> Response {
+    match error {
+        AuthenticationError::Unavailable => {
+            let error = RpcError::new(INTERNAL_ERROR, error.to_string());
+            rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
+        }
+        AuthenticationError::Unknown | AuthenticationError::Ambiguous => {
+            challenge(&error.to_string(), true)
+        }
+    }
+}
+
+fn challenge(message: &str, invalid: bool) -> Response {
+    let error = RpcError::new(INVALID_REQUEST, message.to_owned());
+    let mut response = rpc_error(StatusCode::UNAUTHORIZED, &error, None);
+    let value = if invalid {
+        "Bearer error=\"invalid_token\""
+    } else {
+        "Bearer"
+    };
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+    response
+}
+
+/// An error for a request, or for a body that is none.
+pub(super) fn rpc_error(status: StatusCode, error: &RpcError, id: Option<&str>) -> Response {
+    json_response(status, error.to_message(id))
+}
+
+pub(super) fn json_response(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(axum::body::Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The body as text, within its limit.
+pub(super) async fn body(request: Request) -> Result<Bytes, Response> {
+    if let Err(status) = is_json(request.headers()) {
+        let error = RpcError::new(INVALID_REQUEST, "send Content-Type: application/json");
+        return Err(rpc_error(status, &error, None));
+    }
+    let read = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+    let bytes = read.map_err(|_| {
+        let error = RpcError::new(
+            INVALID_REQUEST,
+            format!("a message has at most {BODY_BYTES_MAX} bytes"),
+        );
+        rpc_error(StatusCode::PAYLOAD_TOO_LARGE, &error, None)
+    })?;
+    if std::str::from_utf8(&bytes).is_err() {
+        return Err(rpc_error(
+            StatusCode::BAD_REQUEST,
+            &RpcError::new(PARSE_ERROR, "not UTF-8"),
+            None,
+        ));
+    }
+    Ok(bytes)
+}

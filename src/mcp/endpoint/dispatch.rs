@@ -1,0 +1,317 @@
+//! One request to one result, whatever the transport.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::caller::{Caller, Target};
+use crate::mcp::call::{self, Mcp};
+use crate::mcp::endpoint::version::Version;
+use crate::mcp::endpoint::wire::{
+    INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, Params, RESOURCE_NOT_FOUND, RpcError, quote,
+};
+use crate::mcp::endpoint::{answer, lists};
+use crate::mcp::provider::{
+    CallContext, CallError, Client, Progress, Provision, Resource, ResourceBody, Resumption,
+    ToolCall,
+};
+use crate::mcp::server::{PromptDef, Provider, Server};
+
+/// Everything a request is answered from.
+pub(super) struct Exchange {
+    pub(super) mcp: Arc<Mcp>,
+    pub(super) server: Arc<Server>,
+    pub(super) caller: Caller,
+    pub(super) target: Target,
+    pub(super) version: Version,
+    /// Whether the client hears of changes: it has a stream.
+    pub(super) has_stream: bool,
+    pub(super) client: Option<Arc<dyn Client>>,
+    pub(super) progress: Progress,
+    pub(super) cancel: CancellationToken,
+    pub(super) trace_id: String,
+}
+
+impl Exchange {
+    /// The `result` of a request as JSON text.
+    pub(super) async fn dispatch(
+        &self,
+        method: &str,
+        params: &Params<'_>,
+    ) -> Result<String, RpcError> {
+        match method {
+            "tools/call" => return self.call(params).await,
+            "tools/list" => {
+                let class = self.version.wire_class();
+                let cursor = params.cursor.as_deref();
+                let members = lists::tools(&self.server, class, &self.caller, self.target, cursor)?;
+                return Ok(self.cacheable(&members));
+            }
+            "resources/read" => return self.read(params).await,
+            "prompts/get" => return self.prompt(params).await,
+            "completion/complete" => return self.complete(params).await,
+            _ => {}
+        }
+        let titles = self.version >= Version::V2025_06_18;
+        let cursor = params.cursor.as_deref();
+        match (method, self.version.is_stateless()) {
+            ("resources/list", _) => {
+                let page =
+                    lists::resources(&self.server, titles, &self.caller, self.target, cursor)?;
+                Ok(self.cacheable(&page))
+            }
+            ("resources/templates/list", _) => {
+                let templates = Value::Array(self.server.resource_templates.clone());
+                Ok(self.cacheable(&format!("\"resourceTemplates\":{templates}")))
+            }
+            ("prompts/list", _) => {
+                Ok(self.cacheable(&lists::prompts(&self.server, titles, cursor)?))
+            }
+            ("server/discover", true) => Ok(self.discover()),
+            ("initialize", false) => Ok(self.initialize()),
+            ("ping", false) => Ok("{}".to_owned()),
+            ("logging/setLevel", false) => set_level(params),
+            _ => Err(RpcError::method_not_found(method)),
+        }
+    }
+
+    fn cacheable(&self, members: &str) -> String {
+        let private = self.caller.is_restricted(self.target);
+        answer::cacheable(self.version, &self.server, private, members)
+    }
+
+    fn capabilities(&self) -> Value {
+        let changes = if self.has_stream || self.version.is_stateless() {
+            json!({ "listChanged": true })
+        } else {
+            json!({})
+        };
+        let mut capabilities = json!({
+            "tools": changes,
+            "resources": changes,
+            "prompts": changes,
+            "completions": {},
+        });
+        if !self.version.is_stateless() && self.has_stream {
+            capabilities["logging"] = json!({});
+        }
+        capabilities
+    }
+
+    fn initialize(&self) -> String {
+        json!({
+            "protocolVersion": self.version.as_str(),
+            "capabilities": self.capabilities(),
+            "serverInfo": answer::server_info(&self.server),
+            "instructions": self.server.instructions,
+        })
+        .to_string()
+    }
+
+    fn discover(&self) -> String {
+        let versions: Vec<&str> = Version::ALL
+            .iter()
+            .map(|version| version.as_str())
+            .collect();
+        let members = format!(
+            "\"supportedVersions\":{},\"capabilities\":{},\"instructions\":{}",
+            json!(versions),
+            self.capabilities(),
+            quote(&self.server.instructions)
+        );
+        self.cacheable(&members)
+    }
+
+    fn context(&self) -> CallContext {
+        CallContext {
+            cancel: self.cancel.clone(),
+            deadline: Instant::now() + Duration::from_millis(self.server.settings.call_timeout_ms),
+            progress: self.progress.clone(),
+            client: self.client.clone(),
+            trace_id: self.trace_id.clone(),
+        }
+    }
+
+    async fn call(&self, params: &Params<'_>) -> Result<String, RpcError> {
+        let name = params
+            .name
+            .as_deref()
+            .ok_or_else(|| RpcError::invalid_params("`name` is missing: which tool?"))?;
+        let call = ToolCall {
+            name: name.to_owned(),
+            arguments: params.arguments.map(RawValue::to_owned),
+            resumption: resumption(params),
+        };
+        let context = self.context();
+        let outcome = call::call(&self.mcp, &self.caller, &self.server, call, &context)
+            .await
+            .map_err(call_error)?;
+        Ok(answer::outcome(self.version, &self.server, &outcome))
+    }
+
+    async fn read(&self, params: &Params<'_>) -> Result<String, RpcError> {
+        let uri = params
+            .uri
+            .as_deref()
+            .ok_or_else(|| RpcError::invalid_params("`uri` is missing: which resource?"))?;
+        let known = self.server.resources.iter().find(|r| r.uri == uri);
+        let known = known.filter(|resource| lists::sees(&self.caller, self.target, resource));
+        let resource = match (known, &self.server.provider) {
+            (_, Provider::Native(native)) => native.read(uri, &self.context()).await,
+            (Some(resource), Provider::Api(_)) => Some(Resource {
+                uri: resource.uri.clone(),
+                media_type: Some(resource.media_type.clone()),
+                body: ResourceBody::Text(resource.text.to_string()),
+            }),
+            (None, Provider::Api(_)) => None,
+        };
+        let Some(resource) = resource else {
+            let code = if self.version.is_stateless() {
+                INVALID_PARAMS
+            } else {
+                RESOURCE_NOT_FOUND
+            };
+            let mut error = RpcError::new(code, "resource not found");
+            error.data = Some(json!({ "uri": uri.chars().take(500).collect::<String>() }));
+            return Err(error);
+        };
+        Ok(self.cacheable(&format!("\"contents\":[{}]", answer::contents(&resource))))
+    }
+
+    async fn prompt(&self, params: &Params<'_>) -> Result<String, RpcError> {
+        let name = params.name.as_deref().unwrap_or_default();
+        let given: Value = params
+            .arguments
+            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .unwrap_or_else(|| json!({}));
+        if let Provider::Native(native) = &self.server.provider {
+            let provision = native
+                .prompt(name, given, resumption(params), &self.context())
+                .await;
+            return match provision.map_err(call_error)? {
+                Some(Provision::Result(result)) => Ok(self.object(&result)),
+                Some(Provision::InputRequired(input)) => Ok(answer::outcome(
+                    self.version,
+                    &self.server,
+                    &crate::mcp::provider::CallOutcome::InputRequired(input),
+                )),
+                None => Err(RpcError::invalid_params(format!(
+                    "unknown prompt: {}",
+                    shown(name)
+                ))),
+            };
+        }
+        let prompt = self
+            .server
+            .prompts
+            .iter()
+            .find(|prompt| prompt.name == name);
+        let prompt = prompt
+            .ok_or_else(|| RpcError::invalid_params(format!("unknown prompt: {}", shown(name))))?;
+        let text = fill(prompt, &given)?;
+        Ok(self.object(&json!({
+            "description": prompt.description,
+            "messages": [{ "role": "user", "content": { "type": "text", "text": text } }],
+        })))
+    }
+
+    /// Values an argument of a prompt may take. Ours are free text.
+    async fn complete(&self, params: &Params<'_>) -> Result<String, RpcError> {
+        let read = |raw: Option<&RawValue>| {
+            raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok())
+                .unwrap_or(Value::Null)
+        };
+        let (reference, argument) = (read(params.reference), read(params.argument));
+        if !reference.is_object() || argument.get("name").is_none() {
+            return Err(RpcError::invalid_params("`ref` and `argument` are needed"));
+        }
+        let values = match &self.server.provider {
+            Provider::Native(native) => native.complete(&reference, &argument).await,
+            Provider::Api(_) => Vec::new(),
+        };
+        Ok(self.object(&json!({
+            "completion": { "values": values, "total": values.len(), "hasMore": false }
+        })))
+    }
+
+    fn object(&self, result: &Value) -> String {
+        let text = result.to_string();
+        answer::plain(self.version, &self.server, &text[1..text.len() - 1])
+    }
+}
+
+fn resumption(params: &Params<'_>) -> Option<Resumption> {
+    if params.input_responses.is_none() && params.request_state.is_none() {
+        return None;
+    }
+    let responses = params
+        .input_responses
+        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+    Some(Resumption {
+        responses: responses.unwrap_or_else(|| json!({})),
+        state: params.request_state.as_deref().map(str::to_owned),
+    })
+}
+
+fn set_level(params: &Params<'_>) -> Result<String, RpcError> {
+    const LEVELS: [&str; 8] = [
+        "debug",
+        "info",
+        "notice",
+        "warning",
+        "error",
+        "critical",
+        "alert",
+        "emergency",
+    ];
+    match params.level.as_deref() {
+        Some(level) if LEVELS.contains(&level) => Ok("{}".to_owned()),
+        _ => Err(RpcError::invalid_params(format!(
+            "`level` has to be one of {}",
+            LEVELS.join(", ")
+        ))),
+    }
+}
+
+fn fill(prompt: &PromptDef, given: &Value) -> Result<String, RpcError> {
+    let mut text = prompt.text.clone();
+    for (name, _, required) in &prompt.arguments {
+        match (given.get(name).and_then(Value::as_str), required) {
+            (None, true) => {
+                return Err(RpcError::invalid_params(format!(
+                    "the argument `{name}` is missing"
+                )));
+            }
+            (value, _) => text = text.replace(&format!("{{{name}}}"), value.unwrap_or_default()),
+        }
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(128).collect()
+}
+
+/// A call that did not run, as the specification words it (2025-11-25, server/tools, "Error
+/// Handling").
+fn call_error(error: CallError) -> RpcError {
+    match error {
+        CallError::UnknownTool(name) => {
+            RpcError::invalid_params(format!("Unknown tool: {}", shown(&name)))
+        }
+        CallError::InvalidParams(text) => RpcError::invalid_params(text),
+        CallError::MissingCapability(needed) => RpcError {
+            code: MISSING_CAPABILITY,
+            message: "the client lacks a capability this needs".into(),
+            data: Some(json!({ "requiredCapabilities": needed })),
+        },
+        CallError::Cancelled => RpcError::new(INTERNAL_ERROR, "cancelled"),
+        CallError::Internal(source) => {
+            tracing::error!(error = %source, "a call failed inside");
+            RpcError::new(INTERNAL_ERROR, "internal error")
+        }
+    }
+}

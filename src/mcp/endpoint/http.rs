@@ -1,0 +1,409 @@
+//! Streamable HTTP: one POST, one answer, which is JSON unless there is something to say before it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use http::header::ALLOW;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::mcp::endpoint::admit::{Admitted, Head, admit, body, json_response, rpc_error};
+use crate::mcp::endpoint::dispatch::Exchange;
+use crate::mcp::endpoint::session::{Session, SessionClient, SessionLimits};
+use crate::mcp::endpoint::stream::{First, Running, response};
+use crate::mcp::endpoint::version::Version;
+use crate::mcp::endpoint::wire::{
+    HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY,
+    Message, PARSE_ERROR, Params, RpcError, UNSUPPORTED_VERSION, batch, result_message,
+};
+use crate::mcp::endpoint::{
+    BATCH_MAX, Endpoint, MESSAGES_MAX, headers, listen, progress, trace_id,
+};
+use crate::mcp::provider::{Client, Progress};
+use crate::mcp::server::{Provider, Server};
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+
+pub(super) async fn handle_only(state: State<Endpoint>, request: Request) -> Response {
+    let slug = state.0.0.only.clone().unwrap_or_default();
+    handle(state, Path(slug), request).await
+}
+
+pub(super) async fn handle(
+    State(endpoint): State<Endpoint>,
+    Path(slug): Path<String>,
+    request: Request,
+) -> Response {
+    let method = request.method().clone();
+    if method == Method::OPTIONS {
+        return (
+            StatusCode::NO_CONTENT,
+            [(ALLOW, "GET, POST, DELETE, OPTIONS")],
+        )
+            .into_response();
+    }
+    let admitted = match admit(endpoint, &slug, Head::of(&request)).await {
+        Ok(admitted) => admitted,
+        Err(response) => return response,
+    };
+    match method {
+        Method::POST => post(admitted, request).await,
+        Method::GET => listen::session_stream(&admitted),
+        Method::DELETE => end_session(&admitted),
+        _ => not_allowed(),
+    }
+}
+
+pub(super) fn not_allowed() -> Response {
+    let error = RpcError::new(INVALID_REQUEST, "POST a message to this URL");
+    let mut response = rpc_error(StatusCode::METHOD_NOT_ALLOWED, &error, None);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+async fn post(admitted: Admitted, request: Request) -> Response {
+    let bytes = match body(request).await {
+        Ok(bytes) => bytes,
+        Err(response) => return response,
+    };
+    let session = match session_of(&admitted) {
+        Ok(session) => session,
+        Err(response) => return *response,
+    };
+    let admitted = Arc::new(admitted);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    if text.trim_start().starts_with('[') {
+        return many(&admitted, session, text).await;
+    }
+    let message = match Message::parse(text) {
+        Ok(message) => message,
+        Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, None),
+    };
+    match message {
+        Message::Request { id, method, params } => {
+            let id = id.get();
+            let version = match decide(&admitted, session.as_deref(), &method, &params) {
+                Ok(version) => version,
+                Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, Some(id)),
+            };
+            if version.is_stateless() && method == "subscriptions/listen" {
+                return listen::subscribe(&admitted, id, &params);
+            }
+            if session.is_none()
+                && method == "initialize"
+                && admitted.server.settings.sessions.is_some()
+            {
+                return start_session(&admitted, version, id, &params).await;
+            }
+            if may_speak_before(&admitted, session.as_ref(), &params) {
+                return streamed(admitted.clone(), session, version, bytes.clone()).await;
+            }
+            let exchange = exchange(&admitted, version, session.is_some());
+            let _cancelled_when_the_client_leaves = exchange.cancel.clone().drop_guard();
+            let result = exchange.dispatch(&method, &params).await;
+            answer(version, id, result)
+        }
+        Message::Notification { method, params } => {
+            if let Some(session) = &session {
+                notified(session, &method, &params);
+            }
+            StatusCode::ACCEPTED.into_response()
+        }
+        Message::Response { id, result } => {
+            if let Some(session) = &session {
+                session.answer(id.get(), result);
+            }
+            StatusCode::ACCEPTED.into_response()
+        }
+    }
+}
+
+/// The version of a request, and everything that has to hold for it.
+fn decide(
+    admitted: &Admitted,
+    session: Option<&Session>,
+    method: &str,
+    params: &Params<'_>,
+) -> Result<Version, RpcError> {
+    if let Some(session) = session {
+        return Ok(session.version);
+    }
+    let version = headers::version(&admitted.headers, method, params)?;
+    if version.is_stateless() {
+        headers::check(&admitted.headers, method, params)?;
+        if method == "tools/call" {
+            headers::check_arguments(&admitted.headers, &admitted.server, params)?;
+        }
+    }
+    Ok(version)
+}
+
+/// Whether the answer may become a stream: someone asked for progress, or tools from code talk.
+fn may_speak_before(
+    admitted: &Admitted,
+    session: Option<&Arc<Session>>,
+    params: &Params<'_>,
+) -> bool {
+    let asked = params
+        .meta
+        .as_ref()
+        .is_some_and(|meta| meta.progress_token.is_some());
+    let native = matches!(admitted.server.provider, Provider::Native(_));
+    asked || native || session.is_some()
+}
+
+fn exchange(admitted: &Admitted, version: Version, has_stream: bool) -> Exchange {
+    Exchange {
+        mcp: admitted.endpoint.0.parts.mcp.clone(),
+        server: admitted.server.clone(),
+        caller: admitted.caller.clone(),
+        target: admitted.entry.target(),
+        version,
+        has_stream,
+        client: None,
+        progress: Progress::default(),
+        cancel: tokio_util::sync::CancellationToken::new(),
+        trace_id: trace_id(&admitted.headers),
+    }
+}
+
+/// Runs a request that may send messages before its reply.
+async fn streamed(
+    admitted: Arc<Admitted>,
+    session: Option<Arc<Session>>,
+    version: Version,
+    bytes: Bytes,
+) -> Response {
+    let (sender, messages) = mpsc::channel(MESSAGES_MAX);
+    let mut exchange = exchange(&admitted, version, session.is_some());
+    let cancel = exchange.cancel.clone();
+    let status = Arc::new(parking_lot::Mutex::new(StatusCode::OK));
+    let seen = status.clone();
+    let reply = Box::pin(async move {
+        let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        let Ok(Message::Request { id, method, params }) = Message::parse(text) else {
+            return RpcError::new(PARSE_ERROR, "not a request").to_message(None);
+        };
+        if let Some(token) = params.meta.as_ref().and_then(|meta| meta.progress_token) {
+            exchange.progress = progress(token.get(), sender.clone());
+        }
+        exchange.client = client(session.as_ref(), version, &params, sender);
+        if let Some(session) = &session {
+            session.run(id.get(), exchange.cancel.clone());
+        }
+        let result = exchange.dispatch(&method, &params).await;
+        if let Some(session) = &session {
+            session.finished(id.get());
+        }
+        *seen.lock() = http_status(version, &result);
+        match result {
+            Ok(result) => result_message(id.get(), &result),
+            Err(error) => error.to_message(Some(id.get())),
+        }
+    });
+    let running = Running {
+        reply,
+        messages,
+        cancel: cancel.drop_guard(),
+    };
+    match running.first().await {
+        First::Reply(reply) => {
+            let status = *status.lock();
+            json_response(status, reply)
+        }
+        First::Message(first, running) => {
+            let permit = admitted.endpoint.0.streams.clone().try_acquire_owned();
+            let Ok(permit) = permit else {
+                let error = RpcError::new(INTERNAL_ERROR, "too many streams are open");
+                return rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None);
+            };
+            response(running.into_events(first).map(move |event| {
+                let _held_while_the_stream_lives = &permit;
+                event
+            }))
+        }
+    }
+}
+
+/// The way back to the client: through its session, or, without one, by asking in the answer.
+pub(super) fn client(
+    session: Option<&Arc<Session>>,
+    version: Version,
+    params: &Params<'_>,
+    stream: mpsc::Sender<String>,
+) -> Option<Arc<dyn Client>> {
+    if let Some(session) = session {
+        return Some(Arc::new(SessionClient {
+            session: session.clone(),
+            stream,
+        }));
+    }
+    version.is_stateless().then(|| {
+        let capabilities = params
+            .meta
+            .as_ref()
+            .and_then(|meta| meta.client_capabilities);
+        let capabilities = capabilities.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let log_level = params
+            .meta
+            .as_ref()
+            .and_then(|meta| meta.log_level.as_deref().map(str::to_owned));
+        let client = listen::StatelessClient {
+            capabilities: capabilities.unwrap_or_else(|| json!({})),
+            log_level,
+            stream,
+        };
+        Arc::new(client) as Arc<dyn Client>
+    })
+}
+
+fn http_status(version: Version, result: &Result<String, RpcError>) -> StatusCode {
+    match result {
+        Err(error) if version.is_stateless() => match error.code {
+            METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+            HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,
+            _ => StatusCode::OK,
+        },
+        _ => StatusCode::OK,
+    }
+}
+
+fn answer(version: Version, id: &str, result: Result<String, RpcError>) -> Response {
+    let status = http_status(version, &result);
+    let body = match result {
+        Ok(result) => result_message(id, &result),
+        Err(error) => error.to_message(Some(id)),
+    };
+    json_response(status, body)
+}
+
+/// A JSON array: served where the version is 2025-03-26 or not stated.
+async fn many(admitted: &Arc<Admitted>, session: Option<Arc<Session>>, text: &str) -> Response {
+    let header = admitted.headers.get("mcp-protocol-version");
+    let stated = header.map(|value| value.to_str().unwrap_or_default());
+    let version = session
+        .as_ref()
+        .map_or(stated.unwrap_or("2025-03-26"), |s| s.version.as_str());
+    if version != Version::V2025_03_26.as_str() {
+        let error = RpcError::new(
+            INVALID_REQUEST,
+            "this protocol version has no batches; send one message at a time",
+        );
+        return rpc_error(StatusCode::BAD_REQUEST, &error, None);
+    }
+    let members = match batch(text, BATCH_MAX) {
+        Ok(members) => members,
+        Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, None),
+    };
+    let mut replies = Vec::new();
+    for member in members {
+        match Message::parse(member.get()) {
+            Ok(Message::Request { id, method, params }) => {
+                let exchange = exchange(admitted, Version::V2025_03_26, session.is_some());
+                let _cancelled_when_the_client_leaves = exchange.cancel.clone().drop_guard();
+                replies.push(match exchange.dispatch(&method, &params).await {
+                    Ok(result) => result_message(id.get(), &result),
+                    Err(error) => error.to_message(Some(id.get())),
+                });
+            }
+            Ok(Message::Notification { method, params }) => {
+                if let Some(session) = &session {
+                    notified(session, &method, &params);
+                }
+            }
+            Ok(Message::Response { id, result }) => {
+                if let Some(session) = &session {
+                    session.answer(id.get(), result);
+                }
+            }
+            Err(error) => replies.push(error.to_message(None)),
+        }
+    }
+    if replies.is_empty() {
+        return StatusCode::ACCEPTED.into_response();
+    }
+    json_response(StatusCode::OK, format!("[{}]", replies.join(",")))
+}
+
+pub(super) fn notified(session: &Session, method: &str, params: &Params<'_>) {
+    if method == "notifications/cancelled"
+        && let Some(id) = params.request_id
+    {
+        session.cancel(id.get());
+    }
+}
+
+/// The session a request names. None is fine; an unknown, expired or foreign one is 404, so that the
+/// client makes a new one.
+pub(super) fn session_of(admitted: &Admitted) -> Result<Option<Arc<Session>>, Box<Response>> {
+    let Some(id) = admitted.headers.get(SESSION_ID) else {
+        return Ok(None);
+    };
+    let idle = session_limits(&admitted.server).map(|limits| limits.idle);
+    let sessions = &admitted.endpoint.0.sessions;
+    let found = id
+        .to_str()
+        .ok()
+        .zip(idle)
+        .and_then(|(id, idle)| sessions.find(id, admitted.server.id, &admitted.caller, idle));
+    found.map(Some).ok_or_else(|| {
+        let error = RpcError::new(
+            INVALID_REQUEST,
+            "this session is not known; initialize a new one",
+        );
+        Box::new(rpc_error(StatusCode::NOT_FOUND, &error, None))
+    })
+}
+
+fn session_limits(server: &Server) -> Option<SessionLimits> {
+    server.settings.sessions.map(|settings| SessionLimits {
+        per_server: settings.sessions_max,
+        per_principal: settings.sessions_max,
+        idle: std::time::Duration::from_millis(settings.idle_ms),
+        displace: true,
+    })
+}
+
+async fn start_session(
+    admitted: &Admitted,
+    version: Version,
+    id: &str,
+    params: &Params<'_>,
+) -> Response {
+    let capabilities: Value = params
+        .capabilities
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_else(|| json!({}));
+    let session = Session::new(admitted.server.id, &admitted.caller, version, capabilities);
+    let limits = session_limits(&admitted.server);
+    let added = limits.map(|limits| admitted.endpoint.0.sessions.add(&session, limits));
+    if let Some(Err(error)) = added {
+        let error = RpcError::new(INTERNAL_ERROR, error.to_string());
+        return rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, Some(id));
+    }
+    let result = exchange(admitted, version, true)
+        .dispatch("initialize", params)
+        .await;
+    let mut response = answer(version, id, result);
+    if let Ok(value) = HeaderValue::from_str(&session.id) {
+        response.headers_mut().insert(SESSION_ID, value);
+    }
+    response
+}
+
+fn end_session(admitted: &Admitted) -> Response {
+    match session_of(admitted) {
+        Ok(Some(session)) => {
+            admitted.endpoint.0.sessions.remove(&session.id);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Ok(None) => not_allowed(),
+        Err(response) => *response,
+    }
+}

@@ -1,0 +1,213 @@
+//! Lists in pages: `tools/list`, `resources/list`, `prompts/list`.
+//!
+//! A cursor names the last member of the page before, with its place as a second guess, so that it
+//! survives an edit of the server between two pages.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use crate::access::caller::{Caller, Target};
+use crate::mcp::endpoint::wire::{RpcError, quote};
+use crate::mcp::fragment::WireClass;
+use crate::mcp::server::{PromptDef, ResourceDef, Server};
+
+/// `"tools":[…]` and perhaps `"nextCursor"`.
+pub(super) fn tools(
+    server: &Server,
+    class: WireClass,
+    caller: &Caller,
+    target: Target,
+    cursor: Option<&str>,
+) -> Result<String, RpcError> {
+    let cursor = cursor.filter(|cursor| !cursor.is_empty());
+    let sees_all = caller.sees_all(target);
+    if cursor.is_none() && sees_all {
+        let page = server.first_pages.get(class, || all_tools(server, class));
+        return Ok(page.to_owned());
+    }
+    let names = server.tools.values().map(|tool| tool.def.name.as_str());
+    let page = Page::after(cursor, names, server.settings.tools_page_max)?;
+    let visible = server
+        .tools
+        .values()
+        .enumerate()
+        .skip(page.start)
+        .filter(|(_, tool)| sees_all || caller.may(target, Some(tool.def.name.as_str())));
+    Ok(page.write(
+        "tools",
+        visible.map(|(place, tool)| {
+            (
+                place,
+                tool.def.name.as_str(),
+                tool.fragments.get(class).get().to_owned(),
+            )
+        }),
+    ))
+}
+
+fn all_tools(server: &Server, class: WireClass) -> String {
+    let page = Page {
+        start: 0,
+        members_max: server.settings.tools_page_max,
+    };
+    page.write(
+        "tools",
+        server.tools.values().enumerate().map(|(place, tool)| {
+            (
+                place,
+                tool.def.name.as_str(),
+                tool.fragments.get(class).get().to_owned(),
+            )
+        }),
+    )
+}
+
+/// `"resources":[…]`: the overview, and the pages of the tools the caller may use.
+pub(super) fn resources(
+    server: &Server,
+    titles: bool,
+    caller: &Caller,
+    target: Target,
+    cursor: Option<&str>,
+) -> Result<String, RpcError> {
+    let cursor = cursor.filter(|cursor| !cursor.is_empty());
+    let names = server
+        .resources
+        .iter()
+        .map(|resource| resource.uri.as_str());
+    let page = Page::after(cursor, names, server.settings.tools_page_max)?;
+    let visible = server
+        .resources
+        .iter()
+        .enumerate()
+        .skip(page.start)
+        .filter(|(_, resource)| sees(caller, target, resource));
+    Ok(page.write(
+        "resources",
+        visible.map(|(place, resource)| {
+            (
+                place,
+                resource.uri.as_str(),
+                resource_entry(resource, titles),
+            )
+        }),
+    ))
+}
+
+/// Whether the caller may read a resource: what documents a tool is for those who may call it.
+pub(super) fn sees(caller: &Caller, target: Target, resource: &ResourceDef) -> bool {
+    resource
+        .tool
+        .as_ref()
+        .is_none_or(|tool| caller.may(target, Some(tool.as_str())))
+}
+
+fn resource_entry(resource: &ResourceDef, titles: bool) -> String {
+    let mut entry = json!({ "uri": resource.uri, "name": resource.name });
+    if let Some(title) = resource.title.as_ref().filter(|_| titles) {
+        entry["title"] = json!(title);
+    }
+    if let Some(description) = &resource.description {
+        entry["description"] = json!(description);
+    }
+    entry["mimeType"] = json!(resource.media_type);
+    entry.to_string()
+}
+
+/// `"prompts":[…]`.
+pub(super) fn prompts(
+    server: &Server,
+    titles: bool,
+    cursor: Option<&str>,
+) -> Result<String, RpcError> {
+    let cursor = cursor.filter(|cursor| !cursor.is_empty());
+    let names = server.prompts.iter().map(|prompt| prompt.name.as_str());
+    let page = Page::after(cursor, names, server.settings.tools_page_max)?;
+    let rest = server.prompts.iter().enumerate().skip(page.start);
+    Ok(page.write(
+        "prompts",
+        rest.map(|(place, prompt)| (place, prompt.name.as_str(), prompt_entry(prompt, titles))),
+    ))
+}
+
+fn prompt_entry(prompt: &PromptDef, titles: bool) -> String {
+    let mut entry = json!({ "name": prompt.name });
+    if let Some(title) = prompt.title.as_ref().filter(|_| titles) {
+        entry["title"] = json!(title);
+    }
+    if let Some(description) = &prompt.description {
+        entry["description"] = json!(description);
+    }
+    let arguments: Vec<_> = prompt
+        .arguments
+        .iter()
+        .map(|(name, description, required)| {
+            json!({ "name": name, "description": description, "required": required })
+        })
+        .collect();
+    if !arguments.is_empty() {
+        entry["arguments"] = json!(arguments);
+    }
+    entry.to_string()
+}
+
+struct Page {
+    start: usize,
+    members_max: usize,
+}
+
+impl Page {
+    fn after<'n>(
+        cursor: Option<&str>,
+        mut names: impl Iterator<Item = &'n str>,
+        members_max: usize,
+    ) -> Result<Self, RpcError> {
+        let members_max = members_max.max(1);
+        let Some(cursor) = cursor else {
+            return Ok(Self {
+                start: 0,
+                members_max,
+            });
+        };
+        let (place, last) =
+            decode(cursor).ok_or_else(|| RpcError::invalid_params("the cursor is not valid"))?;
+        let start = names.position(|name| name == last).unwrap_or(place) + 1;
+        // A name that is gone leaves its successor in its place.
+        Ok(Self { start, members_max })
+    }
+
+    fn write<'n>(
+        &self,
+        key: &str,
+        members: impl Iterator<Item = (usize, &'n str, String)>,
+    ) -> String {
+        let mut text = format!("\"{key}\":[");
+        let mut last = None;
+        for (count, (place, name, entry)) in members.enumerate() {
+            if count == self.members_max {
+                let (place, name) = last.unwrap_or((place, name));
+                text.push_str("],\"nextCursor\":");
+                text.push_str(&quote(&encode(place, name)));
+                return text;
+            }
+            if count > 0 {
+                text.push(',');
+            }
+            text.push_str(&entry);
+            last = Some((place, name));
+        }
+        text.push(']');
+        text
+    }
+}
+
+fn encode(place: usize, name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{place}:{name}"))
+}
+
+fn decode(cursor: &str) -> Option<(usize, String)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let (place, name) = text.split_once(':')?;
+    Some((place.parse().ok()?, name.to_owned()))
+}

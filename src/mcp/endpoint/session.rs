@@ -1,0 +1,266 @@
+//! Sessions of the handshake era: bounded, forgotten when idle, and good only for the server and the
+//! principal they were made for.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::caller::Caller;
+use crate::mcp::endpoint::version::Version;
+use crate::mcp::provider::Client;
+use crate::types::ServerId;
+
+/// How many messages may wait for a client that does not read.
+pub(super) const OUTBOX_MESSAGES_MAX: usize = 256;
+/// How many questions to a client may be open at once.
+const PENDING_MAX: usize = 64;
+const QUESTION_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// One client's session.
+pub(super) struct Session {
+    pub(super) id: String,
+    pub(super) server: ServerId,
+    pub(super) principal: String,
+    /// What was spoken when the session was made.
+    pub(super) version: Version,
+    /// What `initialize` settled, where it comes after the session was made.
+    settled: OnceLock<(Version, Value)>,
+    capabilities: Value,
+    pub(super) ended: CancellationToken,
+    /// Where messages go that belong to no request: the GET stream, or the SSE stream.
+    pub(super) outbox: Mutex<Option<mpsc::Sender<String>>>,
+    pending: Mutex<HashMap<String, oneshot::Sender<Result<Value, String>>>>,
+    running: Mutex<HashMap<String, CancellationToken>>,
+    used: Mutex<Instant>,
+}
+
+impl Session {
+    pub(super) fn new(
+        server: ServerId,
+        caller: &Caller,
+        version: Version,
+        capabilities: Value,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id: random_id(),
+            server,
+            principal: caller.principal(),
+            version,
+            settled: OnceLock::new(),
+            capabilities,
+            ended: CancellationToken::new(),
+            outbox: Mutex::new(None),
+            pending: Mutex::default(),
+            running: Mutex::default(),
+            used: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// `initialize` came over the stream: version and capabilities hold from now on.
+    pub(super) fn settle(&self, version: Version, capabilities: Value) {
+        // A second `initialize` changes nothing.
+        let _ = self.settled.set((version, capabilities));
+    }
+
+    pub(super) fn settled_version(&self) -> Option<Version> {
+        self.settled.get().map(|(version, _)| *version)
+    }
+
+    fn client_capabilities(&self) -> &Value {
+        self.settled
+            .get()
+            .map_or(&self.capabilities, |(_, capabilities)| capabilities)
+    }
+
+    pub(super) fn touch(&self) {
+        *self.used.lock() = Instant::now();
+    }
+
+    fn idle(&self) -> Duration {
+        self.used.lock().elapsed()
+    }
+
+    /// A request runs now; `notifications/cancelled` with its id ends it.
+    pub(super) fn run(&self, id: &str, cancel: CancellationToken) {
+        self.running.lock().insert(id.to_owned(), cancel);
+    }
+
+    pub(super) fn finished(&self, id: &str) {
+        self.running.lock().remove(id);
+    }
+
+    pub(super) fn cancel(&self, id: &str) {
+        if let Some(cancel) = self.running.lock().remove(id) {
+            cancel.cancel();
+        }
+    }
+
+    /// The client answered one of our questions.
+    pub(super) fn answer(&self, id: &str, result: Result<&RawValue, &RawValue>) {
+        let Some(waiting) = self.pending.lock().remove(id.trim_matches('"')) else {
+            return;
+        };
+        let answer = match result {
+            Ok(result) => serde_json::from_str(result.get()).map_err(|error| error.to_string()),
+            Err(error) => Err(error.get().chars().take(500).collect()),
+        };
+        // Nobody waits any more when the call is over.
+        let _ = waiting.send(answer);
+    }
+}
+
+fn random_id() -> String {
+    let mut bytes = [0_u8; 24];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+    hex::encode(bytes)
+}
+
+/// The way back to the client of a session during one call: questions go onto the call's own stream.
+pub(super) struct SessionClient {
+    pub(super) session: Arc<Session>,
+    pub(super) stream: mpsc::Sender<String>,
+}
+
+static NEXT_QUESTION: AtomicU64 = AtomicU64::new(1);
+
+impl Client for SessionClient {
+    fn request(&self, method: &'static str, params: Value) -> BoxFuture<'_, Result<Value, String>> {
+        Box::pin(async move {
+            let id = format!("causeway-{}", NEXT_QUESTION.fetch_add(1, Ordering::Relaxed));
+            let (sender, receiver) = oneshot::channel();
+            {
+                let mut pending = self.session.pending.lock();
+                if pending.len() >= PENDING_MAX {
+                    return Err("too many questions are open".to_owned());
+                }
+                pending.insert(id.clone(), sender);
+            }
+            let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+            let sent = self.stream.send(message.to_string()).await;
+            let answer = match sent {
+                Ok(()) => tokio::time::timeout(QUESTION_TIMEOUT, receiver).await,
+                Err(_) => return Err("the client is gone".to_owned()),
+            };
+            self.session.pending.lock().remove(&id);
+            match answer {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err("the session ended".to_owned()),
+                Err(_) => Err("the client did not answer in time".to_owned()),
+            }
+        })
+    }
+
+    fn notify(&self, method: &'static str, params: Value) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+            // A client that left needs no notice.
+            let _ = self.stream.send(message.to_string()).await;
+        })
+    }
+
+    fn capabilities(&self) -> &Value {
+        self.session.client_capabilities()
+    }
+}
+
+/// All sessions of one kind in this process.
+#[derive(Default)]
+pub(super) struct Sessions {
+    by_id: Mutex<HashMap<String, Arc<Session>>>,
+}
+
+/// How many sessions there may be.
+#[derive(Clone, Copy)]
+pub(super) struct SessionLimits {
+    pub(super) per_server: usize,
+    pub(super) per_principal: usize,
+    pub(super) idle: Duration,
+    /// Whether a new session displaces the one that was idle longest, or is refused.
+    pub(super) displace: bool,
+}
+
+/// No more sessions are accepted now.
+#[derive(Debug, thiserror::Error)]
+#[error("too many sessions; close one and try again")]
+pub(super) struct TooManySessions;
+
+impl Sessions {
+    pub(super) fn add(
+        &self,
+        session: &Arc<Session>,
+        limits: SessionLimits,
+    ) -> Result<(), TooManySessions> {
+        let mut by_id = self.by_id.lock();
+        by_id.retain(|_, other| {
+            let keep = other.idle() < limits.idle || other.outbox.lock().is_some();
+            if !keep {
+                other.ended.cancel();
+            }
+            keep && !other.ended.is_cancelled()
+        });
+        let same_server = |other: &&Arc<Session>| other.server == session.server;
+        let of_server = by_id.values().filter(same_server).count();
+        let of_principal = by_id
+            .values()
+            .filter(same_server)
+            .filter(|o| o.principal == session.principal)
+            .count();
+        if of_server >= limits.per_server || of_principal >= limits.per_principal {
+            let oldest = by_id
+                .values()
+                .filter(same_server)
+                .filter(|o| of_principal < limits.per_principal || o.principal == session.principal)
+                .max_by_key(|other| other.idle())
+                .map(|other| other.id.clone());
+            match oldest.filter(|_| limits.displace) {
+                Some(oldest) => {
+                    if let Some(gone) = by_id.remove(&oldest) {
+                        gone.ended.cancel();
+                    }
+                }
+                None => return Err(TooManySessions),
+            }
+        }
+        by_id.insert(session.id.clone(), session.clone());
+        Ok(())
+    }
+
+    /// The session of that id, if it is of this server and principal and has not expired.
+    pub(super) fn find(
+        &self,
+        id: &str,
+        server: ServerId,
+        caller: &Caller,
+        idle: Duration,
+    ) -> Option<Arc<Session>> {
+        let session = self.by_id.lock().get(id)?.clone();
+        let expired = session.idle() >= idle && session.outbox.lock().is_none();
+        if session.server != server
+            || session.principal != caller.principal()
+            || session.ended.is_cancelled()
+        {
+            return None;
+        }
+        if expired {
+            self.remove(id);
+            return None;
+        }
+        session.touch();
+        Some(session)
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        if let Some(session) = self.by_id.lock().remove(id) {
+            session.ended.cancel();
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! One server over standard input and output: a message per line, in both eras.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::caller::{Caller, Target};
+use crate::mcp::call::Mcp;
+use crate::mcp::endpoint::dispatch::Exchange;
+use crate::mcp::endpoint::http::{client, notified};
+use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session};
+use crate::mcp::endpoint::version::Version;
+use crate::mcp::endpoint::wire::{INVALID_REQUEST, Message, Params, RpcError, result_message};
+use crate::mcp::endpoint::{BODY_BYTES_MAX, headers, progress};
+use crate::mcp::provider::Progress;
+use crate::mcp::server::Server;
+
+/// How many requests run at once.
+const REQUESTS_MAX: usize = 64;
+
+/// Serves `server` until the input ends. Whoever has the process has the server: the caller is
+/// anonymous, and the server has to be open.
+pub async fn serve_stdio(
+    mcp: Arc<Mcp>,
+    server: Arc<Server>,
+    input: impl AsyncBufRead + Unpin,
+    mut output: impl AsyncWrite + Unpin,
+) -> std::io::Result<()> {
+    let caller = Caller::anonymous();
+    let session = Session::new(
+        server.id,
+        &caller,
+        Version::LATEST_WITH_HANDSHAKE,
+        json!({}),
+    );
+    let (outbox, mut messages) = mpsc::channel::<String>(OUTBOX_MESSAGES_MAX);
+    let running = Arc::new(tokio::sync::Semaphore::new(REQUESTS_MAX));
+    let mut lines = Lines {
+        input,
+        line: Vec::new(),
+    };
+    let cx = Arc::new(Context {
+        mcp,
+        server,
+        caller,
+        session,
+    });
+    loop {
+        tokio::select! {
+            Some(message) = messages.recv() => write(&mut output, &message).await?,
+            line = lines.next() => {
+                let Some(line) = line? else { break };
+                if line.trim().is_empty() {
+                    continue;
+                }
+                let Ok(permit) = running.clone().try_acquire_owned() else {
+                    let error = RpcError::new(INVALID_REQUEST, "too many requests at once");
+                    write(&mut output, &error.to_message(None)).await?;
+                    continue;
+                };
+                let (cx, outbox) = (cx.clone(), outbox.clone());
+                // Ends with its request; the loop below waits for what still runs.
+                tokio::spawn(async move {
+                    cx.take(&line, &outbox).await;
+                    drop(permit);
+                });
+            }
+        }
+    }
+    // The input is over: what was asked before is still answered.
+    drop(outbox);
+    while let Some(message) = messages.recv().await {
+        write(&mut output, &message).await?;
+    }
+    Ok(())
+}
+
+async fn write(output: &mut (impl AsyncWrite + Unpin), message: &str) -> std::io::Result<()> {
+    output.write_all(message.as_bytes()).await?;
+    output.write_all(b"\n").await?;
+    output.flush().await
+}
+
+/// Lines of bounded length. Dropping `next` loses nothing that was read.
+struct Lines<R> {
+    input: R,
+    line: Vec<u8>,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    async fn next(&mut self) -> std::io::Result<Option<String>> {
+        loop {
+            let buffer = self.input.fill_buf().await?;
+            if buffer.is_empty() {
+                let rest = std::mem::take(&mut self.line);
+                return Ok((!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned()));
+            }
+            let end = buffer.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(buffer.len(), |end| end + 1);
+            self.line.extend_from_slice(&buffer[..taken]);
+            self.input.consume(taken);
+            if self.line.len() > BODY_BYTES_MAX {
+                return Err(std::io::Error::other("a message is longer than 4 MiB"));
+            }
+            if end.is_some() {
+                let line = std::mem::take(&mut self.line);
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            }
+        }
+    }
+}
+
+struct Context {
+    mcp: Arc<Mcp>,
+    server: Arc<Server>,
+    caller: Caller,
+    session: Arc<Session>,
+}
+
+impl Context {
+    async fn take(&self, line: &str, outbox: &mpsc::Sender<String>) {
+        let reply = match Message::parse(line) {
+            Err(error) => error.to_message(None),
+            Ok(Message::Notification { method, params }) => {
+                return notified(&self.session, &method, &params);
+            }
+            Ok(Message::Response { id, result }) => return self.session.answer(id.get(), result),
+            Ok(Message::Request { id, method, params }) => {
+                match self.answer(id.get(), &method, &params, outbox).await {
+                    Ok(result) => result_message(id.get(), &result),
+                    Err(error) => error.to_message(Some(id.get())),
+                }
+            }
+        };
+        // The reader of our output is gone when this fails, and so is the process soon.
+        let _ = outbox.send(reply).await;
+    }
+
+    async fn answer(
+        &self,
+        id: &str,
+        method: &str,
+        params: &Params<'_>,
+        outbox: &mpsc::Sender<String>,
+    ) -> Result<String, RpcError> {
+        let version = self.version(method, params)?;
+        if method == "initialize" {
+            let capabilities: Option<Value> = params
+                .capabilities
+                .and_then(|raw| serde_json::from_str(raw.get()).ok());
+            self.session
+                .settle(version, capabilities.unwrap_or_else(|| json!({})));
+        }
+        let session = (!version.is_stateless()).then_some(&self.session);
+        let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
+        let exchange = Exchange {
+            mcp: self.mcp.clone(),
+            server: self.server.clone(),
+            caller: self.caller.clone(),
+            target: Target {
+                organization: self.server.organization,
+                server: self.server.id,
+                open: true,
+            },
+            version,
+            has_stream: false,
+            client: client(session, version, params, outbox.clone()),
+            progress: token.map_or_else(Progress::default, |token| {
+                progress(token.get(), outbox.clone())
+            }),
+            cancel: CancellationToken::new(),
+            trace_id: uuid::Uuid::now_v7().simple().to_string(),
+        };
+        self.session.run(id, exchange.cancel.clone());
+        let result = exchange.dispatch(method, params).await;
+        self.session.finished(id);
+        result
+    }
+
+    /// The version of a request: what it says, else what `initialize` settled.
+    fn version(&self, method: &str, params: &Params<'_>) -> Result<Version, RpcError> {
+        let stated = params
+            .meta
+            .as_ref()
+            .and_then(|meta| meta.protocol_version.as_deref());
+        if stated.is_none() && !matches!(method, "initialize" | "server/discover") {
+            return Ok(self.session.settled_version().unwrap_or(Version::UNSTATED));
+        }
+        let mut same = ::http::HeaderMap::new();
+        if let Some(value) = stated.and_then(|stated| stated.parse().ok()) {
+            same.insert("mcp-protocol-version", value);
+        }
+        headers::version(&same, method, params)
+    }
+}
