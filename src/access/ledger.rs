@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
 
 use crate::access::caller::Caller;
 use crate::types::{OrganizationId, ServerId, VersionId};
@@ -39,14 +40,27 @@ pub enum LedgerStatus {
 
 /// The sending side of the ledger. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger;
+pub struct Ledger(Option<mpsc::Sender<LedgerEntry>>);
 
 impl Ledger {
     /// Keeps nothing: `run` and `stdio`, which have no database.
     pub fn disabled() -> Self {
-        Self
+        Self(None)
     }
 
-    /// Hands an entry to the writer. Never blocks.
-    pub fn record(&self, _entry: LedgerEntry) {}
+    /// A ledger and the end its one writer reads from. At most `entries_max` wait.
+    pub fn channel(entries_max: usize) -> (Self, mpsc::Receiver<LedgerEntry>) {
+        let (sender, receiver) = mpsc::channel(entries_max);
+        (Self(Some(sender)), receiver)
+    }
+
+    /// Hands an entry to the writer. Never blocks: when the writer cannot keep up, the entry is
+    /// lost, counted and logged.
+    pub fn record(&self, entry: LedgerEntry) {
+        let Some(sender) = &self.0 else { return };
+        if sender.try_send(entry).is_err() {
+            metrics::counter!("causeway_ledger_entries_lost_total").increment(1);
+            tracing::warn!("a ledger entry was lost: the writer is behind or gone");
+        }
+    }
 }

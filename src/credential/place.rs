@@ -20,7 +20,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// Not a cookie-octet (RFC 6265 section 4.1.1), or the sign that something is encoded.
-const COOKIE_VALUE: &AsciiSet = &percent_encoding::CONTROLS
+pub(crate) const COOKIE_VALUE: &AsciiSet = &percent_encoding::CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b',')

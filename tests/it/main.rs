@@ -6,6 +6,7 @@
     reason = "in a test, a failed unwrap is a failed test"
 )]
 
+mod call;
 mod egress;
 mod openapi;
 mod tidy;
