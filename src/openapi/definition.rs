@@ -1,6 +1,6 @@
 //! The definitions as a whole: references that would never end, and definitions nobody uses.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -9,17 +9,28 @@ use crate::openapi::finding::{Code, Findings, quoted};
 use crate::openapi::keyword::{self, Kind};
 use crate::openapi::merge::DEFINITION;
 
-/// Removes references that lead back to where they stand without stepping into the value: a
-/// validator that follows them would never end (`A: {anyOf: [A, ...]}`).
+/// Schemas that may apply to one value, each within or through the next. A validator recurses once
+/// for each of them.
+const IN_PLACE_MAX: usize = 200;
+
+/// Removes references that lead back to where they stand without stepping into the value, and those
+/// that go on for too long: a validator that follows them would not end, or run out of stack
+/// (`A: {anyOf: [A, ...]}`).
 pub fn break_circles(
     definitions: &mut IndexMap<String, Value>,
     pointers: &IndexMap<String, String>,
     findings: &mut Findings,
 ) {
-    for (from, to) in back_edges(definitions) {
+    for Cut { from, to, circle } in cuts(definitions) {
         let pointer = pointers.get(&from).map_or("", String::as_str);
-        let message = format!("the schema is defined by itself, through {}", quoted(&to));
-        findings.add(Code::RefCycle, pointer, message);
+        let to_name = quoted(&to);
+        if circle {
+            let message = format!("the schema is defined by itself, through {to_name}");
+            findings.add(Code::RefCycle, pointer, message);
+        } else {
+            let message = format!("too many schemas apply to one value, from {to_name} on");
+            findings.add(Code::RefChainLong, pointer, message);
+        }
         if let Some(schema) = definitions.get_mut(&from) {
             let reference = format!("{DEFINITION}{to}");
             in_place(schema, &mut |members| {
@@ -31,54 +42,91 @@ pub fn break_circles(
     }
 }
 
-/// Edges that close a circle, found by a depth-first search with its stack on the heap.
-fn back_edges(definitions: &IndexMap<String, Value>) -> Vec<(String, String)> {
-    let edges: IndexMap<&str, Vec<&str>> = definitions
+/// A reference to take out.
+struct Cut {
+    from: String,
+    to: String,
+    circle: bool,
+}
+
+/// A definition on the way down, and the next of its references to look at.
+struct Step<'d> {
+    name: &'d str,
+    next: usize,
+    height: usize,
+}
+
+/// References that close a circle or go too far, found by a depth-first search with its stack on
+/// the heap.
+fn cuts(definitions: &IndexMap<String, Value>) -> Vec<Cut> {
+    let edges: IndexMap<&str, Vec<(&str, usize)>> = definitions
         .iter()
         .map(|(name, schema)| (name.as_str(), references_in_place(schema)))
         .collect();
     let mut found = Vec::new();
-    let mut finished: HashSet<&str> = HashSet::new();
+    let mut heights: HashMap<&str, usize> = HashMap::new();
     for start in edges.keys() {
-        let mut under_way: HashSet<&str> = HashSet::from([*start]);
-        let mut stack = vec![(*start, 0)];
-        if finished.contains(start) {
+        if heights.contains_key(start) {
             continue;
         }
-        while let Some((name, next)) = stack.pop() {
-            let Some(to) = edges.get(name).and_then(|targets| targets.get(next)) else {
-                under_way.remove(name);
-                finished.insert(name);
+        let mut under_way: HashSet<&str> = HashSet::from([*start]);
+        let step = |name| Step {
+            name,
+            next: 0,
+            height: 1,
+        };
+        let mut stack = vec![step(*start)];
+        while let Some(mut at) = stack.pop() {
+            let Some((to, depth)) = edges.get(at.name).and_then(|targets| targets.get(at.next))
+            else {
+                under_way.remove(at.name);
+                heights.insert(at.name, at.height);
                 continue;
             };
-            stack.push((name, next + 1));
-            if under_way.contains(to) {
-                found.push((name.to_owned(), (*to).to_owned()));
-            } else if !finished.contains(to) {
-                under_way.insert(to);
-                stack.push((to, 0));
+            let circle = under_way.contains(to);
+            match heights.get(to) {
+                None if !circle => {
+                    under_way.insert(to);
+                    stack.extend([at, step(to)]);
+                    continue;
+                }
+                Some(height) if height + depth <= IN_PLACE_MAX => {
+                    at.height = at.height.max(height + depth);
+                }
+                _ => found.push(Cut {
+                    from: at.name.to_owned(),
+                    to: (*to).to_owned(),
+                    circle,
+                }),
             }
+            at.next += 1;
+            stack.push(at);
         }
     }
     found
 }
 
-/// Names of the definitions that apply to the same value as the schema does.
-fn references_in_place(schema: &Value) -> Vec<&str> {
+/// Names of the definitions that apply to the same value as the schema does, and how deep within
+/// it they stand.
+fn references_in_place(schema: &Value) -> Vec<(&str, usize)> {
     let mut names = Vec::new();
-    let mut left = vec![schema];
-    while let Some(schema) = left.pop() {
+    let mut left = vec![(schema, 1)];
+    while let Some((schema, depth)) = left.pop() {
         let Value::Object(members) = schema else {
             continue;
         };
         for (key, value) in members {
             match (key.as_str(), value) {
                 ("$ref", Value::String(reference)) => {
-                    names.extend(reference.strip_prefix(DEFINITION));
+                    names.extend(reference.strip_prefix(DEFINITION).map(|name| (name, depth)));
                 }
-                ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => left.extend(parts),
-                ("not" | "if" | "then" | "else", part) => left.push(part),
-                ("dependentSchemas", Value::Object(parts)) => left.extend(parts.values()),
+                ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
+                    left.extend(parts.iter().map(|part| (part, depth + 1)));
+                }
+                ("not" | "if" | "then" | "else", part) => left.push((part, depth + 1)),
+                ("dependentSchemas", Value::Object(parts)) => {
+                    left.extend(parts.values().map(|part| (part, depth + 1)));
+                }
                 _ => {}
             }
         }

@@ -94,6 +94,7 @@ codes! {
     RefExternal "ref-external" Warning "Bundle the files into one document; other files are not fetched.";
     RefUnresolved "ref-unresolved" Warning "Correct the reference; until then any value is accepted.";
     RefCycle "ref-cycle" Warning "Break the circle; until then any value is accepted.";
+    RefChainLong "ref-chain-long" Warning "Let fewer schemas refer to one another for the same value.";
     RefGuessed "ref-guessed" Warning "Write the reference as a JSON pointer, `#/components/schemas/<name>`.";
     SchemaInvalid "schema-invalid" Warning "Write the schema as an object; until then any value is accepted.";
     SchemaKeywordInvalid "schema-keyword-invalid" Warning "Correct the keyword; it is left out.";

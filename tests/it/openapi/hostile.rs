@@ -191,6 +191,31 @@ fn a_long_chain_of_references_is_followed_in_a_loop() {
     assert!(api.findings.iter().any(|f| f.code == "ref-cycle"));
 }
 
+/// Whoever compiles or applies the schemas follows references, perhaps on the stack.
+#[test]
+fn a_long_way_through_definitions_can_be_walked() {
+    let through: [fn(Value) -> Value; 2] = [
+        |next| json!({"type": "object", "properties": {"next": next, "other": next}}),
+        |next| json!({"anyOf": [next, {"type": "integer"}]}),
+    ];
+    for link in through {
+        let mut schemas = serde_json::Map::new();
+        for n in 0..10_000 {
+            let next = json!({"$ref": format!("#/components/schemas/S{}", n + 1)});
+            schemas.insert(format!("S{n}"), link(next));
+        }
+        schemas.insert("S10000".to_owned(), json!({"type": "string"}));
+        schemas.insert(
+            "Root".to_owned(),
+            json!({"$ref": "#/components/schemas/S0"}),
+        );
+        let api = accepted(&with_schemas(&Value::Object(schemas)));
+        assert!(compiles(&api));
+        let cut = api.findings.iter().any(|f| f.code == "ref-chain-long");
+        assert_eq!(cut, api.definitions["S0"].get("anyOf").is_some());
+    }
+}
+
 #[test]
 fn too_many_operations_are_refused() {
     let mut document = String::from("{\"openapi\": \"3.0.0\", \"paths\": {");
