@@ -57,6 +57,9 @@ const FORBIDDEN: &[(u8, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx::", &["store"]),
     ("reqwest::", &["egress", "cli"]),
+    ("hyper_util::client", &["egress"]),
+    ("TcpStream::connect", &["egress", "cli"]),
+    ("lookup_host", &["egress"]),
     ("rmcp::", &["mcp::endpoint", "cli", "app"]),
 ];
 
