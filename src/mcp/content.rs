@@ -3,14 +3,16 @@
 //! words that tell the model what to change.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use encoding_rs::{Encoding, UTF_8};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use indexmap::IndexMap;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
 use crate::mcp::provider::{Content, Resource, ResourceBody, ToolOutcome};
 use crate::mcp::tool::Tool;
@@ -26,6 +28,24 @@ pub fn render(tool: &Tool, response: &UpstreamResponse) -> ToolOutcome {
     if !response.status.is_success() {
         return failure(response);
     }
+    let mut outcome = success(tool, response);
+    if outcome.structured.is_none() && !outcome.is_error {
+        outcome.structured = stand_in(tool);
+    }
+    outcome
+}
+
+/// A tool with an output schema must answer a success with conforming structured content (MCP
+/// 2025-06-18, "Output Schema"), and clients turn one without into a failure. Where the API's
+/// answer does not fit, or there is none, the least that conforms stands in; the text has it all.
+fn stand_in(tool: &Tool) -> Option<Box<RawValue>> {
+    let validator = tool.output.as_ref()?;
+    let least = [json!({}), json!({"result": null})];
+    let fits = least.iter().find(|value| validator.is_valid(value))?;
+    to_raw_value(fits).ok()
+}
+
+fn success(tool: &Tool, response: &UpstreamResponse) -> ToolOutcome {
     if response.body.is_empty() {
         let text = format!(
             "Done. The API answered {} without content.",
@@ -38,9 +58,9 @@ pub fn render(tool: &Tool, response: &UpstreamResponse) -> ToolOutcome {
     }
     let media_type = media_type(&response.headers);
     match kind(&media_type) {
-        Kind::Json => json(tool, response, &media_type),
-        Kind::Text if tool.def.output_schema.is_some() => json(tool, response, &media_type),
-        Kind::Text => text(response, &media_type),
+        Kind::Json => json_answer(tool, response, &media_type),
+        Kind::Text if tool.def.output_schema.is_some() => json_answer(tool, response, &media_type),
+        Kind::Text => text(tool, response, &media_type),
         Kind::Image | Kind::Audio | Kind::Binary => binary(tool, response, media_type),
     }
 }
@@ -98,7 +118,7 @@ fn kind(media_type: &str) -> Kind {
     }
 }
 
-fn json(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> ToolOutcome {
+fn json_answer(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> ToolOutcome {
     let body = decode(&response.body, media_type);
     let mut outcome = clipped(&body, response.truncated);
     if response.truncated || body.len() > ANSWER_BYTES_MAX {
@@ -124,23 +144,31 @@ fn structured(tool: &Tool, body: &str) -> Option<Box<RawValue>> {
         let value: Value = serde_json::from_str(&text).ok()?;
         if !validator.is_valid(&value) {
             metrics::counter!("causeway_structured_dropped_total").increment(1);
-            return None;
+            return fitting(validator, &text, &value);
         }
     }
     RawValue::from_string(text.into_owned()).ok()
 }
 
-fn text(response: &UpstreamResponse, media_type: &str) -> ToolOutcome {
+/// The members that fit the output schema, each as the API wrote it.
+fn fitting(validator: &jsonschema::Validator, text: &str, value: &Value) -> Option<Box<RawValue>> {
+    let wrong: HashSet<String> = validator
+        .iter_errors(value)
+        .filter_map(|error| {
+            let first = error.instance_path().as_str().split('/').nth(1)?.to_owned();
+            Some(first.replace("~1", "/").replace("~0", "~"))
+        })
+        .collect();
+    let members: IndexMap<&str, &RawValue> = serde_json::from_str(text).ok()?;
+    let kept = members.iter().filter(|(name, _)| !wrong.contains(**name));
+    let kept = to_raw_value(&kept.collect::<IndexMap<_, _>>()).ok()?;
+    let value: Value = serde_json::from_str(kept.get()).ok()?;
+    validator.is_valid(&value).then_some(kept)
+}
+
+fn text(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> ToolOutcome {
     if looks_binary(&response.body) {
-        let resource = Content::Resource(Resource {
-            uri: "causeway:answer".to_owned(),
-            media_type: Some("application/octet-stream".to_owned()),
-            body: ResourceBody::Blob(BASE64.encode(&response.body)),
-        });
-        return ToolOutcome {
-            content: vec![resource],
-            ..ToolOutcome::default()
-        };
+        return binary(tool, response, "application/octet-stream".to_owned());
     }
     clipped(&decode(&response.body, media_type), response.truncated)
 }

@@ -349,12 +349,14 @@ fn headers(binding: &Binding, given: &Given) -> Result<HeaderMap, PlanError> {
                     "this header cannot be set by an argument",
                 )
             })?;
-        let value = HeaderValue::from_str(&style::header(parameter, &raw))
-            .or_else(|_| HeaderValue::from_bytes(style::header(parameter, &raw).as_bytes()))
-            .map_err(|_| {
+        let value = style::header(parameter, &raw)?;
+        let value = Some(value)
+            .filter(|text| text.bytes().all(|byte| (b' '..=b'~').contains(&byte)))
+            .and_then(|text| HeaderValue::from_str(&text).ok())
+            .ok_or_else(|| {
                 PlanError::value(
                     &parameter.argument,
-                    "a header value has no line breaks or control characters",
+                    "it is sent as a header, which holds printable ASCII only and no line break",
                 )
             })?;
         headers.insert(name, value);

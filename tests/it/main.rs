@@ -11,3 +11,4 @@ mod egress;
 mod openapi;
 mod tidy;
 mod tool;
+mod tool_request;

@@ -32,8 +32,7 @@ const RESERVED: &AsciiSet = &VALUE
     .remove(b'*')
     .remove(b',')
     .remove(b';')
-    .remove(b'[')
-    .remove(b']');
+    .remove(b'=');
 
 /// Literal text of a path template: what RFC 3986 `pchar` and `/` do not cover.
 const LITERAL: &AsciiSet = &CONTROLS
@@ -95,6 +94,16 @@ pub(super) fn path(parameter: &ParameterBinding, raw: &Raw) -> String {
         None => encode(raw.text(), false).into_owned(),
         Some((Style::Label, explode, _)) => {
             let (separator, equals) = if explode { (".", "=") } else { (",", ",") };
+            let several = explode && !matches!(raw.shape(), Shape::Scalar(_));
+            // `.` is unreserved, but separates the items of an exploded label.
+            let write = |text: &str| {
+                let text = write(text);
+                if several {
+                    text.replace('.', "%2E")
+                } else {
+                    text
+                }
+            };
             join(
                 raw,
                 &Joined {
@@ -154,19 +163,48 @@ fn matrix(parameter: &ParameterBinding, raw: &Raw, explode: bool) -> String {
     }
 }
 
-/// A header: `simple`, not percent-encoded.
-pub(super) fn header(parameter: &ParameterBinding, raw: &Raw) -> String {
-    match style_of(parameter) {
-        None => raw.text().to_owned(),
-        Some((_, explode, _)) => {
-            let how = Joined {
-                before: "",
-                separator: ",",
-                equals: equals(explode),
-            };
-            join(raw, &how, str::to_owned)
+/// A header: `simple`, not percent-encoded, so that an item with a comma would become two.
+pub(super) fn header(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError> {
+    let Some((_, explode, _)) = style_of(parameter) else {
+        return Ok(ascii_json(raw.text()));
+    };
+    let divides = match raw.shape() {
+        Shape::Scalar(_) => false,
+        Shape::Array(members) => members.iter().any(|member| member.plain().contains(',')),
+        Shape::Object(members) => members
+            .iter()
+            .any(|(key, member)| key.contains([',', '=']) || member.plain().contains(',')),
+    };
+    if divides {
+        return Err(PlanError::value(
+            &parameter.argument,
+            "it is sent as a header, where a comma separates items: no item may hold one",
+        ));
+    }
+    let how = Joined {
+        before: "",
+        separator: ",",
+        equals: equals(explode),
+    };
+    Ok(join(raw, &how, str::to_owned))
+}
+
+/// JSON that a header can carry: everything beyond ASCII escaped (RFC 8259 section 7), and the
+/// line breaks, which JSON has only between tokens, made spaces.
+fn ascii_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\n' | '\r' | '\t' => out.push(' '),
+            ' '..='~' => out.push(c),
+            _ => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
         }
     }
+    out
 }
 
 /// A query parameter: none, one or several `name=value`, percent-encoded.
@@ -234,7 +272,8 @@ fn pairs(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
             };
             vec![format!(
                 "{name}={}",
-                join(raw, &how, |text| encode(text, reserved).into_owned())
+                // `allowReserved` does not reach the separator: an item must not become two.
+                join(raw, &how, |text| encode(text, false).into_owned())
             )]
         }
     }

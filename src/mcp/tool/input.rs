@@ -154,11 +154,14 @@ impl Builder<'_> {
     }
 
     fn body(&mut self, body: &RequestBody, media: &MediaType, codec: BodyCodec) -> BodyBinding {
-        let media_type = BodyMedia {
+        let mut media_type = BodyMedia {
             name: content_type(&media.name).to_owned(),
             codec,
             encoding: media.encoding.clone(),
         };
+        if codec == BodyCodec::Multipart {
+            self.declare_files(&media.schema, &mut media_type);
+        }
         let arguments = if self.can_lift(body, media, codec) {
             BodyArguments::Lifted(self.lift(media, codec))
         } else {
@@ -242,12 +245,39 @@ impl Builder<'_> {
         bindings
     }
 
+    /// Notes the content type of each part that is a file, so that its base64 is decoded.
+    fn declare_files(&self, schema: &Value, media: &mut BodyMedia) {
+        let schema = self.schemas.resolve(schema);
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (wire, property) in properties.into_iter().flatten() {
+            let property = self.schemas.resolve(property);
+            let item = property.get("items").unwrap_or(property);
+            if let Some(kind) = self.file_type(item) {
+                let part = media.encoding.entry(wire.clone()).or_default();
+                part.content_type.get_or_insert(kind);
+            }
+        }
+    }
+
     fn is_file(&self, schema: &Value) -> bool {
+        self.file_type(schema).is_some()
+    }
+
+    /// The content type of a part that is a file: bytes, which an argument holds as base64.
+    fn file_type(&self, schema: &Value) -> Option<String> {
         let schema = self.schemas.resolve(schema);
         let text = |key: &str| schema.get(key).and_then(Value::as_str);
-        text("format") == Some("binary")
-            || text("contentMediaType").is_some_and(|m| m == "application/octet-stream")
-                && text("contentEncoding").is_none()
+        if text("contentEncoding").is_some() {
+            return None;
+        }
+        if text("format") == Some("binary") {
+            return Some("application/octet-stream".to_owned());
+        }
+        let kind = text("contentMediaType")?;
+        let readable = ["text/", "json", "xml"]
+            .iter()
+            .any(|word| kind.contains(word));
+        (!readable).then(|| kind.to_owned())
     }
 
     fn whole(&mut self, body: &RequestBody, media: &MediaType, codec: BodyCodec) -> String {
