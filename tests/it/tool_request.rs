@@ -216,9 +216,14 @@ fn the_upstream_setting_wins_over_the_document() {
 /// Every style, read back by an independent parser: the value is where it belongs and nothing else
 /// is in the request.
 mod places {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Compiled once: it is the same for every case.
+    static EVERYWHERE: LazyLock<Tool> = LazyLock::new(everywhere);
 
     fn everywhere() -> Tool {
         let text = json!({"type": "string"});
@@ -255,10 +260,10 @@ mod places {
             list in prop::collection::vec(any::<String>(), 1..4),
             key in "[^\\x00]{1,8}", c in any::<String>(), f in any::<String>(),
         ) {
-            let tool = everywhere();
+            let tool = &*EVERYWHERE;
             let arguments = json!({"id": id, "q": q, "r": r, "list": list, "flat": list,
                 "deep": {key.clone(): q}, "c": c, "f": f, "g": list});
-            let Ok(request) = planned(&tool, &arguments.to_string()) else {
+            let Ok(request) = planned(tool, &arguments.to_string()) else {
                 prop_assert!(["", ".", ".."].contains(&id.as_str()), "refused: {id:?}");
                 return Ok(());
             };
@@ -294,9 +299,9 @@ mod places {
 
         #[test]
         fn a_header_holds_its_value_or_the_call_is_refused(value in any::<String>()) {
-            let tool = everywhere();
+            let tool = &*EVERYWHERE;
             let arguments = json!({"id": "1", "X-H": value});
-            if let Ok(request) = planned(&tool, &arguments.to_string()) {
+            if let Ok(request) = planned(tool, &arguments.to_string()) {
                 prop_assert_eq!(request.headers["x-h"].to_str().unwrap(), value);
                 prop_assert_eq!(request.headers.len(), 2);
             } else {
@@ -306,10 +311,10 @@ mod places {
 
         #[test]
         fn any_json_is_planned_or_refused(text in json_text(4)) {
-            let tool = everywhere();
-            let _ = planned(&tool, &text);
+            let tool = &*EVERYWHERE;
+            let _ = planned(tool, &text);
             let object = format!("{{\"id\":{text},\"list\":{text},\"deep\":{text},\"g\":{text}}}");
-            let _ = planned(&tool, &object);
+            let _ = planned(tool, &object);
         }
 
         #[test]
