@@ -1,1 +1,4 @@
-//! How everything is wired.
+//! How a process is put together and served.
+
+pub mod listen;
+pub mod logs;

@@ -1,1 +1,353 @@
-//! Configuration: defaults, file, environment, flags.
+//! Configuration: defaults < file < environment < flags, read once, checked as a whole.
+//!
+//! `config.default.toml` is the reference: every key, its meaning and its default. This is the only
+//! module that reads the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::egress::AllowRule;
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+const PREFIX: &str = "CAUSEWAY__";
+
+/// Everything a process needs to start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub store: StoreConfig,
+    pub secrets: SecretsConfig,
+    pub egress: EgressConfig,
+    pub limits: LimitsConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerConfig {
+    pub listen: SocketAddr,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub public_url: Option<Url>,
+    pub legacy_sse: bool,
+    pub log_format: LogFormat,
+    pub log_level: String,
+    pub shutdown_grace_ms: u64,
+    pub connections_max: usize,
+    pub demo: Demo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Whether the demo is seeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Demo {
+    Auto,
+    On,
+    Off,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreConfig {
+    pub data: PathBuf,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub database_url: Option<Url>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub database_password_file: Option<PathBuf>,
+    pub connections_max: u32,
+}
+
+/// Keys given from outside. Never printed.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsConfig {
+    #[serde(deserialize_with = "empty_is_none")]
+    pub master_key: Option<String>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub master_key_file: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub admin_key: Option<String>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub admin_key_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for SecretsConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretsConfig(…)")
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EgressConfig {
+    #[serde(deserialize_with = "rules")]
+    pub allow_upstream: Vec<AllowRule>,
+    pub connect_timeout_ms: u64,
+    pub first_byte_timeout_ms: u64,
+    pub body_bytes_max: usize,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    pub document_bytes_max: usize,
+    pub operations_max: usize,
+    pub live_bytes_max: u64,
+}
+
+/// Where settings come from, the later winning over the earlier.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Path and text of the file.
+    pub file: Option<(PathBuf, String)>,
+    /// The environment, whole; what does not begin with `CAUSEWAY__` is passed over.
+    pub environment: Vec<(String, String)>,
+    /// `section.key` and value, from flags.
+    pub flags: Vec<(&'static str, toml::Value)>,
+}
+
+/// Every fault found, each with its source.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is not valid:\n{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+impl Config {
+    /// Puts the sources together. All faults are reported at once.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut faults = Vec::new();
+        let defaults = DEFAULTS.parse::<toml::Table>();
+        let mut merged = defaults.map_err(|e| ConfigError(vec![format!("- defaults: {e}")]))?;
+        if let Some((path, text)) = sources.file {
+            let source = path.display().to_string();
+            match text.parse::<toml::Table>() {
+                Ok(table) => {
+                    for (section, key, value) in leaves(table) {
+                        let setting = Setting {
+                            section: &section,
+                            key: &key,
+                            value,
+                            source: &source,
+                        };
+                        set(&mut merged, setting, &mut faults);
+                    }
+                }
+                Err(error) => faults.push(format!("- {source}: {error}")),
+            }
+        }
+        for (name, value) in sources.environment {
+            let Some(path) = name.strip_prefix(PREFIX).map(str::to_ascii_lowercase) else {
+                continue;
+            };
+            let Some((section, key)) = path.split_once("__") else {
+                faults.push(format!("- {name}: write {PREFIX}SECTION__KEY"));
+                continue;
+            };
+            let setting = Setting {
+                section,
+                key,
+                value: parse(&value),
+                source: &name,
+            };
+            set(&mut merged, setting, &mut faults);
+        }
+        for (path, value) in sources.flags {
+            let (section, key) = path.split_once('.').unwrap_or((path, ""));
+            set(
+                &mut merged,
+                Setting {
+                    section,
+                    key,
+                    value,
+                    source: "a flag",
+                },
+                &mut faults,
+            );
+        }
+        if !faults.is_empty() {
+            return Err(ConfigError(faults));
+        }
+        toml::Value::Table(merged)
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError(vec![format!("- {error}")]))
+    }
+}
+
+fn leaves(table: toml::Table) -> Vec<(String, String, toml::Value)> {
+    let mut out = Vec::new();
+    for (section, value) in table {
+        match value {
+            toml::Value::Table(members) => {
+                out.extend(
+                    members
+                        .into_iter()
+                        .map(|(key, value)| (section.clone(), key, value)),
+                );
+            }
+            other => out.push((section, String::new(), other)),
+        }
+    }
+    out
+}
+
+/// One key as one source has it.
+struct Setting<'a> {
+    section: &'a str,
+    key: &'a str,
+    value: toml::Value,
+    source: &'a str,
+}
+
+/// Sets one key if it exists and the whole is still valid with it.
+fn set(merged: &mut toml::Table, setting: Setting<'_>, faults: &mut Vec<String>) {
+    let Setting {
+        section,
+        key,
+        value,
+        source,
+    } = setting;
+    let Some(slot) = merged.get_mut(section).and_then(|s| s.get_mut(key)) else {
+        let name = if key.is_empty() {
+            section.to_owned()
+        } else {
+            format!("{section}.{key}")
+        };
+        faults.push(format!(
+            "- {source}: there is no setting {name} (config.default.toml lists all)"
+        ));
+        return;
+    };
+    // A number or list in the environment may look like something else: the default's type decides.
+    let value = match (&*slot, value) {
+        (toml::Value::String(_), toml::Value::String(text)) => toml::Value::String(text),
+        (toml::Value::String(_), toml::Value::Integer(number)) => {
+            toml::Value::String(number.to_string())
+        }
+        (toml::Value::Array(_), toml::Value::String(text)) => toml::Value::Array(
+            text.split(',')
+                .map(|t| toml::Value::String(t.trim().to_owned()))
+                .collect(),
+        ),
+        (_, value) => value,
+    };
+    let before = std::mem::replace(slot, value);
+    if let Err(error) = toml::Value::Table(merged.clone()).try_into::<Config>() {
+        faults.push(format!("- {source}: {section}.{key}: {}", error.message()));
+        if let Some(slot) = merged.get_mut(section).and_then(|s| s.get_mut(key)) {
+            *slot = before;
+        }
+    }
+}
+
+fn parse(text: &str) -> toml::Value {
+    match text {
+        "true" => toml::Value::Boolean(true),
+        "false" => toml::Value::Boolean(false),
+        _ => text.parse::<i64>().map_or_else(
+            |_| toml::Value::String(text.to_owned()),
+            toml::Value::Integer,
+        ),
+    }
+}
+
+fn empty_is_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+fn rules<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<AllowRule>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(serde::de::Error::custom))
+        .collect()
+}
+
+/// The process's environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one reader of the environment"
+)]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Every variable of the process whose name begins as ours do.
+pub fn environment_of_causeway() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        file: &str,
+        environment: &[(&str, &str)],
+        flags: Vec<(&'static str, toml::Value)>,
+    ) -> Result<Config, ConfigError> {
+        Config::load(Sources {
+            file: Some((PathBuf::from("causeway.toml"), file.to_owned())),
+            environment: environment
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+            flags,
+        })
+    }
+
+    #[test]
+    fn the_later_source_wins() {
+        let file =
+            "[server]\nlisten = \"127.0.0.1:1\"\nlog_level = \"debug\"\n[store]\ndata = \"/a\"";
+        let environment = [
+            ("CAUSEWAY__SERVER__LISTEN", "127.0.0.1:2"),
+            ("CAUSEWAY__STORE__DATA", "/b"),
+            ("PATH", "/bin"),
+        ];
+        let config = load(file, &environment, vec![("store.data", "/c".into())]).unwrap();
+        assert_eq!(config.server.listen.port(), 2);
+        assert_eq!(config.server.log_level, "debug");
+        assert_eq!(config.store.data, PathBuf::from("/c"));
+        assert_eq!(config.server.public_url, None);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_source() {
+        let file = "[server]\nlisten = \"nowhere\"\nlisen = 1";
+        let environment = [
+            ("CAUSEWAY__SERVER__DEMO", "maybe"),
+            ("CAUSEWAY__EGRESS__ALLOW_UPSTREAM", "10.0.0.0/8,10.0.0.0/99"),
+        ];
+        let error = load(file, &environment, Vec::new()).unwrap_err();
+        let text = error.to_string();
+        for part in [
+            "causeway.toml: server.listen",
+            "server.lisen",
+            "CAUSEWAY__SERVER__DEMO",
+            "CAUSEWAY__EGRESS__ALLOW_UPSTREAM",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert_eq!(error.0.len(), 4, "{text}");
+    }
+}

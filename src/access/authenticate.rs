@@ -1,13 +1,25 @@
 //! Request headers become a [`Caller`]. Keys come as `Authorization: Bearer` or `X-API-Key`; a
 //! cookie is never looked at here.
 
-use http::HeaderMap;
+use std::sync::Arc;
 
-use crate::access::caller::Caller;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use subtle::ConstantTimeEq;
+
+use crate::access::caller::{Caller, Grants};
+use crate::types::OrganizationId;
 
 /// Recognises callers. Cheap to clone; answers from memory for every key it has seen.
 #[derive(Clone)]
-pub struct Authenticator;
+pub struct Authenticator(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Open,
+    /// One key for everything (`run --key`), as its digest.
+    One(Arc<[u8; 32]>),
+}
 
 /// Why a request has no caller. Never carries the credential.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +32,18 @@ pub enum AuthenticationError {
     Unavailable,
 }
 
+/// Longer headers are no keys of ours.
+const KEY_BYTES_MAX: usize = 512;
+
 impl Authenticator {
     /// Everyone is anonymous: `run` and `stdio` without a key.
     pub fn open() -> Self {
-        Self
+        Self(Kind::Open)
+    }
+
+    /// Whoever has this key may use everything.
+    pub fn one_key(key: &str) -> Self {
+        Self(Kind::One(Arc::new(digest(key))))
     }
 
     /// Who sends these headers. No credential at all is [`Caller::anonymous`], which is not an
@@ -32,7 +52,54 @@ impl Authenticator {
         clippy::unused_async,
         reason = "a key seen for the first time is read from the store"
     )]
-    pub async fn authenticate(&self, _headers: &HeaderMap) -> Result<Caller, AuthenticationError> {
-        Ok(Caller::anonymous())
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthenticationError> {
+        let Some(key) = key_of(headers)? else {
+            return Ok(Caller::anonymous());
+        };
+        match &self.0 {
+            Kind::Open => Ok(Caller::anonymous()),
+            Kind::One(expected) => {
+                if bool::from(expected.ct_eq(&digest(key))) {
+                    Ok(Caller {
+                        organization: OrganizationId::DEFAULT,
+                        consumer: None,
+                        user: None,
+                        key: None,
+                        grants: Grants::Organization,
+                    })
+                } else {
+                    Err(AuthenticationError::Unknown)
+                }
+            }
+        }
     }
+}
+
+/// The key a request carries, if any. Another scheme than Bearer is none of ours.
+pub fn key_of(headers: &HeaderMap) -> Result<Option<&str>, AuthenticationError> {
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| {
+            let (scheme, key) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+        });
+    let header = headers
+        .get("x-api-key")
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim);
+    let key = match (bearer, header) {
+        (Some(a), Some(b)) if a != b => return Err(AuthenticationError::Ambiguous),
+        (a, b) => a.or(b),
+    };
+    match key {
+        Some(key) if key.len() > KEY_BYTES_MAX => Err(AuthenticationError::Unknown),
+        key => Ok(key.filter(|key| !key.is_empty())),
+    }
+}
+
+/// SHA-256, so that keys of any length are compared in constant time.
+pub fn digest(key: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes());
+    digest.as_ref().try_into().expect("SHA-256 is 32 bytes")
 }

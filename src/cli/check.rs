@@ -1,0 +1,145 @@
+//! `causeway check`: the conversion report.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::cli::CheckArgs;
+use crate::cli::document::{Converted, convert};
+use crate::cli::output::Output;
+use crate::openapi::{Finding, Severity};
+
+/// How many findings of a severity are printed for people; JSON has all of them.
+const SHOWN_MAX: usize = 40;
+
+pub(super) fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let converted = match convert(&args.file)? {
+        Ok(converted) => converted,
+        Err(error) => {
+            let findings = match &error {
+                crate::openapi::DocumentError::NoOperations { findings, .. } => findings.clone(),
+                _ => Vec::new(),
+            };
+            let mut text = format!("{}: {error}\n", args.file.display());
+            list(&mut text, &findings, Severity::Lost, "Lost");
+            output.result(
+                &text,
+                &json!({ "error": error.to_string(), "tools": 0, "findings": findings }),
+            )?;
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let count = |severity| {
+        converted
+            .findings
+            .iter()
+            .filter(|f| f.severity == severity)
+            .count()
+    };
+    let (lost, warnings, notes) = (
+        count(Severity::Lost),
+        count(Severity::Warning),
+        count(Severity::Note),
+    );
+    let text = report(args, &converted, (lost, warnings, notes));
+    let tools: Vec<_> = converted
+        .tools
+        .iter()
+        .map(|tool| json!({ "name": tool.name, "operation": tool.operation }))
+        .collect();
+    output.result(
+        &text,
+        &json!({
+            "title": converted.api.title,
+            "version": converted.api.version,
+            "tools": tools,
+            "tokens": tokens(&converted),
+            "lost": lost,
+            "warnings": warnings,
+            "notes": notes,
+            "findings": converted.findings,
+        }),
+    )?;
+    let failed = lost > 0 || args.strict && warnings > 0;
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// What the list of all tools costs a model, roughly: four bytes a token.
+fn tokens(converted: &Converted) -> usize {
+    let bytes: usize = converted
+        .tools
+        .iter()
+        .map(|tool| {
+            crate::mcp::fragment::Fragments::of(tool)
+                .structured
+                .get()
+                .len()
+        })
+        .sum();
+    bytes / 4
+}
+
+fn report(
+    args: &CheckArgs,
+    converted: &Converted,
+    (lost, warnings, notes): (usize, usize, usize),
+) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{}: {} (OpenAPI {:?})\n{} tools, about {} tokens to list them; {lost} lost, {warnings} warnings, {notes} notes",
+        args.file.display(),
+        converted.api.title,
+        converted.api.version,
+        converted.tools.len(),
+        tokens(converted),
+    );
+    list(
+        &mut text,
+        &converted.findings,
+        Severity::Lost,
+        "Lost: these operations are no tools",
+    );
+    list(
+        &mut text,
+        &converted.findings,
+        Severity::Warning,
+        "Warnings: guessed or changed",
+    );
+    list(&mut text, &converted.findings, Severity::Note, "Notes");
+    text
+}
+
+fn list(text: &mut String, findings: &[Finding], severity: Severity, heading: &str) {
+    let mut matching = findings
+        .iter()
+        .filter(|finding| finding.severity == severity)
+        .peekable();
+    if matching.peek().is_none() {
+        return;
+    }
+    let _ = writeln!(text, "\n{heading}");
+    for finding in matching.by_ref().take(SHOWN_MAX) {
+        let operation = finding
+            .operation
+            .as_ref()
+            .map(|key| format!("{key}: "))
+            .unwrap_or_default();
+        let _ = writeln!(text, "  {operation}{} [{}]", finding.message, finding.code);
+        if !finding.pointer.is_empty() {
+            let _ = writeln!(text, "    at {}", finding.pointer);
+        }
+        if let Some(fix) = &finding.fix {
+            let _ = writeln!(text, "    fix: {fix}");
+        }
+    }
+    let rest = matching.count();
+    if rest > 0 {
+        let _ = writeln!(text, "  … and {rest} more; --json lists all");
+    }
+}

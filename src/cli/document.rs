@@ -1,0 +1,184 @@
+//! One document, read and made into a server, for the commands that need no database.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use indexmap::IndexMap;
+
+use crate::cli::DocumentArgs;
+use crate::config;
+use crate::credential::{Credential, Credentials, Secret};
+use crate::egress::Egress;
+use crate::mcp::plan;
+use crate::mcp::server::{Access, Server, ServerParts, ServerSettings};
+use crate::mcp::tool::{self, ToolDef};
+use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding};
+use crate::types::{OrganizationId, ServerId, Slug, VersionId};
+
+/// What a document became.
+pub(super) struct Converted {
+    pub(super) api: Api,
+    pub(super) tools: Vec<ToolDef>,
+    /// Of the document and of its tools.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// The bytes of a file, or of standard input for `-`.
+pub(super) fn bytes(file: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = bytes_max as u64 + 1;
+    if file == Path::new("-") {
+        std::io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
+    } else {
+        let opened =
+            std::fs::File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+        opened
+            .take(limit)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(bytes)
+}
+
+/// Reads a document and defines its tools.
+pub(super) fn convert(file: &Path) -> anyhow::Result<Result<Converted, DocumentError>> {
+    let limits = DocumentLimits::default();
+    let bytes = bytes(file, limits.document_bytes_max)?;
+    Ok(openapi::read(&bytes, &limits).map(|api| {
+        let defined = tool::define(&api);
+        let mut findings = api.findings.clone();
+        findings.extend(defined.findings);
+        Converted {
+            api,
+            tools: defined.tools,
+            findings,
+        }
+    }))
+}
+
+/// A server made of one document, open to whoever reaches it.
+pub(super) fn server(
+    egress: &Egress,
+    args: &DocumentArgs,
+    access: Access,
+) -> anyhow::Result<(Server, Vec<Finding>)> {
+    let converted = convert(&args.file)?
+        .with_context(|| format!("{} is no document that can be served", args.file.display()))?;
+    if converted.tools.is_empty() {
+        bail!(
+            "{} has no operation that can be served; `causeway check` says why",
+            args.file.display()
+        );
+    }
+    let upstream = args.upstream.as_ref().map(ToString::to_string);
+    let credentials = credentials(args, &converted, upstream.as_deref())?;
+    let settings = ServerSettings {
+        access,
+        upstream,
+        ..ServerSettings::default()
+    };
+    let (server, mut found) = Server::compile(ServerParts {
+        id: ServerId::generate(),
+        organization: OrganizationId::DEFAULT,
+        slug: slug(&converted.api.title),
+        version: VersionId::generate(),
+        revision: 1,
+        title: converted.api.title.clone(),
+        description: converted.api.description.clone(),
+        settings,
+        document_url: None,
+        tools: converted.tools,
+        schemes: converted.api.security_schemes.clone(),
+        credentials,
+        upstream: egress.upstream(&args.allow_upstream),
+    });
+    let mut findings = converted.findings;
+    findings.append(&mut found);
+    Ok((server, findings))
+}
+
+/// A slug made of a title; "api" where nothing of it can be used.
+pub(super) fn slug(title: &str) -> Slug {
+    let name = tool::name::identifier(title)
+        .to_ascii_lowercase()
+        .replace('_', "-");
+    let short = name[..name.len().min(Slug::LENGTH_MAX)].trim_matches('-');
+    short
+        .parse()
+        .unwrap_or_else(|_| "api".parse().expect("a valid slug"))
+}
+
+/// The credentials on the command line, bound to the origins the document's tools go to.
+fn credentials(
+    args: &DocumentArgs,
+    converted: &Converted,
+    upstream: Option<&str>,
+) -> anyhow::Result<Credentials> {
+    let origins: std::collections::BTreeSet<String> = converted
+        .tools
+        .iter()
+        .filter_map(|tool| plan::base_url(tool, upstream, None).ok())
+        .map(|url| url.origin().ascii_serialization())
+        .collect();
+    let mut by_scheme = IndexMap::new();
+    for text in &args.credential {
+        let (name, value) = text
+            .split_once('=')
+            .context("--credential is written SCHEME=VALUE")?;
+        let Some(scheme) = converted.api.security_schemes.get(name) else {
+            let known: Vec<&str> = converted
+                .api
+                .security_schemes
+                .keys()
+                .map(String::as_str)
+                .collect();
+            bail!(
+                "--credential {name}: the document has no such security scheme; it has {}",
+                listed(&known)
+            );
+        };
+        let value = value_of(value).with_context(|| format!("--credential {name}"))?;
+        let secret =
+            Secret::for_scheme(scheme, &value).with_context(|| format!("--credential {name}"))?;
+        by_scheme.insert(
+            name.to_owned(),
+            Credential {
+                secret,
+                origins: origins.clone(),
+            },
+        );
+    }
+    Ok(Credentials::new(by_scheme))
+}
+
+fn listed(names: &[&str]) -> String {
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// `@FILE`, `env:NAME`, or the value itself.
+pub(super) fn value_of(text: &str) -> anyhow::Result<String> {
+    if let Some(file) = text.strip_prefix('@') {
+        let value = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+        return Ok(value.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    match text.strip_prefix("env:") {
+        Some(name) => config::environment(name)
+            .with_context(|| format!("{name} is not set in the environment")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// The server, shared.
+pub(super) fn shared(server: Server) -> Arc<Server> {
+    Arc::new(server)
+}

@@ -1,0 +1,110 @@
+//! `causeway run` and `causeway stdio`: one document, no database.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::authenticate::Authenticator;
+use crate::access::ledger::Ledger;
+use crate::app::listen::{self, Listener};
+use crate::app::logs;
+use crate::cli::output::Output;
+use crate::cli::{DocumentArgs, RunArgs, document};
+use crate::config::LogFormat;
+use crate::egress::{Egress, EgressSettings, Protected};
+use crate::live::Catalog;
+use crate::mcp::call::Mcp;
+use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, serve_stdio};
+use crate::mcp::server::Access;
+use crate::openapi::{Finding, Severity};
+use crate::types::Clock;
+
+pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCode> {
+    if !args.listen.ip().is_loopback() && args.key.is_none() {
+        bail!(
+            "{} is not loopback: whoever reaches it could call the API; give a --key",
+            args.listen
+        );
+    }
+    logs::start(LogFormat::Text, "warn");
+    let egress = Egress::new(EgressSettings::default());
+    let access = if args.key.is_some() {
+        Access::Key
+    } else {
+        Access::Open
+    };
+    let (server, findings) = document::server(&egress, &args.document, access)?;
+    let server = document::shared(server);
+    let listener = Listener::bind(args.listen).await?;
+    egress.protect(Protected::Listener(listener.address()));
+    let shutdown = CancellationToken::new();
+    let endpoint = Endpoint::single(
+        EndpointParts {
+            catalog: Catalog::fixed(server.clone()),
+            authenticator: args
+                .key
+                .as_deref()
+                .map_or_else(Authenticator::open, Authenticator::one_key),
+            mcp: Mcp::new(egress, Ledger::disabled(), Clock::system()),
+            hosts: if args.listen.ip().is_loopback() {
+                HostPolicy::Loopback { public: None }
+            } else {
+                HostPolicy::SameOrigin
+            },
+            legacy_sse: true,
+            shutdown: shutdown.clone(),
+        },
+        server.slug.as_str(),
+    );
+    let url = format!("http://{}/mcp", listener.address());
+    let name = &server.slug;
+    let header = if args.key.is_some() {
+        " --header \"Authorization: Bearer KEY\""
+    } else {
+        ""
+    };
+    let text = format!(
+        "{} is served at {url}\n{} tools{}\n\nConnect a client, for example:\n  claude mcp add --transport http {name} {url}{header}",
+        server.title,
+        server.tools.len(),
+        summary(&findings),
+    );
+    output.result(&text, &json!({ "url": url, "slug": name, "tools": server.tools.len(), "findings": findings.len() }))?;
+    let router = endpoint
+        .router()
+        .route("/healthz", axum::routing::get(async || "ok\n"));
+    listen::serve(listener, router, shutdown, listen::Limits::default()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn stdio(args: DocumentArgs) -> anyhow::Result<ExitCode> {
+    logs::start(LogFormat::Text, "warn");
+    let egress = Egress::new(EgressSettings::default());
+    let (server, findings) = document::server(&egress, &args, Access::Open)?;
+    tracing::info!(
+        tools = server.tools.len(),
+        "serving over standard input and output{}",
+        summary(&findings)
+    );
+    let mcp = Mcp::new(egress, Ledger::disabled(), Clock::system());
+    let input = tokio::io::BufReader::new(tokio::io::stdin());
+    serve_stdio(mcp, Arc::new(server), input, tokio::io::stdout())
+        .await
+        .context("standard input or output failed")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let lost = findings
+        .iter()
+        .filter(|f| f.severity == Severity::Lost)
+        .count();
+    match (lost, findings.len()) {
+        (0, 0) => String::new(),
+        (0, n) => format!("; {n} findings (see `causeway check`)"),
+        (lost, _) => format!("; {lost} operations were lost (see `causeway check`)"),
+    }
+}
