@@ -1,1 +1,183 @@
-//! The only SQL.
+//! The only SQL. One text per statement serves SQLite and Postgres; both pass the same tests.
+//!
+//! Invariants: a catalog write bumps its server's revision and appends to `change_log` in one
+//! transaction; lookups give `Option`; time and ids are parameters. `$1` placeholders work in both
+//! drivers. Ids are UUIDs, times microseconds, JSON text, on both.
+
+pub mod audit;
+pub mod backup;
+pub mod changes;
+pub mod credentials;
+mod db;
+pub mod jobs;
+pub mod keys;
+pub mod ledger;
+pub mod migrate;
+pub mod servers;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::broadcast;
+use url::Url;
+
+pub use crate::store::changes::Change;
+use crate::store::db::Db;
+
+/// How long a statement may wait for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const STATEMENT_TIMEOUT_MS: &str = "30000";
+/// Changes that wait for a slow listener; one that misses some compares everything.
+const CHANGES_MAX: usize = 4_096;
+
+/// The database of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+    changes: broadcast::Sender<Change>,
+}
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// A SQLite file.
+    File(PathBuf),
+    Postgres(Url),
+}
+
+/// Why the database did not do it. Texts carry no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A named constraint said no; the name says which.
+    #[error("it conflicts with what is stored ({0})")]
+    Conflict(String),
+    #[error("it changed in the meantime; read it again")]
+    Stale,
+    #[error(
+        "the database was written by a newer version of Causeway; run that version, or restore a backup"
+    )]
+    NewerSchema,
+    #[error("{path}: {reason}")]
+    File { path: PathBuf, reason: String },
+    #[error("the database holds something that cannot be read: {0}")]
+    Corrupt(String),
+    #[error("the schema cannot be brought up to date: {0}")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(inner)
+                if inner.is_unique_violation()
+                    || inner.is_foreign_key_violation()
+                    || inner.is_check_violation() =>
+            {
+                // SQLite names the columns, Postgres the constraint.
+                let name = inner
+                    .constraint()
+                    .map_or_else(|| inner.message().to_owned(), str::to_owned);
+                Self::Conflict(name)
+            }
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Self::Corrupt(error.to_string())
+            }
+            _ => Self::Unavailable(error),
+        }
+    }
+}
+
+impl Store {
+    /// Connects, without touching the schema ([`Store::migrate`] does). A SQLite file is made where
+    /// there is none, readable by its owner only.
+    pub async fn open(location: &Location, connections_max: u32) -> Result<Self, StoreError> {
+        let db = match location {
+            Location::File(path) => open_file(path, connections_max).await?,
+            Location::Postgres(url) => {
+                let options = PgConnectOptions::from_str(url.as_str())?
+                    .options([("statement_timeout", STATEMENT_TIMEOUT_MS)])
+                    .application_name("causeway");
+                let pool = PgPoolOptions::new()
+                    .max_connections(connections_max)
+                    .acquire_timeout(ACQUIRE_TIMEOUT)
+                    .connect_with(options)
+                    .await?;
+                Db::Postgres(pool)
+            }
+        };
+        Ok(Self {
+            db,
+            changes: broadcast::Sender::new(CHANGES_MAX),
+        })
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.db, Db::Postgres(_))
+    }
+
+    /// Every change this process makes, and on Postgres those of others while a
+    /// [`changes::Feed`] runs.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let one = db::fetch_optional!(&self.db, db::Number, "SELECT CAST(1 AS BIGINT) AS value")?;
+        debug_assert!(one.is_some_and(|row| row.value == 1));
+        Ok(())
+    }
+
+    /// Ends all connections, after what runs on them.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+async fn open_file(path: &Path, connections_max: u32) -> Result<Db, StoreError> {
+    private_file(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged write survives a power cut.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT);
+    let write = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .connect_with(options.clone())
+        .await
+        .map_err(|error| StoreError::File {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+    let read = SqlitePoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options.read_only(true).create_if_missing(false));
+    Ok(Db::Lite { read, write })
+}
+
+/// Makes the file, or checks it, so that nobody else reads it.
+fn private_file(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let opened = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path);
+    opened.map(|_| ()).map_err(|error| StoreError::File {
+        path: path.to_owned(),
+        reason: format!(
+            "it cannot be written: {error}; choose a directory this user may write to, with --data"
+        ),
+    })
+}

@@ -1,0 +1,68 @@
+//! Who changed what. Rows are added, never changed: a trigger sees to it.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::store::db::{execute, fetch_all, row};
+use crate::store::{Store, StoreError};
+use crate::types::OrganizationId;
+
+row! {
+    #[derive(Clone, Debug)]
+    pub struct AuditRow {
+        pub id: Uuid,
+        pub at: i64,
+        pub actor: String,
+        pub action: String,
+        pub entity: String,
+        pub entity_id: String,
+        pub before: Option<String>,
+        pub after: Option<String>,
+    }
+}
+
+/// An act to be remembered. `before` and `after` are JSON without secrets.
+#[derive(Clone, Debug)]
+pub struct NewAudit {
+    pub organization: OrganizationId,
+    pub actor: String,
+    pub action: &'static str,
+    pub entity: &'static str,
+    pub entity_id: String,
+    pub before: Option<String>,
+    pub after: Option<String>,
+}
+
+const INSERT: &str = "INSERT INTO audit (id, organization_id, at, actor, action, entity, entity_id, before, after) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const LIST: &str = "SELECT id, at, actor, action, entity, entity_id, before, after FROM audit \
+     WHERE organization_id = $1 ORDER BY at DESC, id DESC LIMIT $2";
+
+impl Store {
+    pub async fn append_audit(&self, new: NewAudit, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        execute!(
+            &mut tx,
+            INSERT,
+            Uuid::now_v7(),
+            new.organization.0,
+            now.timestamp_micros(),
+            &new.actor,
+            new.action,
+            new.entity,
+            &new.entity_id,
+            new.before.as_deref(),
+            new.after.as_deref()
+        )?;
+        tx.commit().await
+    }
+
+    /// The newest acts.
+    pub async fn audit(
+        &self,
+        organization: OrganizationId,
+        limit: i64,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        fetch_all!(&self.db, AuditRow, LIST, organization.0, limit)
+    }
+}

@@ -1,0 +1,113 @@
+//! Sealed upstream credentials. What is in them is the vault's affair.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::store::db::{execute, fetch_all, row};
+use crate::store::{Store, StoreError};
+use crate::types::{CredentialId, OrganizationId, ServerId};
+
+row! {
+    #[derive(Clone, Debug)]
+    pub struct CredentialRow {
+        pub id: Uuid,
+        pub scheme: String,
+        pub key_id: String,
+        pub sealed: Vec<u8>,
+        pub origins: String,
+        pub updated_at: i64,
+    }
+}
+
+/// A credential to be stored; it takes the place of the one for the same scheme and subject.
+pub struct NewCredential {
+    pub id: CredentialId,
+    pub organization: OrganizationId,
+    pub server: ServerId,
+    pub scheme: String,
+    pub subject: Option<String>,
+    pub key_id: String,
+    pub sealed: Vec<u8>,
+    /// JSON list of origins.
+    pub origins: String,
+}
+
+const SHARED: &str = "SELECT id, scheme, key_id, sealed, origins, updated_at FROM credentials \
+     WHERE server_id = $1 AND subject IS NULL ORDER BY scheme";
+const REMOVE: &str = "DELETE FROM credentials WHERE server_id = $1 AND scheme = $2 AND COALESCE(subject, '') = COALESCE($3, '')";
+const INSERT: &str = "INSERT INTO credentials (id, organization_id, server_id, scheme, subject, key_id, sealed, origins, \
+     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
+const APPROVE: &str = "UPDATE credentials SET origins = $3, updated_at = $4 WHERE server_id = $1 AND scheme = $2 AND subject IS NULL";
+
+impl Store {
+    /// The credentials every caller of a server shares.
+    pub async fn shared_credentials(
+        &self,
+        server: ServerId,
+    ) -> Result<Vec<CredentialRow>, StoreError> {
+        fetch_all!(&self.db, CredentialRow, SHARED, server.0)
+    }
+
+    pub async fn put_credential(
+        &self,
+        new: NewCredential,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        let at = now.timestamp_micros();
+        execute!(
+            &mut tx,
+            REMOVE,
+            new.server.0,
+            &new.scheme,
+            new.subject.as_deref()
+        )?;
+        execute!(
+            &mut tx,
+            INSERT,
+            new.id.0,
+            new.organization.0,
+            new.server.0,
+            &new.scheme,
+            new.subject.as_deref(),
+            &new.key_id,
+            new.sealed.as_slice(),
+            &new.origins,
+            at
+        )?;
+        self.touch_and_finish(tx, new.organization, new.server, at)
+            .await
+    }
+
+    /// Lets a shared credential go to these origins, and no others.
+    pub async fn approve_origins(
+        &self,
+        organization: OrganizationId,
+        (server, scheme): (ServerId, &str),
+        origins: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let at = now.timestamp_micros();
+        if execute!(&mut tx, APPROVE, server.0, scheme, origins, at)? == 0 {
+            return Ok(false);
+        }
+        self.touch_and_finish(tx, organization, server, at).await?;
+        Ok(true)
+    }
+
+    pub async fn delete_credential(
+        &self,
+        organization: OrganizationId,
+        (server, scheme): (ServerId, &str),
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        if execute!(&mut tx, REMOVE, server.0, scheme, None::<&str>)? == 0 {
+            return Ok(false);
+        }
+        self.touch_and_finish(tx, organization, server, now.timestamp_micros())
+            .await?;
+        Ok(true)
+    }
+}

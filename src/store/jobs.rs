@@ -1,0 +1,102 @@
+//! Background work, leased so that one process of a cluster does it.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::store::db::{execute, fetch_in, row};
+use crate::store::{Store, StoreError};
+use crate::types::{JobId, OrganizationId};
+
+row! {
+    #[derive(Clone, Debug)]
+    pub struct JobRow {
+        pub id: Uuid,
+        pub organization_id: Uuid,
+        pub kind: String,
+        pub payload: String,
+        pub attempts: i64,
+    }
+}
+
+const INSERT: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, attempts) VALUES ($1, $2, $3, $4, $5, 0)";
+const DUE: &str = "SELECT id, organization_id, kind, payload, attempts FROM jobs WHERE kind = $1 AND finished_at IS NULL \
+     AND run_at <= $2 AND (lease_until IS NULL OR lease_until < $2) ORDER BY run_at LIMIT 1";
+const LEASE: &str = "UPDATE jobs SET lease_owner = $2, lease_until = $3, attempts = attempts + 1 \
+     WHERE id = $1 AND finished_at IS NULL AND (lease_until IS NULL OR lease_until < $4)";
+const RENEW: &str = "UPDATE jobs SET lease_until = $3, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
+const FINISH: &str =
+    "UPDATE jobs SET finished_at = $3, lease_until = NULL WHERE id = $1 AND lease_owner = $2";
+
+impl Store {
+    pub async fn enqueue(
+        &self,
+        organization: OrganizationId,
+        (kind, payload): (&str, &str),
+        run_at: DateTime<Utc>,
+    ) -> Result<JobId, StoreError> {
+        let id = JobId::generate();
+        let mut tx = self.db.begin().await?;
+        execute!(
+            &mut tx,
+            INSERT,
+            id.0,
+            organization.0,
+            kind,
+            payload,
+            run_at.timestamp_micros()
+        )?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Takes a job that is due, for this owner until `until`. Of many who try, one gets it.
+    pub async fn lease(
+        &self,
+        kind: &str,
+        owner: &str,
+        (now, until): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<Option<JobRow>, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let now = now.timestamp_micros();
+        let Some(job) = fetch_in!(&mut tx, JobRow, DUE, kind, now)? else {
+            return Ok(None);
+        };
+        let taken = execute!(&mut tx, LEASE, job.id, owner, until.timestamp_micros(), now)?;
+        tx.commit().await?;
+        Ok((taken == 1).then_some(job))
+    }
+
+    /// Keeps a job. `false`: it is no longer this owner's.
+    pub async fn renew(
+        &self,
+        job: JobId,
+        owner: &str,
+        until: DateTime<Utc>,
+        progress: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let kept = execute!(
+            &mut tx,
+            RENEW,
+            job.0,
+            owner,
+            until.timestamp_micros(),
+            progress
+        )?;
+        tx.commit().await?;
+        Ok(kept == 1)
+    }
+
+    /// Ends a job. `false`: it was no longer this owner's.
+    pub async fn finish_job(
+        &self,
+        job: JobId,
+        owner: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let done = execute!(&mut tx, FINISH, job.0, owner, now.timestamp_micros())?;
+        tx.commit().await?;
+        Ok(done == 1)
+    }
+}

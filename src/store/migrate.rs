@@ -1,0 +1,63 @@
+//! The schema, and how it is brought up to date.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+
+use crate::store::db::Db;
+use crate::store::{Store, StoreError};
+
+/// Number, name, SQLite, Postgres.
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
+    1,
+    "foundation",
+    include_str!("../../migrations/sqlite/0001_foundation.sql"),
+    include_str!("../../migrations/postgres/0001_foundation.sql"),
+)];
+
+impl Store {
+    /// Brings the schema up to date. Several processes may do so at once: one does, the others wait.
+    /// A schema of a newer version is refused.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let first = self.run_migrations().await;
+        match first {
+            // Another process may have been at it; what it left behind decides.
+            Err(StoreError::Migration(MigrateError::ExecuteMigration(..)))
+                if !self.is_postgres() =>
+            {
+                self.run_migrations().await
+            }
+            other => other,
+        }
+    }
+
+    async fn run_migrations(&self) -> Result<(), StoreError> {
+        let done = match &self.db {
+            // The migrator takes an advisory lock.
+            Db::Postgres(pool) => migrator(|m| m.3).run(pool).await,
+            Db::Lite { write, .. } => migrator(|m| m.2).run(write).await,
+        };
+        done.map_err(|error| match error {
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+                StoreError::NewerSchema
+            }
+            MigrateError::Execute(error) => StoreError::from(error),
+            other => StoreError::Migration(other),
+        })
+    }
+}
+
+fn migrator(
+    text: impl Fn(&(i64, &'static str, &'static str, &'static str)) -> &'static str,
+) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|migration| {
+        let sql = text(migration).into_sql_str();
+        Migration::new(
+            migration.0,
+            migration.1.into(),
+            MigrationType::Simple,
+            sql,
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
+}

@@ -1,0 +1,335 @@
+//! Servers, their immutable versions, their documents and their names.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::store::changes::Change;
+use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
+use crate::store::{Store, StoreError};
+use crate::types::{OrganizationId, ServerId, Slug, VersionId};
+
+row! {
+    /// What the index knows of a server.
+    #[derive(Clone, Debug)]
+    pub struct IndexRow {
+        pub id: Uuid,
+        pub organization_id: Uuid,
+        pub slug: String,
+        pub title: String,
+        pub settings: String,
+        pub revision: i64,
+        pub updated_at: i64,
+    }
+}
+
+row! {
+    /// A name a server had before.
+    #[derive(Clone, Debug)]
+    pub struct AliasRow {
+        pub slug: String,
+        pub server_id: Uuid,
+    }
+}
+
+row! {
+    /// A server's revision, for comparing everything.
+    #[derive(Clone, Debug)]
+    pub struct RevisionRow {
+        pub id: Uuid,
+        pub revision: i64,
+    }
+}
+
+row! {
+    /// A server with its current version: all there is to compile it, but its credentials.
+    #[derive(Clone, Debug)]
+    pub struct ServerRow {
+        pub id: Uuid,
+        pub organization_id: Uuid,
+        pub slug: String,
+        pub title: String,
+        pub settings: String,
+        pub revision: i64,
+        pub version_id: Uuid,
+        pub number: i64,
+        pub document_hash: Vec<u8>,
+        pub document_url: Option<String>,
+        pub description: Option<String>,
+        pub tools: String,
+        pub schemes: String,
+        pub findings: String,
+        pub version_at: i64,
+    }
+}
+
+row! {
+    #[derive(Debug)]
+    pub struct BytesRow {
+        pub bytes: Vec<u8>,
+    }
+}
+
+/// What a document became, ready to be stored. JSON members are serialized by the caller.
+pub struct NewVersion {
+    pub id: VersionId,
+    pub document: Vec<u8>,
+    /// SHA-256 of `document`.
+    pub document_hash: [u8; 32],
+    pub document_url: Option<String>,
+    pub converter: String,
+    pub title: String,
+    pub description: Option<String>,
+    pub tools: String,
+    pub schemes: String,
+    pub findings: String,
+}
+
+/// A server to be made.
+pub struct NewServer {
+    pub id: ServerId,
+    pub organization: OrganizationId,
+    pub slug: Slug,
+    pub settings: String,
+    pub version: NewVersion,
+}
+
+const INDEX: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at FROM servers ORDER BY slug";
+const INDEX_ONE: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at FROM servers WHERE id = $1";
+const ALIASES: &str = "SELECT slug, server_id FROM server_aliases";
+const ALIASES_OF: &str = "SELECT slug, server_id FROM server_aliases WHERE server_id = $1";
+const REVISIONS: &str = "SELECT id, revision FROM servers";
+const SERVER: &str = "SELECT s.id, s.organization_id, s.slug, s.title, s.settings, s.revision, s.version_id, v.number, \
+     v.document_hash, v.document_url, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at \
+     FROM servers s JOIN server_versions v ON v.id = s.version_id WHERE s.id = $1";
+const DOCUMENT: &str = "SELECT bytes FROM documents WHERE organization_id = $1 AND hash = $2";
+const INSERT_DOCUMENT: &str = "INSERT INTO documents (organization_id, hash, bytes, created_at) \
+     VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const INSERT_SERVER: &str = "INSERT INTO servers \
+     (id, organization_id, slug, title, settings, revision, version_id, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7)";
+const INSERT_VERSION: &str = "INSERT INTO server_versions (id, organization_id, server_id, number, document_hash, \
+     document_url, converter, title, description, tools, schemes, findings, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const LAST_NUMBER: &str =
+    "SELECT COALESCE(MAX(number), 0) AS value FROM server_versions WHERE server_id = $1";
+const SET_VERSION: &str = "UPDATE servers SET version_id = $2, title = $3, revision = revision + 1, updated_at = $4 WHERE id = $1";
+const SET_SETTINGS: &str = "UPDATE servers SET settings = $2, revision = revision + 1, updated_at = $3 \
+     WHERE id = $1 AND ($4 IS NULL OR revision = $4)";
+const SET_SLUG: &str =
+    "UPDATE servers SET slug = $2, revision = revision + 1, updated_at = $3 WHERE id = $1";
+const INSERT_ALIAS: &str = "INSERT INTO server_aliases (slug, organization_id, server_id, created_at) VALUES ($1, $2, $3, $4)";
+const TAKE_ALIAS: &str = "DELETE FROM server_aliases WHERE slug = $1 AND server_id = $2";
+const ALIAS_TAKEN: &str = "SELECT COUNT(*) AS value FROM server_aliases WHERE slug = $1";
+const TOUCH: &str = "UPDATE servers SET revision = revision + 1, updated_at = $2 WHERE id = $1";
+const DELETE: &str = "DELETE FROM servers WHERE id = $1";
+const REVISION: &str = "SELECT revision AS value FROM servers WHERE id = $1";
+
+impl Store {
+    /// Every server, by slug.
+    pub async fn index(&self) -> Result<Vec<IndexRow>, StoreError> {
+        fetch_all!(&self.db, IndexRow, INDEX)
+    }
+
+    pub async fn index_row(&self, id: ServerId) -> Result<Option<IndexRow>, StoreError> {
+        fetch_optional!(&self.db, IndexRow, INDEX_ONE, id.0)
+    }
+
+    pub async fn aliases(&self) -> Result<Vec<AliasRow>, StoreError> {
+        fetch_all!(&self.db, AliasRow, ALIASES)
+    }
+
+    pub async fn aliases_of(&self, id: ServerId) -> Result<Vec<AliasRow>, StoreError> {
+        fetch_all!(&self.db, AliasRow, ALIASES_OF, id.0)
+    }
+
+    /// The revision of every server: what a process compares after it may have missed something.
+    pub async fn revisions(&self) -> Result<Vec<RevisionRow>, StoreError> {
+        fetch_all!(&self.db, RevisionRow, REVISIONS)
+    }
+
+    /// A server with its current version.
+    pub async fn server(&self, id: ServerId) -> Result<Option<ServerRow>, StoreError> {
+        fetch_optional!(&self.db, ServerRow, SERVER, id.0)
+    }
+
+    /// A document as it was uploaded.
+    pub async fn document(
+        &self,
+        organization: OrganizationId,
+        hash: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = fetch_optional!(&self.db, BytesRow, DOCUMENT, organization.0, hash)?;
+        Ok(row.map(|row| row.bytes))
+    }
+
+    /// Makes a server with its first version. A slug that is taken, also as an alias, is a
+    /// [`StoreError::Conflict`] on `servers_slug_unique`.
+    pub async fn create_server(
+        &self,
+        new: NewServer,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        slug_is_no_alias(&mut tx, &new.slug).await?;
+        let (id, organization, at) = (new.id, new.organization, now.timestamp_micros());
+        execute!(
+            &mut tx,
+            INSERT_SERVER,
+            id.0,
+            organization.0,
+            new.slug.as_str(),
+            &new.version.title,
+            &new.settings,
+            new.version.id.0,
+            at
+        )?;
+        insert_version(&mut tx, (organization, id, 1), &new.version, at).await?;
+        self.finish(tx, organization, id, at).await
+    }
+
+    /// Makes `version` the current one of a server.
+    pub async fn publish_version(
+        &self,
+        organization: OrganizationId,
+        id: ServerId,
+        version: NewVersion,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        let at = now.timestamp_micros();
+        // The row is locked first, so that two imports at once get two numbers.
+        let changed = execute!(&mut tx, SET_VERSION, id.0, version.id.0, &version.title, at)?;
+        if changed == 0 {
+            return Err(StoreError::Stale);
+        }
+        let last = fetch_in!(&mut tx, Number, LAST_NUMBER, id.0)?.map_or(0, |row| row.value);
+        insert_version(&mut tx, (organization, id, last + 1), &version, at).await?;
+        self.finish(tx, organization, id, at).await
+    }
+
+    /// Changes settings. With an expected revision, only if nobody changed the server since.
+    pub async fn set_settings(
+        &self,
+        organization: OrganizationId,
+        id: ServerId,
+        (settings, expected): (&str, Option<i64>),
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        let at = now.timestamp_micros();
+        if execute!(&mut tx, SET_SETTINGS, id.0, settings, at, expected)? == 0 {
+            return Err(StoreError::Stale);
+        }
+        self.finish(tx, organization, id, at).await
+    }
+
+    /// Gives a server another slug; the old one stays as an alias.
+    pub async fn rename_server(
+        &self,
+        organization: OrganizationId,
+        id: ServerId,
+        (old, new): (&Slug, &Slug),
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        let at = now.timestamp_micros();
+        // Going back to an earlier name of its own is fine.
+        execute!(&mut tx, TAKE_ALIAS, new.as_str(), id.0)?;
+        slug_is_no_alias(&mut tx, new).await?;
+        if execute!(&mut tx, SET_SLUG, id.0, new.as_str(), at)? == 0 {
+            return Err(StoreError::Stale);
+        }
+        execute!(
+            &mut tx,
+            INSERT_ALIAS,
+            old.as_str(),
+            organization.0,
+            id.0,
+            at
+        )?;
+        self.finish(tx, organization, id, at).await
+    }
+
+    /// Removes a server with everything that is its own. The ledger and the audit stay.
+    pub async fn delete_server(
+        &self,
+        organization: OrganizationId,
+        id: ServerId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let existed = execute!(&mut tx, DELETE, id.0)? > 0;
+        if existed {
+            self.finish(tx, organization, id, now.timestamp_micros())
+                .await?;
+        }
+        Ok(existed)
+    }
+
+    /// Bumps a server's revision because something of it changed elsewhere, and commits.
+    pub(super) async fn touch_and_finish(
+        &self,
+        mut tx: Tx,
+        organization: OrganizationId,
+        id: ServerId,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        execute!(&mut tx, TOUCH, id.0, at)?;
+        self.finish(tx, organization, id, at).await
+    }
+
+    async fn finish(
+        &self,
+        mut tx: Tx,
+        organization: OrganizationId,
+        id: ServerId,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let revision = fetch_in!(&mut tx, Number, REVISION, id.0)?.map_or(0, |row| row.value);
+        self.commit_change(tx, organization, (Change::Server(id), revision), at)
+            .await
+    }
+}
+
+async fn slug_is_no_alias(tx: &mut Tx, slug: &Slug) -> Result<(), StoreError> {
+    let taken = fetch_in!(tx, Number, ALIAS_TAKEN, slug.as_str())?.is_some_and(|row| row.value > 0);
+    if taken {
+        Err(StoreError::Conflict("servers_slug_unique".to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+async fn insert_version(
+    tx: &mut Tx,
+    (organization, server, number): (OrganizationId, ServerId, i64),
+    version: &NewVersion,
+    at: i64,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        INSERT_DOCUMENT,
+        organization.0,
+        version.document_hash.as_slice(),
+        version.document.as_slice(),
+        at
+    )?;
+    execute!(
+        tx,
+        INSERT_VERSION,
+        version.id.0,
+        organization.0,
+        server.0,
+        number,
+        version.document_hash.as_slice(),
+        version.document_url.as_deref(),
+        &version.converter,
+        &version.title,
+        version.description.as_deref(),
+        &version.tools,
+        &version.schemes,
+        &version.findings,
+        at
+    )?;
+    Ok(())
+}
