@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::access::caller::Target;
@@ -44,36 +45,59 @@ pub enum LiveError {
 /// Every server this process can serve. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
-    only: Arc<(Arc<Entry>, Arc<Server>, watch::Sender<i64>)>,
+    only: Arc<(ArcSwap<Served>, watch::Sender<i64>)>,
+}
+
+struct Served {
+    entry: Arc<Entry>,
+    server: Arc<Server>,
+}
+
+impl Served {
+    fn of(server: Arc<Server>) -> Self {
+        Self {
+            entry: Arc::new(Entry {
+                id: server.id,
+                organization: server.organization,
+                slug: server.slug.clone(),
+                title: server.title.clone(),
+                revision: server.revision,
+                settings: server.settings.clone(),
+            }),
+            server,
+        }
+    }
 }
 
 impl Catalog {
-    /// A catalog of one server that never changes: `run`, `stdio` and tests.
+    /// A catalog of one server: `run`, `stdio` and tests.
     pub fn fixed(server: Arc<Server>) -> Self {
-        let entry = Entry {
-            id: server.id,
-            organization: server.organization,
-            slug: server.slug.clone(),
-            title: server.title.clone(),
-            revision: server.revision,
-            settings: server.settings.clone(),
-        };
         let revision = watch::Sender::new(server.revision);
         Self {
-            only: Arc::new((Arc::new(entry), server, revision)),
+            only: Arc::new((ArcSwap::from_pointee(Served::of(server)), revision)),
         }
+    }
+
+    /// Serves `server` in place of the one there is. Calls in flight keep the one they started
+    /// with; open streams hear of the new revision.
+    pub fn replace(&self, server: Arc<Server>) {
+        let revision = server.revision;
+        self.only.0.store(Arc::new(Served::of(server)));
+        self.only.1.send_replace(revision);
     }
 
     /// The server of that slug, or of which that slug is an alias.
     pub fn find(&self, slug: &str) -> Option<Arc<Entry>> {
-        (self.only.0.slug.as_str() == slug).then(|| self.only.0.clone())
+        let served = self.only.0.load();
+        (served.entry.slug.as_str() == slug).then(|| served.entry.clone())
     }
 
     /// The compiled server; loaded on first use, by one task however many ask.
     #[expect(clippy::unused_async, reason = "a cold server is read from the store")]
     pub async fn server(&self, id: ServerId) -> Result<Arc<Server>, LiveError> {
-        if self.only.1.id == id {
-            Ok(self.only.1.clone())
+        let served = self.only.0.load();
+        if served.server.id == id {
+            Ok(served.server.clone())
         } else {
             Err(LiveError::Gone)
         }
@@ -81,6 +105,6 @@ impl Catalog {
 
     /// Sees every revision the server gets, for `list_changed`.
     pub fn revisions(&self, _id: ServerId) -> watch::Receiver<i64> {
-        self.only.2.subscribe()
+        self.only.1.subscribe()
     }
 }

@@ -1,7 +1,7 @@
 //! The MCP half: tools made from operations, and calls made from tools.
 //!
 //! Pure: `tool`, `plan`, `content`, `fragment`. Shared state: `server`, `provider`. Flows:
-//! `publish`, `call`. Edge: `endpoint`, the only place where rmcp types appear.
+//! `publish`, `call`. Edge: `endpoint`.
 
 pub mod call;
 pub mod content;

@@ -22,7 +22,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use ::http::header::{CONTENT_TYPE, HeaderName};
 use ::http::{Method, StatusCode};
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -157,9 +157,6 @@ fn trace_id(headers: &::http::HeaderMap) -> String {
         });
     given.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string())
 }
-
-/// The headers a key may come in, for documentation and tests of CORS.
-pub const KEY_HEADERS: [HeaderName; 2] = [AUTHORIZATION, HeaderName::from_static("x-api-key")];
 
 /// A body that is JSON, or says nothing of what it is.
 fn is_json(headers: &::http::HeaderMap) -> Result<(), StatusCode> {

@@ -1,4 +1,4 @@
-//! What a call is given and what it gives back, in words of our own: no rmcp type reaches a flow.
+//! What a call is given and what it gives back, in words of our own.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -156,16 +156,16 @@ pub trait Native: Send + Sync {
         cx: &'a CallContext,
     ) -> BoxFuture<'a, Result<CallOutcome, CallError>>;
 
-    /// The resource of that URI.
+    /// The resource of that URI, where it is none of the server's own.
     fn read<'a>(&'a self, _uri: &'a str, _cx: &'a CallContext) -> BoxFuture<'a, Option<Resource>> {
         Box::pin(std::future::ready(None))
     }
 
-    /// `prompts/get`; `None` where there is no such prompt.
+    /// `prompts/get`; `None` where the prompt is one of the server's own, or none.
     fn prompt<'a>(
         &'a self,
         _name: &'a str,
-        _arguments: Value,
+        _arguments: &'a Value,
         _resumption: Option<Resumption>,
         _cx: &'a CallContext,
     ) -> BoxFuture<'a, Result<Option<Provision>, CallError>> {

@@ -3,18 +3,21 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::access::authenticate::AuthenticationError;
 use crate::access::caller::Caller;
 use crate::live::Entry;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
-use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json};
+use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, trace_id};
 use crate::mcp::server::Server;
+use crate::policy::Subject;
 
 /// A request that was let in: whose it is, and for which server.
 pub(super) struct Admitted {
@@ -22,40 +25,34 @@ pub(super) struct Admitted {
     pub(super) entry: Arc<Entry>,
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
+    /// What the client sent, without its key.
     pub(super) headers: HeaderMap,
+    pub(super) trace_id: String,
 }
 
-/// What is judged of a request before its body is read.
-pub(super) struct Head {
-    headers: HeaderMap,
-    /// HTTP/2 names the host here.
-    authority: Option<String>,
-}
-
-impl Head {
-    pub(super) fn of(request: &Request) -> Self {
-        Self {
-            headers: request.headers().clone(),
-            authority: request.uri().authority().map(ToString::to_string),
-        }
-    }
-}
-
-/// Host and Origin, the server, the caller: everything that is decided before the body is read.
+/// Host and Origin, the server, the caller, the filters: everything that is decided before the body
+/// is read, which is given back.
 pub(super) async fn admit(
     endpoint: Endpoint,
     slug: &str,
-    head: Head,
-) -> Result<Admitted, Response> {
-    let Head { headers, authority } = head;
-    if let Err(error) = endpoint.0.parts.hosts.admit(&headers, authority.as_deref()) {
+    request: Request,
+) -> Result<(Admitted, Body), Response> {
+    let (mut head, body) = request.into_parts();
+    // HTTP/2 names the host in the URI.
+    let authority = head.uri.authority().map(ToString::to_string);
+    let hosts = &endpoint.0.parts.hosts;
+    if let Err(error) = hosts.admit(&head.headers, authority.as_deref()) {
         let error = RpcError::new(INVALID_REQUEST, error.to_string());
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
-    let caller = match endpoint.0.parts.authenticator.authenticate(&headers).await {
+    let authenticator = &endpoint.0.parts.authenticator;
+    let caller = match authenticator.authenticate(&head.headers).await {
         Ok(caller) => caller,
         Err(error) => return Err(unauthenticated(&error)),
     };
+    for name in [AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")] {
+        head.headers.remove(name);
+    }
     let no_server = || {
         let name: String = slug.chars().take(64).collect();
         let error = RpcError::new(
@@ -86,13 +83,27 @@ pub(super) async fn admit(
             let error = RpcError::new(INTERNAL_ERROR, error.to_string());
             rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
         })?;
-    Ok(Admitted {
+    let trace_id = trace_id(&head.headers);
+    let about = Subject {
+        caller: &caller,
+        server: entry.id,
+        tool: None,
+        trace_id: &trace_id,
+    };
+    let policies = &endpoint.0.parts.mcp.policies;
+    if let Err(refusal) = policies.request(about, &mut head).await {
+        let error = RpcError::new(INVALID_REQUEST, refusal.to_string());
+        return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
+    }
+    let admitted = Admitted {
         endpoint,
         entry,
         server,
         caller,
-        headers,
-    })
+        headers: head.headers,
+        trace_id,
+    };
+    Ok((admitted, body))
 }
 
 fn unauthenticated(error: &AuthenticationError) -> Response {
@@ -127,7 +138,7 @@ pub(super) fn rpc_error(status: StatusCode, error: &RpcError, id: Option<&str>) 
 }
 
 pub(super) fn json_response(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(axum::body::Body::from(body));
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -135,13 +146,13 @@ pub(super) fn json_response(status: StatusCode, body: String) -> Response {
     response
 }
 
-/// The body as text, within its limit.
-pub(super) async fn body(request: Request) -> Result<Bytes, Response> {
-    if let Err(status) = is_json(request.headers()) {
+/// A body as text, within its limit.
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+    if let Err(status) = is_json(headers) {
         let error = RpcError::new(INVALID_REQUEST, "send Content-Type: application/json");
         return Err(rpc_error(status, &error, None));
     }
-    let read = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+    let read = to_bytes(body, BODY_BYTES_MAX).await;
     let bytes = read.map_err(|_| {
         let error = RpcError::new(
             INVALID_REQUEST,

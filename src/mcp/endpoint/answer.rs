@@ -56,11 +56,17 @@ pub(super) fn cacheable(version: Version, server: &Server, private: bool, member
     )
 }
 
-/// A result without caching.
-pub(super) fn plain(version: Version, server: &Server, members: &str) -> String {
-    let meta = server_info_meta(version, server);
-    let text = format!("{{{}{members}{meta}}}", head(version));
-    text.replace(",}", "}").replace("{,", "{")
+/// A result without caching, from the object it is.
+pub(super) fn plain(version: Version, server: &Server, mut result: Value) -> String {
+    if let Some(result) = result.as_object_mut().filter(|_| version.is_stateless()) {
+        result.insert("resultType".into(), json!("complete"));
+        let meta = result.entry("_meta").or_insert_with(|| json!({}));
+        if let Some(meta) = meta.as_object_mut() {
+            let key = "io.modelcontextprotocol/serverInfo";
+            meta.insert(key.into(), server_info(server));
+        }
+    }
+    result.to_string()
 }
 
 pub(super) fn outcome(version: Version, server: &Server, outcome: &CallOutcome) -> String {

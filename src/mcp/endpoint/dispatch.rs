@@ -9,16 +9,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::{Caller, Target};
 use crate::mcp::call::{self, Mcp};
+use crate::mcp::endpoint::session::{LOG_LEVELS, Session};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
-    INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, Params, RESOURCE_NOT_FOUND, RpcError, quote,
+    INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, Params,
+    RESOURCE_NOT_FOUND, RpcError, quote,
 };
 use crate::mcp::endpoint::{answer, lists};
 use crate::mcp::provider::{
-    CallContext, CallError, Client, Progress, Provision, Resource, ResourceBody, Resumption,
-    ToolCall,
+    CallContext, CallError, CallOutcome, Client, Progress, Provision, Resource, ResourceBody,
+    Resumption, ToolCall,
 };
 use crate::mcp::server::{PromptDef, Provider, Server};
+
+/// How long the URI of a watched resource may be.
+const URI_BYTES_MAX: usize = 2_048;
 
 /// Everything a request is answered from.
 pub(super) struct Exchange {
@@ -27,8 +32,10 @@ pub(super) struct Exchange {
     pub(super) caller: Caller,
     pub(super) target: Target,
     pub(super) version: Version,
-    /// Whether the client hears of changes: it has a stream.
-    pub(super) has_stream: bool,
+    /// The client's session, where there is one.
+    pub(super) session: Option<Arc<Session>>,
+    /// Whether the client hears of changes.
+    pub(super) hears: bool,
     pub(super) client: Option<Arc<dyn Client>>,
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
@@ -64,6 +71,9 @@ impl Exchange {
                 Ok(self.cacheable(&page))
             }
             ("resources/templates/list", _) => {
+                if cursor.is_some_and(|cursor| !cursor.is_empty()) {
+                    return Err(RpcError::invalid_params("the cursor is not valid"));
+                }
                 let templates = Value::Array(self.server.resource_templates.clone());
                 Ok(self.cacheable(&format!("\"resourceTemplates\":{templates}")))
             }
@@ -73,7 +83,9 @@ impl Exchange {
             ("server/discover", true) => Ok(self.discover()),
             ("initialize", false) => Ok(self.initialize()),
             ("ping", false) => Ok("{}".to_owned()),
-            ("logging/setLevel", false) => set_level(params),
+            ("logging/setLevel", false) => self.set_level(params),
+            ("resources/subscribe", false) => self.watch(params, true),
+            ("resources/unsubscribe", false) => self.watch(params, false),
             _ => Err(RpcError::method_not_found(method)),
         }
     }
@@ -84,18 +96,15 @@ impl Exchange {
     }
 
     fn capabilities(&self) -> Value {
-        let changes = if self.has_stream || self.version.is_stateless() {
-            json!({ "listChanged": true })
-        } else {
-            json!({})
-        };
-        let mut capabilities = json!({
-            "tools": changes,
-            "resources": changes,
-            "prompts": changes,
-            "completions": {},
-        });
-        if !self.version.is_stateless() && self.has_stream {
+        let mut capabilities =
+            json!({ "tools": {}, "resources": {}, "prompts": {}, "completions": {} });
+        if self.hears {
+            for lists in ["tools", "resources", "prompts"] {
+                capabilities[lists]["listChanged"] = json!(true);
+            }
+            capabilities["resources"]["subscribe"] = json!(true);
+        }
+        if self.session.is_some() {
             capabilities["logging"] = json!({});
         }
         capabilities
@@ -149,7 +158,18 @@ impl Exchange {
         let outcome = call::call(&self.mcp, &self.caller, &self.server, call, &context)
             .await
             .map_err(call_error)?;
-        Ok(answer::outcome(self.version, &self.server, &outcome))
+        self.outcome(&outcome)
+    }
+
+    /// Questions in an answer are new in 2026-07-28; a client of an older version would take them
+    /// for a broken result.
+    fn outcome(&self, outcome: &CallOutcome) -> Result<String, RpcError> {
+        if matches!(outcome, CallOutcome::InputRequired(_)) && !self.version.is_stateless() {
+            let text =
+                "this needs an answer from the user, which protocol version 2026-07-28 can ask for";
+            return Err(RpcError::new(INTERNAL_ERROR, text));
+        }
+        Ok(answer::outcome(self.version, &self.server, outcome))
     }
 
     async fn read(&self, params: &Params<'_>) -> Result<String, RpcError> {
@@ -160,12 +180,12 @@ impl Exchange {
         let known = self.server.resources.iter().find(|r| r.uri == uri);
         let known = known.filter(|resource| lists::sees(&self.caller, self.target, resource));
         let resource = match (known, &self.server.provider) {
-            (_, Provider::Native(native)) => native.read(uri, &self.context()).await,
-            (Some(resource), Provider::Api(_)) => Some(Resource {
+            (Some(resource), _) => Some(Resource {
                 uri: resource.uri.clone(),
                 media_type: Some(resource.media_type.clone()),
                 body: ResourceBody::Text(resource.text.to_string()),
             }),
+            (None, Provider::Native(native)) => native.read(uri, &self.context()).await,
             (None, Provider::Api(_)) => None,
         };
         let Some(resource) = resource else {
@@ -189,20 +209,15 @@ impl Exchange {
             .unwrap_or_else(|| json!({}));
         if let Provider::Native(native) = &self.server.provider {
             let provision = native
-                .prompt(name, given, resumption(params), &self.context())
+                .prompt(name, &given, resumption(params), &self.context())
                 .await;
-            return match provision.map_err(call_error)? {
-                Some(Provision::Result(result)) => Ok(self.object(&result)),
-                Some(Provision::InputRequired(input)) => Ok(answer::outcome(
-                    self.version,
-                    &self.server,
-                    &crate::mcp::provider::CallOutcome::InputRequired(input),
-                )),
-                None => Err(RpcError::invalid_params(format!(
-                    "unknown prompt: {}",
-                    shown(name)
-                ))),
-            };
+            match provision.map_err(call_error)? {
+                Some(Provision::Result(result)) => return Ok(self.object(result)),
+                Some(Provision::InputRequired(input)) => {
+                    return self.outcome(&CallOutcome::InputRequired(input));
+                }
+                None => {}
+            }
         }
         let prompt = self
             .server
@@ -212,7 +227,7 @@ impl Exchange {
         let prompt = prompt
             .ok_or_else(|| RpcError::invalid_params(format!("unknown prompt: {}", shown(name))))?;
         let text = fill(prompt, &given)?;
-        Ok(self.object(&json!({
+        Ok(self.object(json!({
             "description": prompt.description,
             "messages": [{ "role": "user", "content": { "type": "text", "text": text } }],
         })))
@@ -232,14 +247,45 @@ impl Exchange {
             Provider::Native(native) => native.complete(&reference, &argument).await,
             Provider::Api(_) => Vec::new(),
         };
-        Ok(self.object(&json!({
+        Ok(self.object(json!({
             "completion": { "values": values, "total": values.len(), "hasMore": false }
         })))
     }
 
-    fn object(&self, result: &Value) -> String {
-        let text = result.to_string();
-        answer::plain(self.version, &self.server, &text[1..text.len() - 1])
+    /// Without a session there is nothing to set, and nothing that would be logged.
+    fn set_level(&self, params: &Params<'_>) -> Result<String, RpcError> {
+        let level = params.level.as_deref().unwrap_or_default();
+        let known = match &self.session {
+            Some(session) => session.set_log_level(level),
+            None => LOG_LEVELS.contains(&level),
+        };
+        if known {
+            return Ok("{}".to_owned());
+        }
+        let levels = LOG_LEVELS.join(", ");
+        Err(RpcError::invalid_params(format!(
+            "`level` has to be one of {levels}"
+        )))
+    }
+
+    fn watch(&self, params: &Params<'_>, on: bool) -> Result<String, RpcError> {
+        let session = self.session.as_ref().filter(|_| self.hears);
+        let session = session.ok_or_else(|| {
+            RpcError::new(METHOD_NOT_FOUND, "resources are watched within a session")
+        })?;
+        match params.uri.as_deref() {
+            Some(uri) if uri.len() <= URI_BYTES_MAX && session.watch(uri, on) => {
+                Ok("{}".to_owned())
+            }
+            Some(_) => Err(RpcError::invalid_params("too many resources are watched")),
+            None => Err(RpcError::invalid_params(
+                "`uri` is missing: which resource?",
+            )),
+        }
+    }
+
+    fn object(&self, result: Value) -> String {
+        answer::plain(self.version, &self.server, result)
     }
 }
 
@@ -254,26 +300,6 @@ fn resumption(params: &Params<'_>) -> Option<Resumption> {
         responses: responses.unwrap_or_else(|| json!({})),
         state: params.request_state.as_deref().map(str::to_owned),
     })
-}
-
-fn set_level(params: &Params<'_>) -> Result<String, RpcError> {
-    const LEVELS: [&str; 8] = [
-        "debug",
-        "info",
-        "notice",
-        "warning",
-        "error",
-        "critical",
-        "alert",
-        "emergency",
-    ];
-    match params.level.as_deref() {
-        Some(level) if LEVELS.contains(&level) => Ok("{}".to_owned()),
-        _ => Err(RpcError::invalid_params(format!(
-            "`level` has to be one of {}",
-            LEVELS.join(", ")
-        ))),
-    }
 }
 
 fn fill(prompt: &PromptDef, given: &Value) -> Result<String, RpcError> {

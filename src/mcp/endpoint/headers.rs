@@ -35,20 +35,17 @@ pub(super) fn version(
             .unwrap_or(Version::LATEST_WITH_HANDSHAKE));
     }
     match (stated, header.as_deref()) {
-        (Some(stated), header) => {
-            let version = Version::parse(stated).ok_or_else(|| unsupported(stated))?;
-            match header {
-                Some(header) if header == stated => Ok(version),
-                Some(header) => Err(mismatch(format!(
-                    "MCP-Protocol-Version is \"{}\", and `_meta` says \"{stated}\"",
-                    shown(header)
-                ))),
-                None if version.is_stateless() => Err(mismatch(
-                    "the MCP-Protocol-Version header is missing".to_owned(),
-                )),
-                None => Ok(version),
-            }
-        }
+        (Some(stated), Some(header)) if header != stated => Err(mismatch(format!(
+            "MCP-Protocol-Version is \"{}\", and `_meta` says \"{}\"",
+            shown(header),
+            shown(stated)
+        ))),
+        (Some(stated), header) => match Version::parse(stated) {
+            Some(version) if version.is_stateless() && header.is_none() => Err(mismatch(
+                "the MCP-Protocol-Version header is missing".to_owned(),
+            )),
+            version => version.ok_or_else(|| unsupported(stated)),
+        },
         (None, Some(header)) => match Version::parse(header) {
             Some(version) if version.is_stateless() => Err(RpcError::invalid_params(
                 "`_meta` has to carry io.modelcontextprotocol/protocolVersion",
@@ -60,6 +57,22 @@ pub(super) fn version(
             "`_meta` has to carry io.modelcontextprotocol/protocolVersion",
         )),
         (None, None) => Ok(Version::UNSTATED),
+    }
+}
+
+/// Whether the header says that the request stands alone; a session means nothing to it.
+pub(super) fn is_stateless(headers: &HeaderMap) -> bool {
+    let header = text(headers, "mcp-protocol-version");
+    header
+        .and_then(|text| Version::parse(&text))
+        .is_some_and(Version::is_stateless)
+}
+
+/// Within a session the version is settled, but what the header says has to be one we know.
+pub(super) fn known(headers: &HeaderMap) -> Result<(), RpcError> {
+    match text(headers, "mcp-protocol-version") {
+        Some(stated) if Version::parse(&stated).is_none() => Err(unsupported(&stated)),
+        _ => Ok(()),
     }
 }
 

@@ -2,27 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
-use http::header::ALLOW;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use futures::{StreamExt, stream};
+use http::header::{ACCEPT, ALLOW};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::mcp::endpoint::admit::{Admitted, Head, admit, body, json_response, rpc_error};
+use crate::mcp::endpoint::admit::{Admitted, admit, json_response, read, rpc_error};
 use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::endpoint::session::{Session, SessionClient, SessionLimits};
-use crate::mcp::endpoint::stream::{First, Running, response};
+use crate::mcp::endpoint::stream::{First, Running, event, response};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
     HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY,
     Message, PARSE_ERROR, Params, RpcError, UNSUPPORTED_VERSION, batch, result_message,
 };
-use crate::mcp::endpoint::{
-    BATCH_MAX, Endpoint, MESSAGES_MAX, headers, listen, progress, trace_id,
-};
+use crate::mcp::endpoint::{BATCH_MAX, Endpoint, MESSAGES_MAX, headers, listen, progress};
 use crate::mcp::provider::{Client, Progress};
 use crate::mcp::server::{Provider, Server};
 
@@ -46,12 +44,12 @@ pub(super) async fn handle(
         )
             .into_response();
     }
-    let admitted = match admit(endpoint, &slug, Head::of(&request)).await {
+    let (admitted, body) = match admit(endpoint, &slug, request).await {
         Ok(admitted) => admitted,
         Err(response) => return response,
     };
     match method {
-        Method::POST => post(admitted, request).await,
+        Method::POST => post(admitted, body).await,
         Method::GET => listen::session_stream(&admitted),
         Method::DELETE => end_session(&admitted),
         _ => not_allowed(),
@@ -67,8 +65,8 @@ pub(super) fn not_allowed() -> Response {
     response
 }
 
-async fn post(admitted: Admitted, request: Request) -> Response {
-    let bytes = match body(request).await {
+async fn post(admitted: Admitted, body: Body) -> Response {
+    let bytes = match read(&admitted.headers, body).await {
         Ok(bytes) => bytes,
         Err(response) => return response,
     };
@@ -81,47 +79,52 @@ async fn post(admitted: Admitted, request: Request) -> Response {
     if text.trim_start().starts_with('[') {
         return many(&admitted, session, text).await;
     }
-    let message = match Message::parse(text) {
-        Ok(message) => message,
-        Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, None),
-    };
-    match message {
-        Message::Request { id, method, params } => {
-            let id = id.get();
+    match Message::parse(text) {
+        Ok(Message::Request { id, method, params }) => {
             let version = match decide(&admitted, session.as_deref(), &method, &params) {
                 Ok(version) => version,
-                Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, Some(id)),
+                Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, Some(id.get())),
             };
-            if version.is_stateless() && method == "subscriptions/listen" {
-                return listen::subscribe(&admitted, id, &params);
+            let opens = matches!(&*method, "initialize" | "subscriptions/listen");
+            if !opens && may_speak_before(&admitted, session.as_ref(), &params) {
+                return streamed(admitted, session, version, bytes.clone()).await;
             }
-            if session.is_none()
-                && method == "initialize"
-                && admitted.server.settings.sessions.is_some()
-            {
-                return start_session(&admitted, version, id, &params).await;
-            }
-            if may_speak_before(&admitted, session.as_ref(), &params) {
-                return streamed(admitted.clone(), session, version, bytes.clone()).await;
-            }
-            let exchange = exchange(&admitted, version, session.is_some());
-            let _cancelled_when_the_client_leaves = exchange.cancel.clone().drop_guard();
-            let result = exchange.dispatch(&method, &params).await;
-            answer(version, id, result)
+            request(&admitted, session, version, (id.get(), &method, &params)).await
         }
-        Message::Notification { method, params } => {
+        Ok(Message::Notification { method, params }) => {
             if let Some(session) = &session {
                 notified(session, &method, &params);
             }
             StatusCode::ACCEPTED.into_response()
         }
-        Message::Response { id, result } => {
+        Ok(Message::Response { id, result }) => {
             if let Some(session) = &session {
                 session.answer(id.get(), result);
             }
             StatusCode::ACCEPTED.into_response()
         }
+        Err(malformed) => json_response(StatusCode::BAD_REQUEST, malformed.to_message()),
     }
+}
+
+/// A request that sends nothing before its reply, or that opens something.
+async fn request(
+    admitted: &Arc<Admitted>,
+    session: Option<Arc<Session>>,
+    version: Version,
+    (id, method, params): (&str, &str, &Params<'_>),
+) -> Response {
+    if version.is_stateless() && method == "subscriptions/listen" {
+        return listen::subscribe(admitted, id, params);
+    }
+    let sessions = admitted.server.settings.sessions.is_some();
+    if session.is_none() && sessions && method == "initialize" && !version.is_stateless() {
+        return start_session(admitted, version, id, params).await;
+    }
+    let exchange = exchange(admitted, version, session);
+    let _cancelled_when_the_client_leaves = exchange.cancel.clone().drop_guard();
+    let result = exchange.dispatch(method, params).await;
+    answer(admitted, version, id, result)
 }
 
 /// The version of a request, and everything that has to hold for it.
@@ -132,6 +135,7 @@ fn decide(
     params: &Params<'_>,
 ) -> Result<Version, RpcError> {
     if let Some(session) = session {
+        headers::known(&admitted.headers)?;
         return Ok(session.version);
     }
     let version = headers::version(&admitted.headers, method, params)?;
@@ -155,21 +159,54 @@ fn may_speak_before(
         .as_ref()
         .is_some_and(|meta| meta.progress_token.is_some());
     let native = matches!(admitted.server.provider, Provider::Native(_));
-    asked || native || session.is_some()
+    (asked || native || session.is_some()) && Accepts::of(&admitted.headers).stream
 }
 
-fn exchange(admitted: &Admitted, version: Version, has_stream: bool) -> Exchange {
+/// What the client can read. A client that says nothing of it, or nothing of use, reads both.
+#[derive(Clone, Copy)]
+struct Accepts {
+    json: bool,
+    stream: bool,
+}
+
+impl Accepts {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut accepts = Self {
+            json: false,
+            stream: false,
+        };
+        for value in headers.get_all(ACCEPT) {
+            for range in value.to_str().unwrap_or_default().split(',') {
+                let range = range.split(';').next().unwrap_or_default().trim();
+                let any = range == "*/*";
+                accepts.json |= any || matches!(range, "application/json" | "application/*");
+                accepts.stream |= any || matches!(range, "text/event-stream" | "text/*");
+            }
+        }
+        if accepts.json || accepts.stream {
+            accepts
+        } else {
+            Self {
+                json: true,
+                stream: true,
+            }
+        }
+    }
+}
+
+fn exchange(admitted: &Admitted, version: Version, session: Option<Arc<Session>>) -> Exchange {
     Exchange {
         mcp: admitted.endpoint.0.parts.mcp.clone(),
         server: admitted.server.clone(),
         caller: admitted.caller.clone(),
         target: admitted.entry.target(),
         version,
-        has_stream,
+        hears: session.is_some() || version.is_stateless(),
+        session,
         client: None,
         progress: Progress::default(),
         cancel: tokio_util::sync::CancellationToken::new(),
-        trace_id: trace_id(&admitted.headers),
+        trace_id: admitted.trace_id.clone(),
     }
 }
 
@@ -181,7 +218,7 @@ async fn streamed(
     bytes: Bytes,
 ) -> Response {
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);
-    let mut exchange = exchange(&admitted, version, session.is_some());
+    let mut exchange = exchange(&admitted, version, session.clone());
     let cancel = exchange.cancel.clone();
     let status = Arc::new(parking_lot::Mutex::new(StatusCode::OK));
     let seen = status.clone();
@@ -194,13 +231,10 @@ async fn streamed(
             exchange.progress = progress(token.get(), sender.clone());
         }
         exchange.client = client(session.as_ref(), version, &params, sender);
-        if let Some(session) = &session {
-            session.run(id.get(), exchange.cancel.clone());
-        }
-        let result = exchange.dispatch(&method, &params).await;
-        if let Some(session) = &session {
-            session.finished(id.get());
-        }
+        let result = match session.map(|session| session.run(id.get(), exchange.cancel.clone())) {
+            Some(None) => Err(RpcError::new(INTERNAL_ERROR, "too many requests at once")),
+            _running => exchange.dispatch(&method, &params).await,
+        };
         *seen.lock() = http_status(version, &result);
         match result {
             Ok(result) => result_message(id.get(), &result),
@@ -215,7 +249,7 @@ async fn streamed(
     match running.first().await {
         First::Reply(reply) => {
             let status = *status.lock();
-            json_response(status, reply)
+            replied(&admitted, status, reply)
         }
         First::Message(first, running) => {
             let permit = admitted.endpoint.0.streams.clone().try_acquire_owned();
@@ -274,13 +308,27 @@ fn http_status(version: Version, result: &Result<String, RpcError>) -> StatusCod
     }
 }
 
-fn answer(version: Version, id: &str, result: Result<String, RpcError>) -> Response {
+fn answer(
+    admitted: &Admitted,
+    version: Version,
+    id: &str,
+    result: Result<String, RpcError>,
+) -> Response {
     let status = http_status(version, &result);
     let body = match result {
         Ok(result) => result_message(id, &result),
         Err(error) => error.to_message(Some(id)),
     };
-    json_response(status, body)
+    replied(admitted, status, body)
+}
+
+/// A reply as JSON, or as the one event of a stream for a client that reads nothing else.
+fn replied(admitted: &Admitted, status: StatusCode, body: String) -> Response {
+    let accepts = Accepts::of(&admitted.headers);
+    if accepts.json || status != StatusCode::OK {
+        return json_response(status, body);
+    }
+    response(stream::iter([Ok(event("message", &body))]))
 }
 
 /// A JSON array: served where the version is 2025-03-26 or not stated.
@@ -305,7 +353,12 @@ async fn many(admitted: &Arc<Admitted>, session: Option<Arc<Session>>, text: &st
     for member in members {
         match Message::parse(member.get()) {
             Ok(Message::Request { id, method, params }) => {
-                let exchange = exchange(admitted, Version::V2025_03_26, session.is_some());
+                if method == "initialize" {
+                    let error = RpcError::new(INVALID_REQUEST, "`initialize` is never in a batch");
+                    replies.push(error.to_message(Some(id.get())));
+                    continue;
+                }
+                let exchange = exchange(admitted, Version::V2025_03_26, session.clone());
                 let _cancelled_when_the_client_leaves = exchange.cancel.clone().drop_guard();
                 replies.push(match exchange.dispatch(&method, &params).await {
                     Ok(result) => result_message(id.get(), &result),
@@ -322,7 +375,7 @@ async fn many(admitted: &Arc<Admitted>, session: Option<Arc<Session>>, text: &st
                     session.answer(id.get(), result);
                 }
             }
-            Err(error) => replies.push(error.to_message(None)),
+            Err(malformed) => replies.push(malformed.to_message()),
         }
     }
     if replies.is_empty() {
@@ -342,7 +395,8 @@ pub(super) fn notified(session: &Session, method: &str, params: &Params<'_>) {
 /// The session a request names. None is fine; an unknown, expired or foreign one is 404, so that the
 /// client makes a new one.
 pub(super) fn session_of(admitted: &Admitted) -> Result<Option<Arc<Session>>, Box<Response>> {
-    let Some(id) = admitted.headers.get(SESSION_ID) else {
+    let stateless = headers::is_stateless(&admitted.headers);
+    let Some(id) = admitted.headers.get(SESSION_ID).filter(|_| !stateless) else {
         return Ok(None);
     };
     let idle = session_limits(&admitted.server).map(|limits| limits.idle);
@@ -387,10 +441,10 @@ async fn start_session(
         let error = RpcError::new(INTERNAL_ERROR, error.to_string());
         return rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, Some(id));
     }
-    let result = exchange(admitted, version, true)
+    let result = exchange(admitted, version, Some(session.clone()))
         .dispatch("initialize", params)
         .await;
-    let mut response = answer(version, id, result);
+    let mut response = answer(admitted, version, id, result);
     if let Ok(value) = HeaderValue::from_str(&session.id) {
         response.headers_mut().insert(SESSION_ID, value);
     }

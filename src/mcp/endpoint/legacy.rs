@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::endpoint::admit::{Admitted, Head, admit, body, rpc_error};
+use crate::mcp::endpoint::admit::{Admitted, admit, json_response, read, rpc_error};
 use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::endpoint::http::{client, notified};
 use crate::mcp::endpoint::listen::{Listening, Release, all_changes, too_many};
@@ -21,7 +21,7 @@ use crate::mcp::endpoint::stream::event;
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{INVALID_REQUEST, Message, RpcError, result_message};
 use crate::mcp::endpoint::{
-    Endpoint, LEGACY_SESSIONS_MAX, LEGACY_SESSIONS_PER_PRINCIPAL_MAX, headers, progress, trace_id,
+    Endpoint, LEGACY_SESSIONS_MAX, LEGACY_SESSIONS_PER_PRINCIPAL_MAX, headers, progress,
 };
 use crate::mcp::provider::Progress;
 
@@ -43,8 +43,8 @@ pub(super) async fn open(
 }
 
 async fn open_at(endpoint: Endpoint, slug: &str, messages: String, request: Request) -> Response {
-    let admitted = match admit(endpoint, slug, Head::of(&request)).await {
-        Ok(admitted) => admitted,
+    let admitted = match admit(endpoint, slug, request).await {
+        Ok((admitted, _)) => admitted,
         Err(response) => return response,
     };
     if let Err(response) = offered(&admitted) {
@@ -75,7 +75,8 @@ async fn open_at(endpoint: Endpoint, slug: &str, messages: String, request: Requ
     let id = session.id.clone();
     Listening {
         opening: vec![event("endpoint", &format!("{messages}?sessionId={id}"))],
-        outbox,
+        outbox: Some(outbox),
+        watching: Some(session.clone()),
         revisions: admitted
             .endpoint
             .0
@@ -131,7 +132,7 @@ pub(super) async fn receive(
     Query(query): Query<SessionQuery>,
     request: Request,
 ) -> Response {
-    let admitted = match admit(endpoint, &slug, Head::of(&request)).await {
+    let (admitted, body) = match admit(endpoint, &slug, request).await {
         Ok(admitted) => admitted,
         Err(response) => return response,
     };
@@ -153,21 +154,26 @@ pub(super) async fn receive(
         let error = RpcError::new(INVALID_REQUEST, "the stream of this session is closed");
         return rpc_error(StatusCode::GONE, &error, None);
     };
-    let bytes = match body(request).await {
+    let bytes = match read(&admitted.headers, body).await {
         Ok(bytes) => bytes,
         Err(response) => return response,
     };
     let text = std::str::from_utf8(&bytes).unwrap_or_default().to_owned();
     match Message::parse(&text) {
-        Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, None),
+        Err(malformed) => return json_response(StatusCode::BAD_REQUEST, malformed.to_message()),
         Ok(Message::Notification { method, params }) => notified(&session, &method, &params),
         Ok(Message::Response { id, result }) => session.answer(id.get(), result),
-        Ok(Message::Request { .. }) => {
+        Ok(Message::Request { id, .. }) => {
+            let cancel = CancellationToken::new();
+            let Some(running) = session.run(id.get(), cancel.clone()) else {
+                return too_many();
+            };
             // The reply goes over the stream, after this POST is answered. The task ends with the
             // session.
             let ended = session.ended.clone();
-            let run = run(admitted, session, text, outbox);
+            let run = run(admitted, session, text, (outbox, cancel));
             tokio::spawn(async move {
+                let _running = running;
                 tokio::select! {
                     () = ended.cancelled() => {}
                     () = run => {}
@@ -182,7 +188,7 @@ async fn run(
     admitted: Admitted,
     session: Arc<Session>,
     text: String,
-    outbox: mpsc::Sender<String>,
+    (outbox, cancel): (mpsc::Sender<String>, CancellationToken),
 ) {
     let Ok(Message::Request { id, method, params }) = Message::parse(&text) else {
         return;
@@ -218,18 +224,17 @@ async fn run(
                 caller: admitted.caller.clone(),
                 target: admitted.entry.target(),
                 version,
-                has_stream: true,
+                session: Some(session.clone()),
+                hears: true,
                 client: client(Some(&session), version, &params, outbox.clone()),
                 progress: token.map_or_else(Progress::default, |token| {
                     progress(token.get(), outbox.clone())
                 }),
-                cancel: CancellationToken::new(),
-                trace_id: trace_id(&admitted.headers),
+                cancel,
+                trace_id: admitted.trace_id,
             };
-            session.run(id.get(), exchange.cancel.clone());
             let _cancelled_with_the_session = exchange.cancel.clone().drop_guard();
             let result = exchange.dispatch(&method, &params).await;
-            session.finished(id.get());
             match result {
                 Ok(result) => result_message(id.get(), &result),
                 Err(error) => error.to_message(Some(id.get())),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::mcp::endpoint::admit::{Admitted, rpc_error};
 use crate::mcp::endpoint::http::{not_allowed, session_of};
-use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session};
+use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session, WATCHED_MAX, is_too_quiet};
 use crate::mcp::endpoint::stream::{KEEP_ALIVE, event, keep_alive, response};
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, Params, RpcError, notification, result_message};
 use crate::mcp::provider::Client;
@@ -30,7 +30,10 @@ const CHANGES: [&str; 3] = [
 pub(super) struct Listening {
     /// Sent first.
     pub(super) opening: Vec<Bytes>,
-    pub(super) outbox: mpsc::Receiver<String>,
+    /// What is sent to a session; when it is closed, another stream has taken its place.
+    pub(super) outbox: Option<mpsc::Receiver<String>>,
+    /// The session whose watched resources the stream tells of.
+    pub(super) watching: Option<Arc<Session>>,
     pub(super) revisions: watch::Receiver<i64>,
     /// The messages a new revision makes.
     pub(super) on_change: Vec<String>,
@@ -77,13 +80,23 @@ impl Listening {
             biased;
             () = self.ended.cancelled() => None,
             () = self.shutdown.cancelled() => None,
-            Some(message) = self.outbox.recv() => Some(event("message", &message)),
+            message = received(&mut self.outbox) => Some(event("message", &message?)),
             Ok(()) = self.revisions.changed() => {
-                let events = self.on_change.iter().map(|message| event("message", message));
+                let updates = self.watching.as_ref().map(|session| session.updates());
+                let updates = updates.unwrap_or_default();
+                let messages = self.on_change.iter().chain(&updates);
+                let events = messages.map(|message| event("message", message));
                 Some(Bytes::from(events.collect::<Vec<_>>().concat()))
             }
             () = tokio::time::sleep(KEEP_ALIVE) => Some(keep_alive()),
         }
+    }
+}
+
+async fn received(outbox: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
+    match outbox {
+        Some(outbox) => outbox.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -110,7 +123,8 @@ pub(super) fn session_stream(admitted: &Admitted) -> Response {
     *session.outbox.lock() = Some(sender);
     let listening = Listening {
         opening: vec![keep_alive()],
-        outbox,
+        outbox: Some(outbox),
+        watching: Some(session.clone()),
         revisions: admitted
             .endpoint
             .0
@@ -170,15 +184,28 @@ pub(super) fn subscribe(admitted: &Admitted, id: &str, params: &Params<'_>) -> R
             on_change.push(notification(method, &json!({ "_meta": meta })));
         }
     }
+    let resources = wanted
+        .get("resourceSubscriptions")
+        .and_then(Value::as_array);
+    let uris = resources.into_iter().flatten().filter_map(Value::as_str);
+    let uris: Vec<&str> = uris.take(WATCHED_MAX).collect();
+    if !uris.is_empty() {
+        accepted["resourceSubscriptions"] = json!(uris);
+    }
+    let updated = "notifications/resources/updated";
+    on_change.extend(
+        uris.iter()
+            .map(|uri| notification(updated, &json!({ "uri": uri, "_meta": meta }))),
+    );
     let acknowledged = notification(
         "notifications/subscriptions/acknowledged",
         &json!({ "notifications": accepted, "_meta": meta }),
     );
-    let (_sender, outbox) = mpsc::channel(1);
     let closing = format!("{{\"resultType\":\"complete\",\"_meta\":{meta}}}");
     Listening {
         opening: vec![event("message", &acknowledged)],
-        outbox,
+        outbox: None,
+        watching: None,
         revisions: admitted
             .endpoint
             .0
@@ -220,7 +247,11 @@ impl Client for StatelessClient {
 
     fn notify(&self, method: &'static str, params: Value) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if method != "notifications/message" || self.log_level.is_some() {
+            let wanted = match (method, self.log_level.as_deref()) {
+                ("notifications/message", None) => false,
+                (_, level) => !level.is_some_and(|level| is_too_quiet(method, &params, level)),
+            };
+            if wanted {
                 // A client that left needs no notice.
                 let _ = self.stream.send(notification(method, &params)).await;
             }

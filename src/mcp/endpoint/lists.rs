@@ -172,8 +172,9 @@ impl Page {
         };
         let (place, last) =
             decode(cursor).ok_or_else(|| RpcError::invalid_params("the cursor is not valid"))?;
-        let start = names.position(|name| name == last).unwrap_or(place) + 1;
         // A name that is gone leaves its successor in its place.
+        let found = names.position(|name| name == last);
+        let start = found.map_or(place, |at| at + 1);
         Ok(Self { start, members_max })
     }
 

@@ -1,7 +1,7 @@
 //! Sessions of the handshake era: bounded, forgotten when idle, and good only for the server and the
 //! principal they were made for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::mcp::endpoint::version::Version;
+use crate::mcp::endpoint::wire::notification;
 use crate::mcp::provider::Client;
 use crate::types::ServerId;
 
@@ -24,6 +25,29 @@ pub(super) const OUTBOX_MESSAGES_MAX: usize = 256;
 /// How many questions to a client may be open at once.
 const PENDING_MAX: usize = 64;
 const QUESTION_TIMEOUT: Duration = Duration::from_mins(5);
+/// How many requests of one session run at once.
+const RUNNING_MAX: usize = 64;
+/// How many resources one session may watch.
+pub(super) const WATCHED_MAX: usize = 256;
+
+/// Severities of log messages, least first (RFC 5424 as MCP names them).
+pub(super) const LOG_LEVELS: [&str; 8] = [
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+];
+
+/// Whether a notification is a log message that is less severe than what the client wants to see.
+pub(super) fn is_too_quiet(method: &str, params: &Value, wanted: &str) -> bool {
+    let severity = |level: &str| LOG_LEVELS.iter().position(|known| *known == level);
+    let level = params.get("level").and_then(Value::as_str);
+    method == "notifications/message" && level.and_then(severity) < severity(wanted)
+}
 
 /// One client's session.
 pub(super) struct Session {
@@ -40,6 +64,10 @@ pub(super) struct Session {
     pub(super) outbox: Mutex<Option<mpsc::Sender<String>>>,
     pending: Mutex<HashMap<String, oneshot::Sender<Result<Value, String>>>>,
     running: Mutex<HashMap<String, CancellationToken>>,
+    /// The least severe log messages the client wants.
+    log_level: Mutex<&'static str>,
+    /// Resources of which the client wants to hear.
+    watched: Mutex<BTreeSet<String>>,
     used: Mutex<Instant>,
 }
 
@@ -61,6 +89,8 @@ impl Session {
             outbox: Mutex::new(None),
             pending: Mutex::default(),
             running: Mutex::default(),
+            log_level: Mutex::new("info"),
+            watched: Mutex::default(),
             used: Mutex::new(Instant::now()),
         })
     }
@@ -89,13 +119,51 @@ impl Session {
         self.used.lock().elapsed()
     }
 
-    /// A request runs now; `notifications/cancelled` with its id ends it.
-    pub(super) fn run(&self, id: &str, cancel: CancellationToken) {
-        self.running.lock().insert(id.to_owned(), cancel);
+    /// A request runs from now until the guard is dropped; `notifications/cancelled` with its id
+    /// ends it. `None` when too many run already.
+    pub(super) fn run(self: &Arc<Self>, id: &str, cancel: CancellationToken) -> Option<Run> {
+        let mut running = self.running.lock();
+        if running.len() >= RUNNING_MAX {
+            return None;
+        }
+        running.insert(id.to_owned(), cancel);
+        Some(Run {
+            session: self.clone(),
+            id: id.to_owned(),
+        })
     }
 
-    pub(super) fn finished(&self, id: &str) {
-        self.running.lock().remove(id);
+    /// Log messages below this severity are not sent from now on. `false`: there is no such level.
+    pub(super) fn set_log_level(&self, level: &str) -> bool {
+        let known = LOG_LEVELS.iter().find(|known| **known == level);
+        if let Some(level) = known {
+            *self.log_level.lock() = level;
+        }
+        known.is_some()
+    }
+
+    /// Tells of changes of a resource from now on, or no more. `false`: too many are watched.
+    pub(super) fn watch(&self, uri: &str, on: bool) -> bool {
+        let mut watched = self.watched.lock();
+        if !on {
+            watched.remove(uri);
+            return true;
+        }
+        let fits = watched.len() < WATCHED_MAX || watched.contains(uri);
+        if fits {
+            watched.insert(uri.to_owned());
+        }
+        fits
+    }
+
+    /// What tells the client that the resources it watches may have changed.
+    pub(super) fn updates(&self) -> Vec<String> {
+        let watched = self.watched.lock();
+        let method = "notifications/resources/updated";
+        let updates = watched
+            .iter()
+            .map(|uri| notification(method, &json!({ "uri": uri })));
+        updates.collect()
     }
 
     pub(super) fn cancel(&self, id: &str) {
@@ -115,6 +183,30 @@ impl Session {
         };
         // Nobody waits any more when the call is over.
         let _ = waiting.send(answer);
+    }
+}
+
+/// A request of a session while it runs.
+pub(super) struct Run {
+    session: Arc<Session>,
+    id: String,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.session.running.lock().remove(&self.id);
+    }
+}
+
+/// A question to the client while nobody has answered it.
+struct Question<'a> {
+    session: &'a Session,
+    id: String,
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.session.pending.lock().remove(&self.id);
     }
 }
 
@@ -144,13 +236,17 @@ impl Client for SessionClient {
                 }
                 pending.insert(id.clone(), sender);
             }
+            let question = Question {
+                session: &self.session,
+                id,
+            };
+            let id = &question.id;
             let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
             let sent = self.stream.send(message.to_string()).await;
             let answer = match sent {
                 Ok(()) => tokio::time::timeout(QUESTION_TIMEOUT, receiver).await,
                 Err(_) => return Err("the client is gone".to_owned()),
             };
-            self.session.pending.lock().remove(&id);
             match answer {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err("the session ended".to_owned()),
@@ -161,9 +257,11 @@ impl Client for SessionClient {
 
     fn notify(&self, method: &'static str, params: Value) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+            if is_too_quiet(method, &params, *self.session.log_level.lock()) {
+                return;
+            }
             // A client that left needs no notice.
-            let _ = self.stream.send(message.to_string()).await;
+            let _ = self.stream.send(notification(method, &params)).await;
         })
     }
 

@@ -123,7 +123,7 @@ struct Context {
 impl Context {
     async fn take(&self, line: &str, outbox: &mpsc::Sender<String>) {
         let reply = match Message::parse(line) {
-            Err(error) => error.to_message(None),
+            Err(malformed) => malformed.to_message(),
             Ok(Message::Notification { method, params }) => {
                 return notified(&self.session, &method, &params);
             }
@@ -166,7 +166,8 @@ impl Context {
                 open: true,
             },
             version,
-            has_stream: false,
+            session: session.cloned(),
+            hears: false,
             client: client(session, version, params, outbox.clone()),
             progress: token.map_or_else(Progress::default, |token| {
                 progress(token.get(), outbox.clone())
@@ -174,10 +175,8 @@ impl Context {
             cancel: CancellationToken::new(),
             trace_id: uuid::Uuid::now_v7().simple().to_string(),
         };
-        self.session.run(id, exchange.cancel.clone());
-        let result = exchange.dispatch(method, params).await;
-        self.session.finished(id);
-        result
+        let _running = self.session.run(id, exchange.cancel.clone());
+        exchange.dispatch(method, params).await
     }
 
     /// The version of a request: what it says, else what `initialize` settled.

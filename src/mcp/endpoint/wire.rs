@@ -146,13 +146,32 @@ impl RpcError {
     }
 }
 
+/// Text that is no message, and the id to say so under, where there is one.
+#[derive(Debug)]
+pub(super) struct Malformed<'a> {
+    id: Option<&'a RawValue>,
+    error: RpcError,
+}
+
+impl From<RpcError> for Malformed<'_> {
+    fn from(error: RpcError) -> Self {
+        Self { id: None, error }
+    }
+}
+
+impl Malformed<'_> {
+    pub(super) fn to_message(&self) -> String {
+        self.error.to_message(self.id.map(RawValue::get))
+    }
+}
+
 impl<'a> Message<'a> {
-    /// Reads one message. The error is ready to be sent; it carries no id because none is certain.
-    pub(super) fn parse(text: &'a str) -> Result<Self, RpcError> {
+    /// Reads one message. The error is ready to be sent.
+    pub(super) fn parse(text: &'a str) -> Result<Self, Malformed<'a>> {
         if !text.trim_start().starts_with('{') {
             serde_json::from_str::<&RawValue>(text)
                 .map_err(|error| RpcError::new(PARSE_ERROR, format!("not JSON: {error}")))?;
-            return Err(RpcError::new(INVALID_REQUEST, "a message is a JSON object"));
+            return Err(RpcError::new(INVALID_REQUEST, "a message is a JSON object").into());
         }
         let envelope: Envelope = serde_json::from_str(text).map_err(|error| {
             if error.is_data() {
@@ -161,34 +180,46 @@ impl<'a> Message<'a> {
                 RpcError::new(PARSE_ERROR, format!("not JSON: {error}"))
             }
         })?;
-        if envelope.jsonrpc.as_deref() != Some("2.0") {
+        let id = envelope.id.filter(|id| is_id(id));
+        envelope.read().map_err(|error| Malformed { id, error })
+    }
+}
+
+fn is_id(raw: &RawValue) -> bool {
+    matches!(
+        raw.get().as_bytes().first(),
+        Some(b'"' | b'-' | b'0'..=b'9')
+    )
+}
+
+impl<'a> Envelope<'a> {
+    fn read(self) -> Result<Message<'a>, RpcError> {
+        if self.jsonrpc.as_deref() != Some("2.0") {
             return Err(RpcError::new(
                 INVALID_REQUEST,
                 "`jsonrpc` has to be \"2.0\"",
             ));
         }
-        if let Some(id) = envelope.id
-            && !matches!(id.get().as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9'))
-        {
+        if self.id.is_some_and(|id| !is_id(id)) {
             return Err(RpcError::new(
                 INVALID_REQUEST,
                 "`id` has to be a string or a number",
             ));
         }
-        match (envelope.method, envelope.id) {
+        match (self.method, self.id) {
             (Some(method), id) => {
-                let params = params(envelope.params)?;
+                let params = params(self.params)?;
                 Ok(match id {
-                    Some(id) => Self::Request { id, method, params },
-                    None => Self::Notification { method, params },
+                    Some(id) => Message::Request { id, method, params },
+                    None => Message::Notification { method, params },
                 })
             }
-            (None, Some(id)) => match (envelope.result, envelope.error) {
-                (Some(result), _) => Ok(Self::Response {
+            (None, Some(id)) => match (self.result, self.error) {
+                (Some(result), _) => Ok(Message::Response {
                     id,
                     result: Ok(result),
                 }),
-                (None, Some(error)) => Ok(Self::Response {
+                (None, Some(error)) => Ok(Message::Response {
                     id,
                     result: Err(error),
                 }),
