@@ -8,6 +8,7 @@
 
 mod call;
 mod egress;
+mod endpoint;
 mod openapi;
 mod tidy;
 mod tool;

@@ -18,9 +18,6 @@ use crate::mcp::endpoint::{BODY_BYTES_MAX, headers, progress};
 use crate::mcp::provider::Progress;
 use crate::mcp::server::Server;
 
-/// How many requests run at once.
-const REQUESTS_MAX: usize = 64;
-
 /// Serves `server` until the input ends. Whoever has the process has the server: the caller is
 /// anonymous, and the server has to be open.
 pub async fn serve_stdio(
@@ -37,7 +34,6 @@ pub async fn serve_stdio(
         json!({}),
     );
     let (outbox, mut messages) = mpsc::channel::<String>(OUTBOX_MESSAGES_MAX);
-    let running = Arc::new(tokio::sync::Semaphore::new(REQUESTS_MAX));
     let mut lines = Lines {
         input,
         line: Vec::new(),
@@ -56,17 +52,9 @@ pub async fn serve_stdio(
                 if line.trim().is_empty() {
                     continue;
                 }
-                let Ok(permit) = running.clone().try_acquire_owned() else {
-                    let error = RpcError::new(INVALID_REQUEST, "too many requests at once");
-                    write(&mut output, &error.to_message(None)).await?;
-                    continue;
-                };
-                let (cx, outbox) = (cx.clone(), outbox.clone());
-                // Ends with its request; the loop below waits for what still runs.
-                tokio::spawn(async move {
-                    cx.take(&line, &outbox).await;
-                    drop(permit);
-                });
+                if let Some(reply) = cx.take(line, &outbox).await {
+                    write(&mut output, &reply).await?;
+                }
             }
         }
     }
@@ -121,30 +109,66 @@ struct Context {
 }
 
 impl Context {
-    async fn take(&self, line: &str, outbox: &mpsc::Sender<String>) {
-        let reply = match Message::parse(line) {
-            Err(malformed) => malformed.to_message(),
+    /// Takes one line. What can be answered at once is; a request runs beside the others, and its
+    /// task ends with it.
+    async fn take(self: &Arc<Self>, line: String, outbox: &mpsc::Sender<String>) -> Option<String> {
+        let cancel = CancellationToken::new();
+        let running = match Message::parse(&line) {
+            Err(malformed) => return Some(malformed.to_message()),
             Ok(Message::Notification { method, params }) => {
-                return notified(&self.session, &method, &params);
+                notified(&self.session, &method, &params);
+                return None;
             }
-            Ok(Message::Response { id, result }) => return self.session.answer(id.get(), result),
-            Ok(Message::Request { id, method, params }) => {
-                match self.answer(id.get(), &method, &params, outbox).await {
-                    Ok(result) => result_message(id.get(), &result),
-                    Err(error) => error.to_message(Some(id.get())),
+            Ok(Message::Response { id, result }) => {
+                self.session.answer(id.get(), result);
+                return None;
+            }
+            // The next line may rely on what this one settles.
+            Ok(Message::Request { method, .. }) if method == "initialize" => {
+                return self.reply(&line, outbox, cancel).await;
+            }
+            Ok(Message::Request { id, .. }) => match self.session.run(id.get(), cancel.clone()) {
+                Some(running) => running,
+                None => {
+                    let error = RpcError::new(INVALID_REQUEST, "too many requests at once");
+                    return Some(error.to_message(Some(id.get())));
                 }
-            }
+            },
         };
-        // The reader of our output is gone when this fails, and so is the process soon.
-        let _ = outbox.send(reply).await;
+        let (cx, outbox) = (self.clone(), outbox.clone());
+        tokio::spawn(async move {
+            let _running = running;
+            if let Some(reply) = cx.reply(&line, &outbox, cancel).await {
+                // The reader of our output is gone when this fails, and so is the process soon.
+                let _ = outbox.send(reply).await;
+            }
+        });
+        None
+    }
+
+    /// The reply to a request; `None` for a line that is none.
+    async fn reply(
+        &self,
+        line: &str,
+        outbox: &mpsc::Sender<String>,
+        cancel: CancellationToken,
+    ) -> Option<String> {
+        let Ok(Message::Request { id, method, params }) = Message::parse(line) else {
+            return None;
+        };
+        let result = self.answer(&method, &params, outbox, cancel).await;
+        Some(match result {
+            Ok(result) => result_message(id.get(), &result),
+            Err(error) => error.to_message(Some(id.get())),
+        })
     }
 
     async fn answer(
         &self,
-        id: &str,
         method: &str,
         params: &Params<'_>,
         outbox: &mpsc::Sender<String>,
+        cancel: CancellationToken,
     ) -> Result<String, RpcError> {
         let version = self.version(method, params)?;
         if method == "initialize" {
@@ -172,10 +196,9 @@ impl Context {
             progress: token.map_or_else(Progress::default, |token| {
                 progress(token.get(), outbox.clone())
             }),
-            cancel: CancellationToken::new(),
+            cancel,
             trace_id: uuid::Uuid::now_v7().simple().to_string(),
         };
-        let _running = self.session.run(id, exchange.cancel.clone());
         exchange.dispatch(method, params).await
     }
 
