@@ -113,6 +113,8 @@ impl Endpoint {
             .max_age(Duration::from_hours(1));
         let mut router = Router::new()
             .route("/mcp/{slug}", any(http::handle))
+            // People type it.
+            .route("/mcp/{slug}/", any(http::handle))
             .route("/mcp/{slug}/sse", get(legacy::open))
             .route("/mcp/{slug}/messages", post(legacy::receive));
         if self.0.only.is_some() {

@@ -132,17 +132,27 @@ impl Site {
         };
         let server = site.server(&plan.tools, plan.settings, plan.native, 1);
         site.catalog = Catalog::fixed(Arc::new(server));
-        let endpoint = Endpoint::new(EndpointParts {
-            catalog: site.catalog.clone(),
-            authenticator: Authenticator::known(callers(site.id)),
-            mcp: site.mcp.clone(),
-            hosts: plan.hosts,
-            legacy_sse: true,
-            shutdown: site.shutdown.clone(),
-        });
+        let endpoint = Endpoint::new(site.parts(plan.hosts));
         site.origin = format!("http://{}", serve_local(endpoint.router()).await);
         site.url = format!("{}/mcp/api", site.origin);
         site
+    }
+
+    fn parts(&self, hosts: HostPolicy) -> EndpointParts {
+        EndpointParts {
+            catalog: self.catalog.clone(),
+            authenticator: Authenticator::known(callers(self.id)),
+            mcp: self.mcp.clone(),
+            hosts,
+            legacy_sse: true,
+            shutdown: self.shutdown.clone(),
+        }
+    }
+
+    /// The origin of another endpoint, with the server at `/mcp` itself.
+    pub(crate) async fn single(&self) -> String {
+        let endpoint = Endpoint::single(self.parts(HostPolicy::Loopback { public: None }), "api");
+        format!("http://{}", serve_local(endpoint.router()).await)
     }
 
     /// The server of this site with these tools, each a GET that echoes.

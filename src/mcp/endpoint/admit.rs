@@ -2,6 +2,7 @@
 //! who may not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
@@ -10,6 +11,7 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::time::timeout;
 
 use crate::access::authenticate::AuthenticationError;
 use crate::access::caller::Caller;
@@ -18,6 +20,9 @@ use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, R
 use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, trace_id};
 use crate::mcp::server::Server;
 use crate::policy::Subject;
+
+/// How long the body of a request may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A request that was let in: whose it is, and for which server.
 pub(super) struct Admitted {
@@ -146,8 +151,18 @@ pub(super) fn json_response(status: StatusCode, body: String) -> Response {
     response
 }
 
-/// A body as text, within its limit.
+/// A body as text, within its limits.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+    match timeout(BODY_TIMEOUT, read_whole(headers, body)).await {
+        Ok(read) => read,
+        Err(_) => {
+            let error = RpcError::new(INVALID_REQUEST, "the message did not arrive in time");
+            Err(rpc_error(StatusCode::REQUEST_TIMEOUT, &error, None))
+        }
+    }
+}
+
+async fn read_whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
     if let Err(status) = is_json(headers) {
         let error = RpcError::new(INVALID_REQUEST, "send Content-Type: application/json");
         return Err(rpc_error(status, &error, None));

@@ -24,6 +24,8 @@ use crate::mcp::server::{PromptDef, Provider, Server};
 
 /// How long the URI of a watched resource may be.
 const URI_BYTES_MAX: usize = 2_048;
+/// How many values a completion may have (MCP 2025-11-25, utilities/completion).
+const COMPLETIONS_MAX: usize = 100;
 
 /// Everything a request is answered from.
 pub(super) struct Exchange {
@@ -185,7 +187,10 @@ impl Exchange {
                 media_type: Some(resource.media_type.clone()),
                 body: ResourceBody::Text(resource.text.to_string()),
             }),
-            (None, Provider::Native(native)) => native.read(uri, &self.context()).await,
+            (None, Provider::Native(native)) => {
+                let context = self.context();
+                in_time(&context, native.read(uri, &context)).await?
+            }
             (None, Provider::Api(_)) => None,
         };
         let Some(resource) = resource else {
@@ -208,10 +213,9 @@ impl Exchange {
             .and_then(|raw| serde_json::from_str(raw.get()).ok())
             .unwrap_or_else(|| json!({}));
         if let Provider::Native(native) = &self.server.provider {
-            let provision = native
-                .prompt(name, &given, resumption(params), &self.context())
-                .await;
-            match provision.map_err(call_error)? {
+            let context = self.context();
+            let provision = native.prompt(name, &given, resumption(params), &context);
+            match in_time(&context, provision).await?.map_err(call_error)? {
                 Some(Provision::Result(result)) => return Ok(self.object(result)),
                 Some(Provision::InputRequired(input)) => {
                     return self.outcome(&CallOutcome::InputRequired(input));
@@ -243,12 +247,18 @@ impl Exchange {
         if !reference.is_object() || argument.get("name").is_none() {
             return Err(RpcError::invalid_params("`ref` and `argument` are needed"));
         }
-        let values = match &self.server.provider {
-            Provider::Native(native) => native.complete(&reference, &argument).await,
+        let mut values = match &self.server.provider {
+            Provider::Native(native) => {
+                let completion = native.complete(&reference, &argument);
+                in_time(&self.context(), completion).await?
+            }
             Provider::Api(_) => Vec::new(),
         };
+        let total = values.len();
+        values.truncate(COMPLETIONS_MAX);
+        let more = total > values.len();
         Ok(self.object(json!({
-            "completion": { "values": values, "total": values.len(), "hasMore": false }
+            "completion": { "values": values, "total": total, "hasMore": more }
         })))
     }
 
@@ -286,6 +296,20 @@ impl Exchange {
 
     fn object(&self, result: Value) -> String {
         answer::plain(self.version, &self.server, result)
+    }
+}
+
+/// What is not a tool call, under the same deadline and cancellation as one.
+async fn in_time<T>(
+    context: &CallContext,
+    work: impl Future<Output = T> + Send,
+) -> Result<T, RpcError> {
+    tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => Err(call_error(CallError::Cancelled)),
+        done = tokio::time::timeout_at(context.deadline.into(), work) => {
+            done.map_err(|_| RpcError::new(INTERNAL_ERROR, "this took too long"))
+        }
     }
 }
 

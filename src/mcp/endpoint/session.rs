@@ -362,3 +362,83 @@ impl Sessions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_mins(1);
+
+    fn session(server: ServerId) -> Arc<Session> {
+        let caller = Caller::anonymous();
+        Session::new(server, &caller, Version::V2025_11_25, json!({}))
+    }
+
+    #[test]
+    fn a_session_is_found_only_for_its_server() {
+        let (sessions, here) = (Sessions::default(), ServerId::generate());
+        let session = session(here);
+        let limits = SessionLimits {
+            per_server: 1,
+            per_principal: 1,
+            idle: IDLE,
+            displace: false,
+        };
+        assert!(sessions.add(&session, limits).is_ok());
+        let caller = Caller::anonymous();
+        let find = |server| sessions.find(&session.id, server, &caller, IDLE);
+        assert!(find(here).is_some());
+        assert!(find(ServerId::generate()).is_none());
+        assert!(find(here).is_some(), "a stranger's question ends nothing");
+    }
+
+    #[test]
+    fn what_one_session_holds_is_bounded() {
+        let session = session(ServerId::generate());
+        let mut running: Vec<_> = (0..RUNNING_MAX)
+            .map(|id| session.run(&id.to_string(), CancellationToken::new()))
+            .collect();
+        assert!(running.iter().all(Option::is_some));
+        assert!(session.run("more", CancellationToken::new()).is_none());
+        running.pop();
+        assert!(session.run("more", CancellationToken::new()).is_some());
+        for n in 0..WATCHED_MAX {
+            assert!(session.watch(&format!("test:{n}"), true));
+        }
+        assert!(!session.watch("test:more", true));
+        assert!(session.watch("test:0", true), "it is watched already");
+        assert!(session.watch("test:0", false));
+        assert!(session.watch("test:more", true));
+        assert_eq!(session.updates().len(), WATCHED_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_given_up_leaves_nothing() {
+        let session = session(ServerId::generate());
+        let (stream, mut messages) = mpsc::channel(4);
+        let client = SessionClient {
+            session: session.clone(),
+            stream,
+        };
+        let question = tokio::spawn(async move { client.request("roots/list", json!({})).await });
+        assert!(messages.recv().await.is_some());
+        assert_eq!(session.pending.lock().len(), 1);
+        question.abort();
+        assert!(question.await.is_err());
+        assert!(session.pending.lock().is_empty());
+    }
+
+    #[test]
+    fn log_messages_have_a_severity() {
+        let message = |level: &str| json!({ "level": level, "data": 1 });
+        let quiet = |level, wanted| is_too_quiet("notifications/message", &message(level), wanted);
+        assert!(quiet("debug", "info"));
+        assert!(!quiet("info", "info"));
+        assert!(!quiet("emergency", "error"));
+        assert!(!is_too_quiet("notifications/progress", &json!({}), "error"));
+        let session = session(ServerId::generate());
+        assert!(session.set_log_level("error"));
+        assert!(!session.set_log_level("loud"));
+        assert_eq!(*session.log_level.lock(), "error");
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::endpoint::{HANDSHAKES, MODERN, Site, request};
+use crate::endpoint::{Events, HANDSHAKES, MODERN, Site, request};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
@@ -309,4 +309,29 @@ async fn headers_of_the_stateless_era_have_to_agree_with_the_body() {
         assert_eq!(reply.fault(), (status, code), "{headers:?}");
         assert_eq!(reply.json()["id"], 7);
     }
+}
+
+#[tokio::test]
+async fn one_server_can_stand_at_the_root() {
+    let site = Site::start().await;
+    let slash = format!("{}/", site.url);
+    for url in [format!("{}/mcp", site.single().await), slash] {
+        let client = reqwest::Client::new();
+        let request = client.post(url).header("content-type", "application/json");
+        let text = request
+            .body(LIST)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        let list: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(list["result"]["tools"][0]["name"], "alpha");
+    }
+    let response = reqwest::get(format!("{}/mcp/sse", site.single().await)).await;
+    let mut events = Events::of(response.unwrap());
+    let (kind, path) = events.next().await.unwrap();
+    assert_eq!(kind, "endpoint");
+    assert!(path.starts_with("/mcp/messages?sessionId="), "{path}");
 }
