@@ -1,14 +1,22 @@
 //! The live catalog: an index of every server, and a bounded cache of the compiled ones.
 //!
-//! Invariant: a call to a warm server touches no database and takes no lock.
+//! Invariant: a call to a warm server touches no database and waits for no lock. A new form of a
+//! server is published by one pointer swap; calls in flight keep the form they started with.
 
+pub mod loader;
+
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::{Mutex, watch};
 
 use crate::access::caller::Target;
+use crate::live::loader::Loader;
 use crate::mcp::server::{Access, Server, ServerSettings};
+use crate::store::{Change, StoreError};
 use crate::types::{OrganizationId, ServerId, Slug};
 
 /// What is known of a server without loading it.
@@ -44,67 +52,353 @@ pub enum LiveError {
 
 /// Every server this process can serve. Cheap to clone.
 #[derive(Clone)]
-pub struct Catalog {
-    only: Arc<(ArcSwap<Served>, watch::Sender<i64>)>,
+pub struct Catalog(Arc<Inner>);
+
+struct Inner {
+    index: ArcSwap<Index>,
+    /// One change of the index at a time.
+    changing: Mutex<()>,
+    loader: Option<Loader>,
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    /// Counts uses, so that the one used longest ago is known.
+    uses: AtomicU64,
 }
 
-struct Served {
-    entry: Arc<Entry>,
-    server: Arc<Server>,
+/// What names lead where. Copied when a name changes, which is rare; shared otherwise.
+#[derive(Clone, Default)]
+struct Index {
+    slots: HashMap<ServerId, Arc<Slot>>,
+    names: HashMap<Arc<str>, ServerId>,
 }
 
-impl Served {
-    fn of(server: Arc<Server>) -> Self {
-        Self {
-            entry: Arc::new(Entry {
-                id: server.id,
-                organization: server.organization,
-                slug: server.slug.clone(),
-                title: server.title.clone(),
-                revision: server.revision,
-                settings: server.settings.clone(),
-            }),
-            server,
+/// One server's place.
+struct Slot {
+    entry: ArcSwap<Entry>,
+    compiled: ArcSwapOption<Server>,
+    revisions: watch::Sender<i64>,
+    /// Held by the one task that loads.
+    loading: Mutex<()>,
+    used: AtomicU64,
+    /// When loading last failed, or was last tried because the compiled form was behind.
+    tried: parking_lot::Mutex<Option<Instant>>,
+}
+
+/// How long a server that cannot be loaded is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Slot {
+    /// Whether it is time to try again to load a form that is behind, and nobody is at it.
+    fn may_retry(&self) -> bool {
+        if self.loading.try_lock().is_err() {
+            return false;
         }
+        let mut tried = self.tried.lock();
+        let due = tried.is_none_or(|at| at.elapsed() > RETRY_AFTER);
+        if due {
+            *tried = Some(Instant::now());
+        }
+        due
+    }
+
+    fn new(entry: Entry) -> Arc<Self> {
+        Arc::new(Self {
+            revisions: watch::Sender::new(entry.revision),
+            entry: ArcSwap::from_pointee(entry),
+            compiled: ArcSwapOption::empty(),
+            loading: Mutex::new(()),
+            used: AtomicU64::new(0),
+            tried: parking_lot::Mutex::new(None),
+        })
     }
 }
 
 impl Catalog {
-    /// A catalog of one server: `run`, `stdio` and tests.
+    /// A catalog of one server that stands in no database: `run`, `stdio` and tests.
     pub fn fixed(server: Arc<Server>) -> Self {
-        let revision = watch::Sender::new(server.revision);
-        Self {
-            only: Arc::new((ArcSwap::from_pointee(Served::of(server)), revision)),
-        }
+        let catalog = Self::with(None, usize::MAX);
+        catalog.replace(server);
+        catalog
     }
 
-    /// Serves `server` in place of the one there is. Calls in flight keep the one they started
-    /// with; open streams hear of the new revision.
+    /// Serves `server` in place of the one of its id, if there is one. Calls in flight keep the one
+    /// they started with; open streams hear of the new revision.
     pub fn replace(&self, server: Arc<Server>) {
+        let entry = Entry {
+            id: server.id,
+            organization: server.organization,
+            slug: server.slug.clone(),
+            title: server.title.clone(),
+            revision: server.revision,
+            settings: server.settings.clone(),
+        };
+        let mut index = Index::clone(&self.0.index.load());
+        let slot = Self::put(&mut index, entry, &[]);
         let revision = server.revision;
-        self.only.0.store(Arc::new(Served::of(server)));
-        self.only.1.send_replace(revision);
+        slot.compiled.store(Some(server));
+        self.0.index.store(Arc::new(index));
+        slot.revisions.send_replace(revision);
+    }
+
+    /// The catalog of a database: its index now, its servers as they are asked for.
+    pub async fn open(loader: Loader, bytes_max: usize) -> Result<Self, StoreError> {
+        let catalog = Self::with(Some(loader), bytes_max);
+        catalog.compare().await?;
+        Ok(catalog)
+    }
+
+    fn with(loader: Option<Loader>, bytes_max: usize) -> Self {
+        Self(Arc::new(Inner {
+            index: ArcSwap::default(),
+            changing: Mutex::new(()),
+            loader,
+            bytes: AtomicUsize::new(0),
+            bytes_max,
+            uses: AtomicU64::new(1),
+        }))
     }
 
     /// The server of that slug, or of which that slug is an alias.
     pub fn find(&self, slug: &str) -> Option<Arc<Entry>> {
-        let served = self.only.0.load();
-        (served.entry.slug.as_str() == slug).then(|| served.entry.clone())
+        let index = self.0.index.load();
+        let slot = index.slots.get(index.names.get(slug)?)?;
+        Some(slot.entry.load_full())
     }
 
-    /// The compiled server; loaded on first use, by one task however many ask.
-    #[expect(clippy::unused_async, reason = "a cold server is read from the store")]
+    /// Every server, by slug.
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        let index = self.0.index.load();
+        let mut entries: Vec<_> = index
+            .slots
+            .values()
+            .map(|slot| slot.entry.load_full())
+            .collect();
+        entries.sort_by(|a, b| a.slug.cmp(&b.slug));
+        entries
+    }
+
+    /// The compiled server; loaded on first use, by one task however many ask. While a newer form
+    /// cannot be loaded, the one there is goes on being served.
     pub async fn server(&self, id: ServerId) -> Result<Arc<Server>, LiveError> {
-        let served = self.only.0.load();
-        if served.server.id == id {
-            Ok(served.server.clone())
-        } else {
-            Err(LiveError::Gone)
+        let slot = self.slot(id).ok_or(LiveError::Gone)?;
+        slot.used.store(
+            self.0.uses.fetch_add(1, Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        let Some(server) = slot.compiled.load_full() else {
+            return self.load(&slot).await;
+        };
+        let behind = server.revision < slot.entry.load().revision;
+        if behind && slot.may_retry() {
+            return Ok(self.load(&slot).await.unwrap_or(server));
         }
+        Ok(server)
     }
 
     /// Sees every revision the server gets, for `list_changed`.
-    pub fn revisions(&self, _id: ServerId) -> watch::Receiver<i64> {
-        self.only.1.subscribe()
+    pub fn revisions(&self, id: ServerId) -> watch::Receiver<i64> {
+        self.slot(id).map_or_else(
+            || watch::Sender::new(0).subscribe(),
+            |slot| slot.revisions.subscribe(),
+        )
+    }
+
+    /// How many compiled servers are held, and their bytes.
+    pub fn held(&self) -> (usize, usize) {
+        let index = self.0.index.load();
+        let count = index
+            .slots
+            .values()
+            .filter(|slot| slot.compiled.load().is_some())
+            .count();
+        (count, self.0.bytes.load(Ordering::Relaxed))
+    }
+
+    fn slot(&self, id: ServerId) -> Option<Arc<Slot>> {
+        self.0.index.load().slots.get(&id).cloned()
+    }
+
+    /// Loads a server into its slot, unless another task just did.
+    async fn load(&self, slot: &Arc<Slot>) -> Result<Arc<Server>, LiveError> {
+        let _loading = slot.loading.lock().await;
+        let wanted = slot.entry.load().revision;
+        if let Some(server) = slot.compiled.load_full()
+            && server.revision >= wanted
+        {
+            return Ok(server);
+        }
+        let loader = self.0.loader.as_ref().ok_or(LiveError::Gone)?;
+        let id = slot.entry.load().id;
+        let server = loader.load(id).await?;
+        self.hold(slot, &server);
+        Ok(server)
+    }
+
+    /// Publishes a compiled form, and lets others go where the cache is full.
+    fn hold(&self, slot: &Arc<Slot>, server: &Arc<Server>) {
+        let before = slot
+            .compiled
+            .swap(Some(server.clone()))
+            .map_or(0, |old| old.bytes);
+        self.0.bytes.fetch_add(server.bytes, Ordering::Relaxed);
+        self.0.bytes.fetch_sub(before, Ordering::Relaxed);
+        while self.0.bytes.load(Ordering::Relaxed) > self.0.bytes_max {
+            let index = self.0.index.load();
+            let held = index
+                .slots
+                .values()
+                .filter(|s| !Arc::ptr_eq(s, slot) && s.compiled.load().is_some());
+            let Some(oldest) = held.min_by_key(|s| s.used.load(Ordering::Relaxed)) else {
+                return;
+            };
+            if let Some(gone) = oldest.compiled.swap(None) {
+                self.0.bytes.fetch_sub(gone.bytes, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes notice of a change: afterwards this process serves what the database holds. Whoever
+    /// made the change calls this before it tells anyone, so that what was answered is so.
+    pub async fn apply(&self, change: Change) -> Result<(), LiveError> {
+        match change {
+            Change::Server(id) => self.refresh(id).await,
+            Change::Key(_) => Ok(()),
+            Change::Unknown => self
+                .compare()
+                .await
+                .map_err(|error| LiveError::Unavailable(error.into())),
+        }
+    }
+
+    /// Reads one server's line of the index again, and its compiled form where there is one.
+    async fn refresh(&self, id: ServerId) -> Result<(), LiveError> {
+        let Some(loader) = &self.0.loader else {
+            return Ok(());
+        };
+        let slot = {
+            let _changing = self.0.changing.lock().await;
+            let Some((entry, aliases)) = loader.entry(id).await? else {
+                self.forget(id);
+                return Ok(());
+            };
+            let mut index = Index::clone(&self.0.index.load());
+            let slot = Self::put(&mut index, entry, &aliases);
+            self.0.index.store(Arc::new(index));
+            slot
+        };
+        let wanted = slot.entry.load().revision;
+        let stale = slot
+            .compiled
+            .load()
+            .as_ref()
+            .is_some_and(|server| server.revision < wanted);
+        if stale {
+            self.load(&slot).await?;
+        }
+        slot.revisions
+            .send_if_modified(|revision| std::mem::replace(revision, wanted) != wanted);
+        Ok(())
+    }
+
+    /// Puts an entry into its slot; new names are added, old ones lead on.
+    fn put(index: &mut Index, entry: Entry, aliases: &[String]) -> Arc<Slot> {
+        let id = entry.id;
+        index.names.retain(|_, server| *server != id);
+        index.names.insert(entry.slug.as_str().into(), id);
+        for alias in aliases {
+            index.names.entry(alias.as_str().into()).or_insert(id);
+        }
+        match index.slots.get(&id) {
+            Some(slot) => {
+                if slot.entry.load().revision <= entry.revision {
+                    slot.entry.store(Arc::new(entry));
+                }
+                slot.clone()
+            }
+            None => {
+                let slot = Slot::new(entry);
+                index.slots.insert(id, slot.clone());
+                slot
+            }
+        }
+    }
+
+    fn forget(&self, id: ServerId) {
+        let mut index = Index::clone(&self.0.index.load());
+        index.names.retain(|_, server| *server != id);
+        if let Some(slot) = index.slots.remove(&id)
+            && let Some(gone) = slot.compiled.swap(None)
+        {
+            self.0.bytes.fetch_sub(gone.bytes, Ordering::Relaxed);
+        }
+        self.0.index.store(Arc::new(index));
+    }
+
+    /// Compares every revision with the database's, and reads what differs.
+    async fn compare(&self) -> Result<(), StoreError> {
+        let Some(loader) = &self.0.loader else {
+            return Ok(());
+        };
+        if self.0.index.load().slots.is_empty() {
+            let _changing = self.0.changing.lock().await;
+            let mut index = Index::clone(&self.0.index.load());
+            for (entry, aliases) in loader.entries().await? {
+                Self::put_new(&mut index, entry, &aliases);
+            }
+            self.0.index.store(Arc::new(index));
+            return Ok(());
+        }
+        let stored: HashMap<ServerId, i64> = loader.revisions().await?.into_iter().collect();
+        let known: HashMap<ServerId, i64> = self
+            .0
+            .index
+            .load()
+            .slots
+            .iter()
+            .map(|(id, slot)| (*id, slot.entry.load().revision))
+            .collect();
+        let differing = stored
+            .iter()
+            .filter(|(id, revision)| known.get(id) != Some(revision))
+            .map(|(id, _)| *id)
+            .chain(known.keys().filter(|id| !stored.contains_key(id)).copied());
+        for id in differing {
+            if let Err(error) = self.refresh(id).await {
+                tracing::warn!(server.id = %id, error = %error, "a changed server cannot be read now");
+            }
+        }
+        Ok(())
+    }
+
+    /// As `put`, where nothing is known of the server: without looking for names it had.
+    fn put_new(index: &mut Index, entry: Entry, aliases: &[String]) {
+        let id = entry.id;
+        for name in std::iter::once(entry.slug.as_str()).chain(aliases.iter().map(String::as_str)) {
+            index.names.entry(name.into()).or_insert(id);
+        }
+        index.slots.insert(id, Slot::new(entry));
+    }
+}
+
+/// Follows the store's changes until `stop`: a lagging follower compares everything.
+pub async fn follow(
+    catalog: Catalog,
+    keys: crate::access::key::Keys,
+    mut changes: tokio::sync::broadcast::Receiver<Change>,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    loop {
+        let change = tokio::select! {
+            () = stop.cancelled() => return,
+            change = changes.recv() => match change {
+                Ok(change) => change,
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Change::Unknown,
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            },
+        };
+        keys.apply(change).await;
+        if let Err(error) = catalog.apply(change).await {
+            tracing::warn!(error = %error, "a change cannot be applied now; it will be compared again");
+        }
     }
 }

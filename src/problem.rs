@@ -1,1 +1,252 @@
-//! Errors at the edge: RFC 9457.
+//! What goes wrong, as HTTP says it: `application/problem+json` (RFC 9457). The only status codes.
+//!
+//! The detail is public; the source is logged and never sent.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::live::LiveError;
+use crate::mcp::provider::CallError;
+use crate::mcp::publish::PublishError;
+use crate::store::StoreError;
+
+/// A refusal or failure, with what its reader can do.
+#[derive(Debug)]
+pub struct Problem {
+    pub kind: ProblemKind,
+    pub detail: String,
+    /// More members of the document, such as `findings`.
+    pub extensions: Option<serde_json::Value>,
+}
+
+/// The kinds there are. Each has one status and one title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    Invalid,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    Stale,
+    TooLarge,
+    UnsupportedMediaType,
+    Unprocessable,
+    Unavailable,
+    Internal,
+}
+
+impl ProblemKind {
+    pub const ALL: [Self; 12] = [
+        Self::Invalid,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::Stale,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Unprocessable,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Stale => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Invalid => "The request is not valid",
+            Self::Unauthenticated => "A key is needed",
+            Self::Forbidden => "Not allowed",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "This method is not offered here",
+            Self::Conflict => "It conflicts with what is there",
+            Self::Stale => "It changed in the meantime",
+            Self::TooLarge => "Too large",
+            Self::UnsupportedMediaType => "This media type is not understood",
+            Self::Unprocessable => "It cannot be used",
+            Self::Unavailable => "Not available right now",
+            Self::Internal => "Something went wrong inside",
+        }
+    }
+}
+
+impl Problem {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            extensions: None,
+        }
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(
+            ProblemKind::NotFound,
+            "there is nothing here, or not for you",
+        )
+    }
+
+    /// A failure of ours: the source is logged, and only that something failed is told.
+    pub fn internal(source: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %source, "a request failed inside");
+        Self::new(
+            ProblemKind::Internal,
+            "it was logged; the request id says where",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut document = json!({
+            "type": "about:blank",
+            "title": self.kind.title(),
+            "status": self.kind.status().as_u16(),
+            "detail": self.detail,
+        });
+        if let (Some(document), Some(serde_json::Value::Object(extensions))) =
+            (document.as_object_mut(), self.extensions)
+        {
+            document.extend(extensions);
+        }
+        let mut response = (self.kind.status(), document.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self.kind {
+            ProblemKind::Unauthenticated => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            ProblemKind::MethodNotAllowed if !headers.contains_key(ALLOW) => {
+                headers.insert(ALLOW, HeaderValue::from_static(""));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(constraint) if constraint.contains("slug") => Self::new(
+                ProblemKind::Conflict,
+                "this slug is taken; choose another `slug`",
+            ),
+            StoreError::Conflict(constraint) => Self::new(
+                ProblemKind::Conflict,
+                format!("it conflicts with what is stored ({constraint})"),
+            ),
+            StoreError::Stale => Self::new(ProblemKind::Stale, error.to_string()),
+            StoreError::Unavailable(ref source) => {
+                tracing::error!(error = %source, "the database did not answer");
+                Self::new(
+                    ProblemKind::Unavailable,
+                    "the database does not answer; try again",
+                )
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<LiveError> for Problem {
+    fn from(error: LiveError) -> Self {
+        match error {
+            LiveError::Gone => Self::not_found(),
+            LiveError::Unavailable(source) => {
+                tracing::error!(error = %source, "a server cannot be loaded");
+                Self::new(
+                    ProblemKind::Unavailable,
+                    "the server cannot be loaded right now",
+                )
+            }
+        }
+    }
+}
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Document(error) => {
+                let mut problem = Self::new(ProblemKind::Unprocessable, error.to_string());
+                if let crate::openapi::DocumentError::NoOperations { findings, .. } = error {
+                    problem.extensions = Some(json!({ "findings": findings }));
+                }
+                problem
+            }
+            PublishError::NoTools(findings) => {
+                let mut problem = Self::new(
+                    ProblemKind::Unprocessable,
+                    "no operation of the document can be served",
+                );
+                problem.extensions = Some(json!({ "findings": findings }));
+                problem
+            }
+            PublishError::Store(error) => error.into(),
+            PublishError::Live(error) => error.into(),
+            PublishError::Internal(source) => Self::internal(&*source),
+            other @ (PublishError::Credential { .. } | PublishError::UnknownScheme { .. }) => {
+                Self::new(ProblemKind::Unprocessable, other.to_string())
+            }
+            PublishError::Busy => Self::new(
+                ProblemKind::Unavailable,
+                "too many imports are waiting; try again",
+            ),
+        }
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::UnknownTool(_) => Self::not_found(),
+            CallError::InvalidParams(text) => Self::new(ProblemKind::Invalid, text),
+            CallError::MissingCapability(_) => Self::new(
+                ProblemKind::Unprocessable,
+                "this tool needs a client that can be asked",
+            ),
+            CallError::Cancelled => Self::new(ProblemKind::Unavailable, "the call was cancelled"),
+            CallError::Internal(source) => Self::internal(&*source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_status_of_its_own() {
+        let mut statuses: Vec<u16> = ProblemKind::ALL
+            .iter()
+            .map(|kind| kind.status().as_u16())
+            .collect();
+        statuses.sort_unstable();
+        statuses.dedup();
+        assert_eq!(statuses.len(), ProblemKind::ALL.len());
+        assert!(statuses.iter().all(|status| *status >= 400));
+    }
+}

@@ -9,6 +9,7 @@ use http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq;
 
 use crate::access::caller::{Caller, Grants};
+use crate::access::key::Keys;
 use crate::types::OrganizationId;
 
 /// Recognises callers. Cheap to clone; answers from memory for every key it has seen.
@@ -22,6 +23,7 @@ enum Kind {
     One(Arc<[u8; 32]>),
     /// Callers known beforehand, by the digest of their key.
     Known(Arc<HashMap<[u8; 32], Caller>>),
+    Keys(Keys),
 }
 
 /// Why a request has no caller. Never carries the credential.
@@ -57,22 +59,19 @@ impl Authenticator {
         Self(Kind::Known(Arc::new(by_key.collect())))
     }
 
+    /// The keys of the store, and the admin key.
+    pub fn keys(keys: Keys) -> Self {
+        Self(Kind::Keys(keys))
+    }
+
     /// Who sends these headers. No credential at all is [`Caller::anonymous`], which is not an
     /// error: what it may do is the server's decision.
-    #[expect(
-        clippy::unused_async,
-        reason = "a key seen for the first time is read from the store"
-    )]
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthenticationError> {
         let Some(key) = key_of(headers)? else {
             return Ok(Caller::anonymous());
         };
         match &self.0 {
             Kind::Open => Ok(Caller::anonymous()),
-            Kind::Known(callers) => callers
-                .get(&digest(key))
-                .cloned()
-                .ok_or(AuthenticationError::Unknown),
             Kind::One(expected) => {
                 if bool::from(expected.ct_eq(&digest(key))) {
                     Ok(Caller {
@@ -86,6 +85,11 @@ impl Authenticator {
                     Err(AuthenticationError::Unknown)
                 }
             }
+            Kind::Known(callers) => callers
+                .get(&digest(key))
+                .cloned()
+                .ok_or(AuthenticationError::Unknown),
+            Kind::Keys(keys) => keys.recognise(key).await,
         }
     }
 }

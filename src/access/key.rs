@@ -1,1 +1,267 @@
-//! API keys: made, hashed, recognised.
+//! API keys: made, shown once, kept as a hash, recognised from memory.
+//!
+//! A key is `cw_`, 64 hexadecimal digits of 256 random bits, and 8 digits of checksum: a typing error
+//! is refused without a look-up, and secret scanners can tell a key from noise.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_lc_rs::hmac;
+use chrono::{DateTime, Utc};
+use moka::future::Cache;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use crate::access::authenticate::{AuthenticationError, digest};
+use crate::access::caller::{Caller, Grant, Grants};
+use crate::access::vault::master::{MasterKey, Purpose};
+use crate::store::keys::{KeyRow, NewKey};
+use crate::store::{Change, Store, StoreError};
+use crate::types::{Clock, ConsumerId, KeyId, OrganizationId};
+
+const PREFIX: &str = "cw_";
+const SECRET_DIGITS: usize = 64;
+const CHECKSUM_DIGITS: usize = 8;
+/// How much of a key people are shown later.
+const SHOWN_DIGITS: usize = 8;
+/// Keys remembered, good and bad; a flood of unknown ones displaces the oldest.
+const REMEMBERED_MAX: u64 = 100_000;
+/// Look-ups in the database at once, so that unknown keys cannot take all connections.
+const LOOKUPS_MAX: usize = 4;
+
+/// Recognises keys. Cheap to clone.
+#[derive(Clone)]
+pub struct Keys(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    hash_key: hmac::Key,
+    admin: [u8; 32],
+    clock: Clock,
+    known: Cache<[u8; 32], Option<Arc<KnownKey>>>,
+    lookups: Semaphore,
+    /// `Store::key_changes` when everything was last compared.
+    compared: AtomicI64,
+}
+
+struct KnownKey {
+    caller: Caller,
+    expires_at: Option<i64>,
+    revoked: bool,
+}
+
+/// A key just made. The secret is shown to its owner and kept nowhere.
+pub struct MadeKey {
+    pub id: KeyId,
+    pub consumer: ConsumerId,
+    pub prefix: String,
+    pub secret: SecretString,
+}
+
+/// What is wanted of a new key.
+pub struct KeyRequest {
+    pub organization: OrganizationId,
+    pub name: String,
+    /// `None`: every server of the organization.
+    pub grants: Option<Vec<Grant>>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// The text of a fresh key.
+fn generate() -> String {
+    let mut bytes = [0_u8; SECRET_DIGITS / 2];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+    let secret = hex::encode(bytes);
+    format!("{PREFIX}{secret}{}", checksum(&secret))
+}
+
+fn checksum(secret: &str) -> String {
+    hex::encode(digest(secret))[..CHECKSUM_DIGITS].to_owned()
+}
+
+/// Whether a text has the form of a key, checksum included.
+pub fn is_well_formed(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(PREFIX) else {
+        return false;
+    };
+    if rest.len() != SECRET_DIGITS + CHECKSUM_DIGITS || !rest.bytes().all(|b| b.is_ascii_hexdigit())
+    {
+        return false;
+    }
+    let (secret, sum) = rest.split_at(SECRET_DIGITS);
+    checksum(secret) == sum
+}
+
+impl Keys {
+    /// `admin` is the key that may do everything.
+    pub fn new(store: Store, master: &MasterKey, admin: &SecretString, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            hash_key: hmac::Key::new(hmac::HMAC_SHA256, &*master.derive(Purpose::ApiKeys)),
+            admin: digest(admin.expose_secret()),
+            clock,
+            known: Cache::builder().max_capacity(REMEMBERED_MAX).build(),
+            lookups: Semaphore::new(LOOKUPS_MAX),
+            compared: AtomicI64::new(-1),
+        }))
+    }
+
+    fn hash(&self, key: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.0.hash_key, key.as_bytes());
+        tag.as_ref().try_into().expect("HMAC-SHA-256 is 32 bytes")
+    }
+
+    /// Whether this is the admin key. In constant time.
+    pub fn is_admin(&self, key: &str) -> bool {
+        self.0.admin.ct_eq(&digest(key)).into()
+    }
+
+    /// Whose key it is. Keys seen before are answered from memory.
+    pub async fn recognise(&self, key: &str) -> Result<Caller, AuthenticationError> {
+        if self.is_admin(key) {
+            return Ok(admin());
+        }
+        if !is_well_formed(key) {
+            return Err(AuthenticationError::Unknown);
+        }
+        let hash = self.hash(key);
+        let looked_up = self.0.known.try_get_with(hash, self.look_up(hash)).await;
+        let known = looked_up.map_err(|error| {
+            tracing::error!(error = %error, "a key cannot be looked up");
+            AuthenticationError::Unavailable
+        })?;
+        let now = self.0.clock.now().timestamp_micros();
+        match known {
+            Some(key) if !key.revoked && key.expires_at.is_none_or(|at| at > now) => {
+                Ok(key.caller.clone())
+            }
+            _ => Err(AuthenticationError::Unknown),
+        }
+    }
+
+    async fn look_up(&self, hash: [u8; 32]) -> Result<Option<Arc<KnownKey>>, StoreError> {
+        let _permit = self.0.lookups.acquire().await;
+        let row = self.0.store.key_by_hash(&hash).await?;
+        row.map(known).transpose().map(|known| known.map(Arc::new))
+    }
+
+    /// Makes a key and stores its hash.
+    pub async fn create(&self, request: KeyRequest) -> Result<MadeKey, StoreError> {
+        let secret = generate();
+        let prefix = secret[..PREFIX.len() + SHOWN_DIGITS].to_owned();
+        let id = KeyId::generate();
+        let grants = request.grants.map(|grants| serde_json::to_string(&grants));
+        let grants = grants
+            .transpose()
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let new = NewKey {
+            id,
+            organization: request.organization,
+            consumer: request.name.clone(),
+            name: request.name,
+            prefix: prefix.clone(),
+            hash: self.hash(&secret),
+            grants,
+            expires_at: request.expires_at,
+        };
+        let consumer = self.0.store.create_key(new, self.0.clock.now()).await?;
+        // Someone may have tried it before it was there.
+        self.forget();
+        Ok(MadeKey {
+            id,
+            consumer,
+            prefix,
+            secret: secret.into(),
+        })
+    }
+
+    /// Ends a key, here at once.
+    pub async fn revoke(
+        &self,
+        organization: OrganizationId,
+        id: KeyId,
+    ) -> Result<bool, StoreError> {
+        let revoked = self
+            .0
+            .store
+            .revoke_key(organization, id, self.0.clock.now())
+            .await?;
+        self.forget();
+        Ok(revoked)
+    }
+
+    fn forget(&self) {
+        self.0.known.invalidate_all();
+    }
+
+    /// Takes notice of a change, perhaps one that another process made.
+    pub async fn apply(&self, change: Change) {
+        match change {
+            Change::Server(_) => {}
+            Change::Key(_) => self.forget(),
+            Change::Unknown => match self.0.store.key_changes().await {
+                Ok(count) if self.0.compared.swap(count, Ordering::Relaxed) != count => {
+                    self.forget();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(error = %error, "keys cannot be compared now"),
+            },
+        }
+    }
+}
+
+/// Whoever has the admin key.
+pub fn admin() -> Caller {
+    Caller {
+        organization: OrganizationId::DEFAULT,
+        consumer: None,
+        user: None,
+        key: None,
+        grants: Grants::Admin,
+    }
+}
+
+fn known(row: KeyRow) -> Result<KnownKey, StoreError> {
+    let grants = match row
+        .grants
+        .as_deref()
+        .map(serde_json::from_str::<Vec<Grant>>)
+    {
+        None => Grants::Organization,
+        Some(Ok(grants)) => Grants::Scoped(grants),
+        Some(Err(error)) => {
+            return Err(StoreError::Corrupt(format!(
+                "grants of key {}: {error}",
+                row.id
+            )));
+        }
+    };
+    Ok(KnownKey {
+        caller: Caller {
+            organization: OrganizationId(row.organization_id),
+            consumer: Some(ConsumerId(row.consumer_id)),
+            user: None,
+            key: Some(KeyId(row.id)),
+            grants,
+        },
+        expires_at: row.expires_at,
+        revoked: row.revoked_at.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_carries_its_checksum() {
+        let key = generate();
+        assert!(is_well_formed(&key), "{key}");
+        let mut wrong = key.clone().into_bytes();
+        wrong[10] = if wrong[10] == b'0' { b'1' } else { b'0' };
+        assert!(!is_well_formed(&String::from_utf8(wrong).unwrap()));
+        assert!(!is_well_formed("cw_"));
+        assert_ne!(generate(), key);
+    }
+}

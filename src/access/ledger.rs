@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use crate::access::caller::Caller;
-use crate::types::{OrganizationId, ServerId, VersionId};
+use crate::store::Store;
+use crate::store::ledger::LedgerRow;
+use crate::types::{KeyId, OrganizationId, ServerId, VersionId};
 
 /// What one call was and what it cost.
 #[derive(Clone, Debug)]
@@ -62,5 +64,87 @@ impl Ledger {
             metrics::counter!("causeway_ledger_entries_lost_total").increment(1);
             tracing::warn!("a ledger entry was lost: the writer is behind or gone");
         }
+    }
+}
+
+/// Entries written at once, and how long the first of a batch waits for more.
+const BATCH_MAX: usize = 500;
+const BATCH_WAIT: Duration = Duration::from_millis(200);
+
+/// The one writer: batches until every [`Ledger`] is gone, then writes what is left and returns.
+/// While the database does not answer, a batch is tried again; the channel bounds what waits.
+pub async fn write(store: Store, mut entries: mpsc::Receiver<LedgerEntry>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while let Some(first) = entries.recv().await {
+        batch.push(first);
+        let full = async {
+            while batch.len() < BATCH_MAX {
+                match entries.recv().await {
+                    Some(entry) => batch.push(entry),
+                    None => return,
+                }
+            }
+        };
+        // Either way the batch is written.
+        let _ = tokio::time::timeout(BATCH_WAIT, full).await;
+        let rows: Vec<LedgerRow> = batch.drain(..).map(row).collect();
+        let used: Vec<(KeyId, i64)> = rows
+            .iter()
+            .filter_map(|row| Some((KeyId(row.key?), row.at)))
+            .collect();
+        let mut attempts_left = 5;
+        while let Err(error) = store.append_ledger(&rows).await {
+            attempts_left -= 1;
+            tracing::warn!(error = %error, attempts_left, "ledger entries cannot be written now");
+            if attempts_left == 0 {
+                metrics::counter!("causeway_ledger_entries_lost_total")
+                    .increment(rows.len() as u64);
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        if !used.is_empty()
+            && let Err(error) = store.note_key_use(&used).await
+        {
+            tracing::warn!(error = %error, "the use of keys cannot be noted now");
+        }
+    }
+}
+
+fn row(entry: LedgerEntry) -> LedgerRow {
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    LedgerRow {
+        id: uuid::Uuid::now_v7(),
+        organization: entry.organization,
+        consumer: entry.caller.consumer.map(|id| id.0),
+        key: entry.caller.key.map(|id| id.0),
+        kind: "tool",
+        server: Some(entry.server.0),
+        version: Some(entry.version.0),
+        tool: Some(entry.tool),
+        model: None,
+        target: None,
+        parent: None,
+        trace_id: entry.trace_id,
+        status: match entry.status {
+            LedgerStatus::Ok => "ok",
+            LedgerStatus::ToolError => "tool_error",
+            LedgerStatus::Refused => "refused",
+            LedgerStatus::Cancelled => "cancelled",
+            LedgerStatus::Timeout => "timeout",
+        },
+        upstream_status: entry.upstream_status.map(i64::from),
+        request_bytes: count(entry.request_bytes),
+        response_bytes: count(entry.response_bytes),
+        at: entry.at.timestamp_micros(),
+        upstream_us: micros(entry.upstream_time),
+        total_us: micros(entry.total_time),
+        tokens_input: None,
+        tokens_cached: None,
+        tokens_output: None,
+        tokens_reasoning: None,
+        cost_nanos: None,
+        attempts: i64::from(entry.attempts),
     }
 }

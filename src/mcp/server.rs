@@ -73,6 +73,9 @@ pub struct ServerSettings {
     pub allow_upstream: Vec<String>,
     pub call_timeout_ms: u64,
     pub tools_page_max: usize,
+    /// The service inside this process that answers, by name. Set by the process itself only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internal: Option<String>,
 }
 
 impl Default for ServerSettings {
@@ -85,6 +88,7 @@ impl Default for ServerSettings {
             allow_upstream: Vec::new(),
             call_timeout_ms: 60_000,
             tools_page_max: 1_000,
+            internal: None,
         }
     }
 }

@@ -1,0 +1,238 @@
+//! Rows become servers: settings parsed, credentials opened, everything compiled off the async threads.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::access::vault::{RowIdentity, Sealed, Vault};
+use crate::credential::{Credential, Credentials, Secret};
+use crate::egress::{AllowRule, Egress, InternalService, Upstream};
+use crate::live::{Entry, LiveError};
+use crate::mcp::server::{Server, ServerParts, ServerSettings};
+use crate::store::credentials::CredentialRow;
+use crate::store::servers::{IndexRow, ServerRow};
+use crate::store::{Store, StoreError};
+use crate::types::{OrganizationId, ServerId, VersionId};
+
+/// Servers compiled at once.
+const COMPILING_MAX: usize = 2;
+
+/// Loads servers from the store. Cheap to clone.
+#[derive(Clone)]
+pub struct Loader(Arc<Parts>);
+
+struct Parts {
+    store: Store,
+    vault: Arc<Vault>,
+    egress: Egress,
+    /// Services inside this process, by the name a server's settings call them.
+    internal: HashMap<String, InternalService>,
+    compiling: Semaphore,
+}
+
+/// What is sealed of a credential.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum SealedSecret {
+    Token { value: String },
+    Basic { user: String, password: String },
+}
+
+impl SealedSecret {
+    fn into_secret(self) -> Secret {
+        match self {
+            Self::Token { value } => Secret::Token(SecretString::from(value)),
+            Self::Basic { user, password } => Secret::Basic {
+                user,
+                password: SecretString::from(password),
+            },
+        }
+    }
+}
+
+impl Loader {
+    pub fn new(
+        store: Store,
+        vault: Arc<Vault>,
+        egress: Egress,
+        internal: HashMap<String, InternalService>,
+    ) -> Self {
+        Self(Arc::new(Parts {
+            store,
+            vault,
+            egress,
+            internal,
+            compiling: Semaphore::new(COMPILING_MAX),
+        }))
+    }
+
+    /// The whole index, each entry with its aliases.
+    pub(super) async fn entries(&self) -> Result<Vec<(Entry, Vec<String>)>, StoreError> {
+        let mut aliases: HashMap<ServerId, Vec<String>> = HashMap::new();
+        for row in self.0.store.aliases().await? {
+            aliases
+                .entry(ServerId(row.server_id))
+                .or_default()
+                .push(row.slug);
+        }
+        let rows = self.0.store.index().await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(entry)
+            .map(|entry| {
+                let aliases = aliases.remove(&entry.id).unwrap_or_default();
+                (entry, aliases)
+            })
+            .collect())
+    }
+
+    pub(super) async fn entry(
+        &self,
+        id: ServerId,
+    ) -> Result<Option<(Entry, Vec<String>)>, LiveError> {
+        let row = self.0.store.index_row(id).await.map_err(unavailable)?;
+        let Some(entry) = row.and_then(entry) else {
+            return Ok(None);
+        };
+        let aliases = self.0.store.aliases_of(id).await.map_err(unavailable)?;
+        Ok(Some((
+            entry,
+            aliases.into_iter().map(|row| row.slug).collect(),
+        )))
+    }
+
+    pub(super) async fn revisions(&self) -> Result<Vec<(ServerId, i64)>, StoreError> {
+        let rows = self.0.store.revisions().await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (ServerId(row.id), row.revision))
+            .collect())
+    }
+
+    /// Reads and compiles a server.
+    pub(super) async fn load(&self, id: ServerId) -> Result<Arc<Server>, LiveError> {
+        let row = self
+            .0
+            .store
+            .server(id)
+            .await
+            .map_err(unavailable)?
+            .ok_or(LiveError::Gone)?;
+        let credentials = self
+            .0
+            .store
+            .shared_credentials(id)
+            .await
+            .map_err(unavailable)?;
+        let credentials = self.open(OrganizationId(row.organization_id), credentials)?;
+        let _permit = self.0.compiling.acquire().await.map_err(unavailable)?;
+        let parts = self.clone();
+        let compiled = tokio::task::spawn_blocking(move || parts.compile(row, credentials));
+        compiled.await.map_err(unavailable)?
+    }
+
+    fn open(
+        &self,
+        organization: OrganizationId,
+        rows: Vec<CredentialRow>,
+    ) -> Result<Credentials, LiveError> {
+        let mut by_scheme = IndexMap::new();
+        for row in rows {
+            let sealed = Sealed {
+                key_id: row.key_id,
+                bytes: row.sealed,
+            };
+            let identity = RowIdentity {
+                organization,
+                row: row.id,
+            };
+            let opened = self.0.vault.open(&sealed, &identity).map_err(unavailable)?;
+            let secret: SealedSecret = serde_json::from_slice(&opened).map_err(unavailable)?;
+            let origins: BTreeSet<String> =
+                serde_json::from_str(&row.origins).map_err(unavailable)?;
+            by_scheme.insert(
+                row.scheme,
+                Credential {
+                    secret: secret.into_secret(),
+                    origins,
+                },
+            );
+        }
+        Ok(Credentials::new(by_scheme))
+    }
+
+    fn compile(&self, row: ServerRow, credentials: Credentials) -> Result<Arc<Server>, LiveError> {
+        let settings: ServerSettings = serde_json::from_str(&row.settings).map_err(unavailable)?;
+        let upstream = self.upstream(&settings);
+        let (server, findings) = Server::compile(ServerParts {
+            id: ServerId(row.id),
+            organization: OrganizationId(row.organization_id),
+            slug: row.slug.parse().map_err(unavailable)?,
+            version: VersionId(row.version_id),
+            revision: row.revision,
+            title: row.title,
+            description: row.description,
+            settings,
+            document_url: row
+                .document_url
+                .as_deref()
+                .and_then(|url| Url::parse(url).ok()),
+            tools: serde_json::from_str(&row.tools).map_err(unavailable)?,
+            schemes: serde_json::from_str(&row.schemes).map_err(unavailable)?,
+            credentials,
+            upstream,
+        });
+        if !findings.is_empty() {
+            tracing::debug!(server.slug = %server.slug, findings = findings.len(), "compiled with findings");
+        }
+        Ok(Arc::new(server))
+    }
+
+    fn upstream(&self, settings: &ServerSettings) -> Upstream {
+        let internal = settings
+            .internal
+            .as_ref()
+            .and_then(|name| self.0.internal.get(name));
+        if let Some(service) = internal {
+            return Upstream::Internal(service.clone());
+        }
+        let rules: Vec<AllowRule> = settings
+            .allow_upstream
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect();
+        self.0.egress.upstream(&rules)
+    }
+}
+
+fn entry(row: IndexRow) -> Option<Entry> {
+    let settings = serde_json::from_str(&row.settings);
+    let slug = row.slug.parse();
+    match (settings, slug) {
+        (Ok(settings), Ok(slug)) => Some(Entry {
+            id: ServerId(row.id),
+            organization: OrganizationId(row.organization_id),
+            slug,
+            title: row.title,
+            revision: row.revision,
+            settings,
+        }),
+        (settings, _) => {
+            let error = settings
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default();
+            tracing::error!(server.id = %row.id, error, "a server's row cannot be read; it is not served");
+            None
+        }
+    }
+}
+
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LiveError {
+    LiveError::Unavailable(error.into())
+}
