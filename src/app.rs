@@ -2,3 +2,5 @@
 
 pub mod listen;
 pub mod logs;
+pub mod operate;
+pub mod serve;

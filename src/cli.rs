@@ -4,9 +4,11 @@
 //! 1 the command failed (for `check`: something was lost), 2 it could not be understood.
 
 mod check;
+mod client;
 mod document;
 mod output;
 mod run;
+mod serve;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +39,8 @@ Examples:
 
 #[derive(Subcommand)]
 enum Command {
+    /// Serve the catalog: publish documents, manage keys, and connect agents
+    Serve(Box<ServeArgs>),
     /// Serve one document as an MCP server at /mcp, without a database
     Run(RunArgs),
     /// Serve one document as an MCP server over standard input and output
@@ -45,6 +49,47 @@ enum Command {
     ///
     /// Exit code 0: every operation is a tool; 1: some were lost; 2: the document cannot be read.
     Check(CheckArgs),
+    /// Publish a document on a running server
+    Import(client::ImportArgs),
+    /// Call a tool of a running server, with a trace
+    Call(client::CallArgs),
+    /// Make, list and revoke API keys of a running server
+    Keys(client::KeysArgs),
+    /// Bring the database's schema up to date
+    Migrate(serve::DatabaseArgs),
+    /// Copy the SQLite database, also while it is served; the master key is not in the copy
+    Backup(serve::BackupArgs),
+    /// Put a backup in the place of a database that is not there yet
+    Restore(serve::RestoreArgs),
+    /// Ask a running server whether it is alive; for container health checks
+    Healthcheck(client::HealthArgs),
+}
+
+#[derive(Args)]
+struct ServeArgs {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// What clients call this server, where that is not the address it listens on
+    #[arg(long, value_name = "URL")]
+    public_url: Option<Url>,
+    /// A destination every server may reach although it is private: CIDR-or-host[:port]
+    #[arg(long, value_name = "DESTINATION")]
+    allow_upstream: Vec<AllowRule>,
+    /// The key that may manage this server; made and kept in the data directory where none is given
+    #[arg(long, value_name = "KEY")]
+    admin_key: Option<String>,
+    /// Seed the demo, whatever the listener and the database are
+    #[arg(long, conflicts_with = "no_demo")]
+    demo: bool,
+    /// Never seed the demo
+    #[arg(long)]
+    no_demo: bool,
+    /// Whether legacy HTTP+SSE is served where a server does not say
+    #[arg(long, value_parser = ["on", "off"])]
+    legacy_sse: Option<String>,
+    #[command(flatten)]
+    database: serve::DatabaseArgs,
 }
 
 /// A document, and how its API is reached.
@@ -102,6 +147,14 @@ pub fn main() -> ExitCode {
     let output = Output::new(cli.json);
     let done = match cli.command {
         Command::Check(args) => check::check(&output, &args),
+        Command::Serve(args) => block_on(serve::serve(&output, *args)),
+        Command::Import(args) => block_on(client::import(&output, args)),
+        Command::Call(args) => block_on(client::call(&output, args)),
+        Command::Keys(args) => block_on(client::keys(&output, args)),
+        Command::Migrate(args) => block_on(serve::migrate(&output, args)),
+        Command::Backup(args) => block_on(serve::backup(&output, args)),
+        Command::Restore(args) => block_on(serve::restore(&output, args)),
+        Command::Healthcheck(args) => block_on(client::healthcheck(&output, args)),
         Command::Run(args) => block_on(run::run(&output, args)),
         Command::Stdio(args) => block_on(run::stdio(args)),
     };

@@ -1,1 +1,4 @@
 //! The catalog: pages and the management API.
+
+pub mod api;
+pub mod discover;

@@ -58,6 +58,10 @@ impl Caller {
         }
     }
 
+    pub fn is_anonymous(&self) -> bool {
+        self.grants == Grants::Anonymous
+    }
+
     pub fn is_admin(&self) -> bool {
         self.grants == Grants::Admin
     }

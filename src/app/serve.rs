@@ -1,0 +1,356 @@
+//! `causeway serve`, put together: configuration in, a running process out.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::access::authenticate::Authenticator;
+use crate::access::key::Keys;
+use crate::access::ledger::{self, Ledger};
+use crate::access::session::Sessions;
+use crate::access::vault::Vault;
+use crate::access::vault::master::MasterKey;
+use crate::app::listen::{self, Limits, Listener};
+use crate::app::operate::Operations;
+use crate::config::{Config, Demo};
+use crate::demo;
+use crate::egress::{Egress, EgressSettings, Protected};
+use crate::live::loader::Loader;
+use crate::live::{self, Catalog};
+use crate::market::api::{Market, MarketParts};
+use crate::mcp::call::Mcp;
+use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
+use crate::mcp::publish::{Publication, Publisher, SpecSource, publish};
+use crate::mcp::server::{Access, ServerSettings};
+use crate::openapi::DocumentLimits;
+use crate::router;
+use crate::store::changes::Feed;
+use crate::store::{Location, Store};
+use crate::types::{Clock, OrganizationId};
+
+/// Entries of the ledger that wait to be written.
+const LEDGER_ENTRIES_MAX: usize = 16_384;
+/// Documents converted at once.
+const CONVERTING_MAX: usize = 2;
+/// What the demo's servers are called inside the process.
+pub const DEMO: &str = "demo";
+
+/// A process that is ready to serve.
+pub struct App {
+    pub router: axum::Router,
+    pub market: Market,
+    /// A link that signs in once, where the admin key was made just now.
+    pub sign_in: Option<String>,
+    /// What clients call this process.
+    pub public_url: String,
+    pub seeded: bool,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    store: Store,
+    limits: Limits,
+}
+
+impl App {
+    /// Opens everything a configuration names, for a listener that is bound already.
+    pub async fn build(config: &Config, address: SocketAddr) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let location = location(config)?;
+        let fresh = matches!(&location, Location::File(path) if !path.exists());
+        let master = master_key(config)?;
+        let (admin, made) = admin_key(config)?;
+        let store = Store::open(&location, config.store.connections_max).await?;
+        store.migrate().await?;
+        let egress = egress(config, address, &location);
+        let vault = Arc::new(Vault::new(&master));
+        let catalog = catalog(config, &store, &vault, &egress).await?;
+        let keys = Keys::new(store.clone(), &master, &admin, clock.clone());
+        let (ledger, entries) = Ledger::channel(LEDGER_ENTRIES_MAX);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (feed, listening) = Feed::start(&store, clock.clone(), stop.clone());
+        tasks.spawn(ledger::write(store.clone(), entries));
+        tasks.spawn(listening);
+        tasks.spawn(live::follow(
+            catalog.clone(),
+            keys.clone(),
+            store.changes(),
+            stop.clone(),
+        ));
+        let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
+        let market = Market::new(MarketParts {
+            publisher: Publisher {
+                store: store.clone(),
+                vault,
+                catalog,
+                clock: clock.clone(),
+                limits: document_limits(config),
+                converting: Arc::new(tokio::sync::Semaphore::new(CONVERTING_MAX)),
+            },
+            authenticator: Authenticator::keys(keys.clone()),
+            keys,
+            sessions: Sessions::new(&master, &admin),
+            mcp: Mcp::new(egress.clone(), ledger, clock.clone()),
+            egress,
+            hosts: hosts(config, address),
+            public_url: public_url(config, address),
+            document_bytes_max: config.limits.document_bytes_max,
+        });
+        let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
+        Ok(Self {
+            router: router::router(endpoint(config, &market, &stop), market.clone(), operations),
+            sign_in: made.then(|| market.0.parts.sessions.link(clock.now())),
+            public_url: market.0.parts.public_url.clone(),
+            market,
+            seeded,
+            tasks,
+            stop,
+            store,
+            limits: Limits {
+                connections_max: config.server.connections_max,
+                grace: Duration::from_millis(config.server.shutdown_grace_ms),
+            },
+        })
+    }
+
+    /// Serves until a signal; then ends streams, waits for calls, writes the ledger, closes the
+    /// database.
+    pub async fn run(self, listener: Listener) -> anyhow::Result<()> {
+        let Self {
+            router,
+            market,
+            tasks,
+            stop,
+            store,
+            limits,
+            ..
+        } = self;
+        listen::serve(listener, router, stop.clone(), limits).await?;
+        stop.cancel();
+        // The ledger's writer ends when nobody can hand in entries any more.
+        drop(market);
+        tasks.close();
+        if tokio::time::timeout(limits.grace, tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some background work did not end in time");
+        }
+        store.close().await;
+        Ok(())
+    }
+}
+
+async fn catalog(
+    config: &Config,
+    store: &Store,
+    vault: &Arc<Vault>,
+    egress: &Egress,
+) -> anyhow::Result<Catalog> {
+    let internal = HashMap::from([(DEMO.to_owned(), demo::service())]);
+    let loader = Loader::new(store.clone(), vault.clone(), egress.clone(), internal);
+    let bytes_max = usize::try_from(config.limits.live_bytes_max).unwrap_or(usize::MAX);
+    Ok(Catalog::open(loader, bytes_max).await?)
+}
+
+fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpoint {
+    let parts = &market.0.parts;
+    Endpoint::new(EndpointParts {
+        catalog: parts.publisher.catalog.clone(),
+        authenticator: parts.authenticator.clone(),
+        mcp: parts.mcp.clone(),
+        hosts: parts.hosts.clone(),
+        legacy_sse: config.server.legacy_sse,
+        shutdown: stop.clone(),
+    })
+}
+
+/// Which database a configuration means. The directory of a SQLite file is made.
+pub fn location(config: &Config) -> anyhow::Result<Location> {
+    let Some(url) = &config.store.database_url else {
+        private_directory(&config.store.data)?;
+        return Ok(Location::File(config.store.data.join("causeway.db")));
+    };
+    let mut url = url.clone();
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        bail!("--database-url begins with postgres://; leave it out for SQLite");
+    }
+    if let Some(file) = &config.store.database_password_file {
+        let password = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let set = url.set_password(Some(password.trim_end()));
+        set.map_err(|()| anyhow::anyhow!("--database-url can carry no password"))?;
+    }
+    Ok(Location::Postgres(url))
+}
+
+fn private_directory(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+        format!("the data directory {} cannot be made; choose one this user may write to, with --data", path.display())
+    })
+}
+
+/// The key of the vault: given, or made on a first run with SQLite.
+pub fn master_key(config: &Config) -> anyhow::Result<MasterKey> {
+    let secrets = &config.secrets;
+    if let Some(text) = &secrets.master_key {
+        return MasterKey::from_text(text).context("secrets.master_key");
+    }
+    if let Some(path) = &secrets.master_key_file {
+        return MasterKey::read(path).context("secrets.master_key_file");
+    }
+    if config.store.database_url.is_some() {
+        bail!(
+            "with Postgres the master key has to be given, the same for every replica: set \
+             CAUSEWAY__SECRETS__MASTER_KEY_FILE to a file made with `openssl rand -base64 32`"
+        );
+    }
+    MasterKey::read_or_generate(&config.store.data.join("master.key")).context("the master key")
+}
+
+const ADMIN_KEY_LENGTH_MIN: usize = 16;
+
+/// The admin key, and whether it was made just now.
+fn admin_key(config: &Config) -> anyhow::Result<(SecretString, bool)> {
+    let secrets = &config.secrets;
+    let given = match (&secrets.admin_key, &secrets.admin_key_file) {
+        (Some(text), _) => Some(text.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            Some(text.trim().to_owned())
+        }
+        (None, None) => None,
+    };
+    if let Some(text) = given {
+        if text.len() < ADMIN_KEY_LENGTH_MIN {
+            bail!(
+                "the admin key has at least {ADMIN_KEY_LENGTH_MIN} characters; make one with `openssl rand -hex 24`"
+            );
+        }
+        return Ok((SecretString::from(text), false));
+    }
+    private_directory(&config.store.data)?;
+    let path = config.store.data.join("admin.key");
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        return Ok((SecretString::from(text.trim().to_owned()), false));
+    }
+    let mut bytes = [0_u8; 24];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
+    let text = hex::encode(bytes);
+    write_private(&path, &text)?;
+    Ok((SecretString::from(text), true))
+}
+
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    writeln!(file, "{text}")?;
+    Ok(file.sync_all()?)
+}
+
+fn egress(config: &Config, address: SocketAddr, location: &Location) -> Egress {
+    let egress = Egress::new(EgressSettings {
+        allow: config.egress.allow_upstream.clone(),
+        connect_timeout: Duration::from_millis(config.egress.connect_timeout_ms),
+        first_byte_timeout: Duration::from_millis(config.egress.first_byte_timeout_ms),
+        body_bytes_max: config.egress.body_bytes_max,
+        ..EgressSettings::default()
+    });
+    egress.protect(Protected::Listener(address));
+    if let Location::Postgres(url) = location
+        && let Some(host) = url.host_str()
+    {
+        egress.protect(Protected::Host {
+            host: host.to_owned(),
+            port: url.port().unwrap_or(5432),
+        });
+    }
+    egress
+}
+
+fn document_limits(config: &Config) -> DocumentLimits {
+    DocumentLimits {
+        document_bytes_max: config.limits.document_bytes_max,
+        operations_max: config.limits.operations_max,
+        ..DocumentLimits::default()
+    }
+}
+
+/// Which hosts and origins are ours.
+fn hosts(config: &Config, address: SocketAddr) -> HostPolicy {
+    match (&config.server.public_url, address.ip().is_loopback()) {
+        (public, true) => HostPolicy::Loopback {
+            public: public.clone(),
+        },
+        (Some(public), false) => HostPolicy::Public {
+            public: public.clone(),
+        },
+        (None, false) => {
+            tracing::warn!(
+                "listening on {address} without --public-url: any Host header is accepted, and only same-origin web pages"
+            );
+            HostPolicy::SameOrigin
+        }
+    }
+}
+
+fn public_url(config: &Config, address: SocketAddr) -> String {
+    let url = config.server.public_url.as_ref().map(Url::to_string);
+    let url = url.unwrap_or_else(|| format!("http://{address}"));
+    url.trim_end_matches('/').to_owned()
+}
+
+fn wants_demo(config: &Config, address: SocketAddr, fresh: bool) -> bool {
+    match config.server.demo {
+        Demo::Off => false,
+        Demo::On => true,
+        Demo::Auto => fresh && address.ip().is_loopback() && config.store.database_url.is_none(),
+    }
+}
+
+/// Publishes the two documents of the demo, unless servers of their names are there.
+async fn seed(market: &Market) -> anyhow::Result<bool> {
+    let publisher = &market.0.parts.publisher;
+    let mut seeded = false;
+    for (slug, document) in demo::DOCUMENTS {
+        if publisher.catalog.find(slug).is_some() {
+            continue;
+        }
+        let publication = Publication {
+            organization: OrganizationId::DEFAULT,
+            actor: "demo".to_owned(),
+            slug: Some(slug.parse()?),
+            settings: ServerSettings {
+                access: Access::Open,
+                internal: Some(DEMO.to_owned()),
+                ..ServerSettings::default()
+            },
+            credentials: Vec::new(),
+        };
+        let source = SpecSource {
+            bytes: document.as_bytes().to_vec(),
+            origin: None,
+        };
+        publish(publisher, source, publication).await?;
+        seeded = true;
+    }
+    Ok(seeded)
+}

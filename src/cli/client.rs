@@ -1,0 +1,424 @@
+//! The commands that speak to a running server over `/api/v1`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::cli::document::{bytes, value_of};
+use crate::cli::output::Output;
+use crate::config;
+use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
+use crate::types::UpstreamRequest;
+
+const PATIENCE: Duration = Duration::from_mins(10);
+const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+
+/// Which server, and who asks.
+#[derive(Args)]
+pub(super) struct Target {
+    /// The running server
+    #[arg(
+        long = "server",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        env = "CAUSEWAY_SERVER"
+    )]
+    url: Url,
+    #[command(flatten)]
+    auth: Auth,
+}
+
+#[derive(Args)]
+struct Auth {
+    /// A key for it; on the same machine ./data/admin.key is used where none is given
+    #[arg(long, value_name = "K", env = "CAUSEWAY_KEY", hide_env_values = true)]
+    key: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct ImportArgs {
+    /// The document: a file, or a URL of it, of its API or of a page that shows it
+    document: String,
+    /// The server's name in URLs; that of a server there is makes a new version of it
+    #[arg(long, value_name = "S")]
+    slug: Option<String>,
+    /// Who may connect: anyone, or whoever has a key
+    #[arg(long, value_parser = ["open", "key"])]
+    access: Option<String>,
+    /// The API's base URL, instead of the document's servers
+    #[arg(long, value_name = "URL")]
+    upstream: Option<Url>,
+    /// A destination this server may reach although it is private: CIDR-or-host[:port]
+    #[arg(long, value_name = "DESTINATION")]
+    allow_upstream: Vec<AllowRule>,
+    /// A credential for a security scheme; VALUE may be @FILE or env:NAME
+    #[arg(long, value_name = "SCHEME=VALUE")]
+    credential: Vec<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args)]
+pub(super) struct CallArgs {
+    /// The server's name
+    slug: String,
+    /// The tool's name
+    tool: String,
+    /// The arguments, a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    args: String,
+    /// Send nothing; show the request
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Args)]
+pub(super) struct KeysArgs {
+    #[command(subcommand)]
+    command: KeysCommand,
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Make a key; it is shown once
+    Create {
+        /// What or who it is for
+        name: String,
+        /// A server it is good for, by slug; without any, it is good for all. A value with :// is the
+        /// URL of the running server instead
+        #[arg(long = "server", value_name = "SLUG")]
+        servers: Vec<String>,
+        #[command(flatten)]
+        auth: Auth,
+    },
+    /// List the keys, without their secrets
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// End a key at once
+    Revoke {
+        /// The key's id, as the list shows it
+        id: uuid::Uuid,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct HealthArgs {
+    /// The running server
+    #[arg(
+        long = "server",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        env = "CAUSEWAY_SERVER"
+    )]
+    url: Url,
+}
+
+/// A connection to one server's API.
+struct Api {
+    egress: Egress,
+    url: Url,
+    key: Option<String>,
+}
+
+impl Api {
+    fn new(url: Url, key: Option<String>) -> anyhow::Result<Self> {
+        let host = url
+            .host_str()
+            .context("the URL of the server names no host")?;
+        let port = url.port_or_known_default().unwrap_or(80);
+        let rule: AllowRule = format!("{host}:{port}").parse()?;
+        // The user named this server: it is the one destination there is.
+        let egress = Egress::new(EgressSettings {
+            allow: vec![rule],
+            ..EgressSettings::default()
+        });
+        Ok(Self { egress, url, key })
+    }
+
+    fn of(target: Target) -> anyhow::Result<Self> {
+        let key = target.auth.key.or_else(local_key);
+        Self::new(target.url, key)
+    }
+
+    /// Sends a request; a problem comes back as an error with its detail.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &self.key {
+            let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+                .context("--key has characters a key cannot have")?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let request = UpstreamRequest {
+            method,
+            url: self.url.join(path)?,
+            headers,
+            body: body.map(Value::to_string).unwrap_or_default().into(),
+        };
+        let cancel = CancellationToken::new();
+        let patience = Patience {
+            deadline: Instant::now() + PATIENCE,
+            cancel: &cancel,
+        };
+        let sent = self
+            .egress
+            .send(&self.egress.upstream(&[]), request, patience)
+            .await;
+        let response = sent.with_context(|| {
+            format!(
+                "no answer from {}; is `causeway serve` running there?",
+                self.url
+            )
+        })?;
+        let answer: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+        if response.status.is_success() {
+            return Ok(answer);
+        }
+        let detail = answer
+            .get("detail")
+            .and_then(Value::as_str)
+            .unwrap_or("no details");
+        let hint = if response.status.as_u16() == 401 {
+            "; give --key, the admin key of the server"
+        } else {
+            ""
+        };
+        bail!("{} answered {}: {detail}{hint}", self.url, response.status)
+    }
+}
+
+/// The admin key of a server on this machine, started from this directory.
+fn local_key() -> Option<String> {
+    let data = config::environment("CAUSEWAY__STORE__DATA").unwrap_or_else(|| "./data".to_owned());
+    let text = std::fs::read_to_string(Path::new(&data).join("admin.key")).ok()?;
+    Some(text.trim().to_owned())
+}
+
+pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<ExitCode> {
+    let mut body = json!({});
+    if args.document.starts_with("http://") || args.document.starts_with("https://") {
+        body["url"] = json!(args.document);
+    } else {
+        let bytes = bytes(Path::new(&args.document), DOCUMENT_BYTES_MAX)?;
+        body["document"] = json!(String::from_utf8(bytes).context("the document is not UTF-8")?);
+    }
+    for (name, value) in [
+        ("slug", args.slug),
+        ("access", args.access),
+        ("upstream", args.upstream.map(|u| u.to_string())),
+    ] {
+        if let Some(value) = value {
+            body[name] = json!(value);
+        }
+    }
+    body["allowUpstream"] = json!(
+        args.allow_upstream
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    );
+    let mut credentials = serde_json::Map::new();
+    for text in &args.credential {
+        let (scheme, value) = text
+            .split_once('=')
+            .context("--credential is written SCHEME=VALUE")?;
+        credentials.insert(scheme.to_owned(), Value::String(value_of(value)?));
+    }
+    body["credentials"] = Value::Object(credentials);
+    let api = Api::of(args.target)?;
+    let mut answer = api
+        .send(Method::POST, "/api/v1/servers", Some(&body))
+        .await?;
+    while let Some(id) = answer
+        .get("state")
+        .filter(|s| *s == "running")
+        .and(answer.get("id"))
+        .and_then(Value::as_str)
+    {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        answer = api
+            .send(Method::GET, &format!("/api/v1/imports/{id}"), None)
+            .await?;
+    }
+    if let Some(result) = answer.get("result") {
+        answer = result.clone();
+    }
+    if let Some(error) = answer.get("error").and_then(Value::as_str) {
+        bail!("{error}");
+    }
+    let report = &answer["report"];
+    let text = format!(
+        "{} is served at {}\n{} tools; {} lost, {} warnings, {} notes",
+        answer["server"]["title"].as_str().unwrap_or_default(),
+        answer["server"]["mcpUrl"].as_str().unwrap_or_default(),
+        report["tools"],
+        report["lost"],
+        report["warnings"],
+        report["notes"],
+    );
+    output.result(&text, &answer)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<ExitCode> {
+    let arguments: &serde_json::value::RawValue =
+        serde_json::from_str(&args.args).context("--args is not JSON")?;
+    let body = format!("{{\"arguments\":{arguments},\"dryRun\":{}}}", args.dry_run);
+    let body: Value = serde_json::from_str(&body)?;
+    let path = format!("/api/v1/servers/{}/tools/{}/call", args.slug, args.tool);
+    let trace = Api::of(args.target)?
+        .send(Method::POST, &path, Some(&body))
+        .await?;
+    let failed = trace["result"]["isError"] == true;
+    output.result(&explain(&trace), &trace)?;
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// A trace for people: the request, the status, and the text of the result.
+fn explain(trace: &Value) -> String {
+    let mut lines = Vec::new();
+    if let Some(request) = trace.get("request").filter(|request| !request.is_null()) {
+        lines.push(format!(
+            "{} {}",
+            request["method"].as_str().unwrap_or_default(),
+            request["url"].as_str().unwrap_or_default()
+        ));
+        for (name, values) in request["headers"].as_object().into_iter().flatten() {
+            for value in values
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
+                lines.push(format!("  {name}: {value}"));
+            }
+        }
+        if let Some(body) = request["body"].as_str() {
+            lines.push(format!("\n{body}"));
+        }
+    }
+    if let Some(status) = trace["status"].as_u64() {
+        lines.push(format!(
+            "\n{status} after {} ms\n",
+            trace["timings"]["upstreamMs"]
+        ));
+    }
+    for content in trace["result"]["content"].as_array().into_iter().flatten() {
+        let text = content["text"].as_str().map_or_else(
+            || format!("[{}]", content["type"].as_str().unwrap_or_default()),
+            str::to_owned,
+        );
+        lines.push(text);
+    }
+    lines.join("\n")
+}
+
+pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        KeysCommand::Create {
+            name,
+            servers,
+            auth,
+        } => {
+            let (urls, slugs): (Vec<String>, Vec<String>) =
+                servers.into_iter().partition(|text| text.contains("://"));
+            let url = match urls.first() {
+                Some(url) => url.parse().context("--server")?,
+                None => default_url()?,
+            };
+            let api = Api::new(url, auth.key.or_else(local_key))?;
+            let made = api
+                .send(
+                    Method::POST,
+                    "/api/v1/keys",
+                    Some(&json!({ "name": name, "servers": slugs })),
+                )
+                .await?;
+            let text = format!(
+                "{}\n\nThis is the only time it is shown. Its id is {}.",
+                made["key"].as_str().unwrap_or_default(),
+                made["id"].as_str().unwrap_or_default()
+            );
+            output.result(&text, &made)?;
+        }
+        KeysCommand::List { target } => {
+            let answer = Api::of(target)?
+                .send(Method::GET, "/api/v1/keys", None)
+                .await?;
+            let lines: Vec<String> = answer["keys"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(key_line)
+                .collect();
+            let text = if lines.is_empty() {
+                "There are no keys yet: `causeway keys create NAME` makes one.".to_owned()
+            } else {
+                lines.join("\n")
+            };
+            output.result(&text, &answer)?;
+        }
+        KeysCommand::Revoke { id, target } => {
+            Api::of(target)?
+                .send(Method::DELETE, &format!("/api/v1/keys/{id}"), None)
+                .await?;
+            output.result("The key is revoked.", &json!({ "revoked": id }))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn default_url() -> anyhow::Result<Url> {
+    let text = config::environment("CAUSEWAY_SERVER")
+        .unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+    text.parse().context("CAUSEWAY_SERVER")
+}
+
+fn key_line(key: &Value) -> String {
+    let state = if key["revokedAt"].is_null() {
+        "good"
+    } else {
+        "revoked"
+    };
+    let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
+    format!(
+        "{}  {}…  {:8} {}",
+        text("id"),
+        text("prefix"),
+        state,
+        text("name")
+    )
+}
+
+pub(super) async fn healthcheck(output: &Output, args: HealthArgs) -> anyhow::Result<ExitCode> {
+    let api = Api::new(args.url, None)?;
+    api.send(Method::GET, "/healthz", None).await?;
+    output.result("ok", &json!({ "status": "ok" }))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,197 @@
+//! `causeway serve`, and the commands that work on its database.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+use url::Url;
+
+use crate::app::listen::Listener;
+use crate::app::logs;
+use crate::app::serve::{App, location};
+use crate::cli::ServeArgs;
+use crate::cli::output::Output;
+use crate::config::{self, Config, Sources};
+use crate::store::{Location, Store, backup as copies};
+
+/// Which configuration and database.
+#[derive(Args)]
+pub(super) struct DatabaseArgs {
+    /// A configuration file; config.default.toml in the source lists every setting
+    #[arg(long, value_name = "FILE", env = "CAUSEWAY_CONFIG")]
+    config: Option<PathBuf>,
+    /// The data directory: the SQLite database and generated keys [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A Postgres database instead of SQLite
+    #[arg(long, value_name = "URL")]
+    database_url: Option<Url>,
+}
+
+#[derive(Args)]
+pub(super) struct BackupArgs {
+    /// The file to write
+    target: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+#[derive(Args)]
+pub(super) struct RestoreArgs {
+    /// The backup to read
+    source: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+impl DatabaseArgs {
+    fn load(&self, mut flags: Vec<(&'static str, toml::Value)>) -> anyhow::Result<Config> {
+        if let Some(data) = &self.data {
+            flags.push(("store.data", data.display().to_string().into()));
+        }
+        if let Some(url) = &self.database_url {
+            flags.push(("store.database_url", url.to_string().into()));
+        }
+        let file = match &self.config {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                Some((path.clone(), text))
+            }
+        };
+        Ok(Config::load(Sources {
+            file,
+            environment: config::environment_of_causeway(),
+            flags,
+        })?)
+    }
+}
+
+fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
+    let mut flags: Vec<(&'static str, toml::Value)> = Vec::new();
+    if let Some(listen) = args.listen {
+        flags.push(("server.listen", listen.to_string().into()));
+    }
+    if let Some(url) = &args.public_url {
+        flags.push(("server.public_url", url.to_string().into()));
+    }
+    if !args.allow_upstream.is_empty() {
+        let rules = args
+            .allow_upstream
+            .iter()
+            .map(|rule| toml::Value::String(rule.to_string()));
+        flags.push(("egress.allow_upstream", toml::Value::Array(rules.collect())));
+    }
+    if let Some(key) = &args.admin_key {
+        flags.push(("secrets.admin_key", key.clone().into()));
+    }
+    match (args.demo, args.no_demo) {
+        (true, _) => flags.push(("server.demo", "on".into())),
+        (_, true) => flags.push(("server.demo", "off".into())),
+        _ => {}
+    }
+    if let Some(legacy) = &args.legacy_sse {
+        flags.push(("server.legacy_sse", (legacy == "on").into()));
+    }
+    flags
+}
+
+pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let config = args.database.load(flags(&args))?;
+    logs::start(config.server.log_format, &config.server.log_level);
+    let listener = Listener::bind(config.server.listen).await?;
+    let app = App::build(&config, listener.address()).await?;
+    let entries = app.market.0.parts.publisher.catalog.entries();
+    let text = greeting(&app, entries.first().map(|entry| entry.slug.as_str()));
+    output.result(&text, &json!({
+        "url": app.public_url,
+        "listening": listener.address(),
+        "servers": entries.len(),
+        "signIn": app.sign_in.as_ref().map(|token| format!("{}/login?token={token}", app.public_url)),
+    }))?;
+    app.run(listener).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The URLs, and the next thing to try.
+fn greeting(app: &App, first: Option<&str>) -> String {
+    let url = &app.public_url;
+    let mut parts = vec![format!("Causeway is at {url}")];
+    if let Some(token) = &app.sign_in {
+        parts.push(format!(
+            "Sign in once, within 30 minutes:\n  {url}/login?token={token}"
+        ));
+    }
+    if app.seeded {
+        parts.push(format!(
+            "The demo is served at {url}/mcp/petstore and {url}/mcp/bookshop. Try:\n  \
+             causeway call petstore listPets --args '{{\"limit\": 2}}'"
+        ));
+    }
+    if let Some(slug) = first {
+        parts.push(format!(
+            "Connect a client:\n  claude mcp add --transport http {slug} {url}/mcp/{slug}"
+        ));
+    }
+    parts.push("Publish a document:\n  causeway import openapi.yaml".to_owned());
+    parts.join("\n\n")
+}
+
+async fn open(config: &Config) -> anyhow::Result<(Store, Location)> {
+    let location = location(config)?;
+    Ok((Store::open(&location, 2).await?, location))
+}
+
+pub(super) async fn migrate(output: &Output, args: DatabaseArgs) -> anyhow::Result<ExitCode> {
+    let (store, _) = open(&args.load(Vec::new())?).await?;
+    store.migrate().await?;
+    store.close().await;
+    output.result("The schema is up to date.", &json!({ "migrated": true }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn backup(output: &Output, args: BackupArgs) -> anyhow::Result<ExitCode> {
+    let config = args.database.load(Vec::new())?;
+    if let Location::Postgres(url) = location(&config)? {
+        let command = copies::pg_dump_command(&url, &args.target);
+        output.result(
+            &format!("Postgres is backed up with its own tool:\n  {command}"),
+            &json!({ "run": command }),
+        )?;
+        return Ok(ExitCode::from(2));
+    }
+    let (store, _) = open(&config).await?;
+    store.backup(&args.target).await?;
+    store.close().await;
+    let text = format!(
+        "Written: {}. The master key is not in it; keep a copy of {} apart from it.",
+        args.target.display(),
+        config.store.data.join("master.key").display()
+    );
+    output.result(&text, &json!({ "written": args.target }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn restore(output: &Output, args: RestoreArgs) -> anyhow::Result<ExitCode> {
+    let config = args.database.load(Vec::new())?;
+    match location(&config)? {
+        Location::Postgres(_) => {
+            let text = "Postgres is restored with its own tool: pg_restore --dbname=URL FILE";
+            output.result(text, &json!({ "run": "pg_restore" }))?;
+            Ok(ExitCode::from(2))
+        }
+        Location::File(path) => {
+            copies::restore(&args.source, &path).await?;
+            let text = format!(
+                "Restored to {}. Put the master key it was sealed with at {}.",
+                path.display(),
+                config.store.data.join("master.key").display()
+            );
+            output.result(&text, &json!({ "restored": path }))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Trying a tool: the same call as over MCP, with a trace, or rehearsed without sending.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+
+use crate::extract::{Body, Who};
+use crate::market::api::Market;
+use crate::mcp::call::{Trace, dry_run, explain};
+use crate::mcp::provider::{CallContext, Progress, ToolCall};
+use crate::problem::{Problem, ProblemKind};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CallRequest {
+    #[serde(default)]
+    pub(crate) arguments: Option<Box<RawValue>>,
+    /// Nothing is sent; the request is shown.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+pub(super) async fn call(
+    State(market): State<Market>,
+    who: Who,
+    Path((slug, tool)): Path<(String, String)>,
+    Body(request): Body<CallRequest>,
+) -> Result<Json<Trace>, Problem> {
+    attempt(&market, &who, (&slug, tool), request)
+        .await
+        .map(Json)
+}
+
+/// Calls a tool with the caller's own access.
+pub(crate) async fn attempt(
+    market: &Market,
+    who: &Who,
+    (slug, tool): (&str, String),
+    request: CallRequest,
+) -> Result<Trace, Problem> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let entry = catalog.find(slug).ok_or_else(Problem::not_found)?;
+    if !who.0.may(entry.target(), None) {
+        return Err(if who.0.is_anonymous() {
+            Problem::new(
+                ProblemKind::Unauthenticated,
+                "send a key as Authorization: Bearer or X-API-Key",
+            )
+        } else {
+            Problem::not_found()
+        });
+    }
+    let server = catalog.server(entry.id).await?;
+    let cancel = CancellationToken::new();
+    let context = CallContext {
+        cancel: cancel.clone(),
+        deadline: Instant::now() + Duration::from_millis(server.settings.call_timeout_ms),
+        progress: Progress::default(),
+        client: None,
+        trace_id: uuid::Uuid::now_v7().simple().to_string(),
+    };
+    let _cancelled_when_the_client_leaves = cancel.drop_guard();
+    let call = ToolCall {
+        name: tool,
+        arguments: request.arguments,
+        resumption: None,
+    };
+    let mcp = &market.0.parts.mcp;
+    let trace = if request.dry_run {
+        dry_run(mcp, &who.0, &server, call, &context).await?
+    } else {
+        explain(mcp, &who.0, &server, call, &context).await?
+    };
+    Ok(trace)
+}

@@ -1,0 +1,559 @@
+//! Servers: published, shown, edited, removed; their documents, tools and credentials.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::extract::{Admin, Body, Upload, Who};
+use crate::live::Entry;
+use crate::market::api::Market;
+use crate::mcp::publish::{Publication, Published, SpecSource, publish};
+use crate::mcp::server::{Access, ServerSettings, SessionSettings};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::Change;
+use crate::store::audit::NewAudit;
+use crate::types::Slug;
+
+/// An import that takes longer is answered with where to ask for its progress.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is published, however it was sent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewServer {
+    pub(crate) slug: Option<Slug>,
+    /// The document itself: text, or as a JSON object.
+    pub(crate) document: Option<Value>,
+    /// Where it is: the document, a base URL, or a page that shows it.
+    pub(crate) url: Option<String>,
+    pub(crate) upstream: Option<String>,
+    pub(crate) access: Option<Access>,
+    #[serde(default)]
+    pub(crate) allow_upstream: Vec<String>,
+    #[serde(default)]
+    pub(crate) credentials: std::collections::BTreeMap<String, String>,
+}
+
+pub(super) async fn create(
+    State(market): State<Market>,
+    admin: Admin,
+    upload: Upload<NewServer>,
+) -> Result<Response, Problem> {
+    Ok(answer(&market, begin(&market, &admin, upload).await?))
+}
+
+/// How an import went, as far as a request waits for it.
+pub(crate) enum Begun {
+    Done(Box<Published>),
+    Running(uuid::Uuid),
+}
+
+/// Starts an import, and waits for it a while. It goes on if the client leaves.
+pub(crate) async fn begin(
+    market: &Market,
+    admin: &Admin,
+    upload: Upload<NewServer>,
+) -> Result<Begun, Problem> {
+    let Upload { fields, file } = upload;
+    check_rules(&fields.allow_upstream)?;
+    let upstream = fields
+        .upstream
+        .as_deref()
+        .map(|text| url_of("upstream", text))
+        .transpose()?;
+    let source = source(market, &fields, file).await?;
+    let publication = Publication {
+        organization: admin.0.organization,
+        actor: admin.0.principal(),
+        slug: fields.slug,
+        settings: ServerSettings {
+            access: fields.access.unwrap_or(Access::Key),
+            upstream: upstream.map(|url| url.to_string()),
+            allow_upstream: fields.allow_upstream,
+            ..ServerSettings::default()
+        },
+        credentials: fields.credentials.into_iter().collect(),
+    };
+    run(market, source, publication).await
+}
+
+async fn run(
+    market: &Market,
+    source: SpecSource,
+    publication: Publication,
+) -> Result<Begun, Problem> {
+    let id = market.0.imports.start();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let background = market.clone();
+    // Bounded by the publisher's permits; it ends by itself.
+    tokio::spawn(async move {
+        let result = publish(&background.0.parts.publisher, source, publication).await;
+        let view = match &result {
+            Ok(published) => ("done", published_view(&background, published)),
+            Err(error) => ("failed", json!({ "error": error.to_string() })),
+        };
+        background.0.imports.finish(id, view.0, view.1);
+        // Nobody waits any more when this took long.
+        let _ = sender.send(result);
+    });
+    match tokio::time::timeout(PATIENCE, receiver).await {
+        Ok(Ok(result)) => Ok(Begun::Done(Box::new(result?))),
+        Ok(Err(_)) => Err(Problem::new(
+            ProblemKind::Internal,
+            "the import ended without a result",
+        )),
+        Err(_) => Ok(Begun::Running(id)),
+    }
+}
+
+fn answer(market: &Market, begun: Begun) -> Response {
+    match begun {
+        Begun::Done(published) => {
+            let status = if published.created {
+                StatusCode::CREATED
+            } else {
+                StatusCode::OK
+            };
+            let location = format!("/api/v1/servers/{}", published.slug);
+            (
+                status,
+                [(LOCATION, location)],
+                Json(published_view(market, &published)),
+            )
+                .into_response()
+        }
+        Begun::Running(id) => {
+            let location = format!("/api/v1/imports/{id}");
+            let view = market.0.imports.view(id);
+            (StatusCode::ACCEPTED, [(LOCATION, location)], Json(view)).into_response()
+        }
+    }
+}
+
+fn published_view(market: &Market, published: &Published) -> Value {
+    let entry = market
+        .0
+        .parts
+        .publisher
+        .catalog
+        .find(published.slug.as_str());
+    json!({
+        "server": entry.map(|entry| server_view(market, &entry)),
+        "created": published.created,
+        "unchanged": published.unchanged,
+        "report": published.report,
+    })
+}
+
+async fn source(
+    market: &Market,
+    fields: &NewServer,
+    file: Option<Vec<u8>>,
+) -> Result<SpecSource, Problem> {
+    let given = [
+        file.is_some(),
+        fields.document.is_some(),
+        fields.url.is_some(),
+    ];
+    if given.iter().filter(|given| **given).count() != 1 {
+        return Err(Problem::new(
+            ProblemKind::Invalid,
+            "send one of `document`, `url` or `file`",
+        ));
+    }
+    if let Some(text) = &fields.url {
+        let url = url_of("url", text)?;
+        let rules: Vec<_> = fields
+            .allow_upstream
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect();
+        let found = crate::market::discover::discover(
+            &market.0.parts.egress,
+            &url,
+            &rules,
+            market.0.parts.document_bytes_max,
+        );
+        let (origin, bytes) = found
+            .await
+            .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
+        return Ok(SpecSource {
+            bytes: bytes.to_vec(),
+            origin: Some(origin),
+        });
+    }
+    let bytes = match (file, &fields.document) {
+        (Some(bytes), _) => bytes,
+        (None, Some(Value::String(text))) => text.clone().into_bytes(),
+        (None, Some(document)) => document.to_string().into_bytes(),
+        (None, None) => Vec::new(),
+    };
+    Ok(SpecSource {
+        bytes,
+        origin: None,
+    })
+}
+
+/// An http or https URL, or a problem that names the field.
+fn url_of(field: &str, text: &str) -> Result<Url, Problem> {
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| {
+        Problem::new(
+            ProblemKind::Invalid,
+            format!("`{field}` has to be an http or https URL"),
+        )
+    })
+}
+
+fn check_rules(rules: &[String]) -> Result<(), Problem> {
+    for rule in rules {
+        if let Err(error) = rule.parse::<crate::egress::AllowRule>() {
+            return Err(Problem::new(
+                ProblemKind::Invalid,
+                format!("`allowUpstream`: {error}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn list(State(market): State<Market>, who: Who) -> Json<Value> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let visible = catalog
+        .entries()
+        .into_iter()
+        .filter(|entry| who.0.may(entry.target(), None));
+    let servers: Vec<Value> = visible.map(|entry| server_view(&market, &entry)).collect();
+    Json(json!({ "servers": servers }))
+}
+
+/// What everyone who may use a server may know of it.
+fn server_view(market: &Market, entry: &Entry) -> Value {
+    let public = &market.0.parts.public_url;
+    json!({
+        "id": entry.id,
+        "slug": entry.slug,
+        "title": entry.title,
+        "access": entry.settings.access,
+        "revision": entry.revision,
+        "mcpUrl": format!("{public}/mcp/{}", entry.slug),
+        "pageUrl": format!("{public}/servers/{}", entry.slug),
+    })
+}
+
+pub(crate) fn visible(
+    market: &Market,
+    who: &Who,
+    slug: &str,
+) -> Result<std::sync::Arc<Entry>, Problem> {
+    let entry = market.0.parts.publisher.catalog.find(slug);
+    entry
+        .filter(|entry| who.0.may(entry.target(), None))
+        .ok_or_else(Problem::not_found)
+}
+
+/// A server of the admin's organization.
+pub(crate) fn owned(
+    market: &Market,
+    admin: &Admin,
+    slug: &str,
+) -> Result<std::sync::Arc<Entry>, Problem> {
+    let entry = market.0.parts.publisher.catalog.find(slug);
+    entry
+        .filter(|entry| entry.organization == admin.0.organization)
+        .ok_or_else(Problem::not_found)
+}
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    who: Who,
+    Path(slug): Path<String>,
+) -> Result<Response, Problem> {
+    let entry = visible(&market, &who, &slug)?;
+    let mut view = server_view(&market, &entry);
+    if who.0.is_admin() {
+        view["settings"] = json!(entry.settings);
+    }
+    Ok((etag(entry.revision), Json(view)).into_response())
+}
+
+fn etag(revision: i64) -> [(http::HeaderName, String); 1] {
+    [(ETAG, format!("\"{revision}\""))]
+}
+
+/// Changes of a server. Absent: stays. `null`: back to the default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three things"
+)]
+pub(crate) struct ServerEdit {
+    pub(crate) slug: Option<Slug>,
+    pub(crate) access: Option<Access>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) upstream: Option<Option<String>>,
+    pub(crate) allow_upstream: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) sessions: Option<Option<SessionSettings>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) legacy_sse: Option<Option<bool>>,
+    pub(crate) call_timeout_ms: Option<u64>,
+    pub(crate) tools_page_max: Option<usize>,
+}
+
+/// Tells `null` from absence.
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three things"
+)]
+fn double<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+pub(super) async fn edit(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    Body(change): Body<ServerEdit>,
+) -> Result<Response, Problem> {
+    let expected = headers
+        .get(IF_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| *text != "*");
+    let expected = expected.map(|text| text.trim_matches('"').parse::<i64>());
+    let expected = expected
+        .transpose()
+        .map_err(|_| Problem::new(ProblemKind::Invalid, "If-Match is the ETag of the server"))?;
+    let entry = apply(&market, &admin, &slug, (change, expected)).await?;
+    let mut view = server_view(&market, &entry);
+    view["settings"] = json!(entry.settings);
+    Ok((etag(entry.revision), Json(view)).into_response())
+}
+
+/// Makes a change live, and answers with the server as it is then.
+pub(crate) async fn apply(
+    market: &Market,
+    admin: &Admin,
+    slug: &str,
+    (change, expected): (ServerEdit, Option<i64>),
+) -> Result<std::sync::Arc<Entry>, Problem> {
+    let entry = owned(market, admin, slug)?;
+    check_rules(change.allow_upstream.as_deref().unwrap_or_default())?;
+    let publisher = &market.0.parts.publisher;
+    let now = publisher.clock.now();
+    let settings = edited(&entry.settings, &change)?;
+    let before = serde_json::to_string(&entry.settings).unwrap_or_default();
+    let after = serde_json::to_string(&settings).unwrap_or_default();
+    if before != after {
+        publisher
+            .store
+            .set_settings(admin.0.organization, entry.id, (&after, expected), now)
+            .await?;
+    }
+    let slug_now = change.slug.as_ref().filter(|new| **new != entry.slug);
+    if let Some(new) = slug_now {
+        publisher
+            .store
+            .rename_server(admin.0.organization, entry.id, (&entry.slug, new), now)
+            .await?;
+    }
+    publisher.catalog.apply(Change::Server(entry.id)).await?;
+    audit(market, admin, "edit", (&entry, Some(before), Some(after))).await?;
+    owned(market, admin, slug_now.unwrap_or(&entry.slug).as_str())
+}
+
+fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettings, Problem> {
+    let mut settings = settings.clone();
+    if let Some(access) = change.access {
+        settings.access = access;
+    }
+    if let Some(upstream) = &change.upstream {
+        let url = upstream
+            .as_deref()
+            .map(|text| url_of("upstream", text))
+            .transpose()?;
+        settings.upstream = url.map(|url| url.to_string());
+    }
+    if let Some(rules) = &change.allow_upstream {
+        settings.allow_upstream.clone_from(rules);
+    }
+    if let Some(sessions) = change.sessions {
+        settings.sessions = sessions;
+    }
+    if let Some(legacy) = change.legacy_sse {
+        settings.legacy_sse = legacy;
+    }
+    if let Some(timeout) = change.call_timeout_ms {
+        if !(100..=600_000).contains(&timeout) {
+            return Err(Problem::new(
+                ProblemKind::Invalid,
+                "`callTimeoutMs` is 100 to 600000",
+            ));
+        }
+        settings.call_timeout_ms = timeout;
+    }
+    if let Some(page) = change.tools_page_max {
+        if !(1..=10_000).contains(&page) {
+            return Err(Problem::new(
+                ProblemKind::Invalid,
+                "`toolsPageMax` is 1 to 10000",
+            ));
+        }
+        settings.tools_page_max = page;
+    }
+    Ok(settings)
+}
+
+pub(super) async fn audit(
+    market: &Market,
+    admin: &Admin,
+    action: &'static str,
+    (entry, before, after): (&Entry, Option<String>, Option<String>),
+) -> Result<(), Problem> {
+    let publisher = &market.0.parts.publisher;
+    let act = NewAudit {
+        organization: admin.0.organization,
+        actor: admin.0.principal(),
+        action,
+        entity: "server",
+        entity_id: entry.slug.to_string(),
+        before,
+        after,
+    };
+    Ok(publisher
+        .store
+        .append_audit(act, publisher.clock.now())
+        .await?)
+}
+
+pub(super) async fn remove(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<StatusCode, Problem> {
+    delete(&market, &admin, &slug).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a server.
+pub(crate) async fn delete(market: &Market, admin: &Admin, slug: &str) -> Result<(), Problem> {
+    let entry = owned(market, admin, slug)?;
+    let publisher = &market.0.parts.publisher;
+    publisher
+        .store
+        .delete_server(admin.0.organization, entry.id, publisher.clock.now())
+        .await?;
+    publisher.catalog.apply(Change::Server(entry.id)).await?;
+    audit(market, admin, "delete", (&entry, None, None)).await
+}
+
+pub(super) async fn reimport(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+    body: axum::body::Bytes,
+) -> Result<Response, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let publication = Publication {
+        organization: admin.0.organization,
+        actor: admin.0.principal(),
+        slug: Some(entry.slug.clone()),
+        settings: entry.settings.clone(),
+        credentials: Vec::new(),
+    };
+    let source = SpecSource {
+        bytes: body.to_vec(),
+        origin: None,
+    };
+    Ok(answer(&market, run(&market, source, publication).await?))
+}
+
+pub(super) async fn document(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<Response, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let store = &market.0.parts.publisher.store;
+    let row = store
+        .server(entry.id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let bytes = store
+        .document(entry.organization, &row.document_hash)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let kind = if bytes.trim_ascii_start().starts_with(b"{") {
+        "application/json"
+    } else {
+        "application/yaml"
+    };
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (
+            http::header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+pub(super) async fn report(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let row = market
+        .0
+        .parts
+        .publisher
+        .store
+        .server(entry.id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let findings: Value = serde_json::from_str(&row.findings).unwrap_or_default();
+    Ok(Json(json!({ "version": row.number, "findings": findings })))
+}
+
+pub(super) async fn tools(
+    State(market): State<Market>,
+    who: Who,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entry = visible(&market, &who, &slug)?;
+    let server = market.0.parts.publisher.catalog.server(entry.id).await?;
+    let allowed = server
+        .tools
+        .values()
+        .filter(|tool| who.0.may(entry.target(), Some(tool.def.name.as_str())));
+    let tools: Vec<Value> = allowed
+        .map(|tool| {
+            json!({
+                "name": tool.def.name,
+                "title": tool.def.title,
+                "description": tool.def.description,
+                "operation": tool.def.operation,
+                "inputSchema": tool.def.input_schema,
+                "outputSchema": tool.def.output_schema,
+                "annotations": tool.def.annotations,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "tools": tools })))
+}
