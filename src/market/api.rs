@@ -7,6 +7,7 @@ mod guard;
 mod imports;
 mod keys;
 mod servers;
+mod settings;
 
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ pub fn router(market: Market) -> Router {
         .route(
             "/api/v1/servers/{slug}",
             get(servers::show)
-                .patch(servers::edit)
+                .patch(settings::edit)
                 .delete(servers::remove),
         )
         .route(

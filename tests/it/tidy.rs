@@ -25,7 +25,7 @@ const RANKS: &[(&str, u8)] = &[
     ("mcp::publish", 4),
     ("mcp::call", 4),
     ("market::catalog", 4),
-    ("extract", 5),
+    ("extract", 6),
     ("problem", 5),
     ("mcp::endpoint", 6),
     ("market", 6),

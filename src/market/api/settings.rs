@@ -1,0 +1,147 @@
+//! Settings of a server: changed as a whole or not at all, and live when the answer is sent.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::IF_MATCH;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::extract::{Admin, Body};
+use crate::live::Entry;
+use crate::market::api::Market;
+use crate::market::api::servers::{audit, check_rules, etag, owned, server_view, url_of};
+use crate::mcp::server::{Access, ServerSettings, SessionSettings};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::Change;
+use crate::types::Slug;
+
+/// Changes of a server. Absent: stays. `null`: back to the default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three things"
+)]
+pub(crate) struct ServerEdit {
+    pub(crate) slug: Option<Slug>,
+    pub(crate) access: Option<Access>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) upstream: Option<Option<String>>,
+    pub(crate) allow_upstream: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) sessions: Option<Option<SessionSettings>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) legacy_sse: Option<Option<bool>>,
+    pub(crate) call_timeout_ms: Option<u64>,
+    pub(crate) tools_page_max: Option<usize>,
+}
+
+/// Tells `null` from absence.
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three things"
+)]
+fn double<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+pub(super) async fn edit(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    Body(change): Body<ServerEdit>,
+) -> Result<Response, Problem> {
+    let expected = headers
+        .get(IF_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| *text != "*");
+    let expected = expected.map(|text| text.trim_matches('"').parse::<i64>());
+    let expected = expected
+        .transpose()
+        .map_err(|_| Problem::new(ProblemKind::Invalid, "If-Match is the ETag of the server"))?;
+    let entry = apply(&market, &admin, &slug, (change, expected)).await?;
+    let mut view = server_view(&market, &entry);
+    view["settings"] = json!(entry.settings);
+    Ok((etag(entry.revision), Json(view)).into_response())
+}
+
+/// Makes a change live, and answers with the server as it is then.
+pub(crate) async fn apply(
+    market: &Market,
+    admin: &Admin,
+    slug: &str,
+    (change, expected): (ServerEdit, Option<i64>),
+) -> Result<std::sync::Arc<Entry>, Problem> {
+    let entry = owned(market, admin, slug)?;
+    check_rules(change.allow_upstream.as_deref().unwrap_or_default())?;
+    let publisher = &market.0.parts.publisher;
+    let now = publisher.clock.now();
+    let settings = edited(&entry.settings, &change)?;
+    let before = serde_json::to_string(&entry.settings).unwrap_or_default();
+    let after = serde_json::to_string(&settings).unwrap_or_default();
+    if before != after {
+        publisher
+            .store
+            .set_settings(admin.0.organization, entry.id, (&after, expected), now)
+            .await?;
+    }
+    let slug_now = change.slug.as_ref().filter(|new| **new != entry.slug);
+    if let Some(new) = slug_now {
+        publisher
+            .store
+            .rename_server(admin.0.organization, entry.id, (&entry.slug, new), now)
+            .await?;
+    }
+    publisher.catalog.apply(Change::Server(entry.id)).await?;
+    audit(market, admin, "edit", (&entry, Some(before), Some(after))).await?;
+    owned(market, admin, slug_now.unwrap_or(&entry.slug).as_str())
+}
+
+fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettings, Problem> {
+    let mut settings = settings.clone();
+    if let Some(access) = change.access {
+        settings.access = access;
+    }
+    if let Some(upstream) = &change.upstream {
+        let url = upstream
+            .as_deref()
+            .map(|text| url_of("upstream", text))
+            .transpose()?;
+        settings.upstream = url.map(|url| url.to_string());
+    }
+    if let Some(rules) = &change.allow_upstream {
+        settings.allow_upstream.clone_from(rules);
+    }
+    if let Some(sessions) = change.sessions {
+        settings.sessions = sessions;
+    }
+    if let Some(legacy) = change.legacy_sse {
+        settings.legacy_sse = legacy;
+    }
+    if let Some(timeout) = change.call_timeout_ms {
+        if !(100..=600_000).contains(&timeout) {
+            return Err(Problem::new(
+                ProblemKind::Invalid,
+                "`callTimeoutMs` is 100 to 600000",
+            ));
+        }
+        settings.call_timeout_ms = timeout;
+    }
+    if let Some(page) = change.tools_page_max {
+        if !(1..=10_000).contains(&page) {
+            return Err(Problem::new(
+                ProblemKind::Invalid,
+                "`toolsPageMax` is 1 to 10000",
+            ));
+        }
+        settings.tools_page_max = page;
+    }
+    Ok(settings)
+}
