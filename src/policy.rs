@@ -122,7 +122,7 @@ macro_rules! phases {
 }
 
 phases! {
-    /// Run by the endpoint, on the head of the client's request.
+    /// Run by the endpoint, on the head of the client's request without the client's key.
     request(http::request::Parts);
     /// Run by the call flow, before the arguments are checked.
     tool_call(Arguments);

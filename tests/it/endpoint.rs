@@ -417,6 +417,7 @@ impl Native for Talker {
                     "reported".to_owned()
                 }
                 "wait" => {
+                    cx.progress.report(0.0, None, None);
                     let seen = Seen(self.0.clone());
                     self.0.send("waiting".to_owned()).unwrap();
                     cx.cancel.cancelled().await;

@@ -60,7 +60,8 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("hyper_util::client", &["egress"]),
     ("TcpStream::connect", &["egress", "cli"]),
     ("lookup_host", &["egress"]),
-    ("rmcp::", &["mcp::endpoint", "cli", "app"]),
+    // A peer in tests only.
+    ("rmcp::", &[]),
 ];
 
 const CODE_LINES_MAX: usize = 500;

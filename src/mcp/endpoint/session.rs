@@ -393,6 +393,29 @@ mod tests {
     }
 
     #[test]
+    fn a_full_server_refuses_or_displaces() {
+        let (sessions, full) = (Sessions::default(), ServerId::generate());
+        let limits = |displace| SessionLimits {
+            per_server: 2,
+            per_principal: 2,
+            idle: IDLE,
+            displace,
+        };
+        let first = session(full);
+        assert!(sessions.add(&first, limits(false)).is_ok());
+        assert!(sessions.add(&session(full), limits(false)).is_ok());
+        assert!(sessions.add(&session(full), limits(false)).is_err());
+        let other = session(ServerId::generate());
+        assert!(sessions.add(&other, limits(false)).is_ok());
+        assert!(!first.ended.is_cancelled());
+        assert!(sessions.add(&session(full), limits(true)).is_ok());
+        assert!(first.ended.is_cancelled(), "its streams end with it");
+        assert_eq!(sessions.by_id.lock().len(), 3);
+        sessions.remove(&other.id);
+        assert!(other.ended.is_cancelled());
+    }
+
+    #[test]
     fn what_one_session_holds_is_bounded() {
         let session = session(ServerId::generate());
         let mut running: Vec<_> = (0..RUNNING_MAX)

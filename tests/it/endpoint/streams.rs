@@ -91,6 +91,34 @@ async fn a_stream_is_asked_only_by_its_session() {
 }
 
 #[tokio::test]
+async fn every_message_to_a_stream_brings_its_key() {
+    let site = Site::with(Plan {
+        settings: ServerSettings::default(),
+        ..Plan::default()
+    })
+    .await;
+    let get = site.http("GET", "/mcp/api/sse");
+    let get = get.header("x-api-key", KEY_ALL).send().await.unwrap();
+    let mut events = Events::of(get);
+    let (_, path) = events.next().await.unwrap();
+    let call = message(1, "tools/call", json!({ "name": "alpha", "arguments": {} }));
+    for (key, status) in [
+        (None, 401),
+        (Some("wrong"), 401),
+        (Some(KEY_BETA), 404),
+        (Some(KEY_ALL), 202),
+    ] {
+        let mut request = site.http("POST", &path).body(call.to_string());
+        request = request.header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("x-api-key", key);
+        }
+        assert_eq!(request.send().await.unwrap().status(), status, "{key:?}");
+    }
+    assert_eq!(events.message().await["result"]["isError"], false);
+}
+
+#[tokio::test]
 async fn old_clients_can_be_switched_off() {
     let site = Site::with(Plan {
         settings: ServerSettings {
@@ -242,6 +270,14 @@ async fn a_call_ends_when_its_client_leaves() {
         call.abort();
         assert_eq!(heard(&mut signs).await, "over", "{version}");
     }
+    // In the middle of a stream.
+    let call = json!({ "name": "wait", "arguments": {}, "_meta": { "progressToken": 1 } });
+    let mut events = site.ask(MODERN, "tools/call", call).events().await;
+    assert_eq!(events.message().await["params"]["progress"], 0.0);
+    assert_eq!(heard(&mut signs).await, "waiting");
+    drop(events);
+    assert_eq!(heard(&mut signs).await, "over");
+
     let (events, path) = legacy(&site).await;
     let call = message(1, "tools/call", json!({ "name": "wait", "arguments": {} }));
     assert_eq!(post(&site, &path, &call).await, 202);
