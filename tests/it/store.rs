@@ -1,0 +1,70 @@
+//! The store's contract on SQLite, and what only a file can do: be copied and restored.
+
+use causeway::store::{Location, Store, backup};
+
+#[path = "../store/contract.rs"]
+mod contract;
+
+struct Place {
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+async fn empty() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&Location::File(folder.path().join("causeway.db")), 4)
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    Place {
+        store,
+        _folder: folder,
+    }
+}
+
+crate::run_contract!(empty);
+
+#[tokio::test]
+async fn a_backup_taken_while_serving_is_restored() {
+    let place = empty().await;
+    contract::the_audit_is_kept(&place.store).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (copy, restored) = (
+        folder.path().join("copy.db"),
+        folder.path().join("restored.db"),
+    );
+    place.store.backup(&copy).await.unwrap();
+    assert!(
+        place.store.backup(&copy).await.is_err(),
+        "an existing file was overwritten"
+    );
+    backup::restore(&copy, &restored).await.unwrap();
+    assert!(
+        backup::restore(&copy, &restored).await.is_err(),
+        "an existing database was overwritten"
+    );
+    let store = Store::open(&Location::File(restored), 1).await.unwrap();
+    assert_eq!(
+        store
+            .audit(causeway::types::OrganizationId::DEFAULT, 10)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    std::fs::write(&copy, b"not a database").unwrap();
+    let other = folder.path().join("other.db");
+    assert!(backup::restore(&copy, &other).await.is_err());
+    assert!(!other.exists());
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_says_so() {
+    let gone = std::path::PathBuf::from("/nonexistent/causeway.db");
+    let error = Store::open(&Location::File(gone), 1)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.contains("--data"), "{error}");
+}

@@ -1,0 +1,132 @@
+//! What needs a Postgres server: `tests/with-postgres cargo test --test postgres`.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use causeway::store::changes::Feed;
+use causeway::store::{Change, Location, Store};
+use causeway::types::{Clock, OrganizationId};
+use sqlx::{Connection, Executor};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+#[path = "../store/contract.rs"]
+mod contract;
+
+struct Place {
+    store: Store,
+    url: Url,
+}
+
+/// The server the tests run on.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told where its server is"
+)]
+fn server() -> Url {
+    let text = std::env::var("CAUSEWAY_TEST_POSTGRES_URL").expect(
+        "CAUSEWAY_TEST_POSTGRES_URL is not set: run `tests/with-postgres cargo test --test postgres`",
+    );
+    text.parse().unwrap()
+}
+
+/// A database of its own for each test.
+async fn empty() -> Place {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "test_{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    let mut admin = sqlx::PgConnection::connect(server().as_str())
+        .await
+        .unwrap();
+    admin
+        .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .await
+        .unwrap();
+    let mut url = server();
+    url.set_path(&name);
+    let store = Store::open(&Location::Postgres(url.clone()), 8)
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    Place { store, url }
+}
+
+crate::run_contract!(empty);
+
+async fn heard(changes: &mut tokio::sync::broadcast::Receiver<Change>, wanted: Change) {
+    let wait = async { while changes.recv().await.unwrap() != wanted {} };
+    tokio::time::timeout(Duration::from_secs(5), wait)
+        .await
+        .expect("the change was not heard");
+}
+
+#[tokio::test]
+async fn a_change_in_one_process_is_heard_in_another_also_after_a_cut() {
+    let place = empty().await;
+    let other = Store::open(&Location::Postgres(place.url.clone()), 4)
+        .await
+        .unwrap();
+    let stop = CancellationToken::new();
+    let (feed, listening) = Feed::start(&other, Clock::system(), stop.clone());
+    let task = tokio::spawn(listening);
+    let mut changes = other.changes();
+    heard(&mut changes, Change::Unknown).await;
+    assert!(feed.seen_at() > 0);
+
+    let id = causeway::types::KeyId::generate();
+    let key = |id, digit| causeway::store::keys::NewKey {
+        id,
+        organization: OrganizationId::DEFAULT,
+        consumer: "agent".into(),
+        name: "key".into(),
+        prefix: "cw_".into(),
+        hash: [digit; 32],
+        grants: None,
+        expires_at: None,
+    };
+    let now = Clock::system().now();
+    place.store.create_key(key(id, 1), now).await.unwrap();
+    heard(&mut changes, Change::Key(id)).await;
+
+    let mut admin = sqlx::PgConnection::connect(place.url.as_str())
+        .await
+        .unwrap();
+    admin
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'",
+        )
+        .await
+        .unwrap();
+    place
+        .store
+        .create_key(key(causeway::types::KeyId::generate(), 2), now)
+        .await
+        .unwrap();
+    // Whatever was said while nobody listened is found by comparing.
+    heard(&mut changes, Change::Unknown).await;
+    assert_eq!(other.key_changes().await.unwrap(), 2);
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn audit_rows_cannot_be_changed() {
+    let place = empty().await;
+    contract::the_audit_is_kept(&place.store).await;
+    let mut admin = sqlx::PgConnection::connect(place.url.as_str())
+        .await
+        .unwrap();
+    for statement in [
+        "UPDATE audit SET actor = 'x'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+    ] {
+        assert!(
+            admin.execute(statement).await.is_err(),
+            "{statement} was let through"
+        );
+    }
+}

@@ -1,0 +1,356 @@
+//! What both databases have to do. Each function takes an empty, migrated store; the two test
+//! binaries run all of them, one on SQLite, one on Postgres.
+
+use causeway::store::audit::NewAudit;
+use causeway::store::credentials::NewCredential;
+use causeway::store::keys::NewKey;
+use causeway::store::ledger::LedgerRow;
+use causeway::store::servers::{NewServer, NewVersion};
+use causeway::store::{Change, Store, StoreError};
+use causeway::types::{CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
+use chrono::{DateTime, Utc};
+
+const ORGANIZATION: OrganizationId = OrganizationId::DEFAULT;
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
+}
+
+fn slug(text: &str) -> Slug {
+    text.parse().unwrap()
+}
+
+fn version(title: &str) -> NewVersion {
+    NewVersion {
+        id: VersionId::generate(),
+        document: title.as_bytes().to_vec(),
+        document_hash: [u8::try_from(title.len()).unwrap(); 32],
+        document_url: None,
+        converter: "test".into(),
+        title: title.into(),
+        description: None,
+        tools: "[]".into(),
+        schemes: "{}".into(),
+        findings: "[]".into(),
+    }
+}
+
+fn server(name: &str) -> NewServer {
+    NewServer {
+        id: ServerId::generate(),
+        organization: ORGANIZATION,
+        slug: slug(name),
+        settings: "{}".into(),
+        version: version(name),
+    }
+}
+
+pub(crate) async fn a_server_is_made_versioned_renamed_and_removed(store: &Store) {
+    let new = server("pets");
+    let id = new.id;
+    store.create_server(new, at(0)).await.unwrap();
+    let made = store.server(id).await.unwrap().unwrap();
+    assert_eq!(
+        (made.slug.as_str(), made.revision, made.number),
+        ("pets", 1, 1)
+    );
+    let taken = store.create_server(server("pets"), at(1)).await;
+    assert!(
+        matches!(&taken, Err(StoreError::Conflict(name)) if name.contains("slug")),
+        "{taken:?}"
+    );
+
+    store
+        .publish_version(ORGANIZATION, id, version("pets, again"), at(2))
+        .await
+        .unwrap();
+    let now = store.server(id).await.unwrap().unwrap();
+    assert_eq!(
+        (now.title.as_str(), now.revision, now.number),
+        ("pets, again", 2, 2)
+    );
+    assert_eq!(
+        store
+            .document(ORGANIZATION, &now.document_hash)
+            .await
+            .unwrap()
+            .unwrap(),
+        b"pets, again"
+    );
+
+    store
+        .rename_server(ORGANIZATION, id, (&slug("pets"), &slug("animals")), at(3))
+        .await
+        .unwrap();
+    assert_eq!(store.aliases_of(id).await.unwrap()[0].slug, "pets");
+    let alias = store.create_server(server("pets"), at(4)).await;
+    assert!(matches!(alias, Err(StoreError::Conflict(_))), "{alias:?}");
+    store
+        .rename_server(ORGANIZATION, id, (&slug("animals"), &slug("pets")), at(5))
+        .await
+        .unwrap();
+    assert_eq!(store.aliases_of(id).await.unwrap()[0].slug, "animals");
+
+    let stale = store
+        .set_settings(ORGANIZATION, id, ("{\"a\":1}", Some(1)), at(6))
+        .await;
+    assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
+    store
+        .set_settings(ORGANIZATION, id, ("{\"a\":1}", Some(4)), at(6))
+        .await
+        .unwrap();
+    assert_eq!(
+        store.index_row(id).await.unwrap().unwrap().settings,
+        "{\"a\":1}"
+    );
+
+    assert!(store.delete_server(ORGANIZATION, id, at(7)).await.unwrap());
+    assert!(!store.delete_server(ORGANIZATION, id, at(8)).await.unwrap());
+    assert!(store.server(id).await.unwrap().is_none());
+}
+
+pub(crate) async fn every_catalog_write_is_told(store: &Store) {
+    let mut changes = store.changes();
+    let new = server("told");
+    let id = new.id;
+    store.create_server(new, at(0)).await.unwrap();
+    store
+        .set_settings(ORGANIZATION, id, ("{}", None), at(1))
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(changes.recv().await.unwrap(), Change::Server(id));
+    }
+    let before = store.key_changes().await.unwrap();
+    let key = key(7);
+    let key_id = key.id;
+    store.create_key(key, at(2)).await.unwrap();
+    assert_eq!(changes.recv().await.unwrap(), Change::Key(key_id));
+    assert_eq!(store.key_changes().await.unwrap(), before + 1);
+}
+
+fn key(digit: u8) -> NewKey {
+    NewKey {
+        id: KeyId::generate(),
+        organization: ORGANIZATION,
+        consumer: "agent".into(),
+        name: format!("key {digit}"),
+        prefix: "cw_0000".into(),
+        hash: [digit; 32],
+        grants: None,
+        expires_at: None,
+    }
+}
+
+pub(crate) async fn keys_are_found_by_hash_until_they_are_revoked(store: &Store) {
+    let (first, second) = (key(1), key(2));
+    let id = first.id;
+    let consumer = store.create_key(first, at(0)).await.unwrap();
+    assert_eq!(store.create_key(second, at(1)).await.unwrap(), consumer);
+    assert_eq!(store.key_by_hash(&[1; 32]).await.unwrap().unwrap().id, id.0);
+    assert!(store.key_by_hash(&[9; 32]).await.unwrap().is_none());
+    assert!(store.revoke_key(ORGANIZATION, id, at(2)).await.unwrap());
+    assert!(!store.revoke_key(ORGANIZATION, id, at(3)).await.unwrap());
+    assert!(
+        store
+            .key_by_hash(&[1; 32])
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked_at
+            .is_some()
+    );
+    store
+        .note_key_use(&[(id, at(4).timestamp_micros())])
+        .await
+        .unwrap();
+    let rows = store.keys(ORGANIZATION).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(
+        rows.iter()
+            .any(|row| row.last_used_at == Some(at(4).timestamp_micros()))
+    );
+}
+
+pub(crate) async fn a_credential_takes_the_place_of_the_one_before(store: &Store) {
+    let new = server("sealed");
+    let id = new.id;
+    store.create_server(new, at(0)).await.unwrap();
+    for sealed in [b"one".to_vec(), b"two".to_vec()] {
+        let credential = NewCredential {
+            id: CredentialId::generate(),
+            organization: ORGANIZATION,
+            server: id,
+            scheme: "key".into(),
+            subject: None,
+            key_id: "k".into(),
+            sealed,
+            origins: "[]".into(),
+        };
+        store.put_credential(credential, at(1)).await.unwrap();
+    }
+    let rows = store.shared_credentials(id).await.unwrap();
+    assert_eq!(
+        (rows.len(), rows[0].sealed.as_slice()),
+        (1, b"two".as_slice())
+    );
+    assert!(
+        store
+            .approve_origins(ORGANIZATION, (id, "key"), "[\"https://a\"]", at(2))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        store.shared_credentials(id).await.unwrap()[0].origins,
+        "[\"https://a\"]"
+    );
+    assert!(
+        store
+            .delete_credential(ORGANIZATION, (id, "key"), at(3))
+            .await
+            .unwrap()
+    );
+    assert!(store.shared_credentials(id).await.unwrap().is_empty());
+    // Four changes and the making of it.
+    assert_eq!(store.index_row(id).await.unwrap().unwrap().revision, 5);
+}
+
+pub(crate) async fn a_ledger_row_counts_once(store: &Store) {
+    let row = LedgerRow {
+        id: VersionId::generate().0,
+        organization: ORGANIZATION,
+        consumer: None,
+        key: None,
+        kind: "tool",
+        server: None,
+        version: None,
+        tool: Some("listPets".into()),
+        model: None,
+        target: None,
+        parent: None,
+        trace_id: "0".repeat(32),
+        status: "ok",
+        upstream_status: Some(200),
+        request_bytes: 1,
+        response_bytes: 2,
+        at: at(0).timestamp_micros(),
+        upstream_us: 3,
+        total_us: 4,
+        tokens_input: None,
+        tokens_cached: None,
+        tokens_output: None,
+        tokens_reasoning: None,
+        cost_nanos: None,
+        attempts: 1,
+    };
+    store
+        .append_ledger(&[row.clone(), row.clone()])
+        .await
+        .unwrap();
+    store.append_ledger(&[row]).await.unwrap();
+    assert_eq!(store.ledger_count(ORGANIZATION).await.unwrap(), 1);
+}
+
+pub(crate) async fn a_job_is_leased_to_one(store: &Store) {
+    store
+        .enqueue(ORGANIZATION, ("sync", "{}"), at(0))
+        .await
+        .unwrap();
+    let window = (at(1), at(60));
+    let (a, b) = tokio::join!(
+        store.lease("sync", "a", window),
+        store.lease("sync", "b", window)
+    );
+    let taken: Vec<_> = [a.unwrap(), b.unwrap()].into_iter().flatten().collect();
+    assert_eq!(taken.len(), 1, "both or none took the job");
+    assert!(store.lease("sync", "c", window).await.unwrap().is_none());
+    let again = store
+        .lease("sync", "c", (at(61), at(120)))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(again.attempts, 1);
+    let job = causeway::types::JobId(again.id);
+    assert!(!store.renew(job, "a", at(200), None).await.unwrap());
+    assert!(store.renew(job, "c", at(200), Some("{}")).await.unwrap());
+    assert!(store.finish_job(job, "c", at(70)).await.unwrap());
+    assert!(
+        store
+            .lease("sync", "d", (at(300), at(400)))
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+pub(crate) async fn the_audit_is_kept(store: &Store) {
+    let act = NewAudit {
+        organization: ORGANIZATION,
+        actor: "admin".into(),
+        action: "create",
+        entity: "server",
+        entity_id: "pets".into(),
+        before: None,
+        after: Some("{}".into()),
+    };
+    store.append_audit(act, at(0)).await.unwrap();
+    let rows = store.audit(ORGANIZATION, 10).await.unwrap();
+    assert_eq!((rows.len(), rows[0].action.as_str()), (1, "create"));
+}
+
+pub(crate) async fn many_writers_lose_nothing(store: &Store) {
+    let new = server("busy");
+    let id = new.id;
+    store.create_server(new, at(0)).await.unwrap();
+    let writers = (0..10).map(|n| {
+        let store = store.clone();
+        async move {
+            store
+                .publish_version(
+                    ORGANIZATION,
+                    id,
+                    version(&format!("v{}", "x".repeat(n))),
+                    at(1),
+                )
+                .await
+        }
+    });
+    for result in futures::future::join_all(writers).await {
+        result.unwrap();
+    }
+    let row = store.server(id).await.unwrap().unwrap();
+    assert_eq!((row.revision, row.number >= 1), (11, true));
+}
+
+pub(crate) async fn migrating_twice_changes_nothing(store: &Store) {
+    let (a, b) = tokio::join!(store.migrate(), store.migrate());
+    a.unwrap();
+    b.unwrap();
+    store.ping().await.unwrap();
+}
+
+/// Runs every function above, each on a store of its own.
+#[macro_export]
+macro_rules! run_contract {
+    ($store:path) => {
+        $crate::run_contract!($store;
+            a_server_is_made_versioned_renamed_and_removed,
+            every_catalog_write_is_told,
+            keys_are_found_by_hash_until_they_are_revoked,
+            a_credential_takes_the_place_of_the_one_before,
+            a_ledger_row_counts_once,
+            a_job_is_leased_to_one,
+            the_audit_is_kept,
+            many_writers_lose_nothing,
+            migrating_twice_changes_nothing
+        );
+    };
+    ($store:path; $($name:ident),*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let place = $store().await;
+            contract::$name(&place.store).await;
+            place.store.close().await;
+        }
+    )*};
+}
