@@ -106,12 +106,15 @@ pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<Ex
     let app = App::build(&config, listener.address()).await?;
     let entries = app.market.0.parts.publisher.catalog.entries();
     let text = greeting(&app, entries.first().map(|entry| entry.slug.as_str()));
-    output.result(&text, &json!({
-        "url": app.public_url,
-        "listening": listener.address(),
-        "servers": entries.len(),
-        "signIn": app.sign_in.as_ref().map(|token| format!("{}/login?token={token}", app.public_url)),
-    }))?;
+    output.result(
+        &text,
+        &json!({
+            "url": app.public_url,
+            "listening": listener.address(),
+            "servers": entries.len(),
+            "adminKeyFile": app.made_admin_key,
+        }),
+    )?;
     app.run(listener).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -120,9 +123,10 @@ pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<Ex
 fn greeting(app: &App, first: Option<&str>) -> String {
     let url = &app.public_url;
     let mut parts = vec![format!("Causeway is at {url}")];
-    if let Some(token) = &app.sign_in {
+    if let Some(path) = &app.made_admin_key {
         parts.push(format!(
-            "Sign in once, within 30 minutes:\n  {url}/login?token={token}"
+            "The admin key, which may change everything, was made: {}",
+            path.display()
         ));
     }
     if app.seeded {
