@@ -10,12 +10,14 @@ use tracing::Instrument;
 
 use crate::app::operate::Operations;
 use crate::market::api::{self, Market};
+use crate::market::pages;
 use crate::mcp::endpoint::Endpoint;
 use crate::problem::{Problem, ProblemKind};
 
 /// The whole table:
 ///
 /// - agents: `/mcp/{slug}`, `/mcp/{slug}/sse`, `/mcp/{slug}/messages`
+/// - people: `/`, `/login`, `/publish`, `/servers/{slug}`, `/keys`
 /// - programs: `/api/v1/…`
 /// - operators: `/healthz`, `/readyz`, `/metrics`
 ///
@@ -23,7 +25,8 @@ use crate::problem::{Problem, ProblemKind};
 pub fn router(endpoint: Endpoint, market: Market, operations: Operations) -> Router {
     Router::new()
         .merge(endpoint.router())
-        .merge(api::router(market))
+        .merge(api::router(market.clone()))
+        .merge(pages::routes::router(market))
         .merge(operations.router())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +47,8 @@ pub const DEMO: &str = "demo";
 pub struct App {
     pub router: axum::Router,
     pub market: Market,
-    /// Where the admin key is, where it was made just now.
-    pub made_admin_key: Option<PathBuf>,
+    /// A link that signs in once, where the admin key was made just now.
+    pub sign_in: Option<String>,
     /// What clients call this process.
     pub public_url: String,
     pub seeded: bool,
@@ -105,7 +105,7 @@ impl App {
         let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
         Ok(Self {
             router: router::router(endpoint(config, &market, &stop), market.clone(), operations),
-            made_admin_key: made.then(|| config.store.data.join("admin.key")),
+            sign_in: made.then(|| market.0.parts.sessions.link(clock.now())),
             public_url: market.0.parts.public_url.clone(),
             market,
             seeded,

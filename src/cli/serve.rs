@@ -112,7 +112,7 @@ pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<Ex
             "url": app.public_url,
             "listening": listener.address(),
             "servers": entries.len(),
-            "adminKeyFile": app.made_admin_key,
+            "signIn": app.sign_in.as_ref().map(|token| format!("{}/login?token={token}", app.public_url)),
         }),
     )?;
     app.run(listener).await?;
@@ -123,10 +123,9 @@ pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<Ex
 fn greeting(app: &App, first: Option<&str>) -> String {
     let url = &app.public_url;
     let mut parts = vec![format!("Causeway is at {url}")];
-    if let Some(path) = &app.made_admin_key {
+    if let Some(token) = &app.sign_in {
         parts.push(format!(
-            "The admin key, which may change everything, was made: {}",
-            path.display()
+            "Sign in once, within 30 minutes:\n  {url}/login?token={token}"
         ));
     }
     if app.seeded {

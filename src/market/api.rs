@@ -3,10 +3,10 @@
 
 mod calls;
 mod credentials;
-mod guard;
-mod imports;
-mod keys;
-mod servers;
+pub(crate) mod guard;
+pub(crate) mod imports;
+pub(crate) mod keys;
+pub(crate) mod servers;
 mod settings;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ mod call;
 mod egress;
 mod endpoint;
 mod openapi;
+mod pages;
 mod store;
 mod tidy;
 mod tool;

@@ -81,3 +81,8 @@ pub(super) async fn show(
         .map(Json)
         .ok_or_else(Problem::not_found)
 }
+
+/// What is known of an import, for the page that shows it.
+pub(crate) fn view(market: &Market, id: Uuid) -> Option<Value> {
+    market.0.imports.view(id)
+}

@@ -1,0 +1,138 @@
+//! The pages: templates over plain view structs.
+//!
+//! Pages hold no rules. A template sees text, numbers and yes or no, escaped by askama; there is no
+//! script, and no style outside the one stylesheet, so that the content security policy can refuse
+//! both.
+
+pub mod assets;
+pub mod connect;
+pub mod failure;
+pub mod home;
+pub mod import;
+mod key_routes;
+pub mod keys;
+pub mod login;
+pub mod publish;
+pub mod report;
+pub mod routes;
+pub mod server;
+pub mod tool;
+
+use askama::Template;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+/// What surrounds every page.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    /// The session's CSRF token; absent for visitors, who get no form that writes.
+    pub csrf: Option<String>,
+    /// Where in the menu the page is: `servers`, `publish`, `keys`, or nothing.
+    pub here: &'static str,
+    /// What just happened, after a redirect.
+    pub notice: Option<String>,
+}
+
+impl Frame {
+    /// Whether somebody is signed in.
+    pub fn signed_in(&self) -> bool {
+        self.csrf.is_some()
+    }
+
+    /// The token for a form; empty for visitors, which no handler accepts.
+    pub fn token(&self) -> &str {
+        self.csrf.as_deref().unwrap_or_default()
+    }
+}
+
+/// A page as an answer: never cached, because it may hold a CSRF token or a new key.
+pub fn page(status: StatusCode, template: &impl Template) -> Response {
+    let html = match template.render() {
+        Ok(html) => html,
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let mut response = (status, axum::response::Html(html)).into_response();
+    let headers = response.headers_mut();
+    headers.extend(security_headers());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What every answer to a browser says about itself.
+///
+/// The referrer policy is `same-origin` and not `no-referrer`, under which browsers send
+/// `Origin: null` with a form (Fetch, "append a request `Origin` header") and every write would
+/// look cross-site.
+pub fn security_headers() -> HeaderMap {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
+                          form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    let fixed: [(HeaderName, &'static str); 5] = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+    ];
+    fixed
+        .into_iter()
+        .map(|(name, value)| (name, HeaderValue::from_static(value)))
+        .collect()
+}
+
+/// An answer with a body that is not a page, under the same headers.
+pub(crate) fn plain(content_type: &'static str, body: &'static [u8]) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.extend(security_headers());
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static(content_type),
+    );
+    response
+}
+
+/// A number with its noun: `1 tool`, `2,048 tools`.
+pub fn count(number: &usize, noun: &str) -> String {
+    let plural = if *number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+/// A number with its thousands apart.
+pub fn grouped(number: &usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        for (number, text) in [
+            (0, "0 tools"),
+            (1, "1 tool"),
+            (999, "999 tools"),
+            (1_000, "1,000 tools"),
+            (1_234_567, "1,234,567 tools"),
+        ] {
+            assert_eq!(count(&number, "tool"), text);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Signing in with the admin key.
+
+use askama::Template;
+
+use crate::market::pages::Frame;
+
+/// `GET /login`.
+#[derive(Debug, Template)]
+#[template(path = "login.html")]
+pub struct Login {
+    pub frame: Frame,
+    pub error: Option<String>,
+    /// The path to go to afterwards.
+    pub next: String,
+}
+
+/// A path on this site to return to; anything else, `//host` among it, is the start page.
+pub fn next_path(asked: Option<&str>) -> &str {
+    asked
+        .filter(|path| path.starts_with('/') && !path.starts_with("//"))
+        .filter(|path| path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'))
+        .unwrap_or("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_site_are_returned_to() {
+        assert_eq!(next_path(Some("/publish?x=1")), "/publish?x=1");
+        for elsewhere in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/a\r\nb",
+            "/\t/evil.example",
+            "publish",
+            "",
+        ] {
+            assert_eq!(next_path(Some(elsewhere)), "/", "{elsewhere}");
+        }
+        assert_eq!(next_path(None), "/");
+    }
+}

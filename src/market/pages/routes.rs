@@ -1,0 +1,448 @@
+//! The pages' URLs. Handlers read a form, call what the API calls, and fill a template.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Form, Multipart, Path, Query, State};
+use axum::middleware;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::json;
+
+use crate::access::key::admin;
+use crate::extract::{Admin, SECURE_SESSION_COOKIE, SESSION_COOKIE, Upload, session};
+use crate::market::api::{Market, guard, imports, servers};
+use crate::market::pages::failure::ErrorPage;
+use crate::market::pages::home::{Home, ServerCard};
+use crate::market::pages::import::{ImportOutcome, ImportProgress};
+use crate::market::pages::login::{Login, next_path};
+use crate::market::pages::publish::{Publish, PublishValues};
+use crate::market::pages::report::Report;
+use crate::market::pages::server::ServerPage;
+use crate::market::pages::tool::{ToolView, tokens};
+use crate::market::pages::{Frame, assets, connect, key_routes, page};
+use crate::mcp::server::{Access, Server};
+use crate::openapi::Finding;
+use crate::problem::Problem;
+
+/// Every page.
+pub fn router(market: Market) -> Router {
+    let limit = market.0.parts.document_bytes_max + (1 << 20);
+    Router::new()
+        .route("/", get(home))
+        .route("/login", get(login_form).post(login))
+        .route("/logout", post(logout))
+        .route("/publish", get(publish_form).post(publish))
+        .route("/imports/{id}", get(import))
+        .route("/servers/{slug}", get(server))
+        .route("/keys", get(key_routes::list).post(key_routes::make))
+        .route("/keys/revoke", post(key_routes::revoke))
+        .route("/assets/{name}", get(asset))
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
+        .with_state(market)
+}
+
+pub(super) type Fields = HashMap<String, String>;
+
+pub(super) fn frame(market: &Market, headers: &HeaderMap, here: &'static str) -> Frame {
+    let csrf = session(headers, market).map(|session| market.0.parts.sessions.csrf(&session));
+    Frame {
+        csrf,
+        here,
+        notice: None,
+    }
+}
+
+/// Who may change things: a session, and a form that came from one of its pages.
+pub(super) fn writer(
+    market: &Market,
+    headers: &HeaderMap,
+    token: Option<&str>,
+) -> Result<Admin, Box<Response>> {
+    let session =
+        session(headers, market).ok_or_else(|| Box::new(Redirect::to("/login").into_response()))?;
+    if token.is_some_and(|token| market.0.parts.sessions.is_csrf(&session, token)) {
+        return Ok(Admin(admin()));
+    }
+    let detail = "the form is from another session; go back, reload the page and try again";
+    Err(Box::new(failure(
+        market,
+        headers,
+        StatusCode::FORBIDDEN,
+        detail,
+    )))
+}
+
+/// A signed-in reader, or the way to the login.
+pub(super) fn reader(
+    market: &Market,
+    headers: &HeaderMap,
+    here: &str,
+) -> Result<Admin, Box<Response>> {
+    match session(headers, market) {
+        Some(_) => Ok(Admin(admin())),
+        None => Err(Box::new(
+            Redirect::to(&format!("/login?next={here}")).into_response(),
+        )),
+    }
+}
+
+fn failure(market: &Market, headers: &HeaderMap, status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error").to_owned();
+    let frame = frame(market, headers, "");
+    page(
+        status,
+        &ErrorPage {
+            frame,
+            status: status.as_u16(),
+            title,
+            detail: detail.to_owned(),
+        },
+    )
+}
+
+pub(super) fn refused(market: &Market, headers: &HeaderMap, problem: &Problem) -> Response {
+    failure(market, headers, problem.kind.status(), &problem.detail)
+}
+
+async fn asset(Path(name): Path<String>, Query(query): Query<Fields>) -> Response {
+    assets::asset(&name, query.get("v").map(String::as_str))
+}
+
+async fn home(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+) -> Response {
+    let frame = frame(&market, &headers, "servers");
+    let query = query.get("q").cloned().unwrap_or_default();
+    let wanted = query.to_lowercase();
+    let catalog = &market.0.parts.publisher.catalog;
+    let mut cards = Vec::new();
+    for entry in catalog.entries() {
+        let open = entry.settings.access == Access::Open;
+        let fits =
+            entry.title.to_lowercase().contains(&wanted) || entry.slug.as_str().contains(&wanted);
+        if !fits || !(open || frame.signed_in()) || cards.len() >= 200 {
+            continue;
+        }
+        let Ok(server) = catalog.server(entry.id).await else {
+            continue;
+        };
+        cards.push(ServerCard {
+            slug: entry.slug.to_string(),
+            title: entry.title.clone(),
+            description: server
+                .instructions
+                .lines()
+                .nth(1)
+                .unwrap_or_default()
+                .to_owned(),
+            open,
+            tools: server.tools.len(),
+            tokens: server.tools.values().map(|tool| tokens(&tool.def)).sum(),
+        });
+    }
+    page(
+        StatusCode::OK,
+        &Home {
+            frame,
+            query,
+            servers: cards,
+            more: None,
+        },
+    )
+}
+
+async fn login_form(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+) -> Response {
+    let now = market.0.parts.publisher.clock.now();
+    let next = next_path(query.get("next").map(String::as_str)).to_owned();
+    let mut error = None;
+    if let Some(token) = query.get("token") {
+        if market.0.parts.sessions.take_link(token, now) {
+            return signed_in(&market, &next);
+        }
+        error = Some(
+            "This link was used already, or is older than 30 minutes. Sign in with the admin key."
+                .to_owned(),
+        );
+    }
+    page(
+        StatusCode::OK,
+        &Login {
+            frame: frame(&market, &headers, ""),
+            error,
+            next,
+        },
+    )
+}
+
+async fn login(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Form(form): Form<Fields>,
+) -> Response {
+    let next = next_path(form.get("next").map(String::as_str)).to_owned();
+    if form
+        .get("key")
+        .is_some_and(|key| market.0.parts.keys.is_admin(key.trim()))
+    {
+        return signed_in(&market, &next);
+    }
+    let error = Some("That is not the admin key.".to_owned());
+    page(
+        StatusCode::UNAUTHORIZED,
+        &Login {
+            frame: frame(&market, &headers, ""),
+            error,
+            next,
+        },
+    )
+}
+
+fn signed_in(market: &Market, next: &str) -> Response {
+    let (_, cookie) = market
+        .0
+        .parts
+        .sessions
+        .start(market.0.parts.publisher.clock.now());
+    with_cookie(market, next, &cookie, 12 * 3600)
+}
+
+/// A redirect that sets the session's cookie: for this host only where the public URL is https.
+fn with_cookie(market: &Market, to: &str, value: &str, seconds: u32) -> Response {
+    let secure = market.0.parts.public_url.starts_with("https://");
+    let (name, flag) = if secure {
+        (SECURE_SESSION_COOKIE, "; Secure")
+    } else {
+        (SESSION_COOKIE, "")
+    };
+    let mut response = Redirect::to(to).into_response();
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{flag}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn logout(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Form(form): Form<Fields>,
+) -> Response {
+    match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
+        Ok(_) => with_cookie(&market, "/", "", 0),
+        Err(response) => *response,
+    }
+}
+
+fn publish_page(
+    market: &Market,
+    headers: &HeaderMap,
+    error: Option<String>,
+    values: PublishValues,
+) -> Response {
+    let status = if error.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    let size_max = format!("{} MB", market.0.parts.document_bytes_max >> 20);
+    page(
+        status,
+        &Publish {
+            frame: frame(market, headers, "publish"),
+            error,
+            values,
+            size_max,
+        },
+    )
+}
+
+async fn publish_form(State(market): State<Market>, headers: HeaderMap) -> Response {
+    match reader(&market, &headers, "/publish") {
+        Ok(_) => publish_page(&market, &headers, None, PublishValues::default()),
+        Err(response) => *response,
+    }
+}
+
+async fn publish(State(market): State<Market>, headers: HeaderMap, form: Multipart) -> Response {
+    let (form, file) = match fields(form).await {
+        Ok(read) => read,
+        Err(detail) => return failure(&market, &headers, StatusCode::BAD_REQUEST, &detail),
+    };
+    let admin = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
+        Ok(admin) => admin,
+        Err(response) => return *response,
+    };
+    let text = |name: &str| {
+        form.get(name)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
+    };
+    let values = PublishValues {
+        url: text("url").unwrap_or_default(),
+        document: text("document").unwrap_or_default(),
+        slug: text("slug").unwrap_or_default(),
+        upstream: text("upstream").unwrap_or_default(),
+        allow: text("allow").unwrap_or_default(),
+        open: form.get("access").is_some_and(|access| access == "open"),
+    };
+    let body = json!({
+        "slug": text("slug"), "document": text("document"), "url": text("url"), "upstream": text("upstream"),
+        "access": if values.open { "open" } else { "key" },
+        "allowUpstream": values.allow.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>(),
+    });
+    let fields = match serde_json::from_value(body) {
+        Ok(fields) => fields,
+        Err(error) => return publish_page(&market, &headers, Some(error.to_string()), values),
+    };
+    match servers::begin(&market, &admin, Upload { fields, file }).await {
+        Ok(servers::Begun::Done(published)) => {
+            Redirect::to(&format!("/servers/{}", published.slug)).into_response()
+        }
+        Ok(servers::Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
+        Err(problem) => publish_page(&market, &headers, Some(problem.detail), values),
+    }
+}
+
+/// Text by name, and the bytes of the file.
+async fn fields(mut form: Multipart) -> Result<(Fields, Option<Vec<u8>>), String> {
+    let (mut fields, mut file) = (Fields::new(), None);
+    while let Some(field) = form.next_field().await.map_err(|error| error.to_string())? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let bytes = field.bytes().await.map_err(|error| error.to_string())?;
+        if name == "file" {
+            file = (!bytes.is_empty()).then(|| bytes.to_vec());
+        } else {
+            fields.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok((fields, file))
+}
+
+async fn import(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(id): Path<uuid::Uuid>,
+) -> Response {
+    if let Err(response) = reader(&market, &headers, "/publish") {
+        return *response;
+    }
+    let Some(view) = imports::view(&market, id) else {
+        return failure(
+            &market,
+            &headers,
+            StatusCode::NOT_FOUND,
+            "there is no such import, or it ended long ago",
+        );
+    };
+    if view["state"] == "done"
+        && let Some(slug) = view["result"]["server"]["slug"].as_str()
+    {
+        return Redirect::to(&format!("/servers/{slug}")).into_response();
+    }
+    let outcome = (view["state"] == "failed").then(|| ImportOutcome::Failed {
+        reason: view["result"]["error"]
+            .as_str()
+            .unwrap_or("the import failed")
+            .to_owned(),
+    });
+    let frame = frame(&market, &headers, "publish");
+    page(
+        StatusCode::OK,
+        &ImportProgress {
+            frame,
+            phase: "Reading the document".to_owned(),
+            done: 0,
+            total: 0,
+            outcome,
+        },
+    )
+}
+
+async fn server(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    Query(query): Query<Fields>,
+) -> Response {
+    let frame = frame(&market, &headers, "servers");
+    let catalog = &market.0.parts.publisher.catalog;
+    let entry = catalog
+        .find(&slug)
+        .filter(|entry| entry.settings.access == Access::Open || frame.signed_in());
+    let Some(entry) = entry else {
+        return failure(
+            &market,
+            &headers,
+            StatusCode::NOT_FOUND,
+            "there is no server of that name, or you have to sign in",
+        );
+    };
+    let server = match catalog.server(entry.id).await {
+        Ok(server) => server,
+        Err(error) => return refused(&market, &headers, &error.into()),
+    };
+    let query = query.get("q").cloned().unwrap_or_default();
+    let wanted = query.to_lowercase();
+    let all = server.tools.values();
+    let fits = all.filter(|tool| {
+        tool.def.name.as_str().to_lowercase().contains(&wanted)
+            || tool.def.description.to_lowercase().contains(&wanted)
+    });
+    let report = report(&market, &frame, &server).await;
+    let endpoint_url = format!("{}/mcp/{}", market.0.parts.public_url, entry.slug);
+    let open = entry.settings.access == Access::Open;
+    page(
+        StatusCode::OK,
+        &ServerPage {
+            slug: entry.slug.to_string(),
+            title: entry.title.clone(),
+            description: server
+                .instructions
+                .lines()
+                .skip(1)
+                .collect::<Vec<_>>()
+                .join("\n"),
+            snippets: connect::snippets(entry.slug.as_str(), &endpoint_url, open),
+            endpoint_url,
+            open,
+            tools: fits
+                .take(500)
+                .map(|tool| ToolView::from(&*tool.def))
+                .collect(),
+            tool_count: server.tools.len(),
+            tokens: server.tools.values().map(|tool| tokens(&tool.def)).sum(),
+            query,
+            more: None,
+            report,
+            frame,
+        },
+    )
+}
+
+/// The conversion report, for those who can do something about it.
+async fn report(market: &Market, frame: &Frame, server: &Server) -> Option<Report> {
+    if !frame.signed_in() {
+        return None;
+    }
+    let row = market
+        .0
+        .parts
+        .publisher
+        .store
+        .server(server.id)
+        .await
+        .ok()
+        .flatten()?;
+    let findings: Vec<Finding> = serde_json::from_str(&row.findings).ok()?;
+    Some(Report::new(server.tools.len(), &findings))
+}

@@ -1,0 +1,33 @@
+//! One server: how to connect, what it can do, what its document lacks, and its owner's settings.
+
+use askama::Template;
+
+use crate::market::pages::Frame;
+use crate::market::pages::connect::Snippet;
+use crate::market::pages::report::Report;
+use crate::market::pages::tool::ToolView;
+
+/// `GET /servers/{slug}?q=&after=`.
+#[derive(Debug, Template)]
+#[template(path = "server.html")]
+pub struct ServerPage {
+    pub frame: Frame,
+    pub slug: String,
+    pub title: String,
+    pub description: String,
+    pub endpoint_url: String,
+    /// Callable without a key.
+    pub open: bool,
+    pub snippets: Vec<Snippet>,
+    pub tools: Vec<ToolView>,
+    /// All of them, shown or not.
+    pub tool_count: usize,
+    /// Estimated tokens of the whole tools/list.
+    pub tokens: usize,
+    /// What the tools were searched for.
+    pub query: String,
+    /// The next page of tools.
+    pub more: Option<String>,
+    /// For the owner alone: it quotes the document.
+    pub report: Option<Report>,
+}
