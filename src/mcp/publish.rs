@@ -123,27 +123,28 @@ pub async fn publish(
         .as_ref()
         .and_then(|slug| cx.catalog.find(slug.as_str()));
     let existing = existing.filter(|entry| entry.organization == publication.organization);
-    let version = new_version(&converted, bytes, origin.as_ref())?;
-    let outcome = match &existing {
-        Some(entry) => replace(cx, entry, version, &publication).await?,
-        None => create(cx, version, &converted.api.title, &publication).await?,
-    };
-    let settings = existing.map_or(publication.settings, |entry| entry.settings.clone());
+    let settings = existing
+        .as_ref()
+        .map_or(&publication.settings, |entry| &entry.settings);
     let origins = origins(
         &converted.tools,
         settings.upstream.as_deref(),
         origin.as_ref(),
     );
-    for (scheme, secret) in secrets {
-        store_credential(
-            cx,
-            (publication.organization, outcome.0),
-            &scheme,
-            &secret,
-            &origins,
-        )
-        .await?;
-    }
+    let id = existing
+        .as_ref()
+        .map_or_else(ServerId::generate, |entry| entry.id);
+    let owner = (publication.organization, id);
+    let credentials: Vec<NewCredential> = secrets
+        .iter()
+        .map(|(scheme, secret)| seal(cx, owner, scheme, secret, &origins))
+        .collect::<Result<_, _>>()?;
+    let mut version = new_version(&converted, bytes, origin.as_ref())?;
+    version.credentials = credentials;
+    let outcome = match &existing {
+        Some(entry) => replace(cx, entry, version, &publication).await?,
+        None => create(cx, (id, &converted.api.title), version, &publication).await?,
+    };
     cx.catalog.apply(Change::Server(outcome.0)).await?;
     Ok(Published {
         id: outcome.0,
@@ -226,6 +227,7 @@ fn new_version(
         tools: json(&converted.tools)?,
         schemes: json(&converted.api.security_schemes)?,
         findings: json(&converted.findings)?,
+        credentials: Vec::new(),
     })
 }
 
@@ -266,17 +268,20 @@ async fn replace(
             &json!({ "version": number }),
         )
         .await?;
+    } else {
+        for credential in version.credentials {
+            cx.store.put_credential(credential, cx.clock.now()).await?;
+        }
     }
     Ok((entry.id, entry.slug.clone(), false, same))
 }
 
 async fn create(
     cx: &Publisher,
+    (id, title): (ServerId, &str),
     version: NewVersion,
-    title: &str,
     publication: &Publication,
 ) -> Result<Outcome, PublishError> {
-    let id = ServerId::generate();
     let settings = serde_json::to_string(&publication.settings)
         .map_err(|e| PublishError::Internal(e.into()))?;
     let slug = publication
@@ -386,11 +391,23 @@ pub fn origins(
 /// Seals a credential and stores it, bound to `origins`.
 pub async fn store_credential(
     cx: &Publisher,
-    (organization, server): (OrganizationId, ServerId),
+    owner: (OrganizationId, ServerId),
     scheme: &str,
     secret: &Secret,
     origins: &BTreeSet<String>,
 ) -> Result<(), PublishError> {
+    let new = seal(cx, owner, scheme, secret, origins)?;
+    Ok(cx.store.put_credential(new, cx.clock.now()).await?)
+}
+
+/// A credential as it is stored: sealed, and bound to `origins`.
+fn seal(
+    cx: &Publisher,
+    (organization, server): (OrganizationId, ServerId),
+    scheme: &str,
+    secret: &Secret,
+    origins: &BTreeSet<String>,
+) -> Result<NewCredential, PublishError> {
     let internal = |error: serde_json::Error| PublishError::Internal(error.into());
     let id = CredentialId::generate();
     let plain = match secret {
@@ -413,7 +430,7 @@ pub async fn store_credential(
             },
         )
         .map_err(|error: VaultError| PublishError::Internal(error.into()))?;
-    let new = NewCredential {
+    Ok(NewCredential {
         id,
         organization,
         server,
@@ -422,6 +439,5 @@ pub async fn store_credential(
         key_id: sealed.key_id,
         sealed: sealed.bytes,
         origins: serde_json::to_string(origins).map_err(internal)?,
-    };
-    Ok(cx.store.put_credential(new, cx.clock.now()).await?)
+    })
 }

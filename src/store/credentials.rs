@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::db::{execute, fetch_all, row};
+use crate::store::db::{Tx, execute, fetch_all, row};
 use crate::store::{Store, StoreError};
 use crate::types::{CredentialId, OrganizationId, ServerId};
 
@@ -55,26 +55,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let at = now.timestamp_micros();
-        execute!(
-            &mut tx,
-            REMOVE,
-            new.server.0,
-            &new.scheme,
-            new.subject.as_deref()
-        )?;
-        execute!(
-            &mut tx,
-            INSERT,
-            new.id.0,
-            new.organization.0,
-            new.server.0,
-            &new.scheme,
-            new.subject.as_deref(),
-            &new.key_id,
-            new.sealed.as_slice(),
-            &new.origins,
-            at
-        )?;
+        replace(&mut tx, &new, at).await?;
         self.touch_and_finish(tx, new.organization, new.server, at)
             .await
     }
@@ -110,4 +91,29 @@ impl Store {
             .await?;
         Ok(true)
     }
+}
+
+/// Puts a credential in the place of the one for its scheme and subject.
+pub(super) async fn replace(tx: &mut Tx, new: &NewCredential, at: i64) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        REMOVE,
+        new.server.0,
+        &new.scheme,
+        new.subject.as_deref()
+    )?;
+    execute!(
+        tx,
+        INSERT,
+        new.id.0,
+        new.organization.0,
+        new.server.0,
+        &new.scheme,
+        new.subject.as_deref(),
+        &new.key_id,
+        new.sealed.as_slice(),
+        &new.origins,
+        at
+    )?;
+    Ok(())
 }

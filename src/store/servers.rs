@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::store::changes::Change;
+use crate::store::credentials::{self, NewCredential};
 use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, ServerId, Slug, VersionId};
@@ -82,6 +83,8 @@ pub struct NewVersion {
     pub tools: String,
     pub schemes: String,
     pub findings: String,
+    /// Stored in the same transaction: a version is never seen without what was given with it.
+    pub credentials: Vec<NewCredential>,
 }
 
 /// A server to be made.
@@ -331,5 +334,8 @@ async fn insert_version(
         &version.findings,
         at
     )?;
+    for credential in &version.credentials {
+        credentials::replace(tx, credential, at).await?;
+    }
     Ok(())
 }

@@ -32,6 +32,7 @@ fn version(title: &str) -> NewVersion {
         tools: "[]".into(),
         schemes: "{}".into(),
         findings: "[]".into(),
+        credentials: Vec::new(),
     }
 }
 
