@@ -7,6 +7,7 @@
 )]
 
 mod call;
+mod crash;
 mod egress;
 mod endpoint;
 mod openapi;

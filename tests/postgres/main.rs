@@ -12,6 +12,13 @@ use url::Url;
 
 #[path = "../store/contract.rs"]
 mod contract;
+mod crash;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+#[path = "../process/serving.rs"]
+mod serving;
 
 struct Place {
     store: Store,
