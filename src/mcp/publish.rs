@@ -210,11 +210,6 @@ fn new_version(
     bytes: Vec<u8>,
     origin: Option<&Url>,
 ) -> Result<NewVersion, PublishError> {
-    let json = |value: &dyn erased::Json| {
-        value
-            .text()
-            .map_err(|error| PublishError::Internal(error.into()))
-    };
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
     Ok(NewVersion {
         id: VersionId::generate(),
@@ -231,17 +226,8 @@ fn new_version(
     })
 }
 
-/// Serialization behind one name, so that its errors are handled once.
-mod erased {
-    pub(super) trait Json {
-        fn text(&self) -> Result<String, serde_json::Error>;
-    }
-
-    impl<T: serde::Serialize> Json for T {
-        fn text(&self) -> Result<String, serde_json::Error> {
-            serde_json::to_string(self)
-        }
-    }
+fn json(value: &impl serde::Serialize) -> Result<String, PublishError> {
+    serde_json::to_string(value).map_err(|error| PublishError::Internal(error.into()))
 }
 
 type Outcome = (ServerId, Slug, bool, bool);
@@ -255,23 +241,17 @@ async fn replace(
     let current = cx.store.server(entry.id).await?.ok_or(LiveError::Gone)?;
     let same = current.document_hash == version.document_hash
         && current.document_url == version.document_url;
-    if !same {
+    if same {
+        for credential in version.credentials {
+            cx.store.put_credential(credential, cx.clock.now()).await?;
+        }
+    } else {
         let number = current.number + 1;
         cx.store
             .publish_version(publication.organization, entry.id, version, cx.clock.now())
             .await?;
-        audit(
-            cx,
-            publication,
-            "import",
-            &entry.slug,
-            &json!({ "version": number }),
-        )
-        .await?;
-    } else {
-        for credential in version.credentials {
-            cx.store.put_credential(credential, cx.clock.now()).await?;
-        }
+        let after = json!({ "version": number });
+        audit(cx, publication, "import", &entry.slug, &after).await?;
     }
     Ok((entry.id, entry.slug.clone(), false, same))
 }
@@ -282,8 +262,7 @@ async fn create(
     version: NewVersion,
     publication: &Publication,
 ) -> Result<Outcome, PublishError> {
-    let settings = serde_json::to_string(&publication.settings)
-        .map_err(|e| PublishError::Internal(e.into()))?;
+    let settings = json(&publication.settings)?;
     let slug = publication
         .slug
         .clone()
