@@ -1,7 +1,7 @@
 //! The management API under `/api/v1`: thin handlers over the flows. `api/openapi.yaml` describes it,
 //! and a test holds the two together.
 
-mod calls;
+pub(crate) mod calls;
 mod credentials;
 pub(crate) mod guard;
 pub(crate) mod imports;

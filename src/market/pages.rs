@@ -4,6 +4,7 @@
 //! script, and no style outside the one stylesheet, so that the content security policy can refuse
 //! both.
 
+pub mod arguments;
 pub mod assets;
 pub mod connect;
 pub mod failure;
@@ -16,7 +17,10 @@ pub mod publish;
 pub mod report;
 pub mod routes;
 pub mod server;
+mod server_routes;
 pub mod tool;
+mod tool_routes;
+pub mod trace;
 
 use askama::Template;
 use axum::body::Body;

@@ -1,5 +1,7 @@
 //! The pages and the doors of the management side, through the real binary.
 
+mod trying;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -19,10 +21,15 @@ impl Drop for Served {
 }
 
 fn serve() -> Served {
+    serve_with(&[])
+}
+
+fn serve_with(flags: &[&str]) -> Served {
     let data = tempfile::tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_causeway"))
         .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
         .arg(data.path().join("data"))
+        .args(flags)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -97,6 +104,44 @@ fn csrf(page: &str) -> String {
         .expect("no form with a token")
         + 19;
     page[at..].split('"').next().unwrap().to_owned()
+}
+
+/// An API that answers every request with the request, as JSON text. It ends with the test.
+fn echo() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            // A peer that leaves early is no concern of the echo.
+            let _ = answer(stream.unwrap());
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut request, mut length) = (String::new(), 0);
+    while !request.ends_with("\r\n\r\n") {
+        let begin = request.len();
+        if reader.read_line(&mut request)? == 0 {
+            return Ok(());
+        }
+        let line = request[begin..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    request.push_str(std::str::from_utf8(&body).unwrap());
+    let text = serde_json::json!({ "request": request }).to_string();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{text}",
+        text.len()
+    )
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The pages' URLs. Handlers read a form, call what the API calls, and fill a template.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Form, Multipart, Path, Query, State};
@@ -13,19 +14,17 @@ use serde_json::json;
 
 use crate::access::key::admin;
 use crate::extract::{Admin, SECURE_SESSION_COOKIE, SESSION_COOKIE, Upload, session};
+use crate::live::Entry;
 use crate::market::api::{Market, guard, imports, servers};
 use crate::market::pages::failure::ErrorPage;
 use crate::market::pages::home::{Home, ServerCard};
 use crate::market::pages::import::{ImportOutcome, ImportProgress};
 use crate::market::pages::login::{Login, next_path};
 use crate::market::pages::publish::{Publish, PublishValues};
-use crate::market::pages::report::Report;
-use crate::market::pages::server::ServerPage;
-use crate::market::pages::tool::{ToolView, tokens};
-use crate::market::pages::{Frame, assets, connect, key_routes, page};
-use crate::mcp::server::{Access, Server};
-use crate::openapi::Finding;
-use crate::problem::Problem;
+use crate::market::pages::tool::tokens;
+use crate::market::pages::{Frame, assets, key_routes, page, server_routes, tool_routes};
+use crate::mcp::server::Access;
+use crate::problem::{Problem, ProblemKind};
 
 /// Every page.
 pub fn router(market: Market) -> Router {
@@ -36,7 +35,13 @@ pub fn router(market: Market) -> Router {
         .route("/logout", post(logout))
         .route("/publish", get(publish_form).post(publish))
         .route("/imports/{id}", get(import))
-        .route("/servers/{slug}", get(server))
+        .route("/servers/{slug}", get(server_routes::show))
+        .route(
+            "/servers/{slug}/tools/{tool}",
+            get(tool_routes::show)
+                .post(tool_routes::call)
+                .layer(DefaultBodyLimit::max(tool_routes::FORM_BYTES_MAX)),
+        )
         .route("/keys", get(key_routes::list).post(key_routes::make))
         .route("/keys/revoke", post(key_routes::revoke))
         .route("/assets/{name}", get(asset))
@@ -44,6 +49,9 @@ pub fn router(market: Market) -> Router {
         .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
         .with_state(market)
 }
+
+/// Servers on one page; each is loaded to be shown.
+const CARDS_MAX: usize = 24;
 
 pub(super) type Fields = HashMap<String, String>;
 
@@ -90,7 +98,23 @@ pub(super) fn reader(
     }
 }
 
-fn failure(market: &Market, headers: &HeaderMap, status: StatusCode, detail: &str) -> Response {
+/// A server as far as it is for this visitor to see.
+pub(super) fn shown_to(market: &Market, frame: &Frame, slug: &str) -> Result<Arc<Entry>, Problem> {
+    let entry = market.0.parts.publisher.catalog.find(slug);
+    entry
+        .filter(|entry| entry.settings.access == Access::Open || frame.signed_in())
+        .ok_or_else(|| {
+            let detail = "There is no server of that name, or you have to sign in to see it.";
+            Problem::new(ProblemKind::NotFound, detail)
+        })
+}
+
+pub(super) fn failure(
+    market: &Market,
+    headers: &HeaderMap,
+    status: StatusCode,
+    detail: &str,
+) -> Response {
     let title = status.canonical_reason().unwrap_or("Error").to_owned();
     let frame = frame(market, headers, "");
     page(
@@ -118,33 +142,24 @@ async fn home(
     Query(query): Query<Fields>,
 ) -> Response {
     let frame = frame(&market, &headers, "servers");
-    let query = query.get("q").cloned().unwrap_or_default();
-    let wanted = query.to_lowercase();
+    let asked = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let (query, after) = (asked("q"), asked("after"));
+    let wanted = query.trim().to_lowercase();
     let catalog = &market.0.parts.publisher.catalog;
+    let mut entries = catalog.entries();
+    entries.retain(|entry| {
+        (entry.settings.access == Access::Open || frame.signed_in())
+            && entry.slug.as_str() > after.as_str()
+            && (entry.title.to_lowercase().contains(&wanted)
+                || entry.slug.as_str().contains(&wanted))
+    });
+    let more = entries
+        .get(CARDS_MAX - 1)
+        .filter(|_| entries.len() > CARDS_MAX);
+    let more = more.map(|last| next_page("/", &query, last.slug.as_str()));
     let mut cards = Vec::new();
-    for entry in catalog.entries() {
-        let open = entry.settings.access == Access::Open;
-        let fits =
-            entry.title.to_lowercase().contains(&wanted) || entry.slug.as_str().contains(&wanted);
-        if !fits || !(open || frame.signed_in()) || cards.len() >= 200 {
-            continue;
-        }
-        let Ok(server) = catalog.server(entry.id).await else {
-            continue;
-        };
-        cards.push(ServerCard {
-            slug: entry.slug.to_string(),
-            title: entry.title.clone(),
-            description: server
-                .instructions
-                .lines()
-                .nth(1)
-                .unwrap_or_default()
-                .to_owned(),
-            open,
-            tools: server.tools.len(),
-            tokens: server.tools.values().map(|tool| tokens(&tool.def)).sum(),
-        });
+    for entry in entries.iter().take(CARDS_MAX) {
+        cards.push(card(&market, entry).await);
     }
     page(
         StatusCode::OK,
@@ -152,9 +167,34 @@ async fn home(
             frame,
             query,
             servers: cards,
-            more: None,
+            more,
         },
     )
+}
+
+/// The address of a list's next page.
+pub(super) fn next_page(path: &str, query: &str, after: &str) -> String {
+    let mut pairs = url::form_urlencoded::Serializer::new(String::new());
+    if !query.is_empty() {
+        pairs.append_pair("q", query);
+    }
+    format!("{path}?{}", pairs.append_pair("after", after).finish())
+}
+
+/// A server that cannot be loaded is listed all the same.
+async fn card(market: &Market, entry: &Entry) -> ServerCard {
+    let server = market.0.parts.publisher.catalog.server(entry.id).await.ok();
+    let server = server.as_ref();
+    let description = server.and_then(|server| server.instructions.lines().nth(1));
+    let tools = server.map(|server| server.tools.values());
+    ServerCard {
+        slug: entry.slug.to_string(),
+        title: entry.title.clone(),
+        description: description.unwrap_or_default().to_owned(),
+        open: entry.settings.access == Access::Open,
+        tools: server.map_or(0, |server| server.tools.len()),
+        tokens: tools.map_or(0, |tools| tools.map(|tool| tokens(&tool.def)).sum()),
+    }
 }
 
 async fn login_form(
@@ -366,83 +406,4 @@ async fn import(
             outcome,
         },
     )
-}
-
-async fn server(
-    State(market): State<Market>,
-    headers: HeaderMap,
-    Path(slug): Path<String>,
-    Query(query): Query<Fields>,
-) -> Response {
-    let frame = frame(&market, &headers, "servers");
-    let catalog = &market.0.parts.publisher.catalog;
-    let entry = catalog
-        .find(&slug)
-        .filter(|entry| entry.settings.access == Access::Open || frame.signed_in());
-    let Some(entry) = entry else {
-        return failure(
-            &market,
-            &headers,
-            StatusCode::NOT_FOUND,
-            "there is no server of that name, or you have to sign in",
-        );
-    };
-    let server = match catalog.server(entry.id).await {
-        Ok(server) => server,
-        Err(error) => return refused(&market, &headers, &error.into()),
-    };
-    let query = query.get("q").cloned().unwrap_or_default();
-    let wanted = query.to_lowercase();
-    let all = server.tools.values();
-    let fits = all.filter(|tool| {
-        tool.def.name.as_str().to_lowercase().contains(&wanted)
-            || tool.def.description.to_lowercase().contains(&wanted)
-    });
-    let report = report(&market, &frame, &server).await;
-    let endpoint_url = format!("{}/mcp/{}", market.0.parts.public_url, entry.slug);
-    let open = entry.settings.access == Access::Open;
-    page(
-        StatusCode::OK,
-        &ServerPage {
-            slug: entry.slug.to_string(),
-            title: entry.title.clone(),
-            description: server
-                .instructions
-                .lines()
-                .skip(1)
-                .collect::<Vec<_>>()
-                .join("\n"),
-            snippets: connect::snippets(entry.slug.as_str(), &endpoint_url, open),
-            endpoint_url,
-            open,
-            tools: fits
-                .take(500)
-                .map(|tool| ToolView::from(&*tool.def))
-                .collect(),
-            tool_count: server.tools.len(),
-            tokens: server.tools.values().map(|tool| tokens(&tool.def)).sum(),
-            query,
-            more: None,
-            report,
-            frame,
-        },
-    )
-}
-
-/// The conversion report, for those who can do something about it.
-async fn report(market: &Market, frame: &Frame, server: &Server) -> Option<Report> {
-    if !frame.signed_in() {
-        return None;
-    }
-    let row = market
-        .0
-        .parts
-        .publisher
-        .store
-        .server(server.id)
-        .await
-        .ok()
-        .flatten()?;
-    let findings: Vec<Finding> = serde_json::from_str(&row.findings).ok()?;
-    Some(Report::new(server.tools.len(), &findings))
 }

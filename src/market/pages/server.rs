@@ -5,7 +5,7 @@ use askama::Template;
 use crate::market::pages::Frame;
 use crate::market::pages::connect::Snippet;
 use crate::market::pages::report::Report;
-use crate::market::pages::tool::ToolView;
+use crate::market::pages::tool::Badge;
 
 /// `GET /servers/{slug}?q=&after=`.
 #[derive(Debug, Template)]
@@ -19,7 +19,7 @@ pub struct ServerPage {
     /// Callable without a key.
     pub open: bool,
     pub snippets: Vec<Snippet>,
-    pub tools: Vec<ToolView>,
+    pub tools: Vec<ToolRow>,
     /// All of them, shown or not.
     pub tool_count: usize,
     /// Estimated tokens of the whole tools/list.
@@ -30,4 +30,12 @@ pub struct ServerPage {
     pub more: Option<String>,
     /// For the owner alone: it quotes the document.
     pub report: Option<Report>,
+}
+
+/// A tool in the list.
+#[derive(Clone, Debug)]
+pub struct ToolRow {
+    pub name: String,
+    pub title: String,
+    pub badges: Vec<Badge>,
 }

@@ -1,13 +1,55 @@
-//! A tool for people: its arguments as a table, what it may do, what it costs to list.
+//! A tool for people: its arguments, what it may do, what it costs to list, and a form to try it.
 
+use askama::Template;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::market::pages::Frame;
+use crate::market::pages::arguments::{Control, Field};
+use crate::market::pages::trace::{Part, TraceView, shown};
 use crate::mcp::tool::{Annotations, ToolDef};
 
 /// Bytes of JSON per token. Tokenizers differ; JSON with English text lies close to this.
 const BYTES_PER_TOKEN: usize = 4;
 const CHOICES_MAX: usize = 6;
+
+/// `GET /servers/{slug}/tools/{tool}`, and the same with what came of trying it.
+#[derive(Debug, Template)]
+#[template(path = "tool.html")]
+pub struct ToolPage {
+    pub frame: Frame,
+    pub slug: String,
+    pub server: String,
+    pub tool: ToolView,
+    pub fields: Vec<Field>,
+    /// What was entered as all arguments in one.
+    pub json: String,
+    pub error: Option<String>,
+    pub trace: Option<TraceView>,
+    pub input_schema: String,
+    pub output_schema: Option<String>,
+}
+
+impl ToolPage {
+    /// The page of a tool nobody has tried yet.
+    pub fn new(frame: Frame, (slug, server): (&str, &str), def: &ToolDef) -> Self {
+        Self {
+            frame,
+            slug: slug.to_owned(),
+            server: server.to_owned(),
+            tool: ToolView::from(def),
+            fields: crate::market::pages::arguments::fields(def),
+            json: String::new(),
+            error: None,
+            trace: None,
+            input_schema: shown(&def.input_schema.to_string()),
+            output_schema: def
+                .output_schema
+                .as_ref()
+                .map(|schema| shown(&schema.to_string())),
+        }
+    }
+}
 
 /// A tool in the list.
 #[derive(Clone, Debug)]
@@ -18,7 +60,8 @@ pub struct ToolView {
     /// `GET /pets/{petId}`.
     pub operation: String,
     pub badges: Vec<Badge>,
-    pub parameters: Vec<ParameterRow>,
+    /// Calling it may change something.
+    pub writes: bool,
     /// Estimated tokens of its entry in tools/list.
     pub tokens: usize,
 }
@@ -31,26 +74,29 @@ pub struct Badge {
     pub tone: &'static str,
 }
 
-/// An argument.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParameterRow {
-    pub name: String,
-    pub kind: String,
-    pub required: bool,
-    pub description: String,
-}
-
 impl From<&ToolDef> for ToolView {
     fn from(def: &ToolDef) -> Self {
         Self {
             name: def.name.to_string(),
             title: def.title.clone().unwrap_or_default(),
-            description: def.description.clone(),
-            operation: def.operation.0.clone(),
+            description: body(def).to_owned(),
+            operation: format!("{} {}", def.binding.method, def.binding.path.raw),
             badges: badges(&def.annotations),
-            parameters: parameters(&def.input_schema),
+            writes: !def.annotations.read_only_hint,
             tokens: tokens(def),
         }
+    }
+}
+
+/// The description without its first line where that is the title again.
+fn body(def: &ToolDef) -> &str {
+    let text = def.description.trim();
+    let Some(title) = &def.title else { return text };
+    match text.strip_prefix(title.as_str()) {
+        Some(rest) if rest.is_empty() || rest.starts_with(['.', '\n']) => {
+            rest.trim_start_matches('.').trim()
+        }
+        _ => text,
     }
 }
 
@@ -69,7 +115,7 @@ fn length(part: &impl Serialize) -> usize {
     serde_json::to_vec(part).map_or(0, |json| json.len())
 }
 
-fn badges(hints: &Annotations) -> Vec<Badge> {
+pub(crate) fn badges(hints: &Annotations) -> Vec<Badge> {
     let badge = |label, tone| Badge { label, tone };
     let mut badges = vec![match (hints.read_only_hint, hints.destructive_hint) {
         (true, _) => badge("read-only", "good"),
@@ -82,24 +128,14 @@ fn badges(hints: &Annotations) -> Vec<Badge> {
     badges
 }
 
-fn parameters(schema: &Value) -> Vec<ParameterRow> {
-    let required = required(schema);
-    properties(schema)
-        .map(|(name, property)| ParameterRow {
-            name: name.clone(),
-            kind: kind(property),
-            required: required.contains(&name.as_str()),
-            description: text(property, "description").to_owned(),
-        })
-        .collect()
-}
-
-fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+/// The top-level properties of an input schema.
+pub(crate) fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let properties = schema.get("properties").and_then(Value::as_object);
     properties.into_iter().flatten()
 }
 
-fn required(schema: &Value) -> Vec<&str> {
+/// The names an input schema requires.
+pub(crate) fn required(schema: &Value) -> Vec<&str> {
     let names = schema.get("required").and_then(Value::as_array);
     names
         .into_iter()
@@ -108,12 +144,12 @@ fn required(schema: &Value) -> Vec<&str> {
         .collect()
 }
 
-fn text<'a>(schema: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(schema: &'a Value, key: &str) -> &'a str {
     schema.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A schema in a few words: `integer`, `one of a, b`, `list of string`.
-fn kind(schema: &Value) -> String {
+pub(crate) fn kind(schema: &Value) -> String {
     if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
         let words: Vec<String> = choices
             .iter()

@@ -1,0 +1,115 @@
+//! The page of a server: how to connect, its tools, and what its document lacks.
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderMap, StatusCode};
+
+use crate::live::Entry;
+use crate::market::api::Market;
+use crate::market::pages::report::Report;
+use crate::market::pages::routes::{Fields, frame, next_page, refused, shown_to};
+use crate::market::pages::server::{ServerPage, ToolRow};
+use crate::market::pages::tool::{badges, tokens};
+use crate::market::pages::{Frame, connect, page};
+use crate::mcp::server::{Access, Server};
+use crate::mcp::tool::ToolDef;
+use crate::openapi::Finding;
+use crate::problem::Problem;
+
+/// Tools on one page.
+const ROWS_MAX: usize = 100;
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    Query(query): Query<Fields>,
+) -> Response {
+    let frame = frame(&market, &headers, "servers");
+    let entry = match shown_to(&market, &frame, &slug) {
+        Ok(entry) => entry,
+        Err(problem) => return refused(&market, &headers, &problem),
+    };
+    if entry.slug.as_str() != slug {
+        return Redirect::to(&format!("/servers/{}", entry.slug)).into_response();
+    }
+    match template(&market, frame, &entry, &query).await {
+        Ok(template) => page(StatusCode::OK, &template),
+        Err(problem) => refused(&market, &headers, &problem),
+    }
+}
+
+async fn template(
+    market: &Market,
+    frame: Frame,
+    entry: &Entry,
+    query: &Fields,
+) -> Result<ServerPage, Problem> {
+    let server = market.0.parts.publisher.catalog.server(entry.id).await?;
+    let asked = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let (query, after) = (asked("q"), asked("after"));
+    let (tools, last) = rows(&server, &query, &after);
+    let path = format!("/servers/{}", entry.slug);
+    let endpoint_url = format!("{}/mcp/{}", market.0.parts.public_url, entry.slug);
+    let open = entry.settings.access == Access::Open;
+    let description: Vec<&str> = server.instructions.lines().skip(1).collect();
+    Ok(ServerPage {
+        slug: entry.slug.to_string(),
+        title: entry.title.clone(),
+        description: description.join("\n"),
+        snippets: connect::snippets(entry.slug.as_str(), &endpoint_url, open),
+        endpoint_url,
+        open,
+        tools,
+        tool_count: server.tools.len(),
+        tokens: server.tools.values().map(|tool| tokens(&tool.def)).sum(),
+        more: last.map(|last| next_page(&path, &query, &last)),
+        query,
+        report: report(market, &frame, &server).await,
+        frame,
+    })
+}
+
+/// The tools that fit the search, after the one named; and the last of them if there are more.
+fn rows(server: &Server, query: &str, after: &str) -> (Vec<ToolRow>, Option<String>) {
+    let wanted = query.trim().to_lowercase();
+    let begin = server
+        .tools
+        .get_index_of(after)
+        .map_or(0, |index| index + 1);
+    let fits = |def: &ToolDef| {
+        let texts = [
+            def.name.as_str(),
+            def.title.as_deref().unwrap_or_default(),
+            &def.description,
+        ];
+        texts
+            .iter()
+            .any(|text| text.to_lowercase().contains(&wanted))
+    };
+    let all = server.tools.values().skip(begin).map(|tool| &*tool.def);
+    let mut rows: Vec<ToolRow> = all
+        .filter(|def| fits(def))
+        .take(ROWS_MAX + 1)
+        .map(|def| ToolRow {
+            name: def.name.to_string(),
+            title: def.title.clone().unwrap_or_default(),
+            badges: badges(&def.annotations),
+        })
+        .collect();
+    let more = rows.len() > ROWS_MAX;
+    rows.truncate(ROWS_MAX);
+    let last = rows.last().filter(|_| more).map(|row| row.name.clone());
+    (rows, last)
+}
+
+/// The conversion report, for those who can do something about it.
+async fn report(market: &Market, frame: &Frame, server: &Server) -> Option<Report> {
+    if !frame.signed_in() {
+        return None;
+    }
+    let store = &market.0.parts.publisher.store;
+    let row = store.server(server.id).await.ok().flatten()?;
+    let findings: Vec<Finding> = serde_json::from_str(&row.findings).ok()?;
+    Some(Report::new(server.tools.len(), &findings))
+}

@@ -1,0 +1,100 @@
+//! The page of a tool: read by whoever may use it, tried by whoever is signed in.
+
+use axum::extract::rejection::RawFormRejection;
+use axum::extract::{Path, RawForm, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+
+use crate::extract::Who;
+use crate::market::api::Market;
+use crate::market::api::calls::{CallRequest, attempt};
+use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
+use crate::market::pages::page;
+use crate::market::pages::routes::{failure, frame, refused, shown_to, writer};
+use crate::market::pages::tool::ToolPage;
+use crate::market::pages::trace::TraceView;
+use crate::problem::Problem;
+
+/// What a form with arguments may weigh.
+pub(super) const FORM_BYTES_MAX: usize = 1 << 20;
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(names): Path<(String, String)>,
+) -> Response {
+    match blank(&market, &headers, &names).await {
+        Ok(template) => page(StatusCode::OK, &template),
+        Err(problem) => refused(&market, &headers, &problem),
+    }
+}
+
+async fn blank(
+    market: &Market,
+    headers: &HeaderMap,
+    names: &(String, String),
+) -> Result<ToolPage, Problem> {
+    let (slug, tool) = names;
+    let frame = frame(market, headers, "servers");
+    let entry = shown_to(market, &frame, slug)?;
+    let server = market.0.parts.publisher.catalog.server(entry.id).await?;
+    let tool = server
+        .tools
+        .get(tool.as_str())
+        .ok_or_else(Problem::not_found)?;
+    Ok(ToolPage::new(
+        frame,
+        (entry.slug.as_str(), &entry.title),
+        &tool.def,
+    ))
+}
+
+/// The same call as `POST /api/v1/servers/{slug}/tools/{tool}/call`, shown as a page.
+pub(super) async fn call(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(names): Path<(String, String)>,
+    form: Result<RawForm, RawFormRejection>,
+) -> Response {
+    let form: Entered = match form {
+        Ok(RawForm(bytes)) => url::form_urlencoded::parse(&bytes).into_owned().collect(),
+        Err(rejection) => {
+            let detail = format!("the form was not read ({rejection}); it may hold 1 MB");
+            return failure(&market, &headers, rejection.status(), &detail);
+        }
+    };
+    let admin = match writer(&market, &headers, entered(&form, "csrf")) {
+        Ok(admin) => admin,
+        Err(response) => return *response,
+    };
+    let mut template = match blank(&market, &headers, &names).await {
+        Ok(template) => template,
+        Err(problem) => return refused(&market, &headers, &problem),
+    };
+    arguments::fill(&mut template.fields, &form);
+    entered(&form, WHOLE)
+        .unwrap_or_default()
+        .clone_into(&mut template.json);
+    let arguments = match arguments::arguments(&mut template.fields, &form) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            template.error = Some(error);
+            return page(StatusCode::UNPROCESSABLE_ENTITY, &template);
+        }
+    };
+    let request = CallRequest {
+        arguments: Some(arguments),
+        // Only a form that says so clearly sends anything.
+        dry_run: entered(&form, "do") != Some("call"),
+    };
+    match attempt(&market, &Who(admin.0), (&names.0, names.1.clone()), request).await {
+        Ok(trace) => {
+            template.trace = Some(TraceView::from(trace));
+            page(StatusCode::OK, &template)
+        }
+        Err(problem) => {
+            template.error = Some(problem.detail);
+            page(problem.kind.status(), &template)
+        }
+    }
+}

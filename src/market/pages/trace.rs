@@ -1,0 +1,273 @@
+//! A call explained, for people: what was asked, what was sent, what came back.
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::market::pages::grouped;
+use crate::mcp::call::Trace;
+
+/// How much of one text is shown.
+pub const TEXT_BYTES_MAX: usize = 64 << 10;
+/// How many parts of a result are shown.
+const PARTS_MAX: usize = 50;
+/// How large an image is shown, in characters of base64.
+const IMAGE_CHARS_MAX: usize = 2 << 20;
+
+/// What a call showed of itself.
+#[derive(Clone, Debug)]
+pub struct TraceView {
+    pub id: String,
+    pub dry_run: bool,
+    /// The tool's answer is an error.
+    pub failed: bool,
+    /// `200 OK`.
+    pub status: Option<String>,
+    /// The API said so itself: 4xx or 5xx.
+    pub refused: bool,
+    pub first_byte: String,
+    pub total: String,
+    pub arguments: String,
+    /// Arguments that were read as the JSON they held.
+    pub healed: String,
+    pub request: Option<RequestView>,
+    pub parts: Vec<Part>,
+    /// Parts that are not shown.
+    pub hidden: usize,
+    /// The result as the caller of the tool gets it.
+    pub whole: Option<String>,
+}
+
+/// A request, secrets masked.
+#[derive(Clone, Debug)]
+pub struct RequestView {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<String>,
+    pub body_size: String,
+}
+
+/// One part of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Text(String),
+    /// A `data:` URL.
+    Image(String),
+    /// What cannot be shown here, in words.
+    Other(String),
+}
+
+impl From<Trace> for TraceView {
+    fn from(trace: Trace) -> Self {
+        let content = trace
+            .result
+            .as_ref()
+            .and_then(|result| result["content"].as_array());
+        let count = content.map_or(0, Vec::len);
+        let status = trace
+            .status
+            .and_then(|code| StatusCode::from_u16(code).ok());
+        Self {
+            dry_run: trace.dry_run,
+            failed: trace
+                .result
+                .as_ref()
+                .is_some_and(|result| result["isError"] == true),
+            status: status.map(|status| status.to_string()),
+            refused: status
+                .is_some_and(|status| status.is_client_error() || status.is_server_error()),
+            first_byte: milliseconds(trace.timings.first_byte_ms),
+            total: milliseconds(trace.timings.upstream_ms),
+            arguments: trace
+                .arguments
+                .map_or_else(|| "{}".to_owned(), |a| shown(a.get())),
+            healed: trace.healed.join(", "),
+            request: trace.request.map(|request| RequestView {
+                method: request.method,
+                url: cut(&request.url),
+                headers: request
+                    .headers
+                    .iter()
+                    .flat_map(|(name, values)| {
+                        values.iter().map(move |value| (name.clone(), cut(value)))
+                    })
+                    .collect(),
+                body: request.body.as_deref().map(shown),
+                body_size: format!("{} bytes", grouped(&request.body_bytes)),
+            }),
+            parts: content
+                .into_iter()
+                .flatten()
+                .take(PARTS_MAX)
+                .map(part)
+                .collect(),
+            hidden: count.saturating_sub(PARTS_MAX),
+            whole: trace
+                .result
+                .as_ref()
+                .map(|result| shown(&result.to_string())),
+            id: trace.trace_id,
+        }
+    }
+}
+
+fn part(content: &Value) -> Part {
+    let word = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let media = word(content, "mimeType");
+    let data = content["data"].as_str().unwrap_or_default();
+    let size = grouped(&(data.len() / 4 * 3));
+    match content["type"].as_str() {
+        Some("text") => Part::Text(shown(content["text"].as_str().unwrap_or_default())),
+        Some("image") if shows(&media) && data.len() <= IMAGE_CHARS_MAX => {
+            Part::Image(format!("data:{media};base64,{data}"))
+        }
+        Some("image" | "audio") => Part::Other(format!("{media}, about {size} bytes")),
+        Some("resource") => {
+            let resource = &content["resource"];
+            match resource["text"].as_str() {
+                Some(text) => Part::Text(shown(text)),
+                None => {
+                    let blob = resource["blob"]
+                        .as_str()
+                        .map_or(0, |blob| blob.len() / 4 * 3);
+                    Part::Other(format!(
+                        "{}, about {} bytes",
+                        word(resource, "mimeType"),
+                        grouped(&blob)
+                    ))
+                }
+            }
+        }
+        _ => Part::Text(shown(&content.to_string())),
+    }
+}
+
+fn shows(media: &str) -> bool {
+    matches!(
+        media,
+        "image/png" | "image/jpeg" | "image/gif" | "image/webp"
+    )
+}
+
+fn milliseconds(time: f64) -> String {
+    if time < 10.0 {
+        format!("{time:.1} ms")
+    } else {
+        format!("{time:.0} ms")
+    }
+}
+
+/// A text, indented where it is JSON, and cut.
+pub fn shown(text: &str) -> String {
+    let is_json = text.starts_with(['{', '[']) && text.len() <= TEXT_BYTES_MAX * 4;
+    if is_json && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        return cut(&indented(text));
+    }
+    cut(text)
+}
+
+/// The beginning of a text that is too long to show.
+fn cut(text: &str) -> String {
+    if text.len() <= TEXT_BYTES_MAX {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+    let rest = grouped(&(text.len() - end));
+    format!(
+        "{}\n… and {rest} more bytes, which the management API shows",
+        &text[..end]
+    )
+}
+
+/// JSON with line breaks. Works on the text, so that every number stays as it was written.
+fn indented(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let mut chars = json.chars().peekable();
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth.min(32)));
+    };
+    while let Some(c) = chars.next() {
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = c == '\\' && !escaped;
+            out.push(c);
+            continue;
+        }
+        match c {
+            ' ' | '\n' | '\r' | '\t' => {}
+            '{' | '[' => {
+                while chars.next_if(char::is_ascii_whitespace).is_some() {}
+                out.push(c);
+                if let Some(close) = chars.next_if(|c| matches!(c, '}' | ']')) {
+                    out.push(close);
+                } else {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ => {
+                quoted = c == '"';
+                out.push(c);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_is_indented_without_changing_a_value() {
+        let text = r#"{"a":[1.10,{"b":"x,\"}\\"},[],{ }],"n":12345678901234567890123}"#;
+        let shown = shown(text);
+        assert_eq!(
+            shown,
+            "{\n  \"a\": [\n    1.10,\n    {\n      \"b\": \"x,\\\"}\\\\\"\n    },\n    [],\n    {}\n  ],\n  \"n\": 12345678901234567890123\n}"
+        );
+        assert_eq!(super::shown("{not json"), "{not json");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let long = "é".repeat(TEXT_BYTES_MAX);
+        let shown = shown(&long);
+        assert!(shown.len() < TEXT_BYTES_MAX + 100);
+        assert!(
+            shown.contains("65,536 more bytes"),
+            "{}",
+            &shown[shown.len() - 80..]
+        );
+    }
+
+    #[test]
+    fn parts_that_no_page_can_show_are_named() {
+        let image = json!({"type": "image", "data": "AAAA", "mimeType": "image/png"});
+        assert_eq!(
+            part(&image),
+            Part::Image("data:image/png;base64,AAAA".into())
+        );
+        let drawing = json!({"type": "image", "data": "AAAA", "mimeType": "image/svg+xml"});
+        assert_eq!(
+            part(&drawing),
+            Part::Other("image/svg+xml, about 3 bytes".into())
+        );
+        let link = json!({"type": "resource_link", "uri": "https://x/"});
+        assert!(matches!(part(&link), Part::Text(text) if text.contains("https://x/")));
+    }
+}
