@@ -117,6 +117,14 @@ impl Secret {
     }
 }
 
+/// Whether a credential can be sent the way its scheme wants.
+///
+/// # Errors
+/// The reason, which does not tell the secret.
+pub fn check(scheme: &SecurityScheme, secret: &Secret) -> Result<(), &'static str> {
+    Placement::of(scheme, secret).map(|_| ())
+}
+
 /// Attaches what the operation's security asks for: the first alternative whose schemes all have a
 /// credential. An empty alternative needs none. What an argument put in the same place is replaced.
 ///
@@ -191,8 +199,8 @@ fn describe(
     alternatives.join(", or ")
 }
 
-/// A scheme in words.
-struct Kind<'a>(&'a SecurityScheme);
+/// A scheme in words: `a bearer token`.
+pub struct Kind<'a>(pub &'a SecurityScheme);
 
 impl fmt::Display for Kind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ use crate::problem::{Problem, ProblemKind};
 /// The whole table:
 ///
 /// - agents: `/mcp/{slug}`, `/mcp/{slug}/sse`, `/mcp/{slug}/messages`
-/// - people: `/`, `/login`, `/publish`, `/servers/{slug}`, `/keys`
+/// - people: `/`, `/login`, `/publish`, `/imports/{id}`, `/servers/{slug}` and below, `/keys`
 /// - programs: `/api/v1/…`
 /// - operators: `/healthz`, `/readyz`, `/metrics`
 ///

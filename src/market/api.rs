@@ -2,12 +2,12 @@
 //! and a test holds the two together.
 
 pub(crate) mod calls;
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod guard;
 pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod servers;
-mod settings;
+pub(crate) mod settings;
 
 use std::sync::Arc;
 

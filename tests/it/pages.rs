@@ -1,5 +1,7 @@
 //! The pages and the doors of the management side, through the real binary.
 
+mod importing;
+mod settings;
 mod trying;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -104,6 +106,13 @@ fn csrf(page: &str) -> String {
         .expect("no form with a token")
         + 19;
     page[at..].split('"').next().unwrap().to_owned()
+}
+
+/// What a browser sends for a form.
+fn form(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
 }
 
 /// An API that answers every request with the request, as JSON text. It ends with the test.

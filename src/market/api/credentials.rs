@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::credential::Secret;
+use crate::credential::{self, Secret};
 use crate::extract::{Admin, Body};
 use crate::market::api::Market;
 use crate::market::api::servers::{audit, owned};
@@ -50,7 +50,8 @@ pub(crate) async fn credential_rows(
         .collect())
 }
 
-fn destinations(server: &Server) -> std::collections::BTreeSet<String> {
+/// Where the tools of a server go now.
+pub(crate) fn destinations(server: &Server) -> std::collections::BTreeSet<String> {
     let Provider::Api(api) = &server.provider else {
         return std::collections::BTreeSet::new();
     };
@@ -98,6 +99,8 @@ pub(crate) async fn set_credential(
     let found = api.schemes.get(scheme).ok_or_else(Problem::not_found)?;
     let secret = Secret::for_scheme(found, value)
         .map_err(|error| Problem::new(ProblemKind::Unprocessable, format!("`value`: {error}")))?;
+    credential::check(found, &secret)
+        .map_err(|reason| Problem::new(ProblemKind::Unprocessable, format!("`value`: {reason}")))?;
     let owner = (admin.0.organization, entry.id);
     store_credential(publisher, owner, scheme, &secret, &destinations(&server)).await?;
     publisher.catalog.apply(Change::Server(entry.id)).await?;

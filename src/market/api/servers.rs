@@ -68,7 +68,13 @@ pub(crate) async fn begin(
         .as_deref()
         .map(|text| url_of("upstream", text))
         .transpose()?;
-    let source = source(market, &fields, file).await?;
+    let given = Given {
+        file,
+        document: fields.document,
+        url: fields.url,
+        allow: fields.allow_upstream.clone(),
+    };
+    given.check()?;
     let publication = Publication {
         organization: admin.0.organization,
         actor: admin.0.principal(),
@@ -81,36 +87,41 @@ pub(crate) async fn begin(
         },
         credentials: fields.credentials.into_iter().collect(),
     };
-    run(market, source, publication).await
+    run(market, given, publication).await
 }
 
-async fn run(
-    market: &Market,
-    source: SpecSource,
-    publication: Publication,
-) -> Result<Begun, Problem> {
+async fn run(market: &Market, given: Given, publication: Publication) -> Result<Begun, Problem> {
     let id = market.0.imports.start();
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let background = market.clone();
-    // Bounded by the publisher's permits; it ends by itself.
+    // Bounded by the timeouts of egress and the publisher's permits; it ends by itself.
     tokio::spawn(async move {
-        let result = publish(&background.0.parts.publisher, source, publication).await;
+        let result = carry_out(&background, given, publication).await;
         let view = match &result {
             Ok(published) => ("done", published_view(&background, published)),
-            Err(error) => ("failed", json!({ "error": error.to_string() })),
+            Err(error) => ("failed", json!({ "error": error.detail })),
         };
         background.0.imports.finish(id, view.0, view.1);
         // Nobody waits any more when this took long.
         let _ = sender.send(result);
     });
     match tokio::time::timeout(PATIENCE, receiver).await {
-        Ok(Ok(result)) => Ok(Begun::Done(Box::new(result?))),
+        Ok(Ok(result)) => result.map(|published| Begun::Done(Box::new(published))),
         Ok(Err(_)) => Err(Problem::new(
             ProblemKind::Internal,
             "the import ended without a result",
         )),
         Err(_) => Ok(Begun::Running(id)),
     }
+}
+
+async fn carry_out(
+    market: &Market,
+    given: Given,
+    publication: Publication,
+) -> Result<Published, Problem> {
+    let source = given.read(market).await?;
+    Ok(publish(&market.0.parts.publisher, source, publication).await?)
 }
 
 fn answer(market: &Market, begun: Begun) -> Response {
@@ -152,53 +163,64 @@ fn published_view(market: &Market, published: &Published) -> Value {
     })
 }
 
-async fn source(
-    market: &Market,
-    fields: &NewServer,
+/// A document, or where it is.
+#[derive(Default)]
+struct Given {
     file: Option<Vec<u8>>,
-) -> Result<SpecSource, Problem> {
-    let given = [
-        file.is_some(),
-        fields.document.is_some(),
-        fields.url.is_some(),
-    ];
-    if given.iter().filter(|given| **given).count() != 1 {
-        return Err(Problem::new(
+    document: Option<Value>,
+    url: Option<String>,
+    allow: Vec<String>,
+}
+
+impl Given {
+    fn check(&self) -> Result<(), Problem> {
+        let given = [
+            self.file.is_some(),
+            self.document.is_some(),
+            self.url.is_some(),
+        ];
+        if given.iter().filter(|given| **given).count() == 1 {
+            return Ok(());
+        }
+        Err(Problem::new(
             ProblemKind::Invalid,
             "send one of `document`, `url` or `file`",
-        ));
+        ))
     }
-    if let Some(text) = &fields.url {
-        let url = url_of("url", text)?;
-        let rules: Vec<_> = fields
-            .allow_upstream
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect();
-        let found = crate::market::discover::discover(
-            &market.0.parts.egress,
-            &url,
-            &rules,
-            market.0.parts.document_bytes_max,
-        );
-        let (origin, bytes) = found
-            .await
-            .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
-        return Ok(SpecSource {
-            bytes: bytes.to_vec(),
-            origin: Some(origin),
-        });
+
+    async fn read(self, market: &Market) -> Result<SpecSource, Problem> {
+        if let Some(text) = &self.url {
+            let url = url_of("url", text)?;
+            let rules: Vec<_> = self
+                .allow
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect();
+            let found = crate::market::discover::discover(
+                &market.0.parts.egress,
+                &url,
+                &rules,
+                market.0.parts.document_bytes_max,
+            );
+            let (origin, bytes) = found
+                .await
+                .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
+            return Ok(SpecSource {
+                bytes: bytes.to_vec(),
+                origin: Some(origin),
+            });
+        }
+        let bytes = match (self.file, self.document) {
+            (Some(bytes), _) => bytes,
+            (None, Some(Value::String(text))) => text.into_bytes(),
+            (None, Some(document)) => document.to_string().into_bytes(),
+            (None, None) => Vec::new(),
+        };
+        Ok(SpecSource {
+            bytes,
+            origin: None,
+        })
     }
-    let bytes = match (file, &fields.document) {
-        (Some(bytes), _) => bytes,
-        (None, Some(Value::String(text))) => text.clone().into_bytes(),
-        (None, Some(document)) => document.to_string().into_bytes(),
-        (None, None) => Vec::new(),
-    };
-    Ok(SpecSource {
-        bytes,
-        origin: None,
-    })
 }
 
 /// An http or https URL, or a problem that names the field.
@@ -347,11 +369,11 @@ pub(super) async fn reimport(
         settings: entry.settings.clone(),
         credentials: Vec::new(),
     };
-    let source = SpecSource {
-        bytes: body.to_vec(),
-        origin: None,
+    let given = Given {
+        file: Some(body.to_vec()),
+        ..Given::default()
     };
-    Ok(answer(&market, run(&market, source, publication).await?))
+    Ok(answer(&market, run(&market, given, publication).await?))
 }
 
 pub(super) async fn document(

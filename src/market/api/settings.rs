@@ -104,6 +104,20 @@ pub(crate) async fn apply(
     owned(market, admin, slug_now.unwrap_or(&entry.slug).as_str())
 }
 
+fn check_sessions(sessions: Option<SessionSettings>) -> Result<(), Problem> {
+    let Some(sessions) = sessions else {
+        return Ok(());
+    };
+    let detail = if !(1_000..=86_400_000).contains(&sessions.idle_ms) {
+        "`sessions.idleMs` is 1000 to 86400000"
+    } else if !(1..=100_000).contains(&sessions.sessions_max) {
+        "`sessions.sessionsMax` is 1 to 100000"
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new(ProblemKind::Invalid, detail))
+}
+
 fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettings, Problem> {
     let mut settings = settings.clone();
     if let Some(access) = change.access {
@@ -120,6 +134,7 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
         settings.allow_upstream.clone_from(rules);
     }
     if let Some(sessions) = change.sessions {
+        check_sessions(sessions)?;
         settings.sessions = sessions;
     }
     if let Some(legacy) = change.legacy_sse {

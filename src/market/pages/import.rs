@@ -10,11 +10,10 @@ use crate::market::pages::report::Report;
 #[template(path = "import.html")]
 pub struct ImportProgress {
     pub frame: Frame,
-    /// What is being done, like `Reading the document`.
-    pub phase: String,
-    pub done: usize,
-    /// 0: not known yet.
-    pub total: usize,
+    /// How long it has been running.
+    pub seconds: usize,
+    /// How soon the page asks again.
+    pub refresh: usize,
     pub outcome: Option<ImportOutcome>,
 }
 
@@ -24,6 +23,8 @@ pub enum ImportOutcome {
     Published {
         slug: String,
         title: String,
+        /// The document was the one that is served already.
+        unchanged: bool,
         report: Report,
     },
     Failed {

@@ -15,14 +15,15 @@ use serde_json::json;
 use crate::access::key::admin;
 use crate::extract::{Admin, SECURE_SESSION_COOKIE, SESSION_COOKIE, Upload, session};
 use crate::live::Entry;
-use crate::market::api::{Market, guard, imports, servers};
+use crate::market::api::{Market, guard, servers};
 use crate::market::pages::failure::ErrorPage;
 use crate::market::pages::home::{Home, ServerCard};
-use crate::market::pages::import::{ImportOutcome, ImportProgress};
 use crate::market::pages::login::{Login, next_path};
 use crate::market::pages::publish::{Publish, PublishValues};
 use crate::market::pages::tool::tokens;
-use crate::market::pages::{Frame, assets, key_routes, page, server_routes, tool_routes};
+use crate::market::pages::{
+    Frame, assets, import_routes, key_routes, page, server_routes, settings_routes, tool_routes,
+};
 use crate::mcp::server::Access;
 use crate::problem::{Problem, ProblemKind};
 
@@ -34,7 +35,7 @@ pub fn router(market: Market) -> Router {
         .route("/login", get(login_form).post(login))
         .route("/logout", post(logout))
         .route("/publish", get(publish_form).post(publish))
-        .route("/imports/{id}", get(import))
+        .route("/imports/{id}", get(import_routes::show))
         .route("/servers/{slug}", get(server_routes::show))
         .route(
             "/servers/{slug}/tools/{tool}",
@@ -42,12 +43,63 @@ pub fn router(market: Market) -> Router {
                 .post(tool_routes::call)
                 .layer(DefaultBodyLimit::max(tool_routes::FORM_BYTES_MAX)),
         )
+        .merge(settings_pages())
         .route("/keys", get(key_routes::list).post(key_routes::make))
         .route("/keys/revoke", post(key_routes::revoke))
         .route("/assets/{name}", get(asset))
         .layer(DefaultBodyLimit::max(limit))
         .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
         .with_state(market)
+}
+
+/// The forms of a server's settings; only the one with a document may be large.
+fn settings_pages() -> Router<Market> {
+    let small = || DefaultBodyLimit::max(settings_routes::FORM_BYTES_MAX);
+    Router::new()
+        .route(
+            "/servers/{slug}/settings",
+            get(settings_routes::show)
+                .post(settings_routes::save)
+                .layer(small()),
+        )
+        .route(
+            "/servers/{slug}/settings/credentials",
+            post(settings_routes::credential).layer(small()),
+        )
+        .route(
+            "/servers/{slug}/settings/name",
+            post(settings_routes::rename).layer(small()),
+        )
+        .route(
+            "/servers/{slug}/settings/delete",
+            post(settings_routes::delete).layer(small()),
+        )
+        .route(
+            "/servers/{slug}/settings/document",
+            post(settings_routes::document),
+        )
+}
+
+/// What the address says was done just now: one of these sentences, never a text of its own.
+pub(super) fn notice(query: &Fields) -> Option<String> {
+    let text = match query.get("done")?.as_str() {
+        "published" => "Published. The tools can be called now.",
+        "saved" => "Saved. The settings are live.",
+        "renamed" => "Renamed. The old address goes on working.",
+        "imported" => "Imported. The new version is live.",
+        "unchanged" => "This is the document that is served already; nothing was changed.",
+        "credential-set" => "The credential is stored and used from now on.",
+        "credential-removed" => "The credential is removed.",
+        "credential-approved" => "The destination is approved; the credential is sent there now.",
+        "deleted" => "The server is deleted.",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// How large a document may be, for people.
+pub(super) fn size_max(market: &Market) -> String {
+    format!("{} MB", market.0.parts.document_bytes_max >> 20)
 }
 
 /// Servers on one page; each is loaded to be shown.
@@ -141,7 +193,8 @@ async fn home(
     headers: HeaderMap,
     Query(query): Query<Fields>,
 ) -> Response {
-    let frame = frame(&market, &headers, "servers");
+    let mut frame = frame(&market, &headers, "servers");
+    frame.notice = notice(&query);
     let asked = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (query, after) = (asked("q"), asked("after"));
     let wanted = query.trim().to_lowercase();
@@ -294,14 +347,13 @@ fn publish_page(
     } else {
         StatusCode::OK
     };
-    let size_max = format!("{} MB", market.0.parts.document_bytes_max >> 20);
     page(
         status,
         &Publish {
             frame: frame(market, headers, "publish"),
             error,
             values,
-            size_max,
+            size_max: size_max(market),
         },
     )
 }
@@ -314,6 +366,10 @@ async fn publish_form(State(market): State<Market>, headers: HeaderMap) -> Respo
 }
 
 async fn publish(State(market): State<Market>, headers: HeaderMap, form: Multipart) -> Response {
+    // Nobody's upload is read before it is known that somebody is signed in.
+    if let Err(response) = reader(&market, &headers, "/publish") {
+        return *response;
+    }
     let (form, file) = match fields(form).await {
         Ok(read) => read,
         Err(detail) => return failure(&market, &headers, StatusCode::BAD_REQUEST, &detail),
@@ -346,7 +402,7 @@ async fn publish(State(market): State<Market>, headers: HeaderMap, form: Multipa
     };
     match servers::begin(&market, &admin, Upload { fields, file }).await {
         Ok(servers::Begun::Done(published)) => {
-            Redirect::to(&format!("/servers/{}", published.slug)).into_response()
+            Redirect::to(&format!("/servers/{}?done=published", published.slug)).into_response()
         }
         Ok(servers::Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
         Err(problem) => publish_page(&market, &headers, Some(problem.detail), values),
@@ -354,7 +410,7 @@ async fn publish(State(market): State<Market>, headers: HeaderMap, form: Multipa
 }
 
 /// Text by name, and the bytes of the file.
-async fn fields(mut form: Multipart) -> Result<(Fields, Option<Vec<u8>>), String> {
+pub(super) async fn fields(mut form: Multipart) -> Result<(Fields, Option<Vec<u8>>), String> {
     let (mut fields, mut file) = (Fields::new(), None);
     while let Some(field) = form.next_field().await.map_err(|error| error.to_string())? {
         let name = field.name().unwrap_or_default().to_owned();
@@ -366,44 +422,4 @@ async fn fields(mut form: Multipart) -> Result<(Fields, Option<Vec<u8>>), String
         }
     }
     Ok((fields, file))
-}
-
-async fn import(
-    State(market): State<Market>,
-    headers: HeaderMap,
-    Path(id): Path<uuid::Uuid>,
-) -> Response {
-    if let Err(response) = reader(&market, &headers, "/publish") {
-        return *response;
-    }
-    let Some(view) = imports::view(&market, id) else {
-        return failure(
-            &market,
-            &headers,
-            StatusCode::NOT_FOUND,
-            "there is no such import, or it ended long ago",
-        );
-    };
-    if view["state"] == "done"
-        && let Some(slug) = view["result"]["server"]["slug"].as_str()
-    {
-        return Redirect::to(&format!("/servers/{slug}")).into_response();
-    }
-    let outcome = (view["state"] == "failed").then(|| ImportOutcome::Failed {
-        reason: view["result"]["error"]
-            .as_str()
-            .unwrap_or("the import failed")
-            .to_owned(),
-    });
-    let frame = frame(&market, &headers, "publish");
-    page(
-        StatusCode::OK,
-        &ImportProgress {
-            frame,
-            phase: "Reading the document".to_owned(),
-            done: 0,
-            total: 0,
-            outcome,
-        },
-    )
 }

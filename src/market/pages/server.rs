@@ -28,6 +28,8 @@ pub struct ServerPage {
     pub query: String,
     /// The next page of tools.
     pub more: Option<String>,
+    /// For the owner alone: tools that lack a credential.
+    pub lacking: usize,
     /// For the owner alone: it quotes the document.
     pub report: Option<Report>,
 }

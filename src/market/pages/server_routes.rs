@@ -7,8 +7,9 @@ use http::{HeaderMap, StatusCode};
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::pages::report::Report;
-use crate::market::pages::routes::{Fields, frame, next_page, refused, shown_to};
+use crate::market::pages::routes::{Fields, frame, next_page, notice, refused, shown_to};
 use crate::market::pages::server::{ServerPage, ToolRow};
+use crate::market::pages::settings::lacking_credentials;
 use crate::market::pages::tool::{badges, tokens};
 use crate::market::pages::{Frame, connect, page};
 use crate::mcp::server::{Access, Server};
@@ -25,7 +26,8 @@ pub(super) async fn show(
     Path(slug): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
-    let frame = frame(&market, &headers, "servers");
+    let mut frame = frame(&market, &headers, "servers");
+    frame.notice = notice(&query);
     let entry = match shown_to(&market, &frame, &slug) {
         Ok(entry) => entry,
         Err(problem) => return refused(&market, &headers, &problem),
@@ -65,6 +67,11 @@ async fn template(
         tokens: server.tools.values().map(|tool| tokens(&tool.def)).sum(),
         more: last.map(|last| next_page(&path, &query, &last)),
         query,
+        lacking: if frame.signed_in() {
+            lacking_credentials(&server)
+        } else {
+            0
+        },
         report: report(market, &frame, &server).await,
         frame,
     })

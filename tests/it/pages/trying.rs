@@ -1,6 +1,6 @@
 //! The page of a tool: its form, and what trying it shows.
 
-use crate::pages::{Served, csrf, echo, serve, serve_with};
+use crate::pages::{Served, csrf, echo, form, serve, serve_with};
 
 const DOCUMENT: &str = r#"{
   "openapi": "3.1.0",
@@ -44,12 +44,6 @@ fn things() -> (Served, String) {
     let made = served.ask(&head, &body.to_string());
     assert!(made.starts_with("HTTP/1.1 201"), "{made}");
     (served, cookie)
-}
-
-fn form(pairs: &[(&str, &str)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish()
 }
 
 #[test]

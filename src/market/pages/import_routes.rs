@@ -1,0 +1,101 @@
+//! The page of an import that takes longer than a request should.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use crate::market::api::{Market, imports};
+use crate::market::pages::import::{ImportOutcome, ImportProgress};
+use crate::market::pages::page;
+use crate::market::pages::report::Report;
+use crate::market::pages::routes::{failure, frame, reader};
+use crate::openapi::Finding;
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    if let Err(response) = reader(&market, &headers, &format!("/imports/{id}")) {
+        return *response;
+    }
+    let view = id.parse().ok().and_then(|id| imports::view(&market, id));
+    let Some(view) = view else {
+        let detail = "There is no such import, or it ended more than an hour ago, or before this \
+                      process was started. If it went well, its server is in the list.";
+        return failure(&market, &headers, StatusCode::NOT_FOUND, detail);
+    };
+    let seconds = view["seconds"]
+        .as_u64()
+        .and_then(|seconds| usize::try_from(seconds).ok());
+    let seconds = seconds.unwrap_or_default();
+    let template = ImportProgress {
+        frame: frame(&market, &headers, "publish"),
+        seconds,
+        // Often at first, seldom where it takes long anyway.
+        refresh: (seconds / 10).clamp(1, 10),
+        outcome: outcome(&view),
+    };
+    page(StatusCode::OK, &template)
+}
+
+fn outcome(view: &Value) -> Option<ImportOutcome> {
+    let result = &view["result"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match view["state"].as_str()? {
+        "done" => {
+            let report = &result["report"];
+            let findings: Vec<Finding> =
+                serde_json::from_value(report["findings"].clone()).unwrap_or_default();
+            let tools = report["tools"]
+                .as_u64()
+                .and_then(|count| usize::try_from(count).ok());
+            Some(ImportOutcome::Published {
+                slug: text(&result["server"]["slug"]),
+                title: text(&result["server"]["title"]),
+                unchanged: result["unchanged"] == true,
+                report: Report::new(tools.unwrap_or_default(), &findings),
+            })
+        }
+        "failed" => Some(ImportOutcome::Failed {
+            reason: text(&result["error"]),
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_import_runs_ends_well_or_fails() {
+        assert!(outcome(&json!({"state": "running", "result": null})).is_none());
+        let failed = outcome(&json!({"state": "failed", "result": {"error": "no document"}}));
+        assert!(
+            matches!(failed, Some(ImportOutcome::Failed { reason }) if reason == "no document")
+        );
+        let finding = json!({"pointer": "/paths", "severity": "lost", "code": "x", "message": "m"});
+        let done = json!({"state": "done", "result": {
+            "server": {"slug": "s", "title": "T"}, "unchanged": false,
+            "report": {"tools": 3, "findings": [finding]},
+        }});
+        let Some(ImportOutcome::Published {
+            slug,
+            title,
+            unchanged,
+            report,
+        }) = outcome(&done)
+        else {
+            panic!("it is done");
+        };
+        assert_eq!(
+            (slug.as_str(), title.as_str(), unchanged),
+            ("s", "T", false)
+        );
+        assert_eq!((report.tools, report.groups.len()), (3, 1));
+    }
+}

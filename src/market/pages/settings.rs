@@ -1,0 +1,324 @@
+//! What an owner sets on a server: who may call it, where its calls go, its credentials, its
+//! document, its name.
+
+use askama::Template;
+use serde_json::{Value, json};
+
+use crate::credential::{self, Kind, Secret};
+use crate::market::pages::Frame;
+use crate::market::pages::arguments::{Entered, entered};
+use crate::market::pages::publish::PublishValues;
+use crate::mcp::server::{Access, Provider, Server, ServerSettings, SessionSettings};
+use crate::openapi::SecurityScheme;
+
+/// `GET /servers/{slug}/settings`, and again with what was entered when it was refused.
+#[derive(Debug, Template)]
+#[template(path = "settings.html")]
+pub struct SettingsPage {
+    pub frame: Frame,
+    pub slug: String,
+    pub title: String,
+    /// What was refused, and in which section.
+    pub fault: Option<Fault>,
+    pub form: SettingsForm,
+    /// The server is answered inside this process and has no address.
+    pub internal: bool,
+    /// Where its calls go now.
+    pub destinations: Vec<String>,
+    pub credentials: Vec<CredentialRow>,
+    pub version: i64,
+    pub published: String,
+    pub document_url: Option<String>,
+    /// A document to publish in place of the one there is.
+    pub values: PublishValues,
+    pub size_max: String,
+    /// The new name that was entered.
+    pub rename: String,
+}
+
+impl SettingsPage {
+    /// What is wrong in a section, if that is where it is.
+    pub fn fault_in(&self, section: Section) -> Option<&str> {
+        let fault = self.fault.as_ref().filter(|fault| fault.section == section);
+        fault.map(|fault| fault.text.as_str())
+    }
+}
+
+/// A part of the page with a form of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    Settings,
+    Credentials,
+    Document,
+    Name,
+    Delete,
+}
+
+/// Why a form was refused, in the words of its labels.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub section: Section,
+    pub text: String,
+}
+
+/// The API's names of fields, and the labels they have here.
+const LABELS: [(&str, &str); 11] = [
+    ("upstream", "Address of the API"),
+    ("allowUpstream", "Allowed private destinations"),
+    ("callTimeoutMs", "Time for a call"),
+    ("toolsPageMax", "Tools in one page of the list"),
+    ("sessions.idleMs", "Idle time of a session"),
+    ("sessions.sessionsMax", "Sessions at most"),
+    ("slug", "Short name"),
+    ("document", "Text"),
+    ("file", "File"),
+    ("url", "Address"),
+    ("value", "Value"),
+];
+
+/// A refusal with the form's labels in place of the API's names.
+pub fn labelled(detail: &str) -> String {
+    LABELS
+        .iter()
+        .fold(detail.to_owned(), |text, (name, label)| {
+            text.replace(&format!("`{name}`"), &format!("“{label}”"))
+        })
+}
+
+/// The settings as they stand in the form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettingsForm {
+    /// The server's revision the form was made from.
+    pub revision: String,
+    pub open: bool,
+    pub upstream: String,
+    pub allow: String,
+    /// `default`, `on` or `off`.
+    pub legacy_sse: String,
+    pub sessions: bool,
+    pub idle_seconds: String,
+    pub sessions_max: String,
+    pub timeout_seconds: String,
+    pub tools_page_max: String,
+}
+
+impl SettingsForm {
+    /// As a server has them.
+    pub fn of(settings: &ServerSettings, revision: i64) -> Self {
+        let sessions = settings.sessions.unwrap_or_default();
+        Self {
+            revision: revision.to_string(),
+            open: settings.access == Access::Open,
+            upstream: settings.upstream.clone().unwrap_or_default(),
+            allow: settings.allow_upstream.join("\n"),
+            legacy_sse: match settings.legacy_sse {
+                None => "default",
+                Some(true) => "on",
+                Some(false) => "off",
+            }
+            .to_owned(),
+            sessions: settings.sessions.is_some(),
+            idle_seconds: seconds(sessions.idle_ms),
+            sessions_max: sessions.sessions_max.to_string(),
+            timeout_seconds: seconds(settings.call_timeout_ms),
+            tools_page_max: settings.tools_page_max.to_string(),
+        }
+    }
+
+    /// As they were entered.
+    pub fn entered(form: &Entered) -> Self {
+        let text = |name: &str| entered(form, name).unwrap_or_default().trim().to_owned();
+        Self {
+            revision: text("revision"),
+            open: text("access") == "open",
+            upstream: text("upstream"),
+            allow: text("allow"),
+            legacy_sse: text("legacySse"),
+            sessions: text("sessions") == "on",
+            idle_seconds: text("idleSeconds"),
+            sessions_max: text("sessionsMax"),
+            timeout_seconds: text("timeoutSeconds"),
+            tools_page_max: text("toolsPageMax"),
+        }
+    }
+
+    /// The change as the management API takes it.
+    ///
+    /// # Errors
+    /// A sentence that names the field that is no number.
+    pub fn change(&self, internal: bool) -> Result<Value, String> {
+        let sessions = SessionSettings {
+            idle_ms: milliseconds("Idle time of a session", &self.idle_seconds)?,
+            sessions_max: whole("Sessions at most", &self.sessions_max)?,
+        };
+        let mut change = json!({
+            "access": if self.open { Access::Open } else { Access::Key },
+            "legacySse": match self.legacy_sse.as_str() {
+                "on" => Some(true),
+                "off" => Some(false),
+                _ => None,
+            },
+            "sessions": self.sessions.then_some(sessions),
+            "callTimeoutMs": milliseconds("Time for a call", &self.timeout_seconds)?,
+            "toolsPageMax": whole::<u64>("Tools in one page of the list", &self.tools_page_max)?,
+        });
+        if !internal {
+            let upstream = Some(&self.upstream).filter(|url| !url.is_empty());
+            let rules = self.allow.split(['\n', ',']).map(str::trim);
+            let rules: Vec<&str> = rules.filter(|rule| !rule.is_empty()).collect();
+            change["upstream"] = json!(upstream);
+            change["allowUpstream"] = json!(rules);
+        }
+        Ok(change)
+    }
+}
+
+fn seconds(milliseconds: u64) -> String {
+    let text = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn milliseconds(label: &str, text: &str) -> Result<u64, String> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let parsed = whole
+        .parse::<u64>()
+        .ok()
+        .filter(|_| digits(whole) && digits(part) && part.len() <= 3);
+    let thousandths = format!("{part:0<3}").parse::<u64>().ok();
+    parsed
+        .zip(thousandths)
+        .and_then(|(whole, part)| whole.checked_mul(1000)?.checked_add(part))
+        .ok_or_else(|| format!("“{label}”: write seconds as a number, like 30 or 0.5"))
+}
+
+fn whole<T: std::str::FromStr>(label: &str, text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("“{label}”: write a whole number, like 100"))
+}
+
+/// A security scheme of the document, and whether there is a credential for it. Never the
+/// credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialRow {
+    pub scheme: String,
+    /// `an API key in the header X-Key`.
+    pub words: String,
+    pub basic: bool,
+    /// Causeway can send such a credential.
+    pub supported: bool,
+    /// Tools that may use it.
+    pub tools: usize,
+    pub set: bool,
+    /// Where it may go.
+    pub origins: Vec<String>,
+    /// Where calls go that it may not.
+    pub waiting: Vec<String>,
+}
+
+impl CredentialRow {
+    /// From a row of the management API; nothing where that is not understood.
+    pub fn read(row: &Value, server: &Server) -> Option<Self> {
+        let scheme: SecurityScheme = serde_json::from_value(row["type"].clone()).ok()?;
+        let name = row["scheme"].as_str()?;
+        let names = |key: &str| serde_json::from_value(row[key].clone()).unwrap_or_default();
+        let uses =
+            |alternative: &crate::openapi::SecurityRequirement| alternative.0.contains_key(name);
+        let tools = server.tools.values();
+        Some(Self {
+            scheme: name.to_owned(),
+            words: Kind(&scheme).to_string(),
+            basic: scheme == SecurityScheme::Basic,
+            supported: scheme == SecurityScheme::Basic
+                || credential::check(&scheme, &Secret::Token("x".into())).is_ok(),
+            tools: tools
+                .filter(|tool| tool.def.binding.security.iter().any(uses))
+                .count(),
+            set: row["set"] == true,
+            origins: names("origins"),
+            waiting: names("notApproved"),
+        })
+    }
+}
+
+/// How many tools cannot be called because no alternative of their security is complete.
+pub fn lacking_credentials(server: &Server) -> usize {
+    let Provider::Api(api) = &server.provider else {
+        return 0;
+    };
+    let held =
+        |name: &String| api.schemes.contains_key(name) && api.credentials.get(name).is_some();
+    let lacks = |security: &[crate::openapi::SecurityRequirement]| {
+        !security.is_empty()
+            && !security
+                .iter()
+                .any(|alternative| alternative.0.keys().all(held))
+    };
+    server
+        .tools
+        .values()
+        .filter(|tool| lacks(&tool.def.binding.security))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_the_form() {
+        let settings = ServerSettings {
+            access: Access::Open,
+            sessions: Some(SessionSettings {
+                idle_ms: 1_500,
+                sessions_max: 7,
+            }),
+            legacy_sse: Some(false),
+            upstream: Some("https://api.example.com/v1".to_owned()),
+            allow_upstream: vec!["10.0.0.0/8".to_owned(), "db.example:80".to_owned()],
+            call_timeout_ms: 60_000,
+            tools_page_max: 10,
+            internal: None,
+        };
+        let change = SettingsForm::of(&settings, 3).change(false).unwrap();
+        let mut expected = serde_json::to_value(&settings).unwrap();
+        assert_eq!(change, expected);
+        for name in ["upstream", "allowUpstream"] {
+            expected.as_object_mut().unwrap().remove(name);
+        }
+        assert_eq!(
+            SettingsForm::of(&settings, 3).change(true).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn seconds_are_read_exactly() {
+        for (text, expected) in [("30", 30_000), ("0.5", 500), ("1.25", 1_250), ("0.001", 1)] {
+            assert_eq!(milliseconds("x", text), Ok(expected));
+            assert_eq!(seconds(expected), text);
+        }
+        for text in [
+            "",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1e3",
+            "0.0001",
+            "1.-5",
+            "99999999999999999999",
+            "x",
+        ] {
+            assert!(milliseconds("x", text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals_speak_of_labels() {
+        assert_eq!(
+            labelled("`upstream` has to be an http or https URL"),
+            "“Address of the API” has to be an http or https URL"
+        );
+    }
+}

@@ -1,0 +1,398 @@
+//! The settings of a server: forms that do what the management API does.
+
+use std::sync::Arc;
+
+use axum::extract::multipart::MultipartRejection;
+use axum::extract::rejection::RawFormRejection;
+use axum::extract::{Multipart, Path, Query, RawForm, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::DateTime;
+use http::{HeaderMap, StatusCode};
+
+use crate::extract::{Admin, Upload};
+use crate::live::Entry;
+use crate::market::api::settings::ServerEdit;
+use crate::market::api::{Market, credentials, servers, settings};
+use crate::market::pages::arguments::{Entered, entered};
+use crate::market::pages::page;
+use crate::market::pages::publish::PublishValues;
+use crate::market::pages::routes::{
+    Fields, failure, fields, frame, notice, reader, refused, size_max, writer,
+};
+use crate::market::pages::settings::{
+    CredentialRow, Fault, Section, SettingsForm, SettingsPage, labelled,
+};
+use crate::problem::{Problem, ProblemKind};
+use crate::types::Slug;
+
+/// What a form without a document may weigh.
+pub(super) const FORM_BYTES_MAX: usize = 256 << 10;
+/// How much of a document that was refused is shown again in its field.
+const DOCUMENT_AGAIN_BYTES_MAX: usize = 256 << 10;
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    Query(query): Query<Fields>,
+) -> Response {
+    let admin = match reader(&market, &headers, &format!("/servers/{slug}/settings")) {
+        Ok(admin) => admin,
+        Err(response) => return *response,
+    };
+    let entry = match servers::owned(&market, &admin, &slug) {
+        Ok(entry) => entry,
+        Err(problem) => return refused(&market, &headers, &problem),
+    };
+    if entry.slug.as_str() != slug {
+        return Redirect::to(&format!("/servers/{}/settings", entry.slug)).into_response();
+    }
+    match template(&market, &headers, &admin, &entry).await {
+        Ok(mut template) => {
+            template.frame.notice = notice(&query);
+            page(StatusCode::OK, &template)
+        }
+        Err(problem) => refused(&market, &headers, &problem),
+    }
+}
+
+async fn template(
+    market: &Market,
+    headers: &HeaderMap,
+    admin: &Admin,
+    entry: &Entry,
+) -> Result<SettingsPage, Problem> {
+    let publisher = &market.0.parts.publisher;
+    let server = publisher.catalog.server(entry.id).await?;
+    let row = publisher
+        .store
+        .server(entry.id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let rows = credentials::credential_rows(market, admin, entry.slug.as_str()).await?;
+    let published = DateTime::from_timestamp_micros(row.version_at);
+    Ok(SettingsPage {
+        frame: frame(market, headers, "servers"),
+        slug: entry.slug.to_string(),
+        title: entry.title.clone(),
+        fault: None,
+        form: SettingsForm::of(&entry.settings, entry.revision),
+        internal: entry.settings.internal.is_some(),
+        destinations: credentials::destinations(&server).into_iter().collect(),
+        credentials: rows
+            .iter()
+            .filter_map(|row| CredentialRow::read(row, &server))
+            .collect(),
+        version: row.number,
+        published: published
+            .map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string())
+            .unwrap_or_default(),
+        document_url: row.document_url,
+        values: PublishValues::default(),
+        size_max: size_max(market),
+        rename: entry.slug.to_string(),
+    })
+}
+
+/// One form that was sent: by whom, and about which server.
+struct Sent<'r> {
+    market: &'r Market,
+    headers: &'r HeaderMap,
+    admin: Admin,
+    entry: Arc<Entry>,
+}
+
+impl<'r> Sent<'r> {
+    fn read(
+        market: &'r Market,
+        headers: &'r HeaderMap,
+        slug: &str,
+        token: Option<&str>,
+    ) -> Result<Self, Box<Response>> {
+        let admin = writer(market, headers, token)?;
+        let entry = servers::owned(market, &admin, slug);
+        let entry = entry.map_err(|problem| Box::new(refused(market, headers, &problem)))?;
+        Ok(Self {
+            market,
+            headers,
+            admin,
+            entry,
+        })
+    }
+
+    fn slug(&self) -> &str {
+        self.entry.slug.as_str()
+    }
+
+    /// The page again with what was wrong, and what was entered.
+    async fn again(
+        &self,
+        section: Section,
+        problem: &Problem,
+        fill: impl FnOnce(&mut SettingsPage) + Send,
+    ) -> Response {
+        match template(self.market, self.headers, &self.admin, &self.entry).await {
+            Ok(mut template) => {
+                let text = labelled(&problem.detail);
+                template.fault = Some(Fault { section, text });
+                fill(&mut template);
+                page(problem.kind.status(), &template)
+            }
+            Err(problem) => refused(self.market, self.headers, &problem),
+        }
+    }
+}
+
+/// The page after a change, which says so.
+fn back(slug: &str, done: &str, section: &str) -> Response {
+    Redirect::to(&format!("/servers/{slug}/settings?done={done}#{section}")).into_response()
+}
+
+/// The pairs of a form, or the page that says why they cannot be read.
+fn pairs(
+    market: &Market,
+    headers: &HeaderMap,
+    form: Result<RawForm, RawFormRejection>,
+) -> Result<Entered, Box<Response>> {
+    match form {
+        Ok(RawForm(bytes)) => Ok(url::form_urlencoded::parse(&bytes).into_owned().collect()),
+        Err(rejection) => {
+            let detail = format!("The form was not read: {}.", rejection.body_text());
+            Err(Box::new(failure(
+                market,
+                headers,
+                rejection.status(),
+                &detail,
+            )))
+        }
+    }
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Unprocessable, detail)
+}
+
+pub(super) async fn save(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    form: Result<RawForm, RawFormRejection>,
+) -> Response {
+    let read = pairs(&market, &headers, form).and_then(|form| {
+        Ok((
+            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
+            form,
+        ))
+    });
+    let (sent, form) = match read {
+        Ok(read) => read,
+        Err(response) => return *response,
+    };
+    let form = SettingsForm::entered(&form);
+    let internal = sent.entry.settings.internal.is_some();
+    let saved = match edit(&form, internal) {
+        Ok(edit) => settings::apply(&market, &sent.admin, sent.slug(), edit).await,
+        Err(problem) => Err(problem),
+    };
+    match saved {
+        Ok(entry) => back(entry.slug.as_str(), "saved", "settings"),
+        Err(mut problem) => {
+            if problem.kind == ProblemKind::Stale {
+                "Somebody changed this server after the page was loaded. Compare your entries with \
+                 what is set now, shown on a reloaded page, and save again."
+                    .clone_into(&mut problem.detail);
+            }
+            sent.again(Section::Settings, &problem, |page| page.form = form)
+                .await
+        }
+    }
+}
+
+fn edit(form: &SettingsForm, internal: bool) -> Result<(ServerEdit, Option<i64>), Problem> {
+    let change = form.change(internal).map_err(invalid)?;
+    let change = serde_json::from_value(change).map_err(|error| invalid(error.to_string()))?;
+    Ok((change, form.revision.parse().ok()))
+}
+
+pub(super) async fn rename(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    form: Result<RawForm, RawFormRejection>,
+) -> Response {
+    let read = pairs(&market, &headers, form).and_then(|form| {
+        Ok((
+            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
+            form,
+        ))
+    });
+    let (sent, form) = match read {
+        Ok(read) => read,
+        Err(response) => return *response,
+    };
+    let wanted = entered(&form, "slug").unwrap_or_default().trim().to_owned();
+    let renamed = match wanted.parse::<Slug>() {
+        Ok(new) => {
+            let change = ServerEdit {
+                slug: Some(new),
+                ..ServerEdit::default()
+            };
+            settings::apply(&market, &sent.admin, sent.slug(), (change, None)).await
+        }
+        Err(error) => Err(invalid(format!("`slug`: {error}"))),
+    };
+    match renamed {
+        Ok(entry) => back(entry.slug.as_str(), "renamed", "name"),
+        Err(problem) => {
+            sent.again(Section::Name, &problem, |page| page.rename = wanted)
+                .await
+        }
+    }
+}
+
+/// Sets, removes or approves the credential of one scheme.
+pub(super) async fn credential(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    form: Result<RawForm, RawFormRejection>,
+) -> Response {
+    let read = pairs(&market, &headers, form).and_then(|form| {
+        Ok((
+            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
+            form,
+        ))
+    });
+    let (sent, form) = match read {
+        Ok(read) => read,
+        Err(response) => return *response,
+    };
+    let text = |name: &str| entered(&form, name).unwrap_or_default();
+    let scheme = text("scheme");
+    let target = (sent.slug(), scheme);
+    let done = match text("do") {
+        "remove" => credentials::forget_credential(&market, &sent.admin, target)
+            .await
+            .map(|()| "credential-removed"),
+        "approve" => credentials::approve_destinations(&market, &sent.admin, target)
+            .await
+            .map(|()| "credential-approved"),
+        _ => match secret(&form) {
+            Ok(value) => credentials::set_credential(&market, &sent.admin, target, &value)
+                .await
+                .map(|()| "credential-set"),
+            Err(problem) => Err(problem),
+        },
+    };
+    match done {
+        Ok(done) => back(sent.slug(), done, "credentials"),
+        Err(problem) => {
+            let problem = Problem::new(problem.kind, format!("“{scheme}”: {}", problem.detail));
+            sent.again(Section::Credentials, &problem, |_| ()).await
+        }
+    }
+}
+
+/// What was entered as the credential: a value, or a user's name and password.
+fn secret(form: &Entered) -> Result<String, Problem> {
+    let Some(user) = entered(form, "user") else {
+        return Ok(entered(form, "value").unwrap_or_default().to_owned());
+    };
+    if user.is_empty() || user.contains(':') {
+        // RFC 7617 section 2: the first colon ends the name.
+        return Err(invalid("“User name” is needed, and has no colon in it"));
+    }
+    Ok(format!(
+        "{user}:{}",
+        entered(form, "password").unwrap_or_default()
+    ))
+}
+
+/// Publishes another document in place of the one there is.
+pub(super) async fn document(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Response {
+    // Nobody's upload is read before it is known that somebody is signed in.
+    if let Err(response) = reader(&market, &headers, "/") {
+        return *response;
+    }
+    let read = match form {
+        Ok(form) => fields(form).await,
+        Err(rejection) => Err(rejection.body_text()),
+    };
+    let (form, file) = match read {
+        Ok(read) => read,
+        Err(detail) => return failure(&market, &headers, StatusCode::BAD_REQUEST, &detail),
+    };
+    let token = form.get("csrf").map(String::as_str);
+    let sent = match Sent::read(&market, &headers, &slug, token) {
+        Ok(sent) => sent,
+        Err(response) => return *response,
+    };
+    let text = |name: &str| {
+        form.get(name)
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+    };
+    let new = servers::NewServer {
+        slug: Some(sent.entry.slug.clone()),
+        document: text("document").map(Into::into),
+        url: text("url").map(ToOwned::to_owned),
+        allow_upstream: sent.entry.settings.allow_upstream.clone(),
+        ..servers::NewServer::default()
+    };
+    match servers::begin(&market, &sent.admin, Upload { fields: new, file }).await {
+        Ok(servers::Begun::Done(published)) => {
+            let done = if published.unchanged {
+                "unchanged"
+            } else {
+                "imported"
+            };
+            back(published.slug.as_str(), done, "import")
+        }
+        Ok(servers::Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
+        Err(problem) => {
+            let again = text("document").filter(|text| text.len() <= DOCUMENT_AGAIN_BYTES_MAX);
+            let values = PublishValues {
+                url: text("url").unwrap_or_default().to_owned(),
+                document: again.unwrap_or_default().to_owned(),
+                ..PublishValues::default()
+            };
+            sent.again(Section::Document, &problem, |page| page.values = values)
+                .await
+        }
+    }
+}
+
+pub(super) async fn delete(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Path(slug): Path<String>,
+    form: Result<RawForm, RawFormRejection>,
+) -> Response {
+    let read = pairs(&market, &headers, form).and_then(|form| {
+        Ok((
+            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
+            form,
+        ))
+    });
+    let (sent, form) = match read {
+        Ok(read) => read,
+        Err(response) => return *response,
+    };
+    let deleted = if entered(&form, "confirm").is_some_and(|text| text.trim() == sent.slug()) {
+        servers::delete(&market, &sent.admin, sent.slug()).await
+    } else {
+        Err(invalid(format!(
+            "“Short name, to confirm”: type {} to delete this server",
+            sent.slug()
+        )))
+    };
+    match deleted {
+        Ok(()) => Redirect::to("/?done=deleted").into_response(),
+        Err(problem) => sent.again(Section::Delete, &problem, |_| ()).await,
+    }
+}

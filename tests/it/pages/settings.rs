@@ -1,0 +1,468 @@
+//! The settings of a server: every form, its token, its refusals.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use crate::pages::{Served, csrf, echo, form, serve, serve_with};
+
+const CREDENTIALS: &str = "/servers/things/settings/credentials";
+const SECRET: &str = "s3cret-value-of-the-key";
+
+struct Owned {
+    served: Served,
+    cookie: String,
+    token: String,
+    upstream: SocketAddr,
+}
+
+fn document(upstream: &str, title: &str) -> String {
+    serde_json::json!({
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": "1"},
+        "servers": [{"url": upstream}],
+        "paths": {"/look": {"get": {"operationId": "look", "security": [{"key": []}]}}},
+        "components": {"securitySchemes": {
+            "key": {"type": "apiKey", "in": "header", "name": "X-Secret"},
+            "user <script>": {"type": "http", "scheme": "basic"},
+            "badge": {"type": "mutualTLS"},
+        }},
+    })
+    .to_string()
+}
+
+/// A server `things` that was published by the form on the page.
+fn owned() -> Owned {
+    let upstream = echo();
+    let served = serve_with(&["--allow-upstream", "127.0.0.1"]);
+    let cookie = served.sign_in();
+    let token = csrf(&served.get("/publish", &cookie));
+    let owned = Owned {
+        served,
+        cookie,
+        token,
+        upstream,
+    };
+    let text = document(&format!("http://{upstream}"), "Things");
+    let answer = owned.upload("/publish", &[("slug", "things"), ("document", &text)]);
+    assert!(
+        answer.contains("location: /servers/things?done=published"),
+        "{answer}"
+    );
+    owned
+}
+
+impl Owned {
+    fn get(&self, path: &str) -> String {
+        self.served.get(path, &self.cookie)
+    }
+
+    /// A form with the session's token.
+    fn post(&self, path: &str, pairs: &[(&str, &str)]) -> String {
+        self.bare(path, &[pairs, &[("csrf", self.token.as_str())]].concat())
+    }
+
+    fn bare(&self, path: &str, pairs: &[(&str, &str)]) -> String {
+        self.served
+            .post(path, &format!("Cookie: {}\r\n", self.cookie), &form(pairs))
+    }
+
+    /// The same as multipart/form-data; a name that ends in `!` is a file's.
+    fn upload(&self, path: &str, pairs: &[(&str, &str)]) -> String {
+        self.upload_with(path, &[pairs, &[("csrf", self.token.as_str())]].concat())
+    }
+
+    fn upload_with(&self, path: &str, pairs: &[(&str, &str)]) -> String {
+        let mut body = String::new();
+        for (name, value) in pairs {
+            let (name, file) = name
+                .strip_suffix('!')
+                .map_or((*name, ""), |name| (name, "; filename=\"api.json\""));
+            write!(
+                body,
+                "--edge\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n{value}\r\n"
+            )
+            .unwrap();
+        }
+        body += "--edge--\r\n";
+        let cookie = &self.cookie;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nCookie: {cookie}\r\nContent-Type: multipart/form-data; boundary=edge"
+        );
+        self.served.ask(&head, &body)
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        let answer = self.get("/api/v1/servers/things");
+        let body = answer.split("\r\n\r\n").nth(1).unwrap();
+        serde_json::from_str::<serde_json::Value>(body).unwrap()["settings"].clone()
+    }
+
+    fn revision(&self) -> String {
+        let page = self.get("/servers/things/settings");
+        let at = page.split("name=\"revision\" value=\"").nth(1).unwrap();
+        at.split('"').next().unwrap().to_owned()
+    }
+
+    fn save(&self, revision: &str, change: &[(&str, &str)]) -> String {
+        let defaults = [
+            ("access", "key"),
+            ("upstream", ""),
+            ("allow", ""),
+            ("legacySse", "default"),
+            ("idleSeconds", "300"),
+            ("sessionsMax", "1000"),
+            ("timeoutSeconds", "60"),
+            ("toolsPageMax", "1000"),
+        ];
+        let kept = defaults
+            .iter()
+            .filter(|(name, _)| change.iter().all(|(other, _)| other != name));
+        let mut pairs: Vec<(&str, &str)> = kept.copied().collect();
+        pairs.extend(change);
+        pairs.push(("revision", revision));
+        self.post("/servers/things/settings", &pairs)
+    }
+
+    fn look(&self) -> String {
+        self.post("/servers/things/tools/look", &[("do", "call")])
+    }
+}
+
+#[test]
+fn settings_are_refused_by_the_name_of_the_field() {
+    let owned = owned();
+    let revision = owned.revision();
+    for (field, value, words) in [
+        (
+            "upstream",
+            "not a url",
+            "“Address of the API” has to be an http or https URL",
+        ),
+        (
+            "upstream",
+            "ftp://x/\"><script>",
+            "“Address of the API” has to be",
+        ),
+        (
+            "allow",
+            "10.0.0.0/99",
+            "“Allowed private destinations”: &#34;10.0.0.0/99&#34; is not an allowed",
+        ),
+        ("timeoutSeconds", "soon", "“Time for a call”: write seconds"),
+        ("timeoutSeconds", "0.01", "“Time for a call” is 100 to"),
+        (
+            "toolsPageMax",
+            "0",
+            "“Tools in one page of the list” is 1 to",
+        ),
+        (
+            "sessionsMax",
+            "many",
+            "“Sessions at most”: write a whole number",
+        ),
+    ] {
+        let refused = owned.save(&revision, &[(field, value), ("access", "open")]);
+        assert!(refused.starts_with("HTTP/1.1 4"), "{field}: {refused}");
+        assert!(refused.contains(words), "{field}: {refused}");
+        assert!(!refused.contains("<script"), "{refused}");
+        assert_eq!(
+            owned.settings()["access"],
+            "key",
+            "{field} was refused and the rest saved"
+        );
+    }
+    let idle = owned.save(&revision, &[("sessions", "on"), ("idleSeconds", "0.5")]);
+    assert!(
+        idle.contains("“Idle time of a session” is 1000 to"),
+        "{idle}"
+    );
+}
+
+#[test]
+fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
+    let owned = owned();
+    let revision = owned.revision();
+    let change = [
+        ("access", "open"),
+        ("upstream", "https://api.example.com/v1"),
+        ("allow", "10.0.0.5:8080\r\n\r\ndb.internal"),
+        ("legacySse", "off"),
+        ("sessions", "on"),
+        ("idleSeconds", "12.5"),
+        ("sessionsMax", "7"),
+        ("timeoutSeconds", "2.5"),
+        ("toolsPageMax", "50"),
+    ];
+    let saved = owned.save(&revision, &change);
+    assert!(
+        saved.contains("location: /servers/things/settings?done=saved"),
+        "{saved}"
+    );
+    let expected = serde_json::json!({
+        "access": "open", "upstream": "https://api.example.com/v1",
+        "allowUpstream": ["10.0.0.5:8080", "db.internal"], "legacySse": false,
+        "sessions": {"idleMs": 12_500, "sessionsMax": 7}, "callTimeoutMs": 2_500, "toolsPageMax": 50,
+    });
+    assert_eq!(owned.settings(), expected);
+    let page = owned.get("/servers/things/settings?done=saved");
+    assert!(page.contains("The settings are live."), "{page}");
+    assert!(
+        page.contains("value=\"12.5\"") && page.contains("db.internal</textarea>"),
+        "{page}"
+    );
+
+    // The form was made before that change.
+    let stale = owned.save(&revision, &[]);
+    assert!(
+        stale.starts_with("HTTP/1.1 412") && stale.contains("Somebody changed"),
+        "{stale}"
+    );
+    assert_eq!(owned.settings(), expected);
+}
+
+#[test]
+fn credentials_are_set_replaced_and_removed_and_never_echoed() {
+    let owned = owned();
+    let page = owned.get("/servers/things/settings");
+    assert!(
+        page.contains("an API key in the header X-Secret") && page.contains("not set"),
+        "{page}"
+    );
+    assert!(
+        page.contains("<code>user &#60;script&#62;</code>"),
+        "{page}"
+    );
+    assert!(
+        owned
+            .get("/servers/things")
+            .contains("cannot be called yet")
+    );
+    assert!(owned.look().contains("nothing was sent"));
+
+    let set = |pairs: &[(&str, &str)]| owned.post(CREDENTIALS, pairs);
+    let done = set(&[("scheme", "key"), ("value", SECRET), ("do", "set")]);
+    assert!(done.contains("?done=credential-set"), "{done}");
+    let page = owned.get("/servers/things/settings");
+    assert!(
+        page.contains("badge good\">set") && !page.contains(SECRET),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!("Sent to <code>http://{}</code>", owned.upstream)),
+        "{page}"
+    );
+    assert!(
+        !owned
+            .get("/servers/things")
+            .contains("cannot be called yet")
+    );
+    assert!(owned.look().contains("The call succeeded"));
+    assert!(set(&[("scheme", "key"), ("do", "remove")]).contains("?done=credential-removed"));
+    assert!(owned.look().contains("nothing was sent"));
+}
+
+#[test]
+fn a_credential_is_refused_by_the_name_of_its_scheme() {
+    let owned = owned();
+    let set = |pairs: &[(&str, &str)]| owned.post(CREDENTIALS, pairs);
+    let basic = [
+        ("scheme", "user <script>"),
+        ("user", "ada"),
+        ("password", "p:w"),
+        ("do", "set"),
+    ];
+    assert!(set(&basic).contains("?done=credential-set"));
+    for (pairs, words) in [
+        (
+            vec![("scheme", "key"), ("value", " ")],
+            "“key”: “Value”: the credential is empty",
+        ),
+        (
+            vec![("scheme", "user <script>"), ("user", ""), ("password", "x")],
+            "“User name” is needed",
+        ),
+        (
+            vec![
+                ("scheme", "user <script>"),
+                ("user", "a:b"),
+                ("password", "x"),
+            ],
+            "“User name” is needed",
+        ),
+        (
+            vec![("scheme", "badge"), ("value", "x")],
+            "“Value”: TLS client certificates are not supported",
+        ),
+        (
+            vec![("scheme", "key"), ("value", "a\nb")],
+            "“key”: “Value”: ",
+        ),
+        (
+            vec![("scheme", "<script>"), ("value", "x")],
+            "“&#60;script&#62;”: there is nothing here",
+        ),
+    ] {
+        let refused = set(&pairs);
+        assert!(refused.starts_with("HTTP/1.1 4"), "{pairs:?}: {refused}");
+        assert!(
+            refused.contains(words) && !refused.contains("<script"),
+            "{pairs:?}: {refused}"
+        );
+    }
+}
+
+#[test]
+fn a_credential_stays_behind_until_its_new_destination_is_approved() {
+    let owned = owned();
+    let set = |pairs: &[(&str, &str)]| owned.post(CREDENTIALS, pairs);
+    assert!(set(&[("scheme", "key"), ("value", SECRET)]).contains("?done=credential-set"));
+    let other = format!("http://{}", echo());
+    assert!(
+        owned
+            .save(&owned.revision(), &[("upstream", &other)])
+            .contains("?done=saved")
+    );
+    assert!(owned.look().contains("approve the new destination"));
+    let page = owned.get("/servers/things/settings");
+    assert!(
+        page.contains("Approve the new destination") && page.contains(&other),
+        "{page}"
+    );
+    assert!(set(&[("scheme", "key"), ("do", "approve")]).contains("?done=credential-approved"));
+    assert!(owned.look().contains("The call succeeded"));
+}
+
+#[test]
+fn a_server_is_renamed_imported_again_and_deleted() {
+    let owned = owned();
+    let rename = |slug: &str| owned.post("/servers/things/settings/name", &[("slug", slug)]);
+    for (slug, words) in [
+        ("Big Name", "“Short name”: a slug is 1 to 40"),
+        ("sse", "“Short name”: &#34;sse&#34; is reserved"),
+        ("petstore", "choose another “Short name”"),
+        ("\"><script>", "“Short name”: a slug is 1 to 40"),
+    ] {
+        let refused = rename(slug);
+        assert!(
+            refused.starts_with("HTTP/1.1 4") && refused.contains(words),
+            "{slug}: {refused}"
+        );
+        assert!(!refused.contains("<script"), "{refused}");
+    }
+    let renamed = rename("gadgets");
+    assert!(
+        renamed.contains("location: /servers/gadgets/settings?done=renamed"),
+        "{renamed}"
+    );
+    let old = owned.get("/servers/things");
+    assert!(
+        old.starts_with("HTTP/1.1 303") && old.contains("location: /servers/gadgets"),
+        "{old}"
+    );
+
+    let path = "/servers/gadgets/settings/document";
+    let refused = owned.upload(path, &[("document", "<script>no</script>")]);
+    assert!(
+        refused.starts_with("HTTP/1.1 422") && refused.contains("role=\"alert\""),
+        "{refused}"
+    );
+    assert!(!refused.contains("<script"), "{refused}");
+    let nothing = owned.upload(path, &[("document", " ")]);
+    assert!(
+        nothing.contains("send one of “Text”, “Address” or “File”"),
+        "{nothing}"
+    );
+    let next = document(&format!("http://{}", owned.upstream), "Gadgets of today");
+    let imported = owned.upload(path, &[("file!", &next)]);
+    assert!(
+        imported.contains("location: /servers/gadgets/settings?done=imported"),
+        "{imported}"
+    );
+    let page = owned.get("/servers/gadgets/settings");
+    assert!(
+        page.contains("Gadgets of today") && page.contains("Version 2,"),
+        "{page}"
+    );
+    assert!(
+        owned
+            .upload(path, &[("document", &next)])
+            .contains("?done=unchanged")
+    );
+
+    let delete = |name: &str| owned.post("/servers/gadgets/settings/delete", &[("confirm", name)]);
+    let refused = delete("things");
+    assert!(
+        refused.starts_with("HTTP/1.1 422") && refused.contains("type gadgets to delete"),
+        "{refused}"
+    );
+    assert!(delete("gadgets").contains("location: /?done=deleted"));
+    assert!(owned.get("/servers/gadgets").starts_with("HTTP/1.1 404"));
+    assert!(
+        owned
+            .get("/?done=deleted")
+            .contains("The server is deleted.")
+    );
+    assert!(!owned.get("/?done=%3Cscript%3E").contains("<script"));
+}
+
+#[test]
+fn no_form_works_without_its_token_or_a_session() {
+    let owned = owned();
+    let before = owned.settings();
+    let forms = [
+        ("/servers/things/settings", vec![("access", "open")]),
+        (
+            "/servers/things/settings/credentials",
+            vec![("scheme", "key"), ("value", SECRET)],
+        ),
+        ("/servers/things/settings/name", vec![("slug", "other")]),
+        (
+            "/servers/things/settings/delete",
+            vec![("confirm", "things")],
+        ),
+    ];
+    for (path, pairs) in &forms {
+        let wrong = [pairs.as_slice(), &[("csrf", "00")]].concat();
+        for pairs in [pairs, &wrong] {
+            let refused = owned.bare(path, pairs);
+            assert!(refused.starts_with("HTTP/1.1 403"), "{path}: {refused}");
+        }
+        let with_token = [pairs.as_slice(), &[("csrf", owned.token.as_str())]].concat();
+        let visitor = owned.served.post(path, "", &form(&with_token));
+        assert!(
+            visitor.starts_with("HTTP/1.1 303") && visitor.contains("location: /login"),
+            "{path}: {visitor}"
+        );
+        let cross = format!("Cookie: {}\r\nSec-Fetch-Site: cross-site\r\n", owned.cookie);
+        let cross = owned.served.post(path, &cross, &form(&with_token));
+        assert!(cross.starts_with("HTTP/1.1 403"), "{path}: {cross}");
+    }
+    let document = document("https://evil.example", "Evil");
+    for path in ["/servers/things/settings/document", "/publish"] {
+        let refused = owned.upload_with(path, &[("document", &document)]);
+        assert!(refused.starts_with("HTTP/1.1 403"), "{path}: {refused}");
+    }
+    assert!(
+        owned
+            .served
+            .get("/servers/things/settings", "")
+            .starts_with("HTTP/1.1 303")
+    );
+    assert_eq!(owned.settings(), before);
+    assert!(
+        owned
+            .get("/servers/things/settings")
+            .contains("<h1>Things</h1>")
+    );
+}
+
+#[test]
+fn a_server_inside_the_process_has_no_address_to_set() {
+    let served = serve();
+    let cookie = served.sign_in();
+    let page = served.get("/servers/petstore/settings", &cookie);
+    assert!(
+        page.contains("answered inside the process") && !page.contains("name=\"upstream\""),
+        "{page}"
+    );
+}
