@@ -193,10 +193,19 @@ pub fn location(config: &Config) -> anyhow::Result<Location> {
 fn private_directory(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
-        return Ok(());
+        return writable(path);
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
         format!("the data directory {} cannot be made; choose one this user may write to, with --data", path.display())
+    })
+}
+
+/// Tried, because only the file system knows: a permission is one of many reasons.
+fn writable(directory: &Path) -> anyhow::Result<()> {
+    let probe = directory.join(format!(".writable-{}", std::process::id()));
+    let tried = std::fs::File::create(&probe).and_then(|_| std::fs::remove_file(&probe));
+    tried.with_context(|| {
+        format!("the data directory {} cannot be written to; let this user write there, or choose another one with --data", directory.display())
     })
 }
 

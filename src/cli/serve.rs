@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::json;
 use url::Url;
@@ -15,6 +15,21 @@ use crate::cli::ServeArgs;
 use crate::cli::output::Output;
 use crate::config::{self, Config, Sources};
 use crate::store::{Location, Store, backup as copies};
+
+pub(super) const BACKUP_EXAMPLES: &str = "\
+Example:
+  causeway backup causeway-backup.db --data ./data
+
+The copy is consistent, also while the server runs. The master key that opens the credentials in it
+is never part of it: keep a copy of ./data/master.key somewhere else. For Postgres, the pg_dump
+command to run is printed, with exit code 2.";
+
+pub(super) const RESTORE_EXAMPLES: &str = "\
+Example:
+  causeway restore causeway-backup.db --data ./data && cp SAFE-PLACE/master.key ./data/master.key
+
+The data directory must hold no database yet. Servers that have credentials work only with the
+master key the backup was made under.";
 
 /// Which configuration and database.
 #[derive(Args)]
@@ -158,13 +173,22 @@ pub(super) async fn migrate(output: &Output, args: DatabaseArgs) -> anyhow::Resu
 
 pub(super) async fn backup(output: &Output, args: BackupArgs) -> anyhow::Result<ExitCode> {
     let config = args.database.load(Vec::new())?;
-    if let Location::Postgres(url) = location(&config)? {
+    if config.store.database_url.is_some()
+        && let Location::Postgres(url) = location(&config)?
+    {
         let command = copies::pg_dump_command(&url, &args.target);
         output.result(
             &format!("Postgres is backed up with its own tool:\n  {command}"),
             &json!({ "run": command }),
         )?;
         return Ok(ExitCode::from(2));
+    }
+    let file = config.store.data.join("causeway.db");
+    if !file.is_file() {
+        bail!(
+            "there is no database {} to back up; give the data directory of the server with --data",
+            file.display()
+        );
     }
     let (store, _) = open(&config).await?;
     store.backup(&args.target).await?;

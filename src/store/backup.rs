@@ -88,10 +88,16 @@ pub async fn restore(source: &Path, target: &Path) -> Result<(), StoreError> {
     let part = target.with_extension("restoring");
     make_private(std::fs::OpenOptions::new(), &part)
         .map_err(|error| fault(&part, &error.to_string()))?;
-    std::fs::copy(source, &part).map_err(|error| fault(source, &error.to_string()))?;
+    let remove = || {
+        let _ = std::fs::remove_file(&part);
+    };
+    if let Err(error) = std::fs::copy(source, &part) {
+        remove();
+        return Err(fault(source, &error.to_string()));
+    }
     let outcome = verify(&part).await;
     if let Err(error) = outcome {
-        let _ = std::fs::remove_file(&part);
+        remove();
         return Err(match error {
             StoreError::NewerSchema => StoreError::NewerSchema,
             other => fault(
