@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::cli::document::{bytes, value_of};
+use crate::cli::document::{bytes, scheme_and_value, value_of};
 use crate::cli::output::Output;
 use crate::config;
 use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
@@ -20,6 +20,19 @@ use crate::types::UpstreamRequest;
 
 const PATIENCE: Duration = Duration::from_mins(10);
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+
+pub(super) const IMPORT_EXAMPLES: &str = "\
+Examples:
+  causeway import openapi.yaml --slug shop --credential ApiKey=env:SHOP_KEY
+  causeway import https://api.example.com/openapi.json --access open
+  causeway import new-openapi.yaml --slug shop      a new version, live at once";
+
+pub(super) const CALL_EXAMPLES: &str = "\
+Examples:
+  causeway call petstore listPets --args '{\"limit\": 2}'
+  causeway call petstore deletePet --args '{\"id\": 4}' --dry-run
+
+Exit code 0: the tool answered; 1: it answered with an error, or could not be called.";
 
 /// Which server, and who asks.
 #[derive(Args)]
@@ -38,7 +51,8 @@ pub(super) struct Target {
 
 #[derive(Args)]
 struct Auth {
-    /// A key for it; on the same machine ./data/admin.key is used where none is given
+    /// A key for it: the admin key, or for `call` also an API key. Without one, ./data/admin.key is
+    /// used if it is there and the server runs on this machine
     #[arg(long, value_name = "K", env = "CAUSEWAY_KEY", hide_env_values = true)]
     key: Option<String>,
 }
@@ -47,11 +61,12 @@ struct Auth {
 pub(super) struct ImportArgs {
     /// The document: a file, or a URL of it, of its API or of a page that shows it
     document: String,
-    /// The server's name in URLs; that of a server there is makes a new version of it
+    /// The server's name in URLs, made of the title where none is given; that of a server there is
+    /// already makes a new version of it
     #[arg(long, value_name = "S")]
     slug: Option<String>,
-    /// Who may connect: anyone, or whoever has a key
-    #[arg(long, value_parser = ["open", "key"])]
+    /// Who may connect: anyone, or whoever has a key, which is the default
+    #[arg(long, value_name = "WHO", value_parser = ["open", "key"])]
     access: Option<String>,
     /// The API's base URL, instead of the document's servers
     #[arg(long, value_name = "URL")]
@@ -59,7 +74,8 @@ pub(super) struct ImportArgs {
     /// A destination this server may reach although it is private: CIDR-or-host[:port]
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,
-    /// A credential for a security scheme; VALUE may be @FILE or env:NAME
+    /// A credential for a security scheme of the document, kept encrypted; VALUE may be @FILE or
+    /// env:NAME, and is USER:PASSWORD for basic
     #[arg(long, value_name = "SCHEME=VALUE")]
     credential: Vec<String>,
     #[command(flatten)]
@@ -91,11 +107,14 @@ pub(super) struct KeysArgs {
 #[derive(Subcommand)]
 enum KeysCommand {
     /// Make a key; it is shown once
+    #[command(
+        after_help = "Example:\n  causeway keys create my-agent --server petstore --server bookshop"
+    )]
     Create {
         /// What or who it is for
         name: String,
-        /// A server it is good for, by slug; without any, it is good for all. A value with :// is the
-        /// URL of the running server instead
+        /// A server it is good for, by slug; may be repeated, and without any it is good for all. A
+        /// value with :// is the URL of the running server instead
         #[arg(long = "server", value_name = "SLUG")]
         servers: Vec<String>,
         #[command(flatten)]
@@ -150,8 +169,20 @@ impl Api {
     }
 
     fn of(target: Target) -> anyhow::Result<Self> {
-        let key = target.auth.key.or_else(local_key);
-        Self::new(target.url, key)
+        Self::with(target.url, target.auth)
+    }
+
+    /// With the key that was given; else the one in `./data`, but for a server on this machine only:
+    /// it is no other server's business.
+    fn with(url: Url, auth: Auth) -> anyhow::Result<Self> {
+        let here = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        let key = auth.key.or_else(|| here.then(local_key).flatten());
+        Self::new(url, key)
     }
 
     /// Sends a request; a problem comes back as an error with its detail.
@@ -159,7 +190,7 @@ impl Api {
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<String>,
     ) -> anyhow::Result<Value> {
         let mut headers = HeaderMap::new();
         if let Some(key) = &self.key {
@@ -175,7 +206,7 @@ impl Api {
             method,
             url: self.url.join(path)?,
             headers,
-            body: body.map(Value::to_string).unwrap_or_default().into(),
+            body: body.unwrap_or_default().into(),
         };
         let cancel = CancellationToken::new();
         let patience = Patience {
@@ -189,7 +220,7 @@ impl Api {
         let response = sent.with_context(|| {
             format!(
                 "no answer from {}; is `causeway serve` running there?",
-                self.url
+                self.origin()
             )
         })?;
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
@@ -200,12 +231,21 @@ impl Api {
             .get("detail")
             .and_then(Value::as_str)
             .unwrap_or("no details");
-        let hint = if response.status.as_u16() == 401 {
-            "; give --key, the admin key of the server"
-        } else {
-            ""
+        let hint = match response.status.as_u16() {
+            401 => "; give --key, the admin key of the server (admin.key in its data directory)",
+            404 => "; check the names and ids, the server's home page lists what there is",
+            _ => "",
         };
-        bail!("{} answered {}: {detail}{hint}", self.url, response.status)
+        bail!(
+            "{} answered {}: {detail}{hint}",
+            self.origin(),
+            response.status
+        )
+    }
+
+    /// The server, as it is said to people.
+    fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
     }
 }
 
@@ -241,15 +281,14 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
     );
     let mut credentials = serde_json::Map::new();
     for text in &args.credential {
-        let (scheme, value) = text
-            .split_once('=')
-            .context("--credential is written SCHEME=VALUE")?;
-        credentials.insert(scheme.to_owned(), Value::String(value_of(value)?));
+        let (scheme, value) = scheme_and_value(text)?;
+        let value = value_of(value).with_context(|| format!("--credential {scheme}"))?;
+        credentials.insert(scheme.to_owned(), Value::String(value));
     }
     body["credentials"] = Value::Object(credentials);
     let api = Api::of(args.target)?;
     let mut answer = api
-        .send(Method::POST, "/api/v1/servers", Some(&body))
+        .send(Method::POST, "/api/v1/servers", Some(body.to_string()))
         .await?;
     while let Some(id) = answer
         .get("state")
@@ -283,13 +322,14 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
 }
 
 pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<ExitCode> {
-    let arguments: &serde_json::value::RawValue =
-        serde_json::from_str(&args.args).context("--args is not JSON")?;
+    let arguments: &serde_json::value::RawValue = serde_json::from_str(&args.args).context(
+        "--args is not JSON; give one object in single quotes, for example --args '{\"limit\": 2}'",
+    )?;
+    // As text: a number that is read and written again may not be the same number.
     let body = format!("{{\"arguments\":{arguments},\"dryRun\":{}}}", args.dry_run);
-    let body: Value = serde_json::from_str(&body)?;
     let path = format!("/api/v1/servers/{}/tools/{}/call", args.slug, args.tool);
     let trace = Api::of(args.target)?
-        .send(Method::POST, &path, Some(&body))
+        .send(Method::POST, &path, Some(body))
         .await?;
     let failed = trace["result"]["isError"] == true;
     output.result(&explain(&trace), &trace)?;
@@ -325,8 +365,8 @@ fn explain(trace: &Value) -> String {
     }
     if let Some(status) = trace["status"].as_u64() {
         lines.push(format!(
-            "\n{status} after {} ms\n",
-            trace["timings"]["upstreamMs"]
+            "\n{status} after {:.1} ms\n",
+            trace["timings"]["upstreamMs"].as_f64().unwrap_or_default()
         ));
     }
     for content in trace["result"]["content"].as_array().into_iter().flatten() {
@@ -352,12 +392,12 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
                 Some(url) => url.parse().context("--server")?,
                 None => default_url()?,
             };
-            let api = Api::new(url, auth.key.or_else(local_key))?;
+            let api = Api::with(url, auth)?;
             let made = api
                 .send(
                     Method::POST,
                     "/api/v1/keys",
-                    Some(&json!({ "name": name, "servers": slugs })),
+                    Some(json!({ "name": name, "servers": slugs }).to_string()),
                 )
                 .await?;
             let text = format!(

@@ -128,9 +128,7 @@ fn credentials(
         .collect();
     let mut by_scheme = IndexMap::new();
     for text in &args.credential {
-        let (name, value) = text
-            .split_once('=')
-            .context("--credential is written SCHEME=VALUE")?;
+        let (name, value) = scheme_and_value(text)?;
         let Some(scheme) = converted.api.security_schemes.get(name) else {
             let known: Vec<&str> = converted
                 .api
@@ -138,8 +136,10 @@ fn credentials(
                 .keys()
                 .map(String::as_str)
                 .collect();
+            // What was given may be a secret that holds a `=` itself: it is not repeated.
             bail!(
-                "--credential {name}: the document has no such security scheme; it has {}",
+                "--credential SCHEME=VALUE: SCHEME is none of the document's security schemes, \
+                 which are: {}",
                 listed(&known)
             );
         };
@@ -165,15 +165,35 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
+/// The two sides of `SCHEME=VALUE`. What cannot be read that way may be a secret: it is not repeated.
+pub(super) fn scheme_and_value(text: &str) -> anyhow::Result<(&str, &str)> {
+    text.split_once('=').context(
+        "--credential is written SCHEME=VALUE, for example ApiKey=@key.txt or ApiKey=env:API_KEY; \
+         `causeway check` and the document's securitySchemes name the schemes",
+    )
+}
+
+/// A secret in a file is a key or a token, nothing longer.
+const SECRET_BYTES_MAX: usize = 64 << 10;
+
 /// `@FILE`, `env:NAME`, or the value itself.
 pub(super) fn value_of(text: &str) -> anyhow::Result<String> {
     if let Some(file) = text.strip_prefix('@') {
-        let value = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+        let read = bytes(Path::new(file), SECRET_BYTES_MAX)
+            .context("VALUE after @ is a file that holds the credential and nothing else")?;
+        if read.len() > SECRET_BYTES_MAX {
+            bail!("{file} is longer than a credential can be, {SECRET_BYTES_MAX} bytes");
+        }
+        let value = String::from_utf8(read).ok();
+        let value = value.with_context(|| format!("{file} is not text in UTF-8"))?;
         return Ok(value.trim_end_matches(['\r', '\n']).to_owned());
     }
     match text.strip_prefix("env:") {
-        Some(name) => config::environment(name)
-            .with_context(|| format!("{name} is not set in the environment")),
+        Some(name) => config::environment(name).with_context(|| {
+            format!(
+                "{name} is not set in the environment; set and export it, or give a file as @FILE"
+            )
+        }),
         None => Ok(text.to_owned()),
     }
 }

@@ -88,8 +88,10 @@ pub enum PublishError {
     Document(#[from] DocumentError),
     #[error("no operation of the document can be served")]
     NoTools(Vec<Finding>),
-    #[error("credentials: the document has no security scheme \"{scheme}\"; it has {known}")]
-    UnknownScheme { scheme: String, known: String },
+    /// The name that was given is not repeated: where a secret was taken for `SCHEME=VALUE`, it is
+    /// a part of the secret.
+    #[error("credentials: one is for none of the document's security schemes, which are: {known}")]
+    UnknownScheme { known: String },
     #[error("credentials: {scheme}: {source}")]
     Credential { scheme: String, source: SecretError },
     #[error("too many imports are waiting")]
@@ -332,7 +334,6 @@ fn secrets(api: &Api, given: &[(String, String)]) -> Result<Vec<(String, Secret)
                 api.security_schemes
                     .get(scheme)
                     .ok_or_else(|| PublishError::UnknownScheme {
-                        scheme: scheme.clone(),
                         known: known(api.security_schemes.keys()),
                     })?;
             let secret =
