@@ -32,36 +32,73 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  causeway serve                                  everything, with a demo, on http://127.0.0.1:8080
-  causeway check openapi.yaml                     what the document loses on its way to tools
+  causeway serve                      the whole product, with a demo, on http://127.0.0.1:8080
+  causeway check openapi.yaml         what the document loses on its way to tools
+  causeway run openapi.yaml           one document at http://127.0.0.1:8080/mcp, no database
+  causeway import openapi.yaml        publish it on the server that `serve` started
+  causeway call petstore listPets     call one of its tools, and see the HTTP request
+  claude mcp add --transport http petstore http://127.0.0.1:8080/mcp/petstore
+
+Each command's --help has examples of its own.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  causeway serve                      on this machine only; prints a link that signs in once
+  causeway serve --listen 0.0.0.0:8080 --public-url https://mcp.example.com
+  causeway serve --allow-upstream 10.0.0.0/8:443
+
+Without a flag, every setting can come from the environment, as CAUSEWAY__SECTION__KEY: secrets
+belong there, for example CAUSEWAY__SECRETS__ADMIN_KEY, and not on the command line.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
   causeway run openapi.yaml --upstream https://api.example.com --credential ApiKey=@key.txt
-  claude mcp add --transport http pets http://127.0.0.1:8080/mcp/petstore";
+  causeway run openapi.yaml --upstream http://127.0.0.1:3000 --allow-upstream 127.0.0.1:3000
+  causeway run openapi.yaml --listen 0.0.0.0:8080 --key \"$(openssl rand -hex 24)\"";
+
+const STDIO_EXAMPLES: &str = "\
+Examples:
+  claude mcp add shop -- causeway stdio openapi.yaml --credential ApiKey=env:SHOP_KEY
+  causeway stdio openapi.yaml --upstream http://127.0.0.1:3000 --allow-upstream 127.0.0.1:3000";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  causeway check openapi.yaml
+  causeway check openapi.yaml --json | jq '.findings[] | select(.severity == \"lost\")'
+
+Exit codes: 0 every operation is a tool, 1 some were lost, 2 the document cannot be read.";
 
 #[derive(Subcommand)]
 enum Command {
     /// Serve the catalog: publish documents, manage keys, and connect agents
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArgs>),
     /// Serve one document as an MCP server at /mcp, without a database
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// Serve one document as an MCP server over standard input and output
+    #[command(after_help = STDIO_EXAMPLES)]
     Stdio(DocumentArgs),
     /// Report what a document becomes: its tools, and everything lost, guessed or changed
-    ///
-    /// Exit code 0: every operation is a tool; 1: some were lost; 2: the document cannot be read.
+    #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Publish a document on a running server
+    #[command(after_help = client::IMPORT_EXAMPLES)]
     Import(client::ImportArgs),
     /// Call a tool of a running server, with a trace
+    #[command(after_help = client::CALL_EXAMPLES)]
     Call(client::CallArgs),
     /// Make, list and revoke API keys of a running server
     Keys(client::KeysArgs),
     /// Bring the database's schema up to date
     Migrate(serve::DatabaseArgs),
     /// Copy the SQLite database, also while it is served; the master key is not in the copy
+    #[command(after_help = serve::BACKUP_EXAMPLES)]
     Backup(serve::BackupArgs),
     /// Put a backup in the place of a database that is not there yet
+    #[command(after_help = serve::RESTORE_EXAMPLES)]
     Restore(serve::RestoreArgs),
-    /// Ask a running server whether it is alive; for container health checks
+    /// Ask a running server whether it is alive; the exit code says it, for container health checks
     Healthcheck(client::HealthArgs),
 }
 
@@ -86,7 +123,7 @@ struct ServeArgs {
     #[arg(long)]
     no_demo: bool,
     /// Whether legacy HTTP+SSE is served where a server does not say
-    #[arg(long, value_parser = ["on", "off"])]
+    #[arg(long, value_name = "on|off", hide_possible_values = true, value_parser = ["on", "off"])]
     legacy_sse: Option<String>,
     #[command(flatten)]
     database: serve::DatabaseArgs,
@@ -119,7 +156,8 @@ struct RunArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// The API key clients have to send; needed on a listener that is not loopback
+    /// The API key clients have to send, as `Authorization: Bearer K` or `X-API-Key: K`; needed on a
+    /// listener that is not loopback
     #[arg(long, value_name = "K")]
     key: Option<String>,
 }
@@ -160,6 +198,7 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
+        Err(error) if output::nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
             ExitCode::FAILURE

@@ -14,9 +14,13 @@ use crate::openapi::{Finding, Severity};
 const SHOWN_MAX: usize = 40;
 
 pub(super) fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let converted = match convert(&args.file)? {
-        Ok(converted) => converted,
-        Err(error) => {
+    let converted = match convert(&args.file) {
+        Ok(Ok(converted)) => converted,
+        Err(unreadable) => {
+            output.error(&unreadable);
+            return Ok(ExitCode::from(2));
+        }
+        Ok(Err(error)) => {
             let findings = match &error {
                 crate::openapi::DocumentError::NoOperations { findings, .. } => findings.clone(),
                 _ => Vec::new(),

@@ -29,12 +29,31 @@ impl Output {
 
     /// Why a command failed, with everything that led to it.
     pub(super) fn error(&self, error: &anyhow::Error) {
+        let reason = reason(error);
         let mut out = std::io::stderr().lock();
         // Nobody is left to be told when standard error is gone.
         let _ = if self.json {
-            writeln!(out, "{}", json!({ "error": format!("{error:#}") }))
+            writeln!(out, "{}", json!({ "error": reason }))
         } else {
-            writeln!(out, "error: {error:#}")
+            writeln!(out, "error: {reason}")
         };
     }
+}
+
+/// An error and its causes in one line. Many errors say their cause themselves; it is not repeated.
+fn reason(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.ends_with(&cause) {
+            true => said,
+            false if said.is_empty() => cause,
+            false => format!("{said}: {cause}"),
+        }
+    })
+}
+
+/// Whether a command failed only because nobody reads its output any more, as in `… | head`.
+pub(super) fn nobody_reads(error: &anyhow::Error) -> bool {
+    let kind = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref().is_some_and(kind)
 }
