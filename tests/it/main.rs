@@ -7,11 +7,13 @@
 )]
 
 mod call;
+mod cli;
 mod crash;
 mod egress;
 mod endpoint;
 mod openapi;
 mod pages;
+mod program;
 mod store;
 mod tidy;
 mod tool;

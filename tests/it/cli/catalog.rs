@@ -1,0 +1,148 @@
+//! The commands that speak to a running server: `import`, `call`, `keys`, `healthcheck`.
+
+use serde_json::json;
+
+use crate::cli::{ADMIN_KEY, SECRET, Upstream};
+use crate::program::Serving;
+
+async fn start(folder: &tempfile::TempDir, flags: &[&str]) -> Serving {
+    let fixed = ["--no-demo", "--admin-key", ADMIN_KEY];
+    Serving::on(&folder.path().join("data"), &[&fixed, flags].concat()).await
+}
+
+#[tokio::test]
+async fn a_document_is_published_and_its_tool_called() {
+    let upstream = Upstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(&folder, &[]).await;
+    let file = upstream.document(folder.path());
+    let credential = format!("Key={SECRET}");
+    let import = [
+        "import",
+        &file,
+        "--slug",
+        "things",
+        "--json",
+        "--allow-upstream",
+        &upstream.address,
+        "--credential",
+        &credential,
+    ];
+    let imported = served.command(ADMIN_KEY, &import).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let imported = imported.json();
+    let url = format!("{}/mcp/things", served.origin);
+    assert_eq!(imported["server"]["mcpUrl"], url.as_str());
+    assert_eq!(imported["report"]["tools"], 1);
+    assert!(!imported.to_string().contains(SECRET));
+
+    let call = ["call", "things", "getThing", "--args", r#"{"id": 7}"#];
+    let dry = served
+        .command(ADMIN_KEY, &[&call[..], &["--dry-run"]].concat())
+        .await;
+    assert_eq!(dry.code, Some(0), "{dry:?}");
+    let request = format!("GET http://{}/things/7", upstream.address);
+    assert!(dry.stdout.contains(&request), "{dry:?}");
+    assert!(!dry.stdout.contains(SECRET), "{dry:?}");
+    assert_eq!(upstream.seen(), [], "a dry run was sent");
+
+    let called = served.command(ADMIN_KEY, &call).await;
+    assert_eq!(called.code, Some(0), "{called:?}");
+    assert!(
+        called.stdout.contains(&request) && called.stdout.contains("200 after"),
+        "{called:?}"
+    );
+    assert!(called.stdout.contains(r#"{"path":"/things/7"}"#));
+    assert!(!called.stdout.contains(SECRET), "{called:?}");
+    assert_eq!(upstream.seen(), [Some(SECRET.to_owned())]);
+
+    let called = served
+        .command(ADMIN_KEY, &[&call[..], &["--json"]].concat())
+        .await;
+    let trace = called.json();
+    assert_eq!(trace["status"], 200);
+    assert_eq!(trace["result"]["structuredContent"]["path"], "/things/7");
+}
+
+#[tokio::test]
+async fn arguments_arrive_exactly_or_are_refused() {
+    let upstream = Upstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(&folder, &[]).await;
+    let file = upstream.document(folder.path());
+    let credential = format!("Key={SECRET}");
+    let import = ["import", &file, "--slug", "things"];
+    let flags = ["--credential", &credential];
+    let allowed = ["--allow-upstream", &upstream.address];
+    let imported = served
+        .command(ADMIN_KEY, &[&import[..], &flags, &allowed].concat())
+        .await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let call = async |arguments: &str| {
+        let call = ["call", "things", "getThing", "--args", arguments];
+        served.command(ADMIN_KEY, &call).await
+    };
+    // More digits than a double has, and more than 64 bits have.
+    for number in ["9007199254740993", "123456789012345678901234567890"] {
+        let called = call(&format!(r#"{{"id": {number}}}"#)).await;
+        let answer = format!(r#"{{"path":"/things/{number}"}}"#);
+        assert!(called.stdout.contains(&answer), "{called:?}");
+    }
+    let before = upstream.seen().len();
+    let refused = call(r#"{"id": "seven"}"#).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stdout.contains("`id`"), "{refused:?}");
+    call("{id: 7}")
+        .await
+        .refused(&["--args", "JSON", "single quotes"]);
+    assert_eq!(upstream.seen().len(), before);
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked() {
+    let upstream = Upstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(&folder, &[]).await;
+    let file = upstream.document(folder.path());
+    for slug in ["one", "two"] {
+        let import = ["import", &file, "--slug", slug];
+        let imported = served.command(ADMIN_KEY, &import).await;
+        assert_eq!(imported.code, Some(0), "{imported:?}");
+    }
+    let list = || ("tools/list", json!({}));
+    assert_eq!(served.ask("/mcp/one", "", list()).await.0, 401);
+
+    let create = ["keys", "create", "my-agent", "--server", "one", "--json"];
+    let made = served.command(ADMIN_KEY, &create).await.json();
+    let key = made["key"].as_str().unwrap();
+    let id = made["id"].as_str().unwrap();
+    assert!(key.starts_with("cw_"), "{made}");
+    assert_eq!(served.ask("/mcp/one", key, list()).await.0, 200);
+    assert_ne!(served.ask("/mcp/two", key, list()).await.0, 200);
+
+    let listed = served.command(ADMIN_KEY, &["keys", "list"]).await;
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    assert!(listed.stdout.contains(id) && listed.stdout.contains("my-agent"));
+    assert!(!listed.stdout.contains(key), "{listed:?}");
+    // A consumer's key manages nothing.
+    served
+        .command(key, &["keys", "list"])
+        .await
+        .refused(&["40"]);
+
+    let revoked = served.command(ADMIN_KEY, &["keys", "revoke", id]).await;
+    assert_eq!(revoked.code, Some(0), "{revoked:?}");
+    assert_eq!(served.ask("/mcp/one", key, list()).await.0, 401);
+    let listed = served.command(ADMIN_KEY, &["keys", "list"]).await;
+    assert!(listed.stdout.contains("revoked"), "{listed:?}");
+}
+
+#[tokio::test]
+async fn health_is_told_by_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(&folder, &[]).await;
+    let arguments = ["healthcheck", "--server", &served.origin];
+    let ended = crate::program::run(&arguments).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, "ok\n");
+}

@@ -1,0 +1,56 @@
+//! Every `--help`, whole: it is the documentation most people read.
+
+use crate::program::{causeway, ended};
+
+const COMMANDS: &[&[&str]] = &[
+    &[],
+    &["serve"],
+    &["run"],
+    &["stdio"],
+    &["check"],
+    &["import"],
+    &["call"],
+    &["keys"],
+    &["keys", "create"],
+    &["keys", "list"],
+    &["keys", "revoke"],
+    &["migrate"],
+    &["backup"],
+    &["restore"],
+    &["healthcheck"],
+];
+
+#[tokio::test]
+async fn help_teaches() {
+    for words in COMMANDS {
+        let mut command = causeway(words);
+        command.arg("--help").env("COLUMNS", "100");
+        let ended = ended(command).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.stderr, "");
+        let name = [&["causeway"], *words].concat().join("-");
+        insta::with_settings!({ prepend_module_to_snapshot => false, snapshot_path => "snapshots" }, {
+            insta::assert_snapshot!(name, ended.stdout);
+        });
+    }
+}
+
+#[tokio::test]
+async fn every_command_is_among_them() {
+    for group in [&[][..], &["keys"]] {
+        let mut command = causeway(&[group, &["--help"]].concat());
+        // Wide enough for one line each.
+        command.env("COLUMNS", "200");
+        let listed = ended(command).await.stdout;
+        let commands = listed.split("Commands:\n").nth(1).unwrap();
+        let commands = commands.split("\n\n").next().unwrap();
+        for line in commands.lines() {
+            let name = line.split_whitespace().next().unwrap();
+            let named = [group, &[name]].concat();
+            assert!(
+                name == "help" || COMMANDS.contains(&named.as_slice()),
+                "{named:?} has no snapshot"
+            );
+        }
+    }
+}
