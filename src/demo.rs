@@ -24,6 +24,9 @@ pub const DOCUMENTS: [(&str, &str); 2] = [
     ("bookshop", include_str!("../specs-examples/bookshop.yaml")),
 ];
 
+/// The host both documents name. It exists inside the process only.
+pub const HOST: &str = "demo.internal";
+
 /// Rows a table holds at most; the oldest make room.
 const ROWS_MAX: usize = 1_000;
 const BODY_BYTES_MAX: usize = 1 << 20;

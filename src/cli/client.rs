@@ -30,7 +30,7 @@ Examples:
 pub(super) const CALL_EXAMPLES: &str = "\
 Examples:
   causeway call petstore listPets --args '{\"limit\": 2}'
-  causeway call petstore deletePet --args '{\"id\": 4}' --dry-run
+  causeway call petstore deletePet --args '{\"petId\": 4}' --dry-run
 
 Exit code 0: the tool answered; 1: it answered with an error, or could not be called.";
 

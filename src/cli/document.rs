@@ -10,7 +10,8 @@ use indexmap::IndexMap;
 use crate::cli::DocumentArgs;
 use crate::config;
 use crate::credential::{Credential, Credentials, Secret};
-use crate::egress::Egress;
+use crate::demo;
+use crate::egress::{Egress, Upstream};
 use crate::mcp::plan;
 use crate::mcp::server::{Access, Server, ServerParts, ServerSettings};
 use crate::mcp::tool::{self, ToolDef};
@@ -78,6 +79,7 @@ pub(super) fn server(
     }
     let upstream = args.upstream.as_ref().map(ToString::to_string);
     let credentials = credentials(args, &converted, upstream.as_deref())?;
+    let destination = destination(egress, args, &converted.tools);
     let settings = ServerSettings {
         access,
         upstream,
@@ -96,11 +98,25 @@ pub(super) fn server(
         tools: converted.tools,
         schemes: converted.api.security_schemes.clone(),
         credentials,
-        upstream: egress.upstream(&args.allow_upstream),
+        upstream: destination,
     });
     let mut findings = converted.findings;
     findings.append(&mut found);
     Ok((server, findings))
+}
+
+/// Where requests go: over the network, but inside the process for a document of the demo, whose
+/// host exists nowhere else.
+fn destination(egress: &Egress, args: &DocumentArgs, tools: &[ToolDef]) -> Upstream {
+    let of_demo = |tool: &ToolDef| {
+        let base = plan::base_url(tool, None, None);
+        base.is_ok_and(|url| url.host_str() == Some(demo::HOST))
+    };
+    if args.upstream.is_none() && tools.iter().all(of_demo) {
+        Upstream::Internal(demo::service())
+    } else {
+        egress.upstream(&args.allow_upstream)
+    }
 }
 
 /// A slug made of a title; "api" where nothing of it can be used.

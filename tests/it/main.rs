@@ -9,6 +9,7 @@
 mod call;
 mod cli;
 mod crash;
+mod demo;
 mod egress;
 mod endpoint;
 mod openapi;
