@@ -15,6 +15,7 @@ mod endpoint;
 mod openapi;
 mod pages;
 mod program;
+mod readme;
 mod store;
 mod tidy;
 mod tool;

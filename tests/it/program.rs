@@ -83,7 +83,6 @@ pub(crate) struct Serving {
     /// What it printed when it was ready.
     pub(crate) ready: Value,
     pub(crate) origin: String,
-    pub(crate) http: reqwest::Client,
     child: Child,
     /// Kept open: a process whose output nobody reads would fail to write it.
     _stdout: BufReader<ChildStdout>,
@@ -118,37 +117,17 @@ impl Serving {
         }
         let ready: Value = serde_json::from_str(&line).unwrap();
         let url = url::Url::parse(ready["url"].as_str().unwrap()).unwrap();
-        let http = reqwest::Client::builder().timeout(PATIENCE);
         Self {
             ready,
             origin: url.origin().ascii_serialization(),
-            http: http.build().unwrap(),
             child,
             _stdout: stdout,
         }
     }
 
     /// An MCP request to a path, with a key; the status, and the answer.
-    pub(crate) async fn ask(
-        &self,
-        path: &str,
-        key: &str,
-        (method, params): (&str, Value),
-    ) -> (u16, Value) {
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut request = self
-            .http
-            .post(format!("{}{path}", self.origin))
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2025-11-25");
-        if !key.is_empty() {
-            request = request.bearer_auth(key);
-        }
-        let response = request.body(message.to_string()).send().await.unwrap();
-        let status = response.status().as_u16();
-        let text = response.text().await.unwrap();
-        (status, serde_json::from_str(&text).unwrap_or_default())
+    pub(crate) async fn ask(&self, path: &str, key: &str, asked: (&str, Value)) -> (u16, Value) {
+        exchange(&format!("{}{path}", self.origin), key, asked).await
     }
 
     /// The tools of an open server.
@@ -190,6 +169,30 @@ impl Serving {
         let target = ["--server", &self.origin, "--key", key];
         run(&[arguments, &target].concat()).await
     }
+}
+
+/// One MCP request to a URL, with a key unless it is empty; the status, and the answer.
+pub(crate) async fn exchange(
+    url: &str,
+    key: &str,
+    (method, params): (&str, Value),
+) -> (u16, Value) {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let client = reqwest::Client::builder().timeout(PATIENCE);
+    let mut request = client
+        .build()
+        .unwrap()
+        .post(url)
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2025-11-25");
+    if !key.is_empty() {
+        request = request.bearer_auth(key);
+    }
+    let response = request.body(message.to_string()).send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default())
 }
 
 /// Writes a document with these paths and schemes, whose API is at `server`.
