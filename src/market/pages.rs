@@ -15,6 +15,7 @@ mod key_routes;
 pub mod keys;
 pub mod login;
 pub mod publish;
+mod publish_routes;
 pub mod report;
 pub mod routes;
 pub mod server;

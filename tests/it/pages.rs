@@ -1,6 +1,8 @@
 //! The pages and the doors of the management side, through the real binary.
 
+mod catalog;
 mod importing;
+mod keys;
 mod settings;
 mod trying;
 

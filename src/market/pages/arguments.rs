@@ -3,10 +3,11 @@
 //!
 //! Numbers and JSON travel as the text that was entered, so that no digit is lost on the way.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::market::pages::tool::{kind, properties, required, text};
+use crate::market::pages::trace::shown;
 use crate::mcp::tool::ToolDef;
 
 /// What stands before an argument's name in the form.
@@ -16,6 +17,9 @@ pub const WHOLE: &str = "json";
 const EXAMPLE_CHARS_MAX: usize = 120;
 /// References between schemas that are followed to find out what to enter.
 const HOPS_MAX: usize = 8;
+const SAMPLE_BYTES_MAX: usize = 400;
+const SAMPLE_DEPTH_MAX: usize = 3;
+const SAMPLE_MEMBERS_MAX: usize = 8;
 
 /// One argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +74,14 @@ pub fn fields(def: &ToolDef) -> Vec<Field> {
         .map(|(index, (name, property))| {
             let resolved = resolve(schema, property);
             let one_line = def.binding.parameters.iter().any(|p| p.argument == *name);
+            let control = control(resolved, one_line);
             let described = [property, resolved].map(|schema| text(schema, "description"));
             Field {
                 label: name.clone(),
                 name: format!("{PREFIX}{name}"),
                 id: format!("argument-{index}"),
-                control: control(resolved, one_line),
+                example: example(schema, resolved, &control),
+                control,
                 kind: kind(resolved),
                 required: required.contains(&name.as_str()),
                 description: described
@@ -83,7 +89,6 @@ pub fn fields(def: &ToolDef) -> Vec<Field> {
                     .find(|d| !d.is_empty())
                     .unwrap_or_default()
                     .to_owned(),
-                example: example(resolved),
                 value: String::new(),
                 error: None,
             }
@@ -154,8 +159,55 @@ fn control(schema: &Value, one_line: bool) -> Control {
     }
 }
 
-/// A value the document gives, as it would be entered.
-fn example(schema: &Value) -> String {
+/// A value the document gives, as it would be entered; or a sample of what is written as JSON.
+fn example(root: &Value, schema: &Value, control: &Control) -> String {
+    let given = given_example(schema);
+    if !given.is_empty() || *control != Control::Json {
+        return given;
+    }
+    let sample = sample(root, schema, 0).to_string();
+    if sample.len() > SAMPLE_BYTES_MAX || sample == "null" {
+        return "JSON".to_owned();
+    }
+    shown(&sample)
+}
+
+/// A value of a schema's shape, with what is required of it.
+fn sample(root: &Value, schema: &Value, depth: usize) -> Value {
+    let schema = resolve(root, schema);
+    let given = schema.get("examples").and_then(|list| list.get(0));
+    let given = given
+        .or_else(|| schema.get("example"))
+        .or_else(|| schema.get("default"));
+    if let Some(given) = given.or_else(|| schema.get("enum").and_then(|list| list.get(0))) {
+        return given.clone();
+    }
+    let kind = schema
+        .get("type")
+        .and_then(|kind| kind.get(0).unwrap_or(kind).as_str());
+    let kind = kind.or_else(|| schema.get("properties").map(|_| "object"));
+    match kind {
+        Some("string") => json!("text"),
+        Some("integer" | "number") => json!(0),
+        Some("boolean") => json!(false),
+        _ if depth >= SAMPLE_DEPTH_MAX => Value::Null,
+        Some("array") => match schema.get("items") {
+            Some(items) => json!([sample(root, items, depth + 1)]),
+            None => json!([]),
+        },
+        Some("object") => {
+            let required = required(schema);
+            let wanted = |name: &str| required.is_empty() || required.contains(&name);
+            let members = properties(schema).filter(|(name, _)| wanted(name));
+            let members =
+                members.map(|(name, property)| (name.clone(), sample(root, property, depth + 1)));
+            Value::Object(members.take(SAMPLE_MEMBERS_MAX).collect())
+        }
+        _ => Value::Null,
+    }
+}
+
+fn given_example(schema: &Value) -> String {
     let first = schema.get("examples").and_then(|list| list.get(0));
     let value = first
         .or_else(|| schema.get("example"))
@@ -266,8 +318,6 @@ fn json(field: &Field) -> Result<Option<String>, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn field(schema: Value, value: &str) -> Field {
@@ -353,6 +403,40 @@ mod tests {
             let error = arguments(&mut fields, &form(wrong)).unwrap_err();
             assert!(error.starts_with("Arguments as JSON"), "{error}");
         }
+    }
+
+    #[test]
+    fn json_is_asked_for_by_a_sample_of_its_shape() {
+        let root = json!({"$defs": {"Line": {
+            "type": "object", "required": ["id"],
+            "properties": {"id": {"type": "integer"}, "note": {"type": "string"}, "next": {"$ref": "#/$defs/Line"}},
+        }, "Deep": {"type": "array", "items": {"$ref": "#/$defs/Deep"}}}});
+        for (schema, expected) in [
+            (
+                json!({"type": "array", "items": {"$ref": "#/$defs/Line"}}),
+                "[\n  {\n    \"id\": 0\n  }\n]",
+            ),
+            (
+                json!({"type": "array", "items": {"enum": ["a"]}}),
+                "[\n  \"a\"\n]",
+            ),
+            (json!({"type": ["object", "null"]}), "{}"),
+            (
+                json!({"$ref": "#/$defs/Deep"}),
+                "[\n  [\n    [\n      null\n    ]\n  ]\n]",
+            ),
+            (json!({}), "JSON"),
+        ] {
+            assert_eq!(
+                example(&root, resolve(&root, &schema), &Control::Json),
+                expected,
+                "{schema}"
+            );
+        }
+        assert_eq!(
+            example(&root, &json!({"type": "string"}), &Control::Line),
+            ""
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The page of keys: made and shown once, listed, revoked.
 
-use axum::extract::{Form, RawForm, State};
+use std::collections::HashMap;
+
+use axum::extract::{Form, Query, RawForm, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
@@ -9,70 +11,101 @@ use serde_json::Value;
 use crate::access::key::admin;
 use crate::extract::Admin;
 use crate::market::api::{Market, keys as keys_api};
-use crate::market::pages::keys::{KeyRow, Keys, NewKey};
+use crate::market::pages::arguments::{Entered, entered};
+use crate::market::pages::keys::{KeyRow, Keys, NewKey, SERVERS_LISTED_MAX};
 use crate::market::pages::page;
-use crate::market::pages::routes::{Fields, frame, reader, refused, writer};
+use crate::market::pages::routes::{Fields, frame, notice, reader, refused, writer};
+use crate::market::pages::settings::labelled;
 use crate::problem::Problem;
+use crate::store::keys;
 use crate::types::KeyId;
 
-async fn keys_page(
-    market: &Market,
-    headers: &HeaderMap,
+/// Keys shown on the page.
+const ROWS_MAX: usize = 500;
+
+/// What came of making a key.
+#[derive(Default)]
+struct Made {
     created: Option<NewKey>,
-    error: Option<String>,
-) -> Response {
+    /// Why there is none, and what was entered.
+    refused: Option<Problem>,
+    name: String,
+    servers: Vec<String>,
+}
+
+async fn keys_page(market: &Market, headers: &HeaderMap, made: Made, query: &Fields) -> Response {
     let rows = match keys_api::rows(market, &Admin(admin())).await {
         Ok(rows) => rows,
         Err(problem) => return refused(market, headers, &problem),
     };
-    let day = |micros: i64| {
-        DateTime::from_timestamp_micros(micros)
-            .map(|at| at.format("%Y-%m-%d").to_string())
-            .unwrap_or_default()
-    };
     let entries = market.0.parts.publisher.catalog.entries();
-    let slug_of = |grant: &Value| {
-        let id = grant["server"].as_str()?;
-        entries
+    let slugs: HashMap<String, String> = entries
+        .iter()
+        .map(|entry| (entry.id.to_string(), entry.slug.to_string()))
+        .collect();
+    let mut frame = frame(market, headers, "keys");
+    frame.notice = notice(query);
+    let status = made
+        .refused
+        .as_ref()
+        .map_or(StatusCode::OK, |problem| problem.kind.status());
+    let template = Keys {
+        frame,
+        error: made.refused.as_ref().map(labelled),
+        hidden: rows.len().saturating_sub(ROWS_MAX),
+        keys: rows
+            .into_iter()
+            .take(ROWS_MAX)
+            .map(|row| key_row(row, &slugs))
+            .collect(),
+        created: made.created,
+        servers: slugs.len(),
+        choices: entries
             .iter()
-            .find(|entry| entry.id.to_string() == id)
-            .map(|entry| entry.slug.to_string())
+            .filter(|_| entries.len() <= SERVERS_LISTED_MAX)
+            .map(|entry| {
+                let slug = entry.slug.to_string();
+                (made.servers.contains(&slug), slug)
+            })
+            .collect(),
+        entered_servers: made.servers.join("\n"),
+        name: made.name,
     };
-    let keys = rows.into_iter().map(|row| {
-        let grants: Vec<Value> = row
-            .grants
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
-        KeyRow {
-            id: row.id.to_string(),
-            name: row.name,
-            prefix: row.prefix,
-            servers: grants.iter().filter_map(slug_of).collect(),
-            created: day(row.created_at),
-            last_used: row.last_used_at.map(day),
-            revoked: row.revoked_at.is_some(),
-        }
-    });
-    let keys = keys.collect();
-    let servers = entries.iter().map(|entry| entry.slug.to_string()).collect();
-    let frame = frame(market, headers, "keys");
-    page(
-        StatusCode::OK,
-        &Keys {
-            frame,
-            error,
-            keys,
-            created,
-            servers,
-            name: String::new(),
-        },
-    )
+    page(status, &template)
 }
 
-pub(super) async fn list(State(market): State<Market>, headers: HeaderMap) -> Response {
+fn key_row(row: keys::KeyRow, slugs: &HashMap<String, String>) -> KeyRow {
+    let day = |micros: i64| {
+        let at = DateTime::from_timestamp_micros(micros);
+        at.map(|at| at.format("%Y-%m-%d").to_string())
+            .unwrap_or_default()
+    };
+    let grants = row.grants.as_deref();
+    let granted: Vec<Value> = grants
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    KeyRow {
+        id: row.id.to_string(),
+        name: row.name,
+        prefix: row.prefix,
+        everywhere: grants.is_none(),
+        servers: granted
+            .iter()
+            .filter_map(|grant| slugs.get(grant["server"].as_str()?).cloned())
+            .collect(),
+        created: day(row.created_at),
+        last_used: row.last_used_at.map(day),
+        revoked: row.revoked_at.is_some(),
+    }
+}
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+) -> Response {
     match reader(&market, &headers, "/keys") {
-        Ok(_) => keys_page(&market, &headers, None, None).await,
+        Ok(_) => keys_page(&market, &headers, Made::default(), &query).await,
         Err(response) => *response,
     }
 }
@@ -82,37 +115,49 @@ pub(super) async fn make(
     headers: HeaderMap,
     RawForm(form): RawForm,
 ) -> Response {
-    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(&form).into_owned().collect();
-    let value = |name: &str| {
-        pairs
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    };
-    let admin = match writer(&market, &headers, value("csrf")) {
+    let pairs: Entered = url::form_urlencoded::parse(&form).into_owned().collect();
+    let admin = match writer(&market, &headers, entered(&pairs, "csrf")) {
         Ok(admin) => admin,
         Err(response) => return *response,
     };
+    let chosen = pairs
+        .iter()
+        .filter(|(key, _)| key == "server")
+        .map(|(_, slug)| slug.as_str());
+    let written = entered(&pairs, "servers")
+        .unwrap_or_default()
+        .split([',', '\n']);
+    let servers = chosen
+        .chain(written)
+        .map(str::trim)
+        .filter(|slug| !slug.is_empty());
+    let name = entered(&pairs, "name").unwrap_or_default().to_owned();
+    let servers: Vec<String> = servers.map(str::to_owned).collect();
     let new = keys_api::NewKey {
-        name: value("name").unwrap_or_default().to_owned(),
-        servers: pairs
-            .iter()
-            .filter(|(key, _)| key == "server")
-            .map(|(_, slug)| slug.clone())
-            .collect(),
+        name: name.clone(),
+        servers: servers.clone(),
         expires_at: None,
     };
-    match keys_api::make(&market, &admin, new).await {
+    let made = match keys_api::make(&market, &admin, new).await {
         Ok(made) => {
             let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
             let created = NewKey {
                 name: text("name"),
                 key: text("key"),
             };
-            keys_page(&market, &headers, Some(created), None).await
+            Made {
+                created: Some(created),
+                ..Made::default()
+            }
         }
-        Err(problem) => keys_page(&market, &headers, None, Some(problem.detail)).await,
-    }
+        Err(problem) => Made {
+            refused: Some(problem),
+            name,
+            servers,
+            ..Made::default()
+        },
+    };
+    keys_page(&market, &headers, made, &Fields::new()).await
 }
 
 pub(super) async fn revoke(
@@ -130,7 +175,7 @@ pub(super) async fn revoke(
         None => Err(Problem::not_found()),
     };
     match ended {
-        Ok(()) => Redirect::to("/keys").into_response(),
+        Ok(()) => Redirect::to("/keys?done=revoked").into_response(),
         Err(problem) => refused(&market, &headers, &problem),
     }
 }

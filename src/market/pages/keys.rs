@@ -4,6 +4,9 @@ use askama::Template;
 
 use crate::market::pages::Frame;
 
+/// More servers than this are named in a field and not listed with a box each.
+pub const SERVERS_LISTED_MAX: usize = 200;
+
 /// `GET /keys`.
 #[derive(Debug, Template)]
 #[template(path = "keys.html")]
@@ -13,10 +16,15 @@ pub struct Keys {
     pub keys: Vec<KeyRow>,
     /// The key just made, shown this once.
     pub created: Option<NewKey>,
-    /// The servers a key may be limited to.
-    pub servers: Vec<String>,
+    /// Keys that are not shown.
+    pub hidden: usize,
+    /// How many servers there are.
+    pub servers: usize,
+    /// The servers a key may be limited to, where they are few: chosen or not, and which.
+    pub choices: Vec<(bool, String)>,
     /// What was entered, when it was refused.
     pub name: String,
+    pub entered_servers: String,
 }
 
 /// A key in the list; the key itself is known to nobody.
@@ -26,7 +34,9 @@ pub struct KeyRow {
     pub name: String,
     /// The beginning of the key, to recognise it by.
     pub prefix: String,
-    /// The servers it is for; empty means every server.
+    /// It is for every server.
+    pub everywhere: bool,
+    /// Otherwise, the servers it is for that still exist.
     pub servers: Vec<String>,
     pub created: String,
     pub last_used: Option<String>,

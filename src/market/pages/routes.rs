@@ -4,25 +4,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Form, Multipart, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Form, Path, Query, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::json;
 
 use crate::access::key::admin;
-use crate::extract::{Admin, SECURE_SESSION_COOKIE, SESSION_COOKIE, Upload, session};
+use crate::extract::{Admin, SECURE_SESSION_COOKIE, SESSION_COOKIE, session};
 use crate::live::Entry;
-use crate::market::api::{Market, guard, servers};
+use crate::market::api::{Market, guard};
 use crate::market::pages::failure::ErrorPage;
 use crate::market::pages::home::{Home, ServerCard};
 use crate::market::pages::login::{Login, next_path};
-use crate::market::pages::publish::{Publish, PublishValues};
+use crate::market::pages::settings::sentence;
 use crate::market::pages::tool::tokens;
 use crate::market::pages::{
-    Frame, assets, import_routes, key_routes, page, server_routes, settings_routes, tool_routes,
+    Frame, assets, import_routes, key_routes, page, publish_routes, server_routes, settings_routes,
+    tool_routes,
 };
 use crate::mcp::server::Access;
 use crate::problem::{Problem, ProblemKind};
@@ -34,7 +34,10 @@ pub fn router(market: Market) -> Router {
         .route("/", get(home))
         .route("/login", get(login_form).post(login))
         .route("/logout", post(logout))
-        .route("/publish", get(publish_form).post(publish))
+        .route(
+            "/publish",
+            get(publish_routes::show).post(publish_routes::publish),
+        )
         .route("/imports/{id}", get(import_routes::show))
         .route("/servers/{slug}", get(server_routes::show))
         .route(
@@ -91,19 +94,17 @@ pub(super) fn notice(query: &Fields) -> Option<String> {
         "credential-set" => "The credential is stored and used from now on.",
         "credential-removed" => "The credential is removed.",
         "credential-approved" => "The destination is approved; the credential is sent there now.",
+        "revoked" => "Revoked. The key opens nothing any more.",
         "deleted" => "The server is deleted.",
         _ => return None,
     };
     Some(text.to_owned())
 }
 
-/// How large a document may be, for people.
-pub(super) fn size_max(market: &Market) -> String {
-    format!("{} MB", market.0.parts.document_bytes_max >> 20)
-}
-
 /// Servers on one page; each is loaded to be shown.
 const CARDS_MAX: usize = 24;
+/// More than a card shows.
+const SUMMARY_CHARS_MAX: usize = 400;
 
 pub(super) type Fields = HashMap<String, String>;
 
@@ -175,7 +176,7 @@ pub(super) fn failure(
             frame,
             status: status.as_u16(),
             title,
-            detail: detail.to_owned(),
+            detail: sentence(detail),
         },
     )
 }
@@ -234,16 +235,27 @@ pub(super) fn next_page(path: &str, query: &str, after: &str) -> String {
     format!("{path}?{}", pairs.append_pair("after", after).finish())
 }
 
+/// The first paragraph of a server's description, which follows its name.
+fn summary(instructions: &str) -> String {
+    let lines = instructions.lines().skip(1).map(str::trim);
+    let lines: Vec<&str> = lines
+        .skip_while(|line| line.is_empty())
+        .take_while(|line| !line.is_empty())
+        .collect();
+    lines.join(" ").chars().take(SUMMARY_CHARS_MAX).collect()
+}
+
 /// A server that cannot be loaded is listed all the same.
 async fn card(market: &Market, entry: &Entry) -> ServerCard {
     let server = market.0.parts.publisher.catalog.server(entry.id).await.ok();
     let server = server.as_ref();
-    let description = server.and_then(|server| server.instructions.lines().nth(1));
     let tools = server.map(|server| server.tools.values());
     ServerCard {
         slug: entry.slug.to_string(),
         title: entry.title.clone(),
-        description: description.unwrap_or_default().to_owned(),
+        description: server
+            .map(|server| summary(&server.instructions))
+            .unwrap_or_default(),
         open: entry.settings.access == Access::Open,
         tools: server.map_or(0, |server| server.tools.len()),
         tokens: tools.map_or(0, |tools| tools.map(|tool| tokens(&tool.def)).sum()),
@@ -334,92 +346,4 @@ async fn logout(
         Ok(_) => with_cookie(&market, "/", "", 0),
         Err(response) => *response,
     }
-}
-
-fn publish_page(
-    market: &Market,
-    headers: &HeaderMap,
-    error: Option<String>,
-    values: PublishValues,
-) -> Response {
-    let status = if error.is_some() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
-    page(
-        status,
-        &Publish {
-            frame: frame(market, headers, "publish"),
-            error,
-            values,
-            size_max: size_max(market),
-        },
-    )
-}
-
-async fn publish_form(State(market): State<Market>, headers: HeaderMap) -> Response {
-    match reader(&market, &headers, "/publish") {
-        Ok(_) => publish_page(&market, &headers, None, PublishValues::default()),
-        Err(response) => *response,
-    }
-}
-
-async fn publish(State(market): State<Market>, headers: HeaderMap, form: Multipart) -> Response {
-    // Nobody's upload is read before it is known that somebody is signed in.
-    if let Err(response) = reader(&market, &headers, "/publish") {
-        return *response;
-    }
-    let (form, file) = match fields(form).await {
-        Ok(read) => read,
-        Err(detail) => return failure(&market, &headers, StatusCode::BAD_REQUEST, &detail),
-    };
-    let admin = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(admin) => admin,
-        Err(response) => return *response,
-    };
-    let text = |name: &str| {
-        form.get(name)
-            .map(|text| text.trim().to_owned())
-            .filter(|text| !text.is_empty())
-    };
-    let values = PublishValues {
-        url: text("url").unwrap_or_default(),
-        document: text("document").unwrap_or_default(),
-        slug: text("slug").unwrap_or_default(),
-        upstream: text("upstream").unwrap_or_default(),
-        allow: text("allow").unwrap_or_default(),
-        open: form.get("access").is_some_and(|access| access == "open"),
-    };
-    let body = json!({
-        "slug": text("slug"), "document": text("document"), "url": text("url"), "upstream": text("upstream"),
-        "access": if values.open { "open" } else { "key" },
-        "allowUpstream": values.allow.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>(),
-    });
-    let fields = match serde_json::from_value(body) {
-        Ok(fields) => fields,
-        Err(error) => return publish_page(&market, &headers, Some(error.to_string()), values),
-    };
-    match servers::begin(&market, &admin, Upload { fields, file }).await {
-        Ok(servers::Begun::Done(published)) => {
-            Redirect::to(&format!("/servers/{}?done=published", published.slug)).into_response()
-        }
-        Ok(servers::Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
-        Err(problem) => publish_page(&market, &headers, Some(problem.detail), values),
-    }
-}
-
-/// Text by name, and the bytes of the file.
-pub(super) async fn fields(mut form: Multipart) -> Result<(Fields, Option<Vec<u8>>), String> {
-    let (mut fields, mut file) = (Fields::new(), None);
-    while let Some(field) = form.next_field().await.map_err(|error| error.to_string())? {
-        let name = field.name().unwrap_or_default().to_owned();
-        let bytes = field.bytes().await.map_err(|error| error.to_string())?;
-        if name == "file" {
-            file = (!bytes.is_empty()).then(|| bytes.to_vec());
-        } else {
-            fields.insert(name, String::from_utf8_lossy(&bytes).into_owned());
-        }
-    }
-    Ok((fields, file))
 }

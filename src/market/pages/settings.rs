@@ -9,7 +9,9 @@ use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::publish::PublishValues;
 use crate::mcp::server::{Access, Provider, Server, ServerSettings, SessionSettings};
-use crate::openapi::SecurityScheme;
+use crate::mcp::tool::ToolDef;
+use crate::openapi::{SecurityRequirement, SecurityScheme};
+use crate::problem::{Problem, ProblemKind};
 
 /// `GET /servers/{slug}/settings`, and again with what was entered when it was refused.
 #[derive(Debug, Template)]
@@ -62,7 +64,7 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the labels they have here.
-const LABELS: [(&str, &str); 11] = [
+const LABELS: [(&str, &str); 13] = [
     ("upstream", "Address of the API"),
     ("allowUpstream", "Allowed private destinations"),
     ("callTimeoutMs", "Time for a call"),
@@ -74,10 +76,32 @@ const LABELS: [(&str, &str); 11] = [
     ("file", "File"),
     ("url", "Address"),
     ("value", "Value"),
+    ("name", "Name"),
+    ("servers", "Servers"),
 ];
 
-/// A refusal with the form's labels in place of the API's names.
-pub fn labelled(detail: &str) -> String {
+/// A refusal as a sentence, with the form's labels in place of the API's names. What a document is
+/// refused for speaks of the document's own names, which stay.
+pub fn labelled(problem: &Problem) -> String {
+    let detail = problem.detail.as_str();
+    if problem.kind == ProblemKind::Unprocessable && !detail.starts_with(['`', '“']) {
+        return sentence(detail);
+    }
+    sentence(&with_labels(detail))
+}
+
+/// A text with a capital at its beginning and a stop at its end.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    let mut text: String = first.into_iter().chain(chars).collect();
+    if !text.ends_with(['.', '!', '?', ')']) {
+        text.push('.');
+    }
+    text
+}
+
+fn with_labels(detail: &str) -> String {
     LABELS
         .iter()
         .fold(detail.to_owned(), |text, (name, label)| {
@@ -222,8 +246,7 @@ impl CredentialRow {
         let scheme: SecurityScheme = serde_json::from_value(row["type"].clone()).ok()?;
         let name = row["scheme"].as_str()?;
         let names = |key: &str| serde_json::from_value(row[key].clone()).unwrap_or_default();
-        let uses =
-            |alternative: &crate::openapi::SecurityRequirement| alternative.0.contains_key(name);
+        let uses = |alternative: &SecurityRequirement| alternative.0.contains_key(name);
         let tools = server.tools.values();
         Some(Self {
             scheme: name.to_owned(),
@@ -241,24 +264,24 @@ impl CredentialRow {
     }
 }
 
-/// How many tools cannot be called because no alternative of their security is complete.
+/// How many tools lack a credential.
 pub fn lacking_credentials(server: &Server) -> usize {
+    let tools = server.tools.values();
+    tools
+        .filter(|tool| lacks_credential(server, &tool.def))
+        .count()
+}
+
+/// Whether a tool cannot be called because no alternative of its security is complete.
+pub fn lacks_credential(server: &Server, tool: &ToolDef) -> bool {
     let Provider::Api(api) = &server.provider else {
-        return 0;
+        return false;
     };
     let held =
         |name: &String| api.schemes.contains_key(name) && api.credentials.get(name).is_some();
-    let lacks = |security: &[crate::openapi::SecurityRequirement]| {
-        !security.is_empty()
-            && !security
-                .iter()
-                .any(|alternative| alternative.0.keys().all(held))
-    };
-    server
-        .tools
-        .values()
-        .filter(|tool| lacks(&tool.def.binding.security))
-        .count()
+    let complete = |alternative: &SecurityRequirement| alternative.0.keys().all(held);
+    let security = &tool.binding.security;
+    !security.is_empty() && !security.iter().any(complete)
 }
 
 #[cfg(test)]
@@ -316,9 +339,17 @@ mod tests {
 
     #[test]
     fn refusals_speak_of_labels() {
+        let said = |kind, detail: &str| labelled(&Problem::new(kind, detail));
         assert_eq!(
-            labelled("`upstream` has to be an http or https URL"),
-            "“Address of the API” has to be an http or https URL"
+            said(
+                ProblemKind::Invalid,
+                "`upstream` has to be an http or https URL"
+            ),
+            "“Address of the API” has to be an http or https URL."
+        );
+        assert_eq!(
+            said(ProblemKind::Unprocessable, "a server has no `url`"),
+            "A server has no `url`."
         );
     }
 }

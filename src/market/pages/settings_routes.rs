@@ -16,9 +16,8 @@ use crate::market::api::{Market, credentials, servers, settings};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::page;
 use crate::market::pages::publish::PublishValues;
-use crate::market::pages::routes::{
-    Fields, failure, fields, frame, notice, reader, refused, size_max, writer,
-};
+use crate::market::pages::publish_routes::{size_max, submitted, text, values};
+use crate::market::pages::routes::{Fields, failure, frame, notice, reader, refused, writer};
 use crate::market::pages::settings::{
     CredentialRow, Fault, Section, SettingsForm, SettingsPage, labelled,
 };
@@ -27,9 +26,6 @@ use crate::types::Slug;
 
 /// What a form without a document may weigh.
 pub(super) const FORM_BYTES_MAX: usize = 256 << 10;
-/// How much of a document that was refused is shown again in its field.
-const DOCUMENT_AGAIN_BYTES_MAX: usize = 256 << 10;
-
 pub(super) async fn show(
     State(market): State<Market>,
     headers: HeaderMap,
@@ -109,7 +105,15 @@ impl<'r> Sent<'r> {
         slug: &str,
         token: Option<&str>,
     ) -> Result<Self, Box<Response>> {
-        let admin = writer(market, headers, token)?;
+        Self::about(market, headers, writer(market, headers, token)?, slug)
+    }
+
+    fn about(
+        market: &'r Market,
+        headers: &'r HeaderMap,
+        admin: Admin,
+        slug: &str,
+    ) -> Result<Self, Box<Response>> {
         let entry = servers::owned(market, &admin, slug);
         let entry = entry.map_err(|problem| Box::new(refused(market, headers, &problem)))?;
         Ok(Self {
@@ -133,7 +137,7 @@ impl<'r> Sent<'r> {
     ) -> Response {
         match template(self.market, self.headers, &self.admin, &self.entry).await {
             Ok(mut template) => {
-                let text = labelled(&problem.detail);
+                let text = labelled(problem);
                 template.fault = Some(Fault { section, text });
                 fill(&mut template);
                 page(problem.kind.status(), &template)
@@ -315,32 +319,18 @@ pub(super) async fn document(
     Path(slug): Path<String>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    // Nobody's upload is read before it is known that somebody is signed in.
-    if let Err(response) = reader(&market, &headers, "/") {
-        return *response;
-    }
-    let read = match form {
-        Ok(form) => fields(form).await,
-        Err(rejection) => Err(rejection.body_text()),
-    };
-    let (form, file) = match read {
+    let (admin, form, file) = match submitted(&market, &headers, form).await {
         Ok(read) => read,
-        Err(detail) => return failure(&market, &headers, StatusCode::BAD_REQUEST, &detail),
+        Err(response) => return *response,
     };
-    let token = form.get("csrf").map(String::as_str);
-    let sent = match Sent::read(&market, &headers, &slug, token) {
+    let sent = match Sent::about(&market, &headers, admin, &slug) {
         Ok(sent) => sent,
         Err(response) => return *response,
     };
-    let text = |name: &str| {
-        form.get(name)
-            .map(|text| text.trim())
-            .filter(|text| !text.is_empty())
-    };
     let new = servers::NewServer {
         slug: Some(sent.entry.slug.clone()),
-        document: text("document").map(Into::into),
-        url: text("url").map(ToOwned::to_owned),
+        document: text(&form, "document").map(Into::into),
+        url: text(&form, "url").map(ToOwned::to_owned),
         allow_upstream: sent.entry.settings.allow_upstream.clone(),
         ..servers::NewServer::default()
     };
@@ -355,14 +345,10 @@ pub(super) async fn document(
         }
         Ok(servers::Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
         Err(problem) => {
-            let again = text("document").filter(|text| text.len() <= DOCUMENT_AGAIN_BYTES_MAX);
-            let values = PublishValues {
-                url: text("url").unwrap_or_default().to_owned(),
-                document: again.unwrap_or_default().to_owned(),
-                ..PublishValues::default()
-            };
-            sent.again(Section::Document, &problem, |page| page.values = values)
-                .await
+            sent.again(Section::Document, &problem, |page| {
+                page.values = values(&form);
+            })
+            .await
         }
     }
 }

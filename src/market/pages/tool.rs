@@ -21,6 +21,8 @@ pub struct ToolPage {
     pub slug: String,
     pub server: String,
     pub tool: ToolView,
+    /// For the owner alone: the tool needs a credential that is not set.
+    pub lacking: bool,
     pub fields: Vec<Field>,
     /// What was entered as all arguments in one.
     pub json: String,
@@ -38,6 +40,7 @@ impl ToolPage {
             slug: slug.to_owned(),
             server: server.to_owned(),
             tool: ToolView::from(def),
+            lacking: false,
             fields: crate::market::pages::arguments::fields(def),
             json: String::new(),
             error: None,

@@ -11,6 +11,7 @@ use crate::market::api::calls::{CallRequest, attempt};
 use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
 use crate::market::pages::page;
 use crate::market::pages::routes::{failure, frame, refused, shown_to, writer};
+use crate::market::pages::settings::lacks_credential;
 use crate::market::pages::tool::ToolPage;
 use crate::market::pages::trace::TraceView;
 use crate::problem::Problem;
@@ -42,11 +43,12 @@ async fn blank(
         .tools
         .get(tool.as_str())
         .ok_or_else(Problem::not_found)?;
-    Ok(ToolPage::new(
-        frame,
-        (entry.slug.as_str(), &entry.title),
-        &tool.def,
-    ))
+    let lacking = frame.signed_in() && lacks_credential(&server, &tool.def);
+    let names = (entry.slug.as_str(), entry.title.as_str());
+    Ok(ToolPage {
+        lacking,
+        ..ToolPage::new(frame, names, &tool.def)
+    })
 }
 
 /// The same call as `POST /api/v1/servers/{slug}/tools/{tool}/call`, shown as a page.

@@ -369,7 +369,7 @@ fn a_server_is_renamed_imported_again_and_deleted() {
     assert!(!refused.contains("<script"), "{refused}");
     let nothing = owned.upload(path, &[("document", " ")]);
     assert!(
-        nothing.contains("send one of “Text”, “Address” or “File”"),
+        nothing.contains("Send one of “Text”, “Address” or “File”"),
         "{nothing}"
     );
     let next = document(&format!("http://{}", owned.upstream), "Gadgets of today");

@@ -62,8 +62,8 @@ fn each_argument_has_a_labelled_control_of_its_kind() {
         ("tier", "<option value=\"&#34;basic&#34;\">basic</option>"),
         ("ratio", "inputmode=\"decimal\""),
         ("text", "<textarea class=\"plain\""),
-        ("labels", "placeholder=\"JSON\""),
-        ("list", "placeholder=\"JSON\""),
+        ("labels", "placeholder=\"{}\""),
+        ("list", "&#34;text&#34;\n]\""),
     ] {
         let begin = page
             .find(&format!("<code>{name}</code></label>"))

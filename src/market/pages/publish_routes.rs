@@ -1,0 +1,161 @@
+//! The form that makes a server of a document.
+
+use axum::extract::multipart::{MultipartError, MultipartRejection};
+use axum::extract::{Multipart, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use crate::extract::{Admin, Upload};
+use crate::market::api::Market;
+use crate::market::api::servers::{self, Begun, NewServer};
+use crate::market::pages::page;
+use crate::market::pages::publish::{Publish, PublishValues};
+use crate::market::pages::routes::{Fields, failure, frame, reader, writer};
+use crate::market::pages::settings::labelled;
+use crate::problem::{Problem, ProblemKind};
+use crate::types::Slug;
+
+/// How much of a document that was refused is shown again in its field.
+const DOCUMENT_AGAIN_BYTES_MAX: usize = 256 << 10;
+
+pub(super) async fn show(State(market): State<Market>, headers: HeaderMap) -> Response {
+    match reader(&market, &headers, "/publish") {
+        Ok(_) => publish_page(&market, &headers, None, PublishValues::default()),
+        Err(response) => *response,
+    }
+}
+
+fn publish_page(
+    market: &Market,
+    headers: &HeaderMap,
+    refused: Option<&Problem>,
+    values: PublishValues,
+) -> Response {
+    let status = refused.map_or(StatusCode::OK, |problem| problem.kind.status());
+    let template = Publish {
+        frame: frame(market, headers, "publish"),
+        error: refused.map(labelled),
+        values,
+        size_max: size_max(market),
+    };
+    page(status, &template)
+}
+
+pub(super) async fn publish(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Response {
+    let (admin, form, file) = match submitted(&market, &headers, form).await {
+        Ok(read) => read,
+        Err(response) => return *response,
+    };
+    match begin(&market, &admin, &form, file).await {
+        Ok(Begun::Done(published)) => {
+            Redirect::to(&format!("/servers/{}?done=published", published.slug)).into_response()
+        }
+        Ok(Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
+        Err(problem) => publish_page(&market, &headers, Some(&problem), values(&form)),
+    }
+}
+
+/// A form with perhaps a file, from somebody who is signed in. Nobody's upload is read before that
+/// is known.
+pub(super) async fn submitted(
+    market: &Market,
+    headers: &HeaderMap,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<(Admin, Fields, Option<Vec<u8>>), Box<Response>> {
+    reader(market, headers, "/")?;
+    let wrong = |status: StatusCode, detail: String| {
+        let detail = if status == StatusCode::PAYLOAD_TOO_LARGE {
+            format!(
+                "The document is too large; it may have {}.",
+                size_max(market)
+            )
+        } else {
+            detail
+        };
+        Box::new(failure(market, headers, status, &detail))
+    };
+    let form = form.map_err(|rejection| wrong(rejection.status(), rejection.body_text()))?;
+    let read = fields(form).await;
+    let (form, file) = read.map_err(|error| wrong(error.status(), error.body_text()))?;
+    let admin = writer(market, headers, form.get("csrf").map(String::as_str))?;
+    Ok((admin, form, file))
+}
+
+/// Text by name, and the bytes of the file.
+async fn fields(mut form: Multipart) -> Result<(Fields, Option<Vec<u8>>), MultipartError> {
+    let (mut fields, mut file) = (Fields::new(), None);
+    while let Some(field) = form.next_field().await? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let bytes = field.bytes().await?;
+        if name == "file" {
+            file = (!bytes.is_empty()).then(|| bytes.to_vec());
+        } else {
+            fields.insert(name, String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok((fields, file))
+}
+
+/// What was entered in a field, unless that is nothing.
+pub(super) fn text<'f>(form: &'f Fields, name: &str) -> Option<&'f str> {
+    form.get(name)
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+}
+
+/// What was entered, to be shown again.
+pub(super) fn values(form: &Fields) -> PublishValues {
+    let again = |name: &str| text(form, name).unwrap_or_default().to_owned();
+    let short = text(form, "document").filter(|text| text.len() <= DOCUMENT_AGAIN_BYTES_MAX);
+    PublishValues {
+        url: again("url"),
+        document: short.unwrap_or_default().to_owned(),
+        slug: again("slug"),
+        upstream: again("upstream"),
+        allow: again("allow"),
+        open: text(form, "access") == Some("open"),
+    }
+}
+
+async fn begin(
+    market: &Market,
+    admin: &Admin,
+    form: &Fields,
+    file: Option<Vec<u8>>,
+) -> Result<Begun, Problem> {
+    if let Some(slug) = text(form, "slug") {
+        slug.parse::<Slug>()
+            .map_err(|error| Problem::new(ProblemKind::Invalid, format!("`slug`: {error}")))?;
+        // The API takes this for a new version; who fills in this form means a new server.
+        if market.0.parts.publisher.catalog.find(slug).is_some() {
+            let detail = format!(
+                "`slug`: there is a server {slug} already; choose another name, or import a new \
+                 version of it in its settings"
+            );
+            return Err(Problem::new(ProblemKind::Conflict, detail));
+        }
+    }
+    let rules = text(form, "allow")
+        .unwrap_or_default()
+        .split(['\n', ','])
+        .map(str::trim);
+    let rules: Vec<&str> = rules.filter(|rule| !rule.is_empty()).collect();
+    let body = json!({
+        "slug": text(form, "slug"), "document": text(form, "document"), "url": text(form, "url"),
+        "upstream": text(form, "upstream"), "allowUpstream": rules,
+        "access": if text(form, "access") == Some("open") { "open" } else { "key" },
+    });
+    let fields: NewServer = serde_json::from_value(body)
+        .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
+    servers::begin(market, admin, Upload { fields, file }).await
+}
+
+/// How large a document may be, for people.
+pub(super) fn size_max(market: &Market) -> String {
+    format!("{} MB", market.0.parts.document_bytes_max >> 20)
+}
