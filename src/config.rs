@@ -154,7 +154,7 @@ impl Config {
             let setting = Setting {
                 section,
                 key,
-                value: parse(&value),
+                value: typed(merged.get(section).and_then(|s| s.get(key)), &value),
                 source: &name,
             };
             set(&mut merged, setting, &mut faults);
@@ -247,8 +247,13 @@ fn set(merged: &mut toml::Table, setting: Setting<'_>, faults: &mut Vec<String>)
     }
 }
 
-fn parse(text: &str) -> toml::Value {
+/// What the environment says, as the default's type reads it. A text stays as it was written: a key
+/// of digits keeps its zeros.
+fn typed(default: Option<&toml::Value>, text: &str) -> toml::Value {
     match text {
+        _ if matches!(default, Some(toml::Value::String(_))) => {
+            toml::Value::String(text.to_owned())
+        }
         "true" => toml::Value::Boolean(true),
         "false" => toml::Value::Boolean(false),
         _ => text.parse::<i64>().map_or_else(
@@ -329,6 +334,18 @@ mod tests {
         assert_eq!(config.server.log_level, "debug");
         assert_eq!(config.store.data, PathBuf::from("/c"));
         assert_eq!(config.server.public_url, None);
+    }
+
+    #[test]
+    fn a_text_in_the_environment_stays_as_it_was_written() {
+        for text in ["0000123456789012", "true", "+1"] {
+            let config = load("", &[("CAUSEWAY__SECRETS__ADMIN_KEY", text)], Vec::new()).unwrap();
+            assert_eq!(config.secrets.admin_key.as_deref(), Some(text));
+        }
+        let off = [("CAUSEWAY__SERVER__LEGACY_SSE", "false")];
+        assert!(!load("", &off, Vec::new()).unwrap().server.legacy_sse);
+        let few = [("CAUSEWAY__LIMITS__OPERATIONS_MAX", "7")];
+        assert_eq!(load("", &few, Vec::new()).unwrap().limits.operations_max, 7);
     }
 
     #[test]
