@@ -21,6 +21,9 @@ use crate::types::UpstreamRequest;
 const PATIENCE: Duration = Duration::from_mins(10);
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 
+/// Where `causeway serve` is by default.
+pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
 pub(super) const IMPORT_EXAMPLES: &str = "\
 Examples:
   causeway import openapi.yaml --slug shop --credential ApiKey=env:SHOP_KEY
@@ -41,7 +44,7 @@ pub(super) struct Target {
     #[arg(
         long = "server",
         value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
+        default_value = DEFAULT_URL,
         env = "CAUSEWAY_SERVER"
     )]
     url: Url,
@@ -140,7 +143,7 @@ pub(super) struct HealthArgs {
     #[arg(
         long = "server",
         value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
+        default_value = DEFAULT_URL,
         env = "CAUSEWAY_SERVER"
     )]
     url: Url,
@@ -435,8 +438,7 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
 }
 
 fn default_url() -> anyhow::Result<Url> {
-    let text = config::environment("CAUSEWAY_SERVER")
-        .unwrap_or_else(|| "http://127.0.0.1:8080".to_owned());
+    let text = config::environment("CAUSEWAY_SERVER").unwrap_or_else(|| DEFAULT_URL.to_owned());
     text.parse().context("CAUSEWAY_SERVER")
 }
 

@@ -1,6 +1,6 @@
 //! `causeway serve`, and the commands that work on its database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -12,6 +12,7 @@ use crate::app::listen::Listener;
 use crate::app::logs;
 use crate::app::serve::{App, location};
 use crate::cli::ServeArgs;
+use crate::cli::client::DEFAULT_URL;
 use crate::cli::output::Output;
 use crate::config::{self, Config, Sources};
 use crate::store::{Location, Store, backup as copies};
@@ -120,7 +121,11 @@ pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<Ex
     let listener = Listener::bind(config.server.listen).await?;
     let app = App::build(&config, listener.address()).await?;
     let entries = app.market.0.parts.publisher.catalog.entries();
-    let text = greeting(&app, entries.first().map(|entry| entry.slug.as_str()));
+    let text = greeting(
+        &app,
+        &config,
+        entries.first().map(|entry| entry.slug.as_str()),
+    );
     output.result(
         &text,
         &json!({
@@ -135,8 +140,9 @@ pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<Ex
 }
 
 /// The URLs, and the next thing to try.
-fn greeting(app: &App, first: Option<&str>) -> String {
+fn greeting(app: &App, config: &Config, first: Option<&str>) -> String {
     let url = &app.public_url;
+    let (server, key) = client_flags(url, config);
     let mut parts = vec![format!("Causeway is at {url}")];
     if let Some(token) = &app.sign_in {
         parts.push(format!(
@@ -146,7 +152,7 @@ fn greeting(app: &App, first: Option<&str>) -> String {
     if app.seeded {
         parts.push(format!(
             "The demo is served at {url}/mcp/petstore and {url}/mcp/bookshop. Try:\n  \
-             causeway call petstore listPets --args '{{\"limit\": 2}}'"
+             causeway call petstore listPets --args '{{\"limit\": 2}}'{server}"
         ));
     }
     if let Some(slug) = first {
@@ -154,8 +160,35 @@ fn greeting(app: &App, first: Option<&str>) -> String {
             "Connect a client:\n  claude mcp add --transport http {slug} {url}/mcp/{slug}"
         ));
     }
-    parts.push("Publish a document:\n  causeway import openapi.yaml".to_owned());
+    parts.push(format!(
+        "Publish a document:\n  causeway import openapi.yaml{server}{key}"
+    ));
     parts.join("\n\n")
+}
+
+/// What the client commands have to be told, where their defaults lead elsewhere: which server, and
+/// which key.
+fn client_flags(url: &str, config: &Config) -> (String, String) {
+    if url == DEFAULT_URL && config.store.data == Path::new("./data") && !given(config) {
+        return (String::new(), String::new());
+    }
+    let server = if url == DEFAULT_URL {
+        String::new()
+    } else {
+        format!(" --server {url}")
+    };
+    let key = if given(config) {
+        " --key KEY".to_owned()
+    } else {
+        let file = config.store.data.join("admin.key");
+        format!(" --key \"$(cat '{}')\"", file.display())
+    };
+    (server, key)
+}
+
+/// Whether the admin key was given, and is in no file of the data directory.
+fn given(config: &Config) -> bool {
+    config.secrets.admin_key.is_some() || config.secrets.admin_key_file.is_some()
 }
 
 async fn open(config: &Config) -> anyhow::Result<(Store, Location)> {

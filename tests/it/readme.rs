@@ -208,6 +208,26 @@ async fn its_commands_work_in_their_order() {
     }
 }
 
+/// Elsewhere than the defaults of the client commands lead.
+#[tokio::test]
+async fn what_serve_prints_works_as_it_is_printed() {
+    let machine = Machine::new();
+    let mut server = machine.start("causeway serve --data elsewhere");
+    let mut printed = Vec::new();
+    while !printed
+        .last()
+        .is_some_and(|line: &String| line.contains("import"))
+    {
+        printed.push(server.line().await);
+    }
+    let commands = printed.iter().filter_map(|line| line.strip_prefix("  "));
+    let (links, commands): (Vec<_>, Vec<_>) = commands.partition(|line| line.starts_with("http"));
+    assert_eq!((links.len(), commands.len()), (1, 3), "{printed:?}");
+    for line in commands {
+        follow(&machine, line).await;
+    }
+}
+
 #[tokio::test]
 async fn its_address_is_the_default_one() {
     let machine = Machine::new();
