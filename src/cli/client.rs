@@ -16,7 +16,7 @@ use crate::cli::document::{bytes, scheme_and_value, value_of};
 use crate::cli::output::Output;
 use crate::config;
 use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
-use crate::types::UpstreamRequest;
+use crate::types::{Slug, UpstreamRequest};
 
 const PATIENCE: Duration = Duration::from_mins(10);
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
@@ -67,7 +67,7 @@ pub(super) struct ImportArgs {
     /// The server's name in URLs, made of the title where none is given; that of a server there is
     /// already makes a new version of it
     #[arg(long, value_name = "S")]
-    slug: Option<String>,
+    slug: Option<Slug>,
     /// Who may connect: anyone, or whoever has a key, which is the default
     #[arg(long, value_name = "WHO", value_parser = ["open", "key"])]
     access: Option<String>,
@@ -268,7 +268,7 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
         body["document"] = json!(String::from_utf8(bytes).context("the document is not UTF-8")?);
     }
     for (name, value) in [
-        ("slug", args.slug),
+        ("slug", args.slug.map(|slug| slug.to_string())),
         ("access", args.access),
         ("upstream", args.upstream.map(|u| u.to_string())),
     ] {

@@ -86,6 +86,21 @@ async fn what_is_no_database_is_neither_copied_nor_restored() {
 }
 
 #[tokio::test]
+async fn migrate_makes_a_database_that_is_served_and_may_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let migrate = ["migrate", "--data", &data.display().to_string()];
+    for _ in 0..2 {
+        let migrated = run(&migrate).await;
+        assert_eq!(migrated.code, Some(0), "{migrated:?}");
+        assert!(migrated.stdout.contains("up to date"), "{migrated:?}");
+    }
+    // It is not fresh any more: no demo.
+    let served = Serving::on(&data, &[]).await;
+    assert_eq!(served.ready["servers"], 0);
+}
+
+#[tokio::test]
 async fn postgres_is_left_to_its_own_tools() {
     let url = "postgres://causeway:hidden@127.0.0.1:1/causeway";
     let ended = run(&["backup", "copy.dump", "--database-url", url]).await;

@@ -62,6 +62,15 @@ async fn ended_with(command: tokio::process::Command, words: &[&str]) {
 }
 
 #[tokio::test]
+async fn a_name_that_cannot_stand_in_a_url_is_said_with_the_rule() {
+    let ended = run(&["import", &example("petstore.yaml"), "--slug", "No Good"]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    for words in ["--slug", "No Good", "a-z 0-9 -"] {
+        assert!(ended.stderr.contains(words), "{words} is not in {ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_said_with_how_to_start_it() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
