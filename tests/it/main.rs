@@ -12,10 +12,21 @@ mod crash;
 mod demo;
 mod egress;
 mod endpoint;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod hot_change;
 mod openapi;
 mod pages;
 mod program;
 mod readme;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+#[path = "../process/serving.rs"]
+mod serving;
 mod store;
 mod tidy;
 mod tool;
