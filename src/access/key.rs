@@ -4,7 +4,7 @@
 //! is refused without a look-up, and secret scanners can tell a key from noise.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
 use chrono::{DateTime, Utc};
@@ -39,7 +39,10 @@ struct Inner {
     hash_key: hmac::Key,
     admin: [u8; 32],
     clock: Clock,
-    known: Cache<[u8; 32], Option<Arc<KnownKey>>>,
+    /// By generation and hash: a look-up that began before a revocation and ends after it leaves
+    /// its answer where nobody asks any more.
+    known: Cache<(u64, [u8; 32]), Option<Arc<KnownKey>>>,
+    generation: AtomicU64,
     lookups: Semaphore,
     /// `Store::key_changes` when everything was last compared.
     compared: AtomicI64,
@@ -102,6 +105,7 @@ impl Keys {
             admin: digest(admin.expose_secret()),
             clock,
             known: Cache::builder().max_capacity(REMEMBERED_MAX).build(),
+            generation: AtomicU64::new(0),
             lookups: Semaphore::new(LOOKUPS_MAX),
             compared: AtomicI64::new(-1),
         }))
@@ -126,7 +130,8 @@ impl Keys {
             return Err(AuthenticationError::Unknown);
         }
         let hash = self.hash(key);
-        let looked_up = self.0.known.try_get_with(hash, self.look_up(hash)).await;
+        let entry = (self.0.generation.load(Ordering::SeqCst), hash);
+        let looked_up = self.0.known.try_get_with(entry, self.look_up(hash)).await;
         let known = looked_up.map_err(|error| {
             tracing::error!(error = %error, "a key cannot be looked up");
             AuthenticationError::Unavailable
@@ -192,6 +197,7 @@ impl Keys {
     }
 
     fn forget(&self) {
+        self.0.generation.fetch_add(1, Ordering::SeqCst);
         self.0.known.invalidate_all();
     }
 
