@@ -88,6 +88,22 @@ struct Slot {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Slot {
+    /// Tells whoever listens of a revision; of each once, also where two tasks saw the same change.
+    fn tell(&self, new: i64) {
+        self.revisions.send_if_modified(|revision| {
+            let newer = new > *revision;
+            *revision = new.max(*revision);
+            newer
+        });
+    }
+
+    /// The revision callers get, which is behind the entry's where loading failed.
+    fn served_revision(&self) -> i64 {
+        let known = self.entry.load().revision;
+        let compiled = self.compiled.load();
+        compiled.as_ref().map_or(known, |it| it.revision.min(known))
+    }
+
     /// Whether it is time to try again to load a form that is behind, and nobody is at it.
     fn may_retry(&self) -> bool {
         if self.loading.try_lock().is_err() {
@@ -231,6 +247,8 @@ impl Catalog {
         let id = slot.entry.load().id;
         let server = loader.load(id).await?;
         self.hold(slot, &server);
+        // Here too: it may be the first try that succeeds after a change.
+        slot.tell(server.revision);
         Ok(server)
     }
 
@@ -242,6 +260,9 @@ impl Catalog {
             .map_or(0, |old| old.bytes);
         self.0.bytes.fetch_add(server.bytes, Ordering::Relaxed);
         self.0.bytes.fetch_sub(before, Ordering::Relaxed);
+        if self.slot(server.id).is_none() {
+            self.drop_compiled(slot);
+        }
         while self.0.bytes.load(Ordering::Relaxed) > self.0.bytes_max {
             let index = self.0.index.load();
             let held = index
@@ -251,9 +272,7 @@ impl Catalog {
             let Some(oldest) = held.min_by_key(|s| s.used.load(Ordering::Relaxed)) else {
                 return;
             };
-            if let Some(gone) = oldest.compiled.swap(None) {
-                self.0.bytes.fetch_sub(gone.bytes, Ordering::Relaxed);
-            }
+            self.drop_compiled(oldest);
         }
     }
 
@@ -295,8 +314,7 @@ impl Catalog {
         if stale {
             self.load(&slot).await?;
         }
-        slot.revisions
-            .send_if_modified(|revision| std::mem::replace(revision, wanted) != wanted);
+        slot.tell(wanted);
         Ok(())
     }
 
@@ -326,12 +344,18 @@ impl Catalog {
     fn forget(&self, id: ServerId) {
         let mut index = Index::clone(&self.0.index.load());
         index.names.retain(|_, server| *server != id);
-        if let Some(slot) = index.slots.remove(&id)
-            && let Some(gone) = slot.compiled.swap(None)
-        {
+        let slot = index.slots.remove(&id);
+        // First, so that a load that ends now finds that nobody wants it any more.
+        self.0.index.store(Arc::new(index));
+        if let Some(slot) = slot {
+            self.drop_compiled(&slot);
+        }
+    }
+
+    fn drop_compiled(&self, slot: &Slot) {
+        if let Some(gone) = slot.compiled.swap(None) {
             self.0.bytes.fetch_sub(gone.bytes, Ordering::Relaxed);
         }
-        self.0.index.store(Arc::new(index));
     }
 
     /// Compares every revision with the database's, and reads what differs.
@@ -355,7 +379,7 @@ impl Catalog {
             .load()
             .slots
             .iter()
-            .map(|(id, slot)| (*id, slot.entry.load().revision))
+            .map(|(id, slot)| (*id, slot.served_revision()))
             .collect();
         let differing = stored
             .iter()

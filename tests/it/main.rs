@@ -17,6 +17,7 @@ mod endpoint;
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 mod hot_change;
+mod live;
 mod openapi;
 mod pages;
 mod program;
