@@ -29,7 +29,8 @@ pub struct Fetched {
 }
 
 impl Egress {
-    /// Reads a document. Follows a few redirects within the origin; a longer body than `bytes_max`
+    /// Reads a document. Follows a few redirects within the origin, or from http to https on the
+    /// same host; a longer body than `bytes_max`
     /// is an error, because half a document is none.
     ///
     /// # Errors
@@ -54,7 +55,7 @@ impl Egress {
                 .exchange(&channel, &request, patience, bytes_max)
                 .await?;
             match redirect_target(&url, &answer) {
-                Some(next) if next.origin() == url.origin() => url = next,
+                Some(next) if stays(&url, &next) => url = next,
                 Some(next) => {
                     return Err(EgressError::Redirected {
                         from: url.origin().ascii_serialization(),
@@ -68,6 +69,16 @@ impl Egress {
             origin: url.origin().ascii_serialization(),
         })
     }
+}
+
+/// Whether a redirect stays where it was sent to, or only makes the connection safe.
+fn stays(from: &Url, to: &Url) -> bool {
+    let upgraded = from.scheme() == "http"
+        && to.scheme() == "https"
+        && from.host() == to.host()
+        && from.port().is_none()
+        && to.port().is_none();
+    upgraded || from.origin() == to.origin()
 }
 
 fn get(url: Url) -> UpstreamRequest {

@@ -10,6 +10,7 @@ mod call;
 mod cli;
 mod crash;
 mod demo;
+mod discover;
 mod egress;
 mod endpoint;
 #[expect(

@@ -14,6 +14,7 @@ use url::Url;
 use crate::extract::{Admin, Upload, Who};
 use crate::live::Entry;
 use crate::market::api::Market;
+use crate::market::discover::discover;
 use crate::mcp::publish::{Publication, Published, SpecSource, publish};
 use crate::mcp::server::{Access, ServerSettings};
 use crate::problem::{Problem, ProblemKind};
@@ -68,13 +69,7 @@ pub(crate) async fn begin(
         .as_deref()
         .map(|text| url_of("upstream", text))
         .transpose()?;
-    let given = Given {
-        file,
-        document: fields.document,
-        url: fields.url,
-        allow: fields.allow_upstream.clone(),
-    };
-    given.check()?;
+    let sent = Sent::new(fields.document, fields.url.as_deref(), file)?;
     let publication = Publication {
         organization: admin.0.organization,
         actor: admin.0.principal(),
@@ -87,16 +82,16 @@ pub(crate) async fn begin(
         },
         credentials: fields.credentials.into_iter().collect(),
     };
-    run(market, given, publication).await
+    run(market, sent, publication).await
 }
 
-async fn run(market: &Market, given: Given, publication: Publication) -> Result<Begun, Problem> {
+async fn run(market: &Market, sent: Sent, publication: Publication) -> Result<Begun, Problem> {
     let id = market.0.imports.start();
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let background = market.clone();
     // Bounded by the timeouts of egress and the publisher's permits; it ends by itself.
     tokio::spawn(async move {
-        let result = carry_out(&background, given, publication).await;
+        let result = carry_out(&background, sent, publication).await;
         let view = match &result {
             Ok(published) => ("done", published_view(&background, published)),
             Err(error) => ("failed", json!({ "error": error.detail })),
@@ -115,13 +110,32 @@ async fn run(market: &Market, given: Given, publication: Publication) -> Result<
     }
 }
 
+/// The whole of an import: the document is found, read and published.
 async fn carry_out(
     market: &Market,
-    given: Given,
+    sent: Sent,
     publication: Publication,
 ) -> Result<Published, Problem> {
-    let source = given.read(market).await?;
+    let source = match sent {
+        Sent::Document(bytes) => SpecSource {
+            bytes,
+            origin: None,
+        },
+        Sent::Url(url) => find(market, &url, &publication.settings.allow_upstream).await?,
+    };
     Ok(publish(&market.0.parts.publisher, source, publication).await?)
+}
+
+async fn find(market: &Market, url: &Url, allow: &[String]) -> Result<SpecSource, Problem> {
+    let rules: Vec<_> = allow.iter().filter_map(|text| text.parse().ok()).collect();
+    let parts = &market.0.parts;
+    let found = discover(&parts.egress, url, &rules, parts.document_bytes_max)
+        .await
+        .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
+    Ok(SpecSource {
+        bytes: found.body.to_vec(),
+        origin: Some(found.url),
+    })
 }
 
 fn answer(market: &Market, begun: Begun) -> Response {
@@ -163,63 +177,29 @@ fn published_view(market: &Market, published: &Published) -> Value {
     })
 }
 
-/// A document, or where it is.
-#[derive(Default)]
-struct Given {
-    file: Option<Vec<u8>>,
-    document: Option<Value>,
-    url: Option<String>,
-    allow: Vec<String>,
+/// What an import begins with.
+enum Sent {
+    Document(Vec<u8>),
+    /// Where to look for the document.
+    Url(Url),
 }
 
-impl Given {
-    fn check(&self) -> Result<(), Problem> {
-        let given = [
-            self.file.is_some(),
-            self.document.is_some(),
-            self.url.is_some(),
-        ];
-        if given.iter().filter(|given| **given).count() == 1 {
-            return Ok(());
+impl Sent {
+    fn new(
+        document: Option<Value>,
+        url: Option<&str>,
+        file: Option<Vec<u8>>,
+    ) -> Result<Self, Problem> {
+        match (document, url, file) {
+            (Some(Value::String(text)), None, None) => Ok(Self::Document(text.into_bytes())),
+            (Some(document), None, None) => Ok(Self::Document(document.to_string().into_bytes())),
+            (None, Some(text), None) => Ok(Self::Url(url_of("url", text)?)),
+            (None, None, Some(bytes)) => Ok(Self::Document(bytes)),
+            _ => Err(Problem::new(
+                ProblemKind::Invalid,
+                "send one of `document`, `url` or `file`",
+            )),
         }
-        Err(Problem::new(
-            ProblemKind::Invalid,
-            "send one of `document`, `url` or `file`",
-        ))
-    }
-
-    async fn read(self, market: &Market) -> Result<SpecSource, Problem> {
-        if let Some(text) = &self.url {
-            let url = url_of("url", text)?;
-            let rules: Vec<_> = self
-                .allow
-                .iter()
-                .filter_map(|text| text.parse().ok())
-                .collect();
-            let found = crate::market::discover::discover(
-                &market.0.parts.egress,
-                &url,
-                &rules,
-                market.0.parts.document_bytes_max,
-            );
-            let (origin, bytes) = found
-                .await
-                .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
-            return Ok(SpecSource {
-                bytes: bytes.to_vec(),
-                origin: Some(origin),
-            });
-        }
-        let bytes = match (self.file, self.document) {
-            (Some(bytes), _) => bytes,
-            (None, Some(Value::String(text))) => text.into_bytes(),
-            (None, Some(document)) => document.to_string().into_bytes(),
-            (None, None) => Vec::new(),
-        };
-        Ok(SpecSource {
-            bytes,
-            origin: None,
-        })
     }
 }
 
@@ -369,11 +349,8 @@ pub(super) async fn reimport(
         settings: entry.settings.clone(),
         credentials: Vec::new(),
     };
-    let given = Given {
-        file: Some(body.to_vec()),
-        ..Given::default()
-    };
-    Ok(answer(&market, run(&market, given, publication).await?))
+    let sent = Sent::Document(body.to_vec());
+    Ok(answer(&market, run(&market, sent, publication).await?))
 }
 
 pub(super) async fn document(
