@@ -25,7 +25,9 @@ const KEY_CHANGES: &str = "SELECT COUNT(*) AS value FROM change_log WHERE entity
 const PRUNE: &str = "DELETE FROM change_log WHERE at < $1 AND entity <> 'key'";
 /// How often everything is compared although no notice came.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(5);
-const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+/// How soon to listen again on a connection that was cut, and where none could be made.
+const RECONNECT_AFTER: Duration = Duration::from_millis(50);
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Something in the catalog is not what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,18 +157,22 @@ async fn listen(store: Store, seen_at: Arc<AtomicI64>, clock: Clock, stop: Cance
             listener.listen(CHANNEL).await?;
             Ok::<_, sqlx::Error>(listener)
         };
-        match connected.await {
+        let pause = match connected.await {
             Ok(mut listener) => {
                 let _ = store.changes.send(Change::Unknown);
                 seen();
                 follow(&store, &mut listener, &stop, seen).await;
+                RECONNECT_AFTER
             }
-            Err(error) => tracing::warn!(error = %error, "cannot listen for changes; trying again"),
-        }
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot listen for changes; trying again");
+                RETRY_AFTER
+            }
+        };
         let _ = store.changes.send(Change::Unknown);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(RECONNECT_AFTER) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
