@@ -19,6 +19,11 @@ mod crash;
 )]
 #[path = "../process/serving.rs"]
 mod serving;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod two_processes;
 
 struct Place {
     store: Store,
@@ -103,7 +108,8 @@ async fn a_change_in_one_process_is_heard_in_another_also_after_a_cut() {
         .unwrap();
     admin
         .execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'",
         )
         .await
         .unwrap();

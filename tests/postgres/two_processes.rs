@@ -1,0 +1,190 @@
+//! Two processes on one database serve one catalog: what one of them does, the other does too, in
+//! less than a second.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::any;
+use serde_json::{Value, json};
+use sqlx::Connection;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::serving::{ADMIN_KEY, Client, PATIENCE, Process, document};
+use crate::{Place, empty};
+
+const IN_TIME: Duration = Duration::from_secs(1);
+
+struct Pair {
+    place: Place,
+    /// With their data directories, which share nothing.
+    processes: [(Process, TempDir); 2],
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let place = empty().await;
+        let url = place.url.as_str();
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let processes = [
+            (Process::start(one.path(), Some(url)).await, one),
+            (Process::start(other.path(), Some(url)).await, other),
+        ];
+        Self { place, processes }
+    }
+
+    fn clients(&self) -> (&Client, &Client) {
+        let [(one, _), (other, _)] = &self.processes;
+        (&one.client, &other.client)
+    }
+
+    /// Ends the connections on which the processes hear of changes, once both are there.
+    async fn cut(&self) {
+        let url = self.place.url.as_str();
+        let mut admin = sqlx::PgConnection::connect(url).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let mut cut = BTreeSet::new();
+        while cut.len() < 2 {
+            assert!(Instant::now() < deadline, "nobody listens: {cut:?}");
+            let ended: Vec<i32> = sqlx::query_scalar(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+                 AND query LIKE 'LISTEN%' AND pg_terminate_backend(pid)",
+            )
+            .fetch_all(&mut admin)
+            .await
+            .unwrap();
+            cut.extend(ended);
+        }
+    }
+}
+
+async fn done(client: &Client, (method, path, body): (&str, &str, Value), status: u16) -> Value {
+    let (answered, answer) = client.api(method, path, &body).await.unwrap();
+    assert_eq!(answered, status, "{method} {path}: {answer}");
+    answer
+}
+
+/// Asks until the answer is the one that is wanted, which has to be soon.
+async fn soon<T: PartialEq + std::fmt::Debug>(wanted: T, ask: impl AsyncFn() -> T) {
+    let begun = Instant::now();
+    let mut answer = ask().await;
+    while answer != wanted {
+        assert!(begun.elapsed() < PATIENCE, "{answer:?} is not {wanted:?}");
+        answer = ask().await;
+    }
+    let took = begun.elapsed();
+    assert!(took < IN_TIME, "{wanted:?} took {took:?}");
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_edit_on_one_process_is_served_by_the_other() {
+    let pair = Pair::start().await;
+    let (one, other) = pair.clients();
+    let body = json!({ "slug": "shared", "document": document(&names(&["first"])) });
+    done(one, ("POST", "servers", body), 201).await;
+    let tools = async |client: &Client, slug: &str| client.tools(slug, ADMIN_KEY).await;
+    soon(Ok(names(&["first"])), async || tools(other, "shared").await).await;
+
+    // Back again, to a process that has the server compiled.
+    let body = document(&names(&["second", "third"]));
+    done(other, ("PUT", "servers/shared/document", body), 200).await;
+    let wanted = names(&["second", "third"]);
+    soon(Ok(wanted.clone()), async || tools(one, "shared").await).await;
+
+    let rename = ("PATCH", "servers/shared", json!({ "slug": "renamed" }));
+    done(one, rename, 200).await;
+    soon(Ok(wanted), async || tools(other, "renamed").await).await;
+
+    let open = ("PATCH", "servers/renamed", json!({ "access": "open" }));
+    done(other, open, 200).await;
+    let anyone = async || one.tools("renamed", "").await.is_ok();
+    soon(true, anyone).await;
+
+    // What is changed while nobody listens is found by comparing.
+    pair.cut().await;
+    let body = document(&names(&["fourth"]));
+    done(one, ("PUT", "servers/renamed/document", body), 200).await;
+    let wanted = Ok(names(&["fourth"]));
+    soon(wanted, async || tools(other, "renamed").await).await;
+
+    // And notices are heard again.
+    let body = document(&names(&["fifth"]));
+    done(other, ("PUT", "servers/renamed/document", body), 200).await;
+    let wanted = Ok(names(&["fifth"]));
+    soon(wanted, async || tools(one, "renamed").await).await;
+
+    done(one, ("DELETE", "servers/renamed", Value::Null), 204).await;
+    soon(Err(404), async || tools(other, "renamed").await).await;
+}
+
+#[tokio::test]
+async fn a_key_revoked_on_one_process_is_refused_by_the_other() {
+    let pair = Pair::start().await;
+    let (one, other) = pair.clients();
+    let tools = names(&["first"]);
+    let body = json!({ "slug": "guarded", "document": document(&tools) });
+    done(one, ("POST", "servers", body), 201).await;
+    for cut in [false, true] {
+        let made = done(one, ("POST", "keys", json!({ "name": "agent" })), 201).await;
+        let key = made["key"].as_str().unwrap();
+        soon(Ok(tools.clone()), async || {
+            other.tools("guarded", key).await
+        })
+        .await;
+        if cut {
+            pair.cut().await;
+        }
+        let path = format!("keys/{}", made["id"].as_str().unwrap());
+        done(one, ("DELETE", &path, Value::Null), 204).await;
+        soon(Err(401), async || other.tools("guarded", key).await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_credential_given_to_one_process_is_used_by_the_other() {
+    let seen: Arc<Mutex<String>> = Arc::default();
+    let log = seen.clone();
+    let note = any(async move |headers: HeaderMap| {
+        let token = headers.get("x-token").map(|it| it.to_str().unwrap());
+        token
+            .unwrap_or_default()
+            .clone_into(&mut log.lock().unwrap());
+        "noted"
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(note)).await });
+
+    let pair = Pair::start().await;
+    let (one, other) = pair.clients();
+    let body = json!({
+        "slug": "vaulted",
+        "document": document(&names(&["act"])),
+        "upstream": format!("http://{address}"),
+        "allowUpstream": [address.to_string()],
+        "credentials": { "token": "the first secret" },
+    });
+    done(one, ("POST", "servers", body), 201).await;
+    let sent = async |client: &Client| {
+        let arguments = json!({ "arguments": {} });
+        let path = "servers/vaulted/tools/act/call";
+        seen.lock().unwrap().clear();
+        // A process that does not know the server yet says 404.
+        let _ = client.api("POST", path, &arguments).await.unwrap();
+        seen.lock().unwrap().clone()
+    };
+    soon("the first secret".to_owned(), async || sent(other).await).await;
+    let body = json!({ "value": "the second secret" });
+    let path = "servers/vaulted/credentials/token";
+    done(other, ("PUT", path, body), 204).await;
+    soon("the second secret".to_owned(), async || sent(one).await).await;
+    done(one, ("DELETE", path, Value::Null), 204).await;
+    soon(String::new(), async || sent(other).await).await;
+}
