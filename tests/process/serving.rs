@@ -2,6 +2,7 @@
 //! binaries use it: one on SQLite, one on Postgres.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -35,7 +36,7 @@ pub(crate) struct Client {
 impl Process {
     /// Starts a process on its data, and waits until it says where it listens.
     pub(crate) async fn start(data: &Path, database: Option<&str>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
+        let mut command = Command::new(binary());
         command
             .args(["--json", "serve", "--listen", "127.0.0.1:0", "--no-demo"])
             .args(["--admin-key", ADMIN_KEY, "--data"])
@@ -68,6 +69,12 @@ impl Process {
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
+}
+
+/// The binary of this build, or another one that is to be measured.
+fn binary() -> OsString {
+    std::env::var_os("CAUSEWAY_TEST_BINARY")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_causeway").into())
 }
 
 /// What a process prints once it listens: one JSON document.
