@@ -167,15 +167,16 @@ fn fitting(validator: &jsonschema::Validator, text: &str, value: &Value) -> Opti
 }
 
 fn text(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> ToolOutcome {
-    if looks_binary(&response.body) {
+    if looks_binary(&response.body, media_type) {
         return binary(tool, response, "application/octet-stream".to_owned());
     }
     clipped(&decode(&response.body, media_type), response.truncated)
 }
 
-/// A NUL in the first bytes, and no byte order mark that would explain it.
-fn looks_binary(body: &[u8]) -> bool {
-    Encoding::for_bom(body).is_none() && body.iter().take(512).any(|byte| *byte == 0)
+/// A NUL in the first bytes, and neither a byte order mark nor a declared UTF-16 that explains it.
+fn looks_binary(body: &[u8], media_type: &str) -> bool {
+    let wide = declared(media_type).is_some_and(|encoding| !encoding.is_ascii_compatible());
+    !wide && Encoding::for_bom(body).is_none() && body.iter().take(512).any(|byte| *byte == 0)
 }
 
 fn clipped(body: &str, truncated: bool) -> ToolOutcome {
@@ -235,15 +236,19 @@ fn binary(tool: &Tool, response: &UpstreamResponse, media_type: String) -> ToolO
 
 /// Text in whatever charset it came: byte order mark, then the header's word, then UTF-8.
 fn decode<'a>(body: &'a [u8], media_type: &str) -> Cow<'a, str> {
+    let encoding = declared(media_type).or_else(|| in_prolog(body));
+    encoding.unwrap_or(UTF_8).decode(body).0
+}
+
+/// The charset parameter of a media type (RFC 9110, section 8.3.2).
+fn declared(media_type: &str) -> Option<&'static Encoding> {
     let charset = media_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim()
             .eq_ignore_ascii_case("charset")
             .then(|| value.trim().trim_matches(['"', '\'']))
     });
-    let declared = charset.and_then(|label| Encoding::for_label(label.as_bytes()));
-    let encoding = declared.or_else(|| in_prolog(body)).unwrap_or(UTF_8);
-    encoding.decode(body).0
+    charset.and_then(|label| Encoding::for_label(label.as_bytes()))
 }
 
 /// `encoding="…"` of an XML declaration, `charset=…` of an HTML head.
@@ -312,7 +317,9 @@ fn failure(response: &UpstreamResponse) -> ToolOutcome {
         text.push_str(advice);
     }
     let media_type = media_type(&response.headers);
-    if matches!(kind(&media_type), Kind::Json | Kind::Text) && !looks_binary(&response.body) {
+    if matches!(kind(&media_type), Kind::Json | Kind::Text)
+        && !looks_binary(&response.body, &media_type)
+    {
         let body = decode(&response.body, &media_type);
         let shown = &body[..body.floor_char_boundary(ERROR_BYTES_MAX)];
         if !shown.trim().is_empty() {

@@ -26,7 +26,7 @@ use ::http::header::{CONTENT_TYPE, HeaderName};
 use ::http::{Method, StatusCode};
 use axum::Router;
 use axum::routing::{any, get, post};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
@@ -34,6 +34,7 @@ use crate::access::authenticate::Authenticator;
 use crate::live::Catalog;
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::session::Sessions;
+use crate::mcp::endpoint::stream::Streams;
 use crate::mcp::endpoint::wire::notification;
 use crate::mcp::provider::Progress;
 
@@ -44,8 +45,9 @@ pub use crate::mcp::endpoint::stdio::serve_stdio;
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// How many messages a JSON array may hold.
 const BATCH_MAX: usize = 50;
-/// How many streams may be open at once, of any kind.
+/// How many streams may be open at once, of any kind, and of one principal on one server.
 const STREAMS_MAX: usize = 8_192;
+const STREAMS_PER_PRINCIPAL_MAX: usize = 1_024;
 /// Legacy HTTP+SSE sessions per server, and per principal of it.
 const LEGACY_SESSIONS_MAX: usize = 1_000;
 const LEGACY_SESSIONS_PER_PRINCIPAL_MAX: usize = 20;
@@ -72,7 +74,7 @@ struct Inner {
     parts: EndpointParts,
     sessions: Sessions,
     legacy: Sessions,
-    streams: Arc<Semaphore>,
+    streams: Arc<Streams>,
     /// The server at `/mcp` itself, where there is only one.
     only: Option<String>,
 }
@@ -93,7 +95,7 @@ impl Endpoint {
             parts,
             sessions: Sessions::default(),
             legacy: Sessions::default(),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            streams: Arc::new(Streams::new(STREAMS_MAX, STREAMS_PER_PRINCIPAL_MAX)),
             only,
         }))
     }

@@ -554,6 +554,9 @@ mod answers {
                 "{kind}"
             );
         }
+        let wide = b"c\0a\0f\0\xe9\0";
+        let outcome = answer(&plain, 200, "text/plain; charset=utf-16le", wide);
+        assert_eq!(text(&outcome), "caf\u{e9}");
         let outcome = answer(&plain, 200, "text/plain; charset=latin1", b"caf\xe9");
         assert_eq!(text(&outcome), "caf\u{e9}");
         let outcome = answer(&plain, 200, "text/plain", b"\xff\xfeh\0i\0");

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use crate::access::authenticate::AuthenticationError;
 use crate::access::caller::Caller;
 use crate::live::Entry;
+use crate::mcp::endpoint::stream::OpenStream;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
 use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, trace_id};
 use crate::mcp::server::Server;
@@ -33,6 +34,14 @@ pub(super) struct Admitted {
     /// What the client sent, without its key.
     pub(super) headers: HeaderMap,
     pub(super) trace_id: String,
+}
+
+impl Admitted {
+    /// Counts a stream of this caller until the answer is dropped; `None` when too many are open.
+    pub(super) fn stream(&self) -> Option<OpenStream> {
+        let streams = &self.endpoint.0.streams;
+        streams.open(self.server.id, self.caller.principal())
+    }
 }
 
 /// Host and Origin, the server, the caller, the filters: everything that is decided before the body

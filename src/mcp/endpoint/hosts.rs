@@ -52,13 +52,16 @@ impl HostPolicy {
         let Some(origin) = text(ORIGIN) else {
             return Ok(());
         };
-        let origin_host = Url::parse(&origin).ok().and_then(|url| authority_of(&url));
-        let allowed = match (self, &origin_host) {
-            (_, Some(from)) if same_authority(from, &host) => true,
+        let from = Url::parse(&origin).ok().filter(Url::has_host);
+        let allowed = match (self, &from) {
+            (_, Some(from)) if is(&host, from) => true,
             (Self::Loopback { public }, Some(from)) => {
-                is_loopback(from) || public.as_ref().is_some_and(|url| is(from, url))
+                from.host().is_some_and(|host| is_loopback_host(&host))
+                    || public
+                        .as_ref()
+                        .is_some_and(|url| from.origin() == url.origin())
             }
-            (Self::Public { public }, Some(from)) => is(from, public),
+            (Self::Public { public }, Some(from)) => from.origin() == public.origin(),
             (_, None) | (Self::SameOrigin, Some(_)) => false,
         };
         if allowed {
@@ -73,38 +76,39 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
-fn authority_of(url: &Url) -> Option<String> {
-    let host = url.host_str()?;
-    Some(
-        url.port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
-    )
-}
-
-fn same_authority(a: &str, b: &str) -> bool {
-    let plain = |text: &str| {
-        text.trim_end_matches(":80")
-            .trim_end_matches(":443")
-            .to_ascii_lowercase()
-    };
-    plain(a) == plain(b)
-}
-
-fn is(host: &str, public: &Url) -> bool {
-    authority_of(public).is_some_and(|authority| same_authority(host, &authority))
+/// Whether a `Host` header names the authority of `url`. A port that is not stated is the one of the
+/// URL's scheme (RFC 9110, section 7.2).
+fn is(host: &str, url: &Url) -> bool {
+    let named = Url::parse(&format!("{}://{host}/", url.scheme())).ok();
+    named.is_some_and(|named| {
+        named.host() == url.host()
+            && named.port_or_known_default() == url.port_or_known_default()
+            && named.username().is_empty()
+            && named.path() == "/"
+    })
 }
 
 /// `localhost` and the loopback addresses, with any port.
 fn is_loopback(host: &str) -> bool {
-    match Url::parse(&format!("http://{host}/"))
-        .ok()
-        .as_ref()
+    // What nearly every request says needs no parser.
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    if matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
+        return true;
+    }
+    let url = Url::parse(&format!("http://{host}/")).ok();
+    url.as_ref()
         .and_then(Url::host)
-    {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+        .is_some_and(|host| is_loopback_host(&host))
+}
+
+fn is_loopback_host(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
     }
 }
 
@@ -159,6 +163,25 @@ mod tests {
             "mcp.example.com",
             Some("https://evil.example")
         ));
+    }
+
+    #[test]
+    fn the_default_port_is_the_one_of_the_scheme() {
+        let policy = HostPolicy::Public {
+            public: Url::parse("https://mcp.example.com").unwrap(),
+        };
+        assert!(judge(&policy, "mcp.example.com:443", None));
+        assert!(judge(&policy, "MCP.example.com", None));
+        assert!(!judge(&policy, "mcp.example.com:80", None));
+        assert!(!judge(&policy, "mcp.example.com:8443", None));
+        assert!(!judge(&policy, "user@mcp.example.com", None));
+        assert!(!judge(&policy, "mcp.example.com/path", None));
+        let cleartext = Some("http://mcp.example.com");
+        assert!(!judge(&policy, "localhost", cleartext));
+        let open = HostPolicy::SameOrigin;
+        assert!(judge(&open, "a.example", Some("https://a.example")));
+        assert!(judge(&open, "a.example:443", Some("https://a.example")));
+        assert!(!judge(&open, "a.example:80", Some("https://a.example")));
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::mcp::endpoint::stream::{First, Running, event, response};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
     HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY,
-    Message, PARSE_ERROR, Params, RpcError, UNSUPPORTED_VERSION, batch, result_message,
+    Message, PARSE_ERROR, Params, RpcError, UNSUPPORTED_VERSION, batch, initialize_in_batch,
+    no_batches, result_message,
 };
 use crate::mcp::endpoint::{BATCH_MAX, Endpoint, MESSAGES_MAX, headers, listen, progress};
 use crate::mcp::provider::{Client, Progress};
@@ -252,8 +253,7 @@ async fn streamed(
             replied(&admitted, status, reply)
         }
         First::Message(first, running) => {
-            let permit = admitted.endpoint.0.streams.clone().try_acquire_owned();
-            let Ok(permit) = permit else {
+            let Some(permit) = admitted.stream() else {
                 let error = RpcError::new(INTERNAL_ERROR, "too many streams are open");
                 return rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None);
             };
@@ -339,11 +339,7 @@ async fn many(admitted: &Arc<Admitted>, session: Option<Arc<Session>>, text: &st
         .as_ref()
         .map_or(stated.unwrap_or("2025-03-26"), |s| s.version.as_str());
     if version != Version::V2025_03_26.as_str() {
-        let error = RpcError::new(
-            INVALID_REQUEST,
-            "this protocol version has no batches; send one message at a time",
-        );
-        return rpc_error(StatusCode::BAD_REQUEST, &error, None);
+        return rpc_error(StatusCode::BAD_REQUEST, &no_batches(), None);
     }
     let members = match batch(text, BATCH_MAX) {
         Ok(members) => members,
@@ -354,8 +350,7 @@ async fn many(admitted: &Arc<Admitted>, session: Option<Arc<Session>>, text: &st
         match Message::parse(member.get()) {
             Ok(Message::Request { id, method, params }) => {
                 if method == "initialize" {
-                    let error = RpcError::new(INVALID_REQUEST, "`initialize` is never in a batch");
-                    replies.push(error.to_message(Some(id.get())));
+                    replies.push(initialize_in_batch().to_message(Some(id.get())));
                     continue;
                 }
                 let exchange = exchange(admitted, Version::V2025_03_26, session.clone());

@@ -19,9 +19,12 @@ use crate::mcp::endpoint::listen::{Listening, Release, all_changes, too_many};
 use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session, SessionLimits};
 use crate::mcp::endpoint::stream::event;
 use crate::mcp::endpoint::version::Version;
-use crate::mcp::endpoint::wire::{INVALID_REQUEST, Message, RpcError, result_message};
+use crate::mcp::endpoint::wire::{
+    INTERNAL_ERROR, INVALID_REQUEST, Message, RpcError, initialize_in_batch, messages,
+    result_message,
+};
 use crate::mcp::endpoint::{
-    Endpoint, LEGACY_SESSIONS_MAX, LEGACY_SESSIONS_PER_PRINCIPAL_MAX, headers, progress,
+    BATCH_MAX, Endpoint, LEGACY_SESSIONS_MAX, LEGACY_SESSIONS_PER_PRINCIPAL_MAX, headers, progress,
 };
 use crate::mcp::provider::Progress;
 
@@ -50,7 +53,7 @@ async fn open_at(endpoint: Endpoint, slug: &str, messages: String, request: Requ
     if let Err(response) = offered(&admitted) {
         return *response;
     }
-    let Ok(permit) = admitted.endpoint.0.streams.clone().try_acquire_owned() else {
+    let Some(permit) = admitted.stream() else {
         return too_many();
     };
     let (sender, outbox) = mpsc::channel(OUTBOX_MESSAGES_MAX);
@@ -158,89 +161,128 @@ pub(super) async fn receive(
         Ok(bytes) => bytes,
         Err(response) => return response,
     };
-    let text = std::str::from_utf8(&bytes).unwrap_or_default().to_owned();
-    match Message::parse(&text) {
-        Err(malformed) => return json_response(StatusCode::BAD_REQUEST, malformed.to_message()),
-        Ok(Message::Notification { method, params }) => notified(&session, &method, &params),
-        Ok(Message::Response { id, result }) => session.answer(id.get(), result),
-        Ok(Message::Request { id, .. }) => {
-            let cancel = CancellationToken::new();
-            let Some(running) = session.run(id.get(), cancel.clone()) else {
-                return too_many();
-            };
-            // The reply goes over the stream, after this POST is answered. The task ends with the
-            // session.
-            let ended = session.ended.clone();
-            let run = run(admitted, session, text, (outbox, cancel));
-            tokio::spawn(async move {
-                let _running = running;
-                tokio::select! {
-                    () = ended.cancelled() => {}
-                    () = run => {}
-                }
-            });
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let texts = match messages(text, session.settled_version(), BATCH_MAX) {
+        Ok(texts) => texts,
+        Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, None),
+    };
+    let alone = !text.trim_start().starts_with('[');
+    let stream = Stream {
+        admitted: Arc::new(admitted),
+        session,
+        outbox,
+    };
+    for text in texts {
+        match stream.take(text, alone) {
+            Ok(()) => {}
+            Err((status, reply)) if alone => return json_response(status, reply),
+            // A client that left needs no answer.
+            Err((_, reply)) => drop(stream.outbox.send(reply).await),
         }
     }
     (StatusCode::ACCEPTED, "Accepted").into_response()
 }
 
-async fn run(
-    admitted: Admitted,
+/// A session whose stream is open.
+#[derive(Clone)]
+struct Stream {
+    admitted: Arc<Admitted>,
     session: Arc<Session>,
-    text: String,
-    (outbox, cancel): (mpsc::Sender<String>, CancellationToken),
-) {
-    let Ok(Message::Request { id, method, params }) = Message::parse(&text) else {
-        return;
-    };
-    let settled = if method == "initialize" {
-        None
-    } else {
-        session.settled_version()
-    };
-    let version = match settled {
-        Some(version) => Ok(version),
-        None => headers::version(&admitted.headers, &method, &params).map(|version| {
-            if version.is_stateless() {
-                Version::LATEST_WITH_HANDSHAKE
-            } else {
-                version
+    outbox: mpsc::Sender<String>,
+}
+
+impl Stream {
+    /// Takes one message. Its reply goes over the stream, after this POST is answered, from a task
+    /// that ends with the session. Gives the status and the reply of a message that is refused.
+    fn take(&self, text: &str, alone: bool) -> Result<(), (StatusCode, String)> {
+        let session = &self.session;
+        match Message::parse(text) {
+            Err(malformed) => return Err((StatusCode::BAD_REQUEST, malformed.to_message())),
+            Ok(Message::Notification { method, params }) => notified(session, &method, &params),
+            Ok(Message::Response { id, result }) => session.answer(id.get(), result),
+            Ok(Message::Request { id, method, .. }) if method == "initialize" && !alone => {
+                let reply = initialize_in_batch().to_message(Some(id.get()));
+                return Err((StatusCode::BAD_REQUEST, reply));
             }
-        }),
-    };
-    let reply = match version {
-        Err(error) => error.to_message(Some(id.get())),
-        Ok(version) => {
-            if method == "initialize" {
-                let capabilities = params
-                    .capabilities
-                    .and_then(|raw| serde_json::from_str(raw.get()).ok());
-                session.settle(version, capabilities.unwrap_or_else(|| json!({})));
-            }
-            let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
-            let exchange = Exchange {
-                mcp: admitted.endpoint.0.parts.mcp.clone(),
-                server: admitted.server.clone(),
-                caller: admitted.caller.clone(),
-                target: admitted.entry.target(),
-                version,
-                session: Some(session.clone()),
-                hears: true,
-                client: client(Some(&session), version, &params, outbox.clone()),
-                progress: token.map_or_else(Progress::default, |token| {
-                    progress(token.get(), outbox.clone())
-                }),
-                cancel,
-                trace_id: admitted.trace_id,
-            };
-            let _cancelled_with_the_session = exchange.cancel.clone().drop_guard();
-            let result = exchange.dispatch(&method, &params).await;
-            match result {
-                Ok(result) => result_message(id.get(), &result),
-                Err(error) => error.to_message(Some(id.get())),
+            Ok(Message::Request { id, .. }) => {
+                let cancel = CancellationToken::new();
+                let Some(running) = session.run(id.get(), cancel.clone()) else {
+                    let error = RpcError::new(INTERNAL_ERROR, "too many requests at once");
+                    let reply = error.to_message(Some(id.get()));
+                    return Err((StatusCode::SERVICE_UNAVAILABLE, reply));
+                };
+                let (stream, text) = (self.clone(), text.to_owned());
+                tokio::spawn(async move {
+                    let _running = running;
+                    let ended = stream.session.ended.clone();
+                    tokio::select! {
+                        () = ended.cancelled() => {}
+                        () = stream.run(&text, cancel) => {}
+                    }
+                });
             }
         }
-    };
-    // A client that left needs no answer.
-    let _ = outbox.send(reply).await;
+        Ok(())
+    }
+
+    async fn run(self, text: &str, cancel: CancellationToken) {
+        let Ok(Message::Request { id, method, params }) = Message::parse(text) else {
+            return;
+        };
+        let Self {
+            admitted,
+            session,
+            outbox,
+        } = self;
+        let settled = if method == "initialize" {
+            None
+        } else {
+            session.settled_version()
+        };
+        let version = match settled {
+            Some(version) => Ok(version),
+            None => headers::version(&admitted.headers, &method, &params).map(|version| {
+                if version.is_stateless() {
+                    Version::LATEST_WITH_HANDSHAKE
+                } else {
+                    version
+                }
+            }),
+        };
+        let reply = match version {
+            Err(error) => error.to_message(Some(id.get())),
+            Ok(version) => {
+                if method == "initialize" {
+                    let capabilities = params
+                        .capabilities
+                        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+                    session.settle(version, capabilities.unwrap_or_else(|| json!({})));
+                }
+                let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
+                let exchange = Exchange {
+                    mcp: admitted.endpoint.0.parts.mcp.clone(),
+                    server: admitted.server.clone(),
+                    caller: admitted.caller.clone(),
+                    target: admitted.entry.target(),
+                    version,
+                    session: Some(session.clone()),
+                    hears: true,
+                    client: client(Some(&session), version, &params, outbox.clone()),
+                    progress: token.map_or_else(Progress::default, |token| {
+                        progress(token.get(), outbox.clone())
+                    }),
+                    cancel,
+                    trace_id: admitted.trace_id.clone(),
+                };
+                let _cancelled_with_the_session = exchange.cancel.clone().drop_guard();
+                let result = exchange.dispatch(&method, &params).await;
+                match result {
+                    Ok(result) => result_message(id.get(), &result),
+                    Err(error) => error.to_message(Some(id.get())),
+                }
+            }
+        };
+        // A client that left needs no answer.
+        let _ = outbox.send(reply).await;
+    }
 }

@@ -9,13 +9,13 @@ use futures::future::BoxFuture;
 use futures::stream;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::mcp::endpoint::admit::{Admitted, rpc_error};
 use crate::mcp::endpoint::http::{not_allowed, session_of};
 use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session, WATCHED_MAX, is_too_quiet};
-use crate::mcp::endpoint::stream::{KEEP_ALIVE, event, keep_alive, response};
+use crate::mcp::endpoint::stream::{KEEP_ALIVE, OpenStream, event, keep_alive, response};
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, Params, RpcError, notification, result_message};
 use crate::mcp::provider::Client;
 
@@ -42,7 +42,7 @@ pub(super) struct Listening {
     /// Sent last when the server ends the stream.
     pub(super) closing: Option<String>,
     /// Let go when the stream is over, whoever ended it.
-    pub(super) _held: (Release, OwnedSemaphorePermit),
+    pub(super) _held: (Release, OpenStream),
 }
 
 /// Undoes what opening a stream did.
@@ -115,7 +115,7 @@ pub(super) fn session_stream(admitted: &Admitted) -> Response {
         Ok(None) => return not_allowed(),
         Err(response) => return *response,
     };
-    let Ok(permit) = admitted.endpoint.0.streams.clone().try_acquire_owned() else {
+    let Some(permit) = admitted.stream() else {
         return too_many();
     };
     let (sender, outbox) = mpsc::channel(OUTBOX_MESSAGES_MAX);
@@ -166,7 +166,7 @@ pub(super) fn subscribe(admitted: &Admitted, id: &str, params: &Params<'_>) -> R
         let error = RpcError::invalid_params("`notifications` is missing: what is to be heard of?");
         return rpc_error(StatusCode::OK, &error, Some(id));
     }
-    let Ok(permit) = admitted.endpoint.0.streams.clone().try_acquire_owned() else {
+    let Some(permit) = admitted.stream() else {
         return too_many();
     };
     let kinds = [

@@ -282,7 +282,8 @@ pub(super) struct SessionLimits {
     pub(super) per_server: usize,
     pub(super) per_principal: usize,
     pub(super) idle: Duration,
-    /// Whether a new session displaces the one that was idle longest, or is refused.
+    /// Whether a new session displaces the one that was idle longest among those of the principal
+    /// that holds most, or is refused.
     pub(super) displace: bool,
 }
 
@@ -305,19 +306,21 @@ impl Sessions {
             }
             keep && !other.ended.is_cancelled()
         });
-        let same_server = |other: &&Arc<Session>| other.server == session.server;
-        let of_server = by_id.values().filter(same_server).count();
-        let of_principal = by_id
+        let here: Vec<_> = by_id
             .values()
-            .filter(same_server)
-            .filter(|o| o.principal == session.principal)
-            .count();
-        if of_server >= limits.per_server || of_principal >= limits.per_principal {
-            let oldest = by_id
-                .values()
-                .filter(same_server)
-                .filter(|o| of_principal < limits.per_principal || o.principal == session.principal)
-                .max_by_key(|other| other.idle())
+            .filter(|other| other.server == session.server)
+            .collect();
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for other in &here {
+            *held.entry(&other.principal).or_default() += 1;
+        }
+        let own = held.get(&*session.principal).copied().unwrap_or_default();
+        if here.len() >= limits.per_server || own >= limits.per_principal {
+            // Whoever holds most gives one up, so that a busy principal displaces itself.
+            let oldest = here
+                .iter()
+                .filter(|o| own < limits.per_principal || o.principal == session.principal)
+                .max_by_key(|other| (held[&*other.principal], other.idle()))
                 .map(|other| other.id.clone());
             match oldest.filter(|_| limits.displace) {
                 Some(oldest) => {
@@ -366,6 +369,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::caller::Grants;
 
     const IDLE: Duration = Duration::from_mins(1);
 
@@ -413,6 +417,31 @@ mod tests {
         assert_eq!(sessions.by_id.lock().len(), 3);
         sessions.remove(&other.id);
         assert!(other.ended.is_cancelled());
+    }
+
+    #[test]
+    fn whoever_holds_most_sessions_gives_one_up() {
+        let (sessions, full) = (Sessions::default(), ServerId::generate());
+        let limits = SessionLimits {
+            per_server: 3,
+            per_principal: 3,
+            idle: IDLE,
+            displace: true,
+        };
+        let of = |caller: &Caller| Session::new(full, caller, Version::V2025_11_25, json!({}));
+        let greedy = Caller {
+            grants: Grants::Admin,
+            ..Caller::anonymous()
+        };
+        let modest = of(&Caller::anonymous());
+        assert!(sessions.add(&modest, limits).is_ok());
+        let made: Vec<_> = (0..5).map(|_| of(&greedy)).collect();
+        for session in &made {
+            assert!(sessions.add(session, limits).is_ok());
+        }
+        assert!(!modest.ended.is_cancelled(), "though it was idle longest");
+        let kept = made.iter().filter(|s| !s.ended.is_cancelled());
+        assert_eq!(kept.count(), 2);
     }
 
     #[test]

@@ -13,8 +13,10 @@ use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::endpoint::http::{client, notified};
 use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session};
 use crate::mcp::endpoint::version::Version;
-use crate::mcp::endpoint::wire::{INVALID_REQUEST, Message, Params, RpcError, result_message};
-use crate::mcp::endpoint::{BODY_BYTES_MAX, headers, progress};
+use crate::mcp::endpoint::wire::{
+    INVALID_REQUEST, Message, Params, RpcError, initialize_in_batch, messages, result_message,
+};
+use crate::mcp::endpoint::{BATCH_MAX, BODY_BYTES_MAX, headers, progress};
 use crate::mcp::provider::Progress;
 use crate::mcp::server::Server;
 
@@ -52,7 +54,7 @@ pub async fn serve_stdio(
                 if line.trim().is_empty() {
                     continue;
                 }
-                if let Some(reply) = cx.take(line, &outbox).await {
+                for reply in cx.take(&line, &outbox).await {
                     write(&mut output, &reply).await?;
                 }
             }
@@ -109,9 +111,32 @@ struct Context {
 }
 
 impl Context {
-    /// Takes one line. What can be answered at once is; a request runs beside the others, and its
-    /// task ends with it.
-    async fn take(self: &Arc<Self>, line: String, outbox: &mpsc::Sender<String>) -> Option<String> {
+    /// Takes one line: a message, or an array of them. Gives the replies that are ready.
+    async fn take(self: &Arc<Self>, line: &str, outbox: &mpsc::Sender<String>) -> Vec<String> {
+        let texts = match messages(line, self.session.settled_version(), BATCH_MAX) {
+            Ok(texts) => texts,
+            Err(error) => return vec![error.to_message(None)],
+        };
+        let alone = !line.trim_start().starts_with('[');
+        let mut replies = Vec::new();
+        for text in texts {
+            replies.extend(match Message::parse(text) {
+                Ok(Message::Request { id, method, .. }) if method == "initialize" && !alone => {
+                    Some(initialize_in_batch().to_message(Some(id.get())))
+                }
+                _ => self.take_one(text.to_owned(), outbox).await,
+            });
+        }
+        replies
+    }
+
+    /// Takes one message. What can be answered at once is; a request runs beside the others, and
+    /// its task ends with it.
+    async fn take_one(
+        self: &Arc<Self>,
+        line: String,
+        outbox: &mpsc::Sender<String>,
+    ) -> Option<String> {
         let cancel = CancellationToken::new();
         let running = match Message::parse(&line) {
             Err(malformed) => return Some(malformed.to_message()),

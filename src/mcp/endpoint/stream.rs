@@ -1,6 +1,8 @@
 //! Server-sent events: framing, keep-alive, and bodies that end with what they wait for.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,8 +13,11 @@ use futures::future::BoxFuture;
 use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+
+use crate::types::ServerId;
 
 /// Below the idle limit of every common proxy.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -96,5 +101,91 @@ impl Running {
                 () = tokio::time::sleep(KEEP_ALIVE) => Some((Ok(keep_alive()), (None, Some(running)))),
             }
         })
+    }
+}
+
+/// How many streams are open, in all and for each principal of a server: one key cannot take the
+/// streams of everyone else.
+pub(super) struct Streams {
+    max: usize,
+    per_principal_max: usize,
+    open: Mutex<OpenStreams>,
+}
+
+#[derive(Default)]
+struct OpenStreams {
+    all: usize,
+    by_principal: HashMap<(ServerId, String), usize>,
+}
+
+impl Streams {
+    pub(super) fn new(max: usize, per_principal_max: usize) -> Self {
+        Self {
+            max,
+            per_principal_max,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Counts a stream until the answer is dropped; `None` when there are too many.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        server: ServerId,
+        principal: String,
+    ) -> Option<OpenStream> {
+        let whose = (server, principal);
+        let mut open = self.open.lock();
+        let of_principal = open.by_principal.get(&whose).copied().unwrap_or_default();
+        if open.all >= self.max || of_principal >= self.per_principal_max {
+            return None;
+        }
+        open.all += 1;
+        open.by_principal.insert(whose.clone(), of_principal + 1);
+        Some(OpenStream {
+            streams: self.clone(),
+            whose,
+        })
+    }
+}
+
+/// A stream that is open.
+pub(super) struct OpenStream {
+    streams: Arc<Streams>,
+    whose: (ServerId, String),
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let mut open = self.streams.open.lock();
+        open.all -= 1;
+        if let Some(count) = open.by_principal.get_mut(&self.whose) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_principal.remove(&self.whose);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_principal_leaves_streams_for_the_others() {
+        let streams = Arc::new(Streams::new(3, 2));
+        let (here, there) = (ServerId::generate(), ServerId::generate());
+        let open = |server, principal: &str| streams.open(server, principal.to_owned());
+        let mut greedy: Vec<_> = (0..2).filter_map(|_| open(here, "key:1")).collect();
+        assert_eq!(greedy.len(), 2);
+        assert!(open(here, "key:1").is_none(), "its share is used up");
+        let other = open(here, "key:2");
+        assert!(other.is_some());
+        assert!(open(there, "key:1").is_none(), "all are used up");
+        greedy.pop();
+        assert!(open(there, "key:1").is_some());
+        drop((greedy, other));
+        assert!(streams.open.lock().by_principal.is_empty());
+        assert_eq!(streams.open.lock().all, 0);
     }
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::mcp::endpoint::version::Version;
+
 pub(super) const PARSE_ERROR: i64 = -32_700;
 pub(super) const INVALID_REQUEST: i64 = -32_600;
 pub(super) const METHOD_NOT_FOUND: i64 = -32_601;
@@ -253,6 +255,35 @@ pub(super) fn batch(text: &str, max: usize) -> Result<Vec<&RawValue>, RpcError> 
         )),
         _ => Ok(members),
     }
+}
+
+/// The messages of a text: the text itself, or the members of an array, at most `max`, where the
+/// version that was settled has arrays (2025-03-26), or none was settled yet.
+pub(super) fn messages(
+    text: &str,
+    settled: Option<Version>,
+    max: usize,
+) -> Result<Vec<&str>, RpcError> {
+    if !text.trim_start().starts_with('[') {
+        return Ok(vec![text]);
+    }
+    if settled.is_some_and(|version| version != Version::V2025_03_26) {
+        return Err(no_batches());
+    }
+    let members = batch(text, max)?;
+    Ok(members.into_iter().map(RawValue::get).collect())
+}
+
+pub(super) fn no_batches() -> RpcError {
+    RpcError::new(
+        INVALID_REQUEST,
+        "this protocol version has no batches; send one message at a time",
+    )
+}
+
+/// `initialize` settles the version, so that nothing may come with it (MCP 2025-03-26, lifecycle).
+pub(super) fn initialize_in_batch() -> RpcError {
+    RpcError::new(INVALID_REQUEST, "`initialize` is never in a batch")
 }
 
 /// A result message around prebuilt JSON.

@@ -161,3 +161,39 @@ async fn a_call_over_a_pipe_reports_asks_and_is_cancelled() {
     assert_eq!(heard(&mut signs).await, "over");
     assert_eq!(pipe.hear().await["error"]["message"], "cancelled");
 }
+
+#[tokio::test]
+async fn an_array_on_a_line_is_served_where_the_version_has_batches() {
+    let mut pipe = Pipe::start(Plan::default()).await;
+    let params = json!({ "protocolVersion": "2025-03-26", "capabilities": {} });
+    let initialize = message(1, "initialize", params);
+    let ping = |id| message(id, "ping", json!({}));
+    pipe.say(&format!("[{},{initialize}]", ping(2))).await;
+    let mut codes = Vec::new();
+    for _ in 0..2 {
+        let reply = pipe.hear().await;
+        codes.push((reply["id"].as_u64(), reply["error"]["code"].as_i64()));
+    }
+    codes.sort_unstable();
+    assert_eq!(codes, [(Some(1), Some(-32_600)), (Some(2), None)]);
+    pipe.say(&initialize).await;
+    assert_eq!(pipe.hear().await["result"]["protocolVersion"], "2025-03-26");
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    pipe.say(&format!("[{note},{},7,{}]", ping(3), ping(4)))
+        .await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(pipe.hear().await["id"].as_u64());
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, [None, Some(3), Some(4)]);
+
+    let mut pipe = Pipe::start(Plan::default()).await;
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {} });
+    pipe.say(&message(1, "initialize", params)).await;
+    pipe.hear().await;
+    pipe.say(&format!("[{}]", ping(2))).await;
+    assert_eq!(pipe.hear().await["error"]["code"], -32_600);
+    pipe.say(&ping(3)).await;
+    assert_eq!(pipe.hear().await["id"], 3);
+}

@@ -74,6 +74,40 @@ async fn an_old_client_is_served_over_its_stream() {
 }
 
 #[tokio::test]
+async fn an_old_client_may_send_an_array_where_its_version_has_batches() {
+    let site = Site::start().await;
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let ping = |id| message(id, "ping", json!({}));
+    let initialize = |version| {
+        let params = json!({ "protocolVersion": version, "capabilities": {} });
+        message(1, "initialize", params)
+    };
+    let (mut events, path) = legacy(&site).await;
+    assert_eq!(post(&site, &path, &initialize("2025-03-26")).await, 202);
+    assert_eq!(events.message().await["id"], 1);
+    let batch = json!([note, ping(2), initialize("2025-03-26"), 7, ping(3)]);
+    assert_eq!(post(&site, &path, &batch).await, 202);
+    let mut replies = Vec::new();
+    for _ in 0..4 {
+        let reply = events.message().await;
+        replies.push((reply["id"].as_u64(), reply["error"]["code"].as_i64()));
+    }
+    replies.sort_unstable();
+    let expected = [
+        (None, Some(-32_600)),
+        (Some(1), Some(-32_600)),
+        (Some(2), None),
+        (Some(3), None),
+    ];
+    assert_eq!(replies, expected);
+
+    let (mut events, path) = legacy(&site).await;
+    assert_eq!(post(&site, &path, &initialize("2024-11-05")).await, 202);
+    assert_eq!(events.message().await["id"], 1);
+    assert_eq!(post(&site, &path, &json!([ping(2)])).await, 400);
+}
+
+#[tokio::test]
 async fn a_stream_is_asked_only_by_its_session() {
     let site = Site::start().await;
     let (_events, path) = legacy(&site).await;
