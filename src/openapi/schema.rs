@@ -143,7 +143,10 @@ impl<'a> Reading<'a> {
             Value::Bool(flag) => Value::Bool(*flag),
             Value::Object(source) => match source.get("$ref").or(source.get("$dynamicRef")) {
                 Some(Value::String(reference)) => self.referring(reference, source, at),
-                _ => self.object(source, at),
+                _ => {
+                    let schema = self.object(source, at);
+                    self.or_null(source, schema, at)
+                }
             },
             _ => {
                 let message = "a schema is an object, or true or false";
@@ -154,35 +157,35 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// A schema with a `$ref`. Siblings count since 3.1; before, only their texts are kept.
+    /// A schema with a `$ref`. Siblings count since 3.1; before, only their texts are kept, and
+    /// `nullable`, which is often meant.
     fn referring(&mut self, reference: &str, source: &Map<String, Value>, at: &At<'_>) -> Value {
-        let target = self.reference(reference, at);
-        let siblings: Vec<&String> = source.keys().filter(|k| keyword::counts(k)).collect();
-        if siblings.is_empty() {
-            return target;
-        }
-        let modern = matches!(self.version, SpecVersion::V3_1 | SpecVersion::V3_2);
-        let mut rest = self.object(source, at);
-        let Some(members) = rest.as_object_mut() else {
-            return target;
+        let Value::Object(target) = self.reference(reference, at) else {
+            return Value::Bool(true);
         };
-        if !modern {
+        if !source.keys().any(|key| keyword::counts(key)) {
+            return Value::Object(target);
+        }
+        let mut members = self.object(source, at);
+        if !self.is_modern() {
             members.retain(|key, _| matches!(key.as_str(), "description" | "deprecated"));
         }
-        let Value::Object(mut merged) = target else {
-            return rest;
-        };
         if members.keys().all(|key| keyword::is_annotation(key)) {
-            merged.extend(std::mem::take(members));
-            return Value::Object(merged);
+            let mut merged = target;
+            merged.extend(members);
+            return self.or_null(source, merged, at);
         }
         let rest_all_of = members.shift_remove("allOf");
-        let mut parts = vec![Value::Object(merged)];
+        let mut parts = vec![Value::Object(target)];
         if let Some(Value::Array(more)) = rest_all_of {
             parts.extend(more);
         }
         members.insert("allOf".to_owned(), Value::Array(parts));
-        rest
+        self.or_null(source, members, at)
+    }
+
+    fn is_modern(&self) -> bool {
+        matches!(self.version, SpecVersion::V3_1 | SpecVersion::V3_2)
     }
 
     /// What a reference becomes: a reference into the definitions, or a schema that accepts all.
@@ -241,7 +244,7 @@ impl<'a> Reading<'a> {
     }
 
     /// A schema's keywords, each by its kind; unknown ones are left out.
-    fn object(&mut self, source: &Map<String, Value>, at: &At<'_>) -> Value {
+    fn object(&mut self, source: &Map<String, Value>, at: &At<'_>) -> Map<String, Value> {
         let mut schema = Map::new();
         for (key, value) in source {
             let at = at.key(key);
@@ -257,7 +260,8 @@ impl<'a> Reading<'a> {
                 Kind::Converted | Kind::Dropped => {}
             }
         }
-        self.convert(source, schema, at)
+        self.convert(source, &mut schema, at);
+        schema
     }
 
     fn plain(
@@ -349,27 +353,35 @@ impl<'a> Reading<'a> {
     fn convert(
         &mut self,
         source: &Map<String, Value>,
-        mut schema: Map<String, Value>,
+        schema: &mut Map<String, Value>,
         at: &At<'_>,
-    ) -> Value {
-        upconvert_3_0::exclusive_bounds(source, &mut schema);
-        upconvert_3_0::examples(source, &mut schema);
-        upconvert_3_0::dependencies(&mut schema);
-        for unknown in upconvert_3_0::types(source, &mut schema) {
+    ) {
+        upconvert_3_0::exclusive_bounds(source, schema);
+        upconvert_3_0::examples(source, schema);
+        upconvert_3_0::dependencies(schema);
+        for unknown in upconvert_3_0::types(source, schema) {
             let message = format!("{} is no type", quoted(&unknown));
             self.findings
                 .add(Code::SchemaTypeUnknown, at.to_string(), message);
         }
-        upconvert_3_0::formats(&mut schema);
-        if is_true(source.get("nullable")) || is_true(source.get("x-nullable")) {
-            let modern = matches!(self.version, SpecVersion::V3_1 | SpecVersion::V3_2);
-            if modern && source.contains_key("nullable") {
-                let message = "`nullable` is read as in 3.0";
-                self.findings
-                    .add(Code::NullableIn31, at.to_string(), message);
-            }
-            return upconvert_3_0::nullable(schema);
+        upconvert_3_0::formats(schema);
+    }
+
+    /// The schema, or null as well if `nullable` says so.
+    fn or_null(
+        &mut self,
+        source: &Map<String, Value>,
+        schema: Map<String, Value>,
+        at: &At<'_>,
+    ) -> Value {
+        if !is_true(source.get("nullable")) && !is_true(source.get("x-nullable")) {
+            return Value::Object(schema);
         }
-        Value::Object(schema)
+        if self.is_modern() && source.contains_key("nullable") {
+            let message = "`nullable` is read as in 3.0";
+            self.findings
+                .add(Code::NullableIn31, at.to_string(), message);
+        }
+        upconvert_3_0::nullable(schema)
     }
 }

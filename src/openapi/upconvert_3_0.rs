@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::openapi::keyword::number;
+use crate::openapi::keyword::{is_annotation, number};
 use crate::openapi::pointer::text;
 
 /// `exclusiveMinimum: true` beside `minimum` becomes a number.
@@ -157,16 +157,54 @@ pub fn formats(schema: &mut Map<String, Value>) {
     }
 }
 
-/// `nullable: true`: null is one of the values.
+/// Keywords through which other schemas have their say about null.
+const COMPOSING: [&str; 6] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if"];
+
+/// Keywords that say by themselves whether null is meant.
+const LISTING: [&str; 3] = ["type", "enum", "const"];
+
+/// `nullable: true`: null is one of the values, accepted once.
+///
+/// OAS 3.0.3 (section 4.7.24.1, and its clarification) adds null to the `type` beside it and leaves
+/// it to every other keyword to refuse it. Those who write it beside an `enum`, a `$ref` or a
+/// composition mean "this, or null", and that is how it is read.
 pub fn nullable(mut schema: Map<String, Value>) -> Value {
-    for alternatives in ["oneOf", "anyOf"] {
-        let no_type = !schema.contains_key("type");
-        if let Some(Value::Array(members)) = schema.get_mut(alternatives)
-            && no_type
-        {
+    let composing: Vec<&str> = COMPOSING
+        .into_iter()
+        .filter(|key| schema.contains_key(*key))
+        .collect();
+    let listing = LISTING.iter().any(|key| schema.contains_key(*key));
+    let alternatives = match composing.as_slice() {
+        [] => {
+            list_null(&mut schema);
+            return Value::Object(schema);
+        }
+        [only @ ("anyOf" | "oneOf")] if !listing => schema.get_mut(*only),
+        _ => None,
+    };
+    if let Some(Value::Array(members)) = alternatives {
+        let admitting = members.iter().filter(|m| admits_null(m) == Some(true));
+        let refusing = members.iter().filter(|m| admits_null(m) == Some(false));
+        let (admitting, refusing) = (admitting.count(), refusing.count());
+        let one_of = composing == ["oneOf"];
+        if admitting == 1 && (!one_of || refusing + 1 == members.len()) {
+            return Value::Object(schema);
+        }
+        if admitting == 0 && (!one_of || refusing == members.len()) {
             members.push(json!({"type": "null"}));
             return Value::Object(schema);
         }
+    }
+    this_or_null(schema)
+}
+
+/// Adds null to what the schema lists.
+fn list_null(schema: &mut Map<String, Value>) {
+    if let Some(only) = schema.get("const").filter(|only| !only.is_null()) {
+        let values = json!([only, null]);
+        schema.shift_remove("const");
+        // A list beside it can only have said the same.
+        schema.insert("enum".to_owned(), values);
     }
     if let Some(Value::Array(values)) = schema.get_mut("enum")
         && !values.contains(&Value::Null)
@@ -175,21 +213,38 @@ pub fn nullable(mut schema: Map<String, Value>) -> Value {
     }
     match schema.get_mut("type") {
         Some(Value::Array(types)) if !types.contains(&json!("null")) => types.push(json!("null")),
-        Some(Value::Array(_)) | None => {}
-        Some(one) => *one = json!([one.take(), "null"]),
-    }
-    if !schema.contains_key("allOf") {
-        return Value::Object(schema);
-    }
-    // Every part of the `allOf` would have to allow null; what is meant is "this, or null".
-    let texts = ["title", "description", "default", "examples", "deprecated"];
-    let mut whole = Map::new();
-    for key in texts {
-        if let Some(value) = schema.shift_remove(key) {
-            whole.insert(key.to_owned(), value);
+        Some(Value::String(one)) if one != "null" => {
+            let types = json!([one, "null"]);
+            schema.insert("type".to_owned(), types);
         }
+        _ => {}
     }
-    let alternatives = json!([Value::Object(schema), {"type": "null"}]);
+}
+
+/// Whether a schema accepts null, if that can be seen from here.
+fn admits_null(schema: &Value) -> Option<bool> {
+    let Value::Object(members) = schema else {
+        return schema.as_bool();
+    };
+    let refused = LISTING.iter().any(|key| match (*key, members.get(*key)) {
+        (_, None) => false,
+        ("type", Some(Value::String(one))) => one != "null",
+        ("type", Some(Value::Array(types))) => !types.contains(&json!("null")),
+        ("enum", Some(Value::Array(values))) => !values.contains(&Value::Null),
+        (_, Some(value)) => !value.is_null(),
+    });
+    if refused {
+        return Some(false);
+    }
+    let composed = COMPOSING.iter().any(|key| members.contains_key(*key));
+    (!composed).then_some(true)
+}
+
+/// The schema as one alternative and null as the other; what only describes the value stays outside.
+fn this_or_null(schema: Map<String, Value>) -> Value {
+    let (mut whole, this): (Map<_, _>, Map<_, _>) =
+        schema.into_iter().partition(|(key, _)| is_annotation(key));
+    let alternatives = json!([Value::Object(this), {"type": "null"}]);
     whole.insert("anyOf".to_owned(), alternatives);
     Value::Object(whole)
 }

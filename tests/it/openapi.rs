@@ -1,5 +1,6 @@
 //! Documents in, `Api`s out: `examples` (golden files), `counting` (nothing disappears silently),
-//! `hostile` (limits and containment), `anything` (property tests and the fuzz corpus),
+//! `hostile` (limits and containment), `anything` (property tests and the fuzz corpus), `meaning`
+//! (what schemas accept),
 //! `references`, `versions` and `findings` (rules one by one).
 
 mod anything;
@@ -7,6 +8,7 @@ mod counting;
 mod examples;
 mod findings;
 mod hostile;
+mod meaning;
 mod rules;
 mod summary;
 
