@@ -5,8 +5,10 @@
 
 mod body;
 mod raw;
+mod rename;
 mod style;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use bytes::Bytes;
@@ -59,7 +61,9 @@ impl PlanError {
     }
 }
 
+/// What a model is told of, and what is looked at.
 const VIOLATIONS_MAX: usize = 8;
+const ERRORS_MAX: usize = 1_000;
 const URL_BYTES_MAX: usize = 64 << 10;
 
 /// The arguments by name, each as the client wrote it.
@@ -72,6 +76,7 @@ pub fn plan(tool: &Tool, base: &Url, arguments: &Arguments) -> Result<Planned, P
     let mut given = parse(arguments.as_deref())?;
     drop_nulls(binding, &mut given);
     let healed = validate(tool, &mut given)?;
+    rename::rename(&tool.def, &mut given);
     let url = url(base, binding, &given)?;
     let mut headers = headers(binding, &given)?;
     let body = match &binding.body {
@@ -186,55 +191,71 @@ fn drop_nulls(binding: &Binding, given: &mut Given) {
     given.retain(|name, raw| !raw.is_null() || nullable(name));
 }
 
-/// Checks the arguments; on a violation tries once more with stringified JSON unpacked. Which
-/// arguments were unpacked comes back.
+/// Checks the arguments; those that fail are looked at once more with stringified JSON unpacked.
+/// Which arguments were unpacked comes back.
 fn validate(tool: &Tool, given: &mut Given) -> Result<Vec<String>, PlanError> {
     let Err(violations) = check(tool, given) else {
         return Ok(Vec::new());
     };
     let mut unpacked = given.clone();
-    let mut healed = Vec::new();
-    for (name, raw) in &mut unpacked {
-        if raw.unpack() {
-            healed.push(name.clone());
+    let mut healed = violations.arguments;
+    healed.retain(|name| unpacked.get_mut(name).is_some_and(Raw::unpack));
+    if healed.is_empty() {
+        return Err(PlanError::Schema(violations.lines.join("\n")));
+    }
+    match check(tool, &unpacked) {
+        Ok(()) => {
+            *given = unpacked;
+            Ok(healed.into_iter().collect())
         }
+        Err(violations) => Err(PlanError::Schema(violations.lines.join("\n"))),
     }
-    if !healed.is_empty() && check(tool, &unpacked).is_ok() {
-        *given = unpacked;
-        return Ok(healed);
-    }
-    Err(PlanError::Schema(violations))
 }
 
-fn check(tool: &Tool, given: &Given) -> Result<(), String> {
+/// What is wrong with the arguments, and which of them are.
+#[derive(Default)]
+struct Violations {
+    lines: Vec<String>,
+    arguments: BTreeSet<String>,
+}
+
+fn check(tool: &Tool, given: &Given) -> Result<(), Violations> {
     let schema = &tool.def.input_schema;
     let required = schema.get("required").and_then(Value::as_array);
-    let mut lines: Vec<String> = required
+    let mut found = Violations::default();
+    let missing = required
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
         .filter(|name| !given.contains_key(*name))
-        .map(|name| format!("- `{name}` is required and missing"))
-        .collect();
+        .map(|name| format!("- `{name}` is required and missing"));
+    found.lines.extend(missing);
     if let Some(validator) = &tool.input {
         let instance: serde_json::Map<String, Value> = given
             .iter()
             .map(|(name, raw)| (name.clone(), raw.value()))
             .collect();
         let instance = Value::Object(instance);
-        if lines.is_empty() && validator.is_valid(&instance) {
+        if found.lines.is_empty() && validator.is_valid(&instance) {
             return Ok(());
         }
         let errors = validator.iter_errors(&instance).filter(|error| {
             !(error.kind().keyword() == "required" && error.instance_path().as_str().is_empty())
         });
-        lines.extend(errors.take(VIOLATIONS_MAX).map(|error| violation(&error)));
+        for error in errors.take(ERRORS_MAX) {
+            let argument = error.instance_path().as_str().split('/').nth(1);
+            let argument = argument.map(|name| name.replace("~1", "/").replace("~0", "~"));
+            found.arguments.extend(argument);
+            if found.lines.len() < VIOLATIONS_MAX {
+                found.lines.push(violation(&error));
+            }
+        }
     }
-    lines.truncate(VIOLATIONS_MAX);
-    if lines.is_empty() {
+    found.lines.truncate(VIOLATIONS_MAX);
+    if found.lines.is_empty() {
         Ok(())
     } else {
-        Err(lines.join("\n"))
+        Err(found)
     }
 }
 

@@ -85,6 +85,7 @@ fn tool(
             path: operation.path.clone(),
             parameters: input.parameters,
             body: input.body,
+            renames: input.renames,
             accept: accept(operation),
             security: operation.security.clone(),
             wrap_result: output.wrap_result,
@@ -214,6 +215,10 @@ pub struct Binding {
     pub parameters: Vec<ParameterBinding>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub body: Option<BodyBinding>,
+    /// Properties inside arguments whose wire name no model provider accepts: the name in the input
+    /// schema, which no other property of the tool has, to the name on the wire.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub renames: IndexMap<String, String>,
     /// What the request's `Accept` says.
     pub accept: String,
     /// Alternatives in order; each names schemes of the server. Empty: none is needed.
@@ -248,10 +253,6 @@ pub struct BodyBinding {
     pub arguments: BodyArguments,
     /// The media types the API accepts, best first. The first is used unless the caller may choose.
     pub media: Vec<BodyMedia>,
-    /// Properties inside the body whose wire name no model provider accepts: the name in the
-    /// argument, which no other property has, to the name on the wire, at any depth.
-    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
-    pub renames: IndexMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

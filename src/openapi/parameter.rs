@@ -264,7 +264,8 @@ impl<'a> Reading<'a> {
         ParameterEncoding::Style {
             style,
             explode,
-            allow_reserved: at.flag("allowReserved"),
+            // "Applies only to parameters with an `in` value of `query`" (OAS 3.1.1, 4.8.12.2).
+            allow_reserved: location == Location::Query && at.flag("allowReserved"),
         }
     }
 

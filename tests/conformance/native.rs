@@ -341,6 +341,7 @@ fn tool(name: &str, input_schema: Value) -> ToolDef {
             body: None,
             accept: String::new(),
             security: Vec::new(),
+            renames: indexmap::IndexMap::default(),
             wrap_result: false,
         },
     }

@@ -94,6 +94,134 @@ fn a_fault_names_the_argument_and_the_rule() {
 }
 
 #[test]
+fn each_stringified_argument_is_read_for_itself() {
+    let tool = item();
+    let unpacked = planned(&tool, r#"{"id":"{\"a\":1}","note":"[1]","tags":"[\"x\"]"}"#).unwrap();
+    let body = std::str::from_utf8(&unpacked.body).unwrap();
+    assert_eq!(body, r#"{"note":"[1]","tags":["x"]}"#, "a text stays one");
+    assert!(unpacked.url.path().ends_with("/%7B%22a%22%3A1%7D"));
+    let text = refusal(&tool, r#"{"id":"1","tags":"[1]"}"#);
+    assert!(text.contains("`tags.0`"), "{text}");
+}
+
+#[test]
+fn a_cookie_value_adds_no_cookie() {
+    let tool = one(&json!({"/c": {"get": {"operationId": "c", "parameters": [
+        {"name": "token", "in": "cookie", "allowReserved": true, "schema": {"type": "string"}},
+        {"name": "deep", "in": "cookie", "allowReserved": true, "schema": {"type": "array",
+            "items": {"type": "string"}}}],
+        "responses": {"204": {"description": "ok"}}}}}));
+    let request = planned(&tool, r#"{"token":"a; admin=1","deep":["b;c=d"]}"#).unwrap();
+    assert_eq!(
+        request.headers["cookie"],
+        "token=a%3B%20admin%3D1; deep=b%3Bc%3Dd"
+    );
+}
+
+#[test]
+fn renamed_properties_find_back_to_their_names() {
+    let filters = json!({"type": "object", "properties": {
+        "$filter": {"type": "string"}, "filter": {"type": "string"},
+        "any": {"type": "object"}}});
+    let plain = json!({"type": "object", "properties": {"filter": {"type": "integer"}}});
+    let tool = one(&json!({"/q": {"post": {"operationId": "q", "parameters": [
+        {"name": "where", "in": "query", "content": {"application/json": {"schema": filters}}}],
+        "requestBody": {"required": true, "content": {"application/json": {"schema": {
+            "type": "object", "properties": {
+                "one": filters, "two": plain,
+                "list": {"type": "array", "items": {"anyOf": [filters, {"type": "string"}]}},
+                "map": {"type": "object", "additionalProperties": filters}}}}}},
+        "responses": {"204": {"description": "ok"}}}}}));
+    let properties = &tool.def.input_schema["properties"];
+    let names: Vec<&String> = properties["one"]["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .collect();
+    let renamed = names
+        .iter()
+        .find(|name| !["filter", "any"].contains(&name.as_str()));
+    let renamed = renamed.unwrap().as_str();
+    let given = json!({renamed: "a", "filter": "b", "any": {renamed: 1, "filter": 2}});
+    let sent = json!({"$filter": "a", "filter": "b", "any": {renamed: 1, "filter": 2}});
+    let two = json!({"filter": 3});
+    let arguments = json!({"where": given, "one": given, "two": two, "list": [given, "x"],
+        "map": {renamed: given}});
+    let request = planned(&tool, &arguments.to_string()).unwrap();
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let expected = json!({"one": sent, "two": two, "list": [sent, "x"], "map": {renamed: sent}});
+    assert_eq!(body, expected);
+    let (_, place) = request
+        .url
+        .query_pairs()
+        .find(|(k, _)| k == "where")
+        .unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&place).unwrap(), sent);
+}
+
+#[test]
+fn a_text_part_stays_text_and_a_file_part_is_decoded() {
+    let tool = one(
+        &json!({"/u": {"post": {"operationId": "u", "requestBody": {"content": {
+        "multipart/form-data": {"schema": {"type": "object", "properties": {
+            "note": {"type": "string"}, "file": {"type": "string", "format": "binary"}}}}}},
+        "responses": {"204": {"description": "ok"}}}}}),
+    );
+    let body = |arguments: Value| {
+        let request = planned(&tool, &arguments.to_string()).unwrap();
+        String::from_utf8_lossy(&request.body).into_owned()
+    };
+    let text = body(json!({"note": "data: see below"}));
+    assert!(
+        text.contains("name=\"note\"\r\n\r\ndata: see below\r\n"),
+        "{text}"
+    );
+    let text = body(json!({"file": "aGk="}));
+    assert!(
+        text.contains("application/octet-stream\r\n\r\nhi\r\n"),
+        "{text}"
+    );
+    let text = body(json!({"file": "data:text/plain;base64,aGk="}));
+    assert!(
+        text.contains("Content-Type: text/plain\r\n\r\nhi\r\n"),
+        "{text}"
+    );
+    let text = body(json!({"file": "data:,h%69"}));
+    assert!(
+        text.contains("application/octet-stream\r\n\r\nhi\r\n"),
+        "{text}"
+    );
+    for bad in ["data:image/png;base64", "data:;base64,!!", "not base64!"] {
+        let text = refusal(&tool, &json!({"file": bad}).to_string());
+        assert!(text.contains("`file`"), "{text}");
+    }
+}
+
+#[test]
+fn forms_of_swagger_2_join_arrays_as_collection_format_says() {
+    let parameters: Vec<Value> = ["csv", "ssv", "tsv", "pipes", "multi"]
+        .iter()
+        .map(|format| {
+            json!({"name": format, "in": "formData", "type": "array", "collectionFormat": format,
+                "items": {"type": "string"}})
+        })
+        .collect();
+    let document = json!({"swagger": "2.0", "info": {"title": "T", "version": "1"},
+        "host": "api.example", "schemes": ["https"], "paths": {"/f": {"post": {
+            "operationId": "f", "consumes": ["application/x-www-form-urlencoded"],
+            "parameters": parameters, "responses": {"204": {"description": "ok"}}}}}});
+    let tool = tools(&document).remove(0);
+    let two = json!(["a b", "c,|"]);
+    let arguments = json!({"csv": two, "ssv": two, "tsv": two, "pipes": two, "multi": two});
+    let request = planned(&tool, &arguments.to_string()).unwrap();
+    assert_eq!(
+        std::str::from_utf8(&request.body).unwrap(),
+        "csv=a+b,c%2C%7C&ssv=a+b%20c%2C%7C&tsv=a+b%09c%2C%7C&pipes=a+b%7Cc%2C%7C\
+         &multi=a+b&multi=c%2C%7C"
+    );
+}
+
+#[test]
 fn a_path_value_never_climbs() {
     let tool = item();
     for bad in ["", ".", ".."] {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, engine::DecodePaddingMode};
 use bytes::Bytes;
 use http::HeaderValue;
-use indexmap::IndexMap;
+use percent_encoding::percent_decode_str;
 
 use crate::mcp::plan::raw::{Raw, Shape};
 use crate::mcp::plan::{Given, PlanError, style};
@@ -44,14 +44,14 @@ pub(super) fn write(
     };
     let mut content_type = media.name.clone();
     let bytes = match media.codec {
-        BodyCodec::Json => Bytes::from(rename(&raw, binding).text().to_owned()),
-        BodyCodec::Form => form(&argument, &rename(&raw, binding), media)?.into(),
+        BodyCodec::Json => Bytes::from(raw.text().to_owned()),
+        BodyCodec::Form => form(&argument, &raw, media)?.into(),
         BodyCodec::Multipart => {
-            let (boundary, bytes) = multipart(&argument, &rename(&raw, binding), media)?;
+            let (boundary, bytes) = multipart(&argument, &raw, media)?;
             content_type = format!("{}; boundary={boundary}", media.name);
             bytes.into()
         }
-        BodyCodec::Binary => decode(&argument, &raw)?.into(),
+        BodyCodec::Binary => File::read(&argument, &raw)?.bytes.into(),
         BodyCodec::Text | BodyCodec::Xml => Bytes::from(raw.plain().into_owned()),
     };
     let content_type = HeaderValue::from_str(&content_type)
@@ -64,61 +64,14 @@ fn value<'a>(binding: &BodyBinding, given: &Given<'a>) -> Option<(String, Raw<'a
     match &binding.arguments {
         BodyArguments::Whole(argument) => Some((argument.clone(), given.get(argument)?.clone())),
         BodyArguments::Lifted(properties) => {
-            let mut text = String::from("{");
-            for property in properties {
-                let Some(raw) = given.get(&property.argument) else {
-                    continue;
-                };
-                if text.len() > 1 {
-                    text.push(',');
-                }
-                push_member(&mut text, &property.name, raw.text());
-            }
-            text.push('}');
-            (text.len() > 2 || binding.required).then(|| ("body".to_owned(), Raw::owned(text)))
-        }
-    }
-}
-
-fn push_member(text: &mut String, name: &str, value: &str) {
-    text.push_str(&serde_json::Value::from(name).to_string());
-    text.push(':');
-    text.push_str(value);
-}
-
-/// The names on the wire, at every depth, for properties that have another name in the schema.
-fn rename<'a>(raw: &Raw<'a>, binding: &BodyBinding) -> Raw<'a> {
-    if binding.renames.is_empty() {
-        raw.clone()
-    } else {
-        renamed(raw, &binding.renames)
-    }
-}
-
-fn renamed<'a>(raw: &Raw<'a>, names: &IndexMap<String, String>) -> Raw<'a> {
-    let text = match raw.shape() {
-        Shape::Scalar(_) => return raw.clone(),
-        Shape::Array(members) => {
-            let members: Vec<String> = members
+            let members: Vec<_> = properties
                 .iter()
-                .map(|member| renamed(member, names).text().to_owned())
+                .filter_map(|p| Some((&*p.name, given.get(&p.argument)?.text())))
                 .collect();
-            format!("[{}]", members.join(","))
+            (!members.is_empty() || binding.required)
+                .then(|| ("body".to_owned(), Raw::object(members.into_iter())))
         }
-        Shape::Object(members) => {
-            let mut text = String::from("{");
-            for (name, member) in &members {
-                if text.len() > 1 {
-                    text.push(',');
-                }
-                let wire = names.get(name).unwrap_or(name);
-                push_member(&mut text, wire, renamed(member, names).text());
-            }
-            text.push('}');
-            text
-        }
-    };
-    Raw::owned(text)
+    }
 }
 
 fn form(argument: &str, raw: &Raw, media: &BodyMedia) -> Result<String, PlanError> {
@@ -129,17 +82,17 @@ fn form(argument: &str, raw: &Raw, media: &BodyMedia) -> Result<String, PlanErro
         let encoding = media.encoding.get(name);
         match encoding.and_then(|e| e.style) {
             Some(Style::DeepObject) => style::form_deep(name, member),
-            _ => style::form_pairs(
-                name,
-                member,
-                encoding.and_then(|e| e.explode) != Some(false),
-            ),
+            style => {
+                let explode = encoding.and_then(|e| e.explode) != Some(false);
+                let separator = style::separator(style.unwrap_or(Style::Form));
+                style::form_pairs(name, member, (!explode).then_some(separator))
+            }
         }
     });
     Ok(pairs.collect::<Vec<_>>().join("&"))
 }
 
-/// RFC 7578. A part is a file where its encoding says so, or where the value is a data URL.
+/// RFC 7578. A part is a file where its encoding says so; text stays text, whatever it holds.
 fn multipart(argument: &str, raw: &Raw, media: &BodyMedia) -> Result<(String, Vec<u8>), PlanError> {
     let Shape::Object(members) = raw.shape() else {
         return Err(PlanError::value(
@@ -190,13 +143,16 @@ fn part(name: &str, raw: &Raw, declared: Option<&str>) -> Result<(String, Vec<u8
     let text = raw.plain();
     let is_text =
         |kind: &str| kind.starts_with("text/") || kind.contains("json") || kind.contains("xml");
-    let is_file = text.starts_with("data:") || declared.is_some_and(|kind| !is_text(kind));
-    if is_file {
-        let kind = declared.unwrap_or("application/octet-stream");
+    if let Some(declared) = declared.filter(|kind| !is_text(kind)) {
+        let file = File::read(name, raw)?;
+        let stated = file.media_type.as_deref();
+        // A data URL knows better than "some bytes".
+        let kind = stated.filter(|_| declared == "application/octet-stream");
+        let kind = kind.unwrap_or(declared);
         let head = format!(
             "Content-Disposition: form-data; name=\"{quoted}\"; filename=\"{quoted}\"\r\nContent-Type: {kind}"
         );
-        return Ok((head, decode(name, raw)?));
+        return Ok((head, file.bytes));
     }
     let kind = match (declared, raw.shape()) {
         (Some(kind), _) => format!("\r\nContent-Type: {kind}"),
@@ -207,14 +163,40 @@ fn part(name: &str, raw: &Raw, declared: Option<&str>) -> Result<(String, Vec<u8
     Ok((head, text.as_bytes().to_vec()))
 }
 
-/// Base64, or a base64 `data:` URL.
-fn decode(argument: &str, raw: &Raw) -> Result<Vec<u8>, PlanError> {
-    let text = raw.plain();
-    let text = match text.strip_prefix("data:") {
-        Some(rest) => rest.split_once(";base64,").map_or("", |(_, data)| data),
-        None => &text,
-    };
-    BASE64
-        .decode(text.trim())
-        .map_err(|_| PlanError::value(argument, "it has to be base64"))
+/// Bytes as an argument holds them: base64, or a `data:` URL (RFC 2397).
+struct File {
+    media_type: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl File {
+    fn read(argument: &str, raw: &Raw) -> Result<Self, PlanError> {
+        let text = raw.plain();
+        let base64 = |text: &[u8]| {
+            BASE64
+                .decode(text.trim_ascii())
+                .map_err(|_| PlanError::value(argument, "it has to be base64, or a data URL"))
+        };
+        let Some(rest) = text.strip_prefix("data:") else {
+            return Ok(Self {
+                media_type: None,
+                bytes: base64(text.as_bytes())?,
+            });
+        };
+        let (head, data) = rest.split_once(',').ok_or_else(|| {
+            let rule = "a data URL has a comma before its data (data:image/png;base64,…)";
+            PlanError::value(argument, rule)
+        })?;
+        let data: Vec<u8> = percent_decode_str(data).collect();
+        let (media_type, bytes) = match head.strip_suffix(";base64") {
+            Some(media_type) => (media_type, base64(&data)?),
+            None => (head, data),
+        };
+        let is_media_type =
+            media_type.contains('/') && media_type.bytes().all(|b| (b' '..=b'~').contains(&b));
+        Ok(Self {
+            media_type: is_media_type.then(|| media_type.to_owned()),
+            bytes,
+        })
+    }
 }

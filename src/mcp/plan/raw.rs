@@ -27,6 +27,21 @@ impl<'a> Raw<'a> {
         Self(Cow::Owned(text))
     }
 
+    /// An object of these members, names and JSON texts, in their order.
+    pub(super) fn object<'m>(members: impl Iterator<Item = (&'m str, &'m str)>) -> Self {
+        let mut text = String::from("{");
+        for (name, member) in members {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&Value::from(name).to_string());
+            text.push(':');
+            text.push_str(member);
+        }
+        text.push('}');
+        Self::owned(text)
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.0
     }

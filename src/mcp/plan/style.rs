@@ -209,15 +209,15 @@ fn ascii_json(json: &str) -> String {
 
 /// A query parameter: none, one or several `name=value`, percent-encoded.
 pub(super) fn query(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
-    pairs(parameter, raw)
+    pairs(parameter, raw, true)
 }
 
-/// A cookie parameter: `name=value` each.
+/// A cookie parameter: `name=value` each. `allowReserved` is for queries only: `;` ends a cookie.
 pub(super) fn cookie(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
-    pairs(parameter, raw)
+    pairs(parameter, raw, false)
 }
 
-fn pairs(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
+fn pairs(parameter: &ParameterBinding, raw: &Raw, may_reserve: bool) -> Vec<String> {
     let Some((style, explode, reserved)) = style_of(parameter) else {
         return vec![format!(
             "{}={}",
@@ -225,6 +225,7 @@ fn pairs(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
             encode(raw.text(), false)
         )];
     };
+    let reserved = reserved && may_reserve;
     let name = encode(&parameter.name, false);
     let pair = |name: &str, value: &str| format!("{name}={}", encode(value, reserved));
     match (style, raw.shape()) {
@@ -259,12 +260,7 @@ fn pairs(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
             if empty {
                 return Vec::new();
             }
-            let separator = match style {
-                Style::SpaceDelimited => "%20",
-                Style::PipeDelimited => "%7C",
-                Style::TabDelimited => "%09",
-                _ => ",",
-            };
+            let separator = separator(style);
             let how = Joined {
                 before: "",
                 separator,
@@ -276,6 +272,16 @@ fn pairs(parameter: &ParameterBinding, raw: &Raw) -> Vec<String> {
                 join(raw, &how, |text| encode(text, false).into_owned())
             )]
         }
+    }
+}
+
+/// Between the items of an array that is one value.
+pub(super) fn separator(style: Style) -> &'static str {
+    match style {
+        Style::SpaceDelimited => "%20",
+        Style::PipeDelimited => "%7C",
+        Style::TabDelimited => "%09",
+        _ => ",",
     }
 }
 
@@ -308,7 +314,7 @@ pub(super) fn query_string(parameter: &ParameterBinding, raw: &Raw) -> Result<St
         Shape::Object(members) if form => {
             let pairs = members
                 .iter()
-                .flat_map(|(key, member)| form_pairs(key, member, true));
+                .flat_map(|(key, member)| form_pairs(key, member, None));
             Ok(pairs.collect::<Vec<_>>().join("&"))
         }
         _ if form => Err(PlanError::value(
@@ -335,19 +341,20 @@ pub(super) fn form_encode(text: &str) -> String {
     out
 }
 
-/// One property of a form: arrays repeat the name (or are joined), objects are JSON.
-pub(super) fn form_pairs(name: &str, raw: &Raw, explode: bool) -> Vec<String> {
+/// One property of a form: arrays repeat the name, or are joined with a separator; objects are JSON.
+pub(super) fn form_pairs(name: &str, raw: &Raw, joined: Option<&str>) -> Vec<String> {
     let pair = |value: &str| format!("{}={}", form_encode(name), form_encode(value));
     match raw.shape() {
         Shape::Scalar(_) if raw.is_null() => Vec::new(),
         Shape::Scalar(text) => vec![pair(&text)],
-        Shape::Array(members) if explode => {
-            members.iter().map(|member| pair(&member.plain())).collect()
-        }
-        Shape::Array(members) => {
-            let values: Vec<String> = members.iter().map(|m| form_encode(&m.plain())).collect();
-            vec![format!("{}={}", form_encode(name), values.join(","))]
-        }
+        Shape::Array(members) => match joined {
+            None => members.iter().map(|member| pair(&member.plain())).collect(),
+            Some(separator) => {
+                let values = members.iter().map(|m| form_encode(&m.plain()));
+                let value = values.collect::<Vec<_>>().join(separator);
+                vec![format!("{}={value}", form_encode(name))]
+            }
+        },
         Shape::Object(_) => vec![pair(raw.text())],
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::mcp::tool::schema::{Direction, Schemas, fit};
@@ -18,6 +19,8 @@ pub struct Input {
     pub schema: Value,
     pub parameters: Vec<ParameterBinding>,
     pub body: Option<BodyBinding>,
+    /// See [`crate::mcp::tool::Binding::renames`].
+    pub renames: IndexMap<String, String>,
     /// The schema was cut to its budget.
     pub cut: bool,
     /// Media types of the body that cannot be sent, where none can.
@@ -43,11 +46,13 @@ pub fn input(api: &Api, operation: &Operation) -> Input {
             None => (None, None),
         },
     };
+    let renames = builder.schemas.renames();
     let (schema, cut) = builder.finish();
     Input {
         schema,
         parameters,
         body,
+        renames,
         cut,
         unsendable,
     }
@@ -171,7 +176,6 @@ impl Builder<'_> {
             required: body.required,
             arguments,
             media: vec![media_type],
-            renames: std::mem::take(&mut self.schemas.renames),
         }
     }
 

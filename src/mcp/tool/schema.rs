@@ -4,6 +4,8 @@
 //! definitions. Out: the same meaning with only the definitions it needs, properties of the other
 //! direction left out, property names every model provider accepts, and a bounded size.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
@@ -25,8 +27,9 @@ pub struct Schemas<'a> {
     direction: Direction,
     /// Definitions in use, prepared, in order of first use.
     used: IndexMap<String, Value>,
-    /// Argument property name to name on the wire, for the properties that had to be renamed.
-    pub renames: IndexMap<String, String>,
+    /// Of every property, the name on the wire to its name in the schema. No two share one.
+    names: IndexMap<String, String>,
+    taken: HashSet<String>,
 }
 
 /// A definition at most this long, without references of its own, is written where it is used.
@@ -57,7 +60,8 @@ impl<'a> Schemas<'a> {
             definitions,
             direction,
             used: IndexMap::new(),
-            renames: IndexMap::new(),
+            names: IndexMap::new(),
+            taken: HashSet::new(),
         }
     }
 
@@ -194,18 +198,30 @@ impl<'a> Schemas<'a> {
         Value::Array(names.collect())
     }
 
+    /// A name every model provider accepts: the wire name wherever that is one. One wire name has one
+    /// name in the whole tool, and no other has the same, so that the way back is certain.
     fn property_name(&mut self, wire: &str, siblings: &Map<String, Value>) -> String {
-        if self.direction == Direction::Output || name::is_argument(wire) {
+        if self.direction == Direction::Output {
             return wire.to_owned();
         }
-        if let Some((argument, _)) = self.renames.iter().find(|(_, w)| w.as_str() == wire) {
-            return argument.clone();
+        if let Some(name) = self.names.get(wire) {
+            return name.clone();
         }
-        let renamed = name::unique(&name::argument(wire), |candidate| {
-            !siblings.contains_key(candidate) && !self.renames.contains_key(candidate)
+        let name = name::unique(&name::argument(wire), |candidate| {
+            !self.taken.contains(candidate)
+                && (candidate == wire || !siblings.contains_key(candidate))
         });
-        self.renames.insert(renamed.clone(), wire.to_owned());
-        renamed
+        self.taken.insert(name.clone());
+        self.names.insert(wire.to_owned(), name.clone());
+        name
+    }
+
+    /// Name in the schema to name on the wire, for the properties that had to be renamed.
+    pub fn renames(&self) -> IndexMap<String, String> {
+        let changed = self.names.iter().filter(|(wire, name)| wire != name);
+        changed
+            .map(|(wire, name)| (name.clone(), wire.clone()))
+            .collect()
     }
 
     /// Whether a property travels only the other way.
