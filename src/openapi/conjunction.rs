@@ -1,8 +1,10 @@
 //! Two schemas that must both hold, as one: the heart of merging `allOf`.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
-use crate::openapi::keyword::is_annotation;
+use crate::openapi::keyword::{is_annotation, weight};
 
 /// What became of a part.
 #[derive(Debug, PartialEq)]
@@ -23,44 +25,169 @@ impl Outcome {
 /// Nothing of a part's keywords that is a subschema is merged deeper than this.
 const DEPTH_MAX: usize = 32;
 
-/// Makes `base` say what `part` says too, if one schema can.
-pub fn conjoin(base: &mut Map<String, Value>, part: &Map<String, Value>) -> Outcome {
-    conjoin_at(base, part, 0)
+/// Parts of one `allOf` that are compared with each other.
+const SEARCHED_MAX: usize = 32;
+
+/// A schema that is written out once for each property of another part weighs no more than this.
+const REPEATED_MAX: usize = 32;
+
+/// Keywords that mean something only together with their neighbours: those of two parts cannot be
+/// mixed (JSON Schema 2020-12 core sections 10.2.2 and 10.3.1, validation section 6.4).
+const TOGETHER: [&[&str]; 3] = [
+    &["if", "then", "else"],
+    &["contains", "minContains", "maxContains"],
+    &["prefixItems", "items"],
+];
+
+/// Makes `base` say what `part` says too, if one schema can; `budget` bounds the work that many
+/// parts would cause together.
+pub fn conjoin(
+    base: &mut Map<String, Value>,
+    part: &Map<String, Value>,
+    budget: &mut usize,
+) -> Outcome {
+    conjoin_at(base, part, 0, budget)
 }
 
-fn conjoin_at(base: &mut Map<String, Value>, part: &Map<String, Value>, depth: usize) -> Outcome {
-    if depth > DEPTH_MAX || !references_agree(base, part) {
+fn conjoin_at(
+    base: &mut Map<String, Value>,
+    part: &Map<String, Value>,
+    depth: usize,
+    budget: &mut usize,
+) -> Outcome {
+    let cost = cost(base, part);
+    if depth > DEPTH_MAX || cost > *budget || !may_join(base, part) {
         return Outcome::Apart;
     }
-    let fits = |(key, theirs): (&String, &Value)| {
-        base.get(key)
-            .is_none_or(|ours| combined(key, ours, theirs).is_some())
-    };
-    if part.contains_key("unevaluatedProperties") && *base != Map::new() {
-        return Outcome::Apart;
-    }
-    if !part.iter().all(fits) {
-        return Outcome::Apart;
-    }
-    let closed = closes(base, part) || closes(part, base);
+    *budget -= cost;
+    let mut closed = closes(base, part) || closes(part, base);
+    let mut part = part.clone();
+    closed |= restrict(&mut part, base, depth, budget);
+    closed |= restrict(base, &part, depth, budget);
     let mut rest = Vec::new();
     for (key, theirs) in part {
-        match (key.as_str(), base.get_mut(key)) {
-            ("allOf", _) => rest.extend(theirs.as_array().into_iter().flatten().cloned()),
+        match (key.as_str(), base.get_mut(&key)) {
+            ("allOf", _) => {
+                if let Value::Array(parts) = theirs {
+                    rest.extend(parts);
+                }
+            }
             // A part's title names the part.
             ("title", _) => {}
-            ("properties" | "patternProperties", Some(ours)) => named(ours, theirs, depth),
+            ("properties" | "patternProperties", Some(ours)) => {
+                closed |= named(ours, theirs, depth, budget);
+            }
+            (key, Some(_)) if keeps_ours(key) => {}
             (_, Some(ours)) => {
-                if let Some(both) = combined(key, ours, theirs) {
+                if let Some(both) = combined(&key, ours, &theirs) {
                     *ours = both;
                 }
             }
             (_, None) => {
-                base.insert(key.clone(), theirs.clone());
+                base.insert(key, theirs);
             }
         }
     }
     Outcome::Merged { closed, rest }
+}
+
+/// The values of `base` that must be looked at again for this part, beyond a few.
+fn cost(base: &Map<String, Value>, part: &Map<String, Value>) -> usize {
+    const FREE: usize = 256;
+    let lists = ["required", "enum"].iter().filter_map(|key| {
+        let list = base.get(*key).filter(|_| part.contains_key(*key))?;
+        Some(list.as_array()?.len())
+    });
+    let properties = further(part).and_then(|further| {
+        let properties = base.get("properties")?.as_object()?;
+        Some(properties.len().saturating_mul(weight(further)))
+    });
+    lists.chain(properties).filter(|cost| *cost > FREE).sum()
+}
+
+/// One schema can say what both say.
+fn may_join(base: &Map<String, Value>, part: &Map<String, Value>) -> bool {
+    let fits = |(key, theirs): (&String, &Value)| match key.as_str() {
+        "properties" | "patternProperties" | "allOf" => true,
+        key if keeps_ours(key) => true,
+        key => base
+            .get(key)
+            .is_none_or(|ours| combined(key, ours, theirs).is_some()),
+    };
+    let looks_around = ["unevaluatedProperties", "unevaluatedItems"]
+        .iter()
+        .any(|key| part.contains_key(*key));
+    !looks_around
+        && references_agree(base, part)
+        && TOGETHER.iter().all(|keys| agree(keys, base, part))
+        && can_restrict(base, part)
+        && can_restrict(part, base)
+        && part.iter().all(fits)
+}
+
+/// What the schema around a part says of the value counts, not what the part says.
+fn keeps_ours(key: &str) -> bool {
+    key == "discriminator" || is_annotation(key)
+}
+
+/// Only one of the two has any of the keywords, or both have the same.
+fn agree(keys: &[&str], base: &Map<String, Value>, part: &Map<String, Value>) -> bool {
+    let any = |schema: &Map<String, Value>| keys.iter().any(|key| schema.contains_key(*key));
+    !any(base) || !any(part) || keys.iter().all(|key| base.get(*key) == part.get(*key))
+}
+
+/// What `schema` asks of the properties it does not name, unless it is nothing or refuses them.
+fn further(schema: &Map<String, Value>) -> Option<&Value> {
+    let further = schema.get("additionalProperties")?;
+    (!further.is_boolean() && !is_open(further)).then_some(further)
+}
+
+/// Names of the properties of `schema` that `by` does not name.
+fn strangers<'s>(
+    schema: &'s Map<String, Value>,
+    by: &'s Map<String, Value>,
+) -> impl Iterator<Item = &'s String> {
+    let own = by.get("properties").and_then(Value::as_object);
+    let theirs = schema.get("properties").and_then(Value::as_object);
+    let names = theirs.into_iter().flat_map(Map::keys);
+    names.filter(move |name| own.is_none_or(|own| !own.contains_key(*name)))
+}
+
+/// What `by` asks of properties it does not name can be asked of each that `schema` names.
+fn can_restrict(schema: &Map<String, Value>, by: &Map<String, Value>) -> bool {
+    let Some(further) = further(by) else {
+        return true;
+    };
+    let patterns = |schema: &Map<String, Value>| schema.contains_key("patternProperties");
+    let named = strangers(schema, by).next().is_some();
+    // Which names a pattern matches is not decided here.
+    let by_pattern =
+        patterns(schema) && schema.get("patternProperties") != by.get("patternProperties");
+    !by_pattern && (!named || (!patterns(by) && weight(further) <= REPEATED_MAX))
+}
+
+/// Asks of the properties of `schema` what `by` asks of those it does not name. Gives whether that
+/// opened a closed schema.
+fn restrict(
+    schema: &mut Map<String, Value>,
+    by: &Map<String, Value>,
+    depth: usize,
+    budget: &mut usize,
+) -> bool {
+    let Some(further) = further(by) else {
+        return false;
+    };
+    let names: Vec<String> = strangers(schema, by).cloned().collect();
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return false;
+    };
+    let mut closed = false;
+    for name in names {
+        if let Some(property) = properties.get_mut(&name) {
+            closed |= both_of(property, further.clone(), depth, budget);
+        }
+    }
+    closed
 }
 
 /// A `$ref` can only be joined with texts.
@@ -77,46 +204,91 @@ fn references_agree(base: &Map<String, Value>, part: &Map<String, Value>) -> boo
 
 /// `one` allows no properties but its own, and `other` has more.
 fn closes(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
-    one.get("additionalProperties") == Some(&Value::Bool(false)) && {
-        let own = one.get("properties").and_then(Value::as_object);
-        let more = other.get("properties").and_then(Value::as_object);
-        more.into_iter()
-            .flatten()
-            .any(|(name, _)| own.is_none_or(|own| !own.contains_key(name)))
-    }
+    let patterns = other.get("patternProperties");
+    one.get("additionalProperties") == Some(&Value::Bool(false))
+        && (strangers(other, one).next().is_some()
+            || (patterns.is_some() && patterns != one.get("patternProperties")))
 }
 
-/// Properties of both; one that both describe must fit both.
-fn named(ours: &mut Value, theirs: &Value, depth: usize) {
+/// Properties of both; one that both describe must fit both. Gives whether a closed one was opened.
+fn named(ours: &mut Value, theirs: Value, depth: usize, budget: &mut usize) -> bool {
     let (Value::Object(ours), Value::Object(theirs)) = (ours, theirs) else {
-        return;
+        return false;
     };
+    let mut closed = false;
     for (name, theirs) in theirs {
-        match ours.get_mut(name) {
-            Some(both) if both == theirs => {}
-            Some(both) => *both = both_of(both, theirs, depth),
+        match ours.get_mut(&name) {
+            Some(both) => closed |= both_of(both, theirs, depth, budget),
             None => {
-                ours.insert(name.clone(), theirs.clone());
+                ours.insert(name, theirs);
             }
         }
+    }
+    closed
+}
+
+/// Makes `ours` say what `theirs` says too. Gives whether that opened a closed schema.
+fn both_of(ours: &mut Value, theirs: Value, depth: usize, budget: &mut usize) -> bool {
+    if *ours == theirs || is_open(&theirs) || *ours == Value::Bool(false) {
+        return false;
+    }
+    if is_open(ours) || theirs == Value::Bool(false) {
+        *ours = theirs;
+        return false;
+    }
+    if let (Value::Object(members), Value::Object(part)) = (&mut *ours, &theirs)
+        && let Outcome::Merged { closed, rest } = conjoin_at(members, part, depth + 1, budget)
+    {
+        if !rest.is_empty() {
+            let parts = members.entry("allOf").or_insert_with(|| json!([]));
+            parts
+                .as_array_mut()
+                .into_iter()
+                .for_each(|parts| add(parts, &rest));
+        }
+        return closed;
+    }
+    // In a row, not one within the other: many parts may describe one property.
+    let mut parts = parts_of(ours.take());
+    add(&mut parts, &parts_of(theirs));
+    let all_of = ("allOf".to_owned(), Value::Array(parts));
+    *ours = Value::Object(Map::from_iter([all_of]));
+    false
+}
+
+/// Nothing is asked.
+fn is_open(schema: &Value) -> bool {
+    *schema == Value::Bool(true) || schema.as_object().is_some_and(Map::is_empty)
+}
+
+/// The schemas that together say what `schema` says.
+fn parts_of(schema: Value) -> Vec<Value> {
+    match schema {
+        Value::Object(mut members)
+            if !members.contains_key("unevaluatedProperties")
+                && !members.contains_key("unevaluatedItems") =>
+        {
+            let mut parts = match members.shift_remove("allOf") {
+                Some(Value::Array(parts)) => parts,
+                _ => Vec::new(),
+            };
+            if !members.is_empty() {
+                parts.push(Value::Object(members));
+            }
+            parts
+        }
+        other => vec![other],
     }
 }
 
-fn both_of(ours: &Value, theirs: &Value, depth: usize) -> Value {
-    match (ours, theirs) {
-        (Value::Bool(true), other) | (other, Value::Bool(true)) => return other.clone(),
-        (Value::Object(ours), Value::Object(theirs)) => {
-            let mut both = ours.clone();
-            if let Outcome::Merged { rest, .. } = conjoin_at(&mut both, theirs, depth + 1) {
-                if !rest.is_empty() {
-                    both.insert("allOf".to_owned(), Value::Array(rest));
-                }
-                return Value::Object(both);
-            }
+/// Adds the parts that are not among them.
+fn add(parts: &mut Vec<Value>, more: &[Value]) {
+    for part in more {
+        // A long list is not searched: a repetition is harmless.
+        if parts.len() > SEARCHED_MAX || !parts.contains(part) {
+            parts.push(part.clone());
         }
-        _ => {}
     }
-    json!({"allOf": [ours, theirs]})
 }
 
 /// The value of a keyword that says what both say, or `None` if there is no such value.
@@ -128,7 +300,6 @@ fn combined(key: &str, ours: &Value, theirs: &Value) -> Option<Value> {
         "type" => types(ours, theirs),
         "required" => union(ours, theirs),
         "enum" => intersection(ours, theirs),
-        "properties" | "patternProperties" | "allOf" | "discriminator" => Some(ours.clone()),
         "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
             bound(ours, theirs, f64::max)
         }
@@ -137,7 +308,6 @@ fn combined(key: &str, ours: &Value, theirs: &Value) -> Option<Value> {
         }
         "uniqueItems" => Some(Value::Bool(true)),
         "additionalProperties" => additional(ours, theirs),
-        _ if is_annotation(key) => Some(ours.clone()),
         _ => None,
     }
 }
@@ -171,16 +341,14 @@ fn types(ours: &Value, theirs: &Value) -> Option<Value> {
 
 fn union(ours: &Value, theirs: &Value) -> Option<Value> {
     let mut both = ours.as_array()?.clone();
-    for name in theirs.as_array()? {
-        if !both.contains(name) {
-            both.push(name.clone());
-        }
-    }
+    let known: HashSet<&Value> = ours.as_array()?.iter().collect();
+    let more = theirs.as_array()?.iter();
+    both.extend(more.filter(|name| !known.contains(name)).cloned());
     Some(Value::Array(both))
 }
 
 fn intersection(ours: &Value, theirs: &Value) -> Option<Value> {
-    let theirs = theirs.as_array()?;
+    let theirs: HashSet<&Value> = theirs.as_array()?.iter().collect();
     let both: Vec<Value> = ours
         .as_array()?
         .iter()
@@ -204,11 +372,10 @@ fn bound(ours: &Value, theirs: &Value, pick: fn(f64, f64) -> f64) -> Option<Valu
 }
 
 fn additional(ours: &Value, theirs: &Value) -> Option<Value> {
-    let open = |value: &Value| *value == Value::Bool(true) || *value == json!({});
     match (ours, theirs) {
         (Value::Bool(false), _) | (_, Value::Bool(false)) => Some(Value::Bool(false)),
-        (ours, theirs) if open(ours) => Some(theirs.clone()),
-        (ours, theirs) if open(theirs) => Some(ours.clone()),
+        (ours, theirs) if is_open(ours) => Some(theirs.clone()),
+        (ours, theirs) if is_open(theirs) => Some(ours.clone()),
         _ => None,
     }
 }
@@ -219,7 +386,7 @@ mod tests {
 
     fn joined(base: &Value, part: &Value) -> Option<Value> {
         let mut base = base.as_object().unwrap().clone();
-        match conjoin(&mut base, part.as_object().unwrap()) {
+        match conjoin(&mut base, part.as_object().unwrap(), &mut 1_000) {
             Outcome::Merged { .. } => Some(Value::Object(base)),
             Outcome::Apart => None,
         }

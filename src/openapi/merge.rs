@@ -31,7 +31,7 @@ pub const DEFINITION: &str = "#/$defs/";
 /// Merges schemas against the definitions they refer to.
 pub struct Merger<'f> {
     definitions: IndexMap<String, Definition>,
-    /// Values that may still be copied into other schemas.
+    /// Values that may still be copied into other schemas, or looked at again.
     budget: usize,
     depth: usize,
     findings: &'f mut Findings,
@@ -167,7 +167,7 @@ impl<'f> Merger<'f> {
                 .is_some_and(|part| part.keys().all(|key| is_annotation(key)))
         });
         for text in texts.iter().filter_map(Value::as_object) {
-            conjoin(members, text);
+            conjoin(members, text, &mut self.budget);
         }
         if let Some(only) = only_reference(members, &parts) {
             *members = only;
@@ -201,7 +201,7 @@ impl<'f> Merger<'f> {
             _ => return Outcome::Apart,
         };
         let Some(name) = referred(part) else {
-            return conjoin(members, part);
+            return conjoin(members, part, &mut self.budget);
         };
         let Some(index) = self.definitions.get_index_of(name) else {
             return Outcome::Apart;
@@ -218,7 +218,7 @@ impl<'f> Merger<'f> {
             return Outcome::Apart;
         }
         self.budget -= copied;
-        conjoin(members, schema)
+        conjoin(members, schema, &mut self.budget)
     }
 }
 

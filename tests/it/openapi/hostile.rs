@@ -176,6 +176,27 @@ fn chains_of_all_of_are_contained() {
     assert!(accepted(&doubling).operations.len() == 1);
 }
 
+/// What a part costs does not depend on how many parts there were before it.
+#[test]
+fn many_parts_of_one_all_of_are_contained() {
+    let parts: [fn(usize) -> Value; 4] = [
+        |n| json!({"properties": {format!("p{n}"): {}}}),
+        |n| json!({"required": [format!("p{n}")]}),
+        |n| json!({"properties": {"p": {"pattern": format!("^{n}")}}}),
+        |n| json!({"properties": {format!("p{n}"): {}}, "additionalProperties": {"type": "string"}}),
+    ];
+    for part in parts {
+        let parts: Vec<Value> = (0..20_000).map(part).collect();
+        let api = accepted(&with_schemas(&json!({"Root": {"allOf": parts}})));
+        assert!(api.definitions.contains_key("Root"));
+        let findings: Vec<&str> = api.findings.iter().map(|f| f.code.as_ref()).collect();
+        assert!(
+            findings.iter().all(|code| *code == "allof-kept"),
+            "{findings:?}"
+        );
+    }
+}
+
 #[test]
 fn a_long_chain_of_references_is_followed_in_a_loop() {
     let mut schemas = serde_json::Map::new();

@@ -106,3 +106,107 @@ fn what_is_said_of_a_nullable_value_stands_outside_of_the_alternatives() {
         })
     );
 }
+
+/// Lists of parts; `@T` and `@U` are references.
+const PARTS: &str = r#"[
+    [{"additionalProperties": {"type": "string"}}, {"properties": {"a": {}}}],
+    [{"properties": {"a": {}}}, {"additionalProperties": {"type": "string"}}],
+    [{"additionalProperties": @T}, {"properties": {"a": {"minLength": 2}, "b": {}}}],
+    [{"properties": {"a": {"minLength": 2}, "b": {}}}, {"additionalProperties": @T}],
+    [{"additionalProperties": {"type": "string"}}, {"properties": {"a": {"type": "integer"}}}],
+    [{"additionalProperties": @T}, {"properties": {"a": true}}, {"properties": {"b": false}}],
+    [{"additionalProperties": @T, "properties": {"a": {}}}, {"additionalProperties": @T, "properties": {"b": {}}}],
+    [{"additionalProperties": @T, "properties": {"a": {}}}, {"additionalProperties": @U, "properties": {"b": {}}}, {"properties": {"c": {}}}],
+    [{"additionalProperties": {"not": {"type": "integer"}}, "properties": {"a": {}}}, {"additionalProperties": false, "properties": {"a": {}, "b": {}}}],
+    [{"additionalProperties": @T}, {"patternProperties": {"^x-": {}}}],
+    [{"patternProperties": {"^x-": {}}}, {"additionalProperties": @T}],
+    [{"additionalProperties": @T, "patternProperties": {"^a": {"type": "integer"}}}, {"properties": {"a": {}, "b": {}}}],
+    [{"additionalProperties": false}, {"patternProperties": {"^x-": {}}}],
+    [{"properties": {"p": {"properties": {"q": {}}, "additionalProperties": false}}}, {"properties": {"p": {"properties": {"r": {}}}}}],
+    [{"unevaluatedProperties": false, "properties": {"a": {}}}, {"properties": {"b": {}}}],
+    [{"if": {"required": ["a"]}}, {"then": {"required": ["b"]}}],
+    [{"else": {"required": ["b"]}}, {"if": {"required": ["a"]}}],
+    [{"then": false}, {"else": false}, {"if": {"required": ["a"]}}],
+    [{"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"else": {"required": ["c"]}}],
+    [{"if": {"required": ["a"]}, "then": {"required": ["b"]}}, {"if": {"required": ["a"]}, "else": {"required": ["c"]}}],
+    [{"contains": @T}, {"minContains": 2}],
+    [{"contains": @T}, {"contains": @T, "minContains": 0}],
+    [{"items": @T}, {"prefixItems": [{}]}],
+    [{"prefixItems": [{}]}, {"items": @T}],
+    [{"prefixItems": [{}], "unevaluatedItems": false}, {"prefixItems": [{}, {}]}],
+    [{"properties": {"a": {"allOf": [{"pattern": "x"}, {"pattern": "y"}]}}}, {"properties": {"a": {"allOf": [{"pattern": "z"}, {"pattern": "q"}]}}}],
+    [{"properties": {"a": {"pattern": "x"}}}, {"properties": {"a": {"pattern": "y"}}}, {"properties": {"a": {"pattern": "z"}}}]
+]"#;
+
+/// Objects and lists, for the parts that speak of them.
+const VALUES: &str = r#"[
+    {}, {"a": 1}, {"a": "x"}, {"a": "xyz"}, {"a": "xyzq"}, {"a": "x", "b": 2}, {"a": 1, "b": "x"},
+    {"a": "xyz", "b": "xyz"}, {"a": "xyz", "b": "xyz", "c": "xyz"}, {"b": "x", "c": 3},
+    {"x-a": 1}, {"x-a": "x"}, {"p": {"q": 1}}, {"p": {"q": 1, "r": 1}},
+    [], [1], ["x"], ["x", 1], ["x", "y", 1], [1, 2]
+]"#;
+
+/// Merging must not change what is accepted; where it does, a finding says so.
+#[test]
+fn merged_parts_accept_what_all_of_them_accept() {
+    let schemas = json!({"T": {"type": "string"}, "U": {"minLength": 2}});
+    let mut parts = PARTS.to_owned();
+    for name in ["T", "U"] {
+        let reference = json!({"$ref": format!("#/components/schemas/{name}")});
+        parts = parts.replace(&format!("@{name}"), &reference.to_string());
+    }
+    let parts: Vec<Vec<Value>> = serde_json::from_str(&parts).unwrap();
+    let values: Vec<Value> = serde_json::from_str(VALUES).unwrap();
+    let mut wrong = Vec::new();
+    for parts in &parts {
+        // The second form has the first part beside the `allOf`.
+        let mut beside = parts[0].clone();
+        beside["allOf"] = json!(parts[1..]);
+        for schema in [json!({"allOf": parts}), beside] {
+            let api = with("3.1.0", &schema, &schemas);
+            let told = api.findings.iter().any(|f| f.code == "allof-closed");
+            let mut literal = schema.clone();
+            literal["components"] = json!({"schemas": schemas});
+            let literal = jsonschema::draft202012::new(&literal).unwrap();
+            let text = schema.to_string();
+            let of_lists = text.contains("tems") || text.contains("contains");
+            let found = values.iter().find(|value| {
+                value.is_array() == of_lists && accepts(&api, value) != literal.is_valid(value)
+            });
+            if let (Some(value), false) = (found, told) {
+                let read = &api.definitions["S"];
+                wrong.push(format!("{value}: {schema} is {read}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_closed_part_within_a_property_is_told() {
+    let parts = json!([
+        {"properties": {"p": {"properties": {"q": {}}, "additionalProperties": false}}},
+        {"properties": {"p": {"properties": {"r": {}}}}},
+    ]);
+    let api = with("3.1.0", &json!({"allOf": parts}), &json!({}));
+    let told = api.findings.iter().filter(|f| f.code == "allof-closed");
+    assert_eq!(told.count(), 1);
+    assert!(accepts(&api, &json!({"p": {"q": 1, "r": 1}})));
+}
+
+#[test]
+fn one_property_in_many_parts_does_not_nest() {
+    let part = |n: usize| json!({"properties": {"p": {"pattern": format!("^{n}")}}});
+    let parts: Vec<Value> = (0..300).map(part).collect();
+    let api = with("3.1.0", &json!({"allOf": parts}), &json!({}));
+    assert!(depth(&api.definitions["S"]) < 10);
+    assert!(!accepts(&api, &json!({"p": "1"})));
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
