@@ -46,7 +46,7 @@ impl Store {
             let _ = std::fs::remove_file(&part);
             return Err(StoreError::from(error));
         }
-        std::fs::rename(&part, target).map_err(|error| fault(error.to_string()))
+        put_in_place(&part, target).map_err(|error| fault(error.to_string()))
     }
 
     /// Whether the database is whole.
@@ -72,6 +72,14 @@ fn make_private(mut options: std::fs::OpenOptions, path: &Path) -> std::io::Resu
         .map(|_| ())
 }
 
+/// Gives a whole file its name, so that either lasts even when the machine stops the next moment.
+fn put_in_place(part: &Path, target: &Path) -> std::io::Result<()> {
+    std::fs::File::open(part)?.sync_all()?;
+    std::fs::rename(part, target)?;
+    let folder = target.parent().filter(|path| !path.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Puts a backup in the place of a database that does not exist yet. The copy is checked, and its
 /// schema brought up to date, before it gets its name.
 pub async fn restore(source: &Path, target: &Path) -> Result<(), StoreError> {
@@ -84,6 +92,18 @@ pub async fn restore(source: &Path, target: &Path) -> Result<(), StoreError> {
             target,
             "a database is there already; move it away first, or choose another --data",
         ));
+    }
+    // SQLite would play the log of another database into this one.
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let mut name = target.as_os_str().to_owned();
+        name.push(suffix);
+        let left = PathBuf::from(name);
+        if left.exists() {
+            return Err(fault(
+                &left,
+                "it is left over from the database that was there; move it away first, or choose another --data",
+            ));
+        }
     }
     let part = target.with_extension("restoring");
     make_private(std::fs::OpenOptions::new(), &part)
@@ -106,7 +126,7 @@ pub async fn restore(source: &Path, target: &Path) -> Result<(), StoreError> {
             ),
         });
     }
-    std::fs::rename(&part, target).map_err(|error| fault(target, &error.to_string()))
+    put_in_place(&part, target).map_err(|error| fault(target, &error.to_string()))
 }
 
 async fn verify(part: &Path) -> Result<(), StoreError> {
@@ -126,6 +146,13 @@ pub fn pg_dump_command(url: &Url, target: &Path) -> String {
     let mut shown = url.clone();
     // A URL that can have no password has none to hide.
     let _ = shown.set_password(None);
+    let plain = url.query_pairs().filter(|(name, _)| name != "password");
+    let plain: Vec<_> = plain.collect();
+    if plain.is_empty() {
+        shown.set_query(None);
+    } else {
+        shown.query_pairs_mut().clear().extend_pairs(plain);
+    }
     format!(
         "pg_dump --format=custom --file={} '{shown}'",
         target.display()

@@ -34,10 +34,12 @@ pub struct NewCredential {
 
 const SHARED: &str = "SELECT id, scheme, key_id, sealed, origins, updated_at FROM credentials \
      WHERE server_id = $1 AND subject IS NULL ORDER BY scheme";
-const REMOVE: &str = "DELETE FROM credentials WHERE server_id = $1 AND scheme = $2 AND COALESCE(subject, '') = COALESCE($3, '')";
+const REMOVE: &str = "DELETE FROM credentials \
+     WHERE server_id = $1 AND organization_id = $2 AND scheme = $3 AND COALESCE(subject, '') = COALESCE($4, '')";
 const INSERT: &str = "INSERT INTO credentials (id, organization_id, server_id, scheme, subject, key_id, sealed, origins, \
      created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
-const APPROVE: &str = "UPDATE credentials SET origins = $3, updated_at = $4 WHERE server_id = $1 AND scheme = $2 AND subject IS NULL";
+const APPROVE: &str = "UPDATE credentials SET origins = $4, updated_at = $5 \
+     WHERE server_id = $1 AND organization_id = $2 AND scheme = $3 AND subject IS NULL";
 
 impl Store {
     /// The credentials every caller of a server shares.
@@ -70,7 +72,16 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
         let at = now.timestamp_micros();
-        if execute!(&mut tx, APPROVE, server.0, scheme, origins, at)? == 0 {
+        if execute!(
+            &mut tx,
+            APPROVE,
+            server.0,
+            organization.0,
+            scheme,
+            origins,
+            at
+        )? == 0
+        {
             return Ok(false);
         }
         self.touch_and_finish(tx, organization, server, at).await?;
@@ -84,7 +95,15 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        if execute!(&mut tx, REMOVE, server.0, scheme, None::<&str>)? == 0 {
+        if execute!(
+            &mut tx,
+            REMOVE,
+            server.0,
+            organization.0,
+            scheme,
+            None::<&str>
+        )? == 0
+        {
             return Ok(false);
         }
         self.touch_and_finish(tx, organization, server, now.timestamp_micros())
@@ -99,6 +118,7 @@ pub(super) async fn replace(tx: &mut Tx, new: &NewCredential, at: i64) -> Result
         tx,
         REMOVE,
         new.server.0,
+        new.organization.0,
         &new.scheme,
         new.subject.as_deref()
     )?;

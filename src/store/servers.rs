@@ -70,6 +70,24 @@ row! {
     }
 }
 
+row! {
+    #[derive(Debug)]
+    pub struct NameRow {
+        pub name: String,
+    }
+}
+
+/// What is changed of a server, together or not at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServerChange<'a> {
+    /// JSON; `None`: they stay.
+    pub settings: Option<&'a str>,
+    /// `None`: it stays.
+    pub slug: Option<&'a Slug>,
+    /// The change is made only if nobody changed the server since that revision.
+    pub expected: Option<i64>,
+}
+
 /// What a document became, ready to be stored. JSON members are serialized by the caller.
 pub struct NewVersion {
     pub id: VersionId,
@@ -115,16 +133,18 @@ const INSERT_VERSION: &str = "INSERT INTO server_versions (id, organization_id, 
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const LAST_NUMBER: &str =
     "SELECT COALESCE(MAX(number), 0) AS value FROM server_versions WHERE server_id = $1";
-const SET_VERSION: &str = "UPDATE servers SET version_id = $2, title = $3, revision = revision + 1, updated_at = $4 WHERE id = $1";
-const SET_SETTINGS: &str = "UPDATE servers SET settings = $2, revision = revision + 1, updated_at = $3 \
-     WHERE id = $1 AND ($4 IS NULL OR revision = $4)";
-const SET_SLUG: &str =
-    "UPDATE servers SET slug = $2, revision = revision + 1, updated_at = $3 WHERE id = $1";
+const SET_VERSION: &str = "UPDATE servers SET version_id = $3, title = $4, revision = revision + 1, updated_at = $5 \
+     WHERE id = $1 AND organization_id = $2";
+const EDIT: &str = "UPDATE servers SET settings = COALESCE($3, settings), slug = COALESCE($4, slug), \
+     revision = revision + 1, updated_at = $5 \
+     WHERE id = $1 AND organization_id = $2 AND ($6 IS NULL OR revision = $6)";
+const SLUG: &str = "SELECT slug AS name FROM servers WHERE id = $1 AND organization_id = $2";
 const INSERT_ALIAS: &str = "INSERT INTO server_aliases (slug, organization_id, server_id, created_at) VALUES ($1, $2, $3, $4)";
-const TAKE_ALIAS: &str = "DELETE FROM server_aliases WHERE slug = $1 AND server_id = $2";
+const TAKE_ALIAS: &str =
+    "DELETE FROM server_aliases WHERE slug = $1 AND server_id = $2 AND organization_id = $3";
 const ALIAS_TAKEN: &str = "SELECT COUNT(*) AS value FROM server_aliases WHERE slug = $1";
-const TOUCH: &str = "UPDATE servers SET revision = revision + 1, updated_at = $2 WHERE id = $1";
-const DELETE: &str = "DELETE FROM servers WHERE id = $1";
+const TOUCH: &str = "UPDATE servers SET revision = revision + 1, updated_at = $3 WHERE id = $1 AND organization_id = $2";
+const DELETE: &str = "DELETE FROM servers WHERE id = $1 AND organization_id = $2";
 const REVISION: &str = "SELECT revision AS value FROM servers WHERE id = $1";
 
 impl Store {
@@ -173,6 +193,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        hold_names(&mut tx, [new.slug.as_str()]).await?;
         slug_is_no_alias(&mut tx, &new.slug).await?;
         let (id, organization, at) = (new.id, new.organization, now.timestamp_micros());
         execute!(
@@ -201,7 +222,15 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let at = now.timestamp_micros();
         // The row is locked first, so that two imports at once get two numbers.
-        let changed = execute!(&mut tx, SET_VERSION, id.0, version.id.0, &version.title, at)?;
+        let changed = execute!(
+            &mut tx,
+            SET_VERSION,
+            id.0,
+            organization.0,
+            version.id.0,
+            &version.title,
+            at
+        )?;
         if changed == 0 {
             return Err(StoreError::Stale);
         }
@@ -210,46 +239,40 @@ impl Store {
         self.finish(tx, organization, id, at).await
     }
 
-    /// Changes settings. With an expected revision, only if nobody changed the server since.
-    pub async fn set_settings(
+    /// Changes a server. An earlier slug stays as an alias; one that is taken, also as an alias, is a
+    /// [`StoreError::Conflict`].
+    pub async fn edit_server(
         &self,
         organization: OrganizationId,
         id: ServerId,
-        (settings, expected): (&str, Option<i64>),
+        change: ServerChange<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let at = now.timestamp_micros();
-        if execute!(&mut tx, SET_SETTINGS, id.0, settings, at, expected)? == 0 {
-            return Err(StoreError::Stale);
+        if let Some(new) = change.slug {
+            let old = fetch_in!(&mut tx, NameRow, SLUG, id.0, organization.0)?;
+            let old = old.ok_or(StoreError::Stale)?.name;
+            hold_names(&mut tx, [&*old, new.as_str()]).await?;
+            // Going back to an earlier name of its own is fine.
+            execute!(&mut tx, TAKE_ALIAS, new.as_str(), id.0, organization.0)?;
+            slug_is_no_alias(&mut tx, new).await?;
+            execute!(&mut tx, INSERT_ALIAS, &old, organization.0, id.0, at)?;
         }
-        self.finish(tx, organization, id, at).await
-    }
-
-    /// Gives a server another slug; the old one stays as an alias.
-    pub async fn rename_server(
-        &self,
-        organization: OrganizationId,
-        id: ServerId,
-        (old, new): (&Slug, &Slug),
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
-        let at = now.timestamp_micros();
-        // Going back to an earlier name of its own is fine.
-        execute!(&mut tx, TAKE_ALIAS, new.as_str(), id.0)?;
-        slug_is_no_alias(&mut tx, new).await?;
-        if execute!(&mut tx, SET_SLUG, id.0, new.as_str(), at)? == 0 {
-            return Err(StoreError::Stale);
-        }
-        execute!(
+        let slug = change.slug.map(Slug::as_str);
+        let changed = execute!(
             &mut tx,
-            INSERT_ALIAS,
-            old.as_str(),
-            organization.0,
+            EDIT,
             id.0,
-            at
+            organization.0,
+            change.settings,
+            slug,
+            at,
+            change.expected
         )?;
+        if changed == 0 {
+            return Err(StoreError::Stale);
+        }
         self.finish(tx, organization, id, at).await
     }
 
@@ -261,7 +284,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        let existed = execute!(&mut tx, DELETE, id.0)? > 0;
+        let existed = execute!(&mut tx, DELETE, id.0, organization.0)? > 0;
         if existed {
             self.finish(tx, organization, id, now.timestamp_micros())
                 .await?;
@@ -277,7 +300,9 @@ impl Store {
         id: ServerId,
         at: i64,
     ) -> Result<(), StoreError> {
-        execute!(&mut tx, TOUCH, id.0, at)?;
+        if execute!(&mut tx, TOUCH, id.0, organization.0, at)? == 0 {
+            return Err(StoreError::Stale);
+        }
         self.finish(tx, organization, id, at).await
     }
 
@@ -292,6 +317,22 @@ impl Store {
         self.commit_change(tx, organization, (Change::Server(id), revision), at)
             .await
     }
+}
+
+/// Nobody else gives out or takes these names until the transaction ends. A slug and an alias are rows
+/// of two tables, so that no constraint spans them; SQLite has one writer and needs nothing.
+async fn hold_names<const N: usize>(tx: &mut Tx, mut names: [&str; N]) -> Result<(), StoreError> {
+    // In one order everywhere, so that two renames never wait for each other.
+    names.sort_unstable();
+    if let Tx::Postgres(tx) = tx {
+        for name in names {
+            sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+                .bind(name)
+                .execute(&mut **tx)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 async fn slug_is_no_alias(tx: &mut Tx, slug: &Slug) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use causeway::mcp::provider::{CallOutcome, ToolOutcome};
 use causeway::mcp::publish::{Publication, Publisher, SpecSource, publish};
 use causeway::mcp::server::ServerSettings;
 use causeway::openapi::DocumentLimits;
+use causeway::store::servers::ServerChange;
 use causeway::store::{Change, Location, Store};
 use causeway::types::{Clock, OrganizationId, ServerId};
 use http::HeaderMap;
@@ -149,11 +150,15 @@ async fn ten_thousand_servers_are_an_index_until_they_are_used() {
     assert_eq!(server.tools.len(), 1);
     assert_eq!(catalog.held(), (1, server.bytes));
     // A comparison finds what changed among all of them, and compiles nothing else.
-    let (now, settings) = (Clock::system().now(), r#"{"access":"open"}"#);
+    let now = Clock::system().now();
+    let settings = ServerChange {
+        settings: Some(r#"{"access":"open"}"#),
+        ..ServerChange::default()
+    };
     let first = place.first;
     let set = place
         .store
-        .set_settings(OrganizationId::DEFAULT, first, (settings, None), now);
+        .edit_server(OrganizationId::DEFAULT, first, settings, now);
     set.await.unwrap();
     catalog.apply(Change::Unknown).await.unwrap();
     assert!(catalog.find("first").unwrap().target().open);

@@ -52,6 +52,11 @@ async fn a_backup_taken_while_serving_is_restored() {
             .len(),
         1
     );
+    let stale = folder.path().join("stale.db");
+    std::fs::write(folder.path().join("stale.db-wal"), b"of another").unwrap();
+    let refused = backup::restore(&copy, &stale).await.unwrap_err();
+    assert!(refused.to_string().contains("stale.db-wal"), "{refused}");
+    assert!(!stale.exists());
     std::fs::write(&copy, b"not a database").unwrap();
     let other = folder.path().join("other.db");
     assert!(backup::restore(&copy, &other).await.is_err());

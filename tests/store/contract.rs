@@ -5,7 +5,7 @@ use causeway::store::audit::NewAudit;
 use causeway::store::credentials::NewCredential;
 use causeway::store::keys::NewKey;
 use causeway::store::ledger::LedgerRow;
-use causeway::store::servers::{NewServer, NewVersion};
+use causeway::store::servers::{NewServer, NewVersion, ServerChange};
 use causeway::store::{Change, Store, StoreError};
 use causeway::types::{CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
 use chrono::{DateTime, Utc};
@@ -80,24 +80,24 @@ pub(crate) async fn a_server_is_made_versioned_renamed_and_removed(store: &Store
     );
 
     store
-        .rename_server(ORGANIZATION, id, (&slug("pets"), &slug("animals")), at(3))
+        .edit_server(ORGANIZATION, id, renamed(&slug("animals")), at(3))
         .await
         .unwrap();
     assert_eq!(store.aliases_of(id).await.unwrap()[0].slug, "pets");
     let alias = store.create_server(server("pets"), at(4)).await;
     assert!(matches!(alias, Err(StoreError::Conflict(_))), "{alias:?}");
     store
-        .rename_server(ORGANIZATION, id, (&slug("animals"), &slug("pets")), at(5))
+        .edit_server(ORGANIZATION, id, renamed(&slug("pets")), at(5))
         .await
         .unwrap();
     assert_eq!(store.aliases_of(id).await.unwrap()[0].slug, "animals");
 
     let stale = store
-        .set_settings(ORGANIZATION, id, ("{\"a\":1}", Some(1)), at(6))
+        .edit_server(ORGANIZATION, id, settings("{\"a\":1}", Some(1)), at(6))
         .await;
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
     store
-        .set_settings(ORGANIZATION, id, ("{\"a\":1}", Some(4)), at(6))
+        .edit_server(ORGANIZATION, id, settings("{\"a\":1}", Some(4)), at(6))
         .await
         .unwrap();
     assert_eq!(
@@ -110,13 +110,90 @@ pub(crate) async fn a_server_is_made_versioned_renamed_and_removed(store: &Store
     assert!(store.server(id).await.unwrap().is_none());
 }
 
+fn renamed(slug: &Slug) -> ServerChange<'_> {
+    ServerChange {
+        slug: Some(slug),
+        ..ServerChange::default()
+    }
+}
+
+fn settings(text: &str, expected: Option<i64>) -> ServerChange<'_> {
+    ServerChange {
+        settings: Some(text),
+        expected,
+        ..ServerChange::default()
+    }
+}
+
+/// An edit is made as a whole or not at all, and no other organization reaches a server by its id.
+pub(crate) async fn an_edit_is_whole_and_of_its_organization(store: &Store) {
+    let new = server("mine");
+    let id = new.id;
+    store.create_server(new, at(0)).await.unwrap();
+    store.create_server(server("taken"), at(0)).await.unwrap();
+    let taken = slug("taken");
+    let both = ServerChange {
+        slug: Some(&taken),
+        ..settings("{\"a\":1}", None)
+    };
+    let refused = store.edit_server(ORGANIZATION, id, both, at(1)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "{refused:?}"
+    );
+    let row = store.index_row(id).await.unwrap().unwrap();
+    assert_eq!((row.settings.as_str(), row.revision), ("{}", 1));
+
+    let stranger = OrganizationId::generate();
+    let change = settings("{\"a\":1}", None);
+    let edited = store.edit_server(stranger, id, change, at(1)).await;
+    assert!(matches!(edited, Err(StoreError::Stale)), "{edited:?}");
+    let other = slug("theirs");
+    let named = store
+        .edit_server(stranger, id, renamed(&other), at(1))
+        .await;
+    assert!(matches!(named, Err(StoreError::Stale)), "{named:?}");
+    let published = store
+        .publish_version(stranger, id, version("theirs"), at(1))
+        .await;
+    assert!(matches!(published, Err(StoreError::Stale)), "{published:?}");
+    assert!(!store.delete_server(stranger, id, at(1)).await.unwrap());
+    let row = store.index_row(id).await.unwrap().unwrap();
+    assert_eq!((row.slug.as_str(), row.revision), ("mine", 1));
+}
+
+/// However creations and renames meet, a name leads to one server.
+pub(crate) async fn a_name_is_given_once(store: &Store) {
+    for round in 0..20 {
+        let (old, new) = (format!("old-{round}"), format!("new-{round}"));
+        let first = server(&old);
+        let id = first.id;
+        store.create_server(first, at(0)).await.unwrap();
+        let (to, change) = (slug(&new), at(1));
+        let (renamed, created) = tokio::join!(
+            store.edit_server(ORGANIZATION, id, renamed(&to), change),
+            async {
+                let mut made = store.create_server(server(&old), at(1)).await;
+                for _ in 0..3 {
+                    if made.is_err() {
+                        made = store.create_server(server(&old), at(1)).await;
+                    }
+                }
+                made
+            },
+        );
+        renamed.unwrap();
+        assert!(created.is_err(), "round {round}: the name is an alias now");
+    }
+}
+
 pub(crate) async fn every_catalog_write_is_told(store: &Store) {
     let mut changes = store.changes();
     let new = server("told");
     let id = new.id;
     store.create_server(new, at(0)).await.unwrap();
     store
-        .set_settings(ORGANIZATION, id, ("{}", None), at(1))
+        .edit_server(ORGANIZATION, id, settings("{}", None), at(1))
         .await
         .unwrap();
     for _ in 0..2 {
@@ -336,6 +413,8 @@ macro_rules! run_contract {
     ($store:path) => {
         $crate::run_contract!($store;
             a_server_is_made_versioned_renamed_and_removed,
+            an_edit_is_whole_and_of_its_organization,
+            a_name_is_given_once,
             every_catalog_write_is_told,
             keys_are_found_by_hash_until_they_are_revoked,
             a_credential_takes_the_place_of_the_one_before,

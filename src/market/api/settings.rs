@@ -14,7 +14,8 @@ use crate::market::api::Market;
 use crate::market::api::servers::{audit, check_rules, etag, owned, server_view, url_of};
 use crate::mcp::server::{Access, ServerSettings, SessionSettings};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::Change;
+use crate::store::servers::ServerChange;
+use crate::store::{Change, StoreError};
 use crate::types::Slug;
 
 /// Changes of a server. Absent: stays. `null`: back to the default.
@@ -79,29 +80,70 @@ pub(crate) async fn apply(
     slug: &str,
     (change, expected): (ServerEdit, Option<i64>),
 ) -> Result<std::sync::Arc<Entry>, Problem> {
-    let entry = owned(market, admin, slug)?;
     check_rules(change.allow_upstream.as_deref().unwrap_or_default())?;
+    let mut tries = EDIT_TRIES;
+    loop {
+        let entry = owned(market, admin, slug)?;
+        match apply_to(market, admin, &entry, (&change, expected)).await {
+            // Somebody else was faster, and this caller did not ask to be told.
+            Err(EditError::Stale) if expected.is_none() && tries > 1 => {
+                tries -= 1;
+                let catalog = &market.0.parts.publisher.catalog;
+                catalog.apply(Change::Server(entry.id)).await?;
+            }
+            Err(EditError::Stale) => return Err(StoreError::Stale.into()),
+            Err(EditError::Other(problem)) => return Err(problem),
+            Ok(slug) => return owned(market, admin, slug.as_str()),
+        }
+    }
+}
+
+/// How often a change is made again on top of somebody else's.
+const EDIT_TRIES: usize = 5;
+
+enum EditError {
+    Stale,
+    Other(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for EditError {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Makes a change on top of `entry`; gives the slug the server has then.
+async fn apply_to(
+    market: &Market,
+    admin: &Admin,
+    entry: &Entry,
+    (change, expected): (&ServerEdit, Option<i64>),
+) -> Result<Slug, EditError> {
     let publisher = &market.0.parts.publisher;
-    let now = publisher.clock.now();
-    let settings = edited(&entry.settings, &change)?;
+    let settings = edited(&entry.settings, change)?;
     let before = serde_json::to_string(&entry.settings).unwrap_or_default();
     let after = serde_json::to_string(&settings).unwrap_or_default();
-    if before != after {
-        publisher
+    let slug = change.slug.as_ref().filter(|new| **new != entry.slug);
+    let edit = ServerChange {
+        settings: Some(&*after).filter(|after| *after != before),
+        slug,
+        expected: Some(expected.unwrap_or(entry.revision)),
+    };
+    if edit.settings.is_some() || slug.is_some() {
+        let now = publisher.clock.now();
+        let organization = admin.0.organization;
+        let edited = publisher
             .store
-            .set_settings(admin.0.organization, entry.id, (&after, expected), now)
-            .await?;
-    }
-    let slug_now = change.slug.as_ref().filter(|new| **new != entry.slug);
-    if let Some(new) = slug_now {
-        publisher
-            .store
-            .rename_server(admin.0.organization, entry.id, (&entry.slug, new), now)
-            .await?;
+            .edit_server(organization, entry.id, edit, now);
+        match edited.await {
+            Ok(()) => {}
+            Err(StoreError::Stale) => return Err(EditError::Stale),
+            Err(error) => return Err(error.into()),
+        }
     }
     publisher.catalog.apply(Change::Server(entry.id)).await?;
-    audit(market, admin, "edit", (&entry, Some(before), Some(after))).await?;
-    owned(market, admin, slug_now.unwrap_or(&entry.slug).as_str())
+    audit(market, admin, "edit", (entry, Some(before), Some(after))).await?;
+    Ok(slug.unwrap_or(&entry.slug).clone())
 }
 
 fn check_sessions(sessions: Option<SessionSettings>) -> Result<(), Problem> {

@@ -1,6 +1,8 @@
 //! `backup` and `restore`: another machine, with nothing but the copy and the master key.
 
 use serde_json::json;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Executor};
 
 use crate::cli::{ADMIN_KEY, SECRET, Upstream};
 use crate::program::{Serving, run};
@@ -107,4 +109,30 @@ async fn postgres_is_left_to_its_own_tools() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stdout.contains("pg_dump") && ended.stdout.contains("copy.dump"));
     assert!(!ended.stdout.contains("hidden"), "{ended:?}");
+    let url = "postgres://127.0.0.1:1/causeway?user=u&password=hidden&sslmode=require";
+    let ended = run(&["backup", "copy.dump", "--database-url", url]).await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stdout.contains("sslmode=require"), "{ended:?}");
+    assert!(!ended.stdout.contains("hidden"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().display().to_string();
+    assert_eq!(run(&["migrate", "--data", &data]).await.code, Some(0));
+    let file = SqliteConnectOptions::new().filename(folder.path().join("causeway.db"));
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    database
+        .execute(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES (999999, 'of the future', TRUE, x'00', 0)",
+        )
+        .await
+        .unwrap();
+    database.close().await.unwrap();
+    for command in [&["migrate"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let ended = run(&[command, &["--data", &data]].concat()).await;
+        ended.refused(&["newer version of Causeway", "restore a backup"]);
+    }
 }
