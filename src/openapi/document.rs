@@ -6,11 +6,17 @@ use serde_json::{Map, Value};
 
 use crate::openapi::finding::{Code, Findings, quoted};
 use crate::openapi::pointer::text;
-use crate::openapi::tree::{Breach, Counts, Tree};
+use crate::openapi::tree::{Breach, Counts, KEYS_BYTES_MAX, Tree};
 use crate::openapi::{DocumentError, DocumentLimits, SpecVersion, yaml};
 
 /// serde_json's own bound, which protects the stack.
 const JSON_DEPTH_MAX: usize = 127;
+
+/// Keys of this length are no names.
+pub const KEYS_TOO_LONG: DocumentError = DocumentError::Budget {
+    what: "bytes in the keys on the way to one value",
+    limit: KEYS_BYTES_MAX,
+};
 
 /// A document as it was uploaded.
 #[derive(Debug)]
@@ -124,6 +130,7 @@ fn exceeded(breach: Breach, limits: &DocumentLimits) -> DocumentError {
             what: "levels of nesting",
             limit: limits.depth_max.min(JSON_DEPTH_MAX),
         },
+        Breach::Keys => KEYS_TOO_LONG,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The keywords of JSON Schema 2020-12 that mean something to a tool, and what their values must
 //! be. Others (`$id`, `$comment`, `xml`, `x-...`) say nothing about a value and are left out.
 
+use std::collections::HashSet;
+
 use serde_json::{Number, Value};
 
 use crate::openapi::pointer::{is_true, text, unescape};
@@ -118,14 +120,10 @@ fn count(value: &Value) -> Option<Value> {
 }
 
 fn names(value: &Value) -> Option<Value> {
-    let mut seen: Vec<Value> = Vec::new();
-    for name in value.as_array()?.iter().filter_map(text) {
-        let name = Value::String(name);
-        if !seen.contains(&name) {
-            seen.push(name);
-        }
-    }
-    Some(Value::Array(seen))
+    let mut seen = HashSet::new();
+    let names = value.as_array()?.iter().filter_map(text);
+    let first = names.filter(|name| seen.insert(name.clone()));
+    Some(Value::Array(first.map(Value::String).collect()))
 }
 
 fn alternatives(value: &Value) -> Option<Value> {

@@ -4,16 +4,22 @@
 //! reported, a bare component name. Nothing here recurses over references: a chain is followed in
 //! a loop with a bound.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use crate::openapi::pointer::{Located, escape, resolve};
+use crate::openapi::pointer::{At, Located, escape, resolve};
 
 /// References followed one after another before they count as a circle.
 const CHAIN_MAX: usize = 64;
+
+/// Places that anchors and ids name.
+const NAMED_MAX: usize = 50_000;
+
+/// References that are looked for around the place they stand at.
+const SEARCHES_MAX: usize = 10_000;
 
 /// Where the components of each version stand.
 const COMPONENT_FOLDERS: [&str; 3] = ["/components/schemas", "/definitions", "/parameters"];
@@ -60,6 +66,8 @@ pub struct References<'a> {
     root: Located<'a>,
     own_url: Option<&'a str>,
     named: OnceCell<HashMap<String, Located<'a>>>,
+    /// How often [`References::nearest`] may still look around.
+    searches: Cell<usize>,
 }
 
 impl<'a> References<'a> {
@@ -68,6 +76,7 @@ impl<'a> References<'a> {
             root: Located::root(root),
             own_url: root.get("$self").and_then(Value::as_str),
             named: OnceCell::new(),
+            searches: Cell::new(SEARCHES_MAX),
         }
     }
 
@@ -126,6 +135,7 @@ impl<'a> References<'a> {
     /// A pointer that is wrong from the root may be right from an enclosing schema that carries
     /// its own `$defs`, or an `$id` (JSON Schema 2020-12 section 8.2.1).
     fn nearest(&self, fragment: &str, from: &str) -> Option<Target<'a>> {
+        self.searches.set(self.searches.get().checked_sub(1)?);
         let mut from = from;
         while let Some(cut) = from.rfind('/') {
             from = &from[..cut];
@@ -155,18 +165,36 @@ impl<'a> References<'a> {
     fn named(&self) -> &HashMap<String, Located<'a>> {
         self.named.get_or_init(|| {
             let mut named = HashMap::new();
-            let mut left = vec![self.root.clone()];
-            while let Some(at) = left.pop() {
-                let keys = ["$anchor", "$dynamicAnchor", "$id"];
-                for name in keys.iter().filter_map(|key| at.value.get(*key)?.as_str()) {
-                    let name = name.trim_end_matches('#').to_owned();
-                    named.entry(name).or_insert_with(|| at.clone());
-                }
-                let mut below: Vec<_> = at.members().map(|(_, member)| member).collect();
-                below.extend(at.items());
-                left.extend(below.into_iter().rev());
-            }
+            name_places(self.root.value, &At::Base(""), &mut named);
             named
         })
+    }
+}
+
+/// Goes no deeper than the document's own nesting; a pointer is only built where something is named.
+fn name_places<'a>(value: &'a Value, at: &At<'_>, named: &mut HashMap<String, Located<'a>>) {
+    match value {
+        Value::Object(members) => {
+            for key in ["$anchor", "$dynamicAnchor", "$id"] {
+                let name = members.get(key).and_then(Value::as_str);
+                let Some(name) = name.filter(|_| named.len() < NAMED_MAX) else {
+                    continue;
+                };
+                let name = name.trim_end_matches('#').to_owned();
+                named.entry(name).or_insert_with(|| Located {
+                    value,
+                    pointer: at.to_string(),
+                });
+            }
+            for (key, member) in members {
+                name_places(member, &at.key(key), named);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                name_places(item, &at.index(index), named);
+            }
+        }
+        _ => {}
     }
 }

@@ -1,4 +1,5 @@
-//! JSON or YAML events into a `Value`, counted while they come: nodes, depth, duplicate keys.
+//! JSON or YAML events into a `Value`, counted while they come: nodes, depth, the length of the
+//! keys on the way down, duplicate keys.
 //!
 //! `serde_json::Value` would drop duplicate keys silently and has no bound on its size.
 
@@ -14,6 +15,10 @@ use crate::openapi::pointer::escape;
 /// Duplicate keys listed; a document with more has a fault of its own.
 const DUPLICATES_MAX: usize = 1_000;
 
+/// Bytes of the keys on the way to one value. Every finding carries such a way, and every operation
+/// its path: one key of megabytes would be repeated for each of them.
+pub const KEYS_BYTES_MAX: usize = 8 << 10;
+
 /// What is counted while a document is read.
 #[derive(Debug)]
 pub struct Counts {
@@ -21,6 +26,7 @@ pub struct Counts {
     nodes_max: usize,
     depth: Cell<usize>,
     depth_max: usize,
+    keys_bytes: Cell<usize>,
     breach: Cell<Option<Breach>>,
     /// Keys of the path to each duplicate, innermost first: a parent appends its own key when it
     /// sees that its child found some, so that a path costs nothing where there is none.
@@ -32,6 +38,7 @@ pub struct Counts {
 pub enum Breach {
     Nodes,
     Depth,
+    Keys,
 }
 
 impl Counts {
@@ -41,6 +48,7 @@ impl Counts {
             nodes_max,
             depth: Cell::new(0),
             depth_max,
+            keys_bytes: Cell::new(0),
             breach: Cell::new(None),
             duplicates: RefCell::default(),
         }
@@ -77,6 +85,19 @@ impl Counts {
 
     fn leave(&self) {
         self.depth.set(self.depth.get() - 1);
+    }
+
+    fn enter_key<E: Error>(&self, key: &str) -> Result<(), E> {
+        self.keys_bytes.set(self.keys_bytes.get() + key.len());
+        if self.keys_bytes.get() > KEYS_BYTES_MAX {
+            self.breach.set(Some(Breach::Keys));
+            return Err(E::custom("keys too long"));
+        }
+        Ok(())
+    }
+
+    fn leave_key(&self, key: &str) {
+        self.keys_bytes.set(self.keys_bytes.get() - key.len());
     }
 
     fn count<E: Error>(&self) -> Result<(), E> {
@@ -195,7 +216,9 @@ impl<'de> Visitor<'de> for Tree<'_> {
         let mut members = Map::new();
         while let Some(key) = access.next_key_seed(Key)? {
             let before = self.0.found();
+            self.0.enter_key(&key)?;
             let value = access.next_value_seed(self)?;
+            self.0.leave_key(&key);
             self.0.below(before, || key.clone());
             if members.contains_key(&key) {
                 self.0.duplicate(&key);

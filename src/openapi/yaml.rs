@@ -7,6 +7,7 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, Options};
 
+use crate::openapi::document::KEYS_TOO_LONG;
 use crate::openapi::tree::{Breach, Counts, Tree};
 use crate::openapi::{DocumentError, DocumentLimits};
 
@@ -70,6 +71,7 @@ fn refusal(error: &Error, limits: &DocumentLimits, counts: &Counts) -> DocumentE
     match counts.breach() {
         Some(Breach::Nodes) => return nodes,
         Some(Breach::Depth) => return depth,
+        Some(Breach::Keys) => return KEYS_TOO_LONG,
         None => {}
     }
     let repeated = DocumentError::Budget {

@@ -176,6 +176,34 @@ fn chains_of_all_of_are_contained() {
     assert!(accepted(&doubling).operations.len() == 1);
 }
 
+/// Each finding has a pointer: a long key would be written out for every one of them.
+#[test]
+fn long_keys_are_refused() {
+    let key = "k".repeat(9_000);
+    let one = json!({"openapi": "3.1.0", "paths": {format!("/{key}"): {"get": {}}}}).to_string();
+    let nested = (0..9).fold(json!(1), |below, _| json!({"k".repeat(1_000): below}));
+    let nested = json!({"openapi": "3.1.0", "paths": {"/a": {"x-a": nested}}}).to_string();
+    // A key of YAML is no longer than 1024 characters.
+    let yaml = format!("# YAML\n{nested}");
+    for text in [one, nested, yaml] {
+        assert_eq!(
+            refusal(&text),
+            "the document exceeds the limit of 8192 bytes in the keys on the way to one value"
+        );
+    }
+    let siblings = json!({"k".repeat(5_000): 1, "l".repeat(5_000): 1});
+    let text = json!({"openapi": "3.1.0", "paths": {"/a": {"get": {"x-a": siblings}}}});
+    assert_eq!(accepted(&text.to_string()).operations.len(), 1);
+}
+
+#[test]
+fn many_required_names_are_read_once() {
+    let names: Vec<String> = (0..200_000).map(|n| format!("p{n}")).collect();
+    let api = accepted(&with_schemas(&json!({"Root": {"required": names}})));
+    let required = &api.definitions["Root"]["required"];
+    assert_eq!(required.as_array().unwrap().len(), 200_000);
+}
+
 /// What a part costs does not depend on how many parts there were before it.
 #[test]
 fn many_parts_of_one_all_of_are_contained() {
