@@ -26,6 +26,12 @@ impl Budget {
         self.nodes > 0
     }
 
+    /// Takes what a copy of `bytes` of text costs.
+    pub fn take_text(&mut self, bytes: usize) {
+        const BYTES_PER_NODE: usize = 64;
+        self.take_nodes(bytes / BYTES_PER_NODE);
+    }
+
     /// Takes `count` expansions; `false` (and nothing taken) if that is more than is left.
     pub fn take_expansions(&mut self, count: usize) -> bool {
         match self.expansions.checked_sub(count) {

@@ -176,13 +176,7 @@ impl<'a> Reading<'a> {
         let security = self
             .security(&at, &inherited.schemes)
             .unwrap_or_else(|| inherited.security.clone());
-        let servers = if self.is_2_0() {
-            upconvert_2_0::operation_servers(at.value, &inherited.servers)
-        } else {
-            let own = self.servers(&at);
-            let of_path = item.layers.iter().find_map(|layer| self.servers(layer));
-            own.or(of_path).unwrap_or_else(|| inherited.servers.clone())
-        };
+        let servers = self.operation_servers(&at, item, inherited);
         if at.value.get("callbacks").is_some() {
             let message = "the operation's callbacks are not served";
             self.findings
@@ -193,8 +187,8 @@ impl<'a> Reading<'a> {
             method,
             path,
             operation_id: at.text("operationId").filter(|id| !id.trim().is_empty()),
-            summary: at.text("summary").or(of_item(item, "summary")),
-            description: at.text("description").or(of_item(item, "description")),
+            summary: self.text_of(&at, item, "summary"),
+            description: self.text_of(&at, item, "description"),
             tags: tags(&at),
             deprecated: at.flag("deprecated"),
             parameters,
@@ -204,6 +198,42 @@ impl<'a> Reading<'a> {
             servers,
             pointer,
         })
+    }
+
+    /// The operation's own servers, or those of its path, or those of the document. They are copied
+    /// for each operation, which the budget bounds.
+    fn operation_servers(
+        &mut self,
+        at: &Located<'a>,
+        item: &PathItem<'a>,
+        inherited: &Inherited<'a>,
+    ) -> Vec<ServerTemplate> {
+        let servers = if self.is_2_0() {
+            upconvert_2_0::operation_servers(at.value, &inherited.servers)
+        } else {
+            let own = self.servers(at);
+            let of_path = item.layers.iter().find_map(|layer| self.servers(layer));
+            own.or(of_path).unwrap_or_else(|| inherited.servers.clone())
+        };
+        for server in &servers {
+            let variables = server.variables.values();
+            let listed: usize = variables.map(|variable| 1 + variable.allowed.len()).sum();
+            self.budget.take_nodes(1 + listed);
+            self.budget.take_text(server.url.len());
+            self.budget
+                .take_text(server.description.as_ref().map_or(0, String::len));
+        }
+        servers
+    }
+
+    /// A text of the operation, or else of its path, which many operations may share.
+    fn text_of(&mut self, at: &Located<'a>, item: &PathItem<'a>, key: &str) -> Option<String> {
+        if let Some(own) = at.text(key) {
+            return Some(own);
+        }
+        let shared = item.get(key).and_then(|at| text(at.value))?;
+        self.budget.take_text(shared.len());
+        Some(shared)
     }
 
     /// The operation itself; some tools write a `$ref` even here.
@@ -297,10 +327,6 @@ fn add_fixed(parameters: &mut Vec<Parameter>, fixed: Fixed, pointer: &str) {
             pointer: pointer.to_owned(),
         });
     }
-}
-
-fn of_item(item: &PathItem<'_>, key: &str) -> Option<String> {
-    item.get(key).and_then(|at| text(at.value))
 }
 
 fn tags(at: &Located<'_>) -> Vec<String> {

@@ -196,6 +196,33 @@ fn long_keys_are_refused() {
     assert_eq!(accepted(&text.to_string()).operations.len(), 1);
 }
 
+/// Servers and texts that operations inherit are copied for each of them.
+#[test]
+fn what_operations_inherit_is_bounded() {
+    let paths = |item: &Value| -> Value {
+        let paths = (0..9_000).map(|n| (format!("/p{n}"), item.clone()));
+        Value::Object(paths.collect())
+    };
+    let servers: Vec<Value> = (0..2_000)
+        .map(|n| json!({"url": format!("https://s{n}.example")}))
+        .collect();
+    let many = json!({"openapi": "3.1.0", "servers": servers, "paths": paths(&json!({"get": {}}))});
+    let long = "d".repeat(1 << 20);
+    let shared = json!({"$ref": "#/components/pathItems/P"});
+    let described = json!({
+        "openapi": "3.1.0",
+        "paths": paths(&shared),
+        "components": {"pathItems": {"P": {"get": {}, "description": long}}},
+    });
+    for document in [many, described] {
+        let message = refusal(&document.to_string());
+        assert!(
+            message.ends_with("values after references are followed"),
+            "{message}"
+        );
+    }
+}
+
 #[test]
 fn many_required_names_are_read_once() {
     let names: Vec<String> = (0..200_000).map(|n| format!("p{n}")).collect();
