@@ -19,6 +19,8 @@ use crate::types::UpstreamRequest;
 #[derive(Default)]
 pub struct Credentials {
     by_scheme: IndexMap<String, Credential>,
+    /// Schemes whose credential is stored and cannot be opened.
+    unreadable: BTreeSet<String>,
     mask: Mask,
 }
 
@@ -54,6 +56,12 @@ pub enum CredentialError {
          belongs, or correct the server's URL"
     )]
     Unapproved { scheme: String, origin: String },
+    #[error(
+        "the credential for \"{scheme}\" is stored, but cannot be decrypted with the master key in \
+         use. The operator can start Causeway with the master key that belongs to its database, or \
+         the server's owner can enter the credential again. Nothing was sent"
+    )]
+    Unreadable { scheme: String },
     #[error("the credential for \"{scheme}\" cannot be attached: {reason}. Nothing was sent")]
     Unusable {
         scheme: String,
@@ -74,7 +82,24 @@ impl Credentials {
     /// Credentials by the name of the security scheme they are for.
     pub fn new(by_scheme: IndexMap<String, Credential>) -> Self {
         let mask = Mask::new(by_scheme.values().map(|c| &c.secret));
-        Self { by_scheme, mask }
+        Self {
+            by_scheme,
+            unreadable: BTreeSet::new(),
+            mask,
+        }
+    }
+
+    /// The same, and schemes whose credential is stored and cannot be opened: a call that needs one
+    /// fails and says so.
+    #[must_use]
+    pub fn with_unreadable(mut self, schemes: BTreeSet<String>) -> Self {
+        self.unreadable = schemes;
+        self
+    }
+
+    /// Whether the credential for a scheme is stored and cannot be opened.
+    pub fn is_unreadable(&self, scheme: &str) -> bool {
+        self.unreadable.contains(scheme)
     }
 
     /// The credential for a scheme.
@@ -144,12 +169,20 @@ pub fn attach(
         let held = |name| schemes.contains_key(name) && credentials.get(name).is_some();
         alternative.0.keys().all(|name| held(name))
     };
-    let chosen = security
-        .iter()
-        .find(complete)
-        .ok_or_else(|| CredentialError::Missing {
-            wanted: describe(security, schemes),
-        })?;
+    let chosen = security.iter().find(complete).ok_or_else(|| {
+        let names = security.iter().flat_map(|alternative| alternative.0.keys());
+        let sealed = names
+            .into_iter()
+            .find(|name| credentials.is_unreadable(name));
+        match sealed {
+            Some(scheme) => CredentialError::Unreadable {
+                scheme: scheme.clone(),
+            },
+            None => CredentialError::Missing {
+                wanted: describe(security, schemes),
+            },
+        }
+    })?;
     let mut places = Vec::with_capacity(chosen.0.len());
     for (name, scheme, credential) in chosen
         .0

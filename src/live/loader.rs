@@ -129,19 +129,19 @@ impl Loader {
             .shared_credentials(id)
             .await
             .map_err(unavailable)?;
-        let credentials = self.open(OrganizationId(row.organization_id), credentials)?;
+        let credentials = self.open(&row, credentials)?;
         let _permit = self.0.compiling.acquire().await.map_err(unavailable)?;
         let parts = self.clone();
         let compiled = tokio::task::spawn_blocking(move || parts.compile(row, credentials));
         compiled.await.map_err(unavailable)?
     }
 
-    fn open(
-        &self,
-        organization: OrganizationId,
-        rows: Vec<CredentialRow>,
-    ) -> Result<Credentials, LiveError> {
+    /// Opens the credentials of a server. One that does not open costs the calls that need it, and
+    /// nothing else.
+    fn open(&self, server: &ServerRow, rows: Vec<CredentialRow>) -> Result<Credentials, LiveError> {
+        let organization = OrganizationId(server.organization_id);
         let mut by_scheme = IndexMap::new();
+        let mut unreadable = BTreeSet::new();
         for row in rows {
             let sealed = Sealed {
                 key_id: row.key_id,
@@ -151,7 +151,15 @@ impl Loader {
                 organization,
                 row: row.id,
             };
-            let opened = self.0.vault.open(&sealed, &identity).map_err(unavailable)?;
+            let opened = match self.0.vault.open(&sealed, &identity) {
+                Ok(opened) => opened,
+                Err(error) => {
+                    let (slug, scheme) = (&server.slug, &row.scheme);
+                    tracing::error!(server.slug = %slug, %scheme, %error, "a credential cannot be opened");
+                    unreadable.insert(row.scheme);
+                    continue;
+                }
+            };
             let secret: SealedSecret = serde_json::from_slice(&opened).map_err(unavailable)?;
             let origins: BTreeSet<String> =
                 serde_json::from_str(&row.origins).map_err(unavailable)?;
@@ -163,7 +171,7 @@ impl Loader {
                 },
             );
         }
-        Ok(Credentials::new(by_scheme))
+        Ok(Credentials::new(by_scheme).with_unreadable(unreadable))
     }
 
     fn compile(&self, row: ServerRow, credentials: Credentials) -> Result<Arc<Server>, LiveError> {

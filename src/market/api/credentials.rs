@@ -12,6 +12,7 @@ use crate::market::api::Market;
 use crate::market::api::servers::{audit, owned};
 use crate::mcp::publish::{origins, store_credential};
 use crate::mcp::server::{Provider, Server};
+use crate::openapi::SecurityScheme;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
 
@@ -38,15 +39,34 @@ pub(crate) async fn credential_rows(
         return Ok(Vec::new());
     };
     let destinations = destinations(&server);
-    Ok(api
+    let row_of = |name: &str, kind: Option<&SecurityScheme>| {
+        let row = stored.iter().find(|row| row.scheme == name);
+        let approved: Vec<String> = row
+            .and_then(|row| serde_json::from_str(&row.origins).ok())
+            .unwrap_or_default();
+        let waiting: Vec<&String> = destinations
+            .iter()
+            .filter(|origin| row.is_some() && kind.is_some() && !approved.contains(origin))
+            .collect();
+        json!({
+            "scheme": name,
+            "type": kind,
+            "set": row.is_some(),
+            "readable": !api.credentials.is_unreadable(name),
+            "origins": approved,
+            "notApproved": waiting,
+        })
+    };
+    let named = api
         .schemes
         .iter()
-        .map(|(name, scheme)| {
-            let row = stored.iter().find(|row| row.scheme == *name);
-            let approved: Vec<String> = row.and_then(|row| serde_json::from_str(&row.origins).ok()).unwrap_or_default();
-            let waiting: Vec<&String> = destinations.iter().filter(|origin| row.is_some() && !approved.contains(origin)).collect();
-            json!({ "scheme": name, "type": scheme, "set": row.is_some(), "origins": approved, "notApproved": waiting })
-        })
+        .map(|(name, kind)| row_of(name, Some(kind)));
+    // What an earlier document named is still stored, and can be removed.
+    let left = stored
+        .iter()
+        .filter(|row| !api.schemes.contains_key(&row.scheme));
+    Ok(named
+        .chain(left.map(|row| row_of(&row.scheme, None)))
         .collect())
 }
 

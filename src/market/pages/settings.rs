@@ -226,6 +226,10 @@ fn whole<T: std::str::FromStr>(label: &str, text: &str) -> Result<T, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialRow {
     pub scheme: String,
+    /// The document has the scheme no more; the credential is stored and unused.
+    pub gone: bool,
+    /// It can be decrypted with the master key in use.
+    pub readable: bool,
     /// `an API key in the header X-Key`.
     pub words: String,
     pub basic: bool,
@@ -243,17 +247,24 @@ pub struct CredentialRow {
 impl CredentialRow {
     /// From a row of the management API; nothing where that is not understood.
     pub fn read(row: &Value, server: &Server) -> Option<Self> {
-        let scheme: SecurityScheme = serde_json::from_value(row["type"].clone()).ok()?;
+        let scheme: Option<SecurityScheme> = serde_json::from_value(row["type"].clone()).ok()?;
         let name = row["scheme"].as_str()?;
         let names = |key: &str| serde_json::from_value(row[key].clone()).unwrap_or_default();
         let uses = |alternative: &SecurityRequirement| alternative.0.contains_key(name);
         let tools = server.tools.values();
         Some(Self {
             scheme: name.to_owned(),
-            words: Kind(&scheme).to_string(),
-            basic: scheme == SecurityScheme::Basic,
-            supported: scheme == SecurityScheme::Basic
-                || credential::check(&scheme, &Secret::Token("x".into())).is_ok(),
+            gone: scheme.is_none(),
+            readable: row["readable"] == true,
+            words: scheme
+                .as_ref()
+                .map(|scheme| Kind(scheme).to_string())
+                .unwrap_or_default(),
+            basic: scheme == Some(SecurityScheme::Basic),
+            supported: scheme.is_some_and(|scheme| {
+                scheme == SecurityScheme::Basic
+                    || credential::check(&scheme, &Secret::Token("x".into())).is_ok()
+            }),
             tools: tools
                 .filter(|tool| tool.def.binding.security.iter().any(uses))
                 .count(),

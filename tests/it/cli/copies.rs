@@ -1,5 +1,7 @@
 //! `backup` and `restore`: another machine, with nothing but the copy and the master key.
 
+use std::path::Path;
+
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Executor};
@@ -59,6 +61,9 @@ async fn a_vaulted_credential_works_after_a_restore() {
     run(&restore)
         .await
         .refused(&["a database is there already"]);
+    served_without_its_key(&path("second"), &flags).await;
+    assert!(upstream.seen().is_empty());
+
     std::fs::copy(path("first/master.key"), path("second/master.key")).unwrap();
     std::fs::remove_dir_all(path("first")).unwrap();
 
@@ -68,6 +73,32 @@ async fn a_vaulted_credential_works_after_a_restore() {
         .await;
     assert_eq!(result["structuredContent"]["path"], "/things/7", "{result}");
     assert_eq!(upstream.seen(), [Some(SECRET.to_owned())]);
+}
+
+/// Without its master key the catalog is served, and nothing goes out without its credential.
+async fn served_without_its_key(data: &Path, flags: &[&str]) {
+    let served = Serving::on(data, flags).await;
+    let (status, list) = served
+        .ask("/mcp/things", "", ("tools/list", json!({})))
+        .await;
+    assert_eq!(status, 200, "{list}");
+    assert_eq!(list["result"]["tools"][0]["name"], "getThing", "{list}");
+    let result = served
+        .call("/mcp/things", "getThing", json!({ "id": 7 }))
+        .await;
+    assert_eq!(result["isError"], true, "{result}");
+    let said = result["content"][0]["text"].as_str().unwrap();
+    assert!(
+        said.contains("master key") && said.contains("Nothing was sent"),
+        "{said}"
+    );
+    served.terminate();
+    let (code, log) = served.ended().await;
+    assert_eq!(code, Some(0));
+    assert!(
+        log.contains("a credential cannot be opened") && log.contains("Key"),
+        "{log}"
+    );
 }
 
 #[tokio::test]

@@ -466,3 +466,42 @@ fn a_server_inside_the_process_has_no_address_to_set() {
         "{page}"
     );
 }
+
+#[test]
+fn a_credential_the_document_no_longer_names_can_be_removed() {
+    let owned = owned();
+    let set = [("scheme", "key"), ("value", SECRET), ("do", "set")];
+    assert!(
+        owned
+            .post(CREDENTIALS, &set)
+            .contains("?done=credential-set")
+    );
+    let open =
+        document(&format!("http://{}", owned.upstream), "Open").replace("\"key\"", "\"other\"");
+    let imported = owned.upload("/servers/things/settings/document", &[("document", &open)]);
+    assert!(imported.contains("?done=imported"), "{imported}");
+    let page = owned.get("/servers/things/settings");
+    assert!(
+        page.contains("badge plain\">unused") && page.contains("sent nowhere"),
+        "{page}"
+    );
+    let rows = owned.get("/api/v1/servers/things/credentials");
+    let rows = rows.split("\r\n\r\n").nth(1).unwrap();
+    let rows: serde_json::Value = serde_json::from_str(rows).unwrap();
+    let left = rows["credentials"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&left["scheme"], &left["type"]),
+        (&"key".into(), &serde_json::Value::Null)
+    );
+    let remove = [("scheme", "key"), ("do", "remove")];
+    assert!(
+        owned
+            .post(CREDENTIALS, &remove)
+            .contains("?done=credential-removed")
+    );
+    assert!(
+        !owned
+            .get("/servers/things/settings")
+            .contains("badge plain\">unused")
+    );
+}
