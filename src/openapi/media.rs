@@ -45,6 +45,8 @@ impl<'a> Reading<'a> {
         };
         let content = self.content(&content, followed.shared);
         if content.is_empty() {
+            let message = "the request body has no media type; it is left out";
+            self.findings.add(Code::BodyInvalid, pointer, message);
             return None;
         }
         Some(RequestBody {
@@ -151,10 +153,16 @@ impl<'a> Reading<'a> {
             .map(|schema| self.shared_schema(schema, shared));
         let mut encoding = IndexMap::new();
         for (property, part) in at.get("encoding").iter().flat_map(Located::members) {
-            let Ok(part) = self.references.follow(part) else {
-                continue;
-            };
-            encoding.insert(property.to_owned(), self.part(&part.at));
+            let pointer = part.pointer.clone();
+            match self.references.follow(part) {
+                Ok(part) => {
+                    encoding.insert(property.to_owned(), self.part(&part.at));
+                }
+                Err(fault) => {
+                    let message = format!("the encoding's reference {}", fault.reason());
+                    self.findings.add(Code::MediaTypeInvalid, pointer, message);
+                }
+            }
         }
         MediaType {
             encoding,

@@ -215,6 +215,29 @@ fn odd_corners_have_their_findings() {
 }
 
 #[test]
+fn what_is_left_out_of_a_body_is_told() {
+    let api = read(&document(
+        "  /a:\n    post: {requestBody: {content: {}}}\n    put: {requestBody: {content: {multipart/form-data: {encoding: {p: {$ref: '#/nowhere'}}}}}}",
+    ))
+    .unwrap();
+    let found: Vec<(&str, &str)> = api
+        .findings
+        .iter()
+        .map(|f| (f.code.as_ref(), f.pointer.as_str()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("body-invalid", "/paths/~1a/post/requestBody"),
+            (
+                "media-type-invalid",
+                "/paths/~1a/put/requestBody/content/multipart~1form-data/encoding/p"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn operations_override_the_parameters_of_their_path() {
     let api = read(&document(
         "  /a/{id}:\n    parameters:\n      - {name: id, in: path, required: true, schema: {type: string}}\n      - {name: q, in: query, schema: {type: string}}\n      - {name: q, in: header, schema: {type: string}}\n    get:\n      parameters:\n        - {name: q, in: query, required: true, schema: {type: integer}}\n        - {name: extra, in: query, schema: {type: boolean}}",
