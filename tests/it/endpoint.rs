@@ -174,7 +174,7 @@ impl Site {
             title: api.title.clone(),
             description: api.description.clone(),
             settings: ServerSettings {
-                upstream: Some(self.echo.origin.clone()),
+                upstream: settings.upstream.or(Some(self.echo.origin.clone())),
                 ..settings
             },
             tools: define(&api).tools,
@@ -335,6 +335,11 @@ impl Events {
         loop {
             if let Some(end) = self.read.find("\n\n") {
                 let event: String = self.read.drain(..end + 2).collect();
+                for line in event.split(['\n', '\r']).filter(|line| !line.is_empty()) {
+                    let known = ["event:", "data:", ":"];
+                    let known = known.iter().any(|field| line.starts_with(field));
+                    assert!(known, "a line is no field of an event: {line}");
+                }
                 let field = |name: &str| {
                     let line = event.lines().find_map(|line| line.strip_prefix(name));
                     line.map(|value| value.trim().to_owned())
@@ -386,6 +391,30 @@ fn document(tools: &[&str]) -> Value {
         "servers": [{ "url": "/" }],
         "paths": paths,
     })
+}
+
+/// What an API may answer: JSON over several lines, with every kind of line break JSON allows.
+pub(crate) const PRETTY: &str =
+    "{\r\n  \"method\":\n\t\"a\\nb\",\r  \"more\": [\r\n    1,\n    2 ]\n}\n";
+
+/// A plan for an API that answers so.
+pub(crate) async fn pretty() -> Plan {
+    let answer = axum::routing::any(async || ([("content-type", "application/json")], PRETTY));
+    let address = serve_local(axum::Router::new().fallback(answer)).await;
+    Plan {
+        settings: ServerSettings {
+            upstream: Some(format!("http://{address}")),
+            ..open()
+        },
+        ..Plan::default()
+    }
+}
+
+/// A result made of [`PRETTY`].
+pub(crate) fn is_pretty(result: &Value) {
+    let structured = json!({ "method": "a\nb", "more": [1, 2] });
+    assert_eq!(result["structuredContent"], structured, "{result}");
+    assert_eq!(result["content"][0]["text"], PRETTY);
 }
 
 /// Tools that talk while they run. Each tells the test what became of it.

@@ -14,7 +14,8 @@ use crate::mcp::endpoint::http::{client, notified};
 use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
-    INVALID_REQUEST, Message, Params, RpcError, initialize_in_batch, messages, result_message,
+    INVALID_REQUEST, Message, Params, RpcError, initialize_in_batch, messages, on_one_line,
+    result_message,
 };
 use crate::mcp::endpoint::{BATCH_MAX, BODY_BYTES_MAX, headers, progress};
 use crate::mcp::provider::Progress;
@@ -69,7 +70,7 @@ pub async fn serve_stdio(
 }
 
 async fn write(output: &mut (impl AsyncWrite + Unpin), message: &str) -> std::io::Result<()> {
-    output.write_all(message.as_bytes()).await?;
+    output.write_all(on_one_line(message).as_bytes()).await?;
     output.write_all(b"\n").await?;
     output.flush().await
 }

@@ -17,13 +17,15 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
+use crate::mcp::endpoint::wire::on_one_line;
 use crate::types::ServerId;
 
 /// Below the idle limit of every common proxy.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// One event. JSON text has no line breaks of its own.
+/// One event: JSON, or a path.
 pub(super) fn event(kind: &str, data: &str) -> Bytes {
+    let data = on_one_line(data);
     Bytes::from(format!("event: {kind}\ndata: {data}\n\n"))
 }
 

@@ -300,6 +300,16 @@ pub(super) fn notification(method: &str, params: &Value) -> String {
     json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string()
 }
 
+/// A message on one line, as every transport but a plain answer needs it. JSON has line breaks
+/// between its tokens only, where a space means the same; what an API wrote may have some.
+pub(super) fn on_one_line(json: &str) -> Cow<'_, str> {
+    if json.contains('\n') || json.contains('\r') {
+        Cow::Owned(json.replace(['\n', '\r'], " "))
+    } else {
+        Cow::Borrowed(json)
+    }
+}
+
 /// A JSON string.
 pub(super) fn quote(text: &str) -> String {
     serde_json::to_string(text).expect("a string always serializes")

@@ -9,7 +9,7 @@ use tokio::io::{
 };
 use tokio::task::JoinHandle;
 
-use crate::endpoint::{MODERN, Plan, Site, Talker, heard, open, request};
+use crate::endpoint::{MODERN, Plan, Site, Talker, heard, is_pretty, pretty, request};
 
 struct Pipe {
     lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
@@ -21,8 +21,9 @@ impl Pipe {
     async fn start(plan: Plan) -> Self {
         let native = plan.native.clone();
         let tools = plan.tools.clone();
+        let settings = plan.settings.clone();
         let site = Site::with(plan).await;
-        let server = Arc::new(site.server(&tools, open(), native, 1));
+        let server = Arc::new(site.server(&tools, settings, native, 1));
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (read, write) = tokio::io::split(theirs);
         let mcp = site.mcp();
@@ -44,6 +45,10 @@ impl Pipe {
 
     async fn hear(&mut self) -> Value {
         let line = self.lines.next_line().await.unwrap().unwrap();
+        assert!(
+            !line.contains('\r'),
+            "a line break within a message: {line}"
+        );
         serde_json::from_str(&line).unwrap()
     }
 }
@@ -196,4 +201,18 @@ async fn an_array_on_a_line_is_served_where_the_version_has_batches() {
     assert_eq!(pipe.hear().await["error"]["code"], -32_600);
     pipe.say(&ping(3)).await;
     assert_eq!(pipe.hear().await["id"], 3);
+}
+
+#[tokio::test]
+async fn what_an_api_writes_over_several_lines_is_one_line() {
+    let mut pipe = Pipe::start(pretty().await).await;
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {} });
+    pipe.say(&message(1, "initialize", params)).await;
+    pipe.hear().await;
+    let call = json!({ "name": "alpha", "arguments": {} });
+    pipe.say(&message(2, "tools/call", call.clone())).await;
+    is_pretty(&pipe.hear().await["result"]);
+    let (_, modern) = request(MODERN, "tools/call", call);
+    pipe.say(&modern.to_string()).await;
+    is_pretty(&pipe.hear().await["result"]);
 }

@@ -6,7 +6,8 @@ use causeway::mcp::server::{Access, ServerSettings};
 use serde_json::{Value, json};
 
 use crate::endpoint::{
-    Events, HANDSHAKES, KEY_ALL, KEY_BETA, MODERN, PATIENCE, Plan, Site, Talker, heard,
+    Events, HANDSHAKES, KEY_ALL, KEY_BETA, MODERN, PATIENCE, Plan, Site, Talker, heard, is_pretty,
+    pretty,
 };
 
 /// The stream of an old client, and the path it is told to POST to.
@@ -327,4 +328,25 @@ async fn an_open_stream_outlives_quiet_times() {
     // Nothing is said, and the stream does not end.
     let quiet = tokio::time::timeout(Duration::from_millis(50), events.next()).await;
     assert!(quiet.is_err());
+}
+
+#[tokio::test]
+async fn what_an_api_writes_over_several_lines_is_one_event() {
+    let site = Site::with(pretty().await).await;
+    let call = || json!({ "name": "alpha", "arguments": {} });
+    let accept = [("accept", "text/event-stream")];
+    for version in [HANDSHAKES[2], HANDSHAKES[3], MODERN] {
+        let sent = site.ask_with(&accept, version, "tools/call", call());
+        is_pretty(&sent.events().await.message().await["result"]);
+        let sent = site.ask(version, "tools/call", call());
+        is_pretty(&sent.result().await);
+    }
+    let (mut events, path) = legacy(&site).await;
+    let params = json!({ "protocolVersion": "2025-06-18", "capabilities": {} });
+    let initialize = message(1, "initialize", params);
+    assert_eq!(post(&site, &path, &initialize).await, 202);
+    assert_eq!(events.message().await["id"], 1);
+    let call = message(2, "tools/call", call());
+    assert_eq!(post(&site, &path, &call).await, 202);
+    is_pretty(&events.message().await["result"]);
 }
