@@ -32,6 +32,9 @@ struct Inner {
     links: hmac::Key,
     /// Changes with the admin key.
     generation: String,
+    /// Which process this is. Used links are remembered only here, so that those of another process,
+    /// an earlier one among them, are not taken.
+    process: String,
     used_links: Mutex<HashMap<String, i64>>,
 }
 
@@ -43,6 +46,14 @@ pub struct Session {
     generation: String,
 }
 
+/// What a sign-in link says.
+#[derive(Serialize, Deserialize)]
+struct Link {
+    id: String,
+    expires: i64,
+    process: String,
+}
+
 impl Sessions {
     pub fn new(master: &MasterKey, admin: &SecretString) -> Self {
         let key = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &*master.derive(purpose));
@@ -51,6 +62,7 @@ impl Sessions {
             csrf: key(Purpose::Csrf),
             links: key(Purpose::SignIn),
             generation: hex::encode(&digest(admin.expose_secret())[..8]),
+            process: random(),
             used_links: Mutex::default(),
         }))
     }
@@ -84,22 +96,22 @@ impl Sessions {
             .is_ok_and(|tag| hmac::verify(&self.0.csrf, session.id.as_bytes(), &tag).is_ok())
     }
 
-    /// A token for a link that signs in once, within half an hour.
+    /// A token for a link that signs in once, within half an hour, and only to this process.
     pub fn link(&self, now: DateTime<Utc>) -> String {
-        let link = Session {
+        let link = Link {
             id: random(),
             expires: (now + Duration::minutes(LINK_MINUTES)).timestamp(),
-            generation: self.0.generation.clone(),
+            process: self.0.process.clone(),
         };
         seal(&self.0.links, &link)
     }
 
     /// Whether a link signs in; it does so once.
     pub fn take_link(&self, token: &str, now: DateTime<Utc>) -> bool {
-        let Some(link) = open::<Session>(&self.0.links, token) else {
+        let Some(link) = open::<Link>(&self.0.links, token) else {
             return false;
         };
-        if link.expires <= now.timestamp() || link.generation != self.0.generation {
+        if link.expires <= now.timestamp() || link.process != self.0.process {
             return false;
         }
         let mut used = self.0.used_links.lock();
@@ -155,6 +167,8 @@ mod tests {
         let sessions = sessions("admin key");
         let link = sessions.link(at(0));
         assert!(!sessions.take_link(&link, at(31 * 60)));
+        let restarted = self::sessions("admin key");
+        assert!(!restarted.take_link(&link, at(60)), "it cannot know");
         assert!(sessions.take_link(&link, at(60)));
         assert!(!sessions.take_link(&link, at(61)));
         let (_, cookie) = sessions.start(at(0));

@@ -275,7 +275,8 @@ async fn login_form(
             return signed_in(&market, &next);
         }
         error = Some(
-            "This link was used already, or is older than 30 minutes. Sign in with the admin key."
+            "This link was used already, is older than 30 minutes, or was printed before the server \
+             was started again. Sign in with the admin key."
                 .to_owned(),
         );
     }
