@@ -131,6 +131,9 @@ pub struct ResourceDef {
     pub text: Arc<str>,
     /// The tool it documents: a caller who may not call it does not see it.
     pub tool: Option<ToolName>,
+    /// Where the text ends with a list of the tools: what comes before it. A caller who may not use
+    /// all of them gets [`Server::overview`].
+    pub before_tools: Option<Arc<str>>,
 }
 
 /// A prompt of a server; `{name}` in the text is replaced by the argument.

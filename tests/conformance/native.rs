@@ -390,6 +390,7 @@ pub(crate) fn resources() -> Vec<ResourceDef> {
         media_type: media_type.to_owned(),
         text: "This is the content of the static text resource.".into(),
         tool: None,
+        before_tools: None,
     };
     vec![listed("test://static-text", "static-text", "text/plain")]
 }

@@ -20,7 +20,7 @@ use crate::mcp::provider::{
     CallContext, CallError, CallOutcome, Client, Progress, Provision, Resource, ResourceBody,
     Resumption, ToolCall,
 };
-use crate::mcp::server::{PromptDef, Provider, Server};
+use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
 
 /// How long the URI of a watched resource may be.
 const URI_BYTES_MAX: usize = 2_048;
@@ -185,7 +185,7 @@ impl Exchange {
             (Some(resource), _) => Some(Resource {
                 uri: resource.uri.clone(),
                 media_type: Some(resource.media_type.clone()),
-                body: ResourceBody::Text(resource.text.to_string()),
+                body: ResourceBody::Text(self.text_of(resource)),
             }),
             (None, Provider::Native(native)) => {
                 let context = self.context();
@@ -204,6 +204,17 @@ impl Exchange {
             return Err(error);
         };
         Ok(self.cacheable(&format!("\"contents\":[{}]", answer::contents(&resource))))
+    }
+
+    /// The text of a resource, which names no tool that the caller may not use.
+    fn text_of(&self, resource: &ResourceDef) -> String {
+        match &resource.before_tools {
+            Some(head) if !self.caller.sees_all(self.target) => {
+                let sees = |tool: &str| self.caller.may(self.target, Some(tool));
+                self.server.overview(head, sees)
+            }
+            _ => resource.text.to_string(),
+        }
     }
 
     async fn prompt(&self, params: &Params<'_>) -> Result<String, RpcError> {

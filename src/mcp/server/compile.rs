@@ -51,6 +51,17 @@ impl Server {
         server.bytes = weight(&server);
         (server, findings)
     }
+
+    /// `head`, and a line for each tool of which `sees` says so.
+    pub fn overview(&self, head: &str, sees: impl Fn(&str) -> bool) -> String {
+        let mut text = head.to_owned();
+        let seen = |tool: &&Tool| sees(tool.def.name.as_str());
+        for tool in self.tools.values().filter(seen) {
+            let first = tool.def.description.lines().next().unwrap_or_default();
+            let _ = writeln!(text, "- `{}`: {first}", tool.def.name);
+        }
+        shorten(&text, OVERVIEW_BYTES_MAX)
+    }
 }
 
 fn instructions(title: &str, description: Option<&str>) -> String {
@@ -62,23 +73,20 @@ fn instructions(title: &str, description: Option<&str>) -> String {
 
 /// An overview of the API, and a page per operation.
 fn resources(server: &Server, description: Option<&str>) -> Vec<ResourceDef> {
-    let mut overview = format!("# {}\n\n", clean(&server.title).trim());
+    let mut head = format!("# {}\n\n", clean(&server.title).trim());
     if let Some(text) = description {
-        let _ = writeln!(overview, "{}\n", clean(text).trim());
+        let _ = writeln!(head, "{}\n", clean(text).trim());
     }
-    overview.push_str("## Tools\n\n");
-    for tool in server.tools.values() {
-        let first = tool.def.description.lines().next().unwrap_or_default();
-        let _ = writeln!(overview, "- `{}`: {first}", tool.def.name);
-    }
+    head.push_str("## Tools\n\n");
     let mut resources = vec![ResourceDef {
         uri: format!("causeway://{}/overview", server.slug),
         name: "overview".to_owned(),
         title: Some(format!("{}: overview", clean(&server.title).trim())),
         description: Some("What this API is, and all of its tools.".to_owned()),
         media_type: "text/markdown".to_owned(),
-        text: shorten(&overview, OVERVIEW_BYTES_MAX).into(),
+        text: server.overview(&head, |_| true).into(),
         tool: None,
+        before_tools: Some(head.into()),
     }];
     resources.extend(server.tools.values().map(|tool| ResourceDef {
         uri: format!("causeway://{}/tools/{}", server.slug, tool.def.name),
@@ -88,6 +96,7 @@ fn resources(server: &Server, description: Option<&str>) -> Vec<ResourceDef> {
         media_type: "text/markdown".to_owned(),
         text: tool.def.documentation.as_str().into(),
         tool: Some(tool.def.name.clone()),
+        before_tools: None,
     }));
     resources
 }

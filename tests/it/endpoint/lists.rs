@@ -133,6 +133,17 @@ async fn a_list_holds_what_its_caller_may_use() {
         text.contains("tools/beta") && !text.contains("alpha") && !text.contains("gamma"),
         "{text}"
     );
+    let overview = async |key| {
+        let uri = json!({ "uri": "causeway://api/overview" });
+        let read = site.ask_with(&[("x-api-key", key)], MODERN, "resources/read", uri);
+        let text = read.result().await["contents"][0]["text"].clone();
+        text.as_str().unwrap().to_owned()
+    };
+    let lines = |text: &str| text.matches("\n- `").count();
+    let (all, own) = (overview(KEY_ALL).await, overview(KEY_BETA).await);
+    assert_eq!(lines(&all), 3, "{all}");
+    assert!(lines(&own) == 1 && own.contains("\n- `beta`"), "{own}");
+    assert!(own.contains("get it back"), "what the API is: {own}");
     for (name, code) in [("beta", None), ("alpha", Some(-32_602))] {
         let params = json!({ "name": name, "arguments": {} });
         let call = site
