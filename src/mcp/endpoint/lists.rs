@@ -1,7 +1,9 @@
 //! Lists in pages: `tools/list`, `resources/list`, `prompts/list`.
 //!
-//! A cursor names the last member of the page before, with its place as a second guess, so that it
-//! survives an edit of the server between two pages.
+//! A cursor names the last members of the page before, with the place of the last as a second guess,
+//! so that it survives an edit of the server between two pages.
+
+use std::collections::VecDeque;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +13,9 @@ use crate::access::caller::{Caller, Target};
 use crate::mcp::endpoint::wire::{RpcError, quote};
 use crate::mcp::fragment::WireClass;
 use crate::mcp::server::{PromptDef, ResourceDef, Server};
+
+/// How many members a cursor names: as many may be removed between two pages.
+const NAMED_MAX: usize = 8;
 
 /// `"tools":[…]` and perhaps `"nextCursor"`.
 pub(super) fn tools(
@@ -160,7 +165,7 @@ struct Page {
 impl Page {
     fn after<'n>(
         cursor: Option<&str>,
-        mut names: impl Iterator<Item = &'n str>,
+        names: impl Iterator<Item = &'n str>,
         members_max: usize,
     ) -> Result<Self, RpcError> {
         let members_max = members_max.max(1);
@@ -172,9 +177,21 @@ impl Page {
         };
         let (place, last) =
             decode(cursor).ok_or_else(|| RpcError::invalid_params("the cursor is not valid"))?;
-        // A name that is gone leaves its successor in its place.
-        let found = names.position(|name| name == last);
-        let start = found.map_or(place, |at| at + 1);
+        // The last that is still there is gone on after. Where none is, what came after them has
+        // moved up into the place of the first.
+        let mut found = None;
+        for (at, name) in names.enumerate() {
+            let back = last.iter().position(|last| last == name);
+            found = match (back, found) {
+                (Some(back), Some((known, _))) if known < back => found,
+                (Some(back), _) => Some((back, at + 1)),
+                (None, found) => found,
+            };
+        }
+        let start = found.map_or(
+            place.saturating_add(1).saturating_sub(last.len()),
+            |(_, start)| start,
+        );
         Ok(Self { start, members_max })
     }
 
@@ -184,31 +201,35 @@ impl Page {
         members: impl Iterator<Item = (usize, &'n str, String)>,
     ) -> String {
         let mut text = format!("\"{key}\":[");
-        let mut last = None;
+        let mut last = VecDeque::with_capacity(NAMED_MAX);
         for (count, (place, name, entry)) in members.enumerate() {
             if count == self.members_max {
-                let (place, name) = last.unwrap_or((place, name));
                 text.push_str("],\"nextCursor\":");
-                text.push_str(&quote(&encode(place, name)));
+                text.push_str(&quote(&encode(&last)));
                 return text;
             }
             if count > 0 {
                 text.push(',');
             }
             text.push_str(&entry);
-            last = Some((place, name));
+            last.truncate(NAMED_MAX - 1);
+            last.push_front((place, name));
         }
         text.push(']');
         text
     }
 }
 
-fn encode(place: usize, name: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{place}:{name}"))
+/// The place of the last member, and the names from the last one backwards.
+fn encode(last: &VecDeque<(usize, &str)>) -> String {
+    let place = last.front().map_or(0, |(place, _)| *place);
+    let names: Vec<&str> = last.iter().map(|(_, name)| *name).collect();
+    URL_SAFE_NO_PAD.encode(format!("{place}:{}", names.join("\n")))
 }
 
-fn decode(cursor: &str) -> Option<(usize, String)> {
+fn decode(cursor: &str) -> Option<(usize, Vec<String>)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    let (place, name) = text.split_once(':')?;
-    Some((place.parse().ok()?, name.to_owned()))
+    let (place, names) = text.split_once(':')?;
+    let names = names.split('\n').take(NAMED_MAX).map(str::to_owned);
+    Some((place.parse().ok()?, names.collect()))
 }

@@ -52,16 +52,18 @@ async fn pages_hold_every_tool_once_and_in_order() {
 
 #[tokio::test]
 async fn an_edit_between_two_pages_neither_skips_nor_repeats() {
-    let edits: [(&[&str], &[&str]); 6] = [
+    let edits: [(&[&str], &[&str]); 7] = [
         (&["a", "b", "c", "d"], &["c", "d"]),
         // The tool the cursor names is gone: its successor has moved into its place.
         (&["a", "c", "d"], &["c", "d"]),
         // One before it is gone, or new.
         (&["b", "c", "d"], &["c", "d"]),
         (&["0", "a", "b", "c", "d"], &["c", "d"]),
-        // What came after it is gone, or all is.
+        // Both of the page are gone.
+        (&["c", "d"], &["c", "d"]),
+        // What came after it is gone; or all is, and there is something new.
         (&["a", "b"], &[]),
-        (&["z"], &[]),
+        (&["z"], &["z"]),
     ];
     for (after, expected) in edits {
         let site = Site::with(Plan {
