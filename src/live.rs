@@ -11,11 +11,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::{Mutex, watch};
+use futures::stream::{self, FuturesUnordered, StreamExt};
+use indexmap::IndexSet;
+use tokio::sync::{Mutex, broadcast, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Target;
 use crate::live::loader::Loader;
 use crate::mcp::server::{Access, Server, ServerSettings};
+use crate::store::changes::next_change;
 use crate::store::{Change, StoreError};
 use crate::types::{OrganizationId, ServerId, Slug};
 
@@ -42,12 +46,18 @@ impl Entry {
 }
 
 /// Why a server that is in the index cannot be served now.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LiveError {
     #[error("the server is gone")]
     Gone,
     #[error("the server cannot be loaded right now")]
-    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl LiveError {
+    pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(error.into().into())
+    }
 }
 
 /// Every server this process can serve. Cheap to clone.
@@ -77,15 +87,49 @@ struct Slot {
     entry: ArcSwap<Entry>,
     compiled: ArcSwapOption<Server>,
     revisions: watch::Sender<i64>,
-    /// Held by the one task that loads.
-    loading: Mutex<()>,
     used: AtomicU64,
-    /// When loading last failed, or was last tried because the compiled form was behind.
-    tried: parking_lot::Mutex<Option<Instant>>,
+    /// The load that runs, or was the last to run.
+    attempt: parking_lot::Mutex<Option<Attempt>>,
 }
 
-/// How long a server that cannot be loaded is left alone.
+/// One load of a server, shared by everyone who waits for it. It goes on when they leave.
+#[derive(Clone)]
+struct Attempt {
+    /// The revision that was known when it began: it gives that one, or a later.
+    wanted: i64,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+/// When a load ended, and how.
+#[derive(Clone)]
+struct Ended {
+    at: Instant,
+    loaded: Result<Arc<Server>, LiveError>,
+}
+
+impl Attempt {
+    fn runs(&self) -> bool {
+        self.ended.has_changed().is_ok() && self.ended.borrow().is_none()
+    }
+
+    /// Whether it failed so recently that the next would do no better.
+    fn is_fresh_failure(&self) -> bool {
+        let ended = self.ended.borrow();
+        let failed = ended.as_ref().filter(|ended| ended.loaded.is_err());
+        failed.is_some_and(|ended| ended.at.elapsed() < RETRY_AFTER)
+    }
+
+    async fn loaded(mut self) -> Result<Arc<Server>, LiveError> {
+        let ended = self.ended.wait_for(Option::is_some).await;
+        let ended = ended.map_err(LiveError::unavailable)?.clone();
+        ended.map_or(Err(LiveError::Gone), |ended| ended.loaded)
+    }
+}
+
+/// How long a server that could not be loaded is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Changed servers that are read at once.
+const REFRESHING_MAX: usize = 8;
 
 impl Slot {
     /// Tells whoever listens of a revision; of each once, also where two tasks saw the same change.
@@ -106,15 +150,17 @@ impl Slot {
 
     /// Whether it is time to try again to load a form that is behind, and nobody is at it.
     fn may_retry(&self) -> bool {
-        if self.loading.try_lock().is_err() {
-            return false;
+        let attempt = self.attempt.lock();
+        let busy = |attempt: &Attempt| attempt.runs() || attempt.is_fresh_failure();
+        !attempt.as_ref().is_some_and(busy)
+    }
+
+    /// A failure says nothing any more: something changed.
+    fn forget_failure(&self) {
+        let mut attempt = self.attempt.lock();
+        if attempt.as_ref().is_some_and(|attempt| !attempt.runs()) {
+            *attempt = None;
         }
-        let mut tried = self.tried.lock();
-        let due = tried.is_none_or(|at| at.elapsed() > RETRY_AFTER);
-        if due {
-            *tried = Some(Instant::now());
-        }
-        due
     }
 
     fn new(entry: Entry) -> Arc<Self> {
@@ -122,9 +168,8 @@ impl Slot {
             revisions: watch::Sender::new(entry.revision),
             entry: ArcSwap::from_pointee(entry),
             compiled: ArcSwapOption::empty(),
-            loading: Mutex::new(()),
             used: AtomicU64::new(0),
-            tried: parking_lot::Mutex::new(None),
+            attempt: parking_lot::Mutex::new(None),
         })
     }
 }
@@ -181,6 +226,11 @@ impl Catalog {
         Some(slot.entry.load_full())
     }
 
+    /// What is known of a server that is there.
+    pub fn entry(&self, id: ServerId) -> Option<Arc<Entry>> {
+        Some(self.slot(id)?.entry.load_full())
+    }
+
     /// Every server, by slug.
     pub fn entries(&self) -> Vec<Arc<Entry>> {
         let index = self.0.index.load();
@@ -234,22 +284,56 @@ impl Catalog {
         self.0.index.load().slots.get(&id).cloned()
     }
 
-    /// Loads a server into its slot, unless another task just did.
+    /// The server in the revision that is known now, or a later one. Whoever asks while it is loaded
+    /// waits for the same load.
     async fn load(&self, slot: &Arc<Slot>) -> Result<Arc<Server>, LiveError> {
-        let _loading = slot.loading.lock().await;
         let wanted = slot.entry.load().revision;
-        if let Some(server) = slot.compiled.load_full()
-            && server.revision >= wanted
-        {
-            return Ok(server);
+        loop {
+            if let Some(server) = slot.compiled.load_full()
+                && server.revision >= wanted
+            {
+                return Ok(server);
+            }
+            let attempt = self.attempt(slot)?;
+            let is_late_enough = attempt.wanted >= wanted;
+            let loaded = attempt.loaded().await;
+            if is_late_enough {
+                return loaded;
+            }
         }
-        let loader = self.0.loader.as_ref().ok_or(LiveError::Gone)?;
-        let id = slot.entry.load().id;
-        let server = loader.load(id).await?;
-        self.hold(slot, &server);
-        // Here too: it may be the first try that succeeds after a change.
-        slot.tell(server.revision);
-        Ok(server)
+    }
+
+    /// The load that runs, or failed a moment ago, or a new one: one at a time for each server.
+    fn attempt(&self, slot: &Arc<Slot>) -> Result<Attempt, LiveError> {
+        let loader = self.0.loader.clone().ok_or(LiveError::Gone)?;
+        let mut attempt = slot.attempt.lock();
+        let entry = slot.entry.load();
+        if let Some(known) = attempt.as_ref() {
+            let failed = known.is_fresh_failure() && known.wanted >= entry.revision;
+            if known.runs() || failed {
+                return Ok(known.clone());
+            }
+        }
+        let (sender, ended) = watch::channel(None);
+        let begun = Attempt {
+            wanted: entry.revision,
+            ended,
+        };
+        *attempt = Some(begun.clone());
+        let (catalog, slot, id) = (self.clone(), slot.clone(), entry.id);
+        tokio::spawn(async move {
+            let loaded = loader.load(id).await;
+            if let Ok(server) = &loaded {
+                catalog.hold(&slot, server);
+                // Here too: it may be the first try that succeeds after a change.
+                slot.tell(server.revision);
+                // What is held is held by the cache, which may let it go.
+                *slot.attempt.lock() = None;
+            }
+            let at = Instant::now();
+            sender.send_replace(Some(Ended { at, loaded }));
+        });
+        Ok(begun)
     }
 
     /// Publishes a compiled form, and lets others go where the cache is full.
@@ -282,10 +366,7 @@ impl Catalog {
         match change {
             Change::Server(id) => self.refresh(id).await,
             Change::Key(_) => Ok(()),
-            Change::Unknown => self
-                .compare()
-                .await
-                .map_err(|error| LiveError::Unavailable(error.into())),
+            Change::Unknown => self.compare().await.map_err(LiveError::unavailable),
         }
     }
 
@@ -305,6 +386,7 @@ impl Catalog {
             self.0.index.store(Arc::new(index));
             slot
         };
+        slot.forget_failure();
         let wanted = slot.entry.load().revision;
         let stale = slot
             .compiled
@@ -386,11 +468,14 @@ impl Catalog {
             .filter(|(id, revision)| known.get(id) != Some(revision))
             .map(|(id, _)| *id)
             .chain(known.keys().filter(|id| !stored.contains_key(id)).copied());
-        for id in differing {
+        let refresh = async |id| {
             if let Err(error) = self.refresh(id).await {
                 tracing::warn!(server.id = %id, error = %error, "a changed server cannot be read now");
             }
-        }
+        };
+        stream::iter(differing.collect::<Vec<_>>())
+            .for_each_concurrent(REFRESHING_MAX, refresh)
+            .await;
         Ok(())
     }
 
@@ -404,25 +489,37 @@ impl Catalog {
     }
 }
 
-/// Follows the store's changes until `stop`: a lagging follower compares everything.
+/// Follows the store's changes until `stop`, some servers at once, so that none waits for another
+/// that takes long to compile.
 pub async fn follow(
     catalog: Catalog,
-    keys: crate::access::key::Keys,
-    mut changes: tokio::sync::broadcast::Receiver<Change>,
-    stop: tokio_util::sync::CancellationToken,
+    mut changes: broadcast::Receiver<Change>,
+    stop: CancellationToken,
 ) {
+    // What is waiting already stands for every further change of the same.
+    let mut waiting = IndexSet::new();
+    let mut running = FuturesUnordered::new();
     loop {
-        let change = tokio::select! {
-            () = stop.cancelled() => return,
-            change = changes.recv() => match change {
-                Ok(change) => change,
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Change::Unknown,
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-            },
-        };
-        keys.apply(change).await;
-        if let Err(error) = catalog.apply(change).await {
-            tracing::warn!(error = %error, "a change cannot be applied now; it will be compared again");
+        while running.len() < REFRESHING_MAX
+            && let Some(change) = waiting.shift_remove_index(0)
+        {
+            running.push(take_notice(&catalog, change));
         }
+        tokio::select! {
+            Some(()) = running.next() => {}
+            change = next_change(&mut changes, &stop) => match change {
+                Some(Change::Key(_)) => {}
+                Some(change) => {
+                    waiting.insert(change);
+                }
+                None => return,
+            },
+        }
+    }
+}
+
+async fn take_notice(catalog: &Catalog, change: Change) {
+    if let Err(error) = catalog.apply(change).await {
+        tracing::warn!(error = %error, "a change cannot be applied now; it will be compared again");
     }
 }

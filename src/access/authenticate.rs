@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 
 use crate::access::caller::{Caller, Grants};
 use crate::access::key::Keys;
@@ -24,6 +25,13 @@ enum Kind {
     /// Callers known beforehand, by the digest of their key.
     Known(Arc<HashMap<[u8; 32], Caller>>),
     Keys(Keys),
+}
+
+/// Someone who was recognised, and what it takes to ask again. Holds no key.
+#[derive(Clone)]
+pub struct Recognised {
+    pub caller: Caller,
+    hash: Option<[u8; 32]>,
 }
 
 /// Why a request has no caller. Never carries the credential.
@@ -67,7 +75,39 @@ impl Authenticator {
     /// Who sends these headers. No credential at all is [`Caller::anonymous`], which is not an
     /// error: what it may do is the server's decision.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthenticationError> {
-        let Some(key) = key_of(headers)? else {
+        self.recognise(headers).await.map(|known| known.caller)
+    }
+
+    /// As [`Authenticator::authenticate`], where the caller stays and is asked about again.
+    pub async fn recognise(&self, headers: &HeaderMap) -> Result<Recognised, AuthenticationError> {
+        let key = key_of(headers)?;
+        if let (Kind::Keys(keys), Some(key)) = (&self.0, key) {
+            let (caller, hash) = keys.recognise(key).await?;
+            return Ok(Recognised { caller, hash });
+        }
+        let caller = self.unchanging(key)?;
+        Ok(Recognised { caller, hash: None })
+    }
+
+    /// Who someone is now that was recognised before.
+    pub async fn again(&self, known: &Recognised) -> Result<Caller, AuthenticationError> {
+        match (&self.0, known.hash) {
+            (Kind::Keys(keys), Some(hash)) => keys.recall(hash).await,
+            _ => Ok(known.caller.clone()),
+        }
+    }
+
+    /// Tells whenever a key was made or revoked; nothing where keys do not change.
+    pub fn changes(&self) -> Option<watch::Receiver<()>> {
+        match &self.0 {
+            Kind::Keys(keys) => Some(keys.changes()),
+            Kind::Open | Kind::One(_) | Kind::Known(_) => None,
+        }
+    }
+
+    /// Whose key it is where all keys are known beforehand.
+    fn unchanging(&self, key: Option<&str>) -> Result<Caller, AuthenticationError> {
+        let Some(key) = key else {
             return Ok(Caller::anonymous());
         };
         match &self.0 {
@@ -89,7 +129,7 @@ impl Authenticator {
                 .get(&digest(key))
                 .cloned()
                 .ok_or(AuthenticationError::Unknown),
-            Kind::Keys(keys) => keys.recognise(key).await,
+            Kind::Keys(_) => Err(AuthenticationError::Unknown),
         }
     }
 }

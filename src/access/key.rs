@@ -11,11 +11,13 @@ use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::access::authenticate::{AuthenticationError, digest};
 use crate::access::caller::{Caller, Grant, Grants};
 use crate::access::vault::master::{MasterKey, Purpose};
+use crate::store::changes::next_change;
 use crate::store::keys::{KeyRow, NewKey};
 use crate::store::{Change, Store, StoreError};
 use crate::types::{Clock, ConsumerId, KeyId, OrganizationId};
@@ -43,6 +45,7 @@ struct Inner {
     /// its answer where nobody asks any more.
     known: Cache<(u64, [u8; 32]), Option<Arc<KnownKey>>>,
     generation: AtomicU64,
+    changes: watch::Sender<()>,
     lookups: Semaphore,
     /// `Store::key_changes` when everything was last compared.
     compared: AtomicI64,
@@ -106,6 +109,7 @@ impl Keys {
             clock,
             known: Cache::builder().max_capacity(REMEMBERED_MAX).build(),
             generation: AtomicU64::new(0),
+            changes: watch::Sender::new(()),
             lookups: Semaphore::new(LOOKUPS_MAX),
             compared: AtomicI64::new(-1),
         }))
@@ -121,15 +125,23 @@ impl Keys {
         self.0.admin.ct_eq(&digest(key)).into()
     }
 
-    /// Whose key it is. Keys seen before are answered from memory.
-    pub async fn recognise(&self, key: &str) -> Result<Caller, AuthenticationError> {
+    /// Whose key it is, and its hash unless it is the admin key, which does not change.
+    pub async fn recognise(
+        &self,
+        key: &str,
+    ) -> Result<(Caller, Option<[u8; 32]>), AuthenticationError> {
         if self.is_admin(key) {
-            return Ok(admin());
+            return Ok((admin(), None));
         }
         if !is_well_formed(key) {
             return Err(AuthenticationError::Unknown);
         }
         let hash = self.hash(key);
+        Ok((self.recall(hash).await?, Some(hash)))
+    }
+
+    /// Whose key has this hash. Keys seen before are answered from memory.
+    pub async fn recall(&self, hash: [u8; 32]) -> Result<Caller, AuthenticationError> {
         let entry = (self.0.generation.load(Ordering::SeqCst), hash);
         let looked_up = self.0.known.try_get_with(entry, self.look_up(hash)).await;
         let known = looked_up.map_err(|error| {
@@ -199,6 +211,19 @@ impl Keys {
     fn forget(&self) {
         self.0.generation.fetch_add(1, Ordering::SeqCst);
         self.0.known.invalidate_all();
+        self.0.changes.send_replace(());
+    }
+
+    /// Tells whenever a key was made or revoked.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
+    }
+
+    /// Follows the store's changes until `stop`.
+    pub async fn follow(self, mut changes: broadcast::Receiver<Change>, stop: CancellationToken) {
+        while let Some(change) = next_change(&mut changes, &stop).await {
+            self.apply(change).await;
+        }
     }
 
     /// Takes notice of a change, perhaps one that another process made.

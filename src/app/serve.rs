@@ -77,12 +77,9 @@ impl App {
         let (feed, listening) = Feed::start(&store, clock.clone(), stop.clone());
         tasks.spawn(ledger::write(store.clone(), entries));
         tasks.spawn(listening);
-        tasks.spawn(live::follow(
-            catalog.clone(),
-            keys.clone(),
-            store.changes(),
-            stop.clone(),
-        ));
+        tasks.spawn(keys.clone().follow(store.changes(), stop.clone()));
+        let (followed, changes) = (catalog.clone(), store.changes());
+        tasks.spawn(live::follow(followed, changes, stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
         let market = Market::new(MarketParts {
             publisher: Publisher {

@@ -32,7 +32,7 @@ struct Parts {
     egress: Egress,
     /// Services inside this process, by the name a server's settings call them.
     internal: HashMap<String, InternalService>,
-    compiling: Semaphore,
+    compiling: Arc<Semaphore>,
 }
 
 /// What is sealed of a credential.
@@ -67,7 +67,7 @@ impl Loader {
             vault,
             egress,
             internal,
-            compiling: Semaphore::new(COMPILING_MAX),
+            compiling: Arc::new(Semaphore::new(COMPILING_MAX)),
         }))
     }
 
@@ -130,9 +130,14 @@ impl Loader {
             .await
             .map_err(unavailable)?;
         let credentials = self.open(&row, credentials)?;
-        let _permit = self.0.compiling.acquire().await.map_err(unavailable)?;
+        let permit = self.0.compiling.clone().acquire_owned().await;
+        let permit = permit.map_err(unavailable)?;
         let parts = self.clone();
-        let compiled = tokio::task::spawn_blocking(move || parts.compile(row, credentials));
+        let compiled = tokio::task::spawn_blocking(move || {
+            // Here, so that it is held for as long as the work goes on, whoever waits for it.
+            let _permit = permit;
+            parts.compile(row, credentials)
+        });
         compiled.await.map_err(unavailable)?
     }
 
@@ -242,5 +247,5 @@ fn entry(row: IndexRow) -> Option<Entry> {
 }
 
 fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LiveError {
-    LiveError::Unavailable(error.into())
+    LiveError::unavailable(error)
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgListener;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(50);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Something in the catalog is not what it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// Made, edited or removed.
     Server(ServerId),
@@ -106,6 +107,22 @@ impl Store {
         let gone = execute!(&mut tx, PRUNE, at)?;
         tx.commit().await?;
         Ok(gone)
+    }
+}
+
+/// The next change somebody has to take notice of, which is all of them where some were missed; none
+/// after `stop`, or when nobody makes changes any more.
+pub async fn next_change(
+    changes: &mut broadcast::Receiver<Change>,
+    stop: &CancellationToken,
+) -> Option<Change> {
+    tokio::select! {
+        () = stop.cancelled() => None,
+        change = changes.recv() => match change {
+            Ok(change) => Some(change),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Change::Unknown),
+            Err(broadcast::error::RecvError::Closed) => None,
+        },
     }
 }
 

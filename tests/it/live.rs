@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use causeway::access::authenticate::Authenticator;
 use causeway::access::key::{KeyRequest, Keys};
 use causeway::access::vault::Vault;
 use causeway::access::vault::master::MasterKey;
-use causeway::live::Catalog;
 use causeway::live::loader::Loader;
+use causeway::live::{self, Catalog};
 use causeway::mcp::provider::{CallOutcome, ToolOutcome};
 use causeway::mcp::publish::{Publication, Publisher, SpecSource, publish};
 use causeway::mcp::server::ServerSettings;
@@ -18,12 +18,14 @@ use causeway::openapi::DocumentLimits;
 use causeway::store::servers::ServerChange;
 use causeway::store::{Change, Location, Store};
 use causeway::types::{Clock, OrganizationId, ServerId};
+use futures::FutureExt;
 use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Executor};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::call::{Bench, Echo, context, document, text, tool_call};
 
@@ -93,8 +95,7 @@ impl Place {
 
     /// Copies the first server until there are this many, in one transaction.
     async fn fill(&self, count: usize) {
-        let options = SqliteConnectOptions::new().filename(file(self.folder.path()));
-        let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+        let mut database = raw(self).await;
         let text = format!(
             "BEGIN;
              CREATE TEMP TABLE more AS
@@ -109,6 +110,26 @@ impl Place {
         );
         database.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
         database.close().await.unwrap();
+    }
+
+    /// Gives the first server this many tools.
+    async fn grow(&self, tools: usize) {
+        let mut database = raw(self).await;
+        let text = format!(
+            "UPDATE server_versions SET tools = (
+                 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {tools})
+                 SELECT json_group_array(json_set(json_extract(tools, '$[0]'), '$.name', 'tool' || i))
+                 FROM n)"
+        );
+        database.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
+        database.close().await.unwrap();
+    }
+
+    /// A process's keys.
+    fn keys(&self) -> Keys {
+        let master = MasterKey::from_bytes([7; 32]);
+        let admin = SecretString::from("an-admin-key-for-tests".to_owned());
+        Keys::new(self.store.clone(), &master, &admin, Clock::system())
     }
 
     async fn call(&self, catalog: &Catalog, key: &str, keys: &Keys, q: &str) -> ToolOutcome {
@@ -126,6 +147,15 @@ impl Place {
             CallOutcome::Complete(outcome) => outcome,
             CallOutcome::InputRequired(_) => unreachable!("no tool here asks"),
         }
+    }
+}
+
+fn agent() -> KeyRequest {
+    KeyRequest {
+        organization: OrganizationId::DEFAULT,
+        name: "agent".to_owned(),
+        grants: None,
+        expires_at: None,
     }
 }
 
@@ -230,16 +260,8 @@ async fn the_server_used_longest_ago_makes_room() {
 async fn calls_to_a_warm_server_touch_no_database() {
     let mut place = Place::start().await;
     let catalog = place.catalog(usize::MAX).await;
-    let master = MasterKey::from_bytes([7; 32]);
-    let admin = SecretString::from("an-admin-key-for-tests".to_owned());
-    let keys = Keys::new(place.store.clone(), &master, &admin, Clock::system());
-    let request = KeyRequest {
-        organization: OrganizationId::DEFAULT,
-        name: "agent".to_owned(),
-        grants: None,
-        expires_at: None,
-    };
-    let made = keys.create(request).await.unwrap();
+    let keys = place.keys();
+    let made = keys.create(agent()).await.unwrap();
     let key = made.secret.expose_secret();
     place.call(&catalog, key, &keys, "warm").await;
     place.store.close().await;
@@ -266,8 +288,7 @@ async fn a_change_that_could_not_be_loaded_is_told_when_it_is() {
     let catalog = place.catalog(usize::MAX).await;
     let mut revisions = catalog.revisions(place.first);
     let before = catalog.server(place.first).await.unwrap();
-    let options = SqliteConnectOptions::new().filename(file(place.folder.path()));
-    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+    let mut database = raw(&place).await;
     let broken = "UPDATE servers SET revision = revision + 1;
                   UPDATE server_versions SET tools = substr(tools, 2)";
     database.execute(broken).await.unwrap();
@@ -285,4 +306,102 @@ async fn a_change_that_could_not_be_loaded_is_told_when_it_is() {
     told.await.expect("in time").unwrap();
     let served = catalog.server(place.first).await.unwrap();
     assert_eq!(served.revision, before.revision + 1);
+}
+
+/// A database connection of the test's own.
+async fn raw(place: &Place) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(file(place.folder.path()));
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+/// Waits until something is so.
+async fn until(so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait)
+        .await
+        .expect("in time");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_loaded_is_left_alone_for_a_while() {
+    let place = Place::start().await;
+    let catalog = place.catalog(usize::MAX).await;
+    let mut database = raw(&place).await;
+    let broken = "UPDATE server_versions SET tools = substr(tools, 2)";
+    let mended = "UPDATE server_versions SET tools = '[' || tools";
+    database.execute(broken).await.unwrap();
+    let begun = Instant::now();
+    let asked = (0..200).map(|_| catalog.server(place.first));
+    let answers = futures::future::join_all(asked).await;
+    assert!(answers.iter().all(Result::is_err));
+    database.execute(mended).await.unwrap();
+    let again = catalog.server(place.first).await;
+    if begun.elapsed() < Duration::from_secs(1) {
+        assert!(again.is_err(), "it was tried again at once");
+    }
+    until(async || catalog.server(place.first).await.is_ok()).await;
+
+    // A change is a reason to try at once.
+    let catalog = place.catalog(usize::MAX).await;
+    database.execute(broken).await.unwrap();
+    assert!(catalog.server(place.first).await.is_err());
+    database.execute(mended).await.unwrap();
+    catalog.apply(Change::Server(place.first)).await.unwrap();
+    assert!(catalog.server(place.first).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_load_that_nobody_waits_for_any_more_goes_on_for_the_next_who_asks() {
+    let place = Place::start().await;
+    let catalog = place.catalog(usize::MAX).await;
+    assert!(catalog.server(place.first).now_or_never().is_none());
+    until(async || catalog.held().0 == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_key_does_not_wait_for_servers_that_are_compiled() {
+    const SERVERS: usize = 8;
+    let place = Place::start().await;
+    place.grow(300).await;
+    place.fill(SERVERS).await;
+    let catalog = place.catalog(usize::MAX).await;
+    let mut heard = Vec::new();
+    for entry in catalog.entries() {
+        catalog.server(entry.id).await.unwrap();
+        heard.push((entry.id, catalog.revisions(entry.id)));
+    }
+    let (ours, theirs) = (place.keys(), place.keys());
+    let made = ours.create(agent()).await.unwrap();
+    let key = made.secret.expose_secret();
+    assert!(theirs.recognise(key).await.is_ok());
+    let (changes, followed) = tokio::sync::broadcast::channel(64);
+    let stop = CancellationToken::new();
+    let keys = theirs.clone().follow(changes.subscribe(), stop.clone());
+    let servers = live::follow(catalog.clone(), followed, stop.clone());
+    let following = tokio::spawn(futures::future::join(keys, servers));
+
+    let edit = "UPDATE servers SET revision = revision + 1";
+    raw(&place).await.execute(edit).await.unwrap();
+    for (id, _) in &heard {
+        changes.send(Change::Server(*id)).unwrap();
+    }
+    assert!(ours.revoke(OrganizationId::DEFAULT, made.id).await.unwrap());
+    changes.send(Change::Key(made.id)).unwrap();
+    until(async || theirs.recognise(key).await.is_err()).await;
+    let told = heard
+        .iter()
+        .filter(|(_, revisions)| revisions.has_changed().unwrap());
+    assert!(told.count() < SERVERS, "the key had to wait");
+    until(async || {
+        heard
+            .iter()
+            .all(|(_, revisions)| revisions.has_changed().unwrap())
+    })
+    .await;
+    stop.cancel();
+    following.await.unwrap();
 }
