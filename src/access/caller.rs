@@ -1,6 +1,7 @@
 //! The only principal, and the only question asked of it.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,8 +116,49 @@ impl Caller {
         }
     }
 
+    /// Whose share of a limit the caller takes: its own, and strangers are told apart by the address
+    /// they come from.
+    pub fn holder(&self, peer: Option<IpAddr>) -> String {
+        match peer.filter(|_| self.is_anonymous()) {
+            Some(address) => format!("anonymous@{}", site(address)),
+            None => self.principal(),
+        }
+    }
+
     /// Whether what the caller sees of the server may differ from what others see.
     pub fn is_restricted(&self, target: Target) -> bool {
         !target.open
+    }
+}
+
+/// The address of one site: a host with IPv6 has all addresses of a /64 to choose from.
+fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_told_apart_by_where_they_come_from() {
+        let stranger = Caller::anonymous();
+        let from = |address: &str| stranger.holder(Some(address.parse().unwrap()));
+        assert_eq!(from("192.0.2.7"), "anonymous@192.0.2.7");
+        assert_eq!(from("::ffff:192.0.2.7"), from("192.0.2.7"));
+        assert_eq!(from("2001:db8::1"), from("2001:db8::ffff:1"));
+        assert_ne!(from("2001:db8::1"), from("2001:db8:0:1::1"));
+        assert_eq!(stranger.holder(None), "anonymous");
+        let known = Caller {
+            grants: Grants::Organization,
+            ..Caller::anonymous()
+        };
+        let peer = Some("192.0.2.7".parse().unwrap());
+        assert_eq!(known.holder(peer), known.principal());
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
@@ -81,11 +83,15 @@ pub async fn serve(
     let signals = Signals::new()?;
     let mut stop = std::pin::pin!(signals.first());
     loop {
-        let permit = connections.clone().acquire_owned().await?;
+        // Also where all connections are in use, an end is heard of.
+        let next = async {
+            let permit = connections.clone().acquire_owned().await;
+            (permit, listener.socket.accept().await)
+        };
         tokio::select! {
-            accepted = listener.socket.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let served = graceful.watch(connection(stream, router.clone()));
+            (permit, accepted) = next => match accepted {
+                Ok((stream, peer)) => {
+                    let served = graceful.watch(connection(stream, peer, router.clone()));
                     // Ends with its client, or by `graceful`.
                     tokio::spawn(async move {
                         if let Err(error) = served.await {
@@ -117,6 +123,7 @@ pub async fn serve(
 
 fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
 ) -> impl hyper_util::server::graceful::GracefulConnection<
     Error = Box<dyn std::error::Error + Send + Sync>,
@@ -134,6 +141,10 @@ fn connection(
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEADER_LIST_BYTES_MAX);
+    let router = router.map_request(move |mut request: http::Request<_>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
     builder
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .into_owned()

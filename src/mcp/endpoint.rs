@@ -6,6 +6,7 @@
 
 mod admit;
 mod answer;
+mod batch;
 mod dispatch;
 mod headers;
 mod hosts;
@@ -45,12 +46,13 @@ pub use crate::mcp::endpoint::stdio::serve_stdio;
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// How many messages a JSON array may hold.
 const BATCH_MAX: usize = 50;
-/// How many streams may be open at once, of any kind, and of one principal on one server.
+/// How many streams may be open at once, of any kind, and of one holder on one server: a principal,
+/// or the strangers of one address.
 const STREAMS_MAX: usize = 8_192;
-const STREAMS_PER_PRINCIPAL_MAX: usize = 1_024;
-/// Legacy HTTP+SSE sessions per server, and per principal of it.
+const STREAMS_PER_HOLDER_MAX: usize = 1_024;
+/// Legacy HTTP+SSE sessions per server, and per holder on it.
 const LEGACY_SESSIONS_MAX: usize = 1_000;
-const LEGACY_SESSIONS_PER_PRINCIPAL_MAX: usize = 20;
+const LEGACY_SESSIONS_PER_HOLDER_MAX: usize = 20;
 /// Messages of one running request that wait to be sent.
 const MESSAGES_MAX: usize = 64;
 
@@ -95,7 +97,7 @@ impl Endpoint {
             parts,
             sessions: Sessions::default(),
             legacy: Sessions::default(),
-            streams: Arc::new(Streams::new(STREAMS_MAX, STREAMS_PER_PRINCIPAL_MAX)),
+            streams: Arc::new(Streams::new(STREAMS_MAX, STREAMS_PER_HOLDER_MAX)),
             only,
         }))
     }

@@ -58,7 +58,8 @@ impl Resolve for ScriptedResolver {
 pub(crate) async fn serve(ip: IpAddr, router: Router) -> SocketAddr {
     let listener = TcpListener::bind((ip, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
     address
 }
 

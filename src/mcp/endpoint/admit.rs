@@ -1,11 +1,12 @@
 //! Who may speak at all: everything that is decided before a body is read, and the answers to those
 //! who may not.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, WWW_AUTHENTICATE,
@@ -31,6 +32,8 @@ pub(super) struct Admitted {
     pub(super) entry: Arc<Entry>,
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
+    /// Whose share of the limits this takes.
+    pub(super) holder: String,
     /// What the client sent, without its key.
     pub(super) headers: HeaderMap,
     pub(super) trace_id: String,
@@ -40,7 +43,7 @@ impl Admitted {
     /// Counts a stream of this caller until the answer is dropped; `None` when too many are open.
     pub(super) fn stream(&self) -> Option<OpenStream> {
         let streams = &self.endpoint.0.streams;
-        streams.open(self.server.id, self.caller.principal())
+        streams.open(self.server.id, self.holder.clone())
     }
 }
 
@@ -60,10 +63,11 @@ pub(super) async fn admit(
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
     let authenticator = &endpoint.0.parts.authenticator;
-    let caller = match authenticator.authenticate(&head.headers).await {
-        Ok(caller) => caller,
+    let known = match authenticator.recognise(&head.headers).await {
+        Ok(known) => known,
         Err(error) => return Err(unauthenticated(&error)),
     };
+    let caller = known.caller.clone();
     for name in [AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")] {
         head.headers.remove(name);
     }
@@ -109,10 +113,12 @@ pub(super) async fn admit(
         let error = RpcError::new(INVALID_REQUEST, refusal.to_string());
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
     let admitted = Admitted {
         endpoint,
         entry,
         server,
+        holder: caller.holder(peer.map(|peer| peer.0.ip())),
         caller,
         headers: head.headers,
         trace_id,

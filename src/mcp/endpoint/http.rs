@@ -18,10 +18,9 @@ use crate::mcp::endpoint::stream::{First, Running, event, response};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
     HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY,
-    Message, PARSE_ERROR, Params, RpcError, UNSUPPORTED_VERSION, batch, initialize_in_batch,
-    no_batches, result_message,
+    Message, PARSE_ERROR, Params, RpcError, UNSUPPORTED_VERSION, result_message,
 };
-use crate::mcp::endpoint::{BATCH_MAX, Endpoint, MESSAGES_MAX, headers, listen, progress};
+use crate::mcp::endpoint::{Endpoint, MESSAGES_MAX, batch, headers, listen, progress};
 use crate::mcp::provider::{Client, Progress};
 use crate::mcp::server::{Provider, Server};
 
@@ -78,7 +77,7 @@ async fn post(admitted: Admitted, body: Body) -> Response {
     let admitted = Arc::new(admitted);
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     if text.trim_start().starts_with('[') {
-        return many(&admitted, session, text).await;
+        return batch::answer(&admitted, session.as_ref(), text).await;
     }
     match Message::parse(text) {
         Ok(Message::Request { id, method, params }) => {
@@ -195,7 +194,11 @@ impl Accepts {
     }
 }
 
-fn exchange(admitted: &Admitted, version: Version, session: Option<Arc<Session>>) -> Exchange {
+pub(super) fn exchange(
+    admitted: &Admitted,
+    version: Version,
+    session: Option<Arc<Session>>,
+) -> Exchange {
     Exchange {
         mcp: admitted.endpoint.0.parts.mcp.clone(),
         server: admitted.server.clone(),
@@ -323,60 +326,12 @@ fn answer(
 }
 
 /// A reply as JSON, or as the one event of a stream for a client that reads nothing else.
-fn replied(admitted: &Admitted, status: StatusCode, body: String) -> Response {
+pub(super) fn replied(admitted: &Admitted, status: StatusCode, body: String) -> Response {
     let accepts = Accepts::of(&admitted.headers);
     if accepts.json || status != StatusCode::OK {
         return json_response(status, body);
     }
     response(stream::iter([Ok(event("message", &body))]))
-}
-
-/// A JSON array: served where the version is 2025-03-26 or not stated.
-async fn many(admitted: &Arc<Admitted>, session: Option<Arc<Session>>, text: &str) -> Response {
-    let header = admitted.headers.get("mcp-protocol-version");
-    let stated = header.map(|value| value.to_str().unwrap_or_default());
-    let version = session
-        .as_ref()
-        .map_or(stated.unwrap_or("2025-03-26"), |s| s.version.as_str());
-    if version != Version::V2025_03_26.as_str() {
-        return rpc_error(StatusCode::BAD_REQUEST, &no_batches(), None);
-    }
-    let members = match batch(text, BATCH_MAX) {
-        Ok(members) => members,
-        Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, None),
-    };
-    let mut replies = Vec::new();
-    for member in members {
-        match Message::parse(member.get()) {
-            Ok(Message::Request { id, method, params }) => {
-                if method == "initialize" {
-                    replies.push(initialize_in_batch().to_message(Some(id.get())));
-                    continue;
-                }
-                let exchange = exchange(admitted, Version::V2025_03_26, session.clone());
-                let _cancelled_when_the_client_leaves = exchange.cancel.clone().drop_guard();
-                replies.push(match exchange.dispatch(&method, &params).await {
-                    Ok(result) => result_message(id.get(), &result),
-                    Err(error) => error.to_message(Some(id.get())),
-                });
-            }
-            Ok(Message::Notification { method, params }) => {
-                if let Some(session) = &session {
-                    notified(session, &method, &params);
-                }
-            }
-            Ok(Message::Response { id, result }) => {
-                if let Some(session) = &session {
-                    session.answer(id.get(), result);
-                }
-            }
-            Err(malformed) => replies.push(malformed.to_message()),
-        }
-    }
-    if replies.is_empty() {
-        return StatusCode::ACCEPTED.into_response();
-    }
-    json_response(StatusCode::OK, format!("[{}]", replies.join(",")))
 }
 
 pub(super) fn notified(session: &Session, method: &str, params: &Params<'_>) {
@@ -413,7 +368,7 @@ pub(super) fn session_of(admitted: &Admitted) -> Result<Option<Arc<Session>>, Bo
 fn session_limits(server: &Server) -> Option<SessionLimits> {
     server.settings.sessions.map(|settings| SessionLimits {
         per_server: settings.sessions_max,
-        per_principal: settings.sessions_max,
+        per_holder: settings.sessions_max,
         idle: std::time::Duration::from_millis(settings.idle_ms),
         displace: true,
     })
@@ -429,7 +384,12 @@ async fn start_session(
         .capabilities
         .and_then(|raw| serde_json::from_str(raw.get()).ok())
         .unwrap_or_else(|| json!({}));
-    let session = Session::new(admitted.server.id, &admitted.caller, version, capabilities);
+    let (server, caller, holder) = (
+        admitted.server.id,
+        &admitted.caller,
+        admitted.holder.clone(),
+    );
+    let session = Session::new(server, caller, holder, version, capabilities);
     let limits = session_limits(&admitted.server);
     let added = limits.map(|limits| admitted.endpoint.0.sessions.add(&session, limits));
     if let Some(Err(error)) = added {
@@ -449,7 +409,7 @@ async fn start_session(
 fn end_session(admitted: &Admitted) -> Response {
     match session_of(admitted) {
         Ok(Some(session)) => {
-            admitted.endpoint.0.sessions.remove(&session.id);
+            admitted.endpoint.0.sessions.remove(&session);
             StatusCode::NO_CONTENT.into_response()
         }
         Ok(None) => not_allowed(),

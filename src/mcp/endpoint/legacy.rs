@@ -24,12 +24,18 @@ use crate::mcp::endpoint::wire::{
     result_message,
 };
 use crate::mcp::endpoint::{
-    BATCH_MAX, Endpoint, LEGACY_SESSIONS_MAX, LEGACY_SESSIONS_PER_PRINCIPAL_MAX, headers, progress,
+    BATCH_MAX, Endpoint, LEGACY_SESSIONS_MAX, LEGACY_SESSIONS_PER_HOLDER_MAX, headers, progress,
 };
 use crate::mcp::provider::Progress;
 
 /// The stream keeps a session alive; without it, it is over.
 const IDLE: Duration = Duration::from_mins(1);
+pub(super) const LIMITS: SessionLimits = SessionLimits {
+    per_server: LEGACY_SESSIONS_MAX,
+    per_holder: LEGACY_SESSIONS_PER_HOLDER_MAX,
+    idle: IDLE,
+    displace: false,
+};
 
 pub(super) async fn open_only(state: State<Endpoint>, request: Request) -> Response {
     let slug = state.0.0.only.clone().unwrap_or_default();
@@ -61,21 +67,16 @@ async fn open_at(endpoint: Endpoint, slug: &str, messages: String, request: Requ
     let session = Session::new(
         admitted.server.id,
         &admitted.caller,
+        admitted.holder.clone(),
         Version::V2024_11_05,
         json!({}),
     );
     *session.outbox.lock() = Some(sender);
-    let limits = SessionLimits {
-        per_server: LEGACY_SESSIONS_MAX,
-        per_principal: LEGACY_SESSIONS_PER_PRINCIPAL_MAX,
-        idle: IDLE,
-        displace: false,
-    };
-    if admitted.endpoint.0.legacy.add(&session, limits).is_err() {
+    if admitted.endpoint.0.legacy.add(&session, LIMITS).is_err() {
         return too_many();
     }
-    let owner = admitted.endpoint.clone();
-    let id = session.id.clone();
+    let (owner, gone) = (admitted.endpoint.clone(), session.clone());
+    let id = &session.id;
     Listening {
         opening: vec![event("endpoint", &format!("{messages}?sessionId={id}"))],
         outbox: Some(outbox),
@@ -91,7 +92,7 @@ async fn open_at(endpoint: Endpoint, slug: &str, messages: String, request: Requ
         shutdown: admitted.endpoint.0.parts.shutdown.clone(),
         closing: None,
         _held: (
-            Release(Some(Box::new(move || owner.0.legacy.remove(&id)))),
+            Release(Some(Box::new(move || owner.0.legacy.remove(&gone)))),
             permit,
         ),
     }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,8 @@ pub(super) struct Session {
     pub(super) id: String,
     pub(super) server: ServerId,
     pub(super) principal: String,
+    /// Whose share of the limits it takes.
+    holder: String,
     /// What was spoken when the session was made.
     pub(super) version: Version,
     /// What `initialize` settled, where it comes after the session was made.
@@ -63,7 +65,9 @@ pub(super) struct Session {
     /// Where messages go that belong to no request: the GET stream, or the SSE stream.
     pub(super) outbox: Mutex<Option<mpsc::Sender<String>>>,
     pending: Mutex<HashMap<String, oneshot::Sender<Result<Value, String>>>>,
-    running: Mutex<HashMap<String, CancellationToken>>,
+    running: Mutex<Vec<RunningRequest>>,
+    /// Told when a request has ended and none runs any more.
+    quiet: Notify,
     /// The least severe log messages the client wants.
     log_level: Mutex<&'static str>,
     /// Resources of which the client wants to hear.
@@ -75,6 +79,7 @@ impl Session {
     pub(super) fn new(
         server: ServerId,
         caller: &Caller,
+        holder: String,
         version: Version,
         capabilities: Value,
     ) -> Arc<Self> {
@@ -82,6 +87,7 @@ impl Session {
             id: random_id(),
             server,
             principal: caller.principal(),
+            holder,
             version,
             settled: OnceLock::new(),
             capabilities,
@@ -89,6 +95,7 @@ impl Session {
             outbox: Mutex::new(None),
             pending: Mutex::default(),
             running: Mutex::default(),
+            quiet: Notify::new(),
             log_level: Mutex::new("info"),
             watched: Mutex::default(),
             used: Mutex::new(Instant::now()),
@@ -119,6 +126,20 @@ impl Session {
         self.used.lock().elapsed()
     }
 
+    pub(super) fn is_running(&self) -> bool {
+        !self.running.lock().is_empty()
+    }
+
+    /// Whether nobody came for so long, nobody listens, and nothing runs.
+    fn is_expired(&self, idle: Duration) -> bool {
+        self.idle() >= idle && self.outbox.lock().is_none() && !self.is_running()
+    }
+
+    /// Waits for the next moment at which requests have ended and none runs any more.
+    pub(super) async fn quiet(&self) {
+        self.quiet.notified().await;
+    }
+
     /// A request runs from now until the guard is dropped; `notifications/cancelled` with its id
     /// ends it. `None` when too many run already.
     pub(super) fn run(self: &Arc<Self>, id: &str, cancel: CancellationToken) -> Option<Run> {
@@ -126,10 +147,15 @@ impl Session {
         if running.len() >= RUNNING_MAX {
             return None;
         }
-        running.insert(id.to_owned(), cancel);
+        let number = NEXT_RUN.fetch_add(1, Ordering::Relaxed);
+        running.push(RunningRequest {
+            number,
+            id: id.to_owned(),
+            cancel,
+        });
         Some(Run {
             session: self.clone(),
-            id: id.to_owned(),
+            number,
         })
     }
 
@@ -167,9 +193,9 @@ impl Session {
     }
 
     pub(super) fn cancel(&self, id: &str) {
-        if let Some(cancel) = self.running.lock().remove(id) {
-            cancel.cancel();
-        }
+        let running = self.running.lock();
+        let meant = running.iter().filter(|request| request.id == id);
+        meant.for_each(|request| request.cancel.cancel());
     }
 
     /// The client answered one of our questions.
@@ -186,15 +212,30 @@ impl Session {
     }
 }
 
+/// What a session knows of a request that runs. Clients may use an id twice, so each has a number.
+struct RunningRequest {
+    number: u64,
+    id: String,
+    cancel: CancellationToken,
+}
+
+static NEXT_RUN: AtomicU64 = AtomicU64::new(1);
+
 /// A request of a session while it runs.
 pub(super) struct Run {
     session: Arc<Session>,
-    id: String,
+    number: u64,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.session.running.lock().remove(&self.id);
+        let mut running = self.session.running.lock();
+        running.retain(|request| request.number != self.number);
+        if running.is_empty() {
+            self.session.quiet.notify_one();
+        }
+        drop(running);
+        self.session.touch();
     }
 }
 
@@ -270,20 +311,32 @@ impl Client for SessionClient {
     }
 }
 
-/// All sessions of one kind in this process.
+/// All sessions of one kind in this process, those of each server apart: no server's limits or load
+/// concern the sessions of another.
 #[derive(Default)]
 pub(super) struct Sessions {
-    by_id: Mutex<HashMap<String, Arc<Session>>>,
+    servers: Mutex<HashMap<ServerId, Arc<Mutex<OfServer>>>>,
+    swept: Mutex<Option<Instant>>,
 }
+
+/// The sessions of one server.
+#[derive(Default)]
+struct OfServer {
+    idle: Duration,
+    by_id: HashMap<String, Arc<Session>>,
+}
+
+/// How often the sessions of all servers are looked through for those nobody comes back to.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// How many sessions there may be.
 #[derive(Clone, Copy)]
 pub(super) struct SessionLimits {
     pub(super) per_server: usize,
-    pub(super) per_principal: usize,
+    pub(super) per_holder: usize,
     pub(super) idle: Duration,
-    /// Whether a new session displaces the one that was idle longest among those of the principal
-    /// that holds most, or is refused.
+    /// Whether a new session displaces the one that was idle longest among those of the holder that
+    /// has most, or is refused.
     pub(super) displace: bool,
 }
 
@@ -298,41 +351,14 @@ impl Sessions {
         session: &Arc<Session>,
         limits: SessionLimits,
     ) -> Result<(), TooManySessions> {
-        let mut by_id = self.by_id.lock();
-        by_id.retain(|_, other| {
-            let keep = other.idle() < limits.idle || other.outbox.lock().is_some();
-            if !keep {
-                other.ended.cancel();
-            }
-            keep && !other.ended.is_cancelled()
-        });
-        let here: Vec<_> = by_id
-            .values()
-            .filter(|other| other.server == session.server)
-            .collect();
-        let mut held: HashMap<&str, usize> = HashMap::new();
-        for other in &here {
-            *held.entry(&other.principal).or_default() += 1;
-        }
-        let own = held.get(&*session.principal).copied().unwrap_or_default();
-        if here.len() >= limits.per_server || own >= limits.per_principal {
-            // Whoever holds most gives one up, so that a busy principal displaces itself.
-            let oldest = here
-                .iter()
-                .filter(|o| own < limits.per_principal || o.principal == session.principal)
-                .max_by_key(|other| (held[&*other.principal], other.idle()))
-                .map(|other| other.id.clone());
-            match oldest.filter(|_| limits.displace) {
-                Some(oldest) => {
-                    if let Some(gone) = by_id.remove(&oldest) {
-                        gone.ended.cancel();
-                    }
-                }
-                None => return Err(TooManySessions),
-            }
-        }
-        by_id.insert(session.id.clone(), session.clone());
-        Ok(())
+        self.sweep();
+        let server = self
+            .servers
+            .lock()
+            .entry(session.server)
+            .or_default()
+            .clone();
+        server.lock().add(session, limits)
     }
 
     /// The session of that id, if it is of this server and principal and has not expired.
@@ -343,39 +369,111 @@ impl Sessions {
         caller: &Caller,
         idle: Duration,
     ) -> Option<Arc<Session>> {
-        let session = self.by_id.lock().get(id)?.clone();
-        let expired = session.idle() >= idle && session.outbox.lock().is_none();
-        if session.server != server
-            || session.principal != caller.principal()
-            || session.ended.is_cancelled()
-        {
+        let server = self.servers.lock().get(&server)?.clone();
+        let mut server = server.lock();
+        let session = server.by_id.get(id)?.clone();
+        if session.principal != caller.principal() || session.ended.is_cancelled() {
             return None;
         }
-        if expired {
-            self.remove(id);
+        if session.is_expired(idle) {
+            server.remove(id);
             return None;
         }
         session.touch();
         Some(session)
     }
 
-    pub(super) fn remove(&self, id: &str) {
-        if let Some(session) = self.by_id.lock().remove(id) {
+    pub(super) fn remove(&self, session: &Session) {
+        let server = self.servers.lock().get(&session.server).cloned();
+        if let Some(server) = server {
+            server.lock().remove(&session.id);
+        }
+    }
+
+    /// Forgets what expired on any server, now and then.
+    fn sweep(&self) {
+        {
+            let mut swept = self.swept.lock();
+            if swept.is_some_and(|at| at.elapsed() < SWEEP_EVERY) {
+                return;
+            }
+            *swept = Some(Instant::now());
+        }
+        let all: Vec<_> = self.servers.lock().values().cloned().collect();
+        for server in all {
+            server.lock().expire();
+        }
+        // Whoever is about to add one holds the server as well.
+        let unused = |server: &Arc<Mutex<OfServer>>| {
+            Arc::strong_count(server) == 1 && server.lock().by_id.is_empty()
+        };
+        self.servers.lock().retain(|_, server| !unused(server));
+    }
+}
+
+impl OfServer {
+    fn add(
+        &mut self,
+        session: &Arc<Session>,
+        limits: SessionLimits,
+    ) -> Result<(), TooManySessions> {
+        self.idle = limits.idle;
+        self.expire();
+        let mut held: HashMap<&str, usize> = HashMap::new();
+        for other in self.by_id.values() {
+            *held.entry(&other.holder).or_default() += 1;
+        }
+        let own = held.get(&*session.holder).copied().unwrap_or_default();
+        if self.by_id.len() >= limits.per_server || own >= limits.per_holder {
+            // Whoever holds most gives one up, so that a busy holder displaces itself; what runs is
+            // not disturbed.
+            let may_go = |other: &&Arc<Session>| {
+                let theirs = own < limits.per_holder && held[&*other.holder] > own;
+                (theirs || other.holder == session.holder) && !other.is_running()
+            };
+            let oldest = self
+                .by_id
+                .values()
+                .filter(may_go)
+                .max_by_key(|other| (held[&*other.holder], other.idle()))
+                .map(|other| other.id.clone());
+            let oldest = oldest.filter(|_| limits.displace).ok_or(TooManySessions)?;
+            self.remove(&oldest);
+        }
+        self.by_id.insert(session.id.clone(), session.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, id: &str) {
+        if let Some(session) = self.by_id.remove(id) {
             session.ended.cancel();
         }
+    }
+
+    fn expire(&mut self) {
+        let idle = self.idle;
+        self.by_id.retain(|_, session| {
+            if session.is_expired(idle) {
+                session.ended.cancel();
+            }
+            !session.ended.is_cancelled()
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::caller::Grants;
 
     const IDLE: Duration = Duration::from_mins(1);
 
     fn session(server: ServerId) -> Arc<Session> {
-        let caller = Caller::anonymous();
-        Session::new(server, &caller, Version::V2025_11_25, json!({}))
+        of(server, "anonymous")
+    }
+
+    fn of(server: ServerId, holder: &str) -> Arc<Session> {
+        let (caller, holder) = (Caller::anonymous(), holder.to_owned());
+        Session::new(server, &caller, holder, Version::V2025_11_25, json!({}))
     }
 
     #[test]
@@ -384,7 +482,7 @@ mod tests {
         let session = session(here);
         let limits = SessionLimits {
             per_server: 1,
-            per_principal: 1,
+            per_holder: 1,
             idle: IDLE,
             displace: false,
         };
@@ -401,7 +499,7 @@ mod tests {
         let (sessions, full) = (Sessions::default(), ServerId::generate());
         let limits = |displace| SessionLimits {
             per_server: 2,
-            per_principal: 2,
+            per_holder: 2,
             idle: IDLE,
             displace,
         };
@@ -414,8 +512,8 @@ mod tests {
         assert!(!first.ended.is_cancelled());
         assert!(sessions.add(&session(full), limits(true)).is_ok());
         assert!(first.ended.is_cancelled(), "its streams end with it");
-        assert_eq!(sessions.by_id.lock().len(), 3);
-        sessions.remove(&other.id);
+        assert!(!other.ended.is_cancelled());
+        sessions.remove(&other);
         assert!(other.ended.is_cancelled());
     }
 
@@ -424,24 +522,80 @@ mod tests {
         let (sessions, full) = (Sessions::default(), ServerId::generate());
         let limits = SessionLimits {
             per_server: 3,
-            per_principal: 3,
+            per_holder: 3,
             idle: IDLE,
             displace: true,
         };
-        let of = |caller: &Caller| Session::new(full, caller, Version::V2025_11_25, json!({}));
-        let greedy = Caller {
-            grants: Grants::Admin,
-            ..Caller::anonymous()
-        };
-        let modest = of(&Caller::anonymous());
+        let modest = of(full, "modest");
         assert!(sessions.add(&modest, limits).is_ok());
-        let made: Vec<_> = (0..5).map(|_| of(&greedy)).collect();
+        let made: Vec<_> = (0..5).map(|_| of(full, "greedy")).collect();
         for session in &made {
             assert!(sessions.add(session, limits).is_ok());
         }
         assert!(!modest.ended.is_cancelled(), "though it was idle longest");
         let kept = made.iter().filter(|s| !s.ended.is_cancelled());
         assert_eq!(kept.count(), 2);
+    }
+
+    #[test]
+    fn a_session_in_which_something_runs_is_neither_idle_nor_in_the_way() {
+        let (sessions, full) = (Sessions::default(), ServerId::generate());
+        let limits = SessionLimits {
+            per_server: 2,
+            per_holder: 2,
+            idle: Duration::ZERO,
+            displace: true,
+        };
+        let (first, second) = (session(full), session(full));
+        let running = [&first, &second].map(|s| s.run("1", CancellationToken::new()));
+        assert!(sessions.add(&first, limits).is_ok());
+        assert!(sessions.add(&second, limits).is_ok());
+        let caller = Caller::anonymous();
+        let find = |s: &Session| sessions.find(&s.id, full, &caller, Duration::ZERO);
+        assert!(find(&first).is_some() && find(&second).is_some());
+        assert!(sessions.add(&session(full), limits).is_err());
+        let before = Instant::now();
+        drop(running);
+        assert!(*first.used.lock() >= before, "its time begins anew");
+        assert!(find(&first).is_none());
+        assert!(sessions.add(&session(full), limits).is_ok());
+    }
+
+    #[test]
+    fn what_nobody_comes_back_to_is_forgotten_on_every_server() {
+        let sessions = Sessions::default();
+        let limits = SessionLimits {
+            per_server: 1,
+            per_holder: 1,
+            idle: Duration::ZERO,
+            displace: false,
+        };
+        for _ in 0..3 {
+            assert!(sessions.add(&session(ServerId::generate()), limits).is_ok());
+        }
+        assert_eq!(sessions.servers.lock().len(), 3);
+        *sessions.swept.lock() = None;
+        assert!(sessions.add(&session(ServerId::generate()), limits).is_ok());
+        assert_eq!(sessions.servers.lock().len(), 1);
+    }
+
+    #[test]
+    fn a_server_has_its_share_of_sessions_and_so_has_everyone_on_it() {
+        let (sessions, server) = (Sessions::default(), ServerId::generate());
+        let limits = crate::mcp::endpoint::legacy::LIMITS;
+        for n in 0..50 {
+            for _ in 0..20 {
+                let session = of(server, &format!("anonymous@127.0.0.{n}"));
+                assert!(sessions.add(&session, limits).is_ok(), "{n}");
+            }
+            if n == 0 {
+                let one_more = of(server, "anonymous@127.0.0.0");
+                assert!(sessions.add(&one_more, limits).is_err());
+            }
+        }
+        assert!(sessions.add(&of(server, "key:1"), limits).is_err(), "1,000");
+        let elsewhere = of(ServerId::generate(), "key:1");
+        assert!(sessions.add(&elsewhere, limits).is_ok());
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub async fn serve_stdio(
     let session = Session::new(
         server.id,
         &caller,
+        caller.principal(),
         Version::LATEST_WITH_HANDSHAKE,
         json!({}),
     );

@@ -106,43 +106,39 @@ impl Running {
     }
 }
 
-/// How many streams are open, in all and for each principal of a server: one key cannot take the
+/// How many streams are open, in all and for each holder on a server: one key cannot take the
 /// streams of everyone else.
 pub(super) struct Streams {
     max: usize,
-    per_principal_max: usize,
+    per_holder_max: usize,
     open: Mutex<OpenStreams>,
 }
 
 #[derive(Default)]
 struct OpenStreams {
     all: usize,
-    by_principal: HashMap<(ServerId, String), usize>,
+    by_holder: HashMap<(ServerId, String), usize>,
 }
 
 impl Streams {
-    pub(super) fn new(max: usize, per_principal_max: usize) -> Self {
+    pub(super) fn new(max: usize, per_holder_max: usize) -> Self {
         Self {
             max,
-            per_principal_max,
+            per_holder_max,
             open: Mutex::default(),
         }
     }
 
     /// Counts a stream until the answer is dropped; `None` when there are too many.
-    pub(super) fn open(
-        self: &Arc<Self>,
-        server: ServerId,
-        principal: String,
-    ) -> Option<OpenStream> {
-        let whose = (server, principal);
+    pub(super) fn open(self: &Arc<Self>, server: ServerId, holder: String) -> Option<OpenStream> {
+        let whose = (server, holder);
         let mut open = self.open.lock();
-        let of_principal = open.by_principal.get(&whose).copied().unwrap_or_default();
-        if open.all >= self.max || of_principal >= self.per_principal_max {
+        let of_holder = open.by_holder.get(&whose).copied().unwrap_or_default();
+        if open.all >= self.max || of_holder >= self.per_holder_max {
             return None;
         }
         open.all += 1;
-        open.by_principal.insert(whose.clone(), of_principal + 1);
+        open.by_holder.insert(whose.clone(), of_holder + 1);
         Some(OpenStream {
             streams: self.clone(),
             whose,
@@ -160,10 +156,10 @@ impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut open = self.streams.open.lock();
         open.all -= 1;
-        if let Some(count) = open.by_principal.get_mut(&self.whose) {
+        if let Some(count) = open.by_holder.get_mut(&self.whose) {
             *count -= 1;
             if *count == 0 {
-                open.by_principal.remove(&self.whose);
+                open.by_holder.remove(&self.whose);
             }
         }
     }
@@ -174,10 +170,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_principal_leaves_streams_for_the_others() {
+    fn one_holder_leaves_streams_for_the_others() {
         let streams = Arc::new(Streams::new(3, 2));
         let (here, there) = (ServerId::generate(), ServerId::generate());
-        let open = |server, principal: &str| streams.open(server, principal.to_owned());
+        let open = |server, holder: &str| streams.open(server, holder.to_owned());
         let mut greedy: Vec<_> = (0..2).filter_map(|_| open(here, "key:1")).collect();
         assert_eq!(greedy.len(), 2);
         assert!(open(here, "key:1").is_none(), "its share is used up");
@@ -187,7 +183,7 @@ mod tests {
         greedy.pop();
         assert!(open(there, "key:1").is_some());
         drop((greedy, other));
-        assert!(streams.open.lock().by_principal.is_empty());
+        assert!(streams.open.lock().by_holder.is_empty());
         assert_eq!(streams.open.lock().all, 0);
     }
 }

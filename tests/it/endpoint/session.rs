@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use causeway::mcp::server::{Access, ServerSettings, SessionSettings};
+use causeway::types::ServerId;
 use serde_json::{Value, json};
 
 use crate::endpoint::{
@@ -42,6 +43,19 @@ async fn initialize(site: &Site, headers: &[(&str, &str)]) -> String {
         "{id}"
     );
     id
+}
+
+/// A session of the version that has batches.
+async fn batching(site: &Site) -> String {
+    let params = json!({ "protocolVersion": "2025-03-26", "capabilities": {} });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+    let reply = site.post(&[], body.to_string()).reply().await;
+    reply.header("mcp-session-id").to_owned()
+}
+
+fn wait(id: usize) -> Value {
+    let params = json!({ "name": "wait", "arguments": {} });
+    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
 }
 
 /// The status of a ping within a session.
@@ -245,4 +259,84 @@ async fn a_call_is_cancelled_by_a_notification() {
     assert_eq!(heard(&mut signs).await, "over");
     let reply: Value = call.await.unwrap().json();
     assert_eq!(reply["error"]["message"], "cancelled");
+}
+
+#[tokio::test]
+async fn each_server_has_its_own_patience_with_sessions() {
+    let site = site(sessions(open(), 60_000, 10)).await;
+    let mut other = site.server(&["alpha"], sessions(open(), 0, 10), None, 1);
+    other.id = ServerId::generate();
+    other.slug = "other".parse().unwrap();
+    site.catalog.replace(Arc::new(other));
+    let session = initialize(&site, &[]).await;
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {} });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
+    for _ in 0..3 {
+        let sent = site.http("POST", "/mcp/other").body(body.to_string());
+        let sent = sent.header("content-type", "application/json").send().await;
+        assert!(sent.unwrap().headers().contains_key("mcp-session-id"));
+    }
+    assert_eq!(ping(&site, &session, &[]).await, 200);
+}
+
+#[tokio::test]
+async fn what_comes_in_an_array_is_cancelled_by_a_notification() {
+    let (mut plan, mut signs) = Talker::plan();
+    plan.settings = sessions(open(), 60_000, 10);
+    let site = Site::with(plan).await;
+    let session = batching(&site).await;
+    let header = [("mcp-session-id", session.as_str())];
+    let batch = json!([wait(7), wait(8)]).to_string();
+    let batch = tokio::spawn(site.post(&header, batch).reply());
+    for _ in 0..2 {
+        assert_eq!(heard(&mut signs).await, "waiting");
+    }
+    for id in [8, 7] {
+        let params = json!({ "requestId": id });
+        let method = "notifications/cancelled";
+        let cancel = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+        let sent = site.post(&header, cancel.to_string()).reply().await;
+        assert_eq!(sent.status, 202);
+        assert_eq!(heard(&mut signs).await, "over");
+    }
+    let replies = batch.await.unwrap().json();
+    let ids: Vec<_> = replies
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["id"])
+        .collect();
+    assert_eq!(ids, [7, 8], "{replies}");
+    assert_eq!(replies[0]["error"]["message"], "cancelled");
+}
+
+#[tokio::test]
+async fn what_comes_in_an_array_counts_as_running() {
+    let (mut plan, mut signs) = Talker::plan();
+    plan.settings = sessions(open(), 60_000, 10);
+    let site = Site::with(plan).await;
+    let session = batching(&site).await;
+    let header = [("mcp-session-id", session.as_str())];
+    let mut sent = Vec::new();
+    for ids in [0..40, 40..64] {
+        let batch = ids.clone().map(wait).collect::<Value>().to_string();
+        sent.push(tokio::spawn(site.post(&header, batch).reply()));
+        for _ in ids {
+            assert_eq!(heard(&mut signs).await, "waiting");
+        }
+    }
+    let ping = json!([{ "jsonrpc": "2.0", "id": 99, "method": "ping" }]).to_string();
+    let replies = site.post(&header, ping.clone()).reply().await.json();
+    let message = &replies[0]["error"]["message"];
+    assert_eq!(message, "too many requests at once", "{replies}");
+    sent.iter().for_each(tokio::task::JoinHandle::abort);
+    for _ in 0..64 {
+        assert_eq!(heard(&mut signs).await, "over");
+    }
+    let accept = [header[0], ("accept", "text/event-stream")];
+    let replies = site.post(&accept, ping).events().await.message().await;
+    assert_eq!(
+        replies,
+        json!([{ "jsonrpc": "2.0", "id": 99, "result": {} }])
+    );
 }

@@ -9,6 +9,7 @@ use crate::endpoint::{
     Events, HANDSHAKES, KEY_ALL, KEY_BETA, MODERN, PATIENCE, Plan, Site, Talker, heard, is_pretty,
     pretty,
 };
+use crate::program::{Serving, example};
 
 /// The stream of an old client, and the path it is told to POST to.
 async fn legacy(site: &Site) -> (Events, String) {
@@ -349,4 +350,25 @@ async fn what_an_api_writes_over_several_lines_is_one_event() {
     let call = message(2, "tools/call", call());
     assert_eq!(post(&site, &path, &call).await, 202);
     is_pretty(&events.message().await["result"]);
+}
+
+#[tokio::test]
+async fn strangers_are_told_apart_by_their_address() {
+    let file = example("petstore.yaml");
+    let served = Serving::document(&file, &[]).await;
+    let from = |address: [u8; 4]| {
+        let http = reqwest::Client::builder().local_address(Some(address.into()));
+        http.build()
+            .unwrap()
+            .get(format!("{}/mcp/sse", served.origin))
+    };
+    let here = from([127, 0, 0, 1]);
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let stream = here.try_clone().unwrap().send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        streams.push(stream);
+    }
+    assert_eq!(here.send().await.unwrap().status(), 503);
+    assert_eq!(from([127, 0, 0, 2]).send().await.unwrap().status(), 200);
 }
