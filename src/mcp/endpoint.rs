@@ -15,6 +15,7 @@ mod legacy;
 mod listen;
 mod lists;
 mod session;
+mod standing;
 mod stdio;
 mod stream;
 mod version;

@@ -10,6 +10,7 @@ mod differential;
 mod lists;
 mod quirks;
 mod session;
+mod standing;
 mod stdio;
 mod streams;
 mod versions;

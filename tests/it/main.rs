@@ -18,6 +18,12 @@ mod endpoint;
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 mod hot_change;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+#[path = "../process/listening.rs"]
+mod listening;
 mod live;
 mod openapi;
 mod pages;

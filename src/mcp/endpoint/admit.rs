@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::timeout;
 
-use crate::access::authenticate::AuthenticationError;
+use crate::access::authenticate::{AuthenticationError, Recognised};
 use crate::access::caller::Caller;
 use crate::live::Entry;
 use crate::mcp::endpoint::stream::OpenStream;
@@ -32,6 +32,7 @@ pub(super) struct Admitted {
     pub(super) entry: Arc<Entry>,
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
+    pub(super) known: Recognised,
     /// Whose share of the limits this takes.
     pub(super) holder: String,
     /// What the client sent, without its key.
@@ -71,15 +72,8 @@ pub(super) async fn admit(
     for name in [AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")] {
         head.headers.remove(name);
     }
-    let no_server = || {
-        let name: String = slug.chars().take(64).collect();
-        let error = RpcError::new(
-            INVALID_REQUEST,
-            format!("there is no server \"{name}\" here, or not for this key"),
-        );
-        rpc_error(StatusCode::NOT_FOUND, &error, None)
-    };
-    let entry = endpoint.0.parts.catalog.find(slug).ok_or_else(no_server)?;
+    let entry = endpoint.0.parts.catalog.find(slug);
+    let entry = entry.ok_or_else(|| no_server(slug))?;
     if !caller.may(entry.target(), None) {
         return Err(if caller == Caller::anonymous() {
             challenge(
@@ -87,7 +81,7 @@ pub(super) async fn admit(
                 false,
             )
         } else {
-            no_server()
+            no_server(slug)
         });
     }
     let server = endpoint
@@ -120,10 +114,20 @@ pub(super) async fn admit(
         server,
         holder: caller.holder(peer.map(|peer| peer.0.ip())),
         caller,
+        known,
         headers: head.headers,
         trace_id,
     };
     Ok((admitted, body))
+}
+
+fn no_server(slug: &str) -> Response {
+    let name: String = slug.chars().take(64).collect();
+    let error = RpcError::new(
+        INVALID_REQUEST,
+        format!("there is no server \"{name}\" here, or not for this key"),
+    );
+    rpc_error(StatusCode::NOT_FOUND, &error, None)
 }
 
 fn unauthenticated(error: &AuthenticationError) -> Response {

@@ -17,6 +17,7 @@ use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::endpoint::http::{client, notified};
 use crate::mcp::endpoint::listen::{Listening, Release, all_changes, too_many};
 use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session, SessionLimits};
+use crate::mcp::endpoint::standing::Standing;
 use crate::mcp::endpoint::stream::event;
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
@@ -79,8 +80,10 @@ async fn open_at(endpoint: Endpoint, slug: &str, messages: String, request: Requ
     let id = &session.id;
     Listening {
         opening: vec![event("endpoint", &format!("{messages}?sessionId={id}"))],
+        standing: Standing::of(&admitted),
         outbox: Some(outbox),
         watching: Some(session.clone()),
+        answering: Some(session.clone()),
         revisions: admitted
             .endpoint
             .0

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::mcp::endpoint::admit::{Admitted, rpc_error};
 use crate::mcp::endpoint::http::{not_allowed, session_of};
 use crate::mcp::endpoint::session::{OUTBOX_MESSAGES_MAX, Session, WATCHED_MAX, is_too_quiet};
+use crate::mcp::endpoint::standing::Standing;
 use crate::mcp::endpoint::stream::{KEEP_ALIVE, OpenStream, event, keep_alive, response};
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, Params, RpcError, notification, result_message};
 use crate::mcp::provider::Client;
@@ -30,10 +31,14 @@ const CHANGES: [&str; 3] = [
 pub(super) struct Listening {
     /// Sent first.
     pub(super) opening: Vec<Bytes>,
+    /// Whose stream it is: it ends when that is not so any more.
+    pub(super) standing: Standing,
     /// What is sent to a session; when it is closed, another stream has taken its place.
     pub(super) outbox: Option<mpsc::Receiver<String>>,
     /// The session whose watched resources the stream tells of.
     pub(super) watching: Option<Arc<Session>>,
+    /// The session whose replies go over the stream, which are waited for at the end.
+    pub(super) answering: Option<Arc<Session>>,
     pub(super) revisions: watch::Receiver<i64>,
     /// The messages a new revision makes.
     pub(super) on_change: Vec<String>,
@@ -76,19 +81,59 @@ impl Listening {
         if !self.opening.is_empty() {
             return Some(self.opening.remove(0));
         }
-        tokio::select! {
-            biased;
-            () = self.ended.cancelled() => None,
-            () = self.shutdown.cancelled() => None,
-            message = received(&mut self.outbox) => Some(event("message", &message?)),
-            Ok(()) = self.revisions.changed() => {
-                let updates = self.watching.as_ref().map(|session| session.updates());
-                let updates = updates.unwrap_or_default();
-                let messages = self.on_change.iter().chain(&updates);
-                let events = messages.map(|message| event("message", message));
-                Some(Bytes::from(events.collect::<Vec<_>>().concat()))
+        let mut idle = std::pin::pin!(tokio::time::sleep(KEEP_ALIVE));
+        loop {
+            tokio::select! {
+                biased;
+                () = self.ended.cancelled() => return None,
+                () = self.shutdown.cancelled() => return self.rest().await,
+                message = received(&mut self.outbox) => return Some(event("message", &message?)),
+                // Nobody tells of revisions any more when the server is gone.
+                changed = self.revisions.changed() => {
+                    changed.ok()?;
+                    return self.standing.holds().await.then(|| self.changes());
+                }
+                () = self.standing.is_in_doubt() => {
+                    if !self.standing.holds().await {
+                        return None;
+                    }
+                }
+                () = &mut idle => return self.standing.holds().await.then(keep_alive),
             }
-            () = tokio::time::sleep(KEEP_ALIVE) => Some(keep_alive()),
+        }
+    }
+
+    /// What a new revision makes.
+    fn changes(&self) -> Bytes {
+        let updates = self.watching.as_ref().map(|session| session.updates());
+        let updates = updates.unwrap_or_default();
+        let messages = self.on_change.iter().chain(&updates);
+        let events = messages.map(|message| event("message", message));
+        Bytes::from(events.collect::<Vec<_>>().concat())
+    }
+
+    /// The next bytes after the process was told to end: what requests that still run have to say,
+    /// until none does.
+    async fn rest(&mut self) -> Option<Bytes> {
+        let session = self.answering.clone()?;
+        let outbox = self.outbox.as_mut()?;
+        let mut idle = std::pin::pin!(tokio::time::sleep(KEEP_ALIVE));
+        loop {
+            // A request has said everything before it ends.
+            let runs = session.is_running();
+            if let Ok(message) = outbox.try_recv() {
+                return Some(event("message", &message));
+            }
+            if !runs {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                () = self.ended.cancelled() => return None,
+                message = outbox.recv() => return Some(event("message", &message?)),
+                () = session.quiet() => {}
+                () = &mut idle => return Some(keep_alive()),
+            }
         }
     }
 }
@@ -123,8 +168,10 @@ pub(super) fn session_stream(admitted: &Admitted) -> Response {
     *session.outbox.lock() = Some(sender);
     let listening = Listening {
         opening: vec![keep_alive()],
+        standing: Standing::of(admitted),
         outbox: Some(outbox),
         watching: Some(session.clone()),
+        answering: None,
         revisions: admitted
             .endpoint
             .0
@@ -204,8 +251,10 @@ pub(super) fn subscribe(admitted: &Admitted, id: &str, params: &Params<'_>) -> R
     let closing = format!("{{\"resultType\":\"complete\",\"_meta\":{meta}}}");
     Listening {
         opening: vec![event("message", &acknowledged)],
+        standing: Standing::of(admitted),
         outbox: None,
         watching: None,
+        answering: None,
         revisions: admitted
             .endpoint
             .0
