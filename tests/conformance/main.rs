@@ -3,7 +3,7 @@
 //! What an API can express comes from `fixture.yaml` by the way every document takes, and is
 //! answered by a small API over a real socket. What no API can express, such as questions to the
 //! client, comes from [`native`] on the same server and endpoint. docs/conformance.md says which is
-//! which.
+//! which. Beside it the document is served as every document is: alone, and without sessions.
 
 #![expect(
     clippy::unwrap_used,
@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::native::Fixture;
 
 const SLUG: &str = "conformance";
+const PLAIN_SLUG: &str = "plain";
 
 /// Publishes the fixture, again and again where a scenario asks for a change.
 pub(crate) struct Publisher {
@@ -97,6 +98,15 @@ impl Publisher {
         Arc::new(server)
     }
 
+    /// The document alone, as it would be published.
+    fn plain(&self) -> Arc<Server> {
+        let mut server = self.compile(1);
+        server.id = ServerId::generate();
+        server.slug = PLAIN_SLUG.parse().unwrap();
+        server.settings.sessions = None;
+        Arc::new(server)
+    }
+
     /// Puts a new version in the place of the one that is served; everyone who listens hears of it.
     pub(crate) fn publish_again(self: &Arc<Self>) {
         let catalog = self.catalog.get().unwrap();
@@ -119,6 +129,7 @@ async fn main() -> anyhow::Result<()> {
     });
     let catalog = Catalog::fixed(publisher.server(1));
     let catalog = publisher.catalog.get_or_init(|| catalog).clone();
+    catalog.replace(publisher.plain());
     let shutdown = CancellationToken::new();
     let endpoint = Endpoint::new(EndpointParts {
         catalog,
@@ -129,12 +140,11 @@ async fn main() -> anyhow::Result<()> {
         shutdown: shutdown.clone(),
     });
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    // The script reads the URL from here.
-    writeln!(
-        std::io::stdout(),
-        "http://{}/mcp/{SLUG}",
-        listener.address()
-    )?;
+    // The script reads the URLs from here.
+    for slug in [SLUG, PLAIN_SLUG] {
+        let url = format!("http://{}/mcp/{slug}", listener.address());
+        writeln!(std::io::stdout(), "{url}")?;
+    }
     listen::serve(
         listener,
         endpoint.router(),

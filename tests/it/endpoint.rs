@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod client;
 mod differential;
 mod lists;
 mod quirks;

@@ -17,6 +17,12 @@ mod crash;
     clippy::disallowed_methods,
     reason = "a test is a client of the process, and no client goes through egress"
 )]
+#[path = "../process/listening.rs"]
+mod listening;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
 #[path = "../process/serving.rs"]
 mod serving;
 #[expect(

@@ -13,6 +13,7 @@ use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::listening::Listening;
 use crate::serving::{ADMIN_KEY, Client, PATIENCE, Process, document};
 use crate::{Place, empty};
 
@@ -39,6 +40,13 @@ impl Pair {
     fn clients(&self) -> (&Client, &Client) {
         let [(one, _), (other, _)] = &self.processes;
         (&one.client, &other.client)
+    }
+
+    /// Streams of every kind to a server, on a process that knows it already.
+    async fn streams(&self, client: &Client, slug: &str, key: &str) -> Vec<Listening> {
+        let known = async || client.tools(slug, key).await.is_ok();
+        soon(true, known).await;
+        Listening::open_all(client, slug, key).await
     }
 
     /// Ends the connections on which the processes hear of changes, once both are there.
@@ -187,4 +195,36 @@ async fn a_credential_given_to_one_process_is_used_by_the_other() {
     soon("the second secret".to_owned(), async || sent(one).await).await;
     done(one, ("DELETE", path, Value::Null), 204).await;
     soon(String::new(), async || sent(other).await).await;
+}
+
+#[tokio::test]
+async fn streams_on_one_process_are_told_of_edits_on_the_other() {
+    let pair = Pair::start().await;
+    let (one, other) = pair.clients();
+    let body = json!({ "slug": "heard", "document": document(&names(&["first"])) });
+    done(one, ("POST", "servers", body), 201).await;
+    let sessions = ("PATCH", "servers/heard", json!({ "sessions": {} }));
+    done(one, sessions, 200).await;
+    let made = done(one, ("POST", "keys", json!({ "name": "agent" })), 201).await;
+    let key = made["key"].as_str().unwrap();
+    let mut streams = pair.streams(other, "heard", key).await;
+    for (cut, tool) in [(false, "second"), (true, "third")] {
+        if cut {
+            pair.cut().await;
+        }
+        let body = document(&names(&[tool]));
+        done(one, ("PUT", "servers/heard/document", body), 200).await;
+        for stream in &mut streams {
+            stream.hears_of_tools(IN_TIME).await;
+        }
+        assert_eq!(other.tools("heard", key).await, Ok(names(&[tool])));
+    }
+    // And they end with the key.
+    let path = format!("keys/{}", made["id"].as_str().unwrap());
+    done(one, ("DELETE", &path, Value::Null), 204).await;
+    for mut stream in streams {
+        let end = async { while stream.next().await.is_some() {} };
+        let ended = tokio::time::timeout(IN_TIME, end).await;
+        assert!(ended.is_ok(), "{} goes on", stream.kind);
+    }
 }
