@@ -53,7 +53,8 @@ pub enum CredentialError {
     #[error(
         "the credential for \"{scheme}\" is not approved for {origin}, so it was withheld and \
          nothing was sent; approve the new destination {origin} for it if that is where it \
-         belongs, or correct the server's URL"
+         belongs (in the server's settings; `--approve {origin}` with causeway run or stdio), or \
+         correct the server's URL"
     )]
     Unapproved { scheme: String, origin: String },
     #[error(
@@ -76,6 +77,8 @@ pub enum SecretError {
     Empty,
     #[error("a credential for HTTP basic authentication is written as user:password")]
     NotBasic,
+    #[error("{0}")]
+    Unusable(&'static str),
 }
 
 impl Credentials {
@@ -140,6 +143,13 @@ impl Secret {
         };
         Ok(Self::Token(token.into()))
     }
+
+    /// The same, if it can also be sent the way the scheme wants.
+    pub fn usable_for(scheme: &SecurityScheme, text: &str) -> Result<Self, SecretError> {
+        let secret = Self::for_scheme(scheme, text)?;
+        check(scheme, &secret).map_err(SecretError::Unusable)?;
+        Ok(secret)
+    }
 }
 
 /// Whether a credential can be sent the way its scheme wants.
@@ -165,11 +175,7 @@ pub fn attach(
     if security.is_empty() {
         return Ok(request);
     }
-    let complete = |alternative: &&SecurityRequirement| {
-        let held = |name| schemes.contains_key(name) && credentials.get(name).is_some();
-        alternative.0.keys().all(|name| held(name))
-    };
-    let chosen = security.iter().find(complete).ok_or_else(|| {
+    let chosen = complete(security, schemes, credentials).ok_or_else(|| {
         let names = security.iter().flat_map(|alternative| alternative.0.keys());
         let sealed = names
             .into_iter()
@@ -211,6 +217,38 @@ pub fn attach(
         place.apply(&mut request);
     }
     Ok(request)
+}
+
+/// A request as it may be shown: where [`attach`] puts a secret, a mark stands. What the caller wrote
+/// stays as it is, whatever it is: a mask that hid what equals a secret would confirm a guess.
+pub fn attach_marks(
+    mut request: UpstreamRequest,
+    security: &[SecurityRequirement],
+    schemes: &IndexMap<String, SecurityScheme>,
+    credentials: &Credentials,
+) -> UpstreamRequest {
+    let chosen = complete(security, schemes, credentials);
+    let names = chosen.into_iter().flat_map(|chosen| chosen.0.keys());
+    for (scheme, credential) in
+        names.filter_map(|name| Some((schemes.get(name)?, credentials.get(name)?)))
+    {
+        // One that has no place was refused before.
+        if let Ok(place) = Placement::of(scheme, &credential.secret) {
+            place.masked().apply(&mut request);
+        }
+    }
+    request
+}
+
+/// The first alternative whose schemes all have a credential.
+fn complete<'s>(
+    security: &'s [SecurityRequirement],
+    schemes: &IndexMap<String, SecurityScheme>,
+    credentials: &Credentials,
+) -> Option<&'s SecurityRequirement> {
+    let held = |name: &String| schemes.contains_key(name) && credentials.get(name).is_some();
+    let mut alternatives = security.iter();
+    alternatives.find(|alternative| alternative.0.keys().all(held))
 }
 
 /// The alternatives in words: `"key" (an API key in the header X-API-Key), or "oauth" (…)`.

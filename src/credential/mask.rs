@@ -29,7 +29,8 @@ pub const MASKED: &str = "[masked]";
 /// Shorter values are not hidden.
 pub const VALUE_CHARACTERS_MIN: usize = 4;
 
-/// Finds and hides the values of a server's credentials: raw, base64, percent-encoded,
+/// Finds and hides the values of a server's credentials: raw, in base64 of it or of a text that holds
+/// it, percent-encoded,
 /// JSON-escaped, HTML-escaped, UTF-16. Empty for a server without any, and then free.
 #[derive(Clone, Default)]
 pub struct Mask(Option<Arc<Matcher>>);
@@ -50,6 +51,8 @@ impl Mask {
                     let password = password.expose_secret();
                     values.push(password.to_owned());
                     values.push(format!("{user}:{password}"));
+                    // What stands in the request, and may itself be encoded with all of it.
+                    values.push(STANDARD_NO_PAD.encode(format!("{user}:{password}")));
                     // Some APIs take their key as the user, without a password.
                     if password.chars().count() < VALUE_CHARACTERS_MIN {
                         values.push(user.clone());
@@ -194,9 +197,6 @@ const UNRESERVED: AsciiSet = NON_ALPHANUMERIC
 /// Adds every form in which a value may come back: as it is or encoded for a URL or a cookie, each
 /// of these inside JSON or HTML; and base64.
 fn add_forms(forms: &mut BTreeSet<String>, value: &str) {
-    // Without padding, which is then left behind where there is any.
-    forms.insert(STANDARD_NO_PAD.encode(value));
-    forms.insert(URL_SAFE_NO_PAD.encode(value));
     let mut plain = BTreeSet::from([
         value.to_owned(),
         form_urlencoded::byte_serialize(value.as_bytes()).collect(),
@@ -204,6 +204,10 @@ fn add_forms(forms: &mut BTreeSet<String>, value: &str) {
     plain.extend(PERCENT_SETS.map(|set| utf8_percent_encode(value, set).to_string()));
     plain.extend(plain.iter().map(|form| lower_hex(form)).collect::<Vec<_>>());
     for form in &plain {
+        // Without padding, which is then left behind where there is any.
+        forms.insert(STANDARD_NO_PAD.encode(form));
+        forms.insert(URL_SAFE_NO_PAD.encode(form));
+        forms.extend(inside_base64(form));
         for escapes in JSON_WRITERS {
             forms.insert(json_escaped(form, escapes, false));
             forms.insert(json_escaped(form, escapes, true));
@@ -219,6 +223,19 @@ fn add_forms(forms: &mut BTreeSet<String>, value: &str) {
         }
     }
     forms.append(&mut plain);
+}
+
+/// What base64 of a longer text shows of a value in it, wherever it begins: without the characters at
+/// its edges that hold bits of its neighbours too.
+fn inside_base64(value: &str) -> impl Iterator<Item = String> {
+    (0..3).flat_map(move |before: usize| {
+        let mut text = vec![0; before];
+        text.extend_from_slice(value.as_bytes());
+        // Six bits a character: the first that hold the value alone, and the last.
+        let first = (before * 8).div_ceil(6);
+        let end = text.len() * 8 / 6;
+        [STANDARD_NO_PAD, URL_SAFE_NO_PAD].map(|engine| engine.encode(&text)[first..end].to_owned())
+    })
 }
 
 /// `%2F` as `%2f`.
@@ -304,6 +321,52 @@ mod tests {
             }
             assert_eq!(mask.text(&format!("({form})")), "([masked])", "{form}");
         }
+    }
+
+    #[test]
+    fn base64_of_more_than_the_secret_hides_the_secret() {
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+        let arounds = [
+            "",
+            "a",
+            "ab",
+            "abc",
+            "Bearer ",
+            "GET / HTTP/1.1\r\nX: Bearer ",
+        ];
+        let afters = ["", "x", "xy", "\r\nHost: api.example.com\r\n\r\n"];
+        let hidden = |mask: &Mask, encoded: &str| {
+            let shown = mask.text(encoded);
+            assert!(shown.contains(MASKED), "{encoded}: {shown}");
+            encoded.len() - (shown.len() - MASKED.len())
+        };
+        // With bytes that the two alphabets write in their own way.
+        for secret in [
+            "s3cr",
+            "tok_live_0123456789",
+            "~~~>>>???~~~é",
+            "a/b+c=d&e f",
+        ] {
+            let mask = Mask::new([&token(secret)]);
+            let wholes = arounds
+                .iter()
+                .flat_map(|around| afters.map(|after| format!("{around}{secret}{after}")));
+            for whole in wholes {
+                // All but the edges, which share their bits with what is around.
+                let least = secret.len() * 8 / 6 - 4;
+                assert!(hidden(&mask, &STANDARD.encode(&whole)) >= least, "{whole}");
+                assert!(hidden(&mask, &URL_SAFE.encode(&whole)) >= least, "{whole}");
+            }
+        }
+        let basic = Secret::Basic {
+            user: "ada".into(),
+            password: "pass word".into(),
+        };
+        let request = "GET / HTTP/1.1\r\nAuthorization: Basic YWRhOnBhc3Mgd29yZA==\r\n\r\n";
+        let shown = Mask::new([&basic])
+            .text(&STANDARD.encode(request))
+            .into_owned();
+        assert!(shown.contains(MASKED), "{shown}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use crate::credential::Secret;
+use crate::credential::mask::MASKED;
 use crate::openapi::{Location, SecurityScheme};
 use crate::types::UpstreamRequest;
 
@@ -104,6 +105,31 @@ impl Placement {
             (Self::Header(name, _), Self::Cookie(..))
             | (Self::Cookie(..), Self::Header(name, _)) => *name == COOKIE,
             _ => false,
+        }
+    }
+
+    /// The same place with a mark in it. The name of an authentication scheme is no secret.
+    pub(crate) fn masked(self) -> Self {
+        let mark = || Zeroizing::new(MASKED.to_owned());
+        match self {
+            Self::Header(name, value) => {
+                let text = [&b"Basic "[..], b"Bearer "]
+                    .into_iter()
+                    .find(|word| value.as_bytes().starts_with(word))
+                    .map_or("", |word| {
+                        if word == b"Basic " {
+                            "Basic "
+                        } else {
+                            "Bearer "
+                        }
+                    });
+                let mut value = HeaderValue::try_from(format!("{text}{MASKED}"))
+                    .unwrap_or(HeaderValue::from_static(MASKED));
+                value.set_sensitive(true);
+                Self::Header(name, value)
+            }
+            Self::Query(name, _) => Self::Query(name, mark()),
+            Self::Cookie(name, _) => Self::Cookie(name, mark()),
         }
     }
 

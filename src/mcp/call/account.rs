@@ -61,13 +61,13 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// The request goes out, credential attached.
-    pub(crate) fn sending(&mut self, request: &UpstreamRequest) {
+    /// The request goes out. `shown` is how a trace shows it, with a mark for each credential.
+    pub(crate) fn sending(&mut self, shown: impl FnOnce() -> UpstreamRequest) {
         if let Some(entry) = &mut self.entry {
             entry.attempts += 1;
         }
         if let Some(seen) = &mut self.seen {
-            seen.request = Some(request.clone());
+            seen.request = Some(shown());
         }
     }
 

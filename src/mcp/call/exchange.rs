@@ -1,5 +1,6 @@
 //! One call being carried out: what it may use, and the stages that touch the network.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 use serde_json::value::RawValue;
 use tokio::time::timeout_at;
+use url::Url;
 
 use crate::access::caller::{Caller, Target};
 use crate::credential::{self, Mask};
@@ -114,6 +116,26 @@ impl<'a> Work<'a> {
         Ok(attached)
     }
 
+    /// The request as a trace shows it: a mark where its credential stands.
+    pub(crate) fn shown(&self, api: &ApiProvider, request: &UpstreamRequest) -> UpstreamRequest {
+        let security = &self.tool.def.binding.security;
+        credential::attach_marks(request.clone(), security, &api.schemes, &api.credentials)
+    }
+
+    /// The same after a redirect, whose URL is the API's word and may repeat a secret.
+    fn shown_redirected(&self, api: &ApiProvider, request: &UpstreamRequest) -> UpstreamRequest {
+        let mut shown = self.shown(api, request);
+        if let Cow::Owned(clean) = self.mask().text(shown.url.as_str()) {
+            shown.url = Url::parse(&clean).unwrap_or_else(|_| {
+                let mut origin = shown.url.clone();
+                origin.set_path("/");
+                origin.set_query(None);
+                origin
+            });
+        }
+        shown
+    }
+
     /// Sends. A redirect within the origin is followed where repeating the request is safe; one to
     /// another origin is never followed, and the credential stays here.
     pub(crate) async fn send(
@@ -130,7 +152,10 @@ impl<'a> Work<'a> {
         for redirects_left in (0..=REDIRECTS_MAX).rev() {
             let attached = self.attach(api, request.clone())?;
             let origin = attached.url.origin();
-            account.sending(&attached);
+            account.sending(|| match redirects_left {
+                REDIRECTS_MAX => self.shown(api, &request),
+                _ => self.shown_redirected(api, &request),
+            });
             let egress = &self.cx.egress;
             let response = egress.send(&api.upstream, attached, patience).await?;
             account.answered(&response);
@@ -141,7 +166,14 @@ impl<'a> Work<'a> {
                         to: next.origin().ascii_serialization(),
                     });
                 }
-                Some(next) if safe && redirects_left > 0 => request.url = next,
+                Some(next) if safe && redirects_left > 0 => {
+                    request.url = next;
+                    // Filters see every request that leaves.
+                    let policies = &self.cx.policies;
+                    policies
+                        .upstream_request(self.subject(), &mut request)
+                        .await?;
+                }
                 _ => return Ok(response),
             }
         }
@@ -163,14 +195,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// An answer that is not UTF-8 shows its text only once it is decoded, so it is masked again.
+    /// What was not JSON in UTF-8 may show its text only once it is decoded (by a charset, a byte order
+    /// mark, or what an XML document says of itself), so it is masked again.
     pub(crate) fn mask_decoded(
         &self,
         response: &UpstreamResponse,
         mut outcome: ToolOutcome,
     ) -> ToolOutcome {
         let mask = self.mask();
-        if mask.is_empty() || is_utf8(response) {
+        if mask.is_empty() || is_plain_json(response) {
             return outcome;
         }
         for content in &mut outcome.content {
@@ -189,14 +222,19 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Whether the bytes of a text are what the model will read.
-fn is_utf8(response: &UpstreamResponse) -> bool {
-    let marked =
-        response.body.starts_with(&[0xff, 0xfe]) || response.body.starts_with(&[0xfe, 0xff]);
+/// Whether the bytes of an answer are what the model will read: JSON in UTF-8, as most answers are.
+fn is_plain_json(response: &UpstreamResponse) -> bool {
     let content_type = response.headers.get(CONTENT_TYPE);
-    let charset = content_type
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_ascii_lowercase)
-        .and_then(|value| Some(value.split_once("charset=")?.1.to_owned()));
-    !marked && charset.is_none_or(|name| name.contains("utf-8") || name.contains("ascii"))
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let (essence, parameters) = content_type
+        .map(|text| text.split_once(';').unwrap_or((text, "")))
+        .unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let parameters = parameters.trim().to_ascii_lowercase();
+    let utf8 = matches!(
+        &*parameters,
+        "" | "charset=utf-8" | "charset=\"utf-8\"" | "charset=utf8"
+    );
+    let json = essence == "application/json" || essence.ends_with("+json");
+    json && utf8 && std::str::from_utf8(&response.body).is_ok_and(|text| !text.contains('\0'))
 }

@@ -36,16 +36,24 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// A tool error with the text, or the protocol error it is.
+    /// A tool error with the text, or the protocol error it is. Hidden is only what may repeat words of
+    /// the API: to hide a secret in what the caller wrote would confirm a guess.
     pub(crate) fn into_outcome(self, mask: &Mask) -> Result<CallOutcome, CallError> {
         match self {
             Self::NotRun(error) => Err(error),
             Self::Egress(EgressError::Cancelled) => Err(CallError::Cancelled),
-            failure => Ok(CallOutcome::Complete(ToolOutcome {
-                content: vec![Content::Text(mask.text(&failure.to_string()).into_owned())],
-                is_error: true,
-                ..ToolOutcome::default()
-            })),
+            failure => {
+                let text = failure.to_string();
+                let text = match failure {
+                    Self::Egress(_) | Self::Redirected { .. } => mask.text(&text).into_owned(),
+                    _ => text,
+                };
+                Ok(CallOutcome::Complete(ToolOutcome {
+                    content: vec![Content::Text(text)],
+                    is_error: true,
+                    ..ToolOutcome::default()
+                }))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
-//! A call explained: what was asked, what was sent, what came back and how long it took. Secrets
-//! are masked before anything is shown.
+//! A call explained: what was asked, what was sent, what came back and how long it took. Of a request
+//! the place of a secret is masked, and of an answer its value; what the caller wrote is shown as
+//! written, so that nobody learns from a mask whether a guess was right.
 
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::access::caller::Caller;
-use crate::credential::Mask;
 use crate::credential::mask::MASKED;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::exchange::Work;
@@ -36,7 +36,7 @@ pub struct Trace {
     pub healed: Vec<String>,
     /// Nothing was sent.
     pub dry_run: bool,
-    /// The request as it left, secrets masked; absent when no request could be made.
+    /// The request as it left, a mark in the place of each secret; absent when no request could be made.
     pub request: Option<TracedRequest>,
     /// The status the API answered with.
     pub status: Option<u16>,
@@ -46,7 +46,7 @@ pub struct Trace {
     pub result: Option<Value>,
 }
 
-/// A request, secrets masked.
+/// A request, a mark in the place of each secret.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TracedRequest {
@@ -141,8 +141,10 @@ async fn rehearse(
     policies
         .upstream_request(work.subject(), &mut request)
         .await?;
-    let attached = work.attach(api, request)?;
-    account.sending(&attached);
+    // What would stop the call stops the rehearsal.
+    let attached = work.attach(api, request.clone())?;
+    drop(attached);
+    account.sending(|| work.shown(api, &request));
     Ok(())
 }
 
@@ -153,17 +155,13 @@ impl Seen {
         arguments: Option<Box<RawValue>>,
         outcome: Option<&CallOutcome>,
     ) -> Trace {
-        let mask = work.mask();
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        // A caller who wrote a known secret as an argument learns nothing from the mask.
-        let arguments =
-            arguments.and_then(|a| RawValue::from_string(mask.text(a.get()).into()).ok());
         Trace {
             trace_id: work.context.trace_id.clone(),
             arguments,
             healed: self.healed,
             dry_run: false,
-            request: self.request.map(|request| show(&request, mask)),
+            request: self.request.map(|request| show(&request)),
             status: self.status,
             timings: Timings {
                 first_byte_ms: milliseconds(self.first_byte),
@@ -179,19 +177,19 @@ impl Seen {
     }
 }
 
-fn show(request: &UpstreamRequest, mask: &Mask) -> TracedRequest {
+fn show(request: &UpstreamRequest) -> TracedRequest {
     let shown = &request.body[..request.body.len().min(BODY_BYTES_MAX)];
-    let body = String::from_utf8(mask.bytes(request.body.slice_ref(shown)).to_vec());
+    let body = String::from_utf8(shown.to_vec());
     TracedRequest {
         method: request.method.to_string(),
-        url: mask.text(request.url.as_str()).into_owned(),
-        headers: show_headers(&request.headers, mask),
+        url: request.url.to_string(),
+        headers: show_headers(&request.headers),
         body: body.ok().filter(|text| !text.is_empty()),
         body_bytes: request.body.len(),
     }
 }
 
-fn show_headers(headers: &HeaderMap, mask: &Mask) -> IndexMap<String, Vec<String>> {
+fn show_headers(headers: &HeaderMap) -> IndexMap<String, Vec<String>> {
     let value = |value: &HeaderValue| {
         let text = String::from_utf8_lossy(value.as_bytes());
         match text.split_once(' ') {
@@ -200,7 +198,7 @@ fn show_headers(headers: &HeaderMap, mask: &Mask) -> IndexMap<String, Vec<String
                 format!("{} {MASKED}", text.split(' ').next().unwrap_or_default())
             }
             _ if value.is_sensitive() => MASKED.to_owned(),
-            _ => mask.text(&text).into_owned(),
+            _ => text.into_owned(),
         }
     };
     headers

@@ -195,6 +195,104 @@ async fn errors_of_the_api_leak_nothing() {
     assert!(!text(&outcome).contains(SECRET), "{}", text(&outcome));
 }
 
+/// An API that repeats its key in an XML document of another encoding.
+#[tokio::test]
+async fn what_a_document_says_of_its_own_encoding_hides_nothing() {
+    for (kind, prolog) in [
+        (
+            "application/xml",
+            "<?xml version=\"1.0\" encoding=\"UTF-7\"?>",
+        ),
+        ("text/xml", "<?xml version='1.0' encoding='iso-8859-1'?>"),
+        (
+            "text/xml; charset=utf-8",
+            "<?xml version='1.0' encoding='utf-16'?>",
+        ),
+        ("text/plain", ""),
+    ] {
+        // The secret has letters that each encoding writes in its own way.
+        let secret = "s\u{e9}cr\u{e9}t-in-latin";
+        let body = move || {
+            let text = format!("{prolog}<key>{secret}</key>");
+            let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(&text);
+            ([("content-type", kind)], bytes.into_owned())
+        };
+        let router = Router::new().fallback(any(async move || body()));
+        let origin = format!("http://{}", serve_local(router).await);
+        let bench = Bench::local();
+        let document = document(&origin, schemes(), json!([{"query": []}]));
+        let held = credential(Secret::Token(secret.into()), &origin);
+        let held = Credentials::new(IndexMap::from([("query".to_owned(), held)]));
+        let server = bench.server(&document, held);
+        let outcome = bench.call(&server, "echo", json!({})).await.unwrap();
+        let said = text(&outcome);
+        assert!(!said.contains(secret), "{kind} {prolog}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_confirms_no_guess() {
+    let echo = Echo::start().await;
+    for scheme in ["header", "query", "cookie", "basic", "bearer"] {
+        let bench = Bench::local();
+        let document = document(&echo.origin, schemes(), json!([{ scheme: [] }]));
+        let server = bench.server(&document, holding(scheme, &echo.origin));
+        let rehearsed = async |guess: &str| {
+            let call = tool_call("echo", json!({ "q": guess }));
+            let (caller, context) = (Caller::anonymous(), context());
+            let trace = dry_run(&bench.mcp, &caller, &server, call, &context).await;
+            serde_json::to_value(trace.unwrap()).unwrap()
+        };
+        // A right guess and a wrong one of the same form look the same.
+        let wrong_guess = SECRET.replace("s3cr", "guess");
+        let (right, wrong) = (rehearsed(SECRET).await, rehearsed(&wrong_guess).await);
+        let shown = right.to_string();
+        assert_eq!(
+            shown.replace("s3cr", "guess"),
+            wrong.to_string(),
+            "{scheme}: the right guess is told apart"
+        );
+        assert_eq!(right["arguments"]["q"], SECRET);
+        assert!(shown.contains("[masked]"), "{scheme}: {shown}");
+        // Nor does a refusal tell.
+        let call = tool_call("echo", json!({ "q": "x", SECRET: 1 }));
+        let (caller, context) = (Caller::anonymous(), context());
+        let trace = dry_run(&bench.mcp, &caller, &server, call, &context).await;
+        let said = serde_json::to_value(trace.unwrap()).unwrap();
+        let said = said["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(!said.contains("[masked]"), "{said}");
+    }
+    assert!(echo.seen().is_empty());
+}
+
+/// A secret that is too short to be hidden wherever it occurs is hidden where it stands.
+#[tokio::test]
+async fn a_short_secret_is_masked_in_its_place() {
+    let echo = Echo::start().await;
+    for scheme in ["header", "query", "cookie", "basic", "bearer"] {
+        let bench = Bench::local();
+        let document = document(&echo.origin, schemes(), json!([{ scheme: [] }]));
+        let secret = match scheme {
+            "basic" => Secret::for_scheme(&SecurityScheme::Basic, "q:z9!").unwrap(),
+            _ => Secret::Token("z9!".into()),
+        };
+        let held = credential(secret, &echo.origin);
+        let held = Credentials::new(IndexMap::from([(scheme.to_owned(), held)]));
+        let server = bench.server(&document, held);
+        let (caller, context) = (Caller::anonymous(), context());
+        let call = tool_call("echo", json!({ "q": "x" }));
+        let trace = dry_run(&bench.mcp, &caller, &server, call, &context).await;
+        let shown = serde_json::to_string(&trace.unwrap()).unwrap();
+        for form in ["z9!", "z9%21", "cTp6OSE"] {
+            assert!(!shown.contains(form), "{scheme}: {shown}");
+        }
+        assert!(shown.contains("[masked]"), "{scheme}: {shown}");
+    }
+}
+
 #[tokio::test]
 async fn without_its_credential_nothing_is_sent() {
     let echo = Echo::start().await;

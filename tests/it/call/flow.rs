@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
 use causeway::access::caller::{Caller, Grant, Grants};
 use causeway::access::ledger::LedgerStatus;
 use causeway::credential::{Credentials, Secret};
@@ -20,6 +23,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::call::{Bench, Echo, context, credential, document, text, tool_call};
+use crate::egress::serve_local;
 
 fn open_document(origin: &str) -> serde_json::Value {
     document(origin, json!({}), json!([]))
@@ -185,6 +189,49 @@ async fn filters_see_every_phase_and_no_secret() {
             None => assert_eq!(status, LedgerStatus::Ok),
         }
     }
+}
+
+/// Refuses one path.
+struct NotMoved;
+impl Filter for NotMoved {
+    fn upstream_request<'a>(
+        &'a self,
+        _: Subject<'a>,
+        request: &'a mut UpstreamRequest,
+    ) -> Decision<'a> {
+        if request.url.path() == "/moved" {
+            let text = "refused after the redirect".to_owned();
+            return Box::pin(ready(Verdict::Refuse(Refusal { text })));
+        }
+        pass()
+    }
+}
+
+#[tokio::test]
+async fn filters_see_a_request_again_after_a_redirect() {
+    let router = Router::new()
+        .route("/echo", get(async || Redirect::permanent("/moved?next=1")))
+        .route("/moved", get(async || "arrived"));
+    let origin = format!("http://{}", serve_local(router).await);
+    let recorder = Arc::new(Recorder::default());
+    let policies = Policies::new(vec![recorder.clone()]);
+    let bench = Bench::new(&["127.0.0.0/8"], policies);
+    let server = bench.server(&open_document(&origin), Credentials::default());
+    let outcome = bench.call(&server, "echo", json!({})).await.unwrap();
+    assert_eq!(text(&outcome), "arrived");
+    let seen = std::mem::take(&mut *recorder.seen.lock().unwrap());
+    let asked = seen
+        .iter()
+        .filter(|(phase, _)| *phase == "upstream_request");
+    let asked: Vec<_> = asked.map(|(_, what)| what).collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[1].contains("/moved"), "{asked:?}");
+
+    // What a filter refuses is refused there too.
+    let bench = Bench::new(&["127.0.0.0/8"], Policies::new(vec![Arc::new(NotMoved)]));
+    let server = bench.server(&open_document(&origin), Credentials::default());
+    let outcome = bench.call(&server, "echo", json!({})).await.unwrap();
+    assert_eq!(text(&outcome), "refused after the redirect");
 }
 
 #[tokio::test]
