@@ -132,7 +132,7 @@ impl Egress {
     }
 
     /// Makes `protected` unreachable for every server, whatever is allowed. Call it for each
-    /// listener once it is bound, and for the database.
+    /// listener once it is bound, for the public address, and for the database.
     pub fn protect(&self, protected: Protected) {
         self.0.ground.protected.write().push(protected);
     }

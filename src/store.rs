@@ -49,6 +49,29 @@ pub enum Location {
     Postgres(Url),
 }
 
+impl Location {
+    /// Host and port a database of its own is reached at, as its driver reads the URL and the
+    /// environment; behind a socket there is a server of this machine.
+    pub fn address(&self) -> Result<Option<(String, u16)>, StoreError> {
+        let Self::Postgres(url) = self else {
+            return Ok(None);
+        };
+        let options = PgConnectOptions::from_str(url.as_str())?;
+        let host = match options.get_socket() {
+            Some(_) => "localhost",
+            None => options.get_host(),
+        };
+        // The driver keeps a directory of sockets that it found by itself as a host.
+        let host = if host.starts_with('/') {
+            "localhost"
+        } else {
+            host
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Ok(Some((host.to_owned(), options.get_port())))
+    }
+}
+
 /// Why the database did not do it. Texts carry no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -180,4 +203,40 @@ fn private_file(path: &Path) -> Result<(), StoreError> {
             "it cannot be written: {error}; choose a directory this user may write to, with --data"
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_found_where_its_driver_finds_it() {
+        for (url, host, port) in [
+            ("postgres://db.internal/x", "db.internal", 5432),
+            ("postgres://u:p@db.internal:6432/x", "db.internal", 6432),
+            ("postgres:///x?host=10.0.0.9&port=6432", "10.0.0.9", 6432),
+            (
+                "postgres://ignored:1/x?host=db.internal&port=6432",
+                "db.internal",
+                6432,
+            ),
+            (
+                "postgres://db.internal/x?hostaddr=10.0.0.9",
+                "10.0.0.9",
+                5432,
+            ),
+            ("postgres://[::1]:6432/x", "::1", 6432),
+            ("postgres://%2Frun%2Fpostgresql/x", "localhost", 5432),
+            (
+                "postgres:///x?host=/run/postgresql&port=6432",
+                "localhost",
+                6432,
+            ),
+        ] {
+            let location = Location::Postgres(url.parse().unwrap());
+            let found = location.address().unwrap();
+            assert_eq!(found, Some((host.to_owned(), port)), "{url}");
+        }
+        assert_eq!(Location::File("x.db".into()).address().unwrap(), None);
+    }
 }

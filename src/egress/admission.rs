@@ -12,8 +12,12 @@ use crate::egress::rule::AllowRule;
 pub enum Protected {
     /// A listener; an unspecified address stands for every address of this machine.
     Listener(SocketAddr),
-    /// A database or another back end, by the name it is configured with.
+    /// A database or another back end, by the name or address it is configured with, and by whatever
+    /// addresses that has. One on this machine is refused on every address of it.
     Host { host: String, port: u16 },
+    /// Where clients find Causeway, by this name only: behind one address of a proxy there may be
+    /// other APIs, and Causeway itself answers to no other name.
+    Site { host: String, port: u16 },
 }
 
 /// Why a destination was refused, and what would allow it.
@@ -30,7 +34,7 @@ pub struct Refusal {
 pub enum Reason {
     /// The default policy refuses this kind of address.
     Kind(AddressKind),
-    /// Causeway's own listener or database. No rule allows it.
+    /// Causeway's own listener, public address or database. No rule allows it.
     Own,
 }
 
@@ -44,8 +48,8 @@ impl fmt::Display for Refusal {
         let rule = match (self.reason, self.address) {
             (Reason::Own, _) => {
                 return f.write_str(
-                    " was refused: it is one of Causeway's own listeners or databases, which no \
-                     setting allows",
+                    " was refused: it is one of Causeway's own listeners, addresses or databases, \
+                     which no setting allows",
                 );
             }
             (Reason::Kind(AddressKind::Metadata), IpAddr::V4(ip)) => {
@@ -70,7 +74,7 @@ impl fmt::Display for Refusal {
 /// Judges the addresses of a host, and gives back those that may be dialled. Some of several may be
 /// refused; only if none is left, the destination is.
 ///
-/// `own` are the addresses of Causeway's own back ends at this port.
+/// `own` are the addresses of Causeway's own back ends that listen at this port.
 ///
 /// # Errors
 /// The refusal of the first address.
@@ -93,10 +97,13 @@ pub(crate) fn admit(
         };
         let allowed = match kind {
             AddressKind::Public => true,
-            AddressKind::Metadata => rules.iter().any(|r| r.admits_exactly(address, port)),
+            // Clouds answer with credentials on more link-local addresses than any list has.
+            AddressKind::Metadata | AddressKind::LinkLocal => {
+                rules.iter().any(|r| r.admits_exactly(address, port))
+            }
             _ => named || rules.iter().any(|r| r.admits_address(address, port)),
         };
-        let reason = if own.contains(&address) || is_own(protected, host, address, port) {
+        let reason = if is_back_end(own, address) || is_own(protected, host, address, port) {
             Reason::Own
         } else if allowed {
             admitted.push(SocketAddr::new(address, port));
@@ -117,6 +124,12 @@ pub(crate) fn admit(
     }
 }
 
+/// Whether an address leads to one of our back ends.
+fn is_back_end(own: &[IpAddr], address: IpAddr) -> bool {
+    own.contains(&address)
+        || (own.iter().any(|own| is_of_this_machine(*own)) && is_of_this_machine(address))
+}
+
 fn is_own(protected: &[Protected], host: &str, address: IpAddr, port: u16) -> bool {
     protected.iter().any(|own| match own {
         Protected::Listener(listener) if listener.port() != port => false,
@@ -127,8 +140,10 @@ fn is_own(protected: &[Protected], host: &str, address: IpAddr, port: u16) -> bo
                 || address.is_unspecified()
                 || (ip.is_unspecified() && is_of_this_machine(address))
         }
-        Protected::Host { host: own, port: p } => {
-            *p == port && (own.eq_ignore_ascii_case(host) || own.parse() == Ok(address))
+        Protected::Host { host: own, port: p } | Protected::Site { host: own, port: p } => {
+            let own = host_name(own);
+            let same_address = own.parse().map(canonical) == Ok(address);
+            *p == port && (own == host_name(host) || same_address)
         }
     })
 }
@@ -136,7 +151,15 @@ fn is_own(protected: &[Protected], host: &str, address: IpAddr, port: u16) -> bo
 /// Whether an address is one of this machine's. Only a local address can be bound; this needs no
 /// list of interfaces, and is always current.
 fn is_of_this_machine(address: IpAddr) -> bool {
-    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
+    address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// A host as rules and resolvers know it: lower case, no brackets, no trailing dot.
+pub(crate) fn host_name(host: &str) -> String {
+    host.trim_start_matches('[')
+        .trim_end_matches(']')
+        .trim_end_matches('.')
+        .to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -168,6 +191,23 @@ mod tests {
         assert!(open(&["10.0.0.0/8"], ("api.example", 443), "10.0.0.5"));
         assert!(open(&["10.0.0.0/8"], ("::", 443), "::ffff:10.0.0.5"));
         assert!(!open(&["10.0.0.0/8:80"], ("api.example", 443), "10.0.0.5"));
+        // Link-local ones hold metadata services that no list knows.
+        assert!(!open(&[], ("x", 80), "169.254.42.42"));
+        assert!(!open(&["169.254.0.0/16"], ("x", 80), "169.254.42.42"));
+        assert!(!open(&["169.254.42.42/31"], ("x", 80), "169.254.42.42"));
+        assert!(!open(
+            &["0.0.0.0/0", "::/0"],
+            ("x", 80),
+            "::ffff:169.254.42.42"
+        ));
+        assert!(!open(
+            &["api.example"],
+            ("api.example", 80),
+            "169.254.42.42"
+        ));
+        assert!(!open(&["169.254.42.42:81"], ("x", 80), "169.254.42.42"));
+        assert!(open(&["169.254.42.42:80"], ("x", 80), "169.254.42.42"));
+        assert!(!open(&["fe80::/10"], ("x", 80), "fe80::1"));
         assert!(open(&["api.example:443"], ("api.example", 443), "10.0.0.5"));
         assert!(!open(&["api.example:80"], ("api.example", 443), "10.0.0.5"));
         assert!(!open(
@@ -236,7 +276,85 @@ mod tests {
             port: 5432,
         }];
         assert!(refused(&database, ("DB.internal", 5432), "10.0.0.9"));
+        assert!(refused(&database, ("db.internal.", 5432), "10.0.0.9"));
         assert!(!refused(&database, ("db.internal", 80), "10.0.0.9"));
+    }
+
+    #[test]
+    fn a_back_end_is_known_by_its_address_and_the_public_site_by_its_name() {
+        let everything = ["0.0.0.0/0", "::/0"];
+        let refused = |protected: &[Protected], destination, address| {
+            let judged = judge(&everything, protected, destination, address);
+            judged.is_err_and(|refusal| refusal.reason == Reason::Own)
+        };
+        let bracketed = [Protected::Host {
+            host: "[::ffff:10.0.0.9]".into(),
+            port: 5432,
+        }];
+        assert!(refused(&bracketed, ("x", 5432), "10.0.0.9"));
+        let site = |host: &str| {
+            [Protected::Site {
+                host: host.into(),
+                port: 443,
+            }]
+        };
+        assert!(refused(
+            &site("mcp.example.com"),
+            ("mcp.example.com", 443),
+            "1.1.1.1"
+        ));
+        assert!(refused(&site("[2606::1]"), ("x", 443), "2606::1"));
+        // Another name behind the same proxy is another API.
+        assert!(!refused(
+            &site("mcp.example.com"),
+            ("api.example.com", 443),
+            "1.1.1.1"
+        ));
+        assert!(!refused(
+            &site("mcp.example.com"),
+            ("mcp.example.com", 80),
+            "1.1.1.1"
+        ));
+    }
+
+    #[test]
+    fn a_database_on_this_machine_is_refused_on_every_address_of_it() {
+        let mut local = vec![
+            "127.0.0.1",
+            "127.0.0.2",
+            "0.0.0.0",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+        ];
+        // The address this machine has on its network, if it has one. Nothing is sent.
+        let lan = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+            socket.connect("192.0.2.1:9")?;
+            socket.local_addr()
+        });
+        let lan = lan
+            .map(|address| address.ip().to_string())
+            .unwrap_or_default();
+        if !lan.is_empty() {
+            local.push(&lan);
+        }
+        let everything: Vec<AllowRule> = ["0.0.0.0/0", "::/0"].map(|r| r.parse().unwrap()).into();
+        let refused = |own: &str, address: &str| {
+            let (own, address) = ([own.parse().unwrap()], address.parse().unwrap());
+            let judged = admit(&everything, &[], &own, ("x", 5432), &[address]);
+            judged.is_err_and(|refusal| refusal.reason == Reason::Own)
+        };
+        for own in &local {
+            for address in &local {
+                assert!(
+                    refused(own, address),
+                    "a database on {own} is reached on {address}"
+                );
+            }
+            assert!(!refused(own, "10.255.255.254"), "{own}");
+        }
+        assert!(refused("10.255.255.254", "10.255.255.254"));
+        assert!(!refused("10.255.255.254", "127.0.0.1"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use parking_lot::RwLock;
 use tokio::net::TcpStream;
 use tower::{Service, ServiceExt};
 
-use crate::egress::admission::{Protected, Refusal, admit};
+use crate::egress::admission::{Protected, Refusal, admit, host_name};
 use crate::egress::rule::AllowRule;
 
 /// Turns names into addresses. Below the policy: whatever it answers is judged.
@@ -124,7 +124,7 @@ impl Ground {
             .read()
             .iter()
             .filter_map(|own| match own {
-                Protected::Host { host, port: p } if *p == port => Some(host.clone()),
+                Protected::Host { host, port: p } if *p == port => Some(host_name(host)),
                 _ => None,
             })
             .collect();
@@ -160,12 +160,4 @@ async fn connect(
         .oneshot(uri)
         .await
         .map_err(|e| DialError::Failed(e.into()))
-}
-
-/// The host as rules and resolvers know it: lower case, no brackets, no trailing dot.
-fn host_name(host: &str) -> String {
-    host.trim_start_matches('[')
-        .trim_end_matches(']')
-        .trim_end_matches('.')
-        .to_ascii_lowercase()
 }
