@@ -63,13 +63,15 @@ impl Store {
 
 fn make_private(mut options: std::fs::OpenOptions, path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    options
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map(|_| ())
+    let made = options.create_new(true).write(true).mode(0o600).open(path);
+    made.map(|_| ()).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => std::io::Error::other(format!(
+            "{} is there already: another copy is being made, or one was cut off; remove it if \
+             nothing writes it",
+            path.display()
+        )),
+        _ => error,
+    })
 }
 
 /// Gives a whole file its name, so that either lasts even when the machine stops the next moment.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::db::{execute, fetch_in, row};
+use crate::store::db::{Tx, execute, fetch_in, row};
 use crate::store::{Store, StoreError};
 use crate::types::{JobId, OrganizationId};
 
@@ -21,6 +21,9 @@ row! {
 const INSERT: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, attempts) VALUES ($1, $2, $3, $4, $5, 0)";
 const DUE: &str = "SELECT id, organization_id, kind, payload, attempts FROM jobs WHERE kind = $1 AND finished_at IS NULL \
      AND run_at <= $2 AND (lease_until IS NULL OR lease_until < $2) ORDER BY run_at LIMIT 1";
+/// On Postgres, those who try at once each look at another job; SQLite has one writer.
+const DUE_SKIPPING: &str = "SELECT id, organization_id, kind, payload, attempts FROM jobs WHERE kind = $1 AND finished_at IS NULL \
+     AND run_at <= $2 AND (lease_until IS NULL OR lease_until < $2) ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED";
 const LEASE: &str = "UPDATE jobs SET lease_owner = $2, lease_until = $3, attempts = attempts + 1 \
      WHERE id = $1 AND finished_at IS NULL AND (lease_until IS NULL OR lease_until < $4)";
 const RENEW: &str = "UPDATE jobs SET lease_until = $3, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
@@ -58,7 +61,11 @@ impl Store {
     ) -> Result<Option<JobRow>, StoreError> {
         let mut tx = self.db.begin().await?;
         let now = now.timestamp_micros();
-        let Some(job) = fetch_in!(&mut tx, JobRow, DUE, kind, now)? else {
+        let due = match tx {
+            Tx::Postgres(_) => DUE_SKIPPING,
+            Tx::Lite(_) => DUE,
+        };
+        let Some(job) = fetch_in!(&mut tx, JobRow, due, kind, now)? else {
             return Ok(None);
         };
         let taken = execute!(&mut tx, LEASE, job.id, owner, until.timestamp_micros(), now)?;
