@@ -71,8 +71,14 @@ impl Ledger {
 const BATCH_MAX: usize = 500;
 const BATCH_WAIT: Duration = Duration::from_millis(200);
 
+/// How soon a batch that could not be written is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// How often, once nobody waits for the database any more.
+const LAST_TRIES: u32 = 20;
+
 /// The one writer: batches until every [`Ledger`] is gone, then writes what is left and returns.
-/// While the database does not answer, a batch is tried again; the channel bounds what waits.
+/// While the database does not answer, a batch is tried again and again; the channel bounds what
+/// waits. After shutdown has begun it is tried for a while only.
 pub async fn write(store: Store, mut entries: mpsc::Receiver<LedgerEntry>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while let Some(first) = entries.recv().await {
@@ -92,22 +98,33 @@ pub async fn write(store: Store, mut entries: mpsc::Receiver<LedgerEntry>) {
             .iter()
             .filter_map(|row| Some((KeyId(row.key?), row.at)))
             .collect();
-        let mut attempts_left = 5;
-        while let Err(error) = store.append_ledger(&rows).await {
-            attempts_left -= 1;
-            tracing::warn!(error = %error, attempts_left, "ledger entries cannot be written now");
-            if attempts_left == 0 {
-                metrics::counter!("causeway_ledger_entries_lost_total")
-                    .increment(rows.len() as u64);
-                break;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+        append(&store, &rows, &entries).await;
         if !used.is_empty()
             && let Err(error) = store.note_key_use(&used).await
         {
             tracing::warn!(error = %error, "the use of keys cannot be noted now");
         }
+    }
+}
+
+/// Writes a batch, however long that takes while the process serves.
+async fn append(store: &Store, rows: &[LedgerRow], entries: &mpsc::Receiver<LedgerEntry>) {
+    let (mut tries, mut last_tries) = (0_u32, LAST_TRIES);
+    while let Err(error) = store.append_ledger(rows).await {
+        // Once, and then every ten seconds: an outage is not to fill the log.
+        if tries % 40 == 0 {
+            tracing::warn!(error = %error, entries = rows.len(), "ledger entries cannot be written now");
+        }
+        tries = tries.wrapping_add(1);
+        if entries.is_closed() {
+            last_tries -= 1;
+        }
+        if last_tries == 0 {
+            tracing::error!(error = %error, entries = rows.len(), "ledger entries are lost");
+            metrics::counter!("causeway_ledger_entries_lost_total").increment(rows.len() as u64);
+            return;
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
     }
 }
 
