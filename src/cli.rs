@@ -144,6 +144,10 @@ struct DocumentArgs {
     /// USER:PASSWORD for basic
     #[arg(long, value_name = "SCHEME=VALUE")]
     credential: Vec<String>,
+    /// A server of some operations that the credentials may be sent to as well; without it they go to
+    /// the document's own server only
+    #[arg(long, value_name = "ORIGIN")]
+    approve: Vec<Url>,
     /// Which tools are listed
     #[arg(long, value_parser = ["all"], default_value = "all")]
     tools: String,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::authenticate::{AuthenticationError, digest};
 use crate::access::caller::{Caller, Grant, Grants};
 use crate::access::vault::master::{MasterKey, Purpose};
+use crate::store::audit::NewAudit;
 use crate::store::changes::next_change;
 use crate::store::keys::{KeyRow, NewKey};
 use crate::store::{Change, Store, StoreError};
@@ -39,7 +40,8 @@ pub struct Keys(Arc<Inner>);
 struct Inner {
     store: Store,
     hash_key: hmac::Key,
-    admin: [u8; 32],
+    /// `None` where the admin key is empty, which nothing equals.
+    admin: Option<[u8; 32]>,
     clock: Clock,
     /// By generation and hash: a look-up that began before a revocation and ends after it leaves
     /// its answer where nobody asks any more.
@@ -68,6 +70,8 @@ pub struct MadeKey {
 /// What is wanted of a new key.
 pub struct KeyRequest {
     pub organization: OrganizationId,
+    /// Who makes it, for the audit.
+    pub actor: String,
     pub name: String,
     /// `None`: every server of the organization.
     pub grants: Option<Vec<Grant>>,
@@ -105,7 +109,9 @@ impl Keys {
         Self(Arc::new(Inner {
             store,
             hash_key: hmac::Key::new(hmac::HMAC_SHA256, &*master.derive(Purpose::ApiKeys)),
-            admin: digest(admin.expose_secret()),
+            admin: Some(admin.expose_secret())
+                .filter(|key| !key.is_empty())
+                .map(digest),
             clock,
             known: Cache::builder().max_capacity(REMEMBERED_MAX).build(),
             generation: AtomicU64::new(0),
@@ -122,7 +128,8 @@ impl Keys {
 
     /// Whether this is the admin key. In constant time.
     pub fn is_admin(&self, key: &str) -> bool {
-        self.0.admin.ct_eq(&digest(key)).into()
+        let admin = self.0.admin.as_ref();
+        admin.is_some_and(|admin| admin.ct_eq(&digest(key)).into())
     }
 
     /// Whose key it is, and its hash unless it is the admin key, which does not change.
@@ -182,7 +189,9 @@ impl Keys {
             grants,
             expires_at: request.expires_at,
         };
-        let consumer = self.0.store.create_key(new, self.0.clock.now()).await?;
+        let act = act(request.organization, request.actor, "create", id);
+        let now = self.0.clock.now();
+        let consumer = self.0.store.create_key(new, &act, now).await?;
         // Someone may have tried it before it was there.
         self.forget();
         Ok(MadeKey {
@@ -193,17 +202,16 @@ impl Keys {
         })
     }
 
-    /// Ends a key, here at once.
+    /// Ends a key, here at once. `actor` is who does it, for the audit.
     pub async fn revoke(
         &self,
         organization: OrganizationId,
         id: KeyId,
+        actor: String,
     ) -> Result<bool, StoreError> {
-        let revoked = self
-            .0
-            .store
-            .revoke_key(organization, id, self.0.clock.now())
-            .await?;
+        let act = act(organization, actor, "revoke", id);
+        let now = self.0.clock.now();
+        let revoked = self.0.store.revoke_key(id, &act, now).await?;
         self.forget();
         Ok(revoked)
     }
@@ -239,6 +247,18 @@ impl Keys {
                 Err(error) => tracing::warn!(error = %error, "keys cannot be compared now"),
             },
         }
+    }
+}
+
+fn act(organization: OrganizationId, actor: String, action: &'static str, key: KeyId) -> NewAudit {
+    NewAudit {
+        organization,
+        actor,
+        action,
+        entity: "key",
+        entity_id: key.to_string(),
+        before: None,
+        after: None,
     }
 }
 

@@ -28,11 +28,11 @@ use crate::live::{self, Catalog};
 use crate::market::api::{Market, MarketParts};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
-use crate::mcp::publish::{Publication, Publisher, SpecSource, publish};
-use crate::mcp::server::{Access, ServerSettings};
+use crate::mcp::publish::{GivenSettings, Publication, Publisher, SpecSource, publish};
+use crate::mcp::server::Access;
 use crate::openapi::DocumentLimits;
 use crate::router;
-use crate::store::changes::Feed;
+use crate::store::changes::{self, Feed};
 use crate::store::{Location, Store};
 use crate::types::{Clock, OrganizationId};
 
@@ -80,6 +80,7 @@ impl App {
         tasks.spawn(keys.clone().follow(store.changes(), stop.clone()));
         let (followed, changes) = (catalog.clone(), store.changes());
         tasks.spawn(live::follow(followed, changes, stop.clone()));
+        tasks.spawn(changes::prune(store.clone(), clock.clone(), stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
         let market = Market::new(MarketParts {
             publisher: Publisher {
@@ -344,10 +345,10 @@ async fn seed(market: &Market) -> anyhow::Result<bool> {
             organization: OrganizationId::DEFAULT,
             actor: "demo".to_owned(),
             slug: Some(slug.parse()?),
-            settings: ServerSettings {
-                access: Access::Open,
+            settings: GivenSettings {
+                access: Some(Access::Open),
                 internal: Some(DEMO.to_owned()),
-                ..ServerSettings::default()
+                ..GivenSettings::default()
             },
             credentials: Vec::new(),
         };

@@ -276,12 +276,10 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
             body[name] = json!(value);
         }
     }
-    body["allowUpstream"] = json!(
-        args.allow_upstream
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    );
+    if !args.allow_upstream.is_empty() {
+        let rules = args.allow_upstream.iter().map(ToString::to_string);
+        body["allowUpstream"] = rules.collect();
+    }
     let mut credentials = serde_json::Map::new();
     for text in &args.credential {
         let (scheme, value) = scheme_and_value(text)?;
@@ -311,7 +309,7 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
         bail!("{error}");
     }
     let report = &answer["report"];
-    let text = format!(
+    let mut text = format!(
         "{} is served at {}\n{} tools; {} lost, {} warnings, {} notes",
         answer["server"]["title"].as_str().unwrap_or_default(),
         answer["server"]["mcpUrl"].as_str().unwrap_or_default(),
@@ -320,8 +318,27 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
         report["warnings"],
         report["notes"],
     );
+    for bound in answer["credentials"].as_array().into_iter().flatten() {
+        text.push_str(&withheld(bound, &answer["server"]));
+    }
     output.result(&text, &answer)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is said of a credential that does not go wherever it is wanted.
+fn withheld(bound: &Value, server: &Value) -> String {
+    let origins = bound["notApproved"].as_array().into_iter().flatten();
+    let origins: Vec<&str> = origins.filter_map(Value::as_str).collect();
+    if origins.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nThe credential for {} is not sent to {}, which some operations go to. Approve it at \
+         {}/settings if it belongs there",
+        bound["scheme"].as_str().unwrap_or_default(),
+        origins.join(", "),
+        server["pageUrl"].as_str().unwrap_or_default(),
+    )
 }
 
 pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<ExitCode> {

@@ -1,5 +1,6 @@
 //! One document, read and made into a server, for the commands that need no database.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::credential::{Credential, Credentials, Secret};
 use crate::demo;
 use crate::egress::{Egress, Upstream};
 use crate::mcp::plan;
+use crate::mcp::publish::binding::{home, origins};
 use crate::mcp::server::{Access, Server, ServerParts, ServerSettings};
 use crate::mcp::tool::{self, ToolDef};
 use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding};
@@ -78,7 +80,13 @@ pub(super) fn server(
         );
     }
     let upstream = args.upstream.as_ref().map(ToString::to_string);
-    let credentials = credentials(args, &converted, upstream.as_deref())?;
+    let (credentials, withheld) = credentials(args, &converted, upstream.as_deref())?;
+    for (scheme, origin) in withheld {
+        tracing::warn!(
+            "the credential for {scheme} is not sent to {origin}, a server of some operations only; \
+             allow it with --approve {origin}"
+        );
+    }
     let destination = destination(egress, args, &converted.tools);
     let settings = ServerSettings {
         access,
@@ -130,18 +138,20 @@ pub(super) fn slug(title: &str) -> Slug {
         .unwrap_or_else(|_| "api".parse().expect("a valid slug"))
 }
 
-/// The credentials on the command line, bound to the origins the document's tools go to.
+/// Scheme and origin of where a credential is wanted and not sent.
+type Withheld = Vec<(String, String)>;
+
+/// The credentials on the command line, each bound to the document's server and what was approved
+/// beside it, as far as tools that use it go there.
 fn credentials(
     args: &DocumentArgs,
     converted: &Converted,
     upstream: Option<&str>,
-) -> anyhow::Result<Credentials> {
-    let origins: std::collections::BTreeSet<String> = converted
-        .tools
-        .iter()
-        .filter_map(|tool| plan::base_url(tool, upstream, None).ok())
-        .map(|url| url.origin().ascii_serialization())
-        .collect();
+) -> anyhow::Result<(Credentials, Withheld)> {
+    let mut approved: BTreeSet<String> = home(&converted.api, upstream, None).into_iter().collect();
+    let given = args.approve.iter();
+    approved.extend(given.map(|url| url.origin().ascii_serialization()));
+    let mut withheld = Withheld::new();
     let mut by_scheme = IndexMap::new();
     for text in &args.credential {
         let (name, value) = scheme_and_value(text)?;
@@ -161,16 +171,14 @@ fn credentials(
         };
         let value = value_of(value).with_context(|| format!("--credential {name}"))?;
         let secret =
-            Secret::for_scheme(scheme, &value).with_context(|| format!("--credential {name}"))?;
-        by_scheme.insert(
-            name.to_owned(),
-            Credential {
-                secret,
-                origins: origins.clone(),
-            },
-        );
+            Secret::usable_for(scheme, &value).with_context(|| format!("--credential {name}"))?;
+        let wanted = origins(name, &converted.tools, upstream, None).into_iter();
+        let (origins, rest) = wanted.partition(|origin| approved.contains(origin));
+        let rest: BTreeSet<String> = rest;
+        withheld.extend(rest.into_iter().map(|origin| (name.to_owned(), origin)));
+        by_scheme.insert(name.to_owned(), Credential { secret, origins });
     }
-    Ok(Credentials::new(by_scheme))
+    Ok((Credentials::new(by_scheme), withheld))
 }
 
 fn listed(names: &[&str]) -> String {

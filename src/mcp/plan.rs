@@ -126,27 +126,54 @@ pub fn base_url(
     upstream: Option<&str>,
     document: Option<&Url>,
 ) -> Result<Url, BaseUrlError> {
-    let text = match (upstream, def.binding.servers.first()) {
+    server_url(def.binding.servers.first(), upstream, document)
+}
+
+/// The base URL that one of a document's servers means, or the owner's `upstream` in its place.
+pub fn server_url(
+    server: Option<&ServerTemplate>,
+    upstream: Option<&str>,
+    document: Option<&Url>,
+) -> Result<Url, BaseUrlError> {
+    let text = match (upstream, server) {
         (Some(upstream), _) => upstream.to_owned(),
         (None, Some(server)) => expand(server),
         (None, None) => return Err(BaseUrlError::Missing),
     };
+    let invalid = || BaseUrlError::Invalid(without_user(&text));
     let mut url = match (Url::parse(&text), document) {
         (Ok(url), _) => url,
-        (Err(url::ParseError::RelativeUrlWithoutBase), Some(document)) => document
-            .join(&text)
-            .map_err(|_| BaseUrlError::Invalid(text.clone()))?,
-        (Err(url::ParseError::RelativeUrlWithoutBase), None) => {
-            return Err(BaseUrlError::Relative(text));
+        (Err(url::ParseError::RelativeUrlWithoutBase), Some(document)) => {
+            document.join(&text).map_err(|_| invalid())?
         }
-        (Err(_), _) => return Err(BaseUrlError::Invalid(text)),
+        (Err(url::ParseError::RelativeUrlWithoutBase), None) => {
+            return Err(BaseUrlError::Relative(without_user(&text)));
+        }
+        (Err(_), _) => return Err(invalid()),
     };
     let has_user = !url.username().is_empty() || url.password().is_some();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || has_user {
-        return Err(BaseUrlError::Invalid(text));
+        return Err(invalid());
     }
     url.set_fragment(None);
     Ok(url)
+}
+
+/// A URL as it may be shown to callers: what stands before its host may be a password.
+fn without_user(text: &str) -> String {
+    let Some(start) = text.find("//").map(|at| at + 2) else {
+        // Without an authority, `user:password@host` is still what somebody may have meant.
+        return match text.rsplit_once('@') {
+            Some((_, rest)) => format!("…@{rest}"),
+            None => text.to_owned(),
+        };
+    };
+    let (before, rest) = text.split_at(start);
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{before}…@{}", &rest[at + 1..]),
+        None => text.to_owned(),
+    }
 }
 
 fn expand(server: &ServerTemplate) -> String {

@@ -1,27 +1,27 @@
 //! A document becomes a server: read, define, store, serve.
 
-use std::collections::BTreeSet;
+pub mod binding;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::access::vault::{RowIdentity, Vault, VaultError};
+use crate::access::vault::Vault;
 use crate::credential::{Secret, SecretError};
-use crate::live::loader::SealedSecret;
 use crate::live::{Catalog, Entry, LiveError};
-use crate::mcp::plan;
-use crate::mcp::server::ServerSettings;
+use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets};
+use crate::mcp::server::{Access, ServerSettings};
 use crate::mcp::tool::{self, ToolDef, name};
 use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding, Severity};
 use crate::store::audit::NewAudit;
 use crate::store::credentials::NewCredential;
-use crate::store::servers::{NewServer, NewVersion};
+use crate::store::servers::{Import, NewServer, NewVersion, ServerRow};
 use crate::store::{Change, Store, StoreError};
-use crate::types::{Clock, CredentialId, OrganizationId, ServerId, Slug, VersionId};
+use crate::types::{Clock, OrganizationId, ServerId, Slug, VersionId};
 
 /// What publishing needs. Cheap to clone.
 #[derive(Clone)]
@@ -49,10 +49,35 @@ pub struct Publication {
     pub actor: String,
     /// The name of a server there is means: a new version of it.
     pub slug: Option<Slug>,
-    /// For a new server. A new version keeps what is set, but for the upstream.
-    pub settings: ServerSettings,
+    pub settings: GivenSettings,
     /// Security scheme and value.
     pub credentials: Vec<(String, String)>,
+}
+
+/// What was said of a server's settings. What was not stays as it is, or is a new server's default.
+#[derive(Clone, Debug, Default)]
+pub struct GivenSettings {
+    pub access: Option<Access>,
+    pub upstream: Option<String>,
+    pub allow_upstream: Option<Vec<String>>,
+    /// The service inside this process that answers. Only the process itself says so: whoever
+    /// publishes another document means another API.
+    pub internal: Option<String>,
+}
+
+impl GivenSettings {
+    fn on(&self, current: &ServerSettings) -> ServerSettings {
+        let mut settings = current.clone();
+        settings.access = self.access.unwrap_or(current.access);
+        if self.upstream.is_some() {
+            settings.upstream.clone_from(&self.upstream);
+        }
+        if let Some(rules) = &self.allow_upstream {
+            settings.allow_upstream.clone_from(rules);
+        }
+        settings.internal.clone_from(&self.internal);
+        settings
+    }
 }
 
 /// What became of it.
@@ -64,9 +89,11 @@ pub struct Published {
     pub slug: Slug,
     /// Made now; otherwise a new version of a server there was.
     pub created: bool,
-    /// The document is the one that is served already; nothing was changed.
+    /// The document is the one that is served already, and so are the settings.
     pub unchanged: bool,
     pub report: Report,
+    /// The credentials that were given with it.
+    pub credentials: Vec<Bound>,
 }
 
 /// The conversion report.
@@ -125,36 +152,40 @@ pub async fn publish(
         .as_ref()
         .and_then(|slug| cx.catalog.find(slug.as_str()));
     let existing = existing.filter(|entry| entry.organization == publication.organization);
-    let settings = existing
-        .as_ref()
-        .map_or(&publication.settings, |entry| &entry.settings);
-    let origins = origins(
-        &converted.tools,
-        settings.upstream.as_deref(),
-        origin.as_ref(),
-    );
-    let id = existing
-        .as_ref()
-        .map_or_else(ServerId::generate, |entry| entry.id);
-    let owner = (publication.organization, id);
-    let credentials: Vec<NewCredential> = secrets
-        .iter()
-        .map(|(scheme, secret)| seal(cx, owner, scheme, secret, &origins))
-        .collect::<Result<_, _>>()?;
-    let mut version = new_version(&converted, bytes, origin.as_ref())?;
-    version.credentials = credentials;
-    let outcome = match &existing {
-        Some(entry) => replace(cx, entry, version, &publication).await?,
-        None => create(cx, (id, &converted.api.title), version, &publication).await?,
+    let draft = Draft {
+        publication: &publication,
+        converted: &converted,
+        secrets: &secrets,
+        version: new_version(&converted, bytes)?,
     };
-    cx.catalog.apply(Change::Server(outcome.0)).await?;
+    let outcome = match &existing {
+        Some(entry) => replace(cx, entry, draft, origin).await?,
+        None => create(cx, draft, origin).await?,
+    };
+    cx.catalog.apply(Change::Server(outcome.id)).await?;
     Ok(Published {
-        id: outcome.0,
-        slug: outcome.1,
-        created: outcome.2,
-        unchanged: outcome.3,
+        id: outcome.id,
+        slug: outcome.slug,
+        created: existing.is_none(),
+        unchanged: outcome.unchanged,
         report,
+        credentials: outcome.bound,
     })
+}
+
+/// A document, ready to be stored, with everything that was said beside it.
+struct Draft<'a> {
+    publication: &'a Publication,
+    converted: &'a Converted,
+    secrets: &'a [(String, Secret)],
+    version: NewVersion,
+}
+
+struct Outcome {
+    id: ServerId,
+    slug: Slug,
+    unchanged: bool,
+    bound: Vec<Bound>,
 }
 
 /// Reads and defines off the async threads, two documents at once.
@@ -207,24 +238,27 @@ impl Converted {
     }
 }
 
-fn new_version(
-    converted: &Converted,
-    bytes: Vec<u8>,
-    origin: Option<&Url>,
-) -> Result<NewVersion, PublishError> {
+/// Raised by whoever changes what a document becomes: what an earlier converter made is made again
+/// when the same document is imported, although the document is the same.
+const CONVERSION: u32 = 2;
+
+fn converter() -> String {
+    format!("{}-{CONVERSION}", env!("CARGO_PKG_VERSION"))
+}
+
+fn new_version(converted: &Converted, bytes: Vec<u8>) -> Result<NewVersion, PublishError> {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
     Ok(NewVersion {
         id: VersionId::generate(),
         document: bytes,
         document_hash: digest.as_ref().try_into().expect("SHA-256 is 32 bytes"),
-        document_url: origin.map(ToString::to_string),
-        converter: env!("CARGO_PKG_VERSION").to_owned(),
+        document_url: None,
+        converter: converter(),
         title: converted.api.title.clone(),
         description: converted.api.description.clone(),
         tools: json(&converted.tools)?,
         schemes: json(&converted.api.security_schemes)?,
         findings: json(&converted.findings)?,
-        credentials: Vec::new(),
     })
 }
 
@@ -232,72 +266,165 @@ fn json(value: &impl serde::Serialize) -> Result<String, PublishError> {
     serde_json::to_string(value).map_err(|error| PublishError::Internal(error.into()))
 }
 
-type Outcome = (ServerId, Slug, bool, bool);
+/// How often an import is made again on top of somebody else's change.
+const IMPORT_TRIES: usize = 5;
 
+/// Makes a document the current version of a server there is.
 async fn replace(
     cx: &Publisher,
     entry: &Entry,
-    version: NewVersion,
-    publication: &Publication,
+    mut draft: Draft<'_>,
+    origin: Option<Url>,
 ) -> Result<Outcome, PublishError> {
-    let current = cx.store.server(entry.id).await?.ok_or(LiveError::Gone)?;
-    let same = current.document_hash == version.document_hash
-        && current.document_url == version.document_url;
-    if same {
-        for credential in version.credentials {
-            cx.store.put_credential(credential, cx.clock.now()).await?;
+    let mut tries = IMPORT_TRIES;
+    loop {
+        let current = cx.store.server(entry.id).await?.ok_or(LiveError::Gone)?;
+        let outcome = replace_once(cx, entry, &current, (&mut draft, origin.as_ref())).await;
+        match outcome {
+            Err(PublishError::Store(StoreError::Stale)) if tries > 1 => tries -= 1,
+            outcome => return outcome,
         }
-    } else {
-        let number = current.number + 1;
-        cx.store
-            .publish_version(publication.organization, entry.id, version, cx.clock.now())
-            .await?;
-        let after = json!({ "version": number });
-        audit(cx, publication, "import", &entry.slug, &after).await?;
     }
-    Ok((entry.id, entry.slug.clone(), false, same))
+}
+
+async fn replace_once(
+    cx: &Publisher,
+    entry: &Entry,
+    current: &ServerRow,
+    (draft, origin): (&mut Draft<'_>, Option<&Url>),
+) -> Result<Outcome, PublishError> {
+    let internal = |error: serde_json::Error| PublishError::Internal(error.into());
+    let publication = draft.publication;
+    let before: ServerSettings = serde_json::from_str(&current.settings).map_err(internal)?;
+    let mut settings = publication.settings.on(&before);
+    if current.document_hash == draft.version.document_hash && settings.upstream.is_none() {
+        // The demo's own document means the demo still.
+        settings.internal.clone_from(&before.internal);
+    }
+    let (before, after) = (json(&before)?, json(&settings)?);
+    // A document that comes without an address is that of the address it had.
+    let version = &mut draft.version;
+    version.document_url = origin.map(Url::to_string).or(current.document_url.clone());
+    let same = current.document_hash == version.document_hash
+        && current.document_url == version.document_url
+        && current.converter == version.converter;
+    let approved = approved(cx, entry.id).await?;
+    let draft = &*draft;
+    let bound = draft.bound(&settings, &approved);
+    let credentials = draft.seal(cx, (publication.organization, entry.id), &bound)?;
+    let unchanged = same && before == after;
+    if !unchanged || !credentials.is_empty() {
+        let mut act = act(publication, "import", &entry.slug);
+        let noted = json!({
+            "version": if same { current.number } else { current.number + 1 },
+            "settings": (before != after).then_some(&settings),
+            "credentials": bound,
+        });
+        act.before = (before != after).then(|| json!({ "settings": before }).to_string());
+        act.after = Some(noted.to_string());
+        let import = Import {
+            version: (!same).then_some(&draft.version),
+            settings: (before != after).then_some(&*after),
+            credentials: &credentials,
+            expected: Some(current.revision),
+        };
+        let now = cx.clock.now();
+        cx.store.import(entry.id, import, &act, now).await?;
+    }
+    Ok(Outcome {
+        id: entry.id,
+        slug: entry.slug.clone(),
+        unchanged,
+        bound,
+    })
 }
 
 async fn create(
     cx: &Publisher,
-    (id, title): (ServerId, &str),
-    version: NewVersion,
-    publication: &Publication,
+    mut draft: Draft<'_>,
+    origin: Option<Url>,
 ) -> Result<Outcome, PublishError> {
-    let settings = json(&publication.settings)?;
+    let publication = draft.publication;
+    let title = &draft.converted.api.title;
+    let id = ServerId::generate();
+    draft.version.document_url = origin.map(Into::into);
+    let settings = publication.settings.on(&ServerSettings::default());
+    let bound = draft.bound(&settings, &HashMap::new());
+    let credentials = draft.seal(cx, (publication.organization, id), &bound)?;
     let slug = publication
         .slug
         .clone()
         .unwrap_or_else(|| free_slug(&cx.catalog, title));
+    let mut act = act(publication, "create", &slug);
+    act.after =
+        Some(json!({ "title": title, "settings": settings, "credentials": bound }).to_string());
     let new = NewServer {
         id,
-        organization: publication.organization,
         slug: slug.clone(),
-        settings,
-        version,
+        settings: json(&settings)?,
+        version: draft.version,
+        credentials,
     };
-    cx.store.create_server(new, cx.clock.now()).await?;
-    audit(cx, publication, "create", &slug, &json!({ "title": title })).await?;
-    Ok((id, slug, true, false))
+    cx.store.create_server(&new, &act, cx.clock.now()).await?;
+    Ok(Outcome {
+        id,
+        slug,
+        unchanged: false,
+        bound,
+    })
 }
 
-async fn audit(
-    cx: &Publisher,
-    publication: &Publication,
-    action: &'static str,
-    slug: &Slug,
-    after: &serde_json::Value,
-) -> Result<(), StoreError> {
-    let act = NewAudit {
+impl Draft<'_> {
+    /// Where each credential that was given may go: to the document's own server or the owner's
+    /// upstream, and where it was approved for before. An operation's own server waits for somebody
+    /// to look at it.
+    fn bound(
+        &self,
+        settings: &ServerSettings,
+        approved: &HashMap<String, BTreeSet<String>>,
+    ) -> Vec<Bound> {
+        let document = self.version.document_url.as_deref();
+        let document = document.and_then(|url| Url::parse(url).ok());
+        let (upstream, document) = (settings.upstream.as_deref(), document.as_ref());
+        let home = home(&self.converted.api, upstream, document);
+        let bind = |(scheme, _): &(String, Secret)| {
+            let wanted = origins(scheme, &self.converted.tools, upstream, document);
+            let before = approved.get(scheme);
+            let (origins, not_approved) = wanted.into_iter().partition(|origin| {
+                home.as_ref() == Some(origin) || before.is_some_and(|set| set.contains(origin))
+            });
+            Bound {
+                scheme: scheme.clone(),
+                origins,
+                not_approved,
+            }
+        };
+        self.secrets.iter().map(bind).collect()
+    }
+
+    fn seal(
+        &self,
+        cx: &Publisher,
+        owner: (OrganizationId, ServerId),
+        bound: &[Bound],
+    ) -> Result<Vec<NewCredential>, PublishError> {
+        let pairs = self.secrets.iter().zip(bound);
+        pairs
+            .map(|((scheme, secret), bound)| seal(cx, owner, scheme, secret, &bound.origins))
+            .collect()
+    }
+}
+
+fn act(publication: &Publication, action: &'static str, slug: &Slug) -> NewAudit {
+    NewAudit {
         organization: publication.organization,
         actor: publication.actor.clone(),
         action,
         entity: "server",
         entity_id: slug.to_string(),
         before: None,
-        after: Some(after.to_string()),
-    };
-    cx.store.append_audit(act, cx.clock.now()).await
+        after: None,
+    }
 }
 
 /// A slug made of a title that no server has.
@@ -324,100 +451,4 @@ pub fn free_slug(catalog: &Catalog, title: &str) -> Slug {
         .find(|candidate| catalog.find(candidate).is_none())
         .and_then(|candidate| candidate.parse().ok())
         .unwrap_or_else(|| "api".parse().expect("a valid slug"))
-}
-
-fn secrets(api: &Api, given: &[(String, String)]) -> Result<Vec<(String, Secret)>, PublishError> {
-    given
-        .iter()
-        .map(|(scheme, text)| {
-            let found =
-                api.security_schemes
-                    .get(scheme)
-                    .ok_or_else(|| PublishError::UnknownScheme {
-                        known: known(api.security_schemes.keys()),
-                    })?;
-            let secret =
-                Secret::for_scheme(found, text).map_err(|source| PublishError::Credential {
-                    scheme: scheme.clone(),
-                    source,
-                })?;
-            Ok((scheme.clone(), secret))
-        })
-        .collect()
-}
-
-fn known<'n>(names: impl Iterator<Item = &'n String>) -> String {
-    let names: Vec<&str> = names.map(String::as_str).collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
-/// The origins a server's tools go to: what a credential is approved for when it is entered.
-pub fn origins(
-    tools: &[ToolDef],
-    upstream: Option<&str>,
-    document: Option<&Url>,
-) -> BTreeSet<String> {
-    tools
-        .iter()
-        .filter_map(|tool| plan::base_url(tool, upstream, document).ok())
-        .map(|url| url.origin().ascii_serialization())
-        .collect()
-}
-
-/// Seals a credential and stores it, bound to `origins`.
-pub async fn store_credential(
-    cx: &Publisher,
-    owner: (OrganizationId, ServerId),
-    scheme: &str,
-    secret: &Secret,
-    origins: &BTreeSet<String>,
-) -> Result<(), PublishError> {
-    let new = seal(cx, owner, scheme, secret, origins)?;
-    Ok(cx.store.put_credential(new, cx.clock.now()).await?)
-}
-
-/// A credential as it is stored: sealed, and bound to `origins`.
-fn seal(
-    cx: &Publisher,
-    (organization, server): (OrganizationId, ServerId),
-    scheme: &str,
-    secret: &Secret,
-    origins: &BTreeSet<String>,
-) -> Result<NewCredential, PublishError> {
-    let internal = |error: serde_json::Error| PublishError::Internal(error.into());
-    let id = CredentialId::generate();
-    let plain = match secret {
-        Secret::Token(token) => SealedSecret::Token {
-            value: token.expose_secret().to_owned(),
-        },
-        Secret::Basic { user, password } => SealedSecret::Basic {
-            user: user.clone(),
-            password: password.expose_secret().to_owned(),
-        },
-    };
-    let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(internal)?);
-    let sealed = cx
-        .vault
-        .seal(
-            &plain,
-            &RowIdentity {
-                organization,
-                row: id.0,
-            },
-        )
-        .map_err(|error: VaultError| PublishError::Internal(error.into()))?;
-    Ok(NewCredential {
-        id,
-        organization,
-        server,
-        scheme: scheme.to_owned(),
-        subject: None,
-        key_id: sealed.key_id,
-        sealed: sealed.bytes,
-        origins: serde_json::to_string(origins).map_err(internal)?,
-    })
 }

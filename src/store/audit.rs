@@ -1,9 +1,9 @@
-//! Who changed what. Rows are added, never changed: a trigger sees to it.
+//! Who changed what. Rows are added in the transaction of the change they tell of, and never changed:
+//! a trigger sees to it.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::db::{execute, fetch_all, row};
+use crate::store::db::{Tx, execute, fetch_all, row};
 use crate::store::{Store, StoreError};
 use crate::types::OrganizationId;
 
@@ -21,7 +21,8 @@ row! {
     }
 }
 
-/// An act to be remembered. `before` and `after` are JSON without secrets.
+/// An act to be remembered, and the organization it is done for. `before` and `after` are JSON without
+/// secrets.
 #[derive(Clone, Debug)]
 pub struct NewAudit {
     pub organization: OrganizationId,
@@ -39,24 +40,6 @@ const LIST: &str = "SELECT id, at, actor, action, entity, entity_id, before, aft
      WHERE organization_id = $1 ORDER BY at DESC, id DESC LIMIT $2";
 
 impl Store {
-    pub async fn append_audit(&self, new: NewAudit, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
-        execute!(
-            &mut tx,
-            INSERT,
-            Uuid::now_v7(),
-            new.organization.0,
-            now.timestamp_micros(),
-            &new.actor,
-            new.action,
-            new.entity,
-            &new.entity_id,
-            new.before.as_deref(),
-            new.after.as_deref()
-        )?;
-        tx.commit().await
-    }
-
     /// The newest acts.
     pub async fn audit(
         &self,
@@ -65,4 +48,22 @@ impl Store {
     ) -> Result<Vec<AuditRow>, StoreError> {
         fetch_all!(&self.db, AuditRow, LIST, organization.0, limit)
     }
+}
+
+/// Notes an act in the transaction that does it.
+pub(super) async fn append(tx: &mut Tx, act: &NewAudit, at: i64) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        INSERT,
+        Uuid::now_v7(),
+        act.organization.0,
+        at,
+        &act.actor,
+        act.action,
+        act.entity,
+        &act.entity_id,
+        act.before.as_deref(),
+        act.after.as_deref()
+    )?;
+    Ok(())
 }

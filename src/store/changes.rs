@@ -15,9 +15,10 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::store::db::{Db, Number, Tx, execute, fetch_optional, row};
+use crate::store::audit::{self, NewAudit};
+use crate::store::db::{Db, Number, Tx, execute, fetch_optional};
 use crate::store::{Store, StoreError};
-use crate::types::{Clock, KeyId, OrganizationId, ServerId};
+use crate::types::{Clock, KeyId, ServerId};
 
 const CHANNEL: &str = "causeway_changes";
 const NOTIFY: &str = "SELECT pg_notify('causeway_changes', $1)";
@@ -26,6 +27,10 @@ const KEY_CHANGES: &str = "SELECT COUNT(*) AS value FROM change_log WHERE entity
 const PRUNE: &str = "DELETE FROM change_log WHERE at < $1 AND entity <> 'key'";
 /// How often everything is compared although no notice came.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(5);
+/// How long the log of server changes is kept, and how often what is older is removed. Nothing reads
+/// it back; it is there for people who ask what happened.
+const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// How soon to listen again on a connection that was cut, and where none could be made.
 const RECONNECT_AFTER: Duration = Duration::from_millis(50);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -39,18 +44,6 @@ pub enum Change {
     Key(KeyId),
     /// Notices may have been missed: compare everything.
     Unknown,
-}
-
-row! {
-    /// One line of the log.
-    #[derive(Clone, Debug)]
-    pub struct ChangeRow {
-        pub seq: i64,
-        pub entity: String,
-        pub entity_id: Uuid,
-        pub revision: i64,
-        pub at: i64,
-    }
 }
 
 impl Change {
@@ -76,16 +69,18 @@ impl Change {
 }
 
 impl Store {
-    /// Logs a change, commits it, and tells everyone.
+    /// Logs a change and who made it, commits all of it, and tells everyone.
     pub(super) async fn commit_change(
         &self,
         mut tx: Tx,
-        organization: OrganizationId,
+        act: &NewAudit,
         (change, revision): (Change, i64),
         at: i64,
     ) -> Result<(), StoreError> {
+        audit::append(&mut tx, act, at).await?;
         if let Some((entity, id)) = change.parts() {
-            execute!(&mut tx, APPEND, organization.0, entity, id, revision, at)?;
+            let organization = act.organization.0;
+            execute!(&mut tx, APPEND, organization, entity, id, revision, at)?;
             if matches!(tx, Tx::Postgres(_)) {
                 execute!(&mut tx, NOTIFY, format!("{entity} {id}"))?;
             }
@@ -123,6 +118,23 @@ pub async fn next_change(
             Err(broadcast::error::RecvError::Lagged(_)) => Some(Change::Unknown),
             Err(broadcast::error::RecvError::Closed) => None,
         },
+    }
+}
+
+/// Removes what the log need not keep, from time to time, until it is told to stop.
+pub async fn prune(store: Store, clock: Clock, stop: CancellationToken) {
+    let kept = i64::try_from(KEPT_FOR.as_micros()).unwrap_or(i64::MAX);
+    loop {
+        let before = clock.now().timestamp_micros().saturating_sub(kept);
+        match store.prune_changes(before).await {
+            Ok(gone) if gone > 0 => tracing::debug!(gone, "old lines of the change log are gone"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = %error, "the change log cannot be pruned now"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PRUNE_EVERY) => {}
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::store::audit::NewAudit;
 use crate::store::db::{Tx, execute, fetch_all, row};
 use crate::store::{Store, StoreError};
 use crate::types::{CredentialId, OrganizationId, ServerId};
@@ -53,21 +54,21 @@ impl Store {
     pub async fn put_credential(
         &self,
         new: NewCredential,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let at = now.timestamp_micros();
         replace(&mut tx, &new, at).await?;
-        self.touch_and_finish(tx, new.organization, new.server, at)
-            .await
+        self.touch_and_finish(tx, new.server, act, at).await
     }
 
     /// Lets a shared credential go to these origins, and no others.
     pub async fn approve_origins(
         &self,
-        organization: OrganizationId,
         (server, scheme): (ServerId, &str),
         origins: &str,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
@@ -76,7 +77,7 @@ impl Store {
             &mut tx,
             APPROVE,
             server.0,
-            organization.0,
+            act.organization.0,
             scheme,
             origins,
             at
@@ -84,14 +85,14 @@ impl Store {
         {
             return Ok(false);
         }
-        self.touch_and_finish(tx, organization, server, at).await?;
+        self.touch_and_finish(tx, server, act, at).await?;
         Ok(true)
     }
 
     pub async fn delete_credential(
         &self,
-        organization: OrganizationId,
         (server, scheme): (ServerId, &str),
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
@@ -99,14 +100,14 @@ impl Store {
             &mut tx,
             REMOVE,
             server.0,
-            organization.0,
+            act.organization.0,
             scheme,
             None::<&str>
         )? == 0
         {
             return Ok(false);
         }
-        self.touch_and_finish(tx, organization, server, now.timestamp_micros())
+        self.touch_and_finish(tx, server, act, now.timestamp_micros())
             .await?;
         Ok(true)
     }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
 use crate::store::db::{execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
@@ -82,6 +83,7 @@ impl Store {
     pub async fn create_key(
         &self,
         new: NewKey,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<ConsumerId, StoreError> {
         let mut tx = self.db.begin().await?;
@@ -116,7 +118,7 @@ impl Store {
             at,
             new.expires_at.map(|at| at.timestamp_micros())
         )?;
-        self.commit_change(tx, organization, (Change::Key(new.id), 1), at)
+        self.commit_change(tx, act, (Change::Key(new.id), 1), at)
             .await?;
         Ok(ConsumerId(consumer.id))
     }
@@ -124,16 +126,16 @@ impl Store {
     /// Ends a key. `false`: there is none of that id, or it had ended.
     pub async fn revoke_key(
         &self,
-        organization: OrganizationId,
         id: KeyId,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
         let at = now.timestamp_micros();
-        if execute!(&mut tx, REVOKE, id.0, organization.0, at)? == 0 {
+        if execute!(&mut tx, REVOKE, id.0, act.organization.0, at)? == 0 {
             return Ok(false);
         }
-        self.commit_change(tx, organization, (Change::Key(id), 2), at)
+        self.commit_change(tx, act, (Change::Key(id), 2), at)
             .await?;
         Ok(true)
     }

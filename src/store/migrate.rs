@@ -7,12 +7,20 @@ use crate::store::db::Db;
 use crate::store::{Store, StoreError};
 
 /// Number, name, SQLite, Postgres.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "foundation",
-    include_str!("../../migrations/sqlite/0001_foundation.sql"),
-    include_str!("../../migrations/postgres/0001_foundation.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "foundation",
+        include_str!("../../migrations/sqlite/0001_foundation.sql"),
+        include_str!("../../migrations/postgres/0001_foundation.sql"),
+    ),
+    (
+        2,
+        "immutable_versions",
+        include_str!("../../migrations/sqlite/0002_immutable_versions.sql"),
+        include_str!("../../migrations/postgres/0002_immutable_versions.sql"),
+    ),
+];
 
 impl Store {
     /// Brings the schema up to date. Several processes may do so at once: one does, the others wait.

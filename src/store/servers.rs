@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
 use crate::store::credentials::{self, NewCredential};
 use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
@@ -55,6 +56,7 @@ row! {
         pub number: i64,
         pub document_hash: Vec<u8>,
         pub document_url: Option<String>,
+        pub converter: String,
         pub description: Option<String>,
         pub tools: String,
         pub schemes: String,
@@ -75,6 +77,18 @@ row! {
     pub struct NameRow {
         pub name: String,
     }
+}
+
+/// What an import makes of a server there is, together or not at all.
+#[derive(Clone, Copy, Default)]
+pub struct Import<'a> {
+    /// Becomes the current version; `None`: the document is the one there is.
+    pub version: Option<&'a NewVersion>,
+    /// JSON; `None`: they stay.
+    pub settings: Option<&'a str>,
+    pub credentials: &'a [NewCredential],
+    /// The change is made only if nobody changed the server since that revision.
+    pub expected: Option<i64>,
 }
 
 /// What is changed of a server, together or not at all.
@@ -101,17 +115,16 @@ pub struct NewVersion {
     pub tools: String,
     pub schemes: String,
     pub findings: String,
-    /// Stored in the same transaction: a version is never seen without what was given with it.
-    pub credentials: Vec<NewCredential>,
 }
 
 /// A server to be made.
 pub struct NewServer {
     pub id: ServerId,
-    pub organization: OrganizationId,
     pub slug: Slug,
     pub settings: String,
     pub version: NewVersion,
+    /// Stored in the same transaction: a server is never seen without what was given with it.
+    pub credentials: Vec<NewCredential>,
 }
 
 const INDEX: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at FROM servers ORDER BY slug";
@@ -120,7 +133,7 @@ const ALIASES: &str = "SELECT slug, server_id FROM server_aliases";
 const ALIASES_OF: &str = "SELECT slug, server_id FROM server_aliases WHERE server_id = $1";
 const REVISIONS: &str = "SELECT id, revision FROM servers";
 const SERVER: &str = "SELECT s.id, s.organization_id, s.slug, s.title, s.settings, s.revision, s.version_id, v.number, \
-     v.document_hash, v.document_url, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at \
+     v.document_hash, v.document_url, v.converter, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at \
      FROM servers s JOIN server_versions v ON v.id = s.version_id WHERE s.id = $1";
 const DOCUMENT: &str = "SELECT bytes FROM documents WHERE organization_id = $1 AND hash = $2";
 const INSERT_DOCUMENT: &str = "INSERT INTO documents (organization_id, hash, bytes, created_at) \
@@ -133,8 +146,9 @@ const INSERT_VERSION: &str = "INSERT INTO server_versions (id, organization_id, 
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 const LAST_NUMBER: &str =
     "SELECT COALESCE(MAX(number), 0) AS value FROM server_versions WHERE server_id = $1";
-const SET_VERSION: &str = "UPDATE servers SET version_id = $3, title = $4, revision = revision + 1, updated_at = $5 \
-     WHERE id = $1 AND organization_id = $2";
+const IMPORT: &str = "UPDATE servers SET version_id = COALESCE($3, version_id), title = COALESCE($4, title), \
+     settings = COALESCE($5, settings), revision = revision + 1, updated_at = $6 \
+     WHERE id = $1 AND organization_id = $2 AND ($7 IS NULL OR revision = $7)";
 const EDIT: &str = "UPDATE servers SET settings = COALESCE($3, settings), slug = COALESCE($4, slug), \
      revision = revision + 1, updated_at = $5 \
      WHERE id = $1 AND organization_id = $2 AND ($6 IS NULL OR revision = $6)";
@@ -189,13 +203,14 @@ impl Store {
     /// [`StoreError::Conflict`] on `servers_slug_unique`.
     pub async fn create_server(
         &self,
-        new: NewServer,
+        new: &NewServer,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         hold_names(&mut tx, [new.slug.as_str()]).await?;
         slug_is_no_alias(&mut tx, &new.slug).await?;
-        let (id, organization, at) = (new.id, new.organization, now.timestamp_micros());
+        let (id, organization, at) = (new.id, act.organization, now.timestamp_micros());
         execute!(
             &mut tx,
             INSERT_SERVER,
@@ -208,48 +223,58 @@ impl Store {
             at
         )?;
         insert_version(&mut tx, (organization, id, 1), &new.version, at).await?;
-        self.finish(tx, organization, id, at).await
+        for credential in &new.credentials {
+            credentials::replace(&mut tx, credential, at).await?;
+        }
+        self.finish(tx, id, act, at).await
     }
 
-    /// Makes `version` the current one of a server.
-    pub async fn publish_version(
+    /// Carries out an import into a server there is.
+    pub async fn import(
         &self,
-        organization: OrganizationId,
         id: ServerId,
-        version: NewVersion,
+        import: Import<'_>,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        let at = now.timestamp_micros();
+        let (organization, at) = (act.organization, now.timestamp_micros());
         // The row is locked first, so that two imports at once get two numbers.
         let changed = execute!(
             &mut tx,
-            SET_VERSION,
+            IMPORT,
             id.0,
             organization.0,
-            version.id.0,
-            &version.title,
-            at
+            import.version.map(|version| version.id.0),
+            import.version.map(|version| &*version.title),
+            import.settings,
+            at,
+            import.expected
         )?;
         if changed == 0 {
             return Err(StoreError::Stale);
         }
-        let last = fetch_in!(&mut tx, Number, LAST_NUMBER, id.0)?.map_or(0, |row| row.value);
-        insert_version(&mut tx, (organization, id, last + 1), &version, at).await?;
-        self.finish(tx, organization, id, at).await
+        if let Some(version) = import.version {
+            let last = fetch_in!(&mut tx, Number, LAST_NUMBER, id.0)?.map_or(0, |row| row.value);
+            insert_version(&mut tx, (organization, id, last + 1), version, at).await?;
+        }
+        for credential in import.credentials {
+            credentials::replace(&mut tx, credential, at).await?;
+        }
+        self.finish(tx, id, act, at).await
     }
 
     /// Changes a server. An earlier slug stays as an alias; one that is taken, also as an alias, is a
     /// [`StoreError::Conflict`].
     pub async fn edit_server(
         &self,
-        organization: OrganizationId,
         id: ServerId,
         change: ServerChange<'_>,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
-        let at = now.timestamp_micros();
+        let (organization, at) = (act.organization, now.timestamp_micros());
         if let Some(new) = change.slug {
             let old = fetch_in!(&mut tx, NameRow, SLUG, id.0, organization.0)?;
             let old = old.ok_or(StoreError::Stale)?.name;
@@ -273,21 +298,20 @@ impl Store {
         if changed == 0 {
             return Err(StoreError::Stale);
         }
-        self.finish(tx, organization, id, at).await
+        self.finish(tx, id, act, at).await
     }
 
     /// Removes a server with everything that is its own. The ledger and the audit stay.
     pub async fn delete_server(
         &self,
-        organization: OrganizationId,
         id: ServerId,
+        act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        let existed = execute!(&mut tx, DELETE, id.0, organization.0)? > 0;
+        let existed = execute!(&mut tx, DELETE, id.0, act.organization.0)? > 0;
         if existed {
-            self.finish(tx, organization, id, now.timestamp_micros())
-                .await?;
+            self.finish(tx, id, act, now.timestamp_micros()).await?;
         }
         Ok(existed)
     }
@@ -296,25 +320,25 @@ impl Store {
     pub(super) async fn touch_and_finish(
         &self,
         mut tx: Tx,
-        organization: OrganizationId,
         id: ServerId,
+        act: &NewAudit,
         at: i64,
     ) -> Result<(), StoreError> {
-        if execute!(&mut tx, TOUCH, id.0, organization.0, at)? == 0 {
+        if execute!(&mut tx, TOUCH, id.0, act.organization.0, at)? == 0 {
             return Err(StoreError::Stale);
         }
-        self.finish(tx, organization, id, at).await
+        self.finish(tx, id, act, at).await
     }
 
     async fn finish(
         &self,
         mut tx: Tx,
-        organization: OrganizationId,
         id: ServerId,
+        act: &NewAudit,
         at: i64,
     ) -> Result<(), StoreError> {
         let revision = fetch_in!(&mut tx, Number, REVISION, id.0)?.map_or(0, |row| row.value);
-        self.commit_change(tx, organization, (Change::Server(id), revision), at)
+        self.commit_change(tx, act, (Change::Server(id), revision), at)
             .await
     }
 }
@@ -375,8 +399,5 @@ async fn insert_version(
         &version.findings,
         at
     )?;
-    for credential in &version.credentials {
-        credentials::replace(tx, credential, at).await?;
-    }
     Ok(())
 }

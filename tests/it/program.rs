@@ -164,11 +164,37 @@ impl Serving {
         (code.expect("an end in time"), said)
     }
 
+    /// A request to the management API with a key: the status, and the answer.
+    pub(crate) async fn api(&self, key: &str, asked: (&str, &str), body: &Value) -> (u16, Value) {
+        manage(&self.origin, key, asked, body).await
+    }
+
     /// The client commands of the binary, sent to this process.
     pub(crate) async fn command(&self, key: &str, arguments: &[&str]) -> Ended {
         let target = ["--server", &self.origin, "--key", key];
         run(&[arguments, &target].concat()).await
     }
+}
+
+/// A request to the management API of an origin: the status, and the answer.
+pub(crate) async fn manage(
+    origin: &str,
+    key: &str,
+    (method, path): (&str, &str),
+    body: &Value,
+) -> (u16, Value) {
+    let client = reqwest::Client::builder().timeout(PATIENCE).build();
+    let url = format!("{origin}/api/v1/{path}");
+    let mut request = client.unwrap().request(method.parse().unwrap(), url);
+    request = request.bearer_auth(key);
+    if !body.is_null() {
+        request = request.header("content-type", "application/json");
+        request = request.body(body.to_string());
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default())
 }
 
 /// One MCP request to a URL, with a key unless it is empty; the status, and the answer.

@@ -7,7 +7,14 @@ mod contract;
 
 struct Place {
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    async fn database(&self) -> contract::Database {
+        let file = self.folder.path().join("causeway.db");
+        contract::Database::at(&Location::File(file)).await
+    }
 }
 
 async fn empty() -> Place {
@@ -16,10 +23,7 @@ async fn empty() -> Place {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    Place {
-        store,
-        _folder: folder,
-    }
+    Place { store, folder }
 }
 
 crate::run_contract!(empty);

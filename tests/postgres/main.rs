@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use causeway::store::audit::NewAudit;
 use causeway::store::changes::Feed;
 use causeway::store::{Change, Location, Store};
 use causeway::types::{Clock, OrganizationId};
@@ -34,6 +35,12 @@ mod two_processes;
 struct Place {
     store: Store,
     url: Url,
+}
+
+impl Place {
+    async fn database(&self) -> contract::Database {
+        contract::Database::at(&Location::Postgres(self.url.clone())).await
+    }
 }
 
 /// The server the tests run on.
@@ -106,7 +113,17 @@ async fn a_change_in_one_process_is_heard_in_another_also_after_a_cut() {
         expires_at: None,
     };
     let now = Clock::system().now();
-    place.store.create_key(key(id, 1), now).await.unwrap();
+    let act = NewAudit {
+        organization: OrganizationId::DEFAULT,
+        actor: "admin".into(),
+        action: "create",
+        entity: "key",
+        entity_id: "x".into(),
+        before: None,
+        after: None,
+    };
+    let first = place.store.create_key(key(id, 1), &act, now);
+    first.await.unwrap();
     heard(&mut changes, Change::Key(id)).await;
 
     let mut admin = sqlx::PgConnection::connect(place.url.as_str())
@@ -121,7 +138,7 @@ async fn a_change_in_one_process_is_heard_in_another_also_after_a_cut() {
         .unwrap();
     place
         .store
-        .create_key(key(causeway::types::KeyId::generate(), 2), now)
+        .create_key(key(causeway::types::KeyId::generate(), 2), &act, now)
         .await
         .unwrap();
     // Whatever was said while nobody listened is found by comparing.

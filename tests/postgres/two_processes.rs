@@ -191,7 +191,7 @@ async fn a_credential_given_to_one_process_is_used_by_the_other() {
     soon("the first secret".to_owned(), async || sent(other).await).await;
     let body = json!({ "value": "the second secret" });
     let path = "servers/vaulted/credentials/token";
-    done(other, ("PUT", path, body), 204).await;
+    done(other, ("PUT", path, body), 200).await;
     soon("the second secret".to_owned(), async || sent(one).await).await;
     done(one, ("DELETE", path, Value::Null), 204).await;
     soon(String::new(), async || sent(other).await).await;
@@ -226,5 +226,35 @@ async fn streams_on_one_process_are_told_of_edits_on_the_other() {
         let end = async { while stream.next().await.is_some() {} };
         let ended = tokio::time::timeout(IN_TIME, end).await;
         assert!(ended.is_ok(), "{} goes on", stream.kind);
+    }
+}
+
+#[tokio::test]
+async fn its_own_database_is_no_api() {
+    let place = empty().await;
+    let folder = TempDir::new().unwrap();
+    let process = Process::start(folder.path(), Some(place.url.as_str())).await;
+    let port = place.url.port().unwrap();
+    for (slug, host) in [
+        ("a", "127.0.0.1"),
+        ("b", "127.0.0.2"),
+        ("c", "0.0.0.0"),
+        ("d", "localhost"),
+    ] {
+        let body = json!({
+            "slug": slug,
+            "document": document(&names(&["act"])),
+            "upstream": format!("http://{host}:{port}"),
+            "credentials": { "token": "x" },
+            "allowUpstream": ["0.0.0.0/0", "::/0", "localhost"],
+        });
+        done(&process.client, ("POST", "servers", body), 201).await;
+        let path = format!("servers/{slug}/tools/act/call");
+        let (_, trace) = process.client.api("POST", &path, &json!({})).await.unwrap();
+        let said = trace["result"].to_string();
+        assert!(
+            said.contains("databases, which no setting allows"),
+            "{host}: {said}"
+        );
     }
 }

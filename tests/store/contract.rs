@@ -5,10 +5,19 @@ use causeway::store::audit::NewAudit;
 use causeway::store::credentials::NewCredential;
 use causeway::store::keys::NewKey;
 use causeway::store::ledger::LedgerRow;
-use causeway::store::servers::{NewServer, NewVersion, ServerChange};
+use causeway::store::servers::{Import, NewServer, NewVersion, ServerChange};
 use causeway::store::{Change, Store, StoreError};
 use causeway::types::{CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
 use chrono::{DateTime, Utc};
+
+mod database;
+
+pub(crate) use database::Database;
+pub(crate) use database::{
+    a_change_its_line_and_its_audit_are_one, a_credential_is_its_subjects, an_import_is_whole,
+    every_column_of_the_ledger_is_kept, organizations_do_not_meet, the_log_of_changes_is_pruned,
+    versions_and_documents_are_never_changed, what_cannot_be_noted_is_not_done,
+};
 
 const ORGANIZATION: OrganizationId = OrganizationId::DEFAULT;
 
@@ -32,37 +41,59 @@ fn version(title: &str) -> NewVersion {
         tools: "[]".into(),
         schemes: "{}".into(),
         findings: "[]".into(),
-        credentials: Vec::new(),
+    }
+}
+
+fn act() -> NewAudit {
+    act_of(ORGANIZATION)
+}
+
+fn act_of(organization: OrganizationId) -> NewAudit {
+    NewAudit {
+        organization,
+        actor: "admin".into(),
+        action: "test",
+        entity: "server",
+        entity_id: "pets".into(),
+        before: None,
+        after: Some("{}".into()),
+    }
+}
+
+fn replaced(version: &NewVersion) -> Import<'_> {
+    Import {
+        version: Some(version),
+        ..Import::default()
     }
 }
 
 fn server(name: &str) -> NewServer {
     NewServer {
         id: ServerId::generate(),
-        organization: ORGANIZATION,
         slug: slug(name),
         settings: "{}".into(),
         version: version(name),
+        credentials: Vec::new(),
     }
 }
 
 pub(crate) async fn a_server_is_made_versioned_renamed_and_removed(store: &Store) {
     let new = server("pets");
     let id = new.id;
-    store.create_server(new, at(0)).await.unwrap();
+    store.create_server(&new, &act(), at(0)).await.unwrap();
     let made = store.server(id).await.unwrap().unwrap();
     assert_eq!(
         (made.slug.as_str(), made.revision, made.number),
         ("pets", 1, 1)
     );
-    let taken = store.create_server(server("pets"), at(1)).await;
+    let taken = store.create_server(&server("pets"), &act(), at(1)).await;
     assert!(
         matches!(&taken, Err(StoreError::Conflict(name)) if name.contains("slug")),
         "{taken:?}"
     );
 
     store
-        .publish_version(ORGANIZATION, id, version("pets, again"), at(2))
+        .import(id, replaced(&version("pets, again")), &act(), at(2))
         .await
         .unwrap();
     let now = store.server(id).await.unwrap().unwrap();
@@ -80,24 +111,24 @@ pub(crate) async fn a_server_is_made_versioned_renamed_and_removed(store: &Store
     );
 
     store
-        .edit_server(ORGANIZATION, id, renamed(&slug("animals")), at(3))
+        .edit_server(id, renamed(&slug("animals")), &act(), at(3))
         .await
         .unwrap();
     assert_eq!(store.aliases_of(id).await.unwrap()[0].slug, "pets");
-    let alias = store.create_server(server("pets"), at(4)).await;
+    let alias = store.create_server(&server("pets"), &act(), at(4)).await;
     assert!(matches!(alias, Err(StoreError::Conflict(_))), "{alias:?}");
     store
-        .edit_server(ORGANIZATION, id, renamed(&slug("pets")), at(5))
+        .edit_server(id, renamed(&slug("pets")), &act(), at(5))
         .await
         .unwrap();
     assert_eq!(store.aliases_of(id).await.unwrap()[0].slug, "animals");
 
     let stale = store
-        .edit_server(ORGANIZATION, id, settings("{\"a\":1}", Some(1)), at(6))
+        .edit_server(id, settings("{\"a\":1}", Some(1)), &act(), at(6))
         .await;
     assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
     store
-        .edit_server(ORGANIZATION, id, settings("{\"a\":1}", Some(4)), at(6))
+        .edit_server(id, settings("{\"a\":1}", Some(4)), &act(), at(6))
         .await
         .unwrap();
     assert_eq!(
@@ -105,8 +136,8 @@ pub(crate) async fn a_server_is_made_versioned_renamed_and_removed(store: &Store
         "{\"a\":1}"
     );
 
-    assert!(store.delete_server(ORGANIZATION, id, at(7)).await.unwrap());
-    assert!(!store.delete_server(ORGANIZATION, id, at(8)).await.unwrap());
+    assert!(store.delete_server(id, &act(), at(7)).await.unwrap());
+    assert!(!store.delete_server(id, &act(), at(8)).await.unwrap());
     assert!(store.server(id).await.unwrap().is_none());
 }
 
@@ -129,14 +160,17 @@ fn settings(text: &str, expected: Option<i64>) -> ServerChange<'_> {
 pub(crate) async fn an_edit_is_whole_and_of_its_organization(store: &Store) {
     let new = server("mine");
     let id = new.id;
-    store.create_server(new, at(0)).await.unwrap();
-    store.create_server(server("taken"), at(0)).await.unwrap();
+    store.create_server(&new, &act(), at(0)).await.unwrap();
+    store
+        .create_server(&server("taken"), &act(), at(0))
+        .await
+        .unwrap();
     let taken = slug("taken");
     let both = ServerChange {
         slug: Some(&taken),
         ..settings("{\"a\":1}", None)
     };
-    let refused = store.edit_server(ORGANIZATION, id, both, at(1)).await;
+    let refused = store.edit_server(id, both, &act(), at(1)).await;
     assert!(
         matches!(refused, Err(StoreError::Conflict(_))),
         "{refused:?}"
@@ -146,18 +180,25 @@ pub(crate) async fn an_edit_is_whole_and_of_its_organization(store: &Store) {
 
     let stranger = OrganizationId::generate();
     let change = settings("{\"a\":1}", None);
-    let edited = store.edit_server(stranger, id, change, at(1)).await;
+    let edited = store
+        .edit_server(id, change, &act_of(stranger), at(1))
+        .await;
     assert!(matches!(edited, Err(StoreError::Stale)), "{edited:?}");
     let other = slug("theirs");
     let named = store
-        .edit_server(stranger, id, renamed(&other), at(1))
+        .edit_server(id, renamed(&other), &act_of(stranger), at(1))
         .await;
     assert!(matches!(named, Err(StoreError::Stale)), "{named:?}");
     let published = store
-        .publish_version(stranger, id, version("theirs"), at(1))
+        .import(id, replaced(&version("theirs")), &act_of(stranger), at(1))
         .await;
     assert!(matches!(published, Err(StoreError::Stale)), "{published:?}");
-    assert!(!store.delete_server(stranger, id, at(1)).await.unwrap());
+    assert!(
+        !store
+            .delete_server(id, &act_of(stranger), at(1))
+            .await
+            .unwrap()
+    );
     let row = store.index_row(id).await.unwrap().unwrap();
     assert_eq!((row.slug.as_str(), row.revision), ("mine", 1));
 }
@@ -168,15 +209,15 @@ pub(crate) async fn a_name_is_given_once(store: &Store) {
         let (old, new) = (format!("old-{round}"), format!("new-{round}"));
         let first = server(&old);
         let id = first.id;
-        store.create_server(first, at(0)).await.unwrap();
-        let (to, change) = (slug(&new), at(1));
+        store.create_server(&first, &act(), at(0)).await.unwrap();
+        let (to, change, acting) = (slug(&new), at(1), act());
         let (renamed, created) = tokio::join!(
-            store.edit_server(ORGANIZATION, id, renamed(&to), change),
+            store.edit_server(id, renamed(&to), &acting, change),
             async {
-                let mut made = store.create_server(server(&old), at(1)).await;
+                let mut made = store.create_server(&server(&old), &act(), at(1)).await;
                 for _ in 0..3 {
                     if made.is_err() {
-                        made = store.create_server(server(&old), at(1)).await;
+                        made = store.create_server(&server(&old), &act(), at(1)).await;
                     }
                 }
                 made
@@ -191,9 +232,9 @@ pub(crate) async fn every_catalog_write_is_told(store: &Store) {
     let mut changes = store.changes();
     let new = server("told");
     let id = new.id;
-    store.create_server(new, at(0)).await.unwrap();
+    store.create_server(&new, &act(), at(0)).await.unwrap();
     store
-        .edit_server(ORGANIZATION, id, settings("{}", None), at(1))
+        .edit_server(id, settings("{}", None), &act(), at(1))
         .await
         .unwrap();
     for _ in 0..2 {
@@ -202,7 +243,7 @@ pub(crate) async fn every_catalog_write_is_told(store: &Store) {
     let before = store.key_changes().await.unwrap();
     let key = key(7);
     let key_id = key.id;
-    store.create_key(key, at(2)).await.unwrap();
+    store.create_key(key, &act(), at(2)).await.unwrap();
     assert_eq!(changes.recv().await.unwrap(), Change::Key(key_id));
     assert_eq!(store.key_changes().await.unwrap(), before + 1);
 }
@@ -223,12 +264,15 @@ fn key(digit: u8) -> NewKey {
 pub(crate) async fn keys_are_found_by_hash_until_they_are_revoked(store: &Store) {
     let (first, second) = (key(1), key(2));
     let id = first.id;
-    let consumer = store.create_key(first, at(0)).await.unwrap();
-    assert_eq!(store.create_key(second, at(1)).await.unwrap(), consumer);
+    let consumer = store.create_key(first, &act(), at(0)).await.unwrap();
+    assert_eq!(
+        store.create_key(second, &act(), at(1)).await.unwrap(),
+        consumer
+    );
     assert_eq!(store.key_by_hash(&[1; 32]).await.unwrap().unwrap().id, id.0);
     assert!(store.key_by_hash(&[9; 32]).await.unwrap().is_none());
-    assert!(store.revoke_key(ORGANIZATION, id, at(2)).await.unwrap());
-    assert!(!store.revoke_key(ORGANIZATION, id, at(3)).await.unwrap());
+    assert!(store.revoke_key(id, &act(), at(2)).await.unwrap());
+    assert!(!store.revoke_key(id, &act(), at(3)).await.unwrap());
     assert!(
         store
             .key_by_hash(&[1; 32])
@@ -253,7 +297,7 @@ pub(crate) async fn keys_are_found_by_hash_until_they_are_revoked(store: &Store)
 pub(crate) async fn a_credential_takes_the_place_of_the_one_before(store: &Store) {
     let new = server("sealed");
     let id = new.id;
-    store.create_server(new, at(0)).await.unwrap();
+    store.create_server(&new, &act(), at(0)).await.unwrap();
     for sealed in [b"one".to_vec(), b"two".to_vec()] {
         let credential = NewCredential {
             id: CredentialId::generate(),
@@ -265,7 +309,10 @@ pub(crate) async fn a_credential_takes_the_place_of_the_one_before(store: &Store
             sealed,
             origins: "[]".into(),
         };
-        store.put_credential(credential, at(1)).await.unwrap();
+        store
+            .put_credential(credential, &act(), at(1))
+            .await
+            .unwrap();
     }
     let rows = store.shared_credentials(id).await.unwrap();
     assert_eq!(
@@ -274,7 +321,7 @@ pub(crate) async fn a_credential_takes_the_place_of_the_one_before(store: &Store
     );
     assert!(
         store
-            .approve_origins(ORGANIZATION, (id, "key"), "[\"https://a\"]", at(2))
+            .approve_origins((id, "key"), "[\"https://a\"]", &act(), at(2))
             .await
             .unwrap()
     );
@@ -284,7 +331,7 @@ pub(crate) async fn a_credential_takes_the_place_of_the_one_before(store: &Store
     );
     assert!(
         store
-            .delete_credential(ORGANIZATION, (id, "key"), at(3))
+            .delete_credential((id, "key"), &act(), at(3))
             .await
             .unwrap()
     );
@@ -361,43 +408,54 @@ pub(crate) async fn a_job_is_leased_to_one(store: &Store) {
     );
 }
 
+/// Many who look at once each find a job, as long as there are some.
+pub(crate) async fn jobs_are_shared_out(store: &Store) {
+    for _ in 0..8 {
+        let job = store.enqueue(ORGANIZATION, ("sync", "{}"), at(0));
+        job.await.unwrap();
+    }
+    let tries = (0..8).map(|n| {
+        let store = store.clone();
+        async move {
+            let owner = format!("owner-{n}");
+            store.lease("sync", &owner, (at(1), at(60))).await.unwrap()
+        }
+    });
+    let taken = futures::future::join_all(tries).await;
+    let mut ids: Vec<_> = taken.into_iter().flatten().map(|job| job.id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 8, "somebody found nothing, or two found one");
+}
+
 pub(crate) async fn the_audit_is_kept(store: &Store) {
-    let act = NewAudit {
-        organization: ORGANIZATION,
-        actor: "admin".into(),
+    let made = NewAudit {
         action: "create",
-        entity: "server",
-        entity_id: "pets".into(),
-        before: None,
-        after: Some("{}".into()),
+        ..act()
     };
-    store.append_audit(act, at(0)).await.unwrap();
+    let new = server("pets");
+    store.create_server(&new, &made, at(0)).await.unwrap();
     let rows = store.audit(ORGANIZATION, 10).await.unwrap();
     assert_eq!((rows.len(), rows[0].action.as_str()), (1, "create"));
+    assert_eq!(rows[0].at, at(0).timestamp_micros());
 }
 
 pub(crate) async fn many_writers_lose_nothing(store: &Store) {
     let new = server("busy");
     let id = new.id;
-    store.create_server(new, at(0)).await.unwrap();
+    store.create_server(&new, &act(), at(0)).await.unwrap();
     let writers = (0..10).map(|n| {
         let store = store.clone();
         async move {
-            store
-                .publish_version(
-                    ORGANIZATION,
-                    id,
-                    version(&format!("v{}", "x".repeat(n))),
-                    at(1),
-                )
-                .await
+            let version = version(&format!("v{}", "x".repeat(n)));
+            store.import(id, replaced(&version), &act(), at(1)).await
         }
     });
     for result in futures::future::join_all(writers).await {
         result.unwrap();
     }
     let row = store.server(id).await.unwrap().unwrap();
-    assert_eq!((row.revision, row.number >= 1), (11, true));
+    assert_eq!((row.revision, row.number), (11, 11));
 }
 
 pub(crate) async fn migrating_twice_changes_nothing(store: &Store) {
@@ -420,11 +478,31 @@ macro_rules! run_contract {
             a_credential_takes_the_place_of_the_one_before,
             a_ledger_row_counts_once,
             a_job_is_leased_to_one,
+            jobs_are_shared_out,
             the_audit_is_kept,
             many_writers_lose_nothing,
             migrating_twice_changes_nothing
         );
+        $crate::run_contract!($store, with_database;
+            a_change_its_line_and_its_audit_are_one,
+            what_cannot_be_noted_is_not_done,
+            an_import_is_whole,
+            versions_and_documents_are_never_changed,
+            every_column_of_the_ledger_is_kept,
+            a_credential_is_its_subjects,
+            organizations_do_not_meet,
+            the_log_of_changes_is_pruned
+        );
     };
+    ($store:path, with_database; $($name:ident),*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let place = $store().await;
+            let database = place.database().await;
+            contract::$name(&place.store, &database).await;
+            place.store.close().await;
+        }
+    )*};
     ($store:path; $($name:ident),*) => {$(
         #[tokio::test]
         async fn $name() {

@@ -1,20 +1,24 @@
 //! Upstream credentials of a server: written, approved, removed; never read.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::credential::{self, Secret};
+use crate::credential::Secret;
 use crate::extract::{Admin, Body};
 use crate::market::api::Market;
-use crate::market::api::servers::{audit, owned};
-use crate::mcp::publish::{origins, store_credential};
+use crate::market::api::servers::{act, owned};
+use crate::mcp::plan;
+use crate::mcp::publish::binding::{Bound, origins, store_credential};
 use crate::mcp::server::{Provider, Server};
 use crate::openapi::SecurityScheme;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
+use crate::store::credentials::CredentialRow;
 
 pub(super) async fn list(
     State(market): State<Market>,
@@ -38,23 +42,18 @@ pub(crate) async fn credential_rows(
     let Provider::Api(api) = &server.provider else {
         return Ok(Vec::new());
     };
-    let destinations = destinations(&server);
     let row_of = |name: &str, kind: Option<&SecurityScheme>| {
         let row = stored.iter().find(|row| row.scheme == name);
-        let approved: Vec<String> = row
-            .and_then(|row| serde_json::from_str(&row.origins).ok())
-            .unwrap_or_default();
-        let waiting: Vec<&String> = destinations
-            .iter()
-            .filter(|origin| row.is_some() && kind.is_some() && !approved.contains(origin))
-            .collect();
+        let bound = bound(name, row, &server);
+        let waiting = Some(&bound.not_approved).filter(|_| row.is_some() && kind.is_some());
         json!({
             "scheme": name,
             "type": kind,
             "set": row.is_some(),
             "readable": !api.credentials.is_unreadable(name),
-            "origins": approved,
-            "notApproved": waiting,
+            "origins": row.map(approved).unwrap_or_default(),
+            "notApproved": waiting.cloned().unwrap_or_default(),
+            "destinations": kind.map(|_| wanted(name, &server)).unwrap_or_default(),
         })
     };
     let named = api
@@ -71,26 +70,75 @@ pub(crate) async fn credential_rows(
 }
 
 /// Where the tools of a server go now.
-pub(crate) fn destinations(server: &Server) -> std::collections::BTreeSet<String> {
+pub(crate) fn destinations(server: &Server) -> BTreeSet<String> {
     let Provider::Api(api) = &server.provider else {
-        return std::collections::BTreeSet::new();
+        return BTreeSet::new();
     };
-    let tools: Vec<_> = server
-        .tools
-        .values()
-        .map(|tool| (*tool.def).clone())
-        .collect();
-    origins(
-        &tools,
-        server.settings.upstream.as_deref(),
-        api.document_url.as_ref(),
-    )
+    let upstream = server.settings.upstream.as_deref();
+    let tools = server.tools.values();
+    tools
+        .filter_map(|tool| plan::base_url(&tool.def, upstream, api.document_url.as_ref()).ok())
+        .map(|url| url.origin().ascii_serialization())
+        .collect()
+}
+
+/// Where the tools that may use the credential of a scheme go now.
+fn wanted(scheme: &str, server: &Server) -> BTreeSet<String> {
+    let Provider::Api(api) = &server.provider else {
+        return BTreeSet::new();
+    };
+    let tools = server.tools.values().map(|tool| &*tool.def);
+    let upstream = server.settings.upstream.as_deref();
+    origins(scheme, tools, upstream, api.document_url.as_ref())
+}
+
+fn approved(row: &CredentialRow) -> BTreeSet<String> {
+    serde_json::from_str(&row.origins).unwrap_or_default()
+}
+
+/// Of where a credential is wanted: where it may go, and where not.
+fn bound(scheme: &str, row: Option<&CredentialRow>, server: &Server) -> Bound {
+    let approved = row.map(approved).unwrap_or_default();
+    let wanted = wanted(scheme, server).into_iter();
+    let (origins, not_approved) = wanted.partition(|origin| approved.contains(origin));
+    Bound {
+        scheme: scheme.to_owned(),
+        origins,
+        not_approved,
+    }
+}
+
+/// The answer to a change of where a credential may go.
+fn view(bound: &Bound) -> Value {
+    json!({ "origins": bound.origins, "notApproved": bound.not_approved })
+}
+
+/// What somebody approves has to be what there is to approve: a document or an address may have
+/// changed since they looked.
+fn seen(given: &BTreeSet<String>, now: &BTreeSet<String>) -> Result<(), Problem> {
+    if given == now {
+        return Ok(());
+    }
+    let now: Vec<&str> = now.iter().map(String::as_str).collect();
+    let now = if now.is_empty() {
+        "none".to_owned()
+    } else {
+        now.join(", ")
+    };
+    let detail = format!(
+        "`origins` is not the list of destinations to approve, which is now: {now}; look at them, \
+         and send exactly these if the credential belongs there"
+    );
+    Err(Problem::new(ProblemKind::Conflict, detail))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CredentialValue {
     value: String,
+    /// Where it may go: all destinations of the tools that use it. Absent: where it was approved for.
+    #[serde(default)]
+    origins: Option<BTreeSet<String>>,
 }
 
 pub(super) async fn put(
@@ -98,18 +146,21 @@ pub(super) async fn put(
     admin: Admin,
     Path((slug, scheme)): Path<(String, String)>,
     Body(given): Body<CredentialValue>,
-) -> Result<StatusCode, Problem> {
-    set_credential(&market, &admin, (&slug, &scheme), &given.value).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Json<Value>, Problem> {
+    let target = (&*slug, &*scheme);
+    let origins = given.origins.as_ref();
+    let bound = set_credential(&market, &admin, target, (&given.value, origins)).await?;
+    Ok(Json(view(&bound)))
 }
 
-/// Vaults a credential, bound to where the server's tools go now.
+/// Vaults a credential, bound to the destinations that whoever enters it saw; without any, to those it
+/// was approved for before.
 pub(crate) async fn set_credential(
     market: &Market,
     admin: &Admin,
     (slug, scheme): (&str, &str),
-    value: &str,
-) -> Result<(), Problem> {
+    (value, given): (&str, Option<&BTreeSet<String>>),
+) -> Result<Bound, Problem> {
     let entry = owned(market, admin, slug)?;
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(entry.id).await?;
@@ -117,62 +168,73 @@ pub(crate) async fn set_credential(
         return Err(Problem::not_found());
     };
     let found = api.schemes.get(scheme).ok_or_else(Problem::not_found)?;
-    let secret = Secret::for_scheme(found, value)
+    let secret = Secret::usable_for(found, value)
         .map_err(|error| Problem::new(ProblemKind::Unprocessable, format!("`value`: {error}")))?;
-    credential::check(found, &secret)
-        .map_err(|reason| Problem::new(ProblemKind::Unprocessable, format!("`value`: {reason}")))?;
-    let owner = (admin.0.organization, entry.id);
-    store_credential(publisher, owner, scheme, &secret, &destinations(&server)).await?;
+    let stored = publisher.store.shared_credentials(entry.id).await?;
+    let before = stored.iter().find(|row| row.scheme == scheme);
+    let mut bound = bound(scheme, before, &server);
+    if let Some(given) = given {
+        seen(given, &wanted(scheme, &server))?;
+        bound.origins.append(&mut bound.not_approved);
+    }
+    let mut act = act(admin, "credential.set", &entry);
+    act.before = before.map(|row| noted(scheme, &approved(row)));
+    act.after = Some(noted(scheme, &bound.origins));
+    let sealed = (&secret, &bound.origins);
+    store_credential(publisher, (entry.id, scheme), sealed, &act).await?;
     publisher.catalog.apply(Change::Server(entry.id)).await?;
-    audit(
-        market,
-        admin,
-        "credential.set",
-        (&entry, None, Some(json!({ "scheme": scheme }).to_string())),
-    )
-    .await
+    Ok(bound)
+}
+
+fn noted(scheme: &str, origins: &BTreeSet<String>) -> String {
+    json!({ "scheme": scheme, "origins": origins }).to_string()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    origins: BTreeSet<String>,
 }
 
 pub(super) async fn approve(
     State(market): State<Market>,
     admin: Admin,
     Path((slug, scheme)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
-    approve_destinations(&market, &admin, (&slug, &scheme)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Body(given): Body<Approval>,
+) -> Result<Json<Value>, Problem> {
+    let target = (&*slug, &*scheme);
+    let bound = approve_destinations(&market, &admin, target, &given.origins).await?;
+    Ok(Json(view(&bound)))
 }
 
-/// Lets a credential go where the server's tools go now, and nowhere else.
+/// Lets a credential go where the server's tools go now, and nowhere else, if the destinations that
+/// wait for it are the ones that were seen.
 pub(crate) async fn approve_destinations(
     market: &Market,
     admin: &Admin,
     (slug, scheme): (&str, &str),
-) -> Result<(), Problem> {
+    given: &BTreeSet<String>,
+) -> Result<Bound, Problem> {
     let entry = owned(market, admin, slug)?;
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(entry.id).await?;
-    let origins = json!(destinations(&server)).to_string();
-    let target = (entry.id, scheme);
-    if !publisher
-        .store
-        .approve_origins(
-            admin.0.organization,
-            target,
-            &origins,
-            publisher.clock.now(),
-        )
-        .await?
-    {
+    let stored = publisher.store.shared_credentials(entry.id).await?;
+    let row = stored.iter().find(|row| row.scheme == scheme);
+    let row = row.ok_or_else(Problem::not_found)?;
+    let mut bound = bound(scheme, Some(row), &server);
+    seen(given, &bound.not_approved)?;
+    bound.origins.append(&mut bound.not_approved);
+    let mut act = act(admin, "credential.approve", &entry);
+    act.before = Some(noted(scheme, &approved(row)));
+    act.after = Some(noted(scheme, &bound.origins));
+    let origins = json!(bound.origins).to_string();
+    let (target, now) = ((entry.id, scheme), publisher.clock.now());
+    let approving = publisher.store.approve_origins(target, &origins, &act, now);
+    if !approving.await? {
         return Err(Problem::not_found());
     }
     publisher.catalog.apply(Change::Server(entry.id)).await?;
-    audit(
-        market,
-        admin,
-        "credential.approve",
-        (&entry, None, Some(origins)),
-    )
-    .await
+    Ok(bound)
 }
 
 pub(super) async fn remove(
@@ -192,20 +254,11 @@ pub(crate) async fn forget_credential(
 ) -> Result<(), Problem> {
     let entry = owned(market, admin, slug)?;
     let publisher = &market.0.parts.publisher;
-    let target = (entry.id, scheme);
-    if !publisher
-        .store
-        .delete_credential(admin.0.organization, target, publisher.clock.now())
-        .await?
-    {
+    let mut act = act(admin, "credential.delete", &entry);
+    act.before = Some(json!({ "scheme": scheme }).to_string());
+    let (target, now) = ((entry.id, scheme), publisher.clock.now());
+    if !publisher.store.delete_credential(target, &act, now).await? {
         return Err(Problem::not_found());
     }
-    publisher.catalog.apply(Change::Server(entry.id)).await?;
-    audit(
-        market,
-        admin,
-        "credential.delete",
-        (&entry, None, Some(json!({ "scheme": scheme }).to_string())),
-    )
-    .await
+    Ok(publisher.catalog.apply(Change::Server(entry.id)).await?)
 }

@@ -13,7 +13,6 @@ use crate::access::key::KeyRequest;
 use crate::extract::{Admin, Body};
 use crate::market::api::Market;
 use crate::problem::{Problem, ProblemKind};
-use crate::store::audit::NewAudit;
 use crate::store::keys::KeyRow;
 use crate::types::KeyId;
 
@@ -63,12 +62,12 @@ pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<
     let grants: Vec<Grant> = grants.collect::<Result<_, _>>()?;
     let request = KeyRequest {
         organization: admin.0.organization,
+        actor: admin.0.principal(),
         name: name.clone(),
         grants: (!grants.is_empty()).then_some(grants),
         expires_at: new.expires_at,
     };
     let made = market.0.parts.keys.create(request).await?;
-    audit(market, admin, "create", made.id).await?;
     Ok(json!({
         "id": made.id,
         "name": name,
@@ -78,28 +77,6 @@ pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<
         "servers": new.servers,
         "expiresAt": new.expires_at,
     }))
-}
-
-async fn audit(
-    market: &Market,
-    admin: &Admin,
-    action: &'static str,
-    key: KeyId,
-) -> Result<(), Problem> {
-    let publisher = &market.0.parts.publisher;
-    let act = NewAudit {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
-        action,
-        entity: "key",
-        entity_id: key.to_string(),
-        before: None,
-        after: None,
-    };
-    Ok(publisher
-        .store
-        .append_audit(act, publisher.clock.now())
-        .await?)
 }
 
 pub(super) async fn list(
@@ -147,10 +124,13 @@ pub(super) async fn revoke(
 
 /// Ends a key at once.
 pub(crate) async fn end(market: &Market, admin: &Admin, id: KeyId) -> Result<(), Problem> {
-    if !market.0.parts.keys.revoke(admin.0.organization, id).await? {
-        return Err(Problem::not_found());
+    let (organization, actor) = (admin.0.organization, admin.0.principal());
+    let keys = &market.0.parts.keys;
+    if keys.revoke(organization, id, actor).await? {
+        Ok(())
+    } else {
+        Err(Problem::not_found())
     }
-    audit(market, admin, "revoke", id).await
 }
 
 pub(super) async fn consumers(

@@ -15,8 +15,8 @@ use crate::extract::{Admin, Upload, Who};
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::discover::discover;
-use crate::mcp::publish::{Publication, Published, SpecSource, publish};
-use crate::mcp::server::{Access, ServerSettings};
+use crate::mcp::publish::{GivenSettings, Publication, Published, SpecSource, publish};
+use crate::mcp::server::Access;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
 use crate::store::audit::NewAudit;
@@ -36,8 +36,7 @@ pub(crate) struct NewServer {
     pub(crate) url: Option<String>,
     pub(crate) upstream: Option<String>,
     pub(crate) access: Option<Access>,
-    #[serde(default)]
-    pub(crate) allow_upstream: Vec<String>,
+    pub(crate) allow_upstream: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) credentials: std::collections::BTreeMap<String, String>,
 }
@@ -63,7 +62,7 @@ pub(crate) async fn begin(
     upload: Upload<NewServer>,
 ) -> Result<Begun, Problem> {
     let Upload { fields, file } = upload;
-    check_rules(&fields.allow_upstream)?;
+    check_rules(fields.allow_upstream.as_deref().unwrap_or_default())?;
     let upstream = fields
         .upstream
         .as_deref()
@@ -74,11 +73,11 @@ pub(crate) async fn begin(
         organization: admin.0.organization,
         actor: admin.0.principal(),
         slug: fields.slug,
-        settings: ServerSettings {
-            access: fields.access.unwrap_or(Access::Key),
+        settings: GivenSettings {
+            access: fields.access,
             upstream: upstream.map(|url| url.to_string()),
             allow_upstream: fields.allow_upstream,
-            ..ServerSettings::default()
+            internal: None,
         },
         credentials: fields.credentials.into_iter().collect(),
     };
@@ -121,9 +120,23 @@ async fn carry_out(
             bytes,
             origin: None,
         },
-        Sent::Url(url) => find(market, &url, &publication.settings.allow_upstream).await?,
+        Sent::Url(url) => find(market, &url, &may_reach(market, &publication)).await?,
     };
     Ok(publish(&market.0.parts.publisher, source, publication).await?)
+}
+
+/// What may be reached for a document: as the server will, or as the one there is.
+fn may_reach(market: &Market, publication: &Publication) -> Vec<String> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let given = publication.settings.allow_upstream.clone();
+    given.unwrap_or_else(|| {
+        let slug = publication.slug.as_ref();
+        let entry = slug.and_then(|slug| catalog.find(slug.as_str()));
+        entry
+            .filter(|entry| entry.organization == publication.organization)
+            .map(|entry| entry.settings.allow_upstream.clone())
+            .unwrap_or_default()
+    })
 }
 
 async fn find(market: &Market, url: &Url, allow: &[String]) -> Result<SpecSource, Problem> {
@@ -174,6 +187,7 @@ fn published_view(market: &Market, published: &Published) -> Value {
         "created": published.created,
         "unchanged": published.unchanged,
         "report": published.report,
+        "credentials": published.credentials,
     })
 }
 
@@ -203,17 +217,28 @@ impl Sent {
     }
 }
 
-/// An http or https URL, or a problem that names the field.
+/// An http or https URL without a user, or a problem that names the field.
 pub(super) fn url_of(field: &str, text: &str) -> Result<Url, Problem> {
     let url = Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| {
+    let url = url.ok_or_else(|| {
         Problem::new(
             ProblemKind::Invalid,
             format!("`{field}` has to be an http or https URL"),
         )
-    })
+    })?;
+    // It would be shown to whoever may read the server's settings, and kept in the audit.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Problem::new(
+            ProblemKind::Invalid,
+            format!(
+                "`{field}` may hold no user name or password; give them as the credential of a \
+                 security scheme"
+            ),
+        ));
+    }
+    Ok(url)
 }
 
 pub(super) fn check_rules(rules: &[String]) -> Result<(), Problem> {
@@ -292,26 +317,17 @@ pub(super) fn etag(revision: i64) -> [(http::HeaderName, String); 1] {
     [(ETAG, format!("\"{revision}\""))]
 }
 
-pub(super) async fn audit(
-    market: &Market,
-    admin: &Admin,
-    action: &'static str,
-    (entry, before, after): (&Entry, Option<String>, Option<String>),
-) -> Result<(), Problem> {
-    let publisher = &market.0.parts.publisher;
-    let act = NewAudit {
+/// What an admin does to a server, for the audit.
+pub(super) fn act(admin: &Admin, action: &'static str, entry: &Entry) -> NewAudit {
+    NewAudit {
         organization: admin.0.organization,
         actor: admin.0.principal(),
         action,
         entity: "server",
         entity_id: entry.slug.to_string(),
-        before,
-        after,
-    };
-    Ok(publisher
-        .store
-        .append_audit(act, publisher.clock.now())
-        .await?)
+        before: None,
+        after: None,
+    }
 }
 
 pub(super) async fn remove(
@@ -327,12 +343,10 @@ pub(super) async fn remove(
 pub(crate) async fn delete(market: &Market, admin: &Admin, slug: &str) -> Result<(), Problem> {
     let entry = owned(market, admin, slug)?;
     let publisher = &market.0.parts.publisher;
-    publisher
-        .store
-        .delete_server(admin.0.organization, entry.id, publisher.clock.now())
-        .await?;
-    publisher.catalog.apply(Change::Server(entry.id)).await?;
-    audit(market, admin, "delete", (&entry, None, None)).await
+    let act = act(admin, "delete", &entry);
+    let now = publisher.clock.now();
+    publisher.store.delete_server(entry.id, &act, now).await?;
+    Ok(publisher.catalog.apply(Change::Server(entry.id)).await?)
 }
 
 pub(super) async fn reimport(
@@ -346,7 +360,7 @@ pub(super) async fn reimport(
         organization: admin.0.organization,
         actor: admin.0.principal(),
         slug: Some(entry.slug.clone()),
-        settings: entry.settings.clone(),
+        settings: GivenSettings::default(),
         credentials: Vec::new(),
     };
     let sent = Sent::Document(body.to_vec());

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::extract::{Admin, Body};
 use crate::live::Entry;
 use crate::market::api::Market;
-use crate::market::api::servers::{audit, check_rules, etag, owned, server_view, url_of};
+use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
 use crate::mcp::server::{Access, ServerSettings, SessionSettings};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::servers::ServerChange;
@@ -131,10 +131,10 @@ async fn apply_to(
     };
     if edit.settings.is_some() || slug.is_some() {
         let now = publisher.clock.now();
-        let organization = admin.0.organization;
-        let edited = publisher
-            .store
-            .edit_server(organization, entry.id, edit, now);
+        let mut act = act(admin, "edit", entry);
+        act.before = Some(noted(&entry.slug, &before));
+        act.after = Some(noted(slug.unwrap_or(&entry.slug), &after));
+        let edited = publisher.store.edit_server(entry.id, edit, &act, now);
         match edited.await {
             Ok(()) => {}
             Err(StoreError::Stale) => return Err(EditError::Stale),
@@ -142,8 +142,13 @@ async fn apply_to(
         }
     }
     publisher.catalog.apply(Change::Server(entry.id)).await?;
-    audit(market, admin, "edit", (entry, Some(before), Some(after))).await?;
     Ok(slug.unwrap_or(&entry.slug).clone())
+}
+
+/// What the audit keeps of a server's state.
+fn noted(slug: &Slug, settings: &str) -> String {
+    let settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
+    json!({ "slug": slug, "settings": settings }).to_string()
 }
 
 fn check_sessions(sessions: Option<SessionSettings>) -> Result<(), Problem> {
@@ -170,6 +175,10 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
             .as_deref()
             .map(|text| url_of("upstream", text))
             .transpose()?;
+        if url.is_some() {
+            // Whoever gives an address means the API there, and not the demo inside this process.
+            settings.internal = None;
+        }
         settings.upstream = url.map(|url| url.to_string());
     }
     if let Some(rules) = &change.allow_upstream {

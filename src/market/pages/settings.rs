@@ -242,6 +242,8 @@ pub struct CredentialRow {
     pub origins: Vec<String>,
     /// Where calls go that it may not.
     pub waiting: Vec<String>,
+    /// Where the calls that use it go: what whoever enters it approves.
+    pub destinations: Vec<String>,
 }
 
 impl CredentialRow {
@@ -271,6 +273,7 @@ impl CredentialRow {
             set: row["set"] == true,
             origins: names("origins"),
             waiting: names("notApproved"),
+            destinations: names("destinations"),
         })
     }
 }

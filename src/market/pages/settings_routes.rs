@@ -1,5 +1,6 @@
 //! The settings of a server: forms that do what the management API does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::multipart::MultipartRejection;
@@ -278,23 +279,41 @@ pub(super) async fn credential(
         "remove" => credentials::forget_credential(&market, &sent.admin, target)
             .await
             .map(|()| "credential-removed"),
-        "approve" => credentials::approve_destinations(&market, &sent.admin, target)
-            .await
-            .map(|()| "credential-approved"),
-        _ => match secret(&form) {
-            Ok(value) => credentials::set_credential(&market, &sent.admin, target, &value)
+        "approve" => {
+            credentials::approve_destinations(&market, &sent.admin, target, &origins(&form))
                 .await
-                .map(|()| "credential-set"),
+                .map(|_| "credential-approved")
+        }
+        _ => match secret(&form) {
+            Ok(value) => {
+                let value = (&*value, Some(&origins(&form)));
+                credentials::set_credential(&market, &sent.admin, target, value)
+                    .await
+                    .map(|_| "credential-set")
+            }
             Err(problem) => Err(problem),
         },
     };
     match done {
         Ok(done) => back(sent.slug(), done, "credentials"),
         Err(problem) => {
-            let problem = Problem::new(problem.kind, format!("“{scheme}”: {}", problem.detail));
+            let detail = if problem.kind == ProblemKind::Conflict {
+                "The destinations changed after the page was loaded, and nothing was approved. Look \
+                 at them again."
+                    .to_owned()
+            } else {
+                problem.detail
+            };
+            let problem = Problem::new(problem.kind, format!("“{scheme}”: {detail}"));
             sent.again(Section::Credentials, &problem, |_| ()).await
         }
     }
+}
+
+/// The destinations that stood on the page when the form was sent.
+fn origins(form: &Entered) -> BTreeSet<String> {
+    let named = form.iter().filter(|(name, _)| name == "origins");
+    named.map(|(_, origin)| origin.clone()).collect()
 }
 
 /// What was entered as the credential: a value, or a user's name and password.
@@ -331,7 +350,6 @@ pub(super) async fn document(
         slug: Some(sent.entry.slug.clone()),
         document: text(&form, "document").map(Into::into),
         url: text(&form, "url").map(ToOwned::to_owned),
-        allow_upstream: sent.entry.settings.allow_upstream.clone(),
         ..servers::NewServer::default()
     };
     match servers::begin(&market, &sent.admin, Upload { fields: new, file }).await {

@@ -240,7 +240,32 @@ fn credentials_are_set_replaced_and_removed_and_never_echoed() {
     assert!(owned.look().contains("nothing was sent"));
 
     let set = |pairs: &[(&str, &str)]| owned.post(CREDENTIALS, pairs);
-    let done = set(&[("scheme", "key"), ("value", SECRET), ("do", "set")]);
+    let home = format!("http://{}", owned.upstream);
+    // The page says where it will go, and the form carries it.
+    assert!(
+        page.contains(&format!("will be sent to <code>{home}</code>")),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!("name=\"origins\" value=\"{home}\"")),
+        "{page}"
+    );
+    for seen in [None, Some("https://elsewhere.example")] {
+        let mut pairs = vec![("scheme", "key"), ("value", SECRET), ("do", "set")];
+        pairs.extend(seen.map(|origin| ("origins", origin)));
+        let refused = set(&pairs);
+        assert!(
+            refused.starts_with("HTTP/1.1 409") && refused.contains("The destinations changed"),
+            "{refused}"
+        );
+        assert!(!refused.contains(SECRET) && owned.look().contains("nothing was sent"));
+    }
+    let done = set(&[
+        ("scheme", "key"),
+        ("value", SECRET),
+        ("origins", &home),
+        ("do", "set"),
+    ]);
     assert!(done.contains("?done=credential-set"), "{done}");
     let page = owned.get("/servers/things/settings");
     assert!(
@@ -315,7 +340,9 @@ fn a_credential_is_refused_by_the_name_of_its_scheme() {
 fn a_credential_stays_behind_until_its_new_destination_is_approved() {
     let owned = owned();
     let set = |pairs: &[(&str, &str)]| owned.post(CREDENTIALS, pairs);
-    assert!(set(&[("scheme", "key"), ("value", SECRET)]).contains("?done=credential-set"));
+    let home = format!("http://{}", owned.upstream);
+    let first = [("scheme", "key"), ("value", SECRET), ("origins", &home)];
+    assert!(set(&first).contains("?done=credential-set"));
     let other = format!("http://{}", echo());
     assert!(
         owned
@@ -328,7 +355,24 @@ fn a_credential_stays_behind_until_its_new_destination_is_approved() {
         page.contains("Approve the new destination") && page.contains(&other),
         "{page}"
     );
-    assert!(set(&[("scheme", "key"), ("do", "approve")]).contains("?done=credential-approved"));
+    assert!(
+        page.contains(&format!("name=\"origins\" value=\"{other}\"")),
+        "{page}"
+    );
+    for seen in [
+        &[][..],
+        &[("origins", &*home)],
+        &[("origins", &home), ("origins", &other)],
+    ] {
+        let refused = set(&[&[("scheme", "key"), ("do", "approve")], seen].concat());
+        assert!(
+            refused.starts_with("HTTP/1.1 409") && refused.contains("The destinations changed"),
+            "{refused}"
+        );
+    }
+    assert!(owned.look().contains("approve the new destination"));
+    let approve = [("scheme", "key"), ("origins", &*other), ("do", "approve")];
+    assert!(set(&approve).contains("?done=credential-approved"));
     assert!(owned.look().contains("The call succeeded"));
 }
 
@@ -470,7 +514,13 @@ fn a_server_inside_the_process_has_no_address_to_set() {
 #[test]
 fn a_credential_the_document_no_longer_names_can_be_removed() {
     let owned = owned();
-    let set = [("scheme", "key"), ("value", SECRET), ("do", "set")];
+    let home = format!("http://{}", owned.upstream);
+    let set = [
+        ("scheme", "key"),
+        ("value", SECRET),
+        ("origins", &*home),
+        ("do", "set"),
+    ];
     assert!(
         owned
             .post(CREDENTIALS, &set)
