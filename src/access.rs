@@ -4,5 +4,6 @@ pub mod authenticate;
 pub mod caller;
 pub mod key;
 pub mod ledger;
+pub mod private_file;
 pub mod session;
 pub mod vault;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -17,9 +16,10 @@ use crate::access::key::Keys;
 use crate::access::ledger::{self, Ledger};
 use crate::access::session::Sessions;
 use crate::access::vault::Vault;
-use crate::access::vault::master::MasterKey;
+use crate::app::hold::Hold;
 use crate::app::listen::{self, Limits, Listener};
 use crate::app::operate::Operations;
+use crate::app::secrets;
 use crate::config::{Config, Demo};
 use crate::demo;
 use crate::egress::{Egress, EgressSettings, Protected};
@@ -56,6 +56,7 @@ pub struct App {
     stop: CancellationToken,
     store: Store,
     limits: Limits,
+    hold: Hold,
 }
 
 impl App {
@@ -64,11 +65,12 @@ impl App {
         let clock = Clock::system();
         let location = location(config)?;
         let fresh = matches!(&location, Location::File(path) if !path.exists());
-        let master = master_key(config)?;
-        let (admin, made) = admin_key(config)?;
+        let master = secrets::master_key(config)?;
+        let (admin, made) = secrets::admin_key(config)?;
+        let hold = Hold::of(&location)?;
         let store = Store::open(&location, config.store.connections_max).await?;
         store.migrate().await?;
-        let egress = egress(config, address, &location);
+        let egress = egress(config, address, &location)?;
         let vault = Arc::new(Vault::new(&master));
         let catalog = catalog(config, &store, &vault, &egress).await?;
         let keys = Keys::new(store.clone(), &master, &admin, clock.clone());
@@ -110,6 +112,7 @@ impl App {
             tasks,
             stop,
             store,
+            hold,
             limits: Limits {
                 connections_max: config.server.connections_max,
                 grace: Duration::from_millis(config.server.shutdown_grace_ms),
@@ -127,6 +130,7 @@ impl App {
             stop,
             store,
             limits,
+            hold,
             ..
         } = self;
         listen::serve(listener, router, stop.clone(), limits).await?;
@@ -141,6 +145,7 @@ impl App {
             tracing::warn!("some background work did not end in time");
         }
         store.close().await;
+        drop(hold);
         Ok(())
     }
 }
@@ -188,7 +193,7 @@ pub fn location(config: &Config) -> anyhow::Result<Location> {
     Ok(Location::Postgres(url))
 }
 
-fn private_directory(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn private_directory(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
         return writable(path);
@@ -207,73 +212,7 @@ fn writable(directory: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// The key of the vault: given, or made on a first run with SQLite.
-pub fn master_key(config: &Config) -> anyhow::Result<MasterKey> {
-    let secrets = &config.secrets;
-    if let Some(text) = &secrets.master_key {
-        return MasterKey::from_text(text).context("secrets.master_key");
-    }
-    if let Some(path) = &secrets.master_key_file {
-        return MasterKey::read(path).context("secrets.master_key_file");
-    }
-    if config.store.database_url.is_some() {
-        bail!(
-            "with Postgres the master key has to be given, the same for every replica: set \
-             CAUSEWAY__SECRETS__MASTER_KEY_FILE to a file made with `openssl rand -base64 32`"
-        );
-    }
-    MasterKey::read_or_generate(&config.store.data.join("master.key")).context("the master key")
-}
-
-const ADMIN_KEY_LENGTH_MIN: usize = 16;
-
-/// The admin key, and whether it was made just now.
-fn admin_key(config: &Config) -> anyhow::Result<(SecretString, bool)> {
-    let secrets = &config.secrets;
-    let given = match (&secrets.admin_key, &secrets.admin_key_file) {
-        (Some(text), _) => Some(text.clone()),
-        (None, Some(path)) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            Some(text.trim().to_owned())
-        }
-        (None, None) => None,
-    };
-    if let Some(text) = given {
-        if text.len() < ADMIN_KEY_LENGTH_MIN {
-            bail!(
-                "the admin key has at least {ADMIN_KEY_LENGTH_MIN} characters; make one with `openssl rand -hex 24`"
-            );
-        }
-        return Ok((SecretString::from(text), false));
-    }
-    private_directory(&config.store.data)?;
-    let path = config.store.data.join("admin.key");
-    if let Ok(text) = std::fs::read_to_string(&path) {
-        return Ok((SecretString::from(text.trim().to_owned()), false));
-    }
-    let mut bytes = [0_u8; 24];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
-    let text = hex::encode(bytes);
-    write_private(&path, &text)?;
-    Ok((SecretString::from(text), true))
-}
-
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    writeln!(file, "{text}")?;
-    Ok(file.sync_all()?)
-}
-
-fn egress(config: &Config, address: SocketAddr, location: &Location) -> Egress {
+fn egress(config: &Config, address: SocketAddr, location: &Location) -> anyhow::Result<Egress> {
     let egress = Egress::new(EgressSettings {
         allow: config.egress.allow_upstream.clone(),
         connect_timeout: Duration::from_millis(config.egress.connect_timeout_ms),
@@ -282,15 +221,16 @@ fn egress(config: &Config, address: SocketAddr, location: &Location) -> Egress {
         ..EgressSettings::default()
     });
     egress.protect(Protected::Listener(address));
-    if let Location::Postgres(url) = location
-        && let Some(host) = url.host_str()
-    {
-        egress.protect(Protected::Host {
-            host: host.to_owned(),
-            port: url.port().unwrap_or(5432),
-        });
+    if let Some((host, port)) = location.address()? {
+        egress.protect(Protected::Host { host, port });
     }
-    egress
+    if let Some(url) = &config.server.public_url
+        && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
+    {
+        let host = host.to_owned();
+        egress.protect(Protected::Site { host, port });
+    }
+    Ok(egress)
 }
 
 fn document_limits(config: &Config) -> DocumentLimits {

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::app::listen::Listener;
 use crate::app::logs;
+use crate::app::secrets;
 use crate::app::serve::{App, location};
 use crate::cli::ServeArgs;
 use crate::cli::client::DEFAULT_URL;
@@ -29,8 +30,8 @@ pub(super) const RESTORE_EXAMPLES: &str = "\
 Example:
   causeway restore causeway-backup.db --data ./data && cp SAFE-PLACE/master.key ./data/master.key
 
-The data directory must hold no database yet. Servers that have credentials work only with the
-master key the backup was made under.";
+The data directory must hold no database yet. `causeway serve` starts on it once the master key the
+backup was made under is beside it.";
 
 /// Which configuration and database.
 #[derive(Args)]
@@ -197,7 +198,13 @@ async fn open(config: &Config) -> anyhow::Result<(Store, Location)> {
 }
 
 pub(super) async fn migrate(output: &Output, args: DatabaseArgs) -> anyhow::Result<ExitCode> {
-    let (store, _) = open(&args.load(Vec::new())?).await?;
+    let config = args.load(Vec::new())?;
+    let location = location(&config)?;
+    if matches!(&location, Location::File(path) if !path.exists()) {
+        // A database is never without its key.
+        secrets::master_key(&config)?;
+    }
+    let store = Store::open(&location, 2).await?;
     store.migrate().await?;
     store.close().await;
     output.result("The schema is up to date.", &json!({ "migrated": true }))?;
@@ -246,7 +253,8 @@ pub(super) async fn restore(output: &Output, args: RestoreArgs) -> anyhow::Resul
         Location::File(path) => {
             copies::restore(&args.source, &path).await?;
             let text = format!(
-                "Restored to {}. Put the master key it was sealed with at {}.",
+                "Restored to {}. Put the master key it was sealed with at {}: without it, \
+                 `causeway serve` does not start.",
                 path.display(),
                 config.store.data.join("master.key").display()
             );

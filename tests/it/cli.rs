@@ -8,6 +8,7 @@ mod end;
 mod help;
 mod one_document;
 mod refusal;
+mod secrets;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

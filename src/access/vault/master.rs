@@ -2,8 +2,7 @@
 //! derived, so that all replicas agree without sharing anything else.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -11,10 +10,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::access::private_file;
+
 /// Length of the master key and of every derived key.
 pub const KEY_BYTES: usize = 32;
 
-/// A key file longer than this is not one.
+/// A key file longer than this is not one; no more of it is read.
 const FILE_BYTES_MAX: u64 = 1024;
 
 /// The root of all keys. Its `Debug` shows the id only.
@@ -100,16 +101,10 @@ impl MasterKey {
             path: path.to_owned(),
             source,
         };
-        let metadata = fs::metadata(path).map_err(fault)?;
-        if readable_by_others(&metadata) {
-            return Err(MasterKeyError::Exposed {
-                path: path.to_owned(),
-            });
-        }
-        if metadata.len() > FILE_BYTES_MAX {
-            return Err(MasterKeyError::Malformed);
-        }
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(fault)?);
+        let read = private_file::read(path, FILE_BYTES_MAX).map_err(fault)?;
+        let text = read.ok_or_else(|| MasterKeyError::Exposed {
+            path: path.to_owned(),
+        })?;
         Self::from_text(&text)
     }
 
@@ -143,22 +138,8 @@ impl MasterKey {
     }
 
     fn write_new(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let draft = folder.join(format!(".{}.{}", self.id, std::process::id()));
         let text = Zeroizing::new(format!("{}\n", STANDARD.encode(*self.bytes)));
-        let written = create_private(&draft)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            })
-            // A hard link fails where the name exists, and makes the file appear complete.
-            .and_then(|()| fs::hard_link(&draft, path))
-            .and_then(|()| File::open(folder)?.sync_all());
-        fs::remove_file(&draft).or_else(|e| match e.kind() {
-            io::ErrorKind::NotFound => Ok(()),
-            _ => Err(e),
-        })?;
-        written
+        private_file::write_new(path, &text)
     }
 }
 
@@ -200,26 +181,10 @@ fn expand(master: &[u8; KEY_BYTES], label: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> 
     key
 }
 
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-#[cfg(unix)]
-fn readable_by_others(metadata: &fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 != 0
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_metadata: &fs::Metadata) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -61,7 +61,11 @@ async fn a_vaulted_credential_works_after_a_restore() {
     run(&restore)
         .await
         .refused(&["a database is there already"]);
-    served_without_its_key(&path("second"), &flags).await;
+    // A database never gets another key than its own by itself.
+    let data = text("second");
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", &data];
+    run(&serve).await.refused(&["master.key", "put it there"]);
+    served_with_another_key(&path("second"), &flags).await;
     assert!(upstream.seen().is_empty());
 
     std::fs::copy(path("first/master.key"), path("second/master.key")).unwrap();
@@ -75,8 +79,12 @@ async fn a_vaulted_credential_works_after_a_restore() {
     assert_eq!(upstream.seen(), [Some(SECRET.to_owned())]);
 }
 
-/// Without its master key the catalog is served, and nothing goes out without its credential.
-async fn served_without_its_key(data: &Path, flags: &[&str]) {
+/// With another master key, which an operator made, the catalog is served, and nothing goes out without
+/// its credential.
+async fn served_with_another_key(data: &Path, flags: &[&str]) {
+    let key = data.join("master.key");
+    std::fs::write(&key, "ab".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let served = Serving::on(data, flags).await;
     let (status, list) = served
         .ask("/mcp/things", "", ("tools/list", json!({})))
