@@ -6,6 +6,7 @@
     reason = "in a test, a failed unwrap is a failed test"
 )]
 
+mod accounting;
 mod call;
 mod cli;
 mod crash;
@@ -25,9 +26,12 @@ mod hot_change;
 #[path = "../process/listening.rs"]
 mod listening;
 mod live;
+mod migrations;
 mod openapi;
 mod pages;
+mod placement;
 mod program;
+mod publishing;
 mod readme;
 #[expect(
     clippy::disallowed_methods,

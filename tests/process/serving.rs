@@ -134,6 +134,10 @@ impl Client {
 
 /// A document with these operations, each of some size, behind one API key.
 pub(crate) fn document(operations: &BTreeSet<String>) -> Value {
+    document_at("https://api.example.com", operations)
+}
+
+fn document_at(server: &str, operations: &BTreeSet<String>) -> Value {
     let property = |n: usize| (format!("field{n}"), json!({ "type": "string" }));
     let properties: serde_json::Map<String, Value> = (0..40).map(property).collect();
     let operation = |name: &String| {
@@ -149,7 +153,7 @@ pub(crate) fn document(operations: &BTreeSet<String>) -> Value {
     json!({
         "openapi": "3.1.0",
         "info": { "title": "Survivor", "version": "1" },
-        "servers": [{ "url": "https://api.example.com" }],
+        "servers": [{ "url": server }],
         "security": [{ "token": [] }],
         "components": { "securitySchemes": {
             "token": { "type": "apiKey", "in": "header", "name": "x-token" },
@@ -166,12 +170,54 @@ const WORKERS: usize = 4;
 struct Form {
     slug: String,
     tools: BTreeSet<String>,
+    /// Its settings, as far as they are changed here.
+    upstream: Option<String>,
+    timeout_ms: u64,
+    /// Where its credential may go.
+    approved: Vec<String>,
 }
 
 impl Form {
-    fn new(slug: String, version: &str) -> Self {
-        let tools = (0..8).map(|n| format!("{version}_{n}")).collect();
-        Self { slug, tools }
+    fn new(slug: String, version: &str, home: &str) -> Self {
+        Self {
+            slug,
+            tools: tools_of(version),
+            upstream: None,
+            timeout_ms: 60_000,
+            approved: vec![home.to_owned()],
+        }
+    }
+}
+
+fn tools_of(version: &str) -> BTreeSet<String> {
+    (0..8).map(|n| format!("{version}_{n}")).collect()
+}
+
+/// An API at two addresses of this machine, which answers whoever has the credential.
+#[derive(Clone)]
+struct Api {
+    home: String,
+    other: String,
+}
+
+const CREDENTIAL: &str = "a secret";
+
+impl Api {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answer = async |request: axum::extract::Request| {
+            let key = request.headers().get("x-token");
+            let known = key.is_some_and(|key| key == CREDENTIAL);
+            let status = if known { 200 } else { 401 };
+            (axum::http::StatusCode::from_u16(status).unwrap(), "{}")
+        };
+        let router = axum::Router::new().fallback(axum::routing::any(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            home: format!("http://127.0.0.1:{port}"),
+            other: format!("http://127.0.0.2:{port}"),
+        }
     }
 }
 
@@ -188,11 +234,15 @@ struct Known {
 /// Everything the client knows, by the first slug of each server.
 type Book = Arc<Mutex<BTreeMap<String, Known>>>;
 
+/// Keys that were made, and whether each is good; nothing where its end was asked for and not
+/// answered.
+type KeyRing = Arc<Mutex<BTreeMap<String, Option<bool>>>>;
+
 /// Processes that import, re-import and rename are killed in the middle, again and again on the
 /// same data. Whatever was acknowledged is there afterwards; whatever was not is there whole or not
 /// at all.
 pub(crate) async fn acknowledged_work_survives_kills(data: &Path, database: Option<&str>) {
-    let book = Book::default();
+    let (book, keys, upstream) = (Book::default(), KeyRing::default(), Api::start().await);
     let mut process = Process::start(data, database).await;
     for round in 0..ROUNDS {
         let (sender, mut acknowledged) = mpsc::unbounded_channel();
@@ -201,6 +251,8 @@ pub(crate) async fn acknowledged_work_survives_kills(data: &Path, database: Opti
                 let worker = Worker {
                     client: process.client.clone(),
                     book: book.clone(),
+                    keys: keys.clone(),
+                    upstream: upstream.clone(),
                     acknowledged: sender.clone(),
                     name: format!("r{round}-w{worker}"),
                 };
@@ -209,7 +261,7 @@ pub(crate) async fn acknowledged_work_survives_kills(data: &Path, database: Opti
             .collect();
         drop(sender);
         // Another number each round, so that the kill meets other moments of the work.
-        for _ in 0..17 + 5 * round {
+        for _ in 0..40 + 11 * round {
             let one = tokio::time::timeout(PATIENCE, acknowledged.recv());
             one.await.expect("an answer in time").expect("a worker");
         }
@@ -219,7 +271,15 @@ pub(crate) async fn acknowledged_work_survives_kills(data: &Path, database: Opti
         }
         process = Process::start(data, database).await;
         compare(&process.client, &book).await;
+        compare_keys(&process.client, &keys).await;
     }
+    let ended = keys
+        .lock()
+        .unwrap()
+        .values()
+        .filter(|good| **good == Some(false))
+        .count();
+    assert!(ended > 0, "no key was revoked");
     let known = book.lock().unwrap();
     assert!(known.len() > ROUNDS * WORKERS, "too little was imported");
     assert!(
@@ -232,6 +292,8 @@ pub(crate) async fn acknowledged_work_survives_kills(data: &Path, database: Opti
 struct Worker {
     client: Client,
     book: Book,
+    keys: KeyRing,
+    upstream: Api,
     acknowledged: mpsc::UnboundedSender<()>,
     name: String,
 }
@@ -247,17 +309,22 @@ impl Worker {
     /// One server: made, replaced and renamed.
     async fn import_and_change(&self, number: usize) -> reqwest::Result<()> {
         let slug = format!("{}-{number}", self.name);
-        let first = Form::new(slug.clone(), "first");
+        let home = &*self.upstream.home;
+        let first = Form::new(slug.clone(), "first", home);
         let body = json!({
             "slug": slug,
-            "document": document(&first.tools),
-            "credentials": { "token": "a secret" },
+            "document": document_at(home, &first.tools),
+            "credentials": { "token": CREDENTIAL },
+            "allowUpstream": ["127.0.0.0/8"],
         });
         if !self.ask(&slug, first, ("POST", "servers", body)).await? {
             return Ok(());
         }
-        let second = Form::new(slug.clone(), "second");
-        let (path, body) = (format!("servers/{slug}/document"), document(&second.tools));
+        let second = Form::new(slug.clone(), "second", home);
+        let (path, body) = (
+            format!("servers/{slug}/document"),
+            document_at(home, &second.tools),
+        );
         if !self
             .ask(&slug, second.clone(), ("PUT", &path, body))
             .await?
@@ -266,12 +333,68 @@ impl Worker {
         }
         let renamed = Form {
             slug: format!("{slug}-b"),
-            tools: second.tools,
+            ..second
         };
         let (path, body) = (format!("servers/{slug}"), json!({ "slug": renamed.slug }));
-        if self.ask(&slug, renamed, ("PATCH", &path, body)).await? {
-            let mut book = self.book.lock().unwrap();
-            book.get_mut(&slug).unwrap().alias = Some(slug.clone());
+        let asked = ("PATCH", &*path, body);
+        if !self.ask(&slug, renamed.clone(), asked).await? {
+            return Ok(());
+        }
+        let noted = self.book.lock().unwrap().get_mut(&slug).map(|known| {
+            known.alias = Some(slug.clone());
+        });
+        assert!(noted.is_some());
+        self.move_and_approve(&slug, renamed).await?;
+        self.make_and_revoke(&slug, number).await
+    }
+
+    /// Its settings changed, and its credential approved for where it goes then.
+    async fn move_and_approve(&self, server: &str, form: Form) -> reqwest::Result<()> {
+        let other = self.upstream.other.clone();
+        let moved = Form {
+            upstream: Some(format!("{other}/")),
+            timeout_ms: 12_345,
+            ..form
+        };
+        let path = format!("servers/{}", moved.slug);
+        let body = json!({ "upstream": other, "callTimeoutMs": 12_345 });
+        let asked = ("PATCH", &*path, body);
+        if !self.ask(server, moved.clone(), asked).await? {
+            return Ok(());
+        }
+        let path = format!("servers/{}/credentials/token/approve", moved.slug);
+        let approved = Form {
+            approved: vec![other.clone()],
+            ..moved
+        };
+        let body = json!({ "origins": [other] });
+        self.ask(server, approved, ("POST", &path, body)).await?;
+        Ok(())
+    }
+
+    /// A key made, and every second one revoked.
+    async fn make_and_revoke(&self, slug: &str, number: usize) -> reqwest::Result<()> {
+        let body = json!({ "name": slug, "servers": [slug] });
+        let (status, made) = self.client.api("POST", "keys", &body).await?;
+        assert_eq!(status, 201, "{made}");
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        let (key, id) = (text("key"), text("id"));
+        let note = |good| {
+            self.keys
+                .lock()
+                .unwrap()
+                .insert(format!("{slug} {key}"), good)
+        };
+        note(Some(true));
+        // The test may have heard enough.
+        let _ = self.acknowledged.send(());
+        if number.is_multiple_of(2) {
+            note(None);
+            let path = format!("keys/{id}");
+            let (status, answer) = self.client.api("DELETE", &path, &Value::Null).await?;
+            assert_eq!(status, 204, "{answer}");
+            note(Some(false));
+            let _ = self.acknowledged.send(());
         }
         Ok(())
     }
@@ -337,24 +460,67 @@ async fn whole(client: &Client, known: &Known, listed: &mut BTreeSet<String>) ->
     assert_eq!(found.len(), 1, "one server is listed twice: {known:?}");
     let tools = client.tools(slug, ADMIN_KEY).await;
     let tools = tools.unwrap_or_else(|status| unreachable!("{slug} is not served: {status}"));
+    let path = format!("servers/{slug}");
+    let (_, shown) = client.api("GET", &path, &Value::Null).await.unwrap();
+    let settings = &shown["settings"];
+    let path = format!("servers/{slug}/credentials");
+    let (_, credentials) = client.api("GET", &path, &Value::Null).await.unwrap();
+    let credential = &credentials["credentials"][0];
     let form = Form {
         slug: slug.clone(),
         tools,
+        upstream: settings["upstream"].as_str().map(str::to_owned),
+        timeout_ms: settings["callTimeoutMs"].as_u64().unwrap(),
+        approved: serde_json::from_value(credential["origins"].clone()).unwrap(),
     };
     assert!(
         possible().any(|possible| *possible == form),
         "{form:?} is none of {known:?}"
     );
-    let path = format!("servers/{slug}/credentials");
-    let (_, credentials) = client.api("GET", &path, &Value::Null).await.unwrap();
-    assert_eq!(
-        credentials.pointer("/credentials/0/set"),
-        Some(&json!(true)),
-        "{slug} was imported without its credential: {credentials}"
-    );
+    for member in ["set", "readable"] {
+        assert_eq!(
+            credential[member], true,
+            "{slug} has not its credential: {credentials}"
+        );
+    }
+    answers(client, &form).await;
     if let Some(alias) = &known.alias {
         let by_alias = client.tools(alias, ADMIN_KEY).await;
         assert_eq!(by_alias.as_ref(), Ok(&form.tools), "{alias}");
     }
     Some(form)
+}
+
+/// A call reaches the API with its credential, or is withheld where that was not approved yet.
+async fn answers(client: &Client, form: &Form) {
+    let tool = form.tools.first().unwrap();
+    let path = format!("servers/{}/tools/{tool}/call", form.slug);
+    let (status, trace) = client.api("POST", &path, &json!({})).await.unwrap();
+    assert_eq!(status, 200, "{trace}");
+    let goes_to = form
+        .upstream
+        .as_deref()
+        .map(|url| url.trim_end_matches('/'));
+    let approved = goes_to.is_none_or(|url| form.approved == [url]);
+    if approved {
+        assert_eq!(trace["status"], 200, "{form:?}: {trace}");
+        assert_eq!(trace["result"]["isError"], false, "{form:?}: {trace}");
+    } else {
+        assert_eq!(trace["result"]["isError"], true, "{form:?}: {trace}");
+        assert!(trace["result"].to_string().contains("approve"), "{trace}");
+    }
+}
+
+/// Each key does what was last acknowledged of it. What was not stays unknown.
+async fn compare_keys(client: &Client, keys: &KeyRing) {
+    let known = keys.lock().unwrap().clone();
+    for (entry, good) in known {
+        let (slug, key) = entry.split_once(' ').unwrap();
+        let answer = client.tools(slug, key).await;
+        match good {
+            Some(true) => assert!(answer.is_ok(), "a key of {slug} is gone: {answer:?}"),
+            Some(false) => assert_eq!(answer, Err(401), "a revoked key of {slug} works"),
+            None => assert!(matches!(answer, Ok(_) | Err(401)), "{answer:?}"),
+        }
+    }
 }
