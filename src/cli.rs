@@ -113,13 +113,14 @@ struct ServeArgs {
     /// A destination every server may reach although it is private: CIDR-or-host[:port]
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,
-    /// The key that may manage this server; made and kept in the data directory where none is given
+    /// The key that may manage this server; with SQLite, made and kept in the data directory where
+    /// none is given
     #[arg(long, value_name = "KEY")]
     admin_key: Option<String>,
-    /// Seed the demo, whatever the listener and the database are
+    /// Seed the demo into a fresh SQLite database also where the listener is not loopback
     #[arg(long, conflicts_with = "no_demo")]
     demo: bool,
-    /// Never seed the demo
+    /// Do not seed the demo, which is done into a fresh SQLite database on a loopback listener
     #[arg(long)]
     no_demo: bool,
     /// Whether legacy HTTP+SSE is served where a server does not say

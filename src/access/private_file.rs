@@ -30,12 +30,24 @@ pub fn write_new(path: &Path, text: &str) -> io::Result<()> {
 /// The text of a file of at most `bytes_max`, or `None` where others may read it too.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Zeroizing<String>>> {
     let file = File::open(path)?;
-    if readable_by_others(&file.metadata()?) {
+    if mode(&file.metadata()?) & 0o077 != 0 {
         return Ok(None);
     }
+    whole(file, bytes_max).map(Some)
+}
+
+/// The text of a file of at most `bytes_max` that somebody else put there and chose a mode for, and
+/// whether every user of the system may read it.
+pub fn read_given(path: &Path, bytes_max: u64) -> io::Result<(Zeroizing<String>, bool)> {
+    let file = File::open(path)?;
+    let by_everyone = mode(&file.metadata()?) & 0o007 != 0;
+    Ok((whole(file, bytes_max)?, by_everyone))
+}
+
+fn whole(file: File, bytes_max: u64) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     file.take(bytes_max).read_to_string(&mut text)?;
-    Ok(Some(text))
+    Ok(text)
 }
 
 fn create(path: &Path) -> io::Result<File> {
@@ -46,12 +58,13 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// The permission bits; none where there is no such thing.
 #[cfg(unix)]
-fn readable_by_others(metadata: &fs::Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::mode(metadata) & 0o077 != 0
+fn mode(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::mode(metadata)
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_metadata: &fs::Metadata) -> bool {
-    false
+fn mode(_metadata: &fs::Metadata) -> u32 {
+    0
 }

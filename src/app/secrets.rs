@@ -65,6 +65,13 @@ pub fn admin_key(config: &Config) -> anyhow::Result<(SecretString, bool)> {
         }
         return Ok((SecretString::from(text), false));
     }
+    if config.store.database_url.is_some() {
+        bail!(
+            "with Postgres the admin key has to be given, the same for every replica: set \
+             CAUSEWAY__SECRETS__ADMIN_KEY_FILE to a file made with `openssl rand -hex 24`, or give \
+             --admin-key"
+        );
+    }
     private_directory(&config.store.data)?;
     let path = config.store.data.join("admin.key");
     if path.exists() {

@@ -63,6 +63,7 @@ impl App {
     /// Opens everything a configuration names, for a listener that is bound already.
     pub async fn build(config: &Config, address: SocketAddr) -> anyhow::Result<Self> {
         let clock = Clock::system();
+        check_demo(config)?;
         let location = location(config)?;
         let fresh = matches!(&location, Location::File(path) if !path.exists());
         let master = secrets::master_key(config)?;
@@ -265,12 +266,28 @@ fn public_url(config: &Config, address: SocketAddr) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
-fn wants_demo(config: &Config, address: SocketAddr, fresh: bool) -> bool {
-    match config.server.demo {
-        Demo::Off => false,
-        Demo::On => true,
-        Demo::Auto => fresh && address.ip().is_loopback() && config.store.database_url.is_none(),
+/// Postgres is what replicas share; each of them would seed.
+fn check_demo(config: &Config) -> anyhow::Result<()> {
+    if config.server.demo == Demo::On && config.store.database_url.is_some() {
+        bail!(
+            "the demo is seeded into a fresh SQLite database only: leave out --demo, or --database-url"
+        );
     }
+    Ok(())
+}
+
+/// Only a fresh SQLite database is seeded: on a loopback listener unless that is not wanted, on
+/// another one if it is asked for.
+fn wants_demo(config: &Config, address: SocketAddr, fresh: bool) -> bool {
+    let asked = config.server.demo == Demo::On;
+    if asked && !fresh {
+        tracing::info!(
+            "the demo is not seeded: the database in {} is not fresh",
+            config.store.data.display()
+        );
+    }
+    let here = config.server.demo == Demo::Auto && address.ip().is_loopback();
+    fresh && (asked || here)
 }
 
 /// Publishes the two documents of the demo, unless servers of their names are there.

@@ -273,7 +273,11 @@ async fn there_is_no_demo_where_it_is_not_wanted() {
     assert_eq!(Serving::on(&data, &["--no-demo"]).await.ready["servers"], 0);
     // The database is not fresh any more.
     assert_eq!(Serving::on(&data, &[]).await.ready["servers"], 0);
-    assert_eq!(Serving::on(&data, &["--demo"]).await.ready["servers"], 2);
+    let served = Serving::on(&data, &["--demo"]).await;
+    assert_eq!(served.ready["servers"], 0);
+    served.terminate();
+    let (code, said) = served.ended().await;
+    assert!(code == Some(0) && said.contains("is not fresh"), "{said}");
     let both = run(&["serve", "--demo", "--no-demo"]).await;
     assert_eq!(both.code, Some(2), "{both:?}");
 
@@ -288,4 +292,9 @@ async fn there_is_no_demo_where_it_is_not_wanted() {
     ];
     let served = Serving::start(causeway(&listen)).await;
     assert_eq!(served.ready["servers"], 0);
+    drop(served);
+    std::fs::remove_dir_all(&everywhere).unwrap();
+    let asked = [&listen[..], &["--demo"]].concat();
+    let served = Serving::start(causeway(&asked)).await;
+    assert_eq!(served.ready["servers"], 2);
 }

@@ -95,21 +95,27 @@ impl MasterKey {
         Ok(Self::from_bytes(bytes))
     }
 
-    /// Reads the key file. Refuses one that other users can read.
+    /// Reads a key file that somebody put there. Its mode is theirs to choose: a mounted secret is
+    /// readable by a group (Kubernetes `fsGroup`) or by all (a bind mount), since its owner is another
+    /// user than ours. What everyone may read is logged.
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         let fault = |source| MasterKeyError::File {
             path: path.to_owned(),
             source,
         };
-        let read = private_file::read(path, FILE_BYTES_MAX).map_err(fault)?;
-        let text = read.ok_or_else(|| MasterKeyError::Exposed {
-            path: path.to_owned(),
-        })?;
+        let (text, by_everyone) = private_file::read_given(path, FILE_BYTES_MAX).map_err(fault)?;
+        if by_everyone {
+            tracing::warn!(
+                "every user of this system may read the master key file {}",
+                path.display()
+            );
+        }
         Self::from_text(&text)
     }
 
-    /// Reads the key file, or makes it (mode 0600) where there is none. Two processes that start
-    /// at once end up with the same key: the file appears complete, or not at all.
+    /// Reads the key file we made, or makes it (mode 0600) where there is none. One that other users
+    /// can read now is refused. Two processes that start at once end up with the same key: the file
+    /// appears complete, or not at all.
     pub fn read_or_generate(path: &Path) -> Result<Self, MasterKeyError> {
         if !path.exists() {
             let made = Self::generate()?;
@@ -124,7 +130,15 @@ impl MasterKey {
                 }
             }
         }
-        Self::read(path)
+        let fault = |source| MasterKeyError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let read = private_file::read(path, FILE_BYTES_MAX).map_err(fault)?;
+        let text = read.ok_or_else(|| MasterKeyError::Exposed {
+            path: path.to_owned(),
+        })?;
+        Self::from_text(&text)
     }
 
     /// Names the key without revealing it: 16 hex digits. Stored with everything it seals.
@@ -233,9 +247,27 @@ mod tests {
                 fs::metadata(&path).unwrap().permissions().mode() & 0o777,
                 0o600
             );
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-            let message = MasterKey::read(&path).unwrap_err().to_string();
-            assert!(message.contains("chmod 600"), "{message}");
+            for exposed in [0o644, 0o640, 0o604] {
+                fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
+                let message = MasterKey::read_or_generate(&path).unwrap_err().to_string();
+                assert!(message.contains("chmod 600"), "{message}");
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_given_is_read_whatever_its_mode() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mounted");
+        let key = STANDARD.encode([7u8; 32]);
+        fs::write(&path, format!("{key}\n")).unwrap();
+        // As `openssl` leaves it, as `fsGroup` mounts it, and as a careful owner keeps it.
+        for mode in [0o644, 0o440, 0o640, 0o400] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let read = MasterKey::read(&path).unwrap();
+            assert_eq!(read.id(), MasterKey::from_bytes([7u8; 32]).id(), "{mode:o}");
         }
     }
 

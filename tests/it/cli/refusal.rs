@@ -107,3 +107,71 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// Refused before anything is connected to: nothing listens there.
+#[tokio::test]
+async fn postgres_is_given_both_keys_and_no_demo() {
+    let master = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let serve = |more: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let url = ["serve", "--database-url", "postgres://causeway@127.0.0.1:1/causeway"];
+        let listen = ["--listen", "127.0.0.1:0"];
+        let mut command = causeway(&[&url[..], &listen, more].concat());
+        command.current_dir(folder.path());
+        (folder, command)
+    };
+    let (_folder, command) = serve(&["--admin-key", super::ADMIN_KEY]);
+    let words = ["master key has to be given", "CAUSEWAY__SECRETS__MASTER_KEY_FILE"];
+    ended_with(command, &words).await;
+    let (folder, mut command) = serve(&[]);
+    command.env("CAUSEWAY__SECRETS__MASTER_KEY", master);
+    let words = ["admin key has to be given", "CAUSEWAY__SECRETS__ADMIN_KEY_FILE"];
+    ended_with(command, &words).await;
+    assert!(!folder.path().join("data").exists(), "nothing is generated");
+    let (_folder, mut command) = serve(&["--demo", "--admin-key", super::ADMIN_KEY]);
+    command.env("CAUSEWAY__SECRETS__MASTER_KEY", master);
+    ended_with(command, &["fresh SQLite database", "--demo", "--database-url"]).await;
+}
+
+/// What `compose.yaml` says to do first makes files that the containers' users can read, in a folder
+/// that no other user of the machine can enter, and with which a server starts.
+#[tokio::test]
+async fn the_instructions_of_compose_make_secrets_that_can_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let compose = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("compose.yaml");
+    let compose = std::fs::read_to_string(compose).unwrap();
+    let commands: Vec<&str> = compose
+        .lines()
+        .filter_map(|line| line.strip_prefix("#   "))
+        .filter(|line| !line.starts_with("docker "))
+        .collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for umask in ["022", "077"] {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("umask {umask}; set -e\n{}", commands.join("\n"));
+        let mut shell = tokio::process::Command::new("sh");
+        shell.args(["-c", &script]).current_dir(folder.path());
+        let done = shell.output().await.unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let secrets = folder.path().join("secrets");
+        let mode = |path: &std::path::Path| {
+            std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!(mode(&secrets), 0o700);
+        for name in ["master-key", "admin-key", "postgres-password"] {
+            assert_eq!(mode(&secrets.join(name)), 0o644, "{name}, umask {umask}");
+            assert!(compose.contains(&format!("/run/secrets/{name}")), "{name}");
+        }
+        let data = folder.path().join("data").display().to_string();
+        let listen = ["serve", "--json", "--listen", "127.0.0.1:0", "--data", &data];
+        let mut command = causeway(&listen);
+        for (setting, file) in [("MASTER_KEY_FILE", "master-key"), ("ADMIN_KEY_FILE", "admin-key")] {
+            command.env(format!("CAUSEWAY__SECRETS__{setting}"), secrets.join(file));
+        }
+        let served = Serving::start(command).await;
+        served.terminate();
+        let (code, said) = served.ended().await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("every user of this system may read the master key"), "{said}");
+    }
+}
