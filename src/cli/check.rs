@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::cli::CheckArgs;
 use crate::cli::document::{Converted, convert};
 use crate::cli::output::Output;
+use crate::mcp::plan::unreachable::unreachable;
 use crate::openapi::{Finding, Severity};
 
 /// How many findings of a severity are printed for people; JSON has all of them.
@@ -15,7 +16,11 @@ const SHOWN_MAX: usize = 40;
 
 pub(super) fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let converted = match convert(&args.file) {
-        Ok(Ok(converted)) => converted,
+        Ok(Ok(mut converted)) => {
+            let nowhere = unreachable(&converted.api, &converted.tools, None, None);
+            converted.findings.extend(nowhere);
+            converted
+        }
         Err(unreadable) => {
             output.error(&unreadable);
             return Ok(ExitCode::from(2));

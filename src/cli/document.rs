@@ -14,8 +14,10 @@ use crate::credential::{Credential, Credentials, Secret};
 use crate::demo;
 use crate::egress::{Egress, Upstream};
 use crate::mcp::plan;
+use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{home, origins};
 use crate::mcp::server::{Access, Server, ServerParts, ServerSettings};
+use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::{self, ToolDef};
 use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding};
 use crate::types::{OrganizationId, ServerId, Slug, VersionId};
@@ -57,6 +59,7 @@ pub(super) fn convert(file: &Path) -> anyhow::Result<Result<Converted, DocumentE
         let defined = tool::define(&api);
         let mut findings = api.findings.clone();
         findings.extend(defined.findings);
+        findings.extend(unchecked(&api, &defined.tools));
         Converted {
             api,
             tools: defined.tools,
@@ -87,13 +90,15 @@ pub(super) fn server(
              allow it with --approve {origin}"
         );
     }
+    let nowhere = unreachable(&converted.api, &converted.tools, upstream.as_deref(), None);
     let destination = destination(egress, args, &converted.tools);
     let settings = ServerSettings {
         access,
         upstream,
         ..ServerSettings::default()
     };
-    let (server, mut found) = Server::compile(ServerParts {
+    // What could not be compiled is among the findings already.
+    let (server, _) = Server::compile(ServerParts {
         id: ServerId::generate(),
         organization: OrganizationId::DEFAULT,
         slug: slug(&converted.api.title),
@@ -109,7 +114,7 @@ pub(super) fn server(
         upstream: destination,
     });
     let mut findings = converted.findings;
-    findings.append(&mut found);
+    findings.extend(nowhere);
     Ok((server, findings))
 }
 

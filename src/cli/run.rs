@@ -19,8 +19,12 @@ use crate::live::Catalog;
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, serve_stdio};
 use crate::mcp::server::Access;
+use crate::openapi::finding::Code;
 use crate::openapi::{Finding, Severity};
 use crate::types::Clock;
+
+/// Findings that are logged, each on a line of its own.
+const TOLD_MAX: usize = 10;
 
 pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCode> {
     if !args.listen.ip().is_loopback() && args.key.is_none() {
@@ -37,6 +41,7 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
         Access::Open
     };
     let (server, findings) = document::server(&egress, &args.document, access)?;
+    tell(&findings);
     let server = document::shared(server);
     let listener = Listener::bind(args.listen).await?;
     egress.protect(Protected::Listener(listener.address()));
@@ -84,10 +89,10 @@ pub(super) async fn stdio(args: DocumentArgs) -> anyhow::Result<ExitCode> {
     logs::start(LogFormat::Text, "warn");
     let egress = Egress::new(EgressSettings::default());
     let (server, findings) = document::server(&egress, &args, Access::Open)?;
+    tell(&findings);
     tracing::info!(
         tools = server.tools.len(),
-        "serving over standard input and output{}",
-        summary(&findings)
+        "serving over standard input and output"
     );
     let mcp = Mcp::new(egress, Ledger::disabled(), Clock::system());
     let input = tokio::io::BufReader::new(tokio::io::stdin());
@@ -95,6 +100,30 @@ pub(super) async fn stdio(args: DocumentArgs) -> anyhow::Result<ExitCode> {
         .await
         .context("standard input or output failed")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says in the log what the client will miss: operations that are no tools, and tools that cannot
+/// work.
+fn tell(findings: &[Finding]) {
+    let missed = || {
+        findings.iter().filter(|finding| {
+            finding.severity == Severity::Lost || finding.code == Code::ServerUnresolvable.word()
+        })
+    };
+    for finding in missed().take(TOLD_MAX) {
+        let operation = finding.operation.as_ref().map(ToString::to_string);
+        let operation = operation.unwrap_or_default();
+        let message = &finding.message;
+        if finding.severity == Severity::Lost {
+            tracing::warn!(code = %finding.code, "{operation} is no tool: {message}");
+        } else {
+            tracing::warn!(code = %finding.code, "{message}");
+        }
+    }
+    let rest = missed().count().saturating_sub(TOLD_MAX);
+    if rest > 0 {
+        tracing::warn!("{rest} more were lost; `causeway check` lists all");
+    }
 }
 
 fn summary(findings: &[Finding]) -> String {

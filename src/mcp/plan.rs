@@ -7,6 +7,7 @@ mod body;
 mod raw;
 mod rename;
 mod style;
+pub mod unreachable;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -22,6 +23,7 @@ use url::Url;
 use crate::mcp::plan::raw::Raw;
 use crate::mcp::provider::Arguments;
 use crate::mcp::tool::{Binding, ParameterBinding, Tool, ToolDef};
+use crate::openapi::parameter::is_reserved_header;
 use crate::openapi::{Location, ParameterEncoding, PathPiece, ServerTemplate, Style};
 use crate::types::UpstreamRequest;
 
@@ -390,7 +392,7 @@ fn headers(binding: &Binding, given: &Given) -> Result<HeaderMap, PlanError> {
         };
         let name = HeaderName::from_bytes(parameter.name.as_bytes())
             .ok()
-            .filter(|name| !is_reserved(name))
+            .filter(|name| !is_reserved_header(name.as_str()))
             .ok_or_else(|| {
                 PlanError::value(
                     &parameter.argument,
@@ -425,28 +427,6 @@ fn headers(binding: &Binding, given: &Given) -> Result<HeaderMap, PlanError> {
         headers.insert(COOKIE, cookies);
     }
     Ok(headers)
-}
-
-/// Headers that belong to the connection, to the body or to a credential.
-fn is_reserved(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "host"
-            | "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "proxy-authorization"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "content-length"
-            | "content-type"
-            | "authorization"
-            | "cookie"
-            | "expect"
-            | "accept-encoding"
-    )
 }
 
 fn at(binding: &Binding, location: Location) -> impl Iterator<Item = &ParameterBinding> {

@@ -13,8 +13,10 @@ use url::Url;
 use crate::access::vault::Vault;
 use crate::credential::{Secret, SecretError};
 use crate::live::{Catalog, Entry, LiveError};
+use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets};
 use crate::mcp::server::{Access, ServerSettings};
+use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::{self, ToolDef, name};
 use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding, Severity};
 use crate::store::audit::NewAudit;
@@ -144,14 +146,19 @@ pub async fn publish(
     publication: Publication,
 ) -> Result<Published, PublishError> {
     let SpecSource { bytes, origin } = source;
-    let (bytes, converted) = convert(cx, bytes).await?;
+    let (bytes, mut converted) = convert(cx, bytes).await?;
     let secrets = secrets(&converted.api, &publication.credentials)?;
-    let report = converted.report();
     let existing = publication
         .slug
         .as_ref()
         .and_then(|slug| cx.catalog.find(slug.as_str()));
     let existing = existing.filter(|entry| entry.organization == publication.organization);
+    let found_at = found_at(cx, existing.as_deref(), origin.as_ref()).await?;
+    let upstream = publication.settings.upstream.as_deref();
+    let upstream = upstream.or(existing.as_deref().and_then(|e| e.settings.upstream.as_deref()));
+    let nowhere = unreachable(&converted.api, &converted.tools, upstream, found_at.as_ref());
+    converted.findings.extend(nowhere);
+    let report = converted.report();
     let draft = Draft {
         publication: &publication,
         converted: &converted,
@@ -171,6 +178,20 @@ pub async fn publish(
         report,
         credentials: outcome.bound,
     })
+}
+
+/// Where a document was found. One that comes without an address is that of the address it had.
+async fn found_at(
+    cx: &Publisher,
+    existing: Option<&Entry>,
+    origin: Option<&Url>,
+) -> Result<Option<Url>, PublishError> {
+    let Some(entry) = existing.filter(|_| origin.is_none()) else {
+        return Ok(origin.cloned());
+    };
+    let row = cx.store.server(entry.id).await?;
+    let known = row.and_then(|row| row.document_url);
+    Ok(known.and_then(|url| Url::parse(&url).ok()))
 }
 
 /// A document, ready to be stored, with everything that was said beside it.
@@ -201,6 +222,7 @@ async fn convert(cx: &Publisher, bytes: Vec<u8>) -> Result<(Vec<u8>, Converted),
         let defined = tool::define(&api);
         let mut findings = api.findings.clone();
         findings.extend(defined.findings);
+        findings.extend(unchecked(&api, &defined.tools));
         if defined.tools.is_empty() {
             return Err(PublishError::NoTools(findings));
         }

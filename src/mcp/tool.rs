@@ -2,7 +2,7 @@
 //!
 //! Invariant: an argument's place is decided once, here, at publish; a call only looks it up.
 
-mod compile;
+pub mod compile;
 pub mod input;
 pub mod name;
 pub mod output;
@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mcp::fragment::Fragments;
+use crate::openapi::finding::Code;
 use crate::openapi::{
     Api, Finding, Location, Operation, OperationKey, ParameterEncoding, PartEncoding, PathTemplate,
-    SecurityRequirement, ServerTemplate, Severity,
+    SecurityRequirement, ServerTemplate,
 };
 use crate::types::ToolName;
 
@@ -50,24 +51,23 @@ fn tool(
     findings: &mut Vec<Finding>,
 ) -> Result<ToolDef, Box<Finding>> {
     let input = input::input(api, operation);
-    if let Some(media) = input.unsendable {
-        return Err(Box::new(finding(
-            operation,
-            Severity::Lost,
-            "body-media-type",
-            format!("no body of {} can be written", media.join(", ")),
-        )));
+    if let (Some(media), Some(body)) = (&input.unsendable, &operation.body) {
+        let message = format!("no body of {} can be written", media.join(", "));
+        if body.required {
+            return Err(Box::new(finding(operation, Code::BodyMediaType, message)));
+        }
+        // A body without any media type was told of when it was read.
+        if !media.is_empty() {
+            let message = format!("{message}; the tool sends none");
+            findings.push(finding(operation, Code::BodyLeftOut, message));
+        }
     }
     if input.cut {
-        findings.push(finding(
-            operation,
-            Severity::Warning,
-            "input-schema-cut",
-            format!(
-                "the input schema is larger than {} KiB; its inner levels are left open",
-                input::INPUT_BYTES_MAX >> 10
-            ),
-        ));
+        let message = format!(
+            "the input schema is larger than {} KiB; its inner levels are left open",
+            input::INPUT_BYTES_MAX >> 10
+        );
+        findings.push(finding(operation, Code::InputSchemaCut, message));
     }
     let output = output::output(api, operation);
     let mut tool = ToolDef {
@@ -96,19 +96,10 @@ fn tool(
     Ok(tool)
 }
 
-fn finding(
-    operation: &Operation,
-    severity: Severity,
-    code: &'static str,
-    message: String,
-) -> Finding {
+fn finding(operation: &Operation, code: Code, message: String) -> Finding {
     Finding {
-        pointer: operation.pointer.clone(),
-        severity,
-        code: code.into(),
-        message,
-        fix: None,
         operation: Some(operation.key.clone()),
+        ..Finding::new(code, operation.pointer.clone(), message)
     }
 }
 

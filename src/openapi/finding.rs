@@ -79,7 +79,7 @@ codes! {
     PathParameterMissing "path-parameter-missing" Warning "Declare the parameter with `in: path`; it is taken as a string.";
     PathParameterUnused "path-parameter-unused" Warning "Put `{name}` into the path, or remove the parameter.";
     PathParameterCase "path-parameter-case" Note "Spell the parameter as the path does.";
-    HeaderParameterIgnored "header-parameter-ignored" Note "Nothing to do: Accept, Content-Type and Authorization follow from the media types and the security schemes.";
+    HeaderParameterIgnored "header-parameter-ignored" Note "Nothing to do: such a header follows from the media types, the security schemes, the body or the connection.";
     StyleUnsupported "style-unsupported" Warning "Use a style that OpenAPI defines for this location.";
     ParameterContent "parameter-content" Warning "Give `content` exactly one media type.";
     // Bodies and responses.
@@ -90,6 +90,8 @@ codes! {
     ResponseInvalid "response-invalid" Note "Give each status a Response Object.";
     ResponseRefUnresolved "response-ref-unresolved" Note "Put the response into this document, under `components/responses`.";
     MediaTypeInvalid "media-type-invalid" Warning "Give each media type an object.";
+    BodyMediaType "body-media-type" Lost "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
+    BodyLeftOut "body-left-out" Warning "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
     // Schemas and references.
     RefExternal "ref-external" Warning "Bundle the files into one document; other files are not fetched.";
     RefUnresolved "ref-unresolved" Warning "Correct the reference; until then any value is accepted.";
@@ -102,6 +104,8 @@ codes! {
     NullableIn31 "nullable-in-3-1" Note "Write `type: [.., 'null']`; 3.1 has no `nullable`.";
     AllOfKept "allof-kept" Note "Nothing to do; the tool's schema says `allOf`.";
     AllOfClosed "allof-closed" Warning "A part of `allOf` forbids what another part adds; use `unevaluatedProperties: false` on the whole instead.";
+    SchemaNotChecked "schema-not-checked" Warning "Write patterns without look-around and back-references, and schemas that are valid JSON Schema; what is not checked reaches the API as it is.";
+    InputSchemaCut "input-schema-cut" Warning "Describe the inner levels in fewer words, or in the operation's description.";
     // Security and servers.
     SecurityInvalid "security-invalid" Warning "Write `security` as a list of objects.";
     SecuritySchemeUndefined "security-scheme-undefined" Warning "Define the scheme; until then calls that need it are refused.";
@@ -110,10 +114,25 @@ codes! {
     ServersNotAList "servers-not-a-list" Warning "Write `servers` as a list.";
     ServerInvalid "server-invalid" Warning "Give each server a `url`.";
     ServerVariableUndeclared "server-variable-undeclared" Warning "Declare the variable with a default.";
+    ServerUnresolvable "server-unresolvable" Warning "Give `servers` an absolute http or https URL, or set the upstream: --upstream, or `upstream` of a published server.";
     SchemeGuessed "scheme-guessed" Note "Give `schemes`; https is used.";
     // The strict check of 3.0 documents.
     Strict30 "strict-3-0" Note "Correct it for tools that read strictly; nothing is lost here.";
     Strict30Truncated "strict-3-0-truncated" Note "Correct what is listed and read the document again.";
+}
+
+impl Finding {
+    /// One of a kind, about the document as a whole.
+    pub fn new(code: Code, pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            severity: code.severity(),
+            code: Cow::Borrowed(code.word()),
+            message: message.into(),
+            fix: Some(code.fix().to_owned()),
+            operation: None,
+        }
+    }
 }
 
 /// The findings of one document, each kind at most once per place.
@@ -141,12 +160,8 @@ impl Findings {
         }
         self.lost += usize::from(lost);
         self.list.push(Finding {
-            pointer,
-            severity: code.severity(),
-            code: Cow::Borrowed(code.word()),
-            message: message.into(),
-            fix: Some(code.fix().to_owned()),
             operation: self.operation.clone(),
+            ..Finding::new(code, pointer, message)
         });
     }
 
@@ -158,14 +173,9 @@ impl Findings {
     /// All of them, in the order they were found.
     pub fn finish(mut self) -> Vec<Finding> {
         if self.dropped > 0 {
-            self.list.push(Finding {
-                pointer: String::new(),
-                severity: Code::FindingsTruncated.severity(),
-                code: Cow::Borrowed(Code::FindingsTruncated.word()),
-                message: format!("{} more findings are not listed", self.dropped),
-                fix: Some(Code::FindingsTruncated.fix().to_owned()),
-                operation: None,
-            });
+            let message = format!("{} more findings are not listed", self.dropped);
+            self.list
+                .push(Finding::new(Code::FindingsTruncated, "", message));
         }
         self.list
     }

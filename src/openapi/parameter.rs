@@ -187,9 +187,7 @@ impl<'a> Reading<'a> {
             self.findings.add(Code::ParameterInvalid, pointer, message);
             return None;
         }
-        let from_media = ["accept", "content-type", "authorization"];
-        if location == Location::Header && from_media.contains(&name.to_ascii_lowercase().as_str())
-        {
+        if location == Location::Header && is_reserved_header(name) {
             let message = format!("{} is set by Causeway", quoted(name));
             self.findings
                 .add(Code::HeaderParameterIgnored, pointer, message);
@@ -305,6 +303,32 @@ impl<'a> Reading<'a> {
     pub fn is_2_0(&self) -> bool {
         self.version == SpecVersion::V2_0
     }
+}
+
+/// Headers no argument can set: they belong to the connection, to the body, to the media types or to
+/// a credential.
+pub fn is_reserved_header(name: &str) -> bool {
+    const RESERVED: [&str; 16] = [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    RESERVED
+        .iter()
+        .any(|reserved| name.eq_ignore_ascii_case(reserved))
 }
 
 /// The variables of a path, in order, each once.

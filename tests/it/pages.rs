@@ -3,6 +3,7 @@
 mod catalog;
 mod importing;
 mod keys;
+mod reporting;
 mod settings;
 mod trying;
 

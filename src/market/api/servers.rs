@@ -17,8 +17,11 @@ use crate::market::api::Market;
 use crate::market::discover::discover;
 use crate::mcp::publish::{GivenSettings, Publication, Published, SpecSource, publish};
 use crate::mcp::server::Access;
+use crate::openapi::Finding;
+use crate::openapi::finding::Code;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
+use crate::store::servers::ServerRow;
 use crate::store::audit::NewAudit;
 use crate::types::Slug;
 
@@ -411,8 +414,16 @@ pub(super) async fn report(
         .server(entry.id)
         .await?
         .ok_or_else(Problem::not_found)?;
-    let findings: Value = serde_json::from_str(&row.findings).unwrap_or_default();
+    let findings = findings(&row, &entry);
     Ok(Json(json!({ "version": row.number, "findings": findings })))
+}
+
+/// What was found in a server's document, but for what its settings have answered since.
+pub(crate) fn findings(row: &ServerRow, entry: &Entry) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = serde_json::from_str(&row.findings).unwrap_or_default();
+    let answered = entry.settings.upstream.is_some();
+    findings.retain(|finding| !answered || finding.code != Code::ServerUnresolvable.word());
+    findings
 }
 
 pub(super) async fn tools(

@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::live::Entry;
 use crate::market::api::Market;
+use crate::market::api::servers::findings;
 use crate::market::pages::report::Report;
 use crate::market::pages::routes::{Fields, frame, next_page, notice, refused, shown_to};
 use crate::market::pages::server::{ServerPage, ToolRow};
@@ -14,7 +15,6 @@ use crate::market::pages::tool::{badges, tokens};
 use crate::market::pages::{Frame, connect, page};
 use crate::mcp::server::{Access, Server};
 use crate::mcp::tool::ToolDef;
-use crate::openapi::Finding;
 use crate::problem::Problem;
 
 /// Tools on one page.
@@ -72,7 +72,7 @@ async fn template(
         } else {
             0
         },
-        report: report(market, &frame, &server).await,
+        report: report(market, &frame, (entry, &server)).await,
         frame,
     })
 }
@@ -111,12 +111,18 @@ fn rows(server: &Server, query: &str, after: &str) -> (Vec<ToolRow>, Option<Stri
 }
 
 /// The conversion report, for those who can do something about it.
-async fn report(market: &Market, frame: &Frame, server: &Server) -> Option<Report> {
+async fn report(
+    market: &Market,
+    frame: &Frame,
+    (entry, server): (&Entry, &Server),
+) -> Option<Report> {
     if !frame.signed_in() {
         return None;
     }
     let store = &market.0.parts.publisher.store;
     let row = store.server(server.id).await.ok().flatten()?;
-    let findings: Vec<Finding> = serde_json::from_str(&row.findings).ok()?;
-    Some(Report::new(server.tools.len(), &findings))
+    Some(Report::new(
+        server.tools.len(),
+        &findings(&row, entry),
+    ))
 }

@@ -1,5 +1,6 @@
 //! A tool made ready for serving: its validators, and its entries of `tools/list`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jsonschema::PatternOptions;
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 use crate::mcp::fragment::Fragments;
 use crate::mcp::tool::text::shorten;
 use crate::mcp::tool::{Tool, ToolDef};
-use crate::openapi::{Finding, Severity};
+use crate::openapi::finding::Code;
+use crate::openapi::{Api, Finding, OperationKey};
 
 /// How large a compiled pattern may be.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -18,9 +20,7 @@ impl Tool {
     /// is a [`Finding`].
     pub fn compile(def: ToolDef) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
-        let input = validator(&def, &def.input_schema, "input", &mut findings);
-        let schema = def.output_schema.as_ref();
-        let output = schema.and_then(|schema| validator(&def, schema, "output", &mut findings));
+        let [input, output] = validators(&def, "", &mut findings);
         let tool = Self {
             input,
             output,
@@ -30,6 +30,40 @@ impl Tool {
         };
         (tool, findings)
     }
+}
+
+/// What the tools of a document will not check when they are served, said before they are.
+pub fn unchecked(api: &Api, tools: &[ToolDef]) -> Vec<Finding> {
+    let pointers: HashMap<&OperationKey, &str> = api
+        .operations
+        .iter()
+        .map(|operation| (&operation.key, operation.pointer.as_str()))
+        .collect();
+    let mut findings = Vec::new();
+    for def in tools {
+        let pointer = pointers.get(&def.operation).copied().unwrap_or_default();
+        validators(def, pointer, &mut findings);
+    }
+    findings
+}
+
+/// The validators of input and output.
+fn validators(
+    def: &ToolDef,
+    pointer: &str,
+    findings: &mut Vec<Finding>,
+) -> [Option<jsonschema::Validator>; 2] {
+    let mut built = |schema: &Value, which: &str| {
+        let (validator, fault) = validator(schema, which);
+        findings.extend(fault.map(|message| Finding {
+            operation: Some(def.operation.clone()),
+            ..Finding::new(Code::SchemaNotChecked, pointer, message)
+        }));
+        validator
+    };
+    let input = built(&def.input_schema, "input");
+    let output = def.output_schema.as_ref();
+    [input, output.and_then(|schema| built(schema, "output"))]
 }
 
 /// `x-mcp-header` along chains of `properties` (MCP 2026-07-28, transports).
@@ -51,13 +85,8 @@ fn header_arguments(schema: &Value, at: &str) -> Vec<(String, String)> {
 }
 
 /// A validator that fetches nothing and matches patterns in linear time. A pattern it does not know
-/// is left out; the rest of the schema counts.
-fn validator(
-    def: &ToolDef,
-    schema: &Value,
-    which: &str,
-    findings: &mut Vec<Finding>,
-) -> Option<jsonschema::Validator> {
+/// is left out; the rest of the schema counts. What is not checked is said.
+fn validator(schema: &Value, which: &str) -> (Option<jsonschema::Validator>, Option<String>) {
     let build = |schema: &Value| {
         jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
@@ -66,7 +95,7 @@ fn validator(
             .build(schema)
     };
     if let Ok(validator) = build(schema) {
-        return Some(validator);
+        return (Some(validator), None);
     }
     let mut relaxed = schema.clone();
     let mut dropped = Vec::new();
@@ -88,15 +117,7 @@ fn validator(
             shorten(&error.to_string(), 200)
         ),
     };
-    findings.push(Finding {
-        pointer: String::new(),
-        severity: Severity::Warning,
-        code: "schema-not-checked".into(),
-        message,
-        fix: None,
-        operation: Some(def.operation.clone()),
-    });
-    built.ok()
+    (built.ok(), Some(message))
 }
 
 fn drop_patterns(schema: &mut Value, dropped: &mut Vec<String>, works: &dyn Fn(&str) -> bool) {

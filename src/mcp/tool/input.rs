@@ -23,7 +23,7 @@ pub struct Input {
     pub renames: IndexMap<String, String>,
     /// The schema was cut to its budget.
     pub cut: bool,
-    /// Media types of the body that cannot be sent, where none can.
+    /// Media types of the body, where there is one and none of them can be written.
     pub unsendable: Option<Vec<String>>,
 }
 
@@ -39,11 +39,10 @@ pub fn input(api: &Api, operation: &Operation) -> Input {
         None => (None, None),
         Some(body) => match best_media(body) {
             Some((media, codec)) => (Some(builder.body(body, media, codec)), None),
-            None if body.required => {
+            None => {
                 let names = body.content.iter().map(|m| m.name.clone()).collect();
                 (None, Some(names))
             }
-            None => (None, None),
         },
     };
     let renames = builder.schemas.renames();

@@ -55,6 +55,62 @@ async fn warnings_fail_where_that_is_asked_for() {
     assert_eq!(run(&["check", &file, "--strict"]).await.code, Some(1));
 }
 
+/// What goes wrong only when tools are made or served is in the report too, each with its place.
+#[tokio::test]
+async fn what_is_not_checked_not_sent_or_goes_nowhere_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r##"
+openapi: 3.1.0
+info: {title: Odd, version: '1'}
+servers: [{url: /v1}]
+paths:
+  /names/{name}:
+    get:
+      operationId: named
+      parameters:
+        - {name: name, in: path, required: true, schema: {type: string, pattern: '^(?!x)a+$'}}
+        - {name: Host, in: header, schema: {type: string}}
+        - {name: Transfer-Encoding, in: header, schema: {type: string}}
+        - {name: X-Own, in: header, schema: {type: string}}
+  /mixed:
+    post:
+      operationId: mixed
+      requestBody: {content: {multipart/related: {schema: {type: object}}}}
+  /strict:
+    post:
+      requestBody: {required: true, content: {multipart/related: {schema: {type: object}}}}
+"##;
+    let file = folder.path().join("odd.yaml");
+    std::fs::write(&file, text).unwrap();
+    let ended = run(&["check", &file.display().to_string(), "--json"]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let report = ended.json();
+    let mut found: Vec<[&str; 4]> = Vec::new();
+    for finding in report["findings"].as_array().unwrap() {
+        let text = |name: &str| finding[name].as_str().unwrap_or_default();
+        assert!(!text("fix").is_empty(), "{finding}");
+        found.push([text("code"), text("severity"), text("pointer"), text("operation")]);
+    }
+    let header = "/paths/~1names~1{name}/get/parameters/";
+    let (host, transfer) = (format!("{header}1"), format!("{header}2"));
+    let (get, strict) = ("/paths/~1names~1{name}/get", "/paths/~1strict/post");
+    assert_eq!(
+        found,
+        [
+            ["header-parameter-ignored", "note", &host, "GET /names/{1}"],
+            ["header-parameter-ignored", "note", &transfer, "GET /names/{1}"],
+            ["body-left-out", "warning", "/paths/~1mixed/post", "POST /mixed"],
+            ["body-media-type", "lost", strict, "POST /strict"],
+            ["schema-not-checked", "warning", get, "GET /names/{1}"],
+            ["server-unresolvable", "warning", get, "GET /names/{1}"],
+        ]
+    );
+    let text = run(&["check", &file.display().to_string()]).await.stdout;
+    for words in ["^(?!x)a+$", "server \"/v1\" is relative", "calls of 2 tools fail"] {
+        assert!(text.contains(words), "{words} is not in {text}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_has_an_exit_code_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
