@@ -23,7 +23,7 @@ use url::Url;
 use crate::mcp::plan::raw::Raw;
 use crate::mcp::provider::Arguments;
 use crate::mcp::tool::{Binding, ParameterBinding, Tool, ToolDef};
-use crate::openapi::parameter::is_reserved_header;
+use crate::openapi::parameter::is_reserved;
 use crate::openapi::{Location, ParameterEncoding, PathPiece, ServerTemplate, Style};
 use crate::types::UpstreamRequest;
 
@@ -392,7 +392,7 @@ fn headers(binding: &Binding, given: &Given) -> Result<HeaderMap, PlanError> {
         };
         let name = HeaderName::from_bytes(parameter.name.as_bytes())
             .ok()
-            .filter(|name| !is_reserved_header(name.as_str()))
+            .filter(|name| !is_reserved(name.as_str()))
             .ok_or_else(|| {
                 PlanError::value(
                     &parameter.argument,

@@ -79,7 +79,7 @@ codes! {
     PathParameterMissing "path-parameter-missing" Warning "Declare the parameter with `in: path`; it is taken as a string.";
     PathParameterUnused "path-parameter-unused" Warning "Put `{name}` into the path, or remove the parameter.";
     PathParameterCase "path-parameter-case" Note "Spell the parameter as the path does.";
-    HeaderParameterIgnored "header-parameter-ignored" Note "Nothing to do: such a header follows from the media types, the security schemes, the body or the connection.";
+    HeaderParameterIgnored "header-parameter-ignored" Note "Nothing to do: such headers follow from the media types, the security schemes and the connection.";
     StyleUnsupported "style-unsupported" Warning "Use a style that OpenAPI defines for this location.";
     ParameterContent "parameter-content" Warning "Give `content` exactly one media type.";
     // Bodies and responses.

@@ -187,8 +187,8 @@ impl<'a> Reading<'a> {
             self.findings.add(Code::ParameterInvalid, pointer, message);
             return None;
         }
-        if location == Location::Header && is_reserved_header(name) {
-            let message = format!("{} is set by Causeway", quoted(name));
+        if location == Location::Header && is_reserved(name) {
+            let message = format!("{} is not for a caller to set", quoted(name));
             self.findings
                 .add(Code::HeaderParameterIgnored, pointer, message);
             return None;
@@ -305,32 +305,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Headers no argument can set: they belong to the connection, to the body, to the media types or to
-/// a credential.
-pub fn is_reserved_header(name: &str) -> bool {
-    const RESERVED: [&str; 16] = [
-        "accept",
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    RESERVED
-        .iter()
-        .any(|reserved| name.eq_ignore_ascii_case(reserved))
-}
-
 /// The variables of a path, in order, each once.
 fn variables(path: &PathTemplate) -> impl Iterator<Item = &str> {
     let mut seen: Vec<&str> = Vec::new();
@@ -365,6 +339,37 @@ fn synthesised(variable: &str, pointer: &str) -> Parameter {
         example: None,
         pointer: pointer.to_owned(),
     }
+}
+
+/// Headers that no parameter may set: OpenAPI ignores `Accept`, `Content-Type` and `Authorization`
+/// (OAS 3.1.1, 4.8.12.2.1), which follow from media types and security schemes; the others belong to
+/// the connection, to the framing of the body, or to a credential (RFC 9110 sections 7 and 8).
+pub fn is_reserved(name: &str) -> bool {
+    const RESERVED: [&str; 20] = [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "max-forwards",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    RESERVED
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
 fn location(place: &str) -> Option<Location> {
