@@ -8,6 +8,7 @@ mod client;
 mod document;
 mod output;
 mod run;
+mod sent;
 mod serve;
 
 use std::net::SocketAddr;

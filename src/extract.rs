@@ -2,10 +2,11 @@
 //! [`Admin`] cannot forget to ask for one.
 
 use axum::Json;
+use axum::extract::multipart::MultipartError;
 use axum::extract::{FromRequest, FromRequestParts, Multipart, Request};
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -98,6 +99,57 @@ pub fn session(headers: &HeaderMap, market: &Market) -> Option<Session> {
         .find_map(|(_, value)| market.0.parts.sessions.read(value, now))
 }
 
+/// The parameters of the path; what is wrong with one is said as a problem.
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let axum::extract::Path(value) =
+            read.map_err(|rejection| rejected(rejection.status(), rejection.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// The fields of a form; what is wrong with one is said as a problem.
+pub struct Form<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Form::<T>::from_request(request, state).await;
+        let axum::extract::Form(value) =
+            read.map_err(|rejection| rejected(rejection.status(), rejection.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
+/// A body as it came; that it is too large is said as a problem.
+pub struct Bytes(pub bytes::Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Bytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let read = bytes::Bytes::from_request(request, state).await;
+        read.map(Self)
+            .map_err(|rejection| rejected(rejection.status(), rejection.body_text()))
+    }
+}
+
+/// What an extractor of the framework refused.
+fn rejected(status: StatusCode, detail: String) -> Problem {
+    let kind = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => ProblemKind::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ProblemKind::UnsupportedMediaType,
+        _ => ProblemKind::Invalid,
+    };
+    Problem::new(kind, detail)
+}
+
 /// A JSON body; what is wrong with one is said as a problem.
 pub struct Body<T>(pub T);
 
@@ -107,14 +159,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Json(value) = Json::<T>::from_request(request, state)
             .await
-            .map_err(|rejection| {
-                let kind = match rejection.status().as_u16() {
-                    413 => ProblemKind::TooLarge,
-                    415 => ProblemKind::UnsupportedMediaType,
-                    _ => ProblemKind::Invalid,
-                };
-                Problem::new(kind, rejection.body_text())
-            })?;
+            .map_err(|rejection| rejected(rejection.status(), rejection.body_text()))?;
         Ok(Self(value))
     }
 }
@@ -138,42 +183,39 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequest<S> for Upload<T> {
             let Body(fields) = Body::from_request(request, state).await?;
             return Ok(Self { fields, file: None });
         }
-        let invalid =
-            |error: &dyn std::fmt::Display| Problem::new(ProblemKind::Invalid, error.to_string());
         let mut form = Multipart::from_request(request, state)
             .await
-            .map_err(|error| invalid(&error))?;
+            .map_err(|rejection| rejected(rejection.status(), rejection.body_text()))?;
+        let broken = |error: MultipartError| rejected(error.status(), error.body_text());
         let mut members = Map::new();
         let mut file = None;
-        while let Some(field) = form.next_field().await.map_err(|error| invalid(&error))? {
+        while let Some(field) = form.next_field().await.map_err(broken)? {
             let name = field.name().unwrap_or_default().to_owned();
             if name == "file" {
-                let bytes = field.bytes().await.map_err(|error| invalid(&error))?;
+                let bytes = field.bytes().await.map_err(broken)?;
                 file = (!bytes.is_empty()).then(|| bytes.to_vec());
                 continue;
             }
-            let text = field.text().await.map_err(|error| invalid(&error))?;
+            let text = field.text().await.map_err(broken)?;
             if !text.is_empty() {
-                members.insert(name.clone(), member(&name, text));
+                members.insert(name.clone(), member(&name, text)?);
             }
         }
-        let fields =
-            serde_json::from_value(Value::Object(members)).map_err(|error| invalid(&error))?;
+        let fields = serde_json::from_value(Value::Object(members))
+            .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
         Ok(Self { fields, file })
     }
 }
 
 /// Text of a form field; the structured ones are JSON, or one entry a line.
-fn member(name: &str, text: String) -> Value {
-    match name {
-        "credentials" => serde_json::from_str(&text).unwrap_or_else(|_| {
-            let pairs = text.lines().filter_map(|line| line.split_once('='));
-            Value::Object(
-                pairs
-                    .map(|(k, v)| (k.trim().to_owned(), Value::from(v.trim())))
-                    .collect(),
-            )
-        }),
+fn member(name: &str, text: String) -> Result<Value, Problem> {
+    Ok(match name {
+        "credentials" => credentials(&text).ok_or_else(|| {
+            // What was sent may be a secret: it is not repeated.
+            let detail = "`credentials` is a JSON object of security scheme to value, or has one \
+                          SCHEME=VALUE a line";
+            Problem::new(ProblemKind::Invalid, detail)
+        })?,
         "allowUpstream" => {
             let rules = text
                 .split([',', '\n'])
@@ -182,5 +224,23 @@ fn member(name: &str, text: String) -> Value {
             Value::Array(rules.map(Value::from).collect())
         }
         _ => Value::String(text),
+    })
+}
+
+fn credentials(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        let value: Value = serde_json::from_str(text).ok()?;
+        return value
+            .as_object()?
+            .values()
+            .all(Value::is_string)
+            .then_some(value);
     }
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let pairs = lines.map(|line| {
+        let (scheme, value) = line.split_once('=')?;
+        Some((scheme.trim().to_owned(), Value::from(value.trim())))
+    });
+    Some(Value::Object(pairs.collect::<Option<Map<_, _>>>()?))
 }

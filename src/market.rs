@@ -1,5 +1,7 @@
 //! The catalog: pages and the management API.
 
+pub mod address;
 pub mod api;
 pub mod discover;
 pub mod pages;
+mod table;

@@ -3,7 +3,7 @@
 //! The detail is public; the source is logged and never sent.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -11,6 +11,9 @@ use crate::live::LiveError;
 use crate::mcp::provider::CallError;
 use crate::mcp::publish::PublishError;
 use crate::store::StoreError;
+
+/// How soon it is worth to ask again what was not available, in seconds.
+const RETRY_AFTER_S: &str = "5";
 
 /// A refusal or failure, with what its reader can do.
 #[derive(Debug)]
@@ -139,8 +142,8 @@ impl IntoResponse for Problem {
             ProblemKind::Unauthenticated => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            ProblemKind::MethodNotAllowed if !headers.contains_key(ALLOW) => {
-                headers.insert(ALLOW, HeaderValue::from_static(""));
+            ProblemKind::Unavailable => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
             }
             _ => {}
         }
@@ -248,5 +251,14 @@ mod tests {
         statuses.dedup();
         assert_eq!(statuses.len(), ProblemKind::ALL.len());
         assert!(statuses.iter().all(|status| *status >= 400));
+    }
+
+    #[test]
+    fn what_is_not_available_says_when_to_come_again() {
+        for kind in ProblemKind::ALL {
+            let response = Problem::new(kind, "no").into_response();
+            let soon = response.headers().contains_key(RETRY_AFTER);
+            assert_eq!(soon, kind == ProblemKind::Unavailable, "{kind:?}");
+        }
     }
 }

@@ -14,7 +14,11 @@ pub fn start(format: LogFormat, level: &str) {
         .with_writer(std::io::stderr);
     // Only the first subscriber of a process counts.
     let _ = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init(),
         LogFormat::Text => builder
             .with_ansi(std::io::stderr().is_terminal())
             .try_init(),

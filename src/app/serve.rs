@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use url::Url;
 
 use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
@@ -25,6 +24,7 @@ use crate::demo;
 use crate::egress::{Egress, EgressSettings, Protected};
 use crate::live::loader::Loader;
 use crate::live::{self, Catalog};
+use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
@@ -100,14 +100,14 @@ impl App {
             mcp: Mcp::new(egress.clone(), ledger, clock.clone()),
             egress,
             hosts: hosts(config, address),
-            public_url: public_url(config, address),
+            address: Address::new(config.server.public_url.as_ref(), address),
             document_bytes_max: config.limits.document_bytes_max,
         });
         let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
         Ok(Self {
             router: router::router(endpoint(config, &market, &stop), market.clone(), operations),
             sign_in: made.then(|| market.0.parts.sessions.link(clock.now())),
-            public_url: market.0.parts.public_url.clone(),
+            public_url: market.0.parts.address.at_start().to_owned(),
             market,
             seeded,
             tasks,
@@ -253,17 +253,12 @@ fn hosts(config: &Config, address: SocketAddr) -> HostPolicy {
         },
         (None, false) => {
             tracing::warn!(
-                "listening on {address} without --public-url: any Host header is accepted, and only same-origin web pages"
+                "listening on {address} without --public-url: any Host header is accepted, only same-origin web pages \
+                 may call, and links say what each client calls this server"
             );
             HostPolicy::SameOrigin
         }
     }
-}
-
-fn public_url(config: &Config, address: SocketAddr) -> String {
-    let url = config.server.public_url.as_ref().map(Url::to_string);
-    let url = url.unwrap_or_else(|| format!("http://{address}"));
-    url.trim_end_matches('/').to_owned()
 }
 
 /// Postgres is what replicas share; each of them would seed.

@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use clap::{Args, Subcommand};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::cli::document::{bytes, scheme_and_value, value_of};
 use crate::cli::output::Output;
+use crate::cli::sent::Sent;
 use crate::config;
 use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
 use crate::types::{Slug, UpstreamRequest};
@@ -188,13 +191,31 @@ impl Api {
         Self::new(url, key)
     }
 
-    /// Sends a request; a problem comes back as an error with its detail.
-    async fn send(
+    /// Sends a request whose answer is JSON, or nothing at all; a problem comes back as an error with
+    /// its detail.
+    async fn send(&self, method: Method, path: &str, body: Option<Sent>) -> anyhow::Result<Value> {
+        let text = self.exchange(method, path, body).await?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&text).map_err(|_| self.stranger())
+    }
+
+    /// What answers, but not as Causeway does.
+    fn stranger(&self) -> anyhow::Error {
+        anyhow::anyhow!(
+            "{} answered with something else than Causeway does; is it the address of a Causeway?",
+            self.origin()
+        )
+    }
+
+    /// Sends a request; the body of an answer that says it went well.
+    async fn exchange(
         &self,
         method: Method,
         path: &str,
-        body: Option<String>,
-    ) -> anyhow::Result<Value> {
+        body: Option<Sent>,
+    ) -> anyhow::Result<Bytes> {
         let mut headers = HeaderMap::new();
         if let Some(key) = &self.key {
             let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
@@ -202,14 +223,15 @@ impl Api {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
+        let body = body.map(|sent| {
+            headers.insert(CONTENT_TYPE, sent.kind);
+            sent.bytes
+        });
         let request = UpstreamRequest {
             method,
             url: self.url.join(path)?,
             headers,
-            body: body.unwrap_or_default().into(),
+            body: body.unwrap_or_default(),
         };
         let cancel = CancellationToken::new();
         let patience = Patience {
@@ -226,10 +248,10 @@ impl Api {
                 self.origin()
             )
         })?;
-        let answer: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
         if response.status.is_success() {
-            return Ok(answer);
+            return Ok(response.body);
         }
+        let answer: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
         let detail = answer
             .get("detail")
             .and_then(Value::as_str)
@@ -259,37 +281,57 @@ fn local_key() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<ExitCode> {
-    let mut body = json!({});
-    if args.document.starts_with("http://") || args.document.starts_with("https://") {
-        body["url"] = json!(args.document);
-    } else {
-        let bytes = bytes(Path::new(&args.document), DOCUMENT_BYTES_MAX)?;
-        body["document"] = json!(String::from_utf8(bytes).context("the document is not UTF-8")?);
-    }
-    for (name, value) in [
-        ("slug", args.slug.map(|slug| slug.to_string())),
-        ("access", args.access),
-        ("upstream", args.upstream.map(|u| u.to_string())),
-    ] {
-        if let Some(value) = value {
-            body[name] = json!(value);
-        }
-    }
-    if !args.allow_upstream.is_empty() {
-        let rules = args.allow_upstream.iter().map(ToString::to_string);
-        body["allowUpstream"] = rules.collect();
-    }
+/// What is sent to publish a document: a URL as JSON, a file as it is.
+fn publication(args: &ImportArgs) -> anyhow::Result<Sent> {
+    let mut fields: Vec<(&str, String)> = Vec::new();
+    let given = [
+        ("slug", args.slug.as_ref().map(ToString::to_string)),
+        ("access", args.access.clone()),
+        ("upstream", args.upstream.as_ref().map(ToString::to_string)),
+    ];
+    fields.extend(
+        given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let rules: Vec<String> = args
+        .allow_upstream
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let mut credentials = serde_json::Map::new();
     for text in &args.credential {
         let (scheme, value) = scheme_and_value(text)?;
         let value = value_of(value).with_context(|| format!("--credential {scheme}"))?;
         credentials.insert(scheme.to_owned(), Value::String(value));
     }
-    body["credentials"] = Value::Object(credentials);
+    let credentials = Value::Object(credentials);
+    if args.document.starts_with("http://") || args.document.starts_with("https://") {
+        let mut body = json!({ "url": args.document, "credentials": credentials });
+        if !rules.is_empty() {
+            body["allowUpstream"] = json!(rules);
+        }
+        for (name, value) in fields {
+            body[name] = json!(value);
+        }
+        return Ok(Sent::json(body.to_string()));
+    }
+    if !rules.is_empty() {
+        fields.push(("allowUpstream", rules.join(",")));
+    }
+    fields.push(("credentials", credentials.to_string()));
+    let document = bytes(Path::new(&args.document), DOCUMENT_BYTES_MAX)?;
+    if document.is_empty() {
+        bail!("{} is empty", args.document);
+    }
+    Ok(Sent::form(&fields, &document))
+}
+
+pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<ExitCode> {
+    let sent = publication(&args)?;
     let api = Api::of(args.target)?;
     let mut answer = api
-        .send(Method::POST, "/api/v1/servers", Some(body.to_string()))
+        .send(Method::POST, "/api/v1/servers", Some(sent))
         .await?;
     while let Some(id) = answer
         .get("state")
@@ -309,6 +351,9 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
         bail!("{error}");
     }
     let report = &answer["report"];
+    if report.is_null() {
+        return Err(api.stranger());
+    }
     let mut text = format!(
         "{} is served at {}\n{} tools; {} lost, {} warnings, {} notes",
         answer["server"]["title"].as_str().unwrap_or_default(),
@@ -342,17 +387,24 @@ fn withheld(bound: &Value, server: &Value) -> String {
 }
 
 pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<ExitCode> {
-    let arguments: &serde_json::value::RawValue = serde_json::from_str(&args.args).context(
+    let arguments: &RawValue = serde_json::from_str(&args.args).context(
         "--args is not JSON; give one object in single quotes, for example --args '{\"limit\": 2}'",
     )?;
     // As text: a number that is read and written again may not be the same number.
     let body = format!("{{\"arguments\":{arguments},\"dryRun\":{}}}", args.dry_run);
     let path = format!("/api/v1/servers/{}/tools/{}/call", args.slug, args.tool);
-    let trace = Api::of(args.target)?
-        .send(Method::POST, &path, Some(body))
+    let api = Api::of(args.target)?;
+    let answer = api
+        .exchange(Method::POST, &path, Some(Sent::json(body)))
         .await?;
+    let raw: &RawValue = serde_json::from_slice(&answer).map_err(|_| api.stranger())?;
+    let trace: Value = serde_json::from_str(raw.get())?;
+    if trace["traceId"].is_null() {
+        return Err(api.stranger());
+    }
     let failed = trace["result"]["isError"] == true;
-    output.result(&explain(&trace), &trace)?;
+    // As it came, for the same reason.
+    output.result(&explain(&trace), &raw)?;
     Ok(if failed {
         ExitCode::FAILURE
     } else {
@@ -417,9 +469,14 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
                 .send(
                     Method::POST,
                     "/api/v1/keys",
-                    Some(json!({ "name": name, "servers": slugs }).to_string()),
+                    Some(Sent::json(
+                        json!({ "name": name, "servers": slugs }).to_string(),
+                    )),
                 )
                 .await?;
+            if made["key"].is_null() {
+                return Err(api.stranger());
+            }
             let text = format!(
                 "{}\n\nThis is the only time it is shown. Its id is {}.",
                 made["key"].as_str().unwrap_or_default(),
@@ -428,15 +485,10 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
             output.result(&text, &made)?;
         }
         KeysCommand::List { target } => {
-            let answer = Api::of(target)?
-                .send(Method::GET, "/api/v1/keys", None)
-                .await?;
-            let lines: Vec<String> = answer["keys"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(key_line)
-                .collect();
+            let api = Api::of(target)?;
+            let answer = api.send(Method::GET, "/api/v1/keys", None).await?;
+            let keys = answer["keys"].as_array().ok_or_else(|| api.stranger())?;
+            let lines: Vec<String> = keys.iter().map(key_line).collect();
             let text = if lines.is_empty() {
                 "There are no keys yet: `causeway keys create NAME` makes one.".to_owned()
             } else {
@@ -477,7 +529,10 @@ fn key_line(key: &Value) -> String {
 
 pub(super) async fn healthcheck(output: &Output, args: HealthArgs) -> anyhow::Result<ExitCode> {
     let api = Api::new(args.url, None)?;
-    api.send(Method::GET, "/healthz", None).await?;
+    let said = api.exchange(Method::GET, "/healthz", None).await?;
+    if said.trim_ascii() != b"ok" {
+        return Err(api.stranger());
+    }
     output.result("ok", &json!({ "status": "ok" }))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, serve_stdio};
 use crate::mcp::server::Access;
 use crate::openapi::finding::Code;
 use crate::openapi::{Finding, Severity};
+use crate::router;
 use crate::types::Clock;
 
 /// Findings that are logged, each on a line of its own.
@@ -78,9 +79,11 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
         summary(&findings),
     );
     output.result(&text, &json!({ "url": url, "slug": name, "tools": server.tools.len(), "findings": findings.len() }))?;
-    let router = endpoint
-        .router()
-        .route("/healthz", axum::routing::get(async || "ok\n"));
+    let router = router::answering(
+        endpoint
+            .router()
+            .route("/healthz", axum::routing::get(async || "ok\n")),
+    );
     listen::serve(listener, router, shutdown, listen::Limits::default()).await?;
     Ok(ExitCode::SUCCESS)
 }

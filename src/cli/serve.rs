@@ -33,10 +33,14 @@ Example:
 The data directory must hold no database yet. `causeway serve` starts on it once the master key the
 backup was made under is beside it.";
 
+/// The configuration file that needs no naming.
+const LOCAL_CONFIG: &str = "causeway.toml";
+
 /// Which configuration and database.
 #[derive(Args)]
 pub(super) struct DatabaseArgs {
-    /// A configuration file; config.default.toml in the source lists every setting
+    /// A configuration file, instead of ./causeway.toml, which is read where it is there;
+    /// config.default.toml in the source lists every setting
     #[arg(long, value_name = "FILE", env = "CAUSEWAY_CONFIG")]
     config: Option<PathBuf>,
     /// The data directory: the SQLite database and generated keys [default: ./data]
@@ -71,14 +75,15 @@ impl DatabaseArgs {
         if let Some(url) = &self.database_url {
             flags.push(("store.database_url", url.to_string().into()));
         }
-        let file = match &self.config {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                Some((path.clone(), text))
-            }
+        let local = Path::new(LOCAL_CONFIG);
+        let path = self.config.as_deref();
+        let path = path.or_else(|| local.is_file().then_some(local));
+        let read = |path: &Path| {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            anyhow::Ok((path.to_owned(), text))
         };
+        let file = path.map(read).transpose()?;
         Ok(Config::load(Sources {
             file,
             environment: config::environment_of_causeway(),
@@ -145,6 +150,13 @@ fn greeting(app: &App, config: &Config, first: Option<&str>) -> String {
     let url = &app.public_url;
     let (server, key) = client_flags(url, config);
     let mut parts = vec![format!("Causeway is at {url}")];
+    if config.server.public_url.is_none() && config.server.listen.ip().is_unspecified() {
+        parts.push(format!(
+            "It listens on {} too. Other machines reach it by a name of this one: give that with \
+             --public-url, and the links below say it.",
+            config.server.listen
+        ));
+    }
     if let Some(token) = &app.sign_in {
         parts.push(format!(
             "Sign in once, within 30 minutes:\n  {url}/login?token={token}"

@@ -15,14 +15,15 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::response::IntoResponse;
-use axum::routing::{get, post, put};
 use http::header::CONTENT_TYPE;
 
 use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
 use crate::access::session::Sessions;
 use crate::egress::Egress;
+use crate::market::address::Address;
 use crate::market::api::imports::Imports;
+use crate::market::table::routes;
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::HostPolicy;
 use crate::mcp::publish::Publisher;
@@ -36,8 +37,8 @@ pub struct MarketParts {
     pub egress: Egress,
     pub mcp: Arc<Mcp>,
     pub hosts: HostPolicy,
-    /// What clients call this process, without a slash at the end.
-    pub public_url: String,
+    /// What clients call this process.
+    pub address: Address,
     pub document_bytes_max: usize,
 }
 
@@ -62,66 +63,29 @@ impl Market {
 /// The document of this API, as it is served.
 pub const DOCUMENT: &str = include_str!("api/openapi.yaml");
 
-/// Every path with its methods: what [`router`] serves, for the tests that hold the document and the
-/// table of permissions against it.
-pub const ROUTES: &[(&str, &[&str])] = &[
-    ("/api/v1/openapi.json", &["GET"]),
-    ("/api/v1/servers", &["GET", "POST"]),
-    ("/api/v1/servers/{slug}", &["GET", "PATCH", "DELETE"]),
-    ("/api/v1/servers/{slug}/document", &["GET", "PUT"]),
-    ("/api/v1/servers/{slug}/report", &["GET"]),
-    ("/api/v1/servers/{slug}/tools", &["GET"]),
-    ("/api/v1/servers/{slug}/tools/{tool}/call", &["POST"]),
-    ("/api/v1/servers/{slug}/credentials", &["GET"]),
-    (
-        "/api/v1/servers/{slug}/credentials/{scheme}",
-        &["PUT", "DELETE"],
-    ),
-    (
-        "/api/v1/servers/{slug}/credentials/{scheme}/approve",
-        &["POST"],
-    ),
-    ("/api/v1/imports/{id}", &["GET"]),
-    ("/api/v1/consumers", &["GET"]),
-    ("/api/v1/keys", &["GET", "POST"]),
-    ("/api/v1/keys/{id}", &["DELETE"]),
-];
+routes! {
+    /// Every path with its methods, for the tests that hold the document and the table of permissions
+    /// against it.
+    "/api/v1/openapi.json" { GET openapi_json }
+    "/api/v1/servers" { GET servers::list, POST servers::create }
+    "/api/v1/servers/{slug}" { GET servers::show, PATCH settings::edit, DELETE servers::remove }
+    "/api/v1/servers/{slug}/document" { GET servers::document, PUT servers::reimport }
+    "/api/v1/servers/{slug}/report" { GET servers::report }
+    "/api/v1/servers/{slug}/tools" { GET servers::tools }
+    "/api/v1/servers/{slug}/tools/{tool}/call" { POST calls::call }
+    "/api/v1/servers/{slug}/credentials" { GET credentials::list }
+    "/api/v1/servers/{slug}/credentials/{scheme}" { PUT credentials::put, DELETE credentials::remove }
+    "/api/v1/servers/{slug}/credentials/{scheme}/approve" { POST credentials::approve }
+    "/api/v1/imports/{id}" { GET imports::show }
+    "/api/v1/consumers" { GET keys::consumers }
+    "/api/v1/keys" { GET keys::list, POST keys::create }
+    "/api/v1/keys/{id}" { DELETE keys::revoke }
+}
 
 /// The routes below `/api/v1`.
 pub fn router(market: Market) -> Router {
     let limit = market.0.parts.document_bytes_max + (1 << 20);
-    Router::new()
-        .route("/api/v1/openapi.json", get(openapi_json))
-        .route("/api/v1/servers", get(servers::list).post(servers::create))
-        .route(
-            "/api/v1/servers/{slug}",
-            get(servers::show)
-                .patch(settings::edit)
-                .delete(servers::remove),
-        )
-        .route(
-            "/api/v1/servers/{slug}/document",
-            get(servers::document).put(servers::reimport),
-        )
-        .route("/api/v1/servers/{slug}/report", get(servers::report))
-        .route("/api/v1/servers/{slug}/tools", get(servers::tools))
-        .route(
-            "/api/v1/servers/{slug}/tools/{tool}/call",
-            post(calls::call),
-        )
-        .route("/api/v1/servers/{slug}/credentials", get(credentials::list))
-        .route(
-            "/api/v1/servers/{slug}/credentials/{scheme}",
-            put(credentials::put).delete(credentials::remove),
-        )
-        .route(
-            "/api/v1/servers/{slug}/credentials/{scheme}/approve",
-            post(credentials::approve),
-        )
-        .route("/api/v1/imports/{id}", get(imports::show))
-        .route("/api/v1/consumers", get(keys::consumers))
-        .route("/api/v1/keys", get(keys::list).post(keys::create))
-        .route("/api/v1/keys/{id}", axum::routing::delete(keys::revoke))
+    table()
         .layer(DefaultBodyLimit::max(limit))
         .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
         .with_state(market)

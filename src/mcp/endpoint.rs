@@ -149,20 +149,20 @@ fn progress(token: &str, messages: mpsc::Sender<String>) -> Progress {
 }
 
 /// 32 hexadecimal digits: the trace id of a W3C `traceparent`, or a fresh one.
-fn trace_id(headers: &::http::HeaderMap) -> String {
-    let given = headers
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| {
-            let id = text.split('-').nth(1)?;
-            let valid = id.len() == 32
-                && id
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-                && id.bytes().any(|b| b != b'0');
-            valid.then(|| id.to_owned())
-        });
-    given.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string())
+pub fn trace_id(headers: &::http::HeaderMap) -> String {
+    given_trace(headers).unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string())
+}
+
+/// The trace id of a W3C `traceparent`.
+pub fn given_trace(headers: &::http::HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let id = text.split('-').nth(1)?;
+    let valid = id.len() == 32
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        && id.bytes().any(|b| b != b'0');
+    valid.then(|| id.to_owned())
 }
 
 /// A body that is JSON, or says nothing of what it is.

@@ -2,7 +2,7 @@
 
 pub mod binding;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -373,28 +373,44 @@ async fn create(
     let settings = publication.settings.on(&ServerSettings::default());
     let bound = draft.bound(&settings, &HashMap::new());
     let credentials = draft.seal(cx, (publication.organization, id), &bound)?;
-    let slug = publication
-        .slug
-        .clone()
-        .unwrap_or_else(|| free_slug(&cx.catalog, title));
-    let mut act = act(publication, "create", &slug);
-    act.after =
-        Some(json!({ "title": title, "settings": settings, "credentials": bound }).to_string());
-    let new = NewServer {
+    let mut taken = HashSet::new();
+    let given = publication.slug.clone();
+    let mut new = NewServer {
         id,
-        slug: slug.clone(),
+        slug: given
+            .clone()
+            .unwrap_or_else(|| free_slug(&cx.catalog, title, &taken)),
         settings: json(&settings)?,
         version: draft.version,
         credentials,
     };
-    cx.store.create_server(&new, &act, cx.clock.now()).await?;
+    let noted = json!({ "title": title, "settings": settings, "credentials": bound }).to_string();
+    loop {
+        let mut act = act(publication, "create", &new.slug);
+        act.after = Some(noted.clone());
+        match cx.store.create_server(&new, &act, cx.clock.now()).await {
+            // Another import of this title was faster.
+            Err(StoreError::Conflict(constraint))
+                if given.is_none()
+                    && constraint.contains("slug")
+                    && taken.len() < SLUGS_TRIED_MAX =>
+            {
+                taken.insert(new.slug);
+                new.slug = free_slug(&cx.catalog, title, &taken);
+            }
+            done => break done?,
+        }
+    }
     Ok(Outcome {
         id,
-        slug,
+        slug: new.slug,
         unchanged: false,
         bound,
     })
 }
+
+/// How many names an import tries that others take at the same moment.
+const SLUGS_TRIED_MAX: usize = 100;
 
 impl Draft<'_> {
     /// Where each credential that was given may go: to the document's own server or the owner's
@@ -449,8 +465,8 @@ fn act(publication: &Publication, action: &'static str, slug: &Slug) -> NewAudit
     }
 }
 
-/// A slug made of a title that no server has.
-pub fn free_slug(catalog: &Catalog, title: &str) -> Slug {
+/// A slug made of a title that no server has, and that is not known to be taken.
+fn free_slug(catalog: &Catalog, title: &str, taken: &HashSet<Slug>) -> Slug {
     let text = name::identifier(title)
         .to_ascii_lowercase()
         .replace('_', "-");
@@ -470,7 +486,8 @@ pub fn free_slug(catalog: &Catalog, title: &str) -> Slug {
                 format!("{stem}-{n}")
             }
         })
-        .find(|candidate| catalog.find(candidate).is_none())
-        .and_then(|candidate| candidate.parse().ok())
+        .filter(|candidate| catalog.find(candidate).is_none())
+        .filter_map(|candidate| candidate.parse().ok())
+        .find(|candidate| !taken.contains(candidate))
         .unwrap_or_else(|| "api".parse().expect("a valid slug"))
 }

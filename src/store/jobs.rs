@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::db::{Tx, execute, fetch_in, row};
+use crate::store::db::{Tx, execute, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::{JobId, OrganizationId};
 
@@ -18,6 +18,18 @@ row! {
     }
 }
 
+row! {
+    /// How a job goes.
+    #[derive(Clone, Debug)]
+    pub struct JobState {
+        pub run_at: i64,
+        pub lease_until: Option<i64>,
+        /// What its owner said last; in the end, how it ended.
+        pub progress: Option<String>,
+        pub finished_at: Option<i64>,
+    }
+}
+
 const INSERT: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, attempts) VALUES ($1, $2, $3, $4, $5, 0)";
 const DUE: &str = "SELECT id, organization_id, kind, payload, attempts FROM jobs WHERE kind = $1 AND finished_at IS NULL \
      AND run_at <= $2 AND (lease_until IS NULL OR lease_until < $2) ORDER BY run_at LIMIT 1";
@@ -27,6 +39,13 @@ const DUE_SKIPPING: &str = "SELECT id, organization_id, kind, payload, attempts 
 const LEASE: &str = "UPDATE jobs SET lease_owner = $2, lease_until = $3, attempts = attempts + 1 \
      WHERE id = $1 AND finished_at IS NULL AND (lease_until IS NULL OR lease_until < $4)";
 const RENEW: &str = "UPDATE jobs SET lease_until = $3, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
+const START: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, lease_owner, lease_until, attempts) \
+     VALUES ($1, $2, $3, '', $4, $5, $6, 1)";
+const STATE: &str = "SELECT run_at, lease_until, progress, finished_at FROM jobs WHERE id = $1 AND organization_id = $2 AND kind = $3";
+const COMPLETE: &str = "UPDATE jobs SET finished_at = $3, lease_until = NULL, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
+const FORGET_OLD: &str = "DELETE FROM jobs WHERE kind = $1 AND run_at < $2 AND (finished_at IS NOT NULL OR lease_until < $2)";
+const FORGET_MANY: &str = "DELETE FROM jobs WHERE kind = $1 AND finished_at IS NOT NULL AND id NOT IN \
+     (SELECT id FROM jobs WHERE kind = $1 AND finished_at IS NOT NULL ORDER BY finished_at DESC, id DESC LIMIT $2)";
 const FINISH: &str =
     "UPDATE jobs SET finished_at = $3, lease_until = NULL WHERE id = $1 AND lease_owner = $2";
 
@@ -50,6 +69,69 @@ impl Store {
         )?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// A job that runs already, since `began` and in the process `owner`, which has it until `until`.
+    pub async fn start_job(
+        &self,
+        organization: OrganizationId,
+        (kind, owner): (&str, &str),
+        (began, until): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Result<JobId, StoreError> {
+        let id = JobId::generate();
+        let mut tx = self.db.begin().await?;
+        execute!(
+            &mut tx,
+            START,
+            id.0,
+            organization.0,
+            kind,
+            began.timestamp_micros(),
+            owner,
+            until.timestamp_micros()
+        )?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// How a job of that kind goes.
+    pub async fn job(
+        &self,
+        organization: OrganizationId,
+        kind: &str,
+        job: JobId,
+    ) -> Result<Option<JobState>, StoreError> {
+        fetch_optional!(&self.db, JobState, STATE, job.0, organization.0, kind)
+    }
+
+    /// Ends a job and says how. `false`: it was no longer this owner's.
+    pub async fn complete_job(
+        &self,
+        job: JobId,
+        owner: &str,
+        now: DateTime<Utc>,
+        outcome: &str,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let at = now.timestamp_micros();
+        let done = execute!(&mut tx, COMPLETE, job.0, owner, at, outcome)?;
+        tx.commit().await?;
+        Ok(done == 1)
+    }
+
+    /// Forgets jobs of that kind that began before `before` and run no more, and of those that ended
+    /// since all but the last `kept_max`.
+    pub async fn forget_jobs(
+        &self,
+        kind: &str,
+        before: DateTime<Utc>,
+        kept_max: i64,
+    ) -> Result<u64, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let old = execute!(&mut tx, FORGET_OLD, kind, before.timestamp_micros())?;
+        let many = execute!(&mut tx, FORGET_MANY, kind, kept_max)?;
+        tx.commit().await?;
+        Ok(old + many)
     }
 
     /// Takes a job that is due, for this owner until `until`. Of many who try, one gets it.

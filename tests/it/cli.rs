@@ -9,6 +9,7 @@ mod help;
 mod one_document;
 mod refusal;
 mod secrets;
+mod slow;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

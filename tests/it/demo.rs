@@ -275,6 +275,8 @@ async fn there_is_no_demo_where_it_is_not_wanted() {
     assert_eq!(Serving::on(&data, &[]).await.ready["servers"], 0);
     let served = Serving::on(&data, &["--demo"]).await;
     assert_eq!(served.ready["servers"], 0);
+    let health = format!("{}/healthz", served.origin);
+    assert_eq!(reqwest::get(health).await.unwrap().status(), 200);
     served.terminate();
     let (code, said) = served.ended().await;
     assert!(code == Some(0) && said.contains("is not fresh"), "{said}");
@@ -292,6 +294,8 @@ async fn there_is_no_demo_where_it_is_not_wanted() {
     ];
     let served = Serving::start(causeway(&listen)).await;
     assert_eq!(served.ready["servers"], 0);
+    let near = served.ready["url"].as_str().unwrap();
+    assert!(near.starts_with("http://127.0.0.1:"), "{near}");
     drop(served);
     std::fs::remove_dir_all(&everywhere).unwrap();
     let asked = [&listen[..], &["--demo"]].concat();

@@ -28,6 +28,7 @@ mod listening;
 mod live;
 mod migrations;
 mod openapi;
+mod operations;
 mod pages;
 mod placement;
 mod program;

@@ -1,6 +1,7 @@
 //! The pages and the doors of the management side, through the real binary.
 
 mod catalog;
+mod doors;
 mod importing;
 mod keys;
 mod reporting;
@@ -31,9 +32,16 @@ fn serve() -> Served {
 
 fn serve_with(flags: &[&str]) -> Served {
     let data = tempfile::tempdir().unwrap();
+    let elsewhere = flags.contains(&"--listen");
+    let listen: &[&str] = if elsewhere {
+        &[]
+    } else {
+        &["--listen", "127.0.0.1:0"]
+    };
     let mut child = Command::new(env!("CARGO_BIN_EXE_causeway"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
+        .args(["serve", "--json", "--data"])
         .arg(data.path().join("data"))
+        .args(listen)
         .args(flags)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -47,7 +55,7 @@ fn serve_with(flags: &[&str]) -> Served {
     Served {
         child,
         address: ready["listening"].as_str().unwrap().to_owned(),
-        sign_in: ready["signIn"].as_str().unwrap().to_owned(),
+        sign_in: ready["signIn"].as_str().unwrap_or_default().to_owned(),
         _data: data,
     }
 }

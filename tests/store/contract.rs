@@ -428,6 +428,68 @@ pub(crate) async fn jobs_are_shared_out(store: &Store) {
     assert_eq!(ids.len(), 8, "somebody found nothing, or two found one");
 }
 
+pub(crate) async fn a_job_that_runs_is_told_of_until_it_is_forgotten(store: &Store) {
+    let start = async |began| {
+        let times = (at(began), at(began + 60));
+        store
+            .start_job(ORGANIZATION, ("import", "a"), times)
+            .await
+            .unwrap()
+    };
+    let state = async |job| store.job(ORGANIZATION, "import", job).await.unwrap();
+    let (first, second, third) = (start(0).await, start(1).await, start(2).await);
+    let running = state(first).await.unwrap();
+    assert_eq!(
+        (running.run_at, running.finished_at),
+        (at(0).timestamp_micros(), None)
+    );
+    assert_eq!(running.lease_until, Some(at(60).timestamp_micros()));
+    let elsewhere = OrganizationId(first.0);
+    assert!(
+        store
+            .job(elsewhere, "import", first)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        store
+            .job(ORGANIZATION, "sync", first)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(!store.complete_job(first, "b", at(5), "{}").await.unwrap());
+    for (job, ended) in [(first, 5), (second, 6)] {
+        assert!(
+            store
+                .complete_job(job, "a", at(ended), "well")
+                .await
+                .unwrap()
+        );
+    }
+    assert!(
+        !store
+            .complete_job(first, "a", at(7), "again")
+            .await
+            .unwrap()
+    );
+    let ended = state(first).await.unwrap();
+    assert_eq!(ended.progress.as_deref(), Some("well"));
+    assert_eq!(
+        (ended.lease_until, ended.finished_at),
+        (None, Some(at(5).timestamp_micros()))
+    );
+    // Of what ended, the last one is kept; what runs always is.
+    assert_eq!(store.forget_jobs("import", at(0), 1).await.unwrap(), 1);
+    assert!(state(first).await.is_none() && state(second).await.is_some());
+    assert_eq!(store.forget_jobs("import", at(50), 1).await.unwrap(), 1);
+    assert!(state(second).await.is_none() && state(third).await.is_some());
+    // It is an hour old and nobody has it any more.
+    assert_eq!(store.forget_jobs("import", at(100), 1).await.unwrap(), 1);
+    assert!(state(third).await.is_none());
+}
+
 pub(crate) async fn the_audit_is_kept(store: &Store) {
     let made = NewAudit {
         action: "create",
@@ -479,6 +541,7 @@ macro_rules! run_contract {
             a_ledger_row_counts_once,
             a_job_is_leased_to_one,
             jobs_are_shared_out,
+            a_job_that_runs_is_told_of_until_it_is_forgotten,
             the_audit_is_kept,
             many_writers_lose_nothing,
             migrating_twice_changes_nothing

@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use crate::extract::{Body, Who};
+use crate::extract::{Body, Path, Who};
 use crate::market::api::Market;
 use crate::mcp::call::{Trace, dry_run, explain};
+use crate::mcp::endpoint::trace_id;
 use crate::mcp::provider::{CallContext, Progress, ToolCall};
 use crate::problem::{Problem, ProblemKind};
 
@@ -28,11 +30,11 @@ pub(super) async fn call(
     State(market): State<Market>,
     who: Who,
     Path((slug, tool)): Path<(String, String)>,
+    headers: HeaderMap,
     Body(request): Body<CallRequest>,
 ) -> Result<Json<Trace>, Problem> {
-    attempt(&market, &who, (&slug, tool), request)
-        .await
-        .map(Json)
+    let asked = (request, &headers);
+    attempt(&market, &who, (&slug, tool), asked).await.map(Json)
 }
 
 /// Calls a tool with the caller's own access.
@@ -40,7 +42,7 @@ pub(crate) async fn attempt(
     market: &Market,
     who: &Who,
     (slug, tool): (&str, String),
-    request: CallRequest,
+    (request, headers): (CallRequest, &HeaderMap),
 ) -> Result<Trace, Problem> {
     let catalog = &market.0.parts.publisher.catalog;
     let entry = catalog.find(slug).ok_or_else(Problem::not_found)?;
@@ -61,7 +63,7 @@ pub(crate) async fn attempt(
         deadline: Instant::now() + Duration::from_millis(server.settings.call_timeout_ms),
         progress: Progress::default(),
         client: None,
-        trace_id: uuid::Uuid::now_v7().simple().to_string(),
+        trace_id: trace_id(headers),
     };
     let _cancelled_when_the_client_leaves = cancel.drop_guard();
     let call = ToolCall {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::credential::Secret;
-use crate::extract::{Admin, Body};
+use crate::extract::{Admin, Body, Path};
 use crate::market::api::Market;
 use crate::market::api::servers::{act, owned};
 use crate::mcp::plan;

@@ -4,7 +4,8 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::Method;
+use http::header::HOST;
+use http::{HeaderValue, Method};
 
 use crate::market::api::Market;
 use crate::problem::{Problem, ProblemKind};
@@ -25,6 +26,14 @@ pub(crate) async fn guard(State(market): State<Market>, request: Request, next: 
     if !reads && matches!(site, Some("cross-site" | "same-site")) {
         let detail = "a page of another site may not change anything here";
         return Problem::new(ProblemKind::Forbidden, detail).into_response();
+    }
+    let mut request = request;
+    // HTTP/2 names the host in the request line only; what reads it later looks in one place.
+    if !request.headers().contains_key(HOST)
+        && let Some(host) = request.uri().authority().map(ToString::to_string)
+        && let Ok(host) = HeaderValue::from_str(&host)
+    {
+        request.headers_mut().insert(HOST, host);
     }
     next.run(request).await
 }

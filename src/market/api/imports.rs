@@ -1,88 +1,250 @@
-//! Imports that take longer than a request should: their progress can be asked for.
+//! Imports that take longer than a request should. Their state is in the database, so that any process
+//! on it can tell how one goes; the process that runs one holds a lease, so that its end is noticed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use parking_lot::Mutex;
+use axum::extract::State;
+use chrono::{DateTime, TimeDelta, Utc};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::extract::Admin;
+use crate::extract::{Admin, Path};
 use crate::market::api::Market;
-use crate::problem::Problem;
+use crate::market::api::servers::server_view;
+use crate::mcp::publish::Published;
+use crate::problem::{Problem, ProblemKind};
+use crate::store::jobs::JobState;
+use crate::store::{Change, StoreError};
+use crate::types::{JobId, OrganizationId, ServerId, Slug};
 
-const KEPT_MAX: usize = 1_000;
-const KEPT_FOR: Duration = Duration::from_hours(1);
+const KIND: &str = "import";
+/// Imports at work in one process, those included that wait for their turn.
+const RUNNING_MAX: usize = 100;
+/// Imports of which the end is remembered.
+const ENDED_MAX: i64 = 100;
+const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
+/// How long an import is believed to run of which nothing is heard, and how often it is heard of.
+const LEASE: TimeDelta = TimeDelta::seconds(60);
+const HEARD_EVERY: Duration = Duration::from_secs(20);
 
-/// Imports of this process, running and just ended.
-#[derive(Default)]
+/// The imports of this process.
 pub(crate) struct Imports {
-    by_id: Mutex<HashMap<Uuid, Import>>,
+    /// What this process is called as the owner of a lease.
+    process: String,
+    room: Arc<Semaphore>,
 }
 
-struct Import {
-    started: Instant,
-    state: &'static str,
-    result: Option<Arc<Value>>,
+impl Default for Imports {
+    fn default() -> Self {
+        Self {
+            process: JobId::generate().to_string(),
+            room: Arc::new(Semaphore::new(RUNNING_MAX)),
+        }
+    }
 }
 
 impl Imports {
-    /// An import that runs now.
-    pub(crate) fn start(&self) -> Uuid {
-        let id = Uuid::now_v7();
-        let mut by_id = self.by_id.lock();
-        by_id.retain(|_, import| import.started.elapsed() < KEPT_FOR);
-        if by_id.len() < KEPT_MAX {
-            by_id.insert(
-                id,
-                Import {
-                    started: Instant::now(),
-                    state: "running",
-                    result: None,
-                },
-            );
-        }
-        id
+    /// Room for one more import; to be held until it ends.
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.room.clone().try_acquire_owned().map_err(|_| {
+            let detail = format!("{RUNNING_MAX} imports are running; try again");
+            Problem::new(ProblemKind::Unavailable, detail)
+        })
     }
+}
 
-    /// It ended, well (`done`) or not (`failed`).
-    pub(crate) fn finish(&self, id: Uuid, state: &'static str, result: Value) {
-        if let Some(import) = self.by_id.lock().get_mut(&id) {
-            import.state = state;
-            import.result = Some(Arc::new(result));
+/// How an import ended, as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+enum Ended {
+    Done {
+        server: ServerId,
+        slug: Slug,
+        created: bool,
+        unchanged: bool,
+        report: Value,
+    },
+    Failed {
+        error: String,
+    },
+}
+
+impl Ended {
+    fn of(result: Result<Published, Problem>) -> Self {
+        match result {
+            Ok(published) => Self::Done {
+                server: published.id,
+                slug: published.slug,
+                created: published.created,
+                unchanged: published.unchanged,
+                report: json!(published.report),
+            },
+            Err(problem) => Self::Failed {
+                error: problem.detail,
+            },
         }
     }
+}
 
-    /// What is known of an import.
-    pub(crate) fn view(&self, id: Uuid) -> Option<Value> {
-        let by_id = self.by_id.lock();
-        let import = by_id.get(&id)?;
-        Some(json!({
-            "id": id,
-            "state": import.state,
-            "seconds": import.started.elapsed().as_secs(),
-            "result": import.result.as_deref(),
-        }))
-    }
+/// What an import's work gives.
+pub(crate) type Work = JoinHandle<Result<Published, Problem>>;
+
+/// Lets an import go on that began at `began`, and remembers how it ends.
+pub(crate) async fn go_on(
+    market: &Market,
+    organization: OrganizationId,
+    began: DateTime<Utc>,
+    work: Work,
+) -> Result<JobId, Problem> {
+    let publisher = &market.0.parts.publisher;
+    let now = publisher.clock.now();
+    let store = &publisher.store;
+    store
+        .forget_jobs(KIND, now - REMEMBERED_FOR, ENDED_MAX)
+        .await?;
+    let owner = market.0.imports.process.as_str();
+    let job = store
+        .start_job(organization, (KIND, owner), (began, now + LEASE))
+        .await?;
+    let market = market.clone();
+    // Ends with the work, which is bounded by the timeouts of egress and the publisher's permits.
+    tokio::spawn(async move {
+        if let Err(error) = follow(&market, job, work).await {
+            tracing::error!(%error, import.id = %job, "how an import ended cannot be stored");
+        }
+    });
+    Ok(job)
+}
+
+/// Renews the lease until the work ends, and stores how.
+async fn follow(market: &Market, job: JobId, mut work: Work) -> Result<(), StoreError> {
+    let publisher = &market.0.parts.publisher;
+    let (store, owner) = (&publisher.store, market.0.imports.process.as_str());
+    let result = loop {
+        match tokio::time::timeout(HEARD_EVERY, &mut work).await {
+            Ok(result) => break result,
+            Err(_) => {
+                let until = publisher.clock.now() + LEASE;
+                if let Err(error) = store.renew(job, owner, until, None).await {
+                    tracing::warn!(%error, import.id = %job, "the lease of an import was not renewed");
+                }
+            }
+        }
+    };
+    let result = result.unwrap_or_else(|error| Err(Problem::internal(&error)));
+    let ended = serde_json::to_string(&Ended::of(result)).unwrap_or_default();
+    let now = publisher.clock.now();
+    store.complete_job(job, owner, now, &ended).await?;
+    Ok(())
 }
 
 pub(super) async fn show(
     State(market): State<Market>,
-    _: Admin,
+    admin: Admin,
     Path(id): Path<Uuid>,
+    headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    market
-        .0
-        .imports
-        .view(id)
-        .map(Json)
-        .ok_or_else(Problem::not_found)
+    let view = view(&market, &admin, JobId(id), &headers).await?;
+    view.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// What is known of an import, for the page that shows it.
-pub(crate) fn view(market: &Market, id: Uuid) -> Option<Value> {
-    market.0.imports.view(id)
+/// What is known of an import.
+pub(crate) async fn view(
+    market: &Market,
+    admin: &Admin,
+    id: JobId,
+    headers: &HeaderMap,
+) -> Result<Option<Value>, Problem> {
+    let publisher = &market.0.parts.publisher;
+    let organization = admin.0.organization;
+    let Some(job) = publisher.store.job(organization, KIND, id).await? else {
+        return Ok(None);
+    };
+    let now = publisher.clock.now().timestamp_micros();
+    let (state, result) = match ended(&job, now) {
+        None => ("running", Value::Null),
+        Some(Ended::Failed { error }) => ("failed", json!({ "error": error })),
+        Some(Ended::Done {
+            server,
+            slug,
+            created,
+            unchanged,
+            report,
+        }) => {
+            // Another process may have made it a moment ago.
+            if publisher.catalog.find(slug.as_str()).is_none() {
+                publisher.catalog.apply(Change::Server(server)).await?;
+            }
+            let entry = publisher.catalog.find(slug.as_str());
+            let server = entry.map(|entry| server_view(market, &entry, headers));
+            let result = json!({
+                "server": server, "created": created, "unchanged": unchanged, "report": report,
+            });
+            ("done", result)
+        }
+    };
+    let until = job.finished_at.unwrap_or(now);
+    Ok(Some(json!({
+        "id": id,
+        "state": state,
+        "seconds": (until - job.run_at).max(0) / 1_000_000,
+        "result": result,
+    })))
+}
+
+/// How a job ended, if it did by then.
+fn ended(job: &JobState, now: i64) -> Option<Ended> {
+    if job.finished_at.is_some() {
+        let stored = job.progress.as_deref().unwrap_or_default();
+        let unreadable = |_| Ended::Failed {
+            error: "how it ended cannot be read".to_owned(),
+        };
+        return Some(serde_json::from_str(stored).unwrap_or_else(unreadable));
+    }
+    let given_up = job.lease_until.is_none_or(|until| until < now);
+    given_up.then(|| Ended::Failed {
+        error: "the process that ran it ended before it was done; import it again".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_imports_than_there_is_room_for_are_told_to_come_again() {
+        let imports = Imports::default();
+        let mut running: Vec<_> = (0..RUNNING_MAX).map(|_| imports.admit().unwrap()).collect();
+        let refused = imports.admit().unwrap_err();
+        assert_eq!(refused.kind, ProblemKind::Unavailable);
+        running.pop();
+        assert!(imports.admit().is_ok());
+    }
+
+    #[test]
+    fn an_import_whose_process_is_gone_has_failed() {
+        let job = JobState {
+            run_at: 0,
+            lease_until: Some(100),
+            progress: None,
+            finished_at: None,
+        };
+        assert!(ended(&job, 100).is_none());
+        assert!(matches!(ended(&job, 101), Some(Ended::Failed { .. })));
+        let stored = JobState {
+            progress: Some(r#"{"state":"failed","error":"no document"}"#.to_owned()),
+            finished_at: Some(50),
+            ..job
+        };
+        let Some(Ended::Failed { error }) = ended(&stored, 101) else {
+            unreachable!("it was stored as failed");
+        };
+        assert_eq!(error, "no document");
+    }
 }

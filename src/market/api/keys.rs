@@ -1,7 +1,7 @@
 //! Keys: made and shown once, listed, revoked.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use secrecy::ExposeSecret;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::access::caller::Grant;
 use crate::access::key::KeyRequest;
-use crate::extract::{Admin, Body};
+use crate::extract::{Admin, Body, Path};
 use crate::market::api::Market;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::keys::KeyRow;

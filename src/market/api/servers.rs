@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::extract::{Admin, Upload, Who};
+use crate::extract::{Admin, Bytes, Path, Upload, Who};
 use crate::live::Entry;
-use crate::market::api::Market;
+use crate::market::api::{Market, imports};
 use crate::market::discover::discover;
 use crate::mcp::publish::{GivenSettings, Publication, Published, SpecSource, publish};
 use crate::mcp::server::Access;
@@ -21,9 +21,9 @@ use crate::openapi::Finding;
 use crate::openapi::finding::Code;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
-use crate::store::servers::ServerRow;
 use crate::store::audit::NewAudit;
-use crate::types::Slug;
+use crate::store::servers::ServerRow;
+use crate::types::{JobId, Slug};
 
 /// An import that takes longer is answered with where to ask for its progress.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,15 +47,17 @@ pub(crate) struct NewServer {
 pub(super) async fn create(
     State(market): State<Market>,
     admin: Admin,
+    headers: HeaderMap,
     upload: Upload<NewServer>,
 ) -> Result<Response, Problem> {
-    Ok(answer(&market, begin(&market, &admin, upload).await?))
+    let begun = begin(&market, &admin, upload).await?;
+    Ok(answer(&market, &headers, begun))
 }
 
 /// How an import went, as far as a request waits for it.
 pub(crate) enum Begun {
     Done(Box<Published>),
-    Running(uuid::Uuid),
+    Running(JobId),
 }
 
 /// Starts an import, and waits for it a while. It goes on if the client leaves.
@@ -88,27 +90,22 @@ pub(crate) async fn begin(
 }
 
 async fn run(market: &Market, sent: Sent, publication: Publication) -> Result<Begun, Problem> {
-    let id = market.0.imports.start();
-    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let room = market.0.imports.admit()?;
+    let began = market.0.parts.publisher.clock.now();
+    let organization = publication.organization;
     let background = market.clone();
     // Bounded by the timeouts of egress and the publisher's permits; it ends by itself.
-    tokio::spawn(async move {
-        let result = carry_out(&background, sent, publication).await;
-        let view = match &result {
-            Ok(published) => ("done", published_view(&background, published)),
-            Err(error) => ("failed", json!({ "error": error.detail })),
-        };
-        background.0.imports.finish(id, view.0, view.1);
-        // Nobody waits any more when this took long.
-        let _ = sender.send(result);
+    let mut work = tokio::spawn(async move {
+        let _room = room;
+        carry_out(&background, sent, publication).await
     });
-    match tokio::time::timeout(PATIENCE, receiver).await {
+    match tokio::time::timeout(PATIENCE, &mut work).await {
         Ok(Ok(result)) => result.map(|published| Begun::Done(Box::new(published))),
-        Ok(Err(_)) => Err(Problem::new(
-            ProblemKind::Internal,
-            "the import ended without a result",
-        )),
-        Err(_) => Ok(Begun::Running(id)),
+        Ok(Err(error)) => Err(Problem::internal(&error)),
+        Err(_) => {
+            let job = imports::go_on(market, organization, began, work).await?;
+            Ok(Begun::Running(job))
+        }
     }
 }
 
@@ -154,7 +151,7 @@ async fn find(market: &Market, url: &Url, allow: &[String]) -> Result<SpecSource
     })
 }
 
-fn answer(market: &Market, begun: Begun) -> Response {
+fn answer(market: &Market, headers: &HeaderMap, begun: Begun) -> Response {
     match begun {
         Begun::Done(published) => {
             let status = if published.created {
@@ -163,30 +160,22 @@ fn answer(market: &Market, begun: Begun) -> Response {
                 StatusCode::OK
             };
             let location = format!("/api/v1/servers/{}", published.slug);
-            (
-                status,
-                [(LOCATION, location)],
-                Json(published_view(market, &published)),
-            )
-                .into_response()
+            let view = published_view(market, headers, &published);
+            (status, [(LOCATION, location)], Json(view)).into_response()
         }
         Begun::Running(id) => {
             let location = format!("/api/v1/imports/{id}");
-            let view = market.0.imports.view(id);
+            let view = json!({ "id": id, "state": "running", "seconds": PATIENCE.as_secs(), "result": null });
             (StatusCode::ACCEPTED, [(LOCATION, location)], Json(view)).into_response()
         }
     }
 }
 
-fn published_view(market: &Market, published: &Published) -> Value {
-    let entry = market
-        .0
-        .parts
-        .publisher
-        .catalog
-        .find(published.slug.as_str());
+fn published_view(market: &Market, headers: &HeaderMap, published: &Published) -> Value {
+    let catalog = &market.0.parts.publisher.catalog;
+    let entry = catalog.find(published.slug.as_str());
     json!({
-        "server": entry.map(|entry| server_view(market, &entry)),
+        "server": entry.map(|entry| server_view(market, &entry, headers)),
         "created": published.created,
         "unchanged": published.unchanged,
         "report": published.report,
@@ -256,19 +245,25 @@ pub(super) fn check_rules(rules: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) async fn list(State(market): State<Market>, who: Who) -> Json<Value> {
+pub(super) async fn list(
+    State(market): State<Market>,
+    who: Who,
+    headers: HeaderMap,
+) -> Json<Value> {
     let catalog = &market.0.parts.publisher.catalog;
     let visible = catalog
         .entries()
         .into_iter()
         .filter(|entry| who.0.may(entry.target(), None));
-    let servers: Vec<Value> = visible.map(|entry| server_view(&market, &entry)).collect();
+    let servers: Vec<Value> = visible
+        .map(|entry| server_view(&market, &entry, &headers))
+        .collect();
     Json(json!({ "servers": servers }))
 }
 
-/// What everyone who may use a server may know of it.
-pub(super) fn server_view(market: &Market, entry: &Entry) -> Value {
-    let public = &market.0.parts.public_url;
+/// What everyone who may use a server may know of it; its URLs as this request can use them.
+pub(super) fn server_view(market: &Market, entry: &Entry, headers: &HeaderMap) -> Value {
+    let public = market.0.parts.address.asked_by(headers);
     json!({
         "id": entry.id,
         "slug": entry.slug,
@@ -307,9 +302,10 @@ pub(super) async fn show(
     State(market): State<Market>,
     who: Who,
     Path(slug): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let entry = visible(&market, &who, &slug)?;
-    let mut view = server_view(&market, &entry);
+    let mut view = server_view(&market, &entry, &headers);
     if who.0.is_admin() {
         view["settings"] = json!(entry.settings);
     }
@@ -356,7 +352,8 @@ pub(super) async fn reimport(
     State(market): State<Market>,
     admin: Admin,
     Path(slug): Path<String>,
-    body: axum::body::Bytes,
+    headers: HeaderMap,
+    Bytes(body): Bytes,
 ) -> Result<Response, Problem> {
     let entry = owned(&market, &admin, &slug)?;
     let publication = Publication {
@@ -367,7 +364,8 @@ pub(super) async fn reimport(
         credentials: Vec::new(),
     };
     let sent = Sent::Document(body.to_vec());
-    Ok(answer(&market, run(&market, sent, publication).await?))
+    let begun = run(&market, sent, publication).await?;
+    Ok(answer(&market, &headers, begun))
 }
 
 pub(super) async fn document(

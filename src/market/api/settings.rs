@@ -1,14 +1,14 @@
 //! Settings of a server: changed as a whole or not at all, and live when the answer is sent.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::IF_MATCH;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::extract::{Admin, Body};
+use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
@@ -68,7 +68,7 @@ pub(super) async fn edit(
         .transpose()
         .map_err(|_| Problem::new(ProblemKind::Invalid, "If-Match is the ETag of the server"))?;
     let entry = apply(&market, &admin, &slug, (change, expected)).await?;
-    let mut view = server_view(&market, &entry);
+    let mut view = server_view(&market, &entry, &headers);
     view["settings"] = json!(entry.settings);
     Ok((etag(entry.revision), Json(view)).into_response())
 }

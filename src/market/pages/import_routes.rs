@@ -1,15 +1,16 @@
 //! The page of an import that takes longer than a request should.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::extract::Path;
 use crate::market::api::{Market, imports};
 use crate::market::pages::import::{ImportOutcome, ImportProgress};
 use crate::market::pages::page;
 use crate::market::pages::report::Report;
-use crate::market::pages::routes::{failure, frame, reader};
+use crate::market::pages::routes::{failure, frame, reader, refused};
 use crate::openapi::Finding;
 
 pub(super) async fn show(
@@ -17,14 +18,22 @@ pub(super) async fn show(
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Response {
-    if let Err(response) = reader(&market, &headers, &format!("/imports/{id}")) {
-        return *response;
-    }
-    let view = id.parse().ok().and_then(|id| imports::view(&market, id));
-    let Some(view) = view else {
-        let detail = "There is no such import, or it ended more than an hour ago, or before this \
-                      process was started. If it went well, its server is in the list.";
-        return failure(&market, &headers, StatusCode::NOT_FOUND, detail);
+    let admin = match reader(&market, &headers, &format!("/imports/{id}")) {
+        Ok(admin) => admin,
+        Err(response) => return *response,
+    };
+    let found = match id.parse() {
+        Ok(id) => imports::view(&market, &admin, id, &headers).await,
+        Err(_) => Ok(None),
+    };
+    let view = match found {
+        Ok(Some(view)) => view,
+        Ok(None) => {
+            let detail = "There is no such import, or it ended more than an hour ago. If it went \
+                          well, its server is in the list.";
+            return failure(&market, &headers, StatusCode::NOT_FOUND, detail);
+        }
+        Err(problem) => return refused(&market, &headers, &problem),
     };
     let seconds = view["seconds"]
         .as_u64()

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{Form, Query, RawForm, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::access::key::admin;
-use crate::extract::Admin;
+use crate::extract::{Admin, Form};
 use crate::market::api::{Market, keys as keys_api};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::keys::{KeyRow, Keys, NewKey, SERVERS_LISTED_MAX};
@@ -113,9 +113,8 @@ pub(super) async fn list(
 pub(super) async fn make(
     State(market): State<Market>,
     headers: HeaderMap,
-    RawForm(form): RawForm,
+    Form(pairs): Form<Entered>,
 ) -> Response {
-    let pairs: Entered = url::form_urlencoded::parse(&form).into_owned().collect();
     let admin = match writer(&market, &headers, entered(&pairs, "csrf")) {
         Ok(admin) => admin,
         Err(response) => return *response,

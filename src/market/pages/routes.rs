@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Form, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::access::key::admin;
-use crate::extract::{Admin, SECURE_SESSION_COOKIE, SESSION_COOKIE, session};
+use crate::extract::{Admin, Form, Path, SECURE_SESSION_COOKIE, SESSION_COOKIE, session};
 use crate::live::Entry;
 use crate::market::api::{Market, guard};
 use crate::market::pages::failure::ErrorPage;
@@ -24,63 +23,46 @@ use crate::market::pages::{
     Frame, assets, import_routes, key_routes, page, publish_routes, server_routes, settings_routes,
     tool_routes,
 };
+use crate::market::table::routes;
 use crate::mcp::server::Access;
 use crate::problem::{Problem, ProblemKind};
 
-/// Every page.
+routes! {
+    /// Every page with its methods. Only the forms with a document may be large.
+    "/" { GET home }
+    "/login" { GET login_form, POST login }
+    "/logout" { POST logout }
+    "/publish" { GET publish_routes::show, POST publish_routes::publish }
+    "/imports/{id}" { GET import_routes::show }
+    "/servers/{slug}" { GET server_routes::show }
+    "/servers/{slug}/tools/{tool}" at most tool_routes::FORM_BYTES_MAX => {
+        GET tool_routes::show, POST tool_routes::call
+    }
+    "/servers/{slug}/settings" at most settings_routes::FORM_BYTES_MAX => {
+        GET settings_routes::show, POST settings_routes::save
+    }
+    "/servers/{slug}/settings/credentials" at most settings_routes::FORM_BYTES_MAX => {
+        POST settings_routes::credential
+    }
+    "/servers/{slug}/settings/name" at most settings_routes::FORM_BYTES_MAX => {
+        POST settings_routes::rename
+    }
+    "/servers/{slug}/settings/delete" at most settings_routes::FORM_BYTES_MAX => {
+        POST settings_routes::delete
+    }
+    "/servers/{slug}/settings/document" { POST settings_routes::document }
+    "/keys" { GET key_routes::list, POST key_routes::make }
+    "/keys/revoke" { POST key_routes::revoke }
+    "/assets/{name}" { GET asset }
+}
+
+/// The pages' routes.
 pub fn router(market: Market) -> Router {
     let limit = market.0.parts.document_bytes_max + (1 << 20);
-    Router::new()
-        .route("/", get(home))
-        .route("/login", get(login_form).post(login))
-        .route("/logout", post(logout))
-        .route(
-            "/publish",
-            get(publish_routes::show).post(publish_routes::publish),
-        )
-        .route("/imports/{id}", get(import_routes::show))
-        .route("/servers/{slug}", get(server_routes::show))
-        .route(
-            "/servers/{slug}/tools/{tool}",
-            get(tool_routes::show)
-                .post(tool_routes::call)
-                .layer(DefaultBodyLimit::max(tool_routes::FORM_BYTES_MAX)),
-        )
-        .merge(settings_pages())
-        .route("/keys", get(key_routes::list).post(key_routes::make))
-        .route("/keys/revoke", post(key_routes::revoke))
-        .route("/assets/{name}", get(asset))
+    table()
         .layer(DefaultBodyLimit::max(limit))
         .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
         .with_state(market)
-}
-
-/// The forms of a server's settings; only the one with a document may be large.
-fn settings_pages() -> Router<Market> {
-    let small = || DefaultBodyLimit::max(settings_routes::FORM_BYTES_MAX);
-    Router::new()
-        .route(
-            "/servers/{slug}/settings",
-            get(settings_routes::show)
-                .post(settings_routes::save)
-                .layer(small()),
-        )
-        .route(
-            "/servers/{slug}/settings/credentials",
-            post(settings_routes::credential).layer(small()),
-        )
-        .route(
-            "/servers/{slug}/settings/name",
-            post(settings_routes::rename).layer(small()),
-        )
-        .route(
-            "/servers/{slug}/settings/delete",
-            post(settings_routes::delete).layer(small()),
-        )
-        .route(
-            "/servers/{slug}/settings/document",
-            post(settings_routes::document),
-        )
 }
 
 /// What the address says was done just now: one of these sentences, never a text of its own.
@@ -242,7 +224,13 @@ fn summary(instructions: &str) -> String {
         .skip_while(|line| line.is_empty())
         .take_while(|line| !line.is_empty())
         .collect();
-    lines.join(" ").chars().take(SUMMARY_CHARS_MAX).collect()
+    let text = plain_text(&lines.join(" "));
+    text.chars().take(SUMMARY_CHARS_MAX).collect()
+}
+
+/// A description without the marks of Markdown that stand around names, which a page would show.
+pub(super) fn plain_text(markdown: &str) -> String {
+    markdown.replace('`', "")
 }
 
 /// A server that cannot be loaded is listed all the same.
@@ -324,7 +312,7 @@ fn signed_in(market: &Market, next: &str) -> Response {
 
 /// A redirect that sets the session's cookie: for this host only where the public URL is https.
 fn with_cookie(market: &Market, to: &str, value: &str, seconds: u32) -> Response {
-    let secure = market.0.parts.public_url.starts_with("https://");
+    let secure = market.0.parts.address.is_https();
     let (name, flag) = if secure {
         (SECURE_SESSION_COOKIE, "; Secure")
     } else {

@@ -1,14 +1,17 @@
 //! The page of a server: how to connect, its tools, and what its document lacks.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode};
 
+use crate::extract::Path;
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::servers::findings;
 use crate::market::pages::report::Report;
-use crate::market::pages::routes::{Fields, frame, next_page, notice, refused, shown_to};
+use crate::market::pages::routes::{
+    Fields, frame, next_page, notice, plain_text, refused, shown_to,
+};
 use crate::market::pages::server::{ServerPage, ToolRow};
 use crate::market::pages::settings::lacking_credentials;
 use crate::market::pages::tool::{badges, tokens};
@@ -35,7 +38,7 @@ pub(super) async fn show(
     if entry.slug.as_str() != slug {
         return Redirect::to(&format!("/servers/{}", entry.slug)).into_response();
     }
-    match template(&market, frame, &entry, &query).await {
+    match template(&market, (frame, &headers), &entry, &query).await {
         Ok(template) => page(StatusCode::OK, &template),
         Err(problem) => refused(&market, &headers, &problem),
     }
@@ -43,7 +46,7 @@ pub(super) async fn show(
 
 async fn template(
     market: &Market,
-    frame: Frame,
+    (frame, headers): (Frame, &HeaderMap),
     entry: &Entry,
     query: &Fields,
 ) -> Result<ServerPage, Problem> {
@@ -52,13 +55,14 @@ async fn template(
     let (query, after) = (asked("q"), asked("after"));
     let (tools, last) = rows(&server, &query, &after);
     let path = format!("/servers/{}", entry.slug);
-    let endpoint_url = format!("{}/mcp/{}", market.0.parts.public_url, entry.slug);
+    let public = market.0.parts.address.asked_by(headers);
+    let endpoint_url = format!("{public}/mcp/{}", entry.slug);
     let open = entry.settings.access == Access::Open;
     let description: Vec<&str> = server.instructions.lines().skip(1).collect();
     Ok(ServerPage {
         slug: entry.slug.to_string(),
         title: entry.title.clone(),
-        description: description.join("\n"),
+        description: plain_text(&description.join("\n")),
         snippets: connect::snippets(entry.slug.as_str(), &endpoint_url, open),
         endpoint_url,
         open,
@@ -121,8 +125,5 @@ async fn report(
     }
     let store = &market.0.parts.publisher.store;
     let row = store.server(server.id).await.ok().flatten()?;
-    Some(Report::new(
-        server.tools.len(),
-        &findings(&row, entry),
-    ))
+    Some(Report::new(server.tools.len(), &findings(&row, entry)))
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Multipart, Path, Query, RawForm, State};
+use axum::extract::{Multipart, Query, RawForm, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
 
-use crate::extract::{Admin, Upload};
+use crate::extract::{Admin, Path, Upload};
 use crate::live::Entry;
 use crate::market::api::settings::ServerEdit;
 use crate::market::api::{Market, credentials, servers, settings};

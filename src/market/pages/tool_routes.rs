@@ -1,11 +1,11 @@
 //! The page of a tool: read by whoever may use it, tried by whoever is signed in.
 
 use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Path, RawForm, State};
+use axum::extract::{RawForm, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
-use crate::extract::Who;
+use crate::extract::{Path, Who};
 use crate::market::api::Market;
 use crate::market::api::calls::{CallRequest, attempt};
 use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
@@ -89,7 +89,8 @@ pub(super) async fn call(
         // Only a form that says so clearly sends anything.
         dry_run: entered(&form, "do") != Some("call"),
     };
-    match attempt(&market, &Who(admin.0), (&names.0, names.1.clone()), request).await {
+    let named = (names.0.as_str(), names.1.clone());
+    match attempt(&market, &Who(admin.0), named, (request, &headers)).await {
         Ok(trace) => {
             template.trace = Some(TraceView::from(trace));
             page(StatusCode::OK, &template)

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::market::pages::grouped;
 use crate::mcp::call::Trace;
@@ -59,20 +60,18 @@ pub enum Part {
 
 impl From<Trace> for TraceView {
     fn from(trace: Trace) -> Self {
-        let content = trace
-            .result
-            .as_ref()
-            .and_then(|result| result["content"].as_array());
+        let whole = trace.result.as_deref().map(RawValue::get);
+        let result: Value = whole
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let content = result["content"].as_array();
         let count = content.map_or(0, Vec::len);
         let status = trace
             .status
             .and_then(|code| StatusCode::from_u16(code).ok());
         Self {
             dry_run: trace.dry_run,
-            failed: trace
-                .result
-                .as_ref()
-                .is_some_and(|result| result["isError"] == true),
+            failed: result["isError"] == true,
             status: status.map(|status| status.to_string()),
             refused: status
                 .is_some_and(|status| status.is_client_error() || status.is_server_error()),
@@ -102,10 +101,7 @@ impl From<Trace> for TraceView {
                 .map(part)
                 .collect(),
             hidden: count.saturating_sub(PARTS_MAX),
-            whole: trace
-                .result
-                .as_ref()
-                .map(|result| shown(&result.to_string())),
+            whole: whole.map(shown),
             id: trace.trace_id,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use indexmap::IndexMap;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::access::caller::Caller;
@@ -43,7 +43,7 @@ pub struct Trace {
     pub timings: Timings,
     /// As the caller of the tool gets it (MCP `CallToolResult`); absent in a dry run that would
     /// have sent its request.
-    pub result: Option<Value>,
+    pub result: Option<Box<RawValue>>,
 }
 
 /// A request, a mark in the place of each secret.
@@ -167,11 +167,12 @@ impl Seen {
                 first_byte_ms: milliseconds(self.first_byte),
                 upstream_ms: milliseconds(self.upstream),
             },
-            result: outcome.map(|outcome| match outcome {
-                CallOutcome::Complete(outcome) => result(outcome),
-                CallOutcome::InputRequired(wanted) => json!({
+            result: outcome.and_then(|outcome| match outcome {
+                CallOutcome::Complete(outcome) => to_raw_value(&ShownResult::from(outcome)).ok(),
+                CallOutcome::InputRequired(wanted) => to_raw_value(&json!({
                     "resultType": "inputRequired", "inputRequests": wanted.requests,
-                }),
+                }))
+                .ok(),
             }),
         }
     }
@@ -210,14 +211,25 @@ fn show_headers(headers: &HeaderMap) -> IndexMap<String, Vec<String>> {
         .collect()
 }
 
-/// A result as MCP writes it (2025-11-25, `CallToolResult`).
-fn result(outcome: &ToolOutcome) -> Value {
-    let content: Vec<Value> = outcome.content.iter().map(content).collect();
-    let mut result = json!({"content": content, "isError": outcome.is_error});
-    if let Some(structured) = &outcome.structured {
-        result["structuredContent"] = serde_json::from_str(structured.get()).unwrap_or(Value::Null);
+/// A result as MCP writes it (2025-11-25, `CallToolResult`). What is structured stays as it was
+/// written: a number that is read and written again may not be the same number.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownResult<'a> {
+    content: Vec<Value>,
+    is_error: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<&'a RawValue>,
+}
+
+impl<'a> From<&'a ToolOutcome> for ShownResult<'a> {
+    fn from(outcome: &'a ToolOutcome) -> Self {
+        Self {
+            content: outcome.content.iter().map(content).collect(),
+            is_error: outcome.is_error,
+            structured_content: outcome.structured.as_deref(),
+        }
     }
-    result
 }
 
 fn content(content: &Content) -> Value {

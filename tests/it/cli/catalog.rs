@@ -146,3 +146,23 @@ async fn health_is_told_by_the_exit_code() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.stdout, "ok\n");
 }
+
+/// What the API answered is shown digit by digit, also where no number of the program could hold it.
+#[tokio::test]
+async fn a_result_keeps_every_digit() {
+    const ANSWER: &str = r#"{"id":123456789012345678901234567890,"price":1.10}"#;
+    let answer = ([("content-type", "application/json")], ANSWER);
+    let router = axum::Router::new().fallback(async move || answer);
+    let address = crate::egress::serve_local(router).await.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(&folder, &["--allow-upstream", &address]).await;
+    let paths = json!({ "paths": { "/numbers": { "get": { "operationId": "numbers" } } } });
+    let file = crate::program::document(folder.path(), &format!("http://{address}"), paths);
+    let import = ["import", &file.display().to_string(), "--slug", "numbers"];
+    let imported = served.command(ADMIN_KEY, &import).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let call = ["call", "numbers", "numbers", "--json"];
+    let called = served.command(ADMIN_KEY, &call).await;
+    let structured = format!(r#""structuredContent":{ANSWER}"#);
+    assert!(called.stdout.contains(&structured), "{called:?}");
+}

@@ -59,7 +59,7 @@ async fn warnings_fail_where_that_is_asked_for() {
 #[tokio::test]
 async fn what_is_not_checked_not_sent_or_goes_nowhere_is_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let text = r##"
+    let text = r"
 openapi: 3.1.0
 info: {title: Odd, version: '1'}
 servers: [{url: /v1}]
@@ -79,7 +79,7 @@ paths:
   /strict:
     post:
       requestBody: {required: true, content: {multipart/related: {schema: {type: object}}}}
-"##;
+";
     let file = folder.path().join("odd.yaml");
     std::fs::write(&file, text).unwrap();
     let ended = run(&["check", &file.display().to_string(), "--json"]).await;
@@ -89,7 +89,12 @@ paths:
     for finding in report["findings"].as_array().unwrap() {
         let text = |name: &str| finding[name].as_str().unwrap_or_default();
         assert!(!text("fix").is_empty(), "{finding}");
-        found.push([text("code"), text("severity"), text("pointer"), text("operation")]);
+        found.push([
+            text("code"),
+            text("severity"),
+            text("pointer"),
+            text("operation"),
+        ]);
     }
     let header = "/paths/~1names~1{name}/get/parameters/";
     let (host, transfer) = (format!("{header}1"), format!("{header}2"));
@@ -97,16 +102,30 @@ paths:
     assert_eq!(
         found,
         [
-            ["header-parameter-ignored", "note", &host, "GET /names/{1}"],
-            ["header-parameter-ignored", "note", &transfer, "GET /names/{1}"],
-            ["body-left-out", "warning", "/paths/~1mixed/post", "POST /mixed"],
+            ["header-parameter-ignored", "note", &host, "GET /names/{}"],
+            [
+                "header-parameter-ignored",
+                "note",
+                &transfer,
+                "GET /names/{}"
+            ],
+            [
+                "body-left-out",
+                "warning",
+                "/paths/~1mixed/post",
+                "POST /mixed"
+            ],
             ["body-media-type", "lost", strict, "POST /strict"],
-            ["schema-not-checked", "warning", get, "GET /names/{1}"],
-            ["server-unresolvable", "warning", get, "GET /names/{1}"],
+            ["schema-not-checked", "warning", get, "GET /names/{}"],
+            ["server-unresolvable", "warning", get, "GET /names/{}"],
         ]
     );
     let text = run(&["check", &file.display().to_string()]).await.stdout;
-    for words in ["^(?!x)a+$", "server \"/v1\" is relative", "calls of 2 tools fail"] {
+    for words in [
+        "^(?!x)a+$",
+        "server \"/v1\" is relative",
+        "calls of 2 tools fail",
+    ] {
         assert!(text.contains(words), "{words} is not in {text}");
     }
 }

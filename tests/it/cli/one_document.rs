@@ -124,3 +124,36 @@ async fn stdio_speaks_over_its_pipes_and_ends_with_them() {
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
     assert_eq!(ended.expect("an end in time").unwrap().code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_client_s_log_says_what_it_will_miss() {
+    // Standard input is empty: it ends at once.
+    let ended = run(&["stdio", &example("malformed.yaml")]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stdout, "");
+    for words in [
+        "WARN",
+        "PUT /tickets is no tool: the operation is not an object",
+    ] {
+        assert!(ended.stderr.contains(words), "{words} is not in {ended:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = crate::program::document(folder.path(), "/v1", crate::cli::things());
+    let file = file.display().to_string();
+    let ended = run(&["stdio", &file]).await;
+    for words in ["WARN", "\"/v1\" is relative"] {
+        assert!(ended.stderr.contains(words), "{words} is not in {ended:?}");
+    }
+    let ended = run(&["stdio", &file, "--upstream", "https://api.example.com"]).await;
+    assert!(!ended.stderr.contains("WARN"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn run_answers_for_what_is_not_there_with_a_problem() {
+    let served = Serving::document(&example("petstore.yaml"), &[]).await;
+    let answer = reqwest::get(format!("{}/nothing", served.origin))
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 404);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+}

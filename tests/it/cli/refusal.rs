@@ -114,23 +114,37 @@ async fn postgres_is_given_both_keys_and_no_demo() {
     let master = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let serve = |more: &[&str]| {
         let folder = tempfile::tempdir().unwrap();
-        let url = ["serve", "--database-url", "postgres://causeway@127.0.0.1:1/causeway"];
+        let url = [
+            "serve",
+            "--database-url",
+            "postgres://causeway@127.0.0.1:1/causeway",
+        ];
         let listen = ["--listen", "127.0.0.1:0"];
         let mut command = causeway(&[&url[..], &listen, more].concat());
         command.current_dir(folder.path());
         (folder, command)
     };
     let (_folder, command) = serve(&["--admin-key", super::ADMIN_KEY]);
-    let words = ["master key has to be given", "CAUSEWAY__SECRETS__MASTER_KEY_FILE"];
+    let words = [
+        "master key has to be given",
+        "CAUSEWAY__SECRETS__MASTER_KEY_FILE",
+    ];
     ended_with(command, &words).await;
     let (folder, mut command) = serve(&[]);
     command.env("CAUSEWAY__SECRETS__MASTER_KEY", master);
-    let words = ["admin key has to be given", "CAUSEWAY__SECRETS__ADMIN_KEY_FILE"];
+    let words = [
+        "admin key has to be given",
+        "CAUSEWAY__SECRETS__ADMIN_KEY_FILE",
+    ];
     ended_with(command, &words).await;
     assert!(!folder.path().join("data").exists(), "nothing is generated");
     let (_folder, mut command) = serve(&["--demo", "--admin-key", super::ADMIN_KEY]);
     command.env("CAUSEWAY__SECRETS__MASTER_KEY", master);
-    ended_with(command, &["fresh SQLite database", "--demo", "--database-url"]).await;
+    ended_with(
+        command,
+        &["fresh SQLite database", "--demo", "--database-url"],
+    )
+    .await;
 }
 
 /// What `compose.yaml` says to do first makes files that the containers' users can read, in a folder
@@ -154,24 +168,64 @@ async fn the_instructions_of_compose_make_secrets_that_can_be_read() {
         let done = shell.output().await.unwrap();
         assert!(done.status.success(), "{done:?}");
         let secrets = folder.path().join("secrets");
-        let mode = |path: &std::path::Path| {
-            std::fs::metadata(path).unwrap().permissions().mode() & 0o777
-        };
+        let mode =
+            |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&secrets), 0o700);
         for name in ["master-key", "admin-key", "postgres-password"] {
             assert_eq!(mode(&secrets.join(name)), 0o644, "{name}, umask {umask}");
             assert!(compose.contains(&format!("/run/secrets/{name}")), "{name}");
         }
         let data = folder.path().join("data").display().to_string();
-        let listen = ["serve", "--json", "--listen", "127.0.0.1:0", "--data", &data];
+        let listen = [
+            "serve",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            &data,
+        ];
         let mut command = causeway(&listen);
-        for (setting, file) in [("MASTER_KEY_FILE", "master-key"), ("ADMIN_KEY_FILE", "admin-key")] {
+        for (setting, file) in [
+            ("MASTER_KEY_FILE", "master-key"),
+            ("ADMIN_KEY_FILE", "admin-key"),
+        ] {
             command.env(format!("CAUSEWAY__SECRETS__{setting}"), secrets.join(file));
         }
         let served = Serving::start(command).await;
+        let health = format!("{}/healthz", served.origin);
+        assert_eq!(reqwest::get(health).await.unwrap().status(), 200);
         served.terminate();
         let (code, said) = served.ended().await;
         assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains("every user of this system may read the master key"), "{said}");
+        assert!(
+            said.contains("every user of this system may read the master key"),
+            "{said}"
+        );
     }
+}
+
+/// Which file was read is told by the fault in it.
+#[tokio::test]
+async fn the_configuration_of_this_directory_is_read_unless_another_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = async |more: &[&str], variable: Option<&str>| {
+        let mut command = causeway(&[&["serve", "--listen", "127.0.0.1:0"], more].concat());
+        command.current_dir(folder.path());
+        if let Some(file) = variable {
+            command.env("CAUSEWAY_CONFIG", file);
+        }
+        ended(command).await
+    };
+    for (name, setting) in [("causeway.toml", "here"), ("other.toml", "there")] {
+        std::fs::write(folder.path().join(name), format!("[server]\n{setting} = 1")).unwrap();
+    }
+    serve(&[], None)
+        .await
+        .refused(&["causeway.toml", "server.here"]);
+    let named = ["other.toml", "server.there"];
+    serve(&["--config", "other.toml"], None)
+        .await
+        .refused(&named);
+    serve(&[], Some("other.toml")).await.refused(&named);
+    assert!(!folder.path().join("data").exists());
 }

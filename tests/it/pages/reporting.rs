@@ -26,7 +26,11 @@ fn a_pattern_that_nobody_checks_and_a_server_that_nobody_finds_are_told() {
         "servers": [{ "url": "/v1" }],
         "paths": { "/names/{name}": { "get": { "operationId": "named", "parameters": [name] } } },
     });
-    let made = ask("POST", "/api/v1/servers", &json!({ "slug": "odd", "document": document }));
+    let made = ask(
+        "POST",
+        "/api/v1/servers",
+        &json!({ "slug": "odd", "document": document }),
+    );
     assert_eq!(made["report"]["warnings"], 2, "{made}");
     let codes = || -> Vec<(String, String)> {
         let report = ask("GET", "/api/v1/servers/odd/report", &Value::Null);
@@ -47,5 +51,9 @@ fn a_pattern_that_nobody_checks_and_a_server_that_nobody_finds_are_told() {
     let upstream = json!({ "upstream": "https://api.example.com" });
     ask("PATCH", "/api/v1/servers/odd", &upstream);
     assert_eq!(codes(), [unchecked]);
-    assert!(!served.get("/servers/odd", &cookie).contains("server-unresolvable"));
+    assert!(
+        !served
+            .get("/servers/odd", &cookie)
+            .contains("server-unresolvable")
+    );
 }

@@ -1,0 +1,88 @@
+//! What this process is called in the links it gives.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use http::HeaderMap;
+use http::header::HOST;
+use url::Url;
+
+/// Where clients reach this process. No text of it ends with a slash.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// The operator said it.
+    Public(String),
+    /// Nobody said it: whoever asks names it in `Host`, which the host policy has judged; where
+    /// nobody asks, it is the listener as this machine reaches it.
+    Listener(String),
+}
+
+impl Address {
+    pub fn new(public: Option<&Url>, listener: SocketAddr) -> Self {
+        if let Some(url) = public {
+            return Self::Public(url.as_str().trim_end_matches('/').to_owned());
+        }
+        let mut near = listener;
+        if near.ip().is_unspecified() {
+            near.set_ip(match near {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Self::Listener(format!("http://{near}"))
+    }
+
+    /// For what is said to nobody in particular.
+    pub fn at_start(&self) -> &str {
+        match self {
+            Self::Public(url) | Self::Listener(url) => url,
+        }
+    }
+
+    /// For the answer to a request with these headers.
+    pub fn asked_by(&self, headers: &HeaderMap) -> String {
+        let Self::Listener(near) = self else {
+            return self.at_start().to_owned();
+        };
+        let host = headers.get(HOST).and_then(|value| value.to_str().ok());
+        let named = host.and_then(|host| Url::parse(&format!("http://{host}/")).ok());
+        named
+            .filter(|url| url.path() == "/" && url.username().is_empty() && url.query().is_none())
+            .map_or_else(|| near.clone(), |url| url.origin().ascii_serialization())
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.at_start().starts_with("https://")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn links_lead_to_where_the_request_went_unless_it_was_said() {
+        let everywhere = "0.0.0.0:8080".parse().unwrap();
+        let unsaid = Address::new(None, everywhere);
+        assert_eq!(unsaid.at_start(), "http://127.0.0.1:8080");
+        let six = Address::new(None, "[::]:80".parse().unwrap());
+        assert_eq!(six.at_start(), "http://[::1]:80");
+        let public = Url::parse("https://mcp.example.com/").unwrap();
+        let said = Address::new(Some(&public), everywhere);
+        for (host, expected) in [
+            ("box.local:8080", "http://box.local:8080"),
+            ("192.168.1.5:8080", "http://192.168.1.5:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+            ("not a host", "http://127.0.0.1:8080"),
+            ("a@box.local", "http://127.0.0.1:8080"),
+            ("box.local/path", "http://127.0.0.1:8080"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            assert_eq!(unsaid.asked_by(&headers), expected, "{host}");
+            assert_eq!(said.asked_by(&headers), "https://mcp.example.com");
+        }
+        assert_eq!(unsaid.asked_by(&HeaderMap::new()), unsaid.at_start());
+    }
+}
