@@ -155,8 +155,15 @@ pub async fn publish(
     let existing = existing.filter(|entry| entry.organization == publication.organization);
     let found_at = found_at(cx, existing.as_deref(), origin.as_ref()).await?;
     let upstream = publication.settings.upstream.as_deref();
-    let upstream = upstream.or(existing.as_deref().and_then(|e| e.settings.upstream.as_deref()));
-    let nowhere = unreachable(&converted.api, &converted.tools, upstream, found_at.as_ref());
+    let upstream = upstream.or(existing
+        .as_deref()
+        .and_then(|e| e.settings.upstream.as_deref()));
+    let nowhere = unreachable(
+        &converted.api,
+        &converted.tools,
+        upstream,
+        found_at.as_ref(),
+    );
     converted.findings.extend(nowhere);
     let report = converted.report();
     let draft = Draft {
