@@ -258,3 +258,38 @@ async fn its_own_database_is_no_api() {
         );
     }
 }
+
+/// An import that takes longer than a request waits for is told of by the process that does it and by
+/// the other one.
+#[tokio::test]
+async fn a_slow_import_is_told_by_every_process_on_the_database() {
+    let pair = Pair::start().await;
+    let (one, other) = pair.clients();
+    let door = Arc::new(tokio::sync::Semaphore::new(0));
+    let opened = door.clone();
+    let text = document(&BTreeSet::from(["late".to_owned()])).to_string();
+    let answer = async move || {
+        opened.acquire().await.unwrap().forget();
+        ([("content-type", "application/json")], text.clone())
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let site = format!("http://{}/late.json", listener.local_addr().unwrap());
+    let router = Router::new().fallback(any(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let body = json!({ "url": site, "slug": "late", "allowUpstream": ["127.0.0.1"] });
+    let (status, begun) = one.api("POST", "servers", &body).await.unwrap();
+    assert_eq!(status, 202, "{begun}");
+    let place = format!("imports/{}", begun["id"].as_str().unwrap());
+    let told = async || other.api("GET", &place, &Value::Null).await.unwrap().1;
+    assert_eq!(told().await["state"], "running");
+    door.add_permits(100);
+    let ended = async || told().await["state"] == "done";
+    let deadline = Instant::now() + PATIENCE;
+    while !ended().await {
+        assert!(Instant::now() < deadline, "{}", told().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let server = &told().await["result"]["server"];
+    let mcp = format!("{}/mcp/late", other.origin);
+    assert_eq!(server["mcpUrl"], mcp, "as the other process is asked");
+}
