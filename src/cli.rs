@@ -6,10 +6,12 @@
 mod check;
 mod client;
 mod document;
+mod import;
 mod output;
 mod run;
 mod sent;
 mod serve;
+mod source;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -83,9 +85,9 @@ enum Command {
     /// Report what a document becomes: its tools, and everything lost, guessed or changed
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// Publish a document on a running server
-    #[command(after_help = client::IMPORT_EXAMPLES)]
-    Import(client::ImportArgs),
+    /// Publish a document on a running server, or many at once
+    #[command(after_help = import::EXAMPLES)]
+    Import(Box<import::ImportArgs>),
     /// Call a tool of a running server, with a trace
     #[command(after_help = client::CALL_EXAMPLES)]
     Call(client::CallArgs),
@@ -114,6 +116,9 @@ struct ServeArgs {
     /// A destination every server may reach although it is private: CIDR-or-host[:port]
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,
+    /// Fetch the files that documents refer to by URL
+    #[arg(long)]
+    allow_remote_refs: bool,
     /// The key that may manage this server; with SQLite, made and kept in the data directory where
     /// none is given
     #[arg(long, value_name = "KEY")]
@@ -131,17 +136,34 @@ struct ServeArgs {
     database: serve::DatabaseArgs,
 }
 
-/// A document, and how its API is reached.
+/// A document with its files, and what is done to it before it is read.
 #[derive(Args)]
-struct DocumentArgs {
-    /// The OpenAPI document, JSON or YAML; `-` reads standard input
+struct SourceArgs {
+    /// The OpenAPI document, JSON or YAML, or a directory or zip archive with all its files; `-` reads
+    /// standard input
     file: PathBuf,
-    /// The API's base URL, instead of the document's servers
-    #[arg(long, value_name = "URL")]
-    upstream: Option<Url>,
+    /// Which file of a directory or archive is the document, where that is not plain
+    #[arg(long, value_name = "NAME")]
+    root: Option<String>,
+    /// An OpenAPI Overlay, applied before the document is read; may be repeated
+    #[arg(long, value_name = "FILE")]
+    overlay: Vec<PathBuf>,
+    /// Fetch the files that the document refers to by URL
+    #[arg(long)]
+    allow_remote_refs: bool,
     /// A destination that may be reached although it is private: CIDR-or-host[:port]
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,
+}
+
+/// A document, and how its API is reached.
+#[derive(Args)]
+struct DocumentArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The API's base URL, instead of the document's servers
+    #[arg(long, value_name = "URL")]
+    upstream: Option<Url>,
     /// A credential for a security scheme of the document; VALUE may be @FILE or env:NAME, and is
     /// USER:PASSWORD for basic
     #[arg(long, value_name = "SCHEME=VALUE")]
@@ -170,8 +192,8 @@ struct RunArgs {
 
 #[derive(Args)]
 struct CheckArgs {
-    /// The OpenAPI document, JSON or YAML; `-` reads standard input
-    file: PathBuf,
+    #[command(flatten)]
+    source: SourceArgs,
     /// Warnings count as losses
     #[arg(long)]
     strict: bool,
@@ -190,9 +212,9 @@ pub fn main() -> ExitCode {
     };
     let output = Output::new(cli.json);
     let done = match cli.command {
-        Command::Check(args) => check::check(&output, &args),
+        Command::Check(args) => block_on(check::check(&output, &args)),
         Command::Serve(args) => block_on(serve::serve(&output, *args)),
-        Command::Import(args) => block_on(client::import(&output, args)),
+        Command::Import(args) => block_on(import::import(&output, *args)),
         Command::Call(args) => block_on(client::call(&output, args)),
         Command::Keys(args) => block_on(client::keys(&output, args)),
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),

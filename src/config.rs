@@ -94,6 +94,7 @@ pub struct EgressConfig {
     pub connect_timeout_ms: u64,
     pub first_byte_timeout_ms: u64,
     pub body_bytes_max: usize,
+    pub allow_remote_refs: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -12,6 +12,7 @@ mod channel;
 mod dial;
 mod document;
 mod error;
+mod files;
 pub mod rule;
 
 use std::convert::Infallible;

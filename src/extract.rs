@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::access::authenticate::AuthenticationError;
 use crate::access::caller::Caller;
@@ -164,11 +164,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Fields and perhaps a file, as JSON or as multipart/form-data with the same names.
+/// Fields and perhaps files, as JSON or as multipart/form-data with the same names.
 pub struct Upload<T> {
     pub fields: T,
-    pub file: Option<Vec<u8>>,
+    /// Name and content of each part `file`.
+    pub files: Vec<(String, bytes::Bytes)>,
 }
+
+/// Parts `file` of one form.
+const FILES_MAX: usize = 2_000;
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequest<S> for Upload<T> {
     type Rejection = Problem;
@@ -181,30 +185,54 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequest<S> for Upload<T> {
             .unwrap_or_default();
         if !kind.starts_with("multipart/form-data") {
             let Body(fields) = Body::from_request(request, state).await?;
-            return Ok(Self { fields, file: None });
+            return Ok(Self {
+                fields,
+                files: Vec::new(),
+            });
         }
         let mut form = Multipart::from_request(request, state)
             .await
             .map_err(|rejection| rejected(rejection.status(), rejection.body_text()))?;
         let broken = |error: MultipartError| rejected(error.status(), error.body_text());
         let mut members = Map::new();
-        let mut file = None;
+        let mut files = Vec::new();
         while let Some(field) = form.next_field().await.map_err(broken)? {
             let name = field.name().unwrap_or_default().to_owned();
             if name == "file" {
+                if files.len() == FILES_MAX {
+                    let said = format!("`file`: more than {FILES_MAX} files; send a zip archive");
+                    return Err(Problem::new(ProblemKind::Invalid, said));
+                }
+                let path = field.file_name().unwrap_or_default().to_owned();
                 let bytes = field.bytes().await.map_err(broken)?;
-                file = (!bytes.is_empty()).then(|| bytes.to_vec());
+                files.extend((!bytes.is_empty()).then_some((path, bytes)));
                 continue;
             }
             let text = field.text().await.map_err(broken)?;
             if !text.is_empty() {
-                members.insert(name.clone(), member(&name, text)?);
+                add_member(&mut members, name, text)?;
             }
         }
         let fields = serde_json::from_value(Value::Object(members))
             .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
-        Ok(Self { fields, file })
+        Ok(Self { fields, files })
     }
+}
+
+/// Fields that may be repeated.
+const REPEATED: [&str; 1] = ["overlay"];
+
+fn add_member(members: &mut Map<String, Value>, name: String, text: String) -> Result<(), Problem> {
+    let value = member(&name, text)?;
+    if !REPEATED.contains(&name.as_str()) {
+        members.insert(name, value);
+        return Ok(());
+    }
+    let list = members.entry(name).or_insert_with(|| json!([]));
+    if let Value::Array(list) = list {
+        list.push(value);
+    }
+    Ok(())
 }
 
 /// Text of a form field; the structured ones are JSON, or one entry a line.
@@ -216,6 +244,8 @@ fn member(name: &str, text: String) -> Result<Value, Problem> {
                           SCHEME=VALUE a line";
             Problem::new(ProblemKind::Invalid, detail)
         })?,
+        "only" => serde_json::from_str(&text)
+            .map_err(|_| Problem::new(ProblemKind::Invalid, "`only` is a JSON list of names"))?,
         "allowUpstream" => {
             let rules = text
                 .split([',', '\n'])

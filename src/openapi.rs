@@ -8,7 +8,9 @@
 //! `#/$defs/<name>` and points into [`Api::definitions`].
 
 pub mod api;
+pub mod archive;
 pub mod budget;
+pub mod bundle;
 pub mod conjunction;
 pub mod definition;
 pub mod document;
@@ -17,6 +19,7 @@ pub mod keyword;
 pub mod media;
 pub mod merge;
 pub mod operation;
+pub mod overlay;
 pub mod parameter;
 pub mod path;
 pub mod pointer;
@@ -25,19 +28,25 @@ pub mod schema;
 pub mod security;
 pub mod server;
 pub mod strict;
+pub mod tag;
 pub mod tree;
 pub mod upconvert_2_0;
 pub mod upconvert_3_0;
+pub mod upload;
 pub mod yaml;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::openapi::finding::Findings;
+use crate::openapi::bundle::shown::Shown;
+use crate::openapi::bundle::{Assembly, Bundle, Refusal};
+use crate::openapi::finding::Code;
+use crate::openapi::overlay::{OVERLAYS_MAX, Overlay, OverlayError};
 use crate::openapi::pointer::Located;
 use crate::openapi::schema::Reading;
 
@@ -64,7 +73,7 @@ impl Default for DocumentLimits {
     }
 }
 
-/// Reads a document: JSON or YAML, Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2.
+/// Reads a document that is one file: JSON or YAML, Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2.
 ///
 /// Pure and deterministic: the same bytes give the same `Api`. What was lost, guessed or changed is
 /// in [`Api::findings`].
@@ -72,21 +81,36 @@ impl Default for DocumentLimits {
 /// # Errors
 /// Only when the bytes are no document at all, exceed a limit, or hold no usable operation.
 pub fn read(bytes: &[u8], limits: &DocumentLimits) -> Result<Api, DocumentError> {
-    let whole = || read_on_this_stack(bytes, limits);
+    deep(|| read_bundle(Assembly::single(bytes, limits)?.finish(), limits))
+}
+
+/// Runs what recurses over a document on a stack of known size, so that the depth limit is what
+/// bounds a document, not the stack of whoever called.
+pub fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let slot = parking_lot::Mutex::new(Some(work));
+    let take = || slot.lock().take().expect("it is taken once");
     std::thread::scope(|scope| {
         let reader = std::thread::Builder::new().stack_size(STACK_BYTES);
-        match reader.spawn_scoped(scope, whole) {
+        match reader.spawn_scoped(scope, || take()()) {
             Ok(reader) => reader
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(_) => whole(),
+            Err(_) => take()(),
         }
     })
 }
 
-fn read_on_this_stack(bytes: &[u8], limits: &DocumentLimits) -> Result<Api, DocumentError> {
-    let mut findings = Findings::default();
-    let document = document::parse(bytes, limits, &mut findings)?;
+/// Reads a bundle. Call it within [`deep`].
+///
+/// # Errors
+/// A limit is exceeded, or there is no usable operation.
+pub fn read_bundle(bundle: Bundle, limits: &DocumentLimits) -> Result<Api, DocumentError> {
+    let Bundle {
+        document,
+        findings,
+        refusals,
+        ..
+    } = bundle;
     let root = Located::root(&document.root);
     operation::count(&root, limits.operations_max)?;
     let mut reading = Reading::new(&document, limits, findings);
@@ -97,11 +121,82 @@ fn read_on_this_stack(bytes: &[u8], limits: &DocumentLimits) -> Result<Api, Docu
     }
     let lost = reading.findings.lost();
     api.findings = reading.findings.finish();
+    explain(&mut api.findings, &refusals);
+    show_places(&mut api, &Shown::of(&document.root));
     if api.operations.is_empty() {
         let findings = api.findings;
         return Err(DocumentError::NoOperations { lost, findings });
     }
     Ok(api)
+}
+
+/// A document as it is kept, and what it describes.
+#[derive(Debug)]
+pub struct Understood {
+    pub api: Api,
+    /// All files in one document; `None`: what was uploaded is the document.
+    pub bundle: Option<Vec<u8>>,
+}
+
+/// Puts the files together, applies the overlays and reads the result. Call it within [`deep`].
+///
+/// # Errors
+/// A limit is exceeded, an overlay is none, or there is no usable operation.
+pub fn understand(
+    assembly: Assembly,
+    overlays: &[String],
+    limits: &DocumentLimits,
+) -> Result<Understood, DocumentError> {
+    let mut made = assembly.finish();
+    let bundle = (!made.is_single).then(|| made.bytes(limits)).transpose()?;
+    let refuse = |number: usize, source| DocumentError::Overlay { number, source };
+    if overlays.len() > OVERLAYS_MAX {
+        return Err(DocumentError::Budget {
+            what: "overlays",
+            limit: OVERLAYS_MAX,
+        });
+    }
+    for (index, text) in overlays.iter().enumerate() {
+        let number = index + 1;
+        let overlay = Overlay::parse(text.as_bytes()).map_err(|error| refuse(number, error))?;
+        let onto = (limits, &mut made.findings);
+        overlay
+            .apply(&format!("overlay {number}"), &mut made.document.root, onto)
+            .map_err(|error| refuse(number, error))?;
+    }
+    let api = read_bundle(made, limits)?;
+    Ok(Understood { api, bundle })
+}
+
+/// Says of each reference that leads out why it was not followed.
+fn explain(findings: &mut [Finding], refusals: &HashMap<String, Refusal>) {
+    for finding in findings {
+        let external = finding.code == Code::RefExternal.word();
+        let Some(refusal) = refusals.get(&finding.pointer).filter(|_| external) else {
+            continue;
+        };
+        finding.message.clone_from(&refusal.message);
+        if refusal.fix.is_some() {
+            finding.fix.clone_from(&refusal.fix);
+        }
+    }
+}
+
+/// Places in a bundle become places in the files it was made of.
+fn show_places(api: &mut Api, shown: &Shown) {
+    for finding in &mut api.findings {
+        shown.pointer(&mut finding.pointer);
+        shown.message(&mut finding.message);
+    }
+    for operation in &mut api.operations {
+        shown.pointer(&mut operation.pointer);
+        for parameter in &mut operation.parameters {
+            shown.pointer(&mut parameter.pointer);
+        }
+        if let Some(body) = &mut operation.body {
+            shown.pointer(&mut body.pointer);
+        }
+    }
 }
 
 /// The version family a document declares.
@@ -117,8 +212,7 @@ pub enum SpecVersion {
     V3_2,
 }
 
-/// Parsers recurse once for each level of nesting. The stack is of a known size, so that the depth
-/// limit is what bounds a document, not the stack of whoever called.
+/// Parsers recurse once for each level of nesting.
 const STACK_BYTES: usize = 32 << 20;
 
 /// What one document describes, in one shape whatever its version was.
@@ -131,6 +225,8 @@ pub struct Api {
     pub description: Option<String>,
     pub servers: Vec<ServerTemplate>,
     pub security_schemes: IndexMap<String, SecurityScheme>,
+    /// The tags that are declared, by name.
+    pub tags: IndexMap<String, Tag>,
     /// In document order.
     pub operations: Vec<Operation>,
     /// Shared schemas, keyed by the name `$ref: "#/$defs/<name>"` uses.
@@ -141,7 +237,8 @@ pub struct Api {
 /// Something lost, guessed or changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// RFC 6901 pointer into the document as it was uploaded.
+    /// RFC 6901 pointer into the document as it was uploaded. Where it was several files, the file's
+    /// name and `#` stand before it: `paths/pets.yaml#/get`.
     pub pointer: String,
     pub severity: Severity,
     /// A stable kebab-case word per kind of finding, listed in `docs/openapi.md`.
@@ -178,6 +275,15 @@ impl fmt::Display for OperationKey {
     }
 }
 
+/// A Tag Object. 3.2 gives tags an order of their own, with `parent` and `kind`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    pub summary: Option<String>,
+    pub description: Option<String>,
+    pub parent: Option<String>,
+    pub kind: Option<String>,
+}
+
 /// One method on one path.
 #[derive(Clone, Debug)]
 pub struct Operation {
@@ -188,6 +294,7 @@ pub struct Operation {
     pub operation_id: Option<String>,
     pub summary: Option<String>,
     pub description: Option<String>,
+    /// Its own, and those above them.
     pub tags: Vec<String>,
     pub deprecated: bool,
     /// Path-item parameters merged in, overridden by name and location.
@@ -386,6 +493,8 @@ pub enum DocumentError {
     NotOpenApi,
     #[error("version \"{0}\" is not supported; use Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2")]
     Version(String),
+    #[error("overlay {number}: {source}")]
+    Overlay { number: usize, source: OverlayError },
     #[error("the document has no usable operation; {lost} were lost (see the findings)")]
     NoOperations { lost: usize, findings: Vec<Finding> },
 }

@@ -9,6 +9,7 @@ pub mod backup;
 pub mod changes;
 pub mod credentials;
 mod db;
+pub mod imports;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;

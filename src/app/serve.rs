@@ -93,6 +93,8 @@ impl App {
                 clock: clock.clone(),
                 limits: document_limits(config),
                 converting: Arc::new(tokio::sync::Semaphore::new(CONVERTING_MAX)),
+                egress: egress.clone(),
+                remote_refs: config.egress.allow_remote_refs,
             },
             authenticator: Authenticator::keys(keys.clone()),
             keys,
@@ -297,6 +299,7 @@ async fn seed(market: &Market) -> anyhow::Result<bool> {
             organization: OrganizationId::DEFAULT,
             actor: "demo".to_owned(),
             slug: Some(slug.parse()?),
+            item: None,
             settings: GivenSettings {
                 access: Some(Access::Open),
                 internal: Some(DEMO.to_owned()),
@@ -304,10 +307,7 @@ async fn seed(market: &Market) -> anyhow::Result<bool> {
             },
             credentials: Vec::new(),
         };
-        let source = SpecSource {
-            bytes: document.as_bytes().to_vec(),
-            origin: None,
-        };
+        let source = SpecSource::single(document.as_bytes(), None);
         publish(publisher, source, publication).await?;
         seeded = true;
     }

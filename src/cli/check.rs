@@ -8,14 +8,16 @@ use serde_json::json;
 use crate::cli::CheckArgs;
 use crate::cli::document::{Converted, convert};
 use crate::cli::output::Output;
+use crate::egress::{Egress, EgressSettings};
 use crate::mcp::plan::unreachable::unreachable;
 use crate::openapi::{Finding, Severity};
 
 /// How many findings of a severity are printed for people; JSON has all of them.
 const SHOWN_MAX: usize = 40;
 
-pub(super) fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let converted = match convert(&args.file) {
+pub(super) async fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let egress = Egress::new(EgressSettings::default());
+    let converted = match convert(&egress, &args.source).await {
         Ok(Ok(mut converted)) => {
             let nowhere = unreachable(&converted.api, &converted.tools, None, None);
             converted.findings.extend(nowhere);
@@ -30,7 +32,7 @@ pub(super) fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<ExitCod
                 crate::openapi::DocumentError::NoOperations { findings, .. } => findings.clone(),
                 _ => Vec::new(),
             };
-            let mut text = format!("{}: {error}\n", args.file.display());
+            let mut text = format!("{}: {error}\n", args.source.file.display());
             list(&mut text, &findings, Severity::Lost, "Lost");
             output.result(
                 &text,
@@ -102,7 +104,7 @@ fn report(
     let _ = writeln!(
         text,
         "{}: {} (OpenAPI {:?})\n{} tools, about {} tokens to list them; {lost} lost, {warnings} warnings, {notes} notes",
-        args.file.display(),
+        args.source.file.display(),
         converted.api.title,
         converted.api.version,
         converted.tools.len(),

@@ -14,24 +14,16 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::cli::document::{bytes, scheme_and_value, value_of};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 use crate::config;
 use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
-use crate::types::{Slug, UpstreamRequest};
+use crate::types::UpstreamRequest;
 
 const PATIENCE: Duration = Duration::from_mins(10);
-const DOCUMENT_BYTES_MAX: usize = 64 << 20;
 
 /// Where `causeway serve` is by default.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
-
-pub(super) const IMPORT_EXAMPLES: &str = "\
-Examples:
-  causeway import openapi.yaml --slug shop --credential ApiKey=env:SHOP_KEY
-  causeway import https://api.example.com/openapi.json --access open
-  causeway import new-openapi.yaml --slug shop      a new version, live at once";
 
 pub(super) const CALL_EXAMPLES: &str = "\
 Examples:
@@ -61,31 +53,6 @@ struct Auth {
     /// used if it is there and the server runs on this machine
     #[arg(long, value_name = "K", env = "CAUSEWAY_KEY", hide_env_values = true)]
     key: Option<String>,
-}
-
-#[derive(Args)]
-pub(super) struct ImportArgs {
-    /// The document: a file, or a URL of it, of its API or of a page that shows it
-    document: String,
-    /// The server's name in URLs, made of the title where none is given; that of a server there is
-    /// already makes a new version of it
-    #[arg(long, value_name = "S")]
-    slug: Option<Slug>,
-    /// Who may connect: anyone, or whoever has a key, which is the default
-    #[arg(long, value_name = "WHO", value_parser = ["open", "key"])]
-    access: Option<String>,
-    /// The API's base URL, instead of the document's servers
-    #[arg(long, value_name = "URL")]
-    upstream: Option<Url>,
-    /// A destination this server may reach although it is private: CIDR-or-host[:port]
-    #[arg(long, value_name = "DESTINATION")]
-    allow_upstream: Vec<AllowRule>,
-    /// A credential for a security scheme of the document, kept encrypted; VALUE may be @FILE or
-    /// env:NAME, and is USER:PASSWORD for basic
-    #[arg(long, value_name = "SCHEME=VALUE")]
-    credential: Vec<String>,
-    #[command(flatten)]
-    target: Target,
 }
 
 #[derive(Args)]
@@ -153,7 +120,7 @@ pub(super) struct HealthArgs {
 }
 
 /// A connection to one server's API.
-struct Api {
+pub(super) struct Api {
     egress: Egress,
     url: Url,
     key: Option<String>,
@@ -174,7 +141,7 @@ impl Api {
         Ok(Self { egress, url, key })
     }
 
-    fn of(target: Target) -> anyhow::Result<Self> {
+    pub(super) fn of(target: Target) -> anyhow::Result<Self> {
         Self::with(target.url, target.auth)
     }
 
@@ -193,7 +160,12 @@ impl Api {
 
     /// Sends a request whose answer is JSON, or nothing at all; a problem comes back as an error with
     /// its detail.
-    async fn send(&self, method: Method, path: &str, body: Option<Sent>) -> anyhow::Result<Value> {
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Sent>,
+    ) -> anyhow::Result<Value> {
         let text = self.exchange(method, path, body).await?;
         if text.is_empty() {
             return Ok(Value::Null);
@@ -202,7 +174,7 @@ impl Api {
     }
 
     /// What answers, but not as Causeway does.
-    fn stranger(&self) -> anyhow::Error {
+    pub(super) fn stranger(&self) -> anyhow::Error {
         anyhow::anyhow!(
             "{} answered with something else than Causeway does; is it the address of a Causeway?",
             self.origin()
@@ -279,111 +251,6 @@ fn local_key() -> Option<String> {
     let data = config::environment("CAUSEWAY__STORE__DATA").unwrap_or_else(|| "./data".to_owned());
     let text = std::fs::read_to_string(Path::new(&data).join("admin.key")).ok()?;
     Some(text.trim().to_owned())
-}
-
-/// What is sent to publish a document: a URL as JSON, a file as it is.
-fn publication(args: &ImportArgs) -> anyhow::Result<Sent> {
-    let mut fields: Vec<(&str, String)> = Vec::new();
-    let given = [
-        ("slug", args.slug.as_ref().map(ToString::to_string)),
-        ("access", args.access.clone()),
-        ("upstream", args.upstream.as_ref().map(ToString::to_string)),
-    ];
-    fields.extend(
-        given
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    let rules: Vec<String> = args
-        .allow_upstream
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    let mut credentials = serde_json::Map::new();
-    for text in &args.credential {
-        let (scheme, value) = scheme_and_value(text)?;
-        let value = value_of(value).with_context(|| format!("--credential {scheme}"))?;
-        credentials.insert(scheme.to_owned(), Value::String(value));
-    }
-    let credentials = Value::Object(credentials);
-    if args.document.starts_with("http://") || args.document.starts_with("https://") {
-        let mut body = json!({ "url": args.document, "credentials": credentials });
-        if !rules.is_empty() {
-            body["allowUpstream"] = json!(rules);
-        }
-        for (name, value) in fields {
-            body[name] = json!(value);
-        }
-        return Ok(Sent::json(body.to_string()));
-    }
-    if !rules.is_empty() {
-        fields.push(("allowUpstream", rules.join(",")));
-    }
-    fields.push(("credentials", credentials.to_string()));
-    let document = bytes(Path::new(&args.document), DOCUMENT_BYTES_MAX)?;
-    if document.is_empty() {
-        bail!("{} is empty", args.document);
-    }
-    Ok(Sent::form(&fields, &document))
-}
-
-pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<ExitCode> {
-    let sent = publication(&args)?;
-    let api = Api::of(args.target)?;
-    let mut answer = api
-        .send(Method::POST, "/api/v1/servers", Some(sent))
-        .await?;
-    while let Some(id) = answer
-        .get("state")
-        .filter(|s| *s == "running")
-        .and(answer.get("id"))
-        .and_then(Value::as_str)
-    {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        answer = api
-            .send(Method::GET, &format!("/api/v1/imports/{id}"), None)
-            .await?;
-    }
-    if let Some(result) = answer.get("result") {
-        answer = result.clone();
-    }
-    if let Some(error) = answer.get("error").and_then(Value::as_str) {
-        bail!("{error}");
-    }
-    let report = &answer["report"];
-    if report.is_null() {
-        return Err(api.stranger());
-    }
-    let mut text = format!(
-        "{} is served at {}\n{} tools; {} lost, {} warnings, {} notes",
-        answer["server"]["title"].as_str().unwrap_or_default(),
-        answer["server"]["mcpUrl"].as_str().unwrap_or_default(),
-        report["tools"],
-        report["lost"],
-        report["warnings"],
-        report["notes"],
-    );
-    for bound in answer["credentials"].as_array().into_iter().flatten() {
-        text.push_str(&withheld(bound, &answer["server"]));
-    }
-    output.result(&text, &answer)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What is said of a credential that does not go wherever it is wanted.
-fn withheld(bound: &Value, server: &Value) -> String {
-    let origins = bound["notApproved"].as_array().into_iter().flatten();
-    let origins: Vec<&str> = origins.filter_map(Value::as_str).collect();
-    if origins.is_empty() {
-        return String::new();
-    }
-    format!(
-        "\nThe credential for {} is not sent to {}, which some operations go to. Approve it at \
-         {}/settings if it belongs there",
-        bound["scheme"].as_str().unwrap_or_default(),
-        origins.join(", "),
-        server["pageUrl"].as_str().unwrap_or_default(),
-    )
 }
 
 pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<ExitCode> {

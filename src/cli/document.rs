@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use indexmap::IndexMap;
 
-use crate::cli::DocumentArgs;
+use crate::cli::{DocumentArgs, SourceArgs, source};
 use crate::config;
 use crate::credential::{Credential, Credentials, Secret};
 use crate::demo;
@@ -19,6 +19,7 @@ use crate::mcp::publish::binding::{home, origins};
 use crate::mcp::server::{Access, Server, ServerParts, ServerSettings};
 use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::{self, ToolDef};
+use crate::openapi::bundle::{Assembly, SpecFiles};
 use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding};
 use crate::types::{OrganizationId, ServerId, Slug, VersionId};
 
@@ -52,34 +53,58 @@ pub(super) fn bytes(file: &Path, bytes_max: usize) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Reads a document and defines its tools.
-pub(super) fn convert(file: &Path) -> anyhow::Result<Result<Converted, DocumentError>> {
+pub(super) async fn convert(
+    egress: &Egress,
+    args: &SourceArgs,
+) -> anyhow::Result<Result<Converted, DocumentError>> {
     let limits = DocumentLimits::default();
-    let bytes = bytes(file, limits.document_bytes_max)?;
-    Ok(openapi::read(&bytes, &limits).map(|api| {
-        let defined = tool::define(&api);
-        let mut findings = api.findings.clone();
-        findings.extend(defined.findings);
-        findings.extend(unchecked(&api, &defined.tools));
-        Converted {
-            api,
-            tools: defined.tools,
-            findings,
-        }
-    }))
+    let files = source::load(&args.file, args.root.as_deref())?;
+    let overlays = source::overlays(&args.overlay)?;
+    Ok(understood(egress, (files, &overlays), args, &limits)
+        .await
+        .map(|api| {
+            let defined = tool::define(&api);
+            let mut findings = api.findings.clone();
+            findings.extend(defined.findings);
+            findings.extend(unchecked(&api, &defined.tools));
+            Converted {
+                api,
+                tools: defined.tools,
+                findings,
+            }
+        }))
+}
+
+async fn understood(
+    egress: &Egress,
+    (files, overlays): (SpecFiles, &[String]),
+    args: &SourceArgs,
+    limits: &DocumentLimits,
+) -> Result<Api, DocumentError> {
+    let assembly = openapi::deep(|| Assembly::start(files, limits))?;
+    let assembly = egress
+        .complete(assembly, args.allow_remote_refs, &args.allow_upstream)
+        .await?;
+    let understood = openapi::deep(|| openapi::understand(assembly, overlays, limits))?;
+    Ok(understood.api)
 }
 
 /// A server made of one document, open to whoever reaches it.
-pub(super) fn server(
+pub(super) async fn server(
     egress: &Egress,
     args: &DocumentArgs,
     access: Access,
 ) -> anyhow::Result<(Server, Vec<Finding>)> {
-    let converted = convert(&args.file)?
-        .with_context(|| format!("{} is no document that can be served", args.file.display()))?;
+    let converted = convert(egress, &args.source).await?.with_context(|| {
+        format!(
+            "{} is no document that can be served",
+            args.source.file.display()
+        )
+    })?;
     if converted.tools.is_empty() {
         bail!(
             "{} has no operation that can be served; `causeway check` says why",
-            args.file.display()
+            args.source.file.display()
         );
     }
     let upstream = args.upstream.as_ref().map(ToString::to_string);
@@ -128,7 +153,7 @@ fn destination(egress: &Egress, args: &DocumentArgs, tools: &[ToolDef]) -> Upstr
     if args.upstream.is_none() && tools.iter().all(of_demo) {
         Upstream::Internal(demo::service())
     } else {
-        egress.upstream(&args.allow_upstream)
+        egress.upstream(&args.source.allow_upstream)
     }
 }
 

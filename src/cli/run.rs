@@ -41,7 +41,7 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
     } else {
         Access::Open
     };
-    let (server, findings) = document::server(&egress, &args.document, access)?;
+    let (server, findings) = document::server(&egress, &args.document, access).await?;
     tell(&findings);
     let server = document::shared(server);
     let listener = Listener::bind(args.listen).await?;
@@ -91,7 +91,7 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
 pub(super) async fn stdio(args: DocumentArgs) -> anyhow::Result<ExitCode> {
     logs::start(LogFormat::Text, "warn");
     let egress = Egress::new(EgressSettings::default());
-    let (server, findings) = document::server(&egress, &args, Access::Open)?;
+    let (server, findings) = document::server(&egress, &args, Access::Open).await?;
     tell(&findings);
     tracing::info!(
         tools = server.tools.len(),

@@ -19,7 +19,7 @@ impl Sent {
     }
 
     /// A form with a file, as RFC 7578 writes it.
-    pub(super) fn form(fields: &[(&str, String)], file: &[u8]) -> Self {
+    pub(super) fn form(fields: &[(String, String)], (name, file): (&str, &[u8])) -> Self {
         let boundary = format!("causeway-{}", uuid::Uuid::now_v7().simple());
         let mut bytes = Vec::with_capacity(file.len() + 1024);
         let begin = |name: &str, more: &str| {
@@ -30,7 +30,9 @@ impl Sent {
             bytes.extend_from_slice(value.as_bytes());
             bytes.extend_from_slice(b"\r\n");
         }
-        bytes.extend_from_slice(begin("file", "; filename=\"document\"").as_bytes());
+        let name = name.replace(['"', '\r', '\n'], "_");
+        let more = format!("; filename=\"{name}\"");
+        bytes.extend_from_slice(begin("file", &more).as_bytes());
         bytes.extend_from_slice(file);
         bytes.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
         let kind = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));

@@ -107,6 +107,9 @@ fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
             .map(|rule| toml::Value::String(rule.to_string()));
         flags.push(("egress.allow_upstream", toml::Value::Array(rules.collect())));
     }
+    if args.allow_remote_refs {
+        flags.push(("egress.allow_remote_refs", true.into()));
+    }
     if let Some(key) = &args.admin_key {
         flags.push(("secrets.admin_key", key.clone().into()));
     }

@@ -1,6 +1,7 @@
 //! The management API under `/api/v1`: thin handlers over the flows. `api/openapi.yaml` describes it,
 //! and a test holds the two together.
 
+pub(crate) mod bulk;
 pub(crate) mod calls;
 pub(crate) mod credentials;
 pub(crate) mod guard;
@@ -76,7 +77,9 @@ routes! {
     "/api/v1/servers/{slug}/credentials" { GET credentials::list }
     "/api/v1/servers/{slug}/credentials/{scheme}" { PUT credentials::put, DELETE credentials::remove }
     "/api/v1/servers/{slug}/credentials/{scheme}/approve" { POST credentials::approve }
+    "/api/v1/imports" { POST bulk::create }
     "/api/v1/imports/{id}" { GET imports::show }
+    "/api/v1/imports/{id}/retry" { POST bulk::retry }
     "/api/v1/consumers" { GET keys::consumers }
     "/api/v1/keys" { GET keys::list, POST keys::create }
     "/api/v1/keys/{id}" { DELETE keys::revoke }

@@ -1,10 +1,13 @@
 //! A document becomes a server: read, define, store, serve.
 
 pub mod binding;
+mod convert;
+mod slug;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -12,13 +15,14 @@ use url::Url;
 
 use crate::access::vault::Vault;
 use crate::credential::{Secret, SecretError};
+use crate::egress::Egress;
 use crate::live::{Catalog, Entry, LiveError};
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets};
+use crate::mcp::publish::convert::{Converted, convert};
 use crate::mcp::server::{Access, ServerSettings};
-use crate::mcp::tool::compile::unchecked;
-use crate::mcp::tool::{self, ToolDef, name};
-use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding, Severity};
+use crate::openapi::bundle::SpecFiles;
+use crate::openapi::{self, DocumentError, DocumentLimits, Finding};
 use crate::store::audit::NewAudit;
 use crate::store::credentials::NewCredential;
 use crate::store::servers::{Import, NewServer, NewVersion, ServerRow};
@@ -35,13 +39,28 @@ pub struct Publisher {
     pub limits: DocumentLimits,
     /// How many documents are converted at once.
     pub converting: Arc<Semaphore>,
+    /// For files that documents refer to by URL.
+    pub egress: Egress,
+    /// Whether such files are fetched at all.
+    pub remote_refs: bool,
 }
 
 /// A document as it came.
+#[derive(Clone, Debug)]
 pub struct SpecSource {
-    pub bytes: Vec<u8>,
-    /// Where it was found.
-    pub origin: Option<Url>,
+    pub files: SpecFiles,
+    /// Applied to it, in this order. `None`: those the server's current version has.
+    pub overlays: Option<Vec<String>>,
+}
+
+impl SpecSource {
+    /// A document that is one file, and where it was found.
+    pub fn single(bytes: impl Into<Bytes>, origin: Option<Url>) -> Self {
+        Self {
+            files: SpecFiles::single(bytes.into(), origin),
+            overlays: None,
+        }
+    }
 }
 
 /// What the owner said beside the document.
@@ -51,6 +70,9 @@ pub struct Publication {
     pub actor: String,
     /// The name of a server there is means: a new version of it.
     pub slug: Option<Slug>,
+    /// The item of a bulk import this is. Its server is named after its title, always the same; a
+    /// server that has the same document under that name is taken for it.
+    pub item: Option<String>,
     pub settings: GivenSettings,
     /// Security scheme and value.
     pub credentials: Vec<(String, String)>,
@@ -68,6 +90,14 @@ pub struct GivenSettings {
 }
 
 impl GivenSettings {
+    /// What may be reached for a document: as the server will, or as the one there is.
+    pub fn may_reach(&self, current: Option<&Entry>) -> Vec<String> {
+        let given = self.allow_upstream.clone();
+        given
+            .or_else(|| Some(current?.settings.allow_upstream.clone()))
+            .unwrap_or_default()
+    }
+
     fn on(&self, current: &ServerSettings) -> ServerSettings {
         let mut settings = current.clone();
         settings.access = self.access.unwrap_or(current.access);
@@ -133,26 +163,32 @@ pub enum PublishError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-struct Converted {
-    api: Api,
-    tools: Vec<ToolDef>,
-    findings: Vec<Finding>,
-}
-
 /// Publishes a document. When this returns, the server is served as the document says.
 pub async fn publish(
     cx: &Publisher,
     source: SpecSource,
     publication: Publication,
 ) -> Result<Published, PublishError> {
-    let SpecSource { bytes, origin } = source;
-    let (bytes, mut converted) = convert(cx, bytes).await?;
-    let secrets = secrets(&converted.api, &publication.credentials)?;
+    let origin = source.files.url.clone();
     let existing = publication
         .slug
         .as_ref()
         .and_then(|slug| cx.catalog.find(slug.as_str()));
     let existing = existing.filter(|entry| entry.organization == publication.organization);
+    let overlays = match source.overlays {
+        Some(given) => given,
+        None => overlays_of(cx, existing.as_deref()).await?,
+    };
+    let allow = publication.settings.may_reach(existing.as_deref());
+    let (document, mut converted) = convert(cx, (source.files, &overlays), &allow).await?;
+    let secrets = secrets(&converted.api, &publication.credentials)?;
+    let existing = match (existing, &publication.item) {
+        (None, Some(item)) => {
+            let owner = publication.organization;
+            adopted(cx, (&converted.api.title, &document), item, owner).await?
+        }
+        (existing, _) => existing,
+    };
     let found_at = found_at(cx, existing.as_deref(), origin.as_ref()).await?;
     let upstream = publication.settings.upstream.as_deref();
     let upstream = upstream.or(existing
@@ -166,11 +202,12 @@ pub async fn publish(
     );
     converted.findings.extend(nowhere);
     let report = converted.report();
+    let version = new_version(&converted, document, &overlays)?;
     let draft = Draft {
         publication: &publication,
         converted: &converted,
         secrets: &secrets,
-        version: new_version(&converted, bytes)?,
+        version,
     };
     let outcome = match &existing {
         Some(entry) => replace(cx, entry, draft, origin).await?,
@@ -216,72 +253,57 @@ struct Outcome {
     bound: Vec<Bound>,
 }
 
-/// Reads and defines off the async threads, two documents at once.
-async fn convert(cx: &Publisher, bytes: Vec<u8>) -> Result<(Vec<u8>, Converted), PublishError> {
-    let _permit = cx
-        .converting
-        .acquire()
-        .await
-        .map_err(|_| PublishError::Busy)?;
-    let limits = cx.limits.clone();
-    let work = move || {
-        let api = openapi::read(&bytes, &limits)?;
-        let defined = tool::define(&api);
-        let mut findings = api.findings.clone();
-        findings.extend(defined.findings);
-        findings.extend(unchecked(&api, &defined.tools));
-        if defined.tools.is_empty() {
-            return Err(PublishError::NoTools(findings));
-        }
-        Ok((
-            bytes,
-            Converted {
-                api,
-                tools: defined.tools,
-                findings,
-            },
-        ))
+/// The server that has the item's name and document already, though nobody remembers why.
+async fn adopted(
+    cx: &Publisher,
+    (title, document): (&str, &[u8]),
+    item: &str,
+    organization: OrganizationId,
+) -> Result<Option<Arc<Entry>>, PublishError> {
+    let found = cx.catalog.find(&slug::stem(title, Some(item)));
+    let Some(entry) = found.filter(|entry| entry.organization == organization) else {
+        return Ok(None);
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| PublishError::Internal(error.into()))?
+    let row = cx.store.server(entry.id).await?;
+    let same = row.is_some_and(|row| row.document_hash == hash(document));
+    Ok(same.then_some(entry))
 }
 
-impl Converted {
-    fn report(&self) -> Report {
-        let count = |severity| {
-            self.findings
-                .iter()
-                .filter(|f| f.severity == severity)
-                .count()
-        };
-        Report {
-            title: self.api.title.clone(),
-            openapi: self.api.version,
-            tools: self.tools.len(),
-            lost: count(Severity::Lost),
-            warnings: count(Severity::Warning),
-            notes: count(Severity::Note),
-            findings: self.findings.clone(),
-        }
-    }
+/// The overlays a server's current version was made with.
+async fn overlays_of(cx: &Publisher, entry: Option<&Entry>) -> Result<Vec<String>, PublishError> {
+    let Some(entry) = entry else {
+        return Ok(Vec::new());
+    };
+    let row = cx.store.server(entry.id).await?;
+    let kept = row.and_then(|row| row.overlays);
+    let read = kept.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(read
+        .map_err(|error| PublishError::Internal(error.into()))?
+        .unwrap_or_default())
 }
 
 /// Raised by whoever changes what a document becomes: what an earlier converter made is made again
 /// when the same document is imported, although the document is the same.
-const CONVERSION: u32 = 2;
+const CONVERSION: u32 = 3;
 
 fn converter() -> String {
     format!("{}-{CONVERSION}", env!("CARGO_PKG_VERSION"))
 }
 
-fn new_version(converted: &Converted, bytes: Vec<u8>) -> Result<NewVersion, PublishError> {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+fn new_version(
+    converted: &Converted,
+    bytes: Vec<u8>,
+    overlays: &[String],
+) -> Result<NewVersion, PublishError> {
+    let overlays = (!overlays.is_empty())
+        .then(|| json(&overlays))
+        .transpose()?;
     Ok(NewVersion {
         id: VersionId::generate(),
+        document_hash: hash(&bytes),
         document: bytes,
-        document_hash: digest.as_ref().try_into().expect("SHA-256 is 32 bytes"),
         document_url: None,
+        overlays,
         converter: converter(),
         title: converted.api.title.clone(),
         description: converted.api.description.clone(),
@@ -289,6 +311,11 @@ fn new_version(converted: &Converted, bytes: Vec<u8>) -> Result<NewVersion, Publ
         schemes: json(&converted.api.security_schemes)?,
         findings: json(&converted.findings)?,
     })
+}
+
+fn hash(document: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, document);
+    digest.as_ref().try_into().expect("SHA-256 is 32 bytes")
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, PublishError> {
@@ -336,6 +363,7 @@ async fn replace_once(
     version.document_url = origin.map(Url::to_string).or(current.document_url.clone());
     let same = current.document_hash == version.document_hash
         && current.document_url == version.document_url
+        && current.overlays == version.overlays
         && current.converter == version.converter;
     let approved = approved(cx, entry.id).await?;
     let draft = &*draft;
@@ -386,7 +414,7 @@ async fn create(
         id,
         slug: given
             .clone()
-            .unwrap_or_else(|| free_slug(&cx.catalog, title, &taken)),
+            .unwrap_or_else(|| free_slug(cx, publication, title, &taken)),
         settings: json(&settings)?,
         version: draft.version,
         credentials,
@@ -403,7 +431,7 @@ async fn create(
                     && taken.len() < SLUGS_TRIED_MAX =>
             {
                 taken.insert(new.slug);
-                new.slug = free_slug(&cx.catalog, title, &taken);
+                new.slug = free_slug(cx, publication, title, &taken);
             }
             done => break done?,
         }
@@ -414,6 +442,18 @@ async fn create(
         unchanged: false,
         bound,
     })
+}
+
+fn free_slug(
+    cx: &Publisher,
+    publication: &Publication,
+    title: &str,
+    taken: &HashSet<Slug>,
+) -> Slug {
+    match &publication.item {
+        Some(item) => slug::of_item(&cx.catalog, title, item, taken),
+        None => slug::free(&cx.catalog, title, taken),
+    }
 }
 
 /// How many names an import tries that others take at the same moment.
@@ -470,31 +510,4 @@ fn act(publication: &Publication, action: &'static str, slug: &Slug) -> NewAudit
         before: None,
         after: None,
     }
-}
-
-/// A slug made of a title that no server has, and that is not known to be taken.
-fn free_slug(catalog: &Catalog, title: &str, taken: &HashSet<Slug>) -> Slug {
-    let text = name::identifier(title)
-        .to_ascii_lowercase()
-        .replace('_', "-");
-    let stem = text[..text.len().min(Slug::LENGTH_MAX - 5)]
-        .trim_matches('-')
-        .to_owned();
-    let stem = if stem.parse::<Slug>().is_ok() {
-        stem
-    } else {
-        "api".to_owned()
-    };
-    (1..10_000)
-        .map(|n| {
-            if n == 1 {
-                stem.clone()
-            } else {
-                format!("{stem}-{n}")
-            }
-        })
-        .filter(|candidate| catalog.find(candidate).is_none())
-        .filter_map(|candidate| candidate.parse().ok())
-        .find(|candidate| !taken.contains(candidate))
-        .unwrap_or_else(|| "api".parse().expect("a valid slug"))
 }

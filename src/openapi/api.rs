@@ -14,7 +14,8 @@ use crate::openapi::reference::References;
 use crate::openapi::schema::{Reading, Schemas};
 use crate::openapi::{Api, DocumentError, DocumentLimits, Operation};
 
-const UNTITLED: &str = "Untitled API";
+/// What a document without a title is called.
+pub const UNTITLED: &str = "Untitled API";
 
 impl<'a> Reading<'a> {
     pub fn new(document: &'a Document, limits: &DocumentLimits, findings: Findings) -> Self {
@@ -61,6 +62,7 @@ impl<'a> Reading<'a> {
             servers,
             schemes,
             security,
+            tags: self.tags(root),
             operations_max: limits.operations_max,
         };
         let operations = self.operations(&inherited)?;
@@ -71,6 +73,7 @@ impl<'a> Reading<'a> {
             description: about("description").or(about("summary")),
             servers: inherited.servers,
             security_schemes: inherited.schemes,
+            tags: inherited.tags,
             operations,
             definitions: IndexMap::new(),
             findings: Vec::new(),

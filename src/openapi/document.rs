@@ -35,6 +35,20 @@ pub fn parse(
     limits: &DocumentLimits,
     findings: &mut Findings,
 ) -> Result<Document, DocumentError> {
+    let root = part(bytes, limits, findings)?;
+    let version = version(root.as_object().ok_or(DocumentError::NotOpenApi)?)?;
+    Ok(Document { root, version })
+}
+
+/// Reads the text of any file, a whole document or a part of one.
+///
+/// # Errors
+/// It is no JSON or YAML, or exceeds a limit.
+pub fn part(
+    bytes: &[u8],
+    limits: &DocumentLimits,
+    findings: &mut Findings,
+) -> Result<Value, DocumentError> {
     if bytes.len() > limits.document_bytes_max {
         return Err(DocumentError::TooLarge {
             actual: bytes.len(),
@@ -45,13 +59,14 @@ pub fn parse(
     if text.trim().is_empty() {
         return Err(DocumentError::Empty);
     }
-    let root = value(&text, limits, findings)?;
-    let version = version(root.as_object().ok_or(DocumentError::NotOpenApi)?)?;
-    Ok(Document { root, version })
+    value(&text, limits, findings)
 }
 
 /// UTF-8, or UTF-16 if a byte order mark or the zero beside the first character says so.
-fn decode(bytes: &[u8]) -> Result<std::borrow::Cow<'_, str>, DocumentError> {
+///
+/// # Errors
+/// It is neither.
+pub fn decode(bytes: &[u8]) -> Result<std::borrow::Cow<'_, str>, DocumentError> {
     let (encoding, bytes) = match bytes {
         [0xEF, 0xBB, 0xBF, rest @ ..] => (UTF_8, rest),
         [0xFF, 0xFE, rest @ ..] => (UTF_16LE, rest),

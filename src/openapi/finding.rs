@@ -24,6 +24,11 @@ macro_rules! codes {
             /// Every kind, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// The kind that a word names.
+            pub fn of(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.word() == word)
+            }
+
             /// The stable word.
             pub fn word(self) -> &'static str {
                 match self {
@@ -55,6 +60,8 @@ codes! {
     FindingsTruncated "findings-truncated" Note "Correct what is listed and read the document again.";
     TitleMissing "title-missing" Note "Give `info.title`; it names the server.";
     PathsMissing "paths-missing" Warning "Describe the operations under `paths`.";
+    OverlayUnmatched "overlay-unmatched" Warning "Correct the overlay's target; the document may have changed.";
+    TagParentInvalid "tag-parent-invalid" Note "Declare the parent under `tags`, without a circle.";
     WebhooksIgnored "webhooks-ignored" Note "Nothing to do: webhooks are calls the API makes, not calls a model can make.";
     CallbacksIgnored "callbacks-ignored" Note "Nothing to do: callbacks are calls the API makes, not calls a model can make.";
     // Operations.
@@ -93,7 +100,7 @@ codes! {
     BodyMediaType "body-media-type" Lost "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
     BodyLeftOut "body-left-out" Warning "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
     // Schemas and references.
-    RefExternal "ref-external" Warning "Bundle the files into one document; other files are not fetched.";
+    RefExternal "ref-external" Warning "Upload the file with the document, in a zip archive or beside it.";
     RefUnresolved "ref-unresolved" Warning "Correct the reference; until then any value is accepted.";
     RefCycle "ref-cycle" Warning "Break the circle; until then any value is accepted.";
     RefChainLong "ref-chain-long" Warning "Let fewer schemas refer to one another for the same value.";

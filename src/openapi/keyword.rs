@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Number, Value};
 
+use crate::openapi::bundle::shown;
 use crate::openapi::pointer::{is_true, text, unescape};
 
 /// Gives the value as it is kept, or `None` if it is no value for the keyword.
@@ -154,7 +155,12 @@ pub fn readable_name(pointer: &str) -> String {
         )
     };
     let mut name = String::new();
-    for token in pointer.split('/').filter(|token| !structural(token)) {
+    let file = shown::split(pointer);
+    let (file, pointer) = file
+        .as_ref()
+        .map_or(("", pointer), |(file, rest)| (shown::stem(file), rest));
+    let tokens = pointer.split('/').filter(|token| !structural(token));
+    for token in std::iter::once(file).chain(tokens) {
         for c in unescape(token).chars() {
             let kept = c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
             if kept {
@@ -179,7 +185,10 @@ pub fn readable_name(pointer: &str) -> String {
 
 /// A component whose name is not ASCII keeps it as its title, since [`readable_name`] cannot.
 pub fn keep_name(schema: &mut Value, pointer: &str) {
-    let name = unescape(pointer.rsplit('/').next().unwrap_or_default());
+    let name = match shown::split(pointer) {
+        Some((file, "")) => shown::stem(&file).to_owned().into(),
+        _ => unescape(pointer.rsplit('/').next().unwrap_or_default()),
+    };
     if let Value::Object(members) = schema
         && !name.is_ascii()
         && !members.contains_key("title")

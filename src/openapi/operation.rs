@@ -12,9 +12,10 @@ use crate::openapi::path;
 use crate::openapi::pointer::{Located, text};
 use crate::openapi::reference::RefFault;
 use crate::openapi::schema::Reading;
+use crate::openapi::tag::with_parents;
 use crate::openapi::{
     DocumentError, Operation, OperationKey, Parameter, SecurityRequirement, SecurityScheme,
-    ServerTemplate, upconvert_2_0,
+    ServerTemplate, Tag, upconvert_2_0,
 };
 
 /// Members of a path item that are no operations.
@@ -37,6 +38,7 @@ pub struct Inherited<'a> {
     pub servers: Vec<ServerTemplate>,
     pub schemes: IndexMap<String, SecurityScheme>,
     pub security: Vec<SecurityRequirement>,
+    pub tags: IndexMap<String, Tag>,
     pub operations_max: usize,
 }
 
@@ -189,7 +191,7 @@ impl<'a> Reading<'a> {
             operation_id: at.text("operationId").filter(|id| !id.trim().is_empty()),
             summary: self.text_of(&at, item, "summary"),
             description: self.text_of(&at, item, "description"),
-            tags: tags(&at),
+            tags: with_parents(&inherited.tags, tags(&at)),
             deprecated: at.flag("deprecated"),
             parameters,
             body,

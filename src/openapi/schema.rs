@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::openapi::SpecVersion;
 use crate::openapi::budget::Budget;
+use crate::openapi::bundle::shown;
 use crate::openapi::finding::{Code, Findings, quoted};
 use crate::openapi::keyword::{self, Kind};
 use crate::openapi::pointer::{At, Located, is_true, text};
@@ -33,6 +34,8 @@ pub struct Schemas<'a> {
     /// Plain pointer of a schema to its name.
     names: HashMap<String, String>,
     used: HashSet<String>,
+    /// How often a name was wanted that was given already.
+    wanted: HashMap<String, usize>,
     /// What a reference, as written, became. Only those that mean the same everywhere.
     known: HashMap<String, Value>,
     queue: VecDeque<(String, Located<'a>)>,
@@ -49,6 +52,7 @@ impl<'a> Schemas<'a> {
         let mut schemas = Self {
             names: HashMap::new(),
             used: HashSet::new(),
+            wanted: HashMap::new(),
             known: HashMap::new(),
             queue: VecDeque::new(),
             definitions: IndexMap::new(),
@@ -62,9 +66,24 @@ impl<'a> Schemas<'a> {
         ];
         for (_, component) in folders.iter().flatten().flat_map(Located::members) {
             let name = schemas.name(&component.pointer);
+            schemas.name_file_as(&name, component.value);
             schemas.components.push(name);
         }
         schemas
+    }
+
+    /// A component that is nothing but a reference into another file of a bundle gives the schema
+    /// there its name.
+    fn name_file_as(&mut self, name: &str, component: &Value) {
+        let members = component.as_object();
+        let alone = members.filter(|members| members.keys().all(|key| !keyword::counts(key)));
+        let reference = alone.and_then(|members| members.get("$ref")?.as_str());
+        let pointer = reference.and_then(|reference| reference.strip_prefix('#'));
+        let pointer = pointer.filter(|pointer| shown::split(pointer).is_some());
+        if let Some(pointer) = pointer {
+            let known = self.names.entry(pointer.to_owned());
+            known.or_insert_with(|| name.to_owned());
+        }
     }
 
     /// The name of the schema at `pointer`.
@@ -74,9 +93,9 @@ impl<'a> Schemas<'a> {
         }
         let wanted = keyword::readable_name(pointer);
         let mut name = wanted.clone();
-        let mut count = 1;
+        let count = self.wanted.entry(wanted.clone()).or_insert(1);
         while !self.used.insert(name.clone()) {
-            count += 1;
+            *count += 1;
             name = format!("{wanted}_{count}");
         }
         self.names.insert(pointer.to_owned(), name.clone());
@@ -196,8 +215,12 @@ impl<'a> Reading<'a> {
         match self.aim(reference, at) {
             Ok(target) => {
                 let known = self.schemas.refer(target);
-                if reference.starts_with("#/components/") || reference.starts_with("#/definitions/")
-                {
+                let is_shared = |reference: &str| {
+                    reference.starts_with("/components/")
+                        || reference.starts_with("/definitions/")
+                        || shown::split(reference).is_some()
+                };
+                if reference.strip_prefix('#').is_some_and(is_shared) {
                     self.schemas
                         .known
                         .insert(reference.to_owned(), known.clone());

@@ -20,6 +20,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_immutable_versions.sql"),
         include_str!("../../migrations/postgres/0002_immutable_versions.sql"),
     ),
+    (
+        3,
+        "documents",
+        include_str!("../../migrations/sqlite/0003_documents.sql"),
+        include_str!("../../migrations/postgres/0003_documents.sql"),
+    ),
 ];
 
 impl Store {

@@ -57,6 +57,7 @@ row! {
         pub document_hash: Vec<u8>,
         pub document_url: Option<String>,
         pub converter: String,
+        pub overlays: Option<String>,
         pub description: Option<String>,
         pub tools: String,
         pub schemes: String,
@@ -109,6 +110,8 @@ pub struct NewVersion {
     /// SHA-256 of `document`.
     pub document_hash: [u8; 32],
     pub document_url: Option<String>,
+    /// The texts of the overlays that were applied, a JSON list; `None`: there are none.
+    pub overlays: Option<String>,
     pub converter: String,
     pub title: String,
     pub description: Option<String>,
@@ -133,7 +136,7 @@ const ALIASES: &str = "SELECT slug, server_id FROM server_aliases";
 const ALIASES_OF: &str = "SELECT slug, server_id FROM server_aliases WHERE server_id = $1";
 const REVISIONS: &str = "SELECT id, revision FROM servers";
 const SERVER: &str = "SELECT s.id, s.organization_id, s.slug, s.title, s.settings, s.revision, s.version_id, v.number, \
-     v.document_hash, v.document_url, v.converter, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at \
+     v.document_hash, v.document_url, v.overlays, v.converter, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at \
      FROM servers s JOIN server_versions v ON v.id = s.version_id WHERE s.id = $1";
 const DOCUMENT: &str = "SELECT bytes FROM documents WHERE organization_id = $1 AND hash = $2";
 const INSERT_DOCUMENT: &str = "INSERT INTO documents (organization_id, hash, bytes, created_at) \
@@ -142,8 +145,8 @@ const INSERT_SERVER: &str = "INSERT INTO servers \
      (id, organization_id, slug, title, settings, revision, version_id, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7)";
 const INSERT_VERSION: &str = "INSERT INTO server_versions (id, organization_id, server_id, number, document_hash, \
-     document_url, converter, title, description, tools, schemes, findings, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+     document_url, converter, title, description, tools, schemes, findings, created_at, overlays) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 const LAST_NUMBER: &str =
     "SELECT COALESCE(MAX(number), 0) AS value FROM server_versions WHERE server_id = $1";
 const IMPORT: &str = "UPDATE servers SET version_id = COALESCE($3, version_id), title = COALESCE($4, title), \
@@ -397,7 +400,8 @@ async fn insert_version(
         &version.tools,
         &version.schemes,
         &version.findings,
-        at
+        at,
+        version.overlays.as_deref()
     )?;
     Ok(())
 }

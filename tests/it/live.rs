@@ -9,6 +9,7 @@ use causeway::access::authenticate::Authenticator;
 use causeway::access::key::{KeyRequest, Keys};
 use causeway::access::vault::Vault;
 use causeway::access::vault::master::MasterKey;
+use causeway::egress::{Egress, EgressSettings};
 use causeway::live::loader::Loader;
 use causeway::live::{self, Catalog};
 use causeway::mcp::provider::{CallOutcome, ToolOutcome};
@@ -76,17 +77,16 @@ impl Place {
             clock: Clock::system(),
             limits: DocumentLimits::default(),
             converting: Arc::new(Semaphore::new(1)),
+            egress: Egress::new(EgressSettings::default()),
+            remote_refs: false,
         };
-        let source = SpecSource {
-            bytes: document(&self.echo.origin, json!({}), json!([]))
-                .to_string()
-                .into_bytes(),
-            origin: None,
-        };
+        let text = document(&self.echo.origin, json!({}), json!([])).to_string();
+        let source = SpecSource::single(text, None);
         let publication = Publication {
             organization: OrganizationId::DEFAULT,
             actor: "test".to_owned(),
             slug: Some(slug.parse().unwrap()),
+            item: None,
             settings: GivenSettings::default(),
             credentials: Vec::new(),
         };

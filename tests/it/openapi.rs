@@ -1,11 +1,13 @@
-//! Documents in, `Api`s out: `examples` (golden files), `counting` (nothing disappears silently),
+//! Documents in, `Api`s out: `examples` (golden files), `files` (several files), `counting` (nothing disappears silently),
 //! `hostile` (limits and containment), `anything` (property tests and the fuzz corpus), `meaning`
 //! (what schemas accept),
 //! `references`, `versions` and `findings` (rules one by one).
 
 mod anything;
+mod archives;
 mod counting;
 mod examples;
+mod files;
 mod findings;
 mod hostile;
 mod meaning;

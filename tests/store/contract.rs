@@ -35,6 +35,7 @@ fn version(title: &str) -> NewVersion {
         document: title.as_bytes().to_vec(),
         document_hash: [u8::try_from(title.len()).unwrap(); 32],
         document_url: None,
+        overlays: None,
         converter: "test".into(),
         title: title.into(),
         description: None,

@@ -1,6 +1,7 @@
 //! Imports that take longer than a request should. Their state is in the database, so that any process
 //! on it can tell how one goes; the process that runs one holds a lease, so that its end is noticed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +18,7 @@ use uuid::Uuid;
 
 use crate::extract::{Admin, Path};
 use crate::market::api::Market;
+use crate::market::api::bulk::Bulk;
 use crate::market::api::servers::server_view;
 use crate::mcp::publish::Published;
 use crate::problem::{Problem, ProblemKind};
@@ -28,16 +31,25 @@ const KIND: &str = "import";
 const RUNNING_MAX: usize = 100;
 /// Imports of which the end is remembered.
 const ENDED_MAX: i64 = 100;
+/// Imports of many documents that run at once, and those of which the failed documents are kept.
+const BULKS_RUNNING_MAX: usize = 4;
+const BULKS_KEPT_MAX: usize = 8;
 const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
 /// How long an import is believed to run of which nothing is heard, and how often it is heard of.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 const HEARD_EVERY: Duration = Duration::from_secs(20);
+/// How often the progress of many documents is stored.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
 
 /// The imports of this process.
 pub(crate) struct Imports {
     /// What this process is called as the owner of a lease.
     process: String,
     room: Arc<Semaphore>,
+    /// Room for imports of many documents.
+    room_for_many: Arc<Semaphore>,
+    /// The last of them, with the documents that failed.
+    bulks: Mutex<BTreeMap<Uuid, Arc<Bulk>>>,
 }
 
 impl Default for Imports {
@@ -45,6 +57,8 @@ impl Default for Imports {
         Self {
             process: JobId::generate().to_string(),
             room: Arc::new(Semaphore::new(RUNNING_MAX)),
+            room_for_many: Arc::new(Semaphore::new(BULKS_RUNNING_MAX)),
+            bulks: Mutex::default(),
         }
     }
 }
@@ -73,6 +87,10 @@ enum Ended {
     Failed {
         error: String,
     },
+    /// Many documents, each with what became of it.
+    Many {
+        report: Value,
+    },
 }
 
 impl Ended {
@@ -92,6 +110,78 @@ impl Ended {
     }
 }
 
+impl Imports {
+    /// Room for one more import of many documents; to be held until it ends.
+    pub(super) fn admit_many(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let room = self.room_for_many.clone();
+        room.try_acquire_owned().map_err(|_| {
+            let detail =
+                format!("{BULKS_RUNNING_MAX} imports of many documents are running; try again");
+            Problem::new(ProblemKind::Unavailable, detail)
+        })
+    }
+
+    /// An import of many documents that this process ran not long ago.
+    pub(super) fn bulk(&self, id: Uuid) -> Option<Arc<Bulk>> {
+        self.bulks.lock().get(&id).cloned()
+    }
+
+    fn keep(&self, id: Uuid, bulk: Arc<Bulk>) {
+        let mut bulks = self.bulks.lock();
+        bulks.insert(id, bulk);
+        // Ids grow with time.
+        while bulks.len() > BULKS_KEPT_MAX {
+            bulks.pop_first();
+        }
+    }
+}
+
+/// Lets an import of many documents run, and remembers how it goes and how it ends.
+pub(super) async fn start_many(
+    market: &Market,
+    bulk: Arc<Bulk>,
+    work: JoinHandle<()>,
+) -> Result<JobId, Problem> {
+    let job = begin_job(
+        market,
+        bulk.organization,
+        market.0.parts.publisher.clock.now(),
+    )
+    .await?;
+    market.0.imports.keep(job.0, bulk.clone());
+    let market = market.clone();
+    // Ends with the work, whose items are bounded as single imports are.
+    tokio::spawn(async move {
+        if let Err(error) = follow_many(&market, job, &bulk, work).await {
+            tracing::error!(%error, import.id = %job, "how an import ended cannot be stored");
+        }
+    });
+    Ok(job)
+}
+
+async fn follow_many(
+    market: &Market,
+    job: JobId,
+    bulk: &Bulk,
+    mut work: JoinHandle<()>,
+) -> Result<(), StoreError> {
+    let publisher = &market.0.parts.publisher;
+    let (store, owner) = (&publisher.store, market.0.imports.process.as_str());
+    while tokio::time::timeout(TOLD_EVERY, &mut work).await.is_err() {
+        let until = publisher.clock.now() + LEASE;
+        let progress = bulk.view().to_string();
+        if let Err(error) = store.renew(job, owner, until, Some(&progress)).await {
+            tracing::warn!(%error, import.id = %job, "the lease of an import was not renewed");
+        }
+    }
+    let report = bulk.view();
+    let ended = serde_json::to_string(&Ended::Many { report }).unwrap_or_default();
+    store
+        .complete_job(job, owner, publisher.clock.now(), &ended)
+        .await?;
+    Ok(())
+}
+
 /// What an import's work gives.
 pub(crate) type Work = JoinHandle<Result<Published, Problem>>;
 
@@ -102,16 +192,7 @@ pub(crate) async fn go_on(
     began: DateTime<Utc>,
     work: Work,
 ) -> Result<JobId, Problem> {
-    let publisher = &market.0.parts.publisher;
-    let now = publisher.clock.now();
-    let store = &publisher.store;
-    store
-        .forget_jobs(KIND, now - REMEMBERED_FOR, ENDED_MAX)
-        .await?;
-    let owner = market.0.imports.process.as_str();
-    let job = store
-        .start_job(organization, (KIND, owner), (began, now + LEASE))
-        .await?;
+    let job = begin_job(market, organization, began).await?;
     let market = market.clone();
     // Ends with the work, which is bounded by the timeouts of egress and the publisher's permits.
     tokio::spawn(async move {
@@ -120,6 +201,23 @@ pub(crate) async fn go_on(
         }
     });
     Ok(job)
+}
+
+async fn begin_job(
+    market: &Market,
+    organization: OrganizationId,
+    began: DateTime<Utc>,
+) -> Result<JobId, Problem> {
+    let publisher = &market.0.parts.publisher;
+    let now = publisher.clock.now();
+    let store = &publisher.store;
+    store
+        .forget_jobs(KIND, now - REMEMBERED_FOR, ENDED_MAX)
+        .await?;
+    let owner = market.0.imports.process.as_str();
+    Ok(store
+        .start_job(organization, (KIND, owner), (began, now + LEASE))
+        .await?)
 }
 
 /// Renews the lease until the work ends, and stores how.
@@ -168,7 +266,8 @@ pub(crate) async fn view(
     };
     let now = publisher.clock.now().timestamp_micros();
     let (state, result) = match ended(&job, now) {
-        None => ("running", Value::Null),
+        None => ("running", progress(market, id, &job)),
+        Some(Ended::Many { report }) => ("done", report),
         Some(Ended::Failed { error }) => ("failed", json!({ "error": error })),
         Some(Ended::Done {
             server,
@@ -196,6 +295,16 @@ pub(crate) async fn view(
         "seconds": (until - job.run_at).max(0) / 1_000_000,
         "result": result,
     })))
+}
+
+/// How an import of many documents goes: from this process's memory, or as another one last told.
+fn progress(market: &Market, id: JobId, job: &JobState) -> Value {
+    if let Some(bulk) = market.0.imports.bulk(id.0) {
+        return bulk.view();
+    }
+    let told = job.progress.as_deref();
+    told.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 /// How a job ended, if it did by then.

@@ -18,7 +18,9 @@ use crate::market::discover::discover;
 use crate::mcp::publish::{GivenSettings, Publication, Published, SpecSource, publish};
 use crate::mcp::server::Access;
 use crate::openapi::Finding;
+use crate::openapi::bundle::SpecFiles;
 use crate::openapi::finding::Code;
+use crate::openapi::{deep, upload};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
 use crate::store::audit::NewAudit;
@@ -37,6 +39,11 @@ pub(crate) struct NewServer {
     pub(crate) document: Option<Value>,
     /// Where it is: the document, a base URL, or a page that shows it.
     pub(crate) url: Option<String>,
+    /// Which of several files the document is.
+    pub(crate) root: Option<String>,
+    /// Overlays: one or a list, each as text or as a JSON object. Left out: those of the current
+    /// version.
+    pub(crate) overlay: Option<Value>,
     pub(crate) upstream: Option<String>,
     pub(crate) access: Option<Access>,
     pub(crate) allow_upstream: Option<Vec<String>>,
@@ -66,18 +73,21 @@ pub(crate) async fn begin(
     admin: &Admin,
     upload: Upload<NewServer>,
 ) -> Result<Begun, Problem> {
-    let Upload { fields, file } = upload;
+    let Upload { fields, files } = upload;
     check_rules(fields.allow_upstream.as_deref().unwrap_or_default())?;
     let upstream = fields
         .upstream
         .as_deref()
         .map(|text| url_of("upstream", text))
         .transpose()?;
-    let sent = Sent::new(fields.document, fields.url.as_deref(), file)?;
+    let overlays = fields.overlay.map(overlays);
+    let what = What::new(fields.document, fields.url.as_deref(), files, fields.root)?;
+    let sent = Sent { what, overlays };
     let publication = Publication {
         organization: admin.0.organization,
         actor: admin.0.principal(),
         slug: fields.slug,
+        item: None,
         settings: GivenSettings {
             access: fields.access,
             upstream: upstream.map(|url| url.to_string()),
@@ -115,12 +125,13 @@ async fn carry_out(
     sent: Sent,
     publication: Publication,
 ) -> Result<Published, Problem> {
-    let source = match sent {
-        Sent::Document(bytes) => SpecSource {
-            bytes,
-            origin: None,
-        },
-        Sent::Url(url) => find(market, &url, &may_reach(market, &publication)).await?,
+    let files = match sent.what {
+        What::Files(files, root) => chosen(market, files, root).await?,
+        What::Url(url) => find(market, &url, &may_reach(market, &publication)).await?,
+    };
+    let source = SpecSource {
+        files,
+        overlays: sent.overlays,
     };
     Ok(publish(&market.0.parts.publisher, source, publication).await?)
 }
@@ -128,27 +139,37 @@ async fn carry_out(
 /// What may be reached for a document: as the server will, or as the one there is.
 fn may_reach(market: &Market, publication: &Publication) -> Vec<String> {
     let catalog = &market.0.parts.publisher.catalog;
-    let given = publication.settings.allow_upstream.clone();
-    given.unwrap_or_else(|| {
-        let slug = publication.slug.as_ref();
-        let entry = slug.and_then(|slug| catalog.find(slug.as_str()));
-        entry
-            .filter(|entry| entry.organization == publication.organization)
-            .map(|entry| entry.settings.allow_upstream.clone())
-            .unwrap_or_default()
-    })
+    let slug = publication.slug.as_ref();
+    let entry = slug.and_then(|slug| catalog.find(slug.as_str()));
+    let entry = entry.filter(|entry| entry.organization == publication.organization);
+    publication.settings.may_reach(entry.as_deref())
 }
 
-async fn find(market: &Market, url: &Url, allow: &[String]) -> Result<SpecSource, Problem> {
+/// The document among the files that were sent.
+async fn chosen(
+    market: &Market,
+    files: Vec<(String, bytes::Bytes)>,
+    root: Option<String>,
+) -> Result<SpecFiles, Problem> {
+    let limits = market.0.parts.publisher.limits.clone();
+    let choose = move || deep(move || upload::document(files, root.as_deref(), &limits));
+    tokio::task::spawn_blocking(choose)
+        .await
+        .map_err(|error| Problem::internal(&error))?
+        .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))
+}
+
+pub(super) async fn find(
+    market: &Market,
+    url: &Url,
+    allow: &[String],
+) -> Result<SpecFiles, Problem> {
     let rules: Vec<_> = allow.iter().filter_map(|text| text.parse().ok()).collect();
     let parts = &market.0.parts;
     let found = discover(&parts.egress, url, &rules, parts.document_bytes_max)
         .await
         .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
-    Ok(SpecSource {
-        bytes: found.body.to_vec(),
-        origin: Some(found.url),
-    })
+    Ok(SpecFiles::single(found.body, Some(found.url)))
 }
 
 fn answer(market: &Market, headers: &HeaderMap, begun: Begun) -> Response {
@@ -184,23 +205,49 @@ fn published_view(market: &Market, headers: &HeaderMap, published: &Published) -
 }
 
 /// What an import begins with.
-enum Sent {
-    Document(Vec<u8>),
+struct Sent {
+    what: What,
+    /// `None`: those of the current version.
+    overlays: Option<Vec<String>>,
+}
+
+enum What {
+    /// Names and contents, and which of them the document is.
+    Files(Vec<(String, bytes::Bytes)>, Option<String>),
     /// Where to look for the document.
     Url(Url),
 }
 
-impl Sent {
+/// An overlay or a document, as text or as a JSON object.
+pub(super) fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+fn overlays(field: Value) -> Vec<String> {
+    match field {
+        Value::Array(list) => list.into_iter().map(text_of).collect(),
+        one => vec![text_of(one)],
+    }
+}
+
+impl What {
+    fn one(document: impl Into<bytes::Bytes>) -> Self {
+        Self::Files(vec![(String::new(), document.into())], None)
+    }
+
     fn new(
         document: Option<Value>,
         url: Option<&str>,
-        file: Option<Vec<u8>>,
+        files: Vec<(String, bytes::Bytes)>,
+        root: Option<String>,
     ) -> Result<Self, Problem> {
-        match (document, url, file) {
-            (Some(Value::String(text)), None, None) => Ok(Self::Document(text.into_bytes())),
-            (Some(document), None, None) => Ok(Self::Document(document.to_string().into_bytes())),
-            (None, Some(text), None) => Ok(Self::Url(url_of("url", text)?)),
-            (None, None, Some(bytes)) => Ok(Self::Document(bytes)),
+        match (document, url, files.is_empty()) {
+            (Some(document), None, true) => Ok(Self::one(text_of(document))),
+            (None, Some(text), true) => Ok(Self::Url(url_of("url", text)?)),
+            (None, None, false) => Ok(Self::Files(files, root)),
             _ => Err(Problem::new(
                 ProblemKind::Invalid,
                 "send one of `document`, `url` or `file`",
@@ -360,10 +407,14 @@ pub(super) async fn reimport(
         organization: admin.0.organization,
         actor: admin.0.principal(),
         slug: Some(entry.slug.clone()),
+        item: None,
         settings: GivenSettings::default(),
         credentials: Vec::new(),
     };
-    let sent = Sent::Document(body.to_vec());
+    let sent = Sent {
+        what: What::one(body),
+        overlays: None,
+    };
     let begun = run(&market, sent, publication).await?;
     Ok(answer(&market, &headers, begun))
 }

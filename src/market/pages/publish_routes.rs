@@ -3,6 +3,7 @@
 use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{Multipart, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
@@ -47,11 +48,11 @@ pub(super) async fn publish(
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    let (admin, form, file) = match submitted(&market, &headers, form).await {
+    let (admin, form, files) = match submitted(&market, &headers, form).await {
         Ok(read) => read,
         Err(response) => return *response,
     };
-    match begin(&market, &admin, &form, file).await {
+    match begin(&market, &admin, &form, files).await {
         Ok(Begun::Done(published)) => {
             Redirect::to(&format!("/servers/{}?done=published", published.slug)).into_response()
         }
@@ -66,7 +67,7 @@ pub(super) async fn submitted(
     market: &Market,
     headers: &HeaderMap,
     form: Result<Multipart, MultipartRejection>,
-) -> Result<(Admin, Fields, Option<Vec<u8>>), Box<Response>> {
+) -> Result<(Admin, Fields, Files), Box<Response>> {
     reader(market, headers, "/")?;
     let wrong = |status: StatusCode, detail: String| {
         let detail = if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -81,24 +82,28 @@ pub(super) async fn submitted(
     };
     let form = form.map_err(|rejection| wrong(rejection.status(), rejection.body_text()))?;
     let read = fields(form).await;
-    let (form, file) = read.map_err(|error| wrong(error.status(), error.body_text()))?;
+    let (form, files) = read.map_err(|error| wrong(error.status(), error.body_text()))?;
     let admin = writer(market, headers, form.get("csrf").map(String::as_str))?;
-    Ok((admin, form, file))
+    Ok((admin, form, files))
 }
 
-/// Text by name, and the bytes of the file.
-async fn fields(mut form: Multipart) -> Result<(Fields, Option<Vec<u8>>), MultipartError> {
-    let (mut fields, mut file) = (Fields::new(), None);
+/// Name and content of each file.
+pub(super) type Files = Vec<(String, Bytes)>;
+
+/// Text by name, and the files.
+async fn fields(mut form: Multipart) -> Result<(Fields, Files), MultipartError> {
+    let (mut fields, mut files) = (Fields::new(), Files::new());
     while let Some(field) = form.next_field().await? {
         let name = field.name().unwrap_or_default().to_owned();
+        let path = field.file_name().unwrap_or_default().to_owned();
         let bytes = field.bytes().await?;
         if name == "file" {
-            file = (!bytes.is_empty()).then(|| bytes.to_vec());
+            files.extend((!bytes.is_empty()).then_some((path, bytes)));
         } else {
             fields.insert(name, String::from_utf8_lossy(&bytes).into_owned());
         }
     }
-    Ok((fields, file))
+    Ok((fields, files))
 }
 
 /// What was entered in a field, unless that is nothing.
@@ -126,7 +131,7 @@ async fn begin(
     market: &Market,
     admin: &Admin,
     form: &Fields,
-    file: Option<Vec<u8>>,
+    files: Files,
 ) -> Result<Begun, Problem> {
     if let Some(slug) = text(form, "slug") {
         slug.parse::<Slug>()
@@ -152,7 +157,7 @@ async fn begin(
     });
     let fields: NewServer = serde_json::from_value(body)
         .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
-    servers::begin(market, admin, Upload { fields, file }).await
+    servers::begin(market, admin, Upload { fields, files }).await
 }
 
 /// How large a document may be, for people.

@@ -338,7 +338,7 @@ pub(super) async fn document(
     Path(slug): Path<String>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    let (admin, form, file) = match submitted(&market, &headers, form).await {
+    let (admin, form, files) = match submitted(&market, &headers, form).await {
         Ok(read) => read,
         Err(response) => return *response,
     };
@@ -352,7 +352,7 @@ pub(super) async fn document(
         url: text(&form, "url").map(ToOwned::to_owned),
         ..servers::NewServer::default()
     };
-    match servers::begin(&market, &sent.admin, Upload { fields: new, file }).await {
+    match servers::begin(&market, &sent.admin, Upload { fields: new, files }).await {
         Ok(servers::Begun::Done(published)) => {
             let done = if published.unchanged {
                 "unchanged"

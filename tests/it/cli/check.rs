@@ -145,7 +145,10 @@ async fn what_cannot_be_read_has_an_exit_code_of_its_own() {
     let directory = folder.path().display().to_string();
     let ended = run(&["check", &directory]).await;
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("Is a directory"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("holds no JSON or YAML file"),
+        "{ended:?}"
+    );
 
     let other = folder.path().join("other.yaml");
     std::fs::write(&other, "hello: world").unwrap();

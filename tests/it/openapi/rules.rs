@@ -349,3 +349,29 @@ fn security_is_inherited_replaced_or_removed() {
         ]
     );
 }
+
+/// 3.2: a tag may stand below another.
+#[test]
+fn an_operation_has_the_tags_above_its_own() {
+    let api = read(
+        "openapi: 3.2.0\ninfo: {title: T}\n\
+         tags: [{name: fish}, {name: cod, parent: fish, kind: nav, summary: Cods}, {name: a, parent: b}, \
+         {name: b, parent: a}, {name: lost, parent: nowhere}]\n\
+         paths: {/c: {get: {tags: [cod, x]}}, /a: {get: {tags: [a, lost]}}}",
+    )
+    .unwrap();
+    assert_eq!(api.operations[0].tags, ["cod", "x", "fish"]);
+    assert_eq!(api.tags["cod"].summary.as_deref(), Some("Cods"));
+    assert_eq!(api.tags["cod"].kind.as_deref(), Some("nav"));
+    let found = api
+        .findings
+        .iter()
+        .filter(|f| f.code == "tag-parent-invalid");
+    let found: Vec<_> = found.map(|finding| finding.pointer.as_str()).collect();
+    assert_eq!(found, ["/tags/2/parent", "/tags/4/parent"]);
+    assert_eq!(
+        api.operations[1].tags,
+        ["a", "lost"],
+        "the circle is open at `a`"
+    );
+}
