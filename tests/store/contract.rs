@@ -3,6 +3,7 @@
 
 use causeway::store::audit::NewAudit;
 use causeway::store::credentials::NewCredential;
+use causeway::store::imports::ImportItem;
 use causeway::store::keys::NewKey;
 use causeway::store::ledger::LedgerRow;
 use causeway::store::servers::{Import, NewServer, NewVersion, ServerChange};
@@ -76,6 +77,39 @@ fn server(name: &str) -> NewServer {
         version: version(name),
         credentials: Vec::new(),
     }
+}
+
+pub(crate) async fn an_item_of_an_import_remembers_its_server(store: &Store) {
+    let item = ImportItem {
+        organization: ORGANIZATION,
+        collection: "c",
+        name: "a/b.yaml",
+    };
+    assert_eq!(store.slug_of_item(item).await.unwrap(), None);
+    let mut first = server("first-item");
+    first.version.overlays = Some("[\"overlay: 1.0.0\"]".to_owned());
+    let first_id = first.id;
+    store.create_server(first, at(0)).await.unwrap();
+    let row = store.server(first_id).await.unwrap().unwrap();
+    assert_eq!(row.overlays.as_deref(), Some("[\"overlay: 1.0.0\"]"));
+    let second = server("second-item");
+    let second_id = second.id;
+    store.create_server(second, at(0)).await.unwrap();
+    store.remember_item(item, first_id, at(1)).await.unwrap();
+    let other = ImportItem {
+        collection: "d",
+        ..item
+    };
+    assert_eq!(store.slug_of_item(other).await.unwrap(), None);
+    let slug = async || store.slug_of_item(item).await.unwrap();
+    assert_eq!(slug().await.as_deref(), Some("first-item"));
+    store.remember_item(item, second_id, at(2)).await.unwrap();
+    assert_eq!(slug().await.as_deref(), Some("second-item"));
+    store
+        .delete_server(ORGANIZATION, second_id, at(3))
+        .await
+        .unwrap();
+    assert_eq!(slug().await, None, "it goes with its server");
 }
 
 pub(crate) async fn a_server_is_made_versioned_renamed_and_removed(store: &Store) {
@@ -534,6 +568,7 @@ macro_rules! run_contract {
     ($store:path) => {
         $crate::run_contract!($store;
             a_server_is_made_versioned_renamed_and_removed,
+            an_item_of_an_import_remembers_its_server,
             an_edit_is_whole_and_of_its_organization,
             a_name_is_given_once,
             every_catalog_write_is_told,

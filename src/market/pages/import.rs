@@ -30,4 +30,18 @@ pub enum ImportOutcome {
     Failed {
         reason: String,
     },
+    /// Many documents, imported over the API.
+    Many {
+        items: Vec<ImportedItem>,
+    },
+}
+
+/// One of many documents.
+#[derive(Clone, Debug)]
+pub struct ImportedItem {
+    pub name: String,
+    pub outcome: String,
+    /// Of the server it became.
+    pub slug: Option<String>,
+    pub error: Option<String>,
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::extract::Path;
 use crate::market::api::{Market, imports};
-use crate::market::pages::import::{ImportOutcome, ImportProgress};
+use crate::market::pages::import::{ImportOutcome, ImportProgress, ImportedItem};
 use crate::market::pages::page;
 use crate::market::pages::report::Report;
 use crate::market::pages::routes::{failure, frame, reader, refused};
@@ -53,6 +53,19 @@ fn outcome(view: &Value) -> Option<ImportOutcome> {
     let result = &view["result"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match view["state"].as_str()? {
+        "done" if result["items"].is_array() => {
+            let items = result["items"].as_array().into_iter().flatten();
+            let may = |value: &Value| value.as_str().map(str::to_owned);
+            let items = items.map(|item| ImportedItem {
+                name: text(&item["name"]),
+                outcome: text(&item["outcome"]),
+                slug: may(&item["slug"]),
+                error: may(&item["error"]),
+            });
+            Some(ImportOutcome::Many {
+                items: items.collect(),
+            })
+        }
         "done" => {
             let report = &result["report"];
             let findings: Vec<Finding> =
@@ -86,6 +99,15 @@ mod tests {
         let failed = outcome(&json!({"state": "failed", "result": {"error": "no document"}}));
         assert!(
             matches!(failed, Some(ImportOutcome::Failed { reason }) if reason == "no document")
+        );
+        let many = json!({"state": "done", "result": {"items": [
+            {"name": "a.yaml", "outcome": "failed", "error": "empty"}]}});
+        let Some(ImportOutcome::Many { items }) = outcome(&many) else {
+            panic!("it is many");
+        };
+        assert_eq!(
+            (items[0].name.as_str(), items[0].error.as_deref()),
+            ("a.yaml", Some("empty"))
         );
         let finding = json!({"pointer": "/paths", "severity": "lost", "code": "x", "message": "m"});
         let done = json!({"state": "done", "result": {

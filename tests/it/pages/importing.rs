@@ -106,3 +106,40 @@ fn a_slow_import_has_a_page_that_reloads_until_it_ends() {
         );
     }
 }
+
+#[test]
+fn the_form_takes_the_files_of_one_document() {
+    let served = serve_with(&[]);
+    let cookie = served.sign_in();
+    let token = csrf(&served.get("/publish", &cookie));
+    let root = DOCUMENT.replace(
+        "{\"get\": {\"operationId\": \"late\"}}",
+        "{\"$ref\": \"late.yaml\"}",
+    );
+    let file = |name: &str, text: &str| {
+        format!(
+            "--e\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{text}\r\n"
+        )
+    };
+    let field = |name: &str, value: &str| {
+        format!("--e\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let body = [
+        field("csrf", &token),
+        field("slug", "parts"),
+        file("openapi.json", &root),
+        file("late.yaml", "get: {operationId: fromTheOtherFile}"),
+        "--e--\r\n".to_owned(),
+    ]
+    .concat();
+    let head = format!(
+        "POST /publish HTTP/1.1\r\nCookie: {cookie}\r\nContent-Type: multipart/form-data; boundary=e"
+    );
+    let begun = served.ask(&head, &body);
+    assert!(
+        begun.starts_with("HTTP/1.1 303") && begun.contains("location: /servers/parts"),
+        "{begun}"
+    );
+    let page = served.get("/servers/parts", &cookie);
+    assert!(page.contains("fromTheOtherFile"), "{page}");
+}
