@@ -131,10 +131,10 @@ pub(super) async fn import(output: &Output, args: ImportArgs) -> anyhow::Result<
 
 /// A directory or an archive: what may hold many documents.
 fn is_many(path: &Path) -> anyhow::Result<bool> {
+    const MARK_BYTES: usize = 4;
     if path.is_dir() {
         return Ok(true);
     }
-    const MARK_BYTES: usize = 4;
     Ok(path.is_file() && archive::is_archive(&bytes(path, MARK_BYTES)?))
 }
 

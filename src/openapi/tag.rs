@@ -33,10 +33,9 @@ impl<'a> Reading<'a> {
         }
         for (name, place) in places {
             let fault = match tags[&name].parent.as_deref() {
-                None => continue,
                 Some(parent) if !tags.contains_key(parent) => "is not declared",
                 Some(_) if leads_back(&tags, &name) => "leads back to the tag, or is too deep",
-                Some(_) => continue,
+                _ => continue,
             };
             let parent = tags[&name].parent.take().unwrap_or_default();
             let message = format!(

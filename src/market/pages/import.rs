@@ -32,6 +32,7 @@ pub enum ImportOutcome {
     },
     /// Many documents, imported over the API.
     Many {
+        total: usize,
         items: Vec<ImportedItem>,
     },
 }

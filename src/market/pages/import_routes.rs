@@ -62,9 +62,9 @@ fn outcome(view: &Value) -> Option<ImportOutcome> {
                 slug: may(&item["slug"]),
                 error: may(&item["error"]),
             });
-            Some(ImportOutcome::Many {
-                items: items.collect(),
-            })
+            let items: Vec<ImportedItem> = items.collect();
+            let total = items.len();
+            Some(ImportOutcome::Many { total, items })
         }
         "done" => {
             let report = &result["report"];
@@ -102,7 +102,7 @@ mod tests {
         );
         let many = json!({"state": "done", "result": {"items": [
             {"name": "a.yaml", "outcome": "failed", "error": "empty"}]}});
-        let Some(ImportOutcome::Many { items }) = outcome(&many) else {
+        let Some(ImportOutcome::Many { total: 1, items }) = outcome(&many) else {
             panic!("it is many");
         };
         assert_eq!(

@@ -385,6 +385,20 @@ async fn an_overlay_stays_with_its_server() {
     assert_eq!(next["server"]["title"], "Ours", "{next}");
 }
 
+fn line(report: &Value, index: usize) -> (String, String, String) {
+    let item = &report["items"][index];
+    let text = |name: &str| item[name].as_str().unwrap_or("-").to_owned();
+    (text("name"), text("outcome"), text("slug"))
+}
+
+fn said(name: &str, outcome: &str, slug: &str) -> (String, String, String) {
+    (name.to_owned(), outcome.to_owned(), slug.to_owned())
+}
+
+fn counts(report: &Value) -> [u64; 5] {
+    ["total", "created", "updated", "unchanged", "failed"].map(|key| report[key].as_u64().unwrap())
+}
+
 #[tokio::test]
 async fn many_documents_become_servers_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -411,14 +425,6 @@ async fn many_documents_become_servers_once() {
     let first = served.command(ADMIN_KEY, &import).await;
     assert_eq!(first.code, Some(1), "{first:?}");
     let report = first.json();
-    let line = |report: &Value, index: usize| {
-        let item = &report["items"][index];
-        let text = |name: &str| item[name].as_str().unwrap_or("-").to_owned();
-        (text("name"), text("outcome"), text("slug"))
-    };
-    let said = |name: &str, outcome: &str, slug: &str| {
-        (name.to_owned(), outcome.to_owned(), slug.to_owned())
-    };
     assert_eq!(line(&report, 0), said("a.yaml", "created", "shop"));
     let second = report["items"][1]["slug"].as_str().unwrap().to_owned();
     assert!(
@@ -438,10 +444,6 @@ async fn many_documents_become_servers_once() {
             .contains("no usable operation"),
         "{report}"
     );
-    let counts = |report: &Value| {
-        ["total", "created", "updated", "unchanged", "failed"]
-            .map(|key| report[key].as_u64().unwrap())
-    };
     assert_eq!(counts(&report), [4, 3, 0, 0, 1]);
 
     let again = served.command(ADMIN_KEY, &import).await.json();
@@ -507,14 +509,12 @@ async fn the_api_takes_several_files_of_one_form() {
     let send = async |files: &[(&str, &str)], fields: &[(&str, &str)]| {
         let mut body = String::new();
         for (name, value) in fields {
-            body += &format!(
-                "--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            );
+            body.push_str("--b\r\nContent-Disposition: form-data; name=\"");
+            body.extend([*name, "\"\r\n\r\n", *value, "\r\n"]);
         }
         for (name, text) in files {
-            body += &format!(
-                "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{text}\r\n"
-            );
+            body.push_str("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"");
+            body.extend([*name, "\"\r\n\r\n", *text, "\r\n"]);
         }
         body += "--b--\r\n";
         let url = format!("{}/api/v1/servers", served.origin);

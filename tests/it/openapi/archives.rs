@@ -141,6 +141,8 @@ fn sizes_that_are_not_true_are_refused() {
 
 #[test]
 fn links_passwords_archives_and_odd_compressions_are_refused() {
+    const FLAGS: (usize, usize) = (6, 8);
+    const METHOD: (usize, usize) = (8, 10);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default();
     archive
@@ -148,8 +150,6 @@ fn links_passwords_archives_and_odd_compressions_are_refused() {
         .unwrap();
     let linked = archive.finish().unwrap().into_inner();
     refused(&linked, &["`link.yaml`", "symbolic link"]);
-    const FLAGS: (usize, usize) = (6, 8);
-    const METHOD: (usize, usize) = (8, 10);
     let plain = zipped(&[("a.yaml", b"x: 1")]);
     refused(
         &set(plain.clone(), FLAGS, &1_u16.to_le_bytes()),
