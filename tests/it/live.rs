@@ -105,7 +105,7 @@ impl Place {
                  revision, version, created_at, updated_at FROM servers, more;
              INSERT INTO server_versions SELECT version, organization_id, server, number,
                  document_hash, document_url, converter, title, description, tools, schemes,
-                 findings, created_at FROM server_versions, more;
+                 findings, created_at, overlays FROM server_versions, more;
              COMMIT"
         );
         database.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
