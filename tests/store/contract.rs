@@ -89,12 +89,12 @@ pub(crate) async fn an_item_of_an_import_remembers_its_server(store: &Store) {
     let mut first = server("first-item");
     first.version.overlays = Some("[\"overlay: 1.0.0\"]".to_owned());
     let first_id = first.id;
-    store.create_server(first, at(0)).await.unwrap();
+    store.create_server(&first, &act(), at(0)).await.unwrap();
     let row = store.server(first_id).await.unwrap().unwrap();
     assert_eq!(row.overlays.as_deref(), Some("[\"overlay: 1.0.0\"]"));
     let second = server("second-item");
     let second_id = second.id;
-    store.create_server(second, at(0)).await.unwrap();
+    store.create_server(&second, &act(), at(0)).await.unwrap();
     store.remember_item(item, first_id, at(1)).await.unwrap();
     let other = ImportItem {
         collection: "d",
@@ -105,10 +105,7 @@ pub(crate) async fn an_item_of_an_import_remembers_its_server(store: &Store) {
     assert_eq!(slug().await.as_deref(), Some("first-item"));
     store.remember_item(item, second_id, at(2)).await.unwrap();
     assert_eq!(slug().await.as_deref(), Some("second-item"));
-    store
-        .delete_server(ORGANIZATION, second_id, at(3))
-        .await
-        .unwrap();
+    store.delete_server(second_id, &act(), at(3)).await.unwrap();
     assert_eq!(slug().await, None, "it goes with its server");
 }
 
