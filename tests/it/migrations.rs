@@ -64,6 +64,11 @@ fn read(schema: &mut Schema, statement: &str) {
                 .filter_map(column);
             schema.tables.insert(table.to_owned(), columns.collect());
         }
+        ["ALTER", "TABLE", table, "ADD", "COLUMN", ..] => {
+            let (_, written) = statement.split_once("COLUMN").unwrap();
+            let columns = schema.tables.get_mut(table).unwrap();
+            columns.extend(column(written));
+        }
         ["CREATE", "UNIQUE", "INDEX", index, ..] | ["CREATE", "INDEX", index, ..] => {
             schema.indexes.insert(index.to_owned());
         }
@@ -126,6 +131,8 @@ fn both_databases_have_the_same_schema() {
     // What was asked for here is what the comparison sees.
     let ledger = &sqlite.tables["ledger"];
     assert_eq!(ledger.len(), 25, "{ledger:?}");
+    let added = ("overlays".to_owned(), "text", false);
+    assert_eq!(sqlite.tables["server_versions"].last(), Some(&added));
     assert!(sqlite.constraints.contains("servers_slug_unique"));
 }
 
