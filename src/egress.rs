@@ -36,8 +36,8 @@ pub use crate::egress::address::AddressKind;
 pub use crate::egress::admission::{Protected, Reason, Refusal};
 pub use crate::egress::channel::{Channel, TlsUnavailable};
 pub use crate::egress::dial::{Resolve, SystemResolver};
-pub use crate::egress::document::Fetched;
 pub(crate) use crate::egress::document::redirect_target;
+pub use crate::egress::document::{Fetched, Validators};
 pub use crate::egress::error::EgressError;
 pub use crate::egress::rule::{AllowRule, AllowRuleError};
 

@@ -1,14 +1,19 @@
 //! The MCP half: tools made from operations, and calls made from tools.
 //!
-//! Pure: `tool`, `plan`, `content`, `fragment`. Shared state: `server`, `provider`. Flows:
+//! Pure: `tool`, `curation`, `diff`, `lint`, `plan`, `content`, `fragment`. Shared state: `server`, `provider`. Flows:
 //! `publish`, `call`. Edge: `endpoint`.
 
 pub mod call;
 pub mod content;
+pub mod curation;
+pub mod diff;
 pub mod endpoint;
 pub mod fragment;
+pub mod lint;
 pub mod plan;
 pub mod provider;
 pub mod publish;
 pub mod server;
+pub mod sync;
 pub mod tool;
+pub mod versions;

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod backup;
 pub mod changes;
 pub mod credentials;
+pub mod curations;
 mod db;
 pub mod imports;
 pub mod jobs;
@@ -15,6 +16,8 @@ pub mod keys;
 pub mod ledger;
 pub mod migrate;
 pub mod servers;
+pub mod sources;
+pub mod versions;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -28,8 +28,9 @@ use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
-use crate::mcp::publish::{GivenSettings, Publication, Publisher, SpecSource, publish};
+use crate::mcp::publish::{GivenSettings, Publication, Publisher, Release, SpecSource, publish};
 use crate::mcp::server::Access;
+use crate::mcp::sync;
 use crate::openapi::DocumentLimits;
 use crate::router;
 use crate::store::changes::{self, Feed};
@@ -105,6 +106,7 @@ impl App {
             address: Address::new(config.server.public_url.as_ref(), address),
             document_bytes_max: config.limits.document_bytes_max,
         });
+        tasks.spawn(sync::follow(market.0.parts.publisher.clone(), stop.clone()));
         let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
         Ok(Self {
             router: router::router(endpoint(config, &market, &stop), market.clone(), operations),
@@ -306,6 +308,7 @@ async fn seed(market: &Market) -> anyhow::Result<bool> {
                 ..GivenSettings::default()
             },
             credentials: Vec::new(),
+            release: Release::Now,
         };
         let source = SpecSource::single(document.as_bytes(), None);
         publish(publisher, source, publication).await?;

@@ -13,6 +13,7 @@ use crate::config;
 use crate::credential::{Credential, Credentials, Secret};
 use crate::demo;
 use crate::egress::{Egress, Upstream};
+use crate::mcp::curation::Curations;
 use crate::mcp::plan;
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{home, origins};
@@ -134,6 +135,7 @@ pub(super) async fn server(
         settings,
         document_url: None,
         tools: converted.tools,
+        curations: Curations::new(),
         schemes: converted.api.security_schemes.clone(),
         credentials,
         upstream: destination,

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{
+    ACCEPT, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
 
 use crate::egress::rule::AllowRule;
@@ -25,7 +27,40 @@ pub struct Fetched {
     /// Where it was found, after redirects within the origin.
     pub url: Url,
     pub content_type: Option<String>,
+    /// What a later reader may say it has (RFC 9110 section 8.8).
+    pub validators: Validators,
     pub body: Bytes,
+}
+
+/// The validators of a document that was read before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validators {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl Validators {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        Self {
+            etag: text(ETAG).map(str::to_owned),
+            last_modified: text(LAST_MODIFIED).map(str::to_owned),
+        }
+    }
+
+    /// Asks for the document only if it is another one (RFC 9110 section 13.1).
+    fn condition(&self, headers: &mut HeaderMap) {
+        let given = [
+            (IF_NONE_MATCH, &self.etag),
+            (IF_MODIFIED_SINCE, &self.last_modified),
+        ];
+        for (name, value) in given {
+            let value = value.as_deref().map(HeaderValue::from_str);
+            if let Some(Ok(value)) = value {
+                headers.insert(name, value);
+            }
+        }
+    }
 }
 
 impl Egress {
@@ -42,6 +77,28 @@ impl Egress {
         allow: &[AllowRule],
         bytes_max: usize,
     ) -> Result<Fetched, EgressError> {
+        let nothing_known = Validators::default();
+        let fetched = self
+            .fetch_changed(url, allow, bytes_max, &nothing_known)
+            .await?;
+        fetched.ok_or_else(|| EgressError::Status {
+            origin: url.origin().ascii_serialization(),
+            status: StatusCode::NOT_MODIFIED.as_u16(),
+        })
+    }
+
+    /// The same for a document that was read before; `None` where its host says that it is still the
+    /// one of those `validators`.
+    ///
+    /// # Errors
+    /// As for [`Egress::fetch`].
+    pub async fn fetch_changed(
+        &self,
+        url: &Url,
+        allow: &[AllowRule],
+        bytes_max: usize,
+        validators: &Validators,
+    ) -> Result<Option<Fetched>, EgressError> {
         let channel = self.channel(allow);
         let never = tokio_util::sync::CancellationToken::new();
         let patience = Patience {
@@ -50,7 +107,8 @@ impl Egress {
         };
         let mut url = url.clone();
         for _ in 0..=REDIRECTS_MAX {
-            let request = get(url.clone());
+            let mut request = get(url.clone());
+            validators.condition(&mut request.headers);
             let answer = self
                 .exchange(&channel, &request, patience, bytes_max)
                 .await?;
@@ -62,7 +120,8 @@ impl Egress {
                         to: next.origin().ascii_serialization(),
                     });
                 }
-                None => return whole(url, answer, bytes_max),
+                None if answer.status == StatusCode::NOT_MODIFIED => return Ok(None),
+                None => return whole(url, answer, bytes_max).map(Some),
             }
         }
         Err(EgressError::RedirectedTooOften {
@@ -112,6 +171,7 @@ fn whole(url: Url, answer: UpstreamResponse, limit: usize) -> Result<Fetched, Eg
     let content_type = answer.headers.get(CONTENT_TYPE);
     Ok(Fetched {
         url,
+        validators: Validators::of(&answer.headers),
         content_type: content_type
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned),

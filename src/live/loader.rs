@@ -13,9 +13,13 @@ use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::credential::{Credential, Credentials, Secret};
 use crate::egress::{AllowRule, Egress, InternalService, Upstream};
 use crate::live::{Entry, LiveError};
+use crate::mcp::curation::Curations;
 use crate::mcp::server::{Server, ServerParts, ServerSettings};
+use crate::openapi::OperationKey;
 use crate::store::credentials::CredentialRow;
+use crate::store::curations::CurationRow;
 use crate::store::servers::{IndexRow, ServerRow};
+use crate::store::versions::VersionParts;
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, ServerId, VersionId};
 
@@ -33,6 +37,26 @@ struct Parts {
     /// Services inside this process, by the name a server's settings call them.
     internal: HashMap<String, InternalService>,
     compiling: Arc<Semaphore>,
+}
+
+/// Everything that is stored of a server.
+struct Stored {
+    row: ServerRow,
+    credentials: Vec<CredentialRow>,
+    curations: Curations,
+    /// The version that so many of a hundred consumers are served.
+    canary: Option<(VersionParts, u8)>,
+}
+
+/// What one version is compiled from.
+#[derive(Clone, Copy)]
+struct Version<'a> {
+    id: uuid::Uuid,
+    title: &'a str,
+    description: Option<&'a str>,
+    document_url: Option<&'a str>,
+    tools: &'a str,
+    schemes: &'a str,
 }
 
 /// What is sealed of a credential.
@@ -123,34 +147,51 @@ impl Loader {
             .await
             .map_err(unavailable)?
             .ok_or(LiveError::Gone)?;
-        let credentials = self
-            .0
-            .store
-            .shared_credentials(id)
-            .await
-            .map_err(unavailable)?;
-        let credentials = self.open(&row, credentials)?;
+        let store = &self.0.store;
+        let credentials = store.shared_credentials(id).await.map_err(unavailable)?;
+        let curations = curations(store.curations(id).await.map_err(unavailable)?);
+        let canary = self.canary(id).await?;
+        let stored = Stored {
+            row,
+            credentials,
+            curations,
+            canary,
+        };
         let permit = self.0.compiling.clone().acquire_owned().await;
         let permit = permit.map_err(unavailable)?;
         let parts = self.clone();
         let compiled = tokio::task::spawn_blocking(move || {
             // Here, so that it is held for as long as the work goes on, whoever waits for it.
             let _permit = permit;
-            parts.compile(row, credentials)
+            parts.compile(&stored)
         });
         compiled.await.map_err(unavailable)?
     }
 
+    /// The version that some consumers are served, if there is one.
+    async fn canary(&self, id: ServerId) -> Result<Option<(VersionParts, u8)>, LiveError> {
+        let store = &self.0.store;
+        let rollouts = store.rollouts(id).await.map_err(unavailable)?;
+        let Some(canary) = rollouts.iter().find(|rollout| rollout.kind == "canary") else {
+            return Ok(None);
+        };
+        let version = store.version(id, canary.number).await;
+        let percent = u8::try_from(canary.percent).unwrap_or(0);
+        Ok(version
+            .map_err(unavailable)?
+            .map(|version| (version, percent)))
+    }
+
     /// Opens the credentials of a server. One that does not open costs the calls that need it, and
     /// nothing else.
-    fn open(&self, server: &ServerRow, rows: Vec<CredentialRow>) -> Result<Credentials, LiveError> {
+    fn open(&self, server: &ServerRow, rows: &[CredentialRow]) -> Result<Credentials, LiveError> {
         let organization = OrganizationId(server.organization_id);
         let mut by_scheme = IndexMap::new();
         let mut unreadable = BTreeSet::new();
         for row in rows {
             let sealed = Sealed {
-                key_id: row.key_id,
-                bytes: row.sealed,
+                key_id: row.key_id.clone(),
+                bytes: row.sealed.clone(),
             };
             let identity = RowIdentity {
                 organization,
@@ -161,7 +202,7 @@ impl Loader {
                 Err(error) => {
                     let (slug, scheme) = (&server.slug, &row.scheme);
                     tracing::error!(server.slug = %slug, %scheme, %error, "a credential cannot be opened");
-                    unreadable.insert(row.scheme);
+                    unreadable.insert(row.scheme.clone());
                     continue;
                 }
             };
@@ -169,7 +210,7 @@ impl Loader {
             let origins: BTreeSet<String> =
                 serde_json::from_str(&row.origins).map_err(unavailable)?;
             by_scheme.insert(
-                row.scheme,
+                row.scheme.clone(),
                 Credential {
                     secret: secret.into_secret(),
                     origins,
@@ -179,31 +220,60 @@ impl Loader {
         Ok(Credentials::new(by_scheme).with_unreadable(unreadable))
     }
 
-    fn compile(&self, row: ServerRow, credentials: Credentials) -> Result<Arc<Server>, LiveError> {
+    fn compile(&self, stored: &Stored) -> Result<Arc<Server>, LiveError> {
+        let row = &stored.row;
+        let mut server = self.compile_version(
+            stored,
+            Version {
+                id: row.version_id,
+                title: &row.title,
+                description: row.description.as_deref(),
+                document_url: row.document_url.as_deref(),
+                tools: &row.tools,
+                schemes: &row.schemes,
+            },
+        )?;
+        if let Some((version, percent)) = &stored.canary {
+            let canary = self.compile_version(
+                stored,
+                Version {
+                    id: version.id,
+                    title: &version.title,
+                    description: version.description.as_deref(),
+                    document_url: version.document_url.as_deref(),
+                    tools: &version.tools,
+                    schemes: &version.schemes,
+                },
+            )?;
+            server.try_on(canary, *percent);
+        }
+        Ok(Arc::new(server))
+    }
+
+    fn compile_version(&self, stored: &Stored, version: Version<'_>) -> Result<Server, LiveError> {
+        let row = &stored.row;
         let settings: ServerSettings = serde_json::from_str(&row.settings).map_err(unavailable)?;
         let upstream = self.upstream(&settings);
         let (server, findings) = Server::compile(ServerParts {
             id: ServerId(row.id),
             organization: OrganizationId(row.organization_id),
             slug: row.slug.parse().map_err(unavailable)?,
-            version: VersionId(row.version_id),
+            version: VersionId(version.id),
             revision: row.revision,
-            title: row.title,
-            description: row.description,
+            title: version.title.to_owned(),
+            description: version.description.map(str::to_owned),
             settings,
-            document_url: row
-                .document_url
-                .as_deref()
-                .and_then(|url| Url::parse(url).ok()),
-            tools: serde_json::from_str(&row.tools).map_err(unavailable)?,
-            schemes: serde_json::from_str(&row.schemes).map_err(unavailable)?,
-            credentials,
+            document_url: version.document_url.and_then(|url| Url::parse(url).ok()),
+            tools: serde_json::from_str(version.tools).map_err(unavailable)?,
+            curations: stored.curations.clone(),
+            schemes: serde_json::from_str(version.schemes).map_err(unavailable)?,
+            credentials: self.open(row, &stored.credentials)?,
             upstream,
         });
         if !findings.is_empty() {
             tracing::debug!(server.slug = %server.slug, findings = findings.len(), "compiled with findings");
         }
-        Ok(Arc::new(server))
+        Ok(server)
     }
 
     fn upstream(&self, settings: &ServerSettings) -> Upstream {
@@ -221,6 +291,18 @@ impl Loader {
             .collect();
         self.0.egress.upstream(&rules)
     }
+}
+
+/// Rows as curations. One that cannot be read changes nothing, which is logged.
+pub fn curations(rows: Vec<CurationRow>) -> Curations {
+    let read = |row: CurationRow| match serde_json::from_str(&row.changes) {
+        Ok(curation) => Some((OperationKey(row.operation), curation)),
+        Err(error) => {
+            tracing::error!(operation = %row.operation, %error, "a curation cannot be read; it is left out");
+            None
+        }
+    };
+    rows.into_iter().filter_map(read).collect()
 }
 
 fn entry(row: IndexRow) -> Option<Entry> {

@@ -4,11 +4,13 @@
 pub(crate) mod bulk;
 pub(crate) mod calls;
 pub(crate) mod credentials;
+pub(crate) mod curations;
 pub(crate) mod guard;
 pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod servers;
 pub(crate) mod settings;
+pub(crate) mod versions;
 
 use std::sync::Arc;
 
@@ -74,6 +76,17 @@ routes! {
     "/api/v1/servers/{slug}/report" { GET servers::report }
     "/api/v1/servers/{slug}/tools" { GET servers::tools }
     "/api/v1/servers/{slug}/tools/{tool}/call" { POST calls::call }
+    "/api/v1/servers/{slug}/curations" { GET curations::list }
+    "/api/v1/servers/{slug}/review" { GET curations::review }
+    "/api/v1/servers/{slug}/tools/{tool}/curation" { GET curations::show, PUT curations::put, DELETE curations::remove }
+    "/api/v1/servers/{slug}/tools/{tool}/fixes" { POST curations::mend }
+    "/api/v1/servers/{slug}/versions" { GET versions::list }
+    "/api/v1/servers/{slug}/versions/{number}/diff" { GET versions::diff }
+    "/api/v1/servers/{slug}/versions/{number}/promote" { POST versions::promote }
+    "/api/v1/servers/{slug}/staged" { DELETE versions::discard }
+    "/api/v1/servers/{slug}/canary" { PUT versions::start_canary, DELETE versions::end_canary }
+    "/api/v1/servers/{slug}/source" { GET versions::source, PUT versions::put_source, DELETE versions::remove_source }
+    "/api/v1/servers/{slug}/source/sync" { POST versions::sync_now }
     "/api/v1/servers/{slug}/credentials" { GET credentials::list }
     "/api/v1/servers/{slug}/credentials/{scheme}" { PUT credentials::put, DELETE credentials::remove }
     "/api/v1/servers/{slug}/credentials/{scheme}/approve" { POST credentials::approve }

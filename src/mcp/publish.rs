@@ -2,6 +2,7 @@
 
 pub mod binding;
 mod convert;
+mod release;
 mod slug;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -19,7 +20,9 @@ use crate::egress::Egress;
 use crate::live::{Catalog, Entry, LiveError};
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets};
-use crate::mcp::publish::convert::{Converted, convert};
+use crate::mcp::publish::convert::{Converted, convert, found_at};
+pub use crate::mcp::publish::release::Release;
+use crate::mcp::publish::release::{Held, Proposal, hold};
 use crate::mcp::server::{Access, ServerSettings};
 use crate::openapi::bundle::SpecFiles;
 use crate::openapi::{self, DocumentError, DocumentLimits, Finding};
@@ -39,7 +42,7 @@ pub struct Publisher {
     pub limits: DocumentLimits,
     /// How many documents are converted at once.
     pub converting: Arc<Semaphore>,
-    /// For files that documents refer to by URL.
+    /// For files that documents refer to by URL, and documents that are read again.
     pub egress: Egress,
     /// Whether such files are fetched at all.
     pub remote_refs: bool,
@@ -76,6 +79,8 @@ pub struct Publication {
     pub settings: GivenSettings,
     /// Security scheme and value.
     pub credentials: Vec<(String, String)>,
+    /// For a server there is; a new one is served at once.
+    pub release: Release,
 }
 
 /// What was said of a server's settings. What was not stays as it is, or is a new server's default.
@@ -123,6 +128,11 @@ pub struct Published {
     pub created: bool,
     /// The document is the one that is served already, and so are the settings.
     pub unchanged: bool,
+    /// The version that is served.
+    pub version: i64,
+    /// The document is stored as that version, and waits until somebody promotes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staged: Option<i64>,
     pub report: Report,
     /// The credentials that were given with it.
     pub credentials: Vec<Bound>,
@@ -219,23 +229,11 @@ pub async fn publish(
         slug: outcome.slug,
         created: existing.is_none(),
         unchanged: outcome.unchanged,
+        version: outcome.version,
+        staged: outcome.staged,
         report,
         credentials: outcome.bound,
     })
-}
-
-/// Where a document was found. One that comes without an address is that of the address it had.
-async fn found_at(
-    cx: &Publisher,
-    existing: Option<&Entry>,
-    origin: Option<&Url>,
-) -> Result<Option<Url>, PublishError> {
-    let Some(entry) = existing.filter(|_| origin.is_none()) else {
-        return Ok(origin.cloned());
-    };
-    let row = cx.store.server(entry.id).await?;
-    let known = row.and_then(|row| row.document_url);
-    Ok(known.and_then(|url| Url::parse(&url).ok()))
 }
 
 /// A document, ready to be stored, with everything that was said beside it.
@@ -250,6 +248,8 @@ struct Outcome {
     id: ServerId,
     slug: Slug,
     unchanged: bool,
+    version: i64,
+    staged: Option<i64>,
     bound: Vec<Bound>,
 }
 
@@ -370,15 +370,35 @@ async fn replace_once(
     let bound = draft.bound(&settings, &approved);
     let credentials = draft.seal(cx, (publication.organization, entry.id), &bound)?;
     let unchanged = same && before == after;
+    let mut outcome = Outcome {
+        id: entry.id,
+        slug: entry.slug.clone(),
+        unchanged,
+        version: current.number,
+        staged: None,
+        bound,
+    };
+    let mut act = act(publication, "import", &entry.slug);
+    let noted = json!({
+        "document": (!same).then(|| hex::encode(draft.version.document_hash)),
+        "settings": (before != after).then_some(&settings),
+        "credentials": outcome.bound,
+    });
+    act.before = (before != after).then(|| json!({ "settings": before }).to_string());
+    act.after = Some(noted.to_string());
+    let proposal = Proposal {
+        entry,
+        current,
+        settings: &settings,
+        version: &draft.version,
+        tools: &draft.converted.tools,
+    };
+    if !same && let Some(held) = hold(cx, &proposal, publication.release, &act).await? {
+        outcome.unchanged = held == Held::Known;
+        outcome.staged = held.number();
+        return Ok(outcome);
+    }
     if !unchanged || !credentials.is_empty() {
-        let mut act = act(publication, "import", &entry.slug);
-        let noted = json!({
-            "version": if same { current.number } else { current.number + 1 },
-            "settings": (before != after).then_some(&settings),
-            "credentials": bound,
-        });
-        act.before = (before != after).then(|| json!({ "settings": before }).to_string());
-        act.after = Some(noted.to_string());
         let import = Import {
             version: (!same).then_some(&draft.version),
             settings: (before != after).then_some(&*after),
@@ -386,14 +406,10 @@ async fn replace_once(
             expected: Some(current.revision),
         };
         let now = cx.clock.now();
-        cx.store.import(entry.id, import, &act, now).await?;
+        let number = cx.store.import(entry.id, import, &act, now).await?;
+        outcome.version = number.unwrap_or(current.number);
     }
-    Ok(Outcome {
-        id: entry.id,
-        slug: entry.slug.clone(),
-        unchanged,
-        bound,
-    })
+    Ok(outcome)
 }
 
 async fn create(
@@ -440,6 +456,8 @@ async fn create(
         id,
         slug: new.slug,
         unchanged: false,
+        version: 1,
+        staged: None,
         bound,
     })
 }

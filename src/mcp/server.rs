@@ -9,8 +9,10 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::access::caller::Caller;
 use crate::credential::Credentials;
 use crate::egress::Upstream;
+use crate::mcp::curation::Curations;
 use crate::mcp::fragment::FirstPages;
 use crate::mcp::provider::Native;
 use crate::mcp::tool::{Tool, ToolDef};
@@ -38,8 +40,52 @@ pub struct Server {
     pub provider: Provider,
     /// `tools/list` for callers who see every tool, serialized on first use.
     pub first_pages: FirstPages,
+    /// A version that some consumers are served instead of this one.
+    pub canary: Option<Canary>,
+    /// Whether another version is served to others: what a caller sees depends on who it is.
+    pub on_trial: bool,
     /// What it weighs in the cache of compiled servers.
     pub bytes: usize,
+}
+
+/// Another version of a server, tried on some consumers.
+pub struct Canary {
+    pub server: Arc<Server>,
+    /// Of a hundred consumers, so many are served it.
+    pub percent: u8,
+}
+
+impl Server {
+    /// Tries `canary` on so many of a hundred consumers.
+    pub fn try_on(&mut self, mut canary: Self, percent: u8) {
+        canary.on_trial = true;
+        self.on_trial = true;
+        self.bytes += canary.bytes;
+        self.canary = Some(Canary {
+            server: Arc::new(canary),
+            percent,
+        });
+    }
+
+    /// The version this caller is served: always the same one while the canary lasts and grows. Who
+    /// has no consumer of its own, is served the current one.
+    pub fn for_caller(self: Arc<Self>, caller: &Caller) -> Arc<Self> {
+        let Some((canary, consumer)) = self.canary.as_ref().zip(caller.consumer) else {
+            return self;
+        };
+        let seed = [self.id.0.into_bytes(), consumer.0.into_bytes()].concat();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &seed);
+        let place = digest
+            .as_ref()
+            .first_chunk()
+            .map_or(0, |head| u64::from_be_bytes(*head))
+            % 100;
+        if place < u64::from(canary.percent) {
+            canary.server.clone()
+        } else {
+            self
+        }
+    }
 }
 
 /// Where a server's tools are carried out.
@@ -159,6 +205,8 @@ pub struct ServerParts {
     pub description: Option<String>,
     pub settings: ServerSettings,
     pub tools: Vec<ToolDef>,
+    /// What the owner changed of them.
+    pub curations: Curations,
     pub schemes: IndexMap<String, SecurityScheme>,
     pub credentials: Credentials,
     pub upstream: Upstream,

@@ -23,6 +23,8 @@ use crate::openapi::{
 };
 use crate::types::ToolName;
 
+pub use crate::mcp::tool::compile::validator_of;
+
 /// The tools of an API, and what making them lost or changed.
 #[derive(Clone, Debug, Default)]
 pub struct Defined {
@@ -262,6 +264,9 @@ pub struct PropertyBinding {
     pub name: String,
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub nullable: bool,
+    /// Sent when the argument is absent: a value the owner pinned.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fixed: Option<Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

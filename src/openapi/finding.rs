@@ -123,6 +123,11 @@ codes! {
     ServerVariableUndeclared "server-variable-undeclared" Warning "Declare the variable with a default.";
     ServerUnresolvable "server-unresolvable" Warning "Give `servers` an absolute http or https URL, or set the upstream: --upstream, or `upstream` of a published server.";
     SchemeGuessed "scheme-guessed" Note "Give `schemes`; https is used.";
+    // What an owner changed, put over another document.
+    CurationGone "curation-gone" Warning "Remove the change, or bring the operation back.";
+    CurationArgumentGone "curation-argument-gone" Warning "Remove the change, or set it for another argument.";
+    CurationNameTaken "curation-name-taken" Warning "Give one of the two tools another name.";
+    CurationChoiceGone "curation-choice-gone" Warning "Choose again among what the document offers.";
     // The strict check of 3.0 documents.
     Strict30 "strict-3-0" Note "Correct it for tools that read strictly; nothing is lost here.";
     Strict30Truncated "strict-3-0-truncated" Note "Correct what is listed and read the document again.";

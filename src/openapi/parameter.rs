@@ -372,6 +372,19 @@ pub fn is_reserved(name: &str) -> bool {
         .any(|reserved| reserved.eq_ignore_ascii_case(name))
 }
 
+impl Location {
+    /// The word `in` has for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Header => "header",
+            Self::Cookie => "cookie",
+            Self::Querystring => "querystring",
+        }
+    }
+}
+
 fn location(place: &str) -> Option<Location> {
     match place {
         "path" => Some(Location::Path),

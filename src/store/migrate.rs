@@ -26,6 +26,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0003_documents.sql"),
         include_str!("../../migrations/postgres/0003_documents.sql"),
     ),
+    (
+        4,
+        "rollouts",
+        include_str!("../../migrations/sqlite/0004_rollouts.sql"),
+        include_str!("../../migrations/postgres/0004_rollouts.sql"),
+    ),
 ];
 
 impl Store {

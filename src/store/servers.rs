@@ -232,14 +232,14 @@ impl Store {
         self.finish(tx, id, act, at).await
     }
 
-    /// Carries out an import into a server there is.
+    /// Carries out an import into a server there is. Gives the number of the version it made.
     pub async fn import(
         &self,
         id: ServerId,
         import: Import<'_>,
         act: &NewAudit,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<i64>, StoreError> {
         let mut tx = self.db.begin().await?;
         let (organization, at) = (act.organization, now.timestamp_micros());
         // The row is locked first, so that two imports at once get two numbers.
@@ -257,14 +257,15 @@ impl Store {
         if changed == 0 {
             return Err(StoreError::Stale);
         }
+        let mut number = None;
         if let Some(version) = import.version {
-            let last = fetch_in!(&mut tx, Number, LAST_NUMBER, id.0)?.map_or(0, |row| row.value);
-            insert_version(&mut tx, (organization, id, last + 1), version, at).await?;
+            number = Some(append_version(&mut tx, (organization, id), version, at).await?);
         }
         for credential in import.credentials {
             credentials::replace(&mut tx, credential, at).await?;
         }
-        self.finish(tx, id, act, at).await
+        self.finish(tx, id, act, at).await?;
+        Ok(number)
     }
 
     /// Changes a server. An earlier slug stays as an alias; one that is taken, also as an alias, is a
@@ -369,6 +370,19 @@ async fn slug_is_no_alias(tx: &mut Tx, slug: &Slug) -> Result<(), StoreError> {
     } else {
         Ok(())
     }
+}
+
+/// Stores a version after the last one, and gives its number. The server's row is locked.
+pub(super) async fn append_version(
+    tx: &mut Tx,
+    (organization, server): (OrganizationId, ServerId),
+    version: &NewVersion,
+    at: i64,
+) -> Result<i64, StoreError> {
+    let last = fetch_in!(tx, Number, LAST_NUMBER, server.0)?.map_or(0, |row| row.value);
+    let number = last + 1;
+    insert_version(tx, (organization, server, number), version, at).await?;
+    Ok(number)
 }
 
 async fn insert_version(

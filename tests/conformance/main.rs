@@ -71,6 +71,7 @@ impl Publisher {
                 ..ServerSettings::default()
             },
             tools: defined.tools,
+            curations: causeway::mcp::curation::Curations::new(),
             schemes: api.security_schemes.clone(),
             credentials: Credentials::default(),
             upstream: self.mcp.egress.upstream(&[]),

@@ -86,6 +86,7 @@ impl Bench {
             description: None,
             settings,
             tools,
+            curations: causeway::mcp::curation::Curations::new(),
             schemes: api.security_schemes.clone(),
             credentials,
             upstream: self.mcp.egress.upstream(&[]),

@@ -180,6 +180,7 @@ impl Site {
                 ..settings
             },
             tools: define(&api).tools,
+            curations: causeway::mcp::curation::Curations::new(),
             schemes: api.security_schemes.clone(),
             credentials: Credentials::default(),
             upstream: self.mcp.egress.upstream(&[]),

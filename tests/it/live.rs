@@ -9,7 +9,6 @@ use causeway::access::authenticate::Authenticator;
 use causeway::access::key::{KeyRequest, Keys};
 use causeway::access::vault::Vault;
 use causeway::access::vault::master::MasterKey;
-use causeway::egress::{Egress, EgressSettings};
 use causeway::live::loader::Loader;
 use causeway::live::{self, Catalog};
 use causeway::mcp::provider::{CallOutcome, ToolOutcome};
@@ -77,7 +76,7 @@ impl Place {
             clock: Clock::system(),
             limits: DocumentLimits::default(),
             converting: Arc::new(Semaphore::new(1)),
-            egress: Egress::new(EgressSettings::default()),
+            egress: self.bench.mcp.egress.clone(),
             remote_refs: false,
         };
         let text = document(&self.echo.origin, json!({}), json!([])).to_string();
@@ -89,6 +88,7 @@ impl Place {
             item: None,
             settings: GivenSettings::default(),
             credentials: Vec::new(),
+            release: causeway::mcp::publish::Release::Now,
         };
         publish(&publisher, source, publication).await.unwrap().id
     }

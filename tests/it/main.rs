@@ -10,6 +10,8 @@ mod accounting;
 mod call;
 mod cli;
 mod crash;
+mod curating;
+mod curation;
 mod demo;
 mod discover;
 mod egress;

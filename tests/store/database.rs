@@ -137,7 +137,10 @@ async fn write(store: &Store, step: usize, id: ServerId) -> Result<(), StoreErro
             let new = causeway::store::servers::NewServer { id, ..new };
             store.create_server(&new, &act, now).await
         }
-        1 => store.import(id, replaced(&other), &act, now).await,
+        1 => store
+            .import(id, replaced(&other), &act, now)
+            .await
+            .map(drop),
         2 => {
             let both = ServerChange {
                 slug: Some(&slug("animals")),

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::extract::{Admin, Path, Upload};
 use crate::market::api::servers::{check_rules, find, text_of, url_of};
 use crate::market::api::{Market, imports};
-use crate::mcp::publish::{GivenSettings, Publication, Published, SpecSource, publish};
+use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::Access;
 use crate::openapi::bundle::{SpecFiles, choose};
 use crate::openapi::{deep, upload};
@@ -294,6 +294,7 @@ async fn import(
         item: Some(format!("{}/{name}", bulk.collection)),
         settings: bulk.settings.clone(),
         credentials: Vec::new(),
+        release: Release::Now,
     };
     let source = SpecSource {
         files,

@@ -56,7 +56,7 @@ pub(crate) async fn attempt(
             Problem::not_found()
         });
     }
-    let server = catalog.server(entry.id).await?;
+    let server = catalog.server(entry.id).await?.for_caller(&who.0);
     let cancel = CancellationToken::new();
     let context = CallContext {
         cancel: cancel.clone(),

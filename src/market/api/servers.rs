@@ -13,9 +13,10 @@ use url::Url;
 
 use crate::extract::{Admin, Bytes, Path, Upload, Who};
 use crate::live::Entry;
+use crate::market::api::versions::release_of;
 use crate::market::api::{Market, imports};
 use crate::market::discover::discover;
-use crate::mcp::publish::{GivenSettings, Publication, Published, SpecSource, publish};
+use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::Access;
 use crate::openapi::Finding;
 use crate::openapi::bundle::SpecFiles;
@@ -49,6 +50,9 @@ pub(crate) struct NewServer {
     pub(crate) allow_upstream: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) credentials: std::collections::BTreeMap<String, String>,
+    /// Of a server there is: the new version waits until somebody promotes it.
+    #[serde(default)]
+    pub(crate) stage: bool,
 }
 
 pub(super) async fn create(
@@ -74,6 +78,7 @@ pub(crate) async fn begin(
     upload: Upload<NewServer>,
 ) -> Result<Begun, Problem> {
     let Upload { fields, files } = upload;
+    let release = release_of(&fields)?;
     check_rules(fields.allow_upstream.as_deref().unwrap_or_default())?;
     let upstream = fields
         .upstream
@@ -95,6 +100,7 @@ pub(crate) async fn begin(
             internal: None,
         },
         credentials: fields.credentials.into_iter().collect(),
+        release,
     };
     run(market, sent, publication).await
 }
@@ -199,6 +205,8 @@ fn published_view(market: &Market, headers: &HeaderMap, published: &Published) -
         "server": entry.map(|entry| server_view(market, &entry, headers)),
         "created": published.created,
         "unchanged": published.unchanged,
+        "version": published.version,
+        "staged": published.staged,
         "report": published.report,
         "credentials": published.credentials,
     })
@@ -410,6 +418,7 @@ pub(super) async fn reimport(
         item: None,
         settings: GivenSettings::default(),
         credentials: Vec::new(),
+        release: Release::Now,
     };
     let sent = Sent {
         what: What::one(body),

@@ -94,7 +94,8 @@ pub(super) async fn admit(
             tracing::error!(server.slug = %entry.slug, error = %error, "a server cannot be loaded");
             let error = RpcError::new(INTERNAL_ERROR, error.to_string());
             rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
-        })?;
+        })?
+        .for_caller(&caller);
     let trace_id = trace_id(&head.headers);
     let about = Subject {
         caller: &caller,

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::mcp::plan::raw::{Raw, Shape};
 use crate::mcp::plan::{Given, PlanError, style};
-use crate::mcp::tool::{BodyArguments, BodyBinding, BodyCodec, BodyMedia};
+use crate::mcp::tool::{BodyArguments, BodyBinding, BodyCodec, BodyMedia, PropertyBinding};
 use crate::openapi::Style;
 
 /// Base64 with or without padding.
@@ -66,11 +66,21 @@ fn value<'a>(binding: &BodyBinding, given: &Given<'a>) -> Option<(String, Raw<'a
         BodyArguments::Lifted(properties) => {
             let members: Vec<_> = properties
                 .iter()
-                .filter_map(|p| Some((&*p.name, given.get(&p.argument)?.text())))
+                .filter_map(|property| Some((&*property.name, member(property, given)?)))
                 .collect();
-            (!members.is_empty() || binding.required)
-                .then(|| ("body".to_owned(), Raw::object(members.into_iter())))
+            (!members.is_empty() || binding.required).then(|| {
+                let members = members.iter().map(|(name, raw)| (*name, raw.text()));
+                ("body".to_owned(), Raw::object(members))
+            })
         }
+    }
+}
+
+/// A property of the body: what was given, else what is fixed.
+fn member<'a>(property: &PropertyBinding, given: &Given<'a>) -> Option<Raw<'a>> {
+    match given.get(&property.argument) {
+        Some(raw) => Some(raw.clone()),
+        None => Some(Raw::owned(property.fixed.as_ref()?.to_string())),
     }
 }
 

@@ -1,6 +1,9 @@
 //! From what was sent to what it describes: files are put together, fetched where that is allowed,
 //! read, and made into tools, off the async threads.
 
+use url::Url;
+
+use crate::live::Entry;
 use crate::mcp::publish::{PublishError, Publisher, Report};
 use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::{self, ToolDef};
@@ -79,4 +82,18 @@ impl Converted {
             findings: self.findings.clone(),
         }
     }
+}
+
+/// Where a document was found. One that comes without an address is that of the address it had.
+pub(super) async fn found_at(
+    cx: &Publisher,
+    existing: Option<&Entry>,
+    origin: Option<&Url>,
+) -> Result<Option<Url>, PublishError> {
+    let Some(entry) = existing.filter(|_| origin.is_none()) else {
+        return Ok(origin.cloned());
+    };
+    let row = cx.store.server(entry.id).await?;
+    let known = row.and_then(|row| row.document_url);
+    Ok(known.and_then(|url| Url::parse(&url).ok()))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use indexmap::IndexMap;
 
+use crate::mcp::curation::curate;
 use crate::mcp::fragment::FirstPages;
 use crate::mcp::server::{ApiProvider, PromptDef, Provider, ResourceDef, Server, ServerParts};
 use crate::mcp::tool::Tool;
@@ -17,9 +18,10 @@ impl Server {
     /// Builds everything a call or a list needs. What could not be compiled is a finding; the server
     /// serves all the same.
     pub fn compile(parts: ServerParts) -> (Self, Vec<Finding>) {
-        let mut findings = Vec::new();
-        let mut tools = IndexMap::with_capacity(parts.tools.len());
-        for def in parts.tools {
+        let curated = curate(parts.tools, &parts.curations);
+        let mut findings = curated.findings;
+        let mut tools = IndexMap::with_capacity(curated.tools.len());
+        for def in curated.tools {
             let (tool, found) = Tool::compile(def);
             findings.extend(found);
             tools.insert(tool.def.name.clone(), tool);
@@ -44,6 +46,8 @@ impl Server {
                 schemes: parts.schemes,
                 credentials: parts.credentials,
             })),
+            canary: None,
+            on_trial: false,
             bytes: 0,
         };
         server.resources = resources(&server, parts.description.as_deref());

@@ -84,25 +84,32 @@ fn header_arguments(schema: &Value, at: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A validator that fetches nothing and matches patterns in linear time. A pattern it does not know
-/// is left out; the rest of the schema counts. What is not checked is said.
+/// A validator of JSON Schema 2020-12 that fetches nothing and matches patterns in linear time.
+///
+/// # Errors
+/// The schema is not valid, or has a pattern that needs more than linear time.
+pub fn validator_of(
+    schema: &Value,
+) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .offline()
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
+        .build(schema)
+}
+
+/// The validator of a tool. A pattern it does not know is left out; the rest of the schema counts. What
+/// is not checked is said.
 fn validator(schema: &Value, which: &str) -> (Option<jsonschema::Validator>, Option<String>) {
-    let build = |schema: &Value| {
-        jsonschema::options()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
-            .build(schema)
-    };
-    if let Ok(validator) = build(schema) {
+    if let Ok(validator) = validator_of(schema) {
         return (Some(validator), None);
     }
     let mut relaxed = schema.clone();
     let mut dropped = Vec::new();
     drop_patterns(&mut relaxed, &mut dropped, &|pattern| {
-        build(&json!({ "pattern": pattern })).is_ok()
+        validator_of(&json!({ "pattern": pattern })).is_ok()
     });
-    let built = build(&relaxed).or_else(|_| build(&outline(schema)));
+    let built = validator_of(&relaxed).or_else(|_| validator_of(&outline(schema)));
     let message = match (&built, dropped.as_slice()) {
         (Ok(_), [first, ..]) => format!(
             "{} pattern(s) of the {which} schema cannot be matched in linear time and are not checked, the first being {}",

@@ -243,6 +243,7 @@ impl Builder<'_> {
                 argument,
                 name: wire.clone(),
                 nullable,
+                fixed: None,
             });
         }
         bindings

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::openapi::{Operation, PathPiece};
+use crate::openapi::{Operation, OperationKey, PathPiece};
 use crate::types::ToolName;
 
 /// Argument names as model providers accept them: `^[a-zA-Z0-9_.-]{1,64}$`.
@@ -40,13 +40,24 @@ impl ToolNames {
     }
 
     fn suffixed(&self, wanted: &str, key: &str) -> String {
-        let room = ToolName::GENERATED_LENGTH_MAX - HASH_DIGITS - 1;
-        let stem = wanted[..wanted.len().min(room)].trim_end_matches(['_', '-']);
-        (0..=u32::MAX)
-            .map(|round| format!("{stem}_{}", short_hash(&format!("{key}#{round}"))))
-            .find(|name| self.is_free(name))
-            .expect("more names than operations")
+        suffixed_text(wanted, key, |name| self.is_free(name))
     }
+}
+
+/// `wanted` with a suffix hashed from the operation's key, in place of a name that is taken. The same
+/// operation gets the same one over re-imports.
+pub fn suffixed(wanted: &str, key: &OperationKey, is_free: impl Fn(&str) -> bool) -> ToolName {
+    let name = suffixed_text(wanted, &key.0, is_free);
+    name.parse().expect("generated within the rule of ToolName")
+}
+
+fn suffixed_text(wanted: &str, key: &str, is_free: impl Fn(&str) -> bool) -> String {
+    let room = ToolName::GENERATED_LENGTH_MAX - HASH_DIGITS - 1;
+    let stem = wanted[..wanted.len().min(room)].trim_end_matches(['_', '-']);
+    (0..=u32::MAX)
+        .map(|round| format!("{stem}_{}", short_hash(&format!("{key}#{round}"))))
+        .find(|name| is_free(name))
+        .expect("more names than operations")
 }
 
 fn from_path(operation: &Operation) -> String {
@@ -74,6 +85,35 @@ pub fn identifier(text: &str) -> String {
         }
     }
     out.trim_matches(['_', '-']).to_owned()
+}
+
+/// The words a name or a text is made of, in lower case: cut at everything that is no letter or
+/// digit, and where a capital begins a word (`listPetsByID`: list, pets, by, id).
+pub fn words(text: &str) -> impl Iterator<Item = String> + use<> {
+    let letters: Vec<char> = text.chars().collect();
+    let mut found: Vec<String> = Vec::new();
+    let mut open = false;
+    for (at, letter) in letters.iter().enumerate() {
+        if !letter.is_alphanumeric() {
+            open = false;
+            continue;
+        }
+        let before = at.checked_sub(1).and_then(|at| letters.get(at));
+        let after = letters.get(at + 1);
+        let begins = letter.is_uppercase()
+            && before.is_some_and(|before| {
+                before.is_lowercase()
+                    || before.is_uppercase() && after.is_some_and(|after| after.is_lowercase())
+            });
+        if begins || !open {
+            found.push(String::new());
+            open = true;
+        }
+        if let Some(word) = found.last_mut() {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    found.into_iter()
 }
 
 /// A valid argument name for a wire name; the wire name itself wherever that is one.

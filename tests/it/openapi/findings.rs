@@ -42,8 +42,8 @@ fn codes_are_distinct_and_in_kebab_case() {
 /// A kind of finding that no document of ours can cause would be a kind nobody has seen work.
 #[test]
 fn the_examples_cause_almost_every_kind() {
-    // Tried in `rules` and `hostile`, and those of tools in `reported`.
-    const ELSEWHERE: [Code; 19] = [
+    // Tried in `rules` and `hostile`, those of tools in `reported`, those of curations in `curation`.
+    const ELSEWHERE: [Code; 23] = [
         Code::TagParentInvalid,
         Code::OverlayUnmatched,
         Code::JsonReadAsYaml,
@@ -63,6 +63,10 @@ fn the_examples_cause_almost_every_kind() {
         Code::SchemaNotChecked,
         Code::InputSchemaCut,
         Code::ServerUnresolvable,
+        Code::CurationGone,
+        Code::CurationArgumentGone,
+        Code::CurationNameTaken,
+        Code::CurationChoiceGone,
     ];
     let mut caused: BTreeSet<String> = ELSEWHERE.iter().map(|c| c.word().to_owned()).collect();
     for path in examples() {

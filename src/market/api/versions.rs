@@ -1,0 +1,316 @@
+//! Versions of a server: listed, compared, served, tried on some consumers, and read again from where
+//! the document is.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use chrono::DateTime;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::extract::{Admin, Body, Path};
+use crate::live::Entry;
+use crate::market::api::Market;
+use crate::market::api::servers::{NewServer, etag, owned, server_view, url_of};
+use crate::mcp::publish::Release;
+use crate::mcp::sync::{self, Outcome};
+use crate::mcp::versions::{self, Actor, VersionError};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::audit::NewAudit;
+use crate::store::sources::SourceRow;
+use crate::store::versions::Rollout;
+
+/// How often a document may be read again, in seconds.
+const EVERY_S: std::ops::RangeInclusive<i64> = 60..=31 * 86_400;
+
+impl From<VersionError> for Problem {
+    fn from(error: VersionError) -> Self {
+        let kind = match &error {
+            VersionError::Unknown(_) => ProblemKind::NotFound,
+            VersionError::Current(_) => ProblemKind::Conflict,
+            VersionError::Percent => ProblemKind::Invalid,
+            VersionError::Unreadable { .. } => return Self::internal(&error),
+            VersionError::Store(_) | VersionError::Live(_) => {
+                return match error {
+                    VersionError::Store(error) => error.into(),
+                    VersionError::Live(error) => error.into(),
+                    _ => Self::not_found(),
+                };
+            }
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// When what was sent is served. A staged document changes nothing else: what is sent beside it would be
+/// lost, or served too soon.
+pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
+    let alone = fields.access.is_none()
+        && fields.upstream.is_none()
+        && fields.allow_upstream.is_none()
+        && fields.credentials.is_empty()
+        && fields.slug.is_some();
+    match fields.stage {
+        false => Ok(Release::Now),
+        true if alone => Ok(Release::Staged),
+        true => Err(Problem::new(
+            ProblemKind::Invalid,
+            "with `stage`, send the document and the `slug` of the server it is for, and nothing else",
+        )),
+    }
+}
+
+fn actor(admin: &Admin) -> Actor {
+    Actor {
+        organization: admin.0.organization,
+        name: admin.0.principal(),
+    }
+}
+
+fn time(micros: i64) -> Option<String> {
+    DateTime::from_timestamp_micros(micros).map(|at| at.to_rfc3339())
+}
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    Ok(Json(history(&market, &entry).await?))
+}
+
+/// The versions of a server, newest first, and what stands beside the current one.
+pub(crate) async fn history(market: &Market, entry: &Entry) -> Result<Value, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let current = store
+        .server(entry.id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    let rollouts = store.rollouts(entry.id).await?;
+    let rollout = |kind: &str| rollouts.iter().find(|rollout| rollout.kind == kind);
+    let versions: Vec<Value> = store
+        .versions(entry.id)
+        .await?
+        .into_iter()
+        .map(|row| {
+            json!({
+                "version": row.number,
+                "current": row.number == current.number,
+                "title": row.title,
+                "documentHash": hex::encode(&row.document_hash),
+                "documentUrl": row.document_url,
+                "converter": row.converter,
+                "createdAt": time(row.created_at),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "current": current.number,
+        "staged": rollout("staged").map(|row| json!({ "version": row.number, "since": time(row.created_at) })),
+        "canary": rollout("canary").map(|row| json!({ "version": row.number, "percent": row.percent, "since": time(row.created_at) })),
+        "versions": versions,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Against {
+    against: Option<i64>,
+}
+
+pub(super) async fn diff(
+    State(market): State<Market>,
+    admin: Admin,
+    Path((slug, number)): Path<(String, i64)>,
+    Query(Against { against }): Query<Against>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let publisher = &market.0.parts.publisher;
+    let compared = versions::compare(publisher, &entry, (against, number)).await?;
+    Ok(Json(json!(compared)))
+}
+
+pub(super) async fn promote(
+    State(market): State<Market>,
+    admin: Admin,
+    Path((slug, number)): Path<(String, i64)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let publisher = &market.0.parts.publisher;
+    versions::promote(publisher, &entry, (number, None), &actor(&admin)).await?;
+    let entry = owned(&market, &admin, &slug)?;
+    let mut view = server_view(&market, &entry, &headers);
+    view["version"] = json!(number);
+    Ok((etag(entry.revision), Json(view)).into_response())
+}
+
+pub(super) async fn discard(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<StatusCode, Problem> {
+    end(&market, &admin, &slug, Rollout::Staged).await
+}
+
+/// Which version is tried, on how many of a hundred consumers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Canary {
+    version: i64,
+    percent: u8,
+}
+
+pub(super) async fn start_canary(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+    Body(canary): Body<Canary>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let publisher = &market.0.parts.publisher;
+    let canary = (canary.version, canary.percent);
+    versions::start_canary(publisher, &entry, canary, &actor(&admin)).await?;
+    Ok(Json(history(&market, &entry).await?))
+}
+
+pub(super) async fn end_canary(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<StatusCode, Problem> {
+    end(&market, &admin, &slug, Rollout::Canary(0)).await
+}
+
+async fn end(
+    market: &Market,
+    admin: &Admin,
+    slug: &str,
+    rollout: Rollout,
+) -> Result<StatusCode, Problem> {
+    let entry = owned(market, admin, slug)?;
+    let publisher = &market.0.parts.publisher;
+    if !versions::end(publisher, &entry, rollout, &actor(admin)).await? {
+        return Err(Problem::not_found());
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn source_view(row: &SourceRow) -> Value {
+    json!({
+        "url": row.url,
+        "everySeconds": row.every_s,
+        "nextAt": time(row.next_at),
+        "checkedAt": row.checked_at.and_then(time),
+        "outcome": row.outcome,
+        "detail": row.detail,
+    })
+}
+
+pub(super) async fn source(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let source = market.0.parts.publisher.store.source(entry.id).await?;
+    Ok(Json(source_view(&source.ok_or_else(Problem::not_found)?)))
+}
+
+/// Where the document is read again, and how often.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct NewSource {
+    /// Absent: where the document came from.
+    url: Option<String>,
+    every_seconds: i64,
+}
+
+pub(super) async fn put_source(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+    Body(given): Body<NewSource>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let publisher = &market.0.parts.publisher;
+    if !EVERY_S.contains(&given.every_seconds) {
+        let detail = format!("`everySeconds` is {} to {}", EVERY_S.start(), EVERY_S.end());
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
+    let row = publisher.store.server(entry.id).await?;
+    let known = row.ok_or_else(Problem::not_found)?.document_url;
+    let url = given.url.or(known).ok_or_else(|| {
+        let detail =
+            "`url` is missing: the document was uploaded, and where it is read again is not known";
+        Problem::new(ProblemKind::Invalid, detail)
+    })?;
+    let url = url_of("url", &url)?.to_string();
+    let act = act(
+        &admin,
+        &entry,
+        "sync.set",
+        Some(json!({ "url": url, "everySeconds": given.every_seconds })),
+    );
+    let every = (url.as_str(), given.every_seconds);
+    let now = publisher.clock.now();
+    publisher
+        .store
+        .put_source(entry.id, every, &act, now)
+        .await?;
+    let source = publisher.store.source(entry.id).await?;
+    Ok(Json(source_view(&source.ok_or_else(Problem::not_found)?)))
+}
+
+pub(super) async fn remove_source(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let publisher = &market.0.parts.publisher;
+    let act = act(&admin, &entry, "sync.remove", None);
+    let now = publisher.clock.now();
+    if !publisher.store.delete_source(entry.id, &act, now).await? {
+        return Err(Problem::not_found());
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Reads the document again now.
+pub(super) async fn sync_now(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &admin, &slug)?;
+    let parts = &market.0.parts;
+    let source = parts.publisher.store.source(entry.id).await?;
+    let source = source.ok_or_else(|| {
+        let detail = "the document of this server is read again from nowhere; set `source` first";
+        Problem::new(ProblemKind::Conflict, detail)
+    })?;
+    let outcome = sync::sync(&parts.publisher, &source).await;
+    let (word, detail) = outcome.words();
+    let version = match &outcome {
+        Outcome::Published(number) | Outcome::Staged(number) => Some(*number),
+        _ => None,
+    };
+    Ok(Json(
+        json!({ "outcome": word, "detail": detail, "version": version }),
+    ))
+}
+
+fn act(admin: &Admin, entry: &Entry, action: &'static str, after: Option<Value>) -> NewAudit {
+    NewAudit {
+        organization: admin.0.organization,
+        actor: admin.0.principal(),
+        action,
+        entity: "server",
+        entity_id: entry.slug.to_string(),
+        before: None,
+        after: after.map(|after| after.to_string()),
+    }
+}

@@ -1,0 +1,118 @@
+//! Texts that speak to the model instead of describing the tool: the marks of tool poisoning, found by
+//! their words. A finding is a reason to look, not a proof.
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+use serde_json::Value;
+
+use crate::mcp::curation::argument_keys;
+use crate::mcp::curation::{ArgumentCuration, Curation};
+use crate::mcp::lint::{Issue, Rule, issue};
+use crate::mcp::tool::ToolDef;
+
+/// What no description of a tool has to say. Matched without regard to case.
+const PATTERNS: [&str; 14] = [
+    r"\b(ignore|disregard|forget|override)\b.{0,30}\b(previous|prior|above|earlier|all|any|other)\b.{0,30}\b(instructions?|prompts?|rules?|messages?)",
+    r"\bsystem\s+(prompt|message|instructions?)\b",
+    r"<\s*/?\s*(important|system|secret|instructions?|assistant|admin)\s*>",
+    r"\b(do\s+not|don'?t|never|without)\b.{0,20}\b(tell|mention|inform|reveal|show|notify|telling|mentioning|informing|notifying)\b.{0,30}\b(user|human|anyone|them)\b",
+    r"\b(before|after|instead\s+of|when)\b.{0,20}\b(using|calling|invoking|use|call)\b.{0,40}\b(you\s+must|always|first)\b",
+    r"\byou\s+(must|have\s+to|are\s+required\s+to)\b.{0,40}\b(read|send|include|pass|call|use|fetch|upload)\b.{0,60}\b(passwords?|secrets?|credentials?|private\s+keys?|conversation|chat\s+history|environment\s+variables?)",
+    r"\b(read|open|cat|send|upload|exfiltrate)\b.{0,30}(~/\.|/etc/|\.ssh|\.env\b|id_rsa|credentials\.json)",
+    r"\b(include|put|paste|append|send|copy|attach|pass)\b.{0,30}\b(entire|whole|full|previous|complete)\s+(conversation|chat|history|context|prompt)\b",
+    r"\bas\s+an?\s+(ai|assistant|language\s+model|agent)\b",
+    r"\b(act|behave|respond|pretend)\s+as\s+(if|though|an?)\b",
+    r"忽略.{0,10}(之前|以上|先前|所有).{0,10}(指令|提示|说明|规则)",
+    r"(不要|切勿|请勿).{0,10}(告诉|告知|通知|提及).{0,6}(用户|任何人)",
+    r"(系统提示词?|系统指令)",
+    r"[A-Za-z0-9+/]{200,}={0,2}",
+];
+
+static MARKS: LazyLock<RegexSet> = LazyLock::new(|| {
+    let patterns = PATTERNS.map(|pattern| format!("(?is){pattern}"));
+    RegexSet::new(patterns).expect("the patterns are constants, and tested")
+});
+
+/// Where a sentence ends.
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:[.!?]\s+|</\w+>\s*|[。！？]|\n+)").expect("a constant, and tested")
+});
+
+/// Whether a text has one of the marks.
+pub(super) fn is_marked(text: &str) -> bool {
+    MARKS.is_match(text)
+}
+
+/// Looks at every text of a tool that a model reads.
+pub(super) fn look(tool: &ToolDef, issues: &mut Vec<Issue>) {
+    let mut fix = Curation::default();
+    let mut places = Vec::new();
+    if is_marked(&tool.description) {
+        places.push("the description".to_owned());
+        fix.description = Some(without_marks(&tool.description));
+    }
+    if let Some(title) = tool.title.as_deref().filter(|title| is_marked(title)) {
+        places.push("the title".to_owned());
+        fix.title = Some(without_marks(title)).filter(|text| !text.is_empty());
+    }
+    let properties = tool
+        .input_schema
+        .get("properties")
+        .and_then(Value::as_object);
+    for (key, argument) in argument_keys(&tool.binding) {
+        let schema = properties.and_then(|properties| properties.get(&argument));
+        let Some(schema) = schema.filter(|schema| any_text(schema, &is_marked)) else {
+            continue;
+        };
+        places.push(format!("the argument `{argument}`"));
+        let own = schema.get("description").and_then(Value::as_str);
+        if let Some(text) = own.filter(|text| is_marked(text)) {
+            let curation = ArgumentCuration {
+                description: Some(without_marks(text)),
+                fixed: None,
+            };
+            fix.arguments.insert(key, curation);
+        }
+    }
+    if fix.description.as_deref() == Some("") {
+        fix.description = Some(format!("{} {}", tool.binding.method, tool.binding.path.raw));
+    }
+    if !places.is_empty() {
+        let message = format!(
+            "{} speaks to the model; read it before you serve it",
+            places.join(", ")
+        );
+        let fix = Some(fix).filter(|fix| *fix != Curation::default());
+        issues.push(issue(Rule::InstructionLike, message, fix));
+    }
+}
+
+/// The text without the sentences that have a mark; nothing at all where the marks span sentences.
+fn without_marks(text: &str) -> String {
+    let mut kept = String::new();
+    let mut start = 0;
+    let ends = SENTENCE.find_iter(text).map(|end| end.end());
+    for end in ends.chain([text.len()]) {
+        let sentence = &text[start..end];
+        if !is_marked(sentence) {
+            kept.push_str(sentence);
+        }
+        start = end;
+    }
+    let kept = kept.trim();
+    if is_marked(kept) {
+        String::new()
+    } else {
+        kept.to_owned()
+    }
+}
+
+fn any_text(schema: &Value, holds: &impl Fn(&str) -> bool) -> bool {
+    match schema {
+        Value::String(text) => holds(text),
+        Value::Array(members) => members.iter().any(|member| any_text(member, holds)),
+        Value::Object(members) => members.values().any(|member| any_text(member, holds)),
+        _ => false,
+    }
+}
