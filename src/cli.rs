@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::cli::output::Output;
 use crate::egress::AllowRule;
+use crate::jq;
 
 #[derive(Parser)]
 #[command(name = "causeway", version, about = "Serve any OpenAPI document as a remote MCP server", after_help = EXAMPLES)]
@@ -103,6 +104,9 @@ enum Command {
     Restore(serve::RestoreArgs),
     /// Ask a running server whether it is alive; the exit code says it, for container health checks
     Healthcheck(client::HealthArgs),
+    /// Run jq filters for the process that started this one
+    #[command(name = jq::SUBCOMMAND, hide = true)]
+    JqWorker,
 }
 
 #[derive(Args)]
@@ -223,6 +227,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => block_on(client::healthcheck(&output, args)),
         Command::Run(args) => block_on(run::run(&output, args)),
         Command::Stdio(args) => block_on(run::stdio(args)),
+        Command::JqWorker => jq_worker(),
     };
     match done {
         Ok(code) => code,
@@ -232,6 +237,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn jq_worker() -> anyhow::Result<ExitCode> {
+    jq::worker::serve(std::io::stdin().lock(), std::io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Full;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
@@ -34,6 +34,7 @@ use url::Url;
 
 pub use crate::egress::address::AddressKind;
 pub use crate::egress::admission::{Protected, Reason, Refusal};
+pub use crate::egress::body::{Arrived, Watch};
 pub use crate::egress::channel::{Channel, TlsUnavailable};
 pub use crate::egress::dial::{Resolve, SystemResolver};
 pub(crate) use crate::egress::document::redirect_target;
@@ -41,8 +42,10 @@ pub use crate::egress::document::{Fetched, Validators};
 pub use crate::egress::error::EgressError;
 pub use crate::egress::rule::{AllowRule, AllowRuleError};
 
+use crate::egress::body::Until;
 use crate::egress::channel::{Answer, Tls};
 use crate::egress::dial::{Dialer, Ground};
+use crate::events::Framing;
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
 /// Sets of allow rules whose connections are kept. The oldest is forgotten; servers that still use
@@ -111,6 +114,14 @@ pub struct Patience<'a> {
     pub cancel: &'a CancellationToken,
 }
 
+/// How a body is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) bytes_max: usize,
+    /// Collects events, and tells of them; without one, a body of events is one like any other.
+    pub(crate) watch: Option<&'a Watch<'a>>,
+}
+
 impl Egress {
     /// The outbound side of one process.
     pub fn new(settings: EgressSettings) -> Self {
@@ -155,10 +166,32 @@ impl Egress {
         request: UpstreamRequest,
         patience: Patience<'_>,
     ) -> Result<UpstreamResponse, EgressError> {
+        self.send_watched(upstream, request, patience, &|_| {})
+            .await
+    }
+
+    /// [`Egress::send`], which tells what has arrived of an answer that is a stream of events. Such
+    /// an answer has until the deadline, and is then what arrived, marked `truncated`.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub async fn send_watched(
+        &self,
+        upstream: &Upstream,
+        request: UpstreamRequest,
+        patience: Patience<'_>,
+        watch: &Watch<'_>,
+    ) -> Result<UpstreamResponse, EgressError> {
         let limit = self.0.settings.body_bytes_max;
+        let reading = Reading {
+            bytes_max: limit,
+            watch: Some(watch),
+        };
         let exchange = async {
             match upstream {
-                Upstream::Http(channel) => self.exchange(channel, &request, patience, limit).await,
+                Upstream::Http(channel) => {
+                    self.exchange(channel, &request, patience, reading).await
+                }
                 Upstream::Internal(service) => {
                     exchange_inside(service.clone(), request, patience, limit).await
                 }
@@ -190,13 +223,13 @@ impl Egress {
         channel
     }
 
-    /// One request over the network, its body read up to `limit`.
+    /// One request over the network, its body read up to the limit.
     async fn exchange(
         &self,
         channel: &Channel,
         request: &UpstreamRequest,
         patience: Patience<'_>,
-        limit: usize,
+        reading: Reading<'_>,
     ) -> Result<UpstreamResponse, EgressError> {
         let started = Instant::now();
         let origin = || request.url.origin().ascii_serialization();
@@ -212,13 +245,25 @@ impl Egress {
             .map_err(late)??;
         let first_byte = started.elapsed();
         let (head, body) = answer.into_parts();
-        let body = timeout_at(patience.deadline.into(), body::read(body, limit))
-            .await
-            .map_err(late)?
-            .map_err(|source| EgressError::Broken {
-                origin: origin(),
-                source,
-            })?;
+        let bytes_max = reading.bytes_max;
+        let body = match framing(&head.headers).zip(reading.watch) {
+            Some((framing, watch)) => {
+                let until = Until {
+                    framing,
+                    bytes_max,
+                    deadline: patience.deadline,
+                    watch,
+                };
+                body::collect(body, until).await
+            }
+            None => timeout_at(patience.deadline.into(), body::read(body, bytes_max))
+                .await
+                .map_err(late)?,
+        };
+        let body = body.map_err(|source| EgressError::Broken {
+            origin: origin(),
+            source,
+        })?;
         Ok(UpstreamResponse {
             status: head.status,
             headers: head.headers,
@@ -263,6 +308,11 @@ impl Egress {
         };
         answer.map_err(|e| EgressError::from_client(origin(), e, started.elapsed()))
     }
+}
+
+/// How an answer's events are told apart, where it is a stream of them.
+fn framing(headers: &HeaderMap) -> Option<Framing> {
+    Framing::of(headers.get(CONTENT_TYPE)?.to_str().ok()?)
 }
 
 /// The request as the client sends it. The client writes `Host` from the URL.

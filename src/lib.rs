@@ -12,6 +12,7 @@
 
 pub mod types;
 
+pub mod events;
 pub mod openapi;
 
 pub mod mcp;
@@ -21,9 +22,11 @@ pub mod policy;
 
 pub mod config;
 pub mod egress;
+pub mod jq;
 pub mod store;
 
 pub mod access;
+pub mod answers;
 pub mod live;
 
 pub mod market;

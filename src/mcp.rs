@@ -1,6 +1,7 @@
 //! The MCP half: tools made from operations, and calls made from tools.
 //!
-//! Pure: `tool`, `curation`, `diff`, `lint`, `plan`, `content`, `fragment`. Shared state: `server`, `provider`. Flows:
+//! Pure: `tool`, `curation`, `diff`, `lint`, `plan`, `content`, `paging`, `fragment`. Shared state:
+//! `server`, `provider`. Flows:
 //! `publish`, `call`. Edge: `endpoint`.
 
 pub mod call;
@@ -10,6 +11,7 @@ pub mod diff;
 pub mod endpoint;
 pub mod fragment;
 pub mod lint;
+pub mod paging;
 pub mod plan;
 pub mod provider;
 pub mod publish;

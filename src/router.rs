@@ -20,7 +20,7 @@ use crate::types::Slug;
 
 /// The whole table:
 ///
-/// - agents: `/mcp/{slug}`, `/mcp/{slug}/sse`, `/mcp/{slug}/messages`
+/// - agents: `/mcp/{slug}`, `/mcp/{slug}/sse`, `/mcp/{slug}/messages`, `/mcp/{slug}/answers/{id}`
 /// - people: `/`, `/login`, `/publish`, `/imports/{id}`, `/servers/{slug}` and below, `/keys`
 /// - programs: `/api/v1/…`
 /// - operators: `/healthz`, `/readyz`, `/metrics`

@@ -4,6 +4,7 @@
 //! transaction; lookups give `Option`; time and ids are parameters. `$1` placeholders work in both
 //! drivers. Ids are UUIDs, times microseconds, JSON text, on both.
 
+pub mod answers;
 pub mod audit;
 pub mod backup;
 pub mod changes;

@@ -7,6 +7,8 @@ pub mod name;
 pub mod upstream;
 
 pub use clock::Clock;
-pub use id::{ConsumerId, CredentialId, JobId, KeyId, OrganizationId, ServerId, UserId, VersionId};
+pub use id::{
+    AnswerId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, ServerId, UserId, VersionId,
+};
 pub use name::{NameError, Slug, ToolName};
 pub use upstream::{UpstreamRequest, UpstreamResponse};

@@ -15,6 +15,7 @@ use crate::access::key::Keys;
 use crate::access::ledger::{self, Ledger};
 use crate::access::session::Sessions;
 use crate::access::vault::Vault;
+use crate::answers::Answers;
 use crate::app::hold::Hold;
 use crate::app::listen::{self, Limits, Listener};
 use crate::app::operate::Operations;
@@ -22,6 +23,7 @@ use crate::app::secrets;
 use crate::config::{Config, Demo};
 use crate::demo;
 use crate::egress::{Egress, EgressSettings, Protected};
+use crate::jq::Jq;
 use crate::live::loader::Loader;
 use crate::live::{self, Catalog};
 use crate::market::address::Address;
@@ -32,6 +34,7 @@ use crate::mcp::publish::{GivenSettings, Publication, Publisher, Release, SpecSo
 use crate::mcp::server::Access;
 use crate::mcp::sync;
 use crate::openapi::DocumentLimits;
+use crate::policy::Policies;
 use crate::router;
 use crate::store::changes::{self, Feed};
 use crate::store::{Location, Store};
@@ -82,9 +85,11 @@ impl App {
         tasks.spawn(ledger::write(store.clone(), entries));
         tasks.spawn(listening);
         tasks.spawn(keys.clone().follow(store.changes(), stop.clone()));
-        let (followed, changes) = (catalog.clone(), store.changes());
-        tasks.spawn(live::follow(followed, changes, stop.clone()));
+        let followed = catalog.clone();
+        tasks.spawn(live::follow(followed, store.changes(), stop.clone()));
         tasks.spawn(changes::prune(store.clone(), clock.clone(), stop.clone()));
+        let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
+        tasks.spawn(answers.clone().sweep(stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
         let market = Market::new(MarketParts {
             publisher: Publisher {
@@ -100,7 +105,14 @@ impl App {
             authenticator: Authenticator::keys(keys.clone()),
             keys,
             sessions: Sessions::new(&master, &admin),
-            mcp: Mcp::new(egress.clone(), ledger, clock.clone()),
+            mcp: Arc::new(Mcp {
+                egress: egress.clone(),
+                ledger,
+                clock: clock.clone(),
+                policies: Policies::default(),
+                answers,
+                jq: Jq::of_this_program(),
+            }),
             egress,
             hosts: hosts(config, address),
             address: Address::new(config.server.public_url.as_ref(), address),
@@ -118,10 +130,7 @@ impl App {
             stop,
             store,
             hold,
-            limits: Limits {
-                connections_max: config.server.connections_max,
-                grace: Duration::from_millis(config.server.shutdown_grace_ms),
-            },
+            limits: limits(config),
         })
     }
 
@@ -140,6 +149,7 @@ impl App {
         } = self;
         listen::serve(listener, router, stop.clone(), limits).await?;
         stop.cancel();
+        market.0.parts.mcp.jq.close().await;
         // The ledger's writer ends when nobody can hand in entries any more.
         drop(market);
         tasks.close();
@@ -177,6 +187,13 @@ fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpo
         legacy_sse: config.server.legacy_sse,
         shutdown: stop.clone(),
     })
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        connections_max: config.server.connections_max,
+        grace: Duration::from_millis(config.server.shutdown_grace_ms),
+    }
 }
 
 /// Which database a configuration means. The directory of a SQLite file is made.

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
 
 use crate::egress::rule::AllowRule;
-use crate::egress::{Egress, EgressError, Patience};
+use crate::egress::{Egress, EgressError, Patience, Reading};
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
 const REDIRECTS_MAX: usize = 5;
@@ -105,13 +105,15 @@ impl Egress {
             deadline: Instant::now() + DOCUMENT_TIMEOUT,
             cancel: &never,
         };
+        let reading = Reading {
+            bytes_max,
+            watch: None,
+        };
         let mut url = url.clone();
         for _ in 0..=REDIRECTS_MAX {
             let mut request = get(url.clone());
             validators.condition(&mut request.headers);
-            let answer = self
-                .exchange(&channel, &request, patience, bytes_max)
-                .await?;
+            let answer = self.exchange(&channel, &request, patience, reading).await?;
             match redirect_target(&url, &answer) {
                 Some(next) if stays(&url, &next) => url = next,
                 Some(next) => {

@@ -10,6 +10,7 @@ pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod servers;
 pub(crate) mod settings;
+mod shapes;
 pub(crate) mod versions;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The flow of one tool call: look up, check, plan, attach, send, render, account.
 
 mod account;
+mod answer;
 mod exchange;
 mod failure;
 pub mod trace;
@@ -9,12 +10,13 @@ use std::sync::Arc;
 
 use crate::access::caller::Caller;
 use crate::access::ledger::Ledger;
+use crate::answers::Answers;
 use crate::egress::Egress;
+use crate::jq::Jq;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
 pub use crate::mcp::call::trace::{Trace, dry_run, explain};
-use crate::mcp::content;
 use crate::mcp::provider::{CallContext, CallError, CallOutcome, ToolCall};
 use crate::mcp::server::{Provider, Server};
 use crate::policy::Policies;
@@ -26,14 +28,20 @@ pub struct Mcp {
     pub ledger: Ledger,
     pub clock: Clock,
     pub policies: Policies,
+    /// Where answers are kept that are too large for a result.
+    pub answers: Answers,
+    /// What runs owners' filters over answers.
+    pub jq: Jq,
 }
 
 impl Mcp {
-    /// Calls without filters.
+    /// Calls without filters, whose large answers are kept in memory.
     pub fn new(egress: Egress, ledger: Ledger, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             egress,
             ledger,
+            answers: Answers::memory(clock.clone()),
+            jq: Jq::of_this_program(),
             clock,
             policies: Policies::default(),
         })
@@ -73,17 +81,7 @@ async fn carry_out(
     let mut outcome = match &work.server.provider {
         Provider::Native(native) => work.in_time(native.call(call, work.context)).await?,
         Provider::Api(api) => {
-            let mut request = work.plan(api, &call.arguments, account)?;
-            policies
-                .upstream_request(work.subject(), &mut request)
-                .await?;
-            let response = work.send(api, request, account).await?;
-            let mut response = work.mask().response(response);
-            policies
-                .upstream_response(work.subject(), &mut response)
-                .await?;
-            let outcome = content::render(work.tool, &response);
-            CallOutcome::Complete(work.mask_decoded(&response, outcome))
+            CallOutcome::Complete(answer::answer(work, api, &call.arguments, account).await?)
         }
     };
     if let CallOutcome::Complete(outcome) = &mut outcome {

@@ -1,67 +1,168 @@
 //! An API's answer becomes a tool's result: text as the upstream's own bytes, structured content
 //! where it is JSON, images and audio as such, anything else as an embedded resource, and errors in
-//! words that tell the model what to change.
+//! words that tell the model what to change. What is larger than the budget is cut, says so, and can
+//! be kept as a whole.
+
+pub mod charset;
+pub mod cut;
+mod failure;
+pub mod fields;
+pub mod json;
+mod streamed;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use encoding_rs::{Encoding, UTF_8};
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use indexmap::IndexMap;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use url::Url;
 
-use crate::mcp::provider::{Content, Resource, ResourceBody, ToolOutcome};
+use crate::events::Framing;
+use crate::mcp::content::charset::{decode, looks_binary};
+use crate::mcp::content::fields::Fields;
+use crate::mcp::paging::Exchanged;
+use crate::mcp::provider::{Arguments, Content, Resource, ResourceBody, ToolOutcome};
 use crate::mcp::tool::Tool;
 use crate::types::UpstreamResponse;
 
-/// What the model is given at most, in bytes of text or base64.
+/// What the model is given at most, in bytes of text or base64, whatever an owner sets.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// How much of an error's body the model is shown.
-const ERROR_BYTES_MAX: usize = 4 << 10;
+/// What the model is given where an owner sets nothing: 64 KiB are about 16,000 to 22,000 tokens of
+/// JSON, and widespread clients refuse or cut results of more than 25,000.
+pub const ANSWER_BYTES_DEFAULT: usize = 64 << 10;
+/// `_meta` of a result that is one page of many: the arguments of the call for the next one.
+pub const NEXT_KEY: &str = "causeway/next";
+
+/// How an answer is given.
+pub struct Manner<'a> {
+    /// Text above it is cut.
+    pub bytes_max: usize,
+    /// What the owner keeps of the answer, and what of that the call asks for.
+    pub fields: [Fields; 2],
+    /// What was sent; without it, no next page is looked for.
+    pub sent: Option<(&'a Arguments, &'a Url)>,
+    /// The answer before the owner's filter, where there was one: it tells of the next page.
+    pub original: Option<String>,
+}
+
+impl Default for Manner<'_> {
+    fn default() -> Self {
+        Self {
+            bytes_max: ANSWER_BYTES_MAX,
+            fields: [Fields::default(), Fields::default()],
+            sent: None,
+            original: None,
+        }
+    }
+}
+
+/// A result, and what did not fit into it.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    pub outcome: ToolOutcome,
+    pub whole: Option<Whole>,
+}
+
+/// An answer as a whole, to be kept for whoever asked.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    pub media_type: String,
+    pub bytes: Bytes,
+    /// The result shows nothing of it: a link takes the place of what it says.
+    pub alone: bool,
+}
+
+/// The result of a call that was answered, as large as any may be.
+pub fn render(tool: &Tool, response: &UpstreamResponse) -> ToolOutcome {
+    render_as(tool, response, &Manner::default()).outcome
+}
 
 /// The result of a call that was answered.
-pub fn render(tool: &Tool, response: &UpstreamResponse) -> ToolOutcome {
+pub fn render_as(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Rendered {
     if !response.status.is_success() {
-        return failure(response);
+        return failure::failure(tool, response).into();
     }
-    let mut outcome = success(tool, response);
-    if outcome.structured.is_none() && !outcome.is_error {
-        outcome.structured = stand_in(tool);
+    let mut rendered = success(tool, response, manner);
+    settle(tool, &mut rendered.outcome);
+    rendered
+}
+
+/// Puts a link to the whole answer into a result that shows it in part or not at all.
+pub fn link(tool: &Tool, rendered: &mut Rendered, uri: &str, minutes: u64) {
+    let Some(whole) = rendered.whole.take() else {
+        return;
+    };
+    let size = whole.bytes.len();
+    let outcome = &mut rendered.outcome;
+    if whole.alone {
+        outcome.content.clear();
+        outcome.is_error = false;
+        settle(tool, outcome);
     }
-    outcome
+    outcome.content.push(Content::Link {
+        uri: uri.to_owned(),
+        name: format!("{}-answer", tool.def.name),
+        media_type: Some(essence(&whole.media_type)),
+        size: Some(size as u64),
+    });
+    outcome.content.push(Content::Text(format!(
+        "[The whole answer, {size} bytes of {}, can be read for {minutes} minutes as the resource {uri}.]",
+        essence(&whole.media_type)
+    )));
 }
 
 /// A tool with an output schema must answer a success with conforming structured content (MCP
 /// 2025-06-18, "Output Schema"), and clients turn one without into a failure. Where the API's
 /// answer does not fit, or there is none, the least that conforms stands in; the text has it all.
-fn stand_in(tool: &Tool) -> Option<Box<RawValue>> {
-    let validator = tool.output.as_ref()?;
-    let least = [json!({}), json!({"result": null})];
-    let fits = least.iter().find(|value| validator.is_valid(value))?;
-    to_raw_value(fits).ok()
+fn settle(tool: &Tool, outcome: &mut ToolOutcome) {
+    if outcome.structured.is_some() || outcome.is_error {
+        return;
+    }
+    outcome.structured = tool.output.as_ref().and_then(|validator| {
+        let least = [json!({}), json!({"result": null}), json!({"result": []})];
+        let fits = least.iter().find(|value| validator.is_valid(value))?;
+        to_raw_value(fits).ok()
+    });
 }
 
-fn success(tool: &Tool, response: &UpstreamResponse) -> ToolOutcome {
-    if response.body.is_empty() {
-        let text = format!(
+impl From<ToolOutcome> for Rendered {
+    fn from(outcome: ToolOutcome) -> Self {
+        Self {
+            outcome,
+            whole: None,
+        }
+    }
+}
+
+impl Rendered {
+    /// Adds a text.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.outcome.content.push(Content::Text(text.into()));
+    }
+}
+
+fn success(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Rendered {
+    let media_type = media_type(&response.headers);
+    if response.body.is_empty() && kind(&media_type) != Kind::Events {
+        let mut rendered = Rendered::default();
+        rendered.say(format!(
             "Done. The API answered {} without content.",
             status(response.status)
-        );
-        return ToolOutcome {
-            content: vec![Content::Text(text)],
-            ..ToolOutcome::default()
-        };
+        ));
+        return rendered;
     }
-    let media_type = media_type(&response.headers);
     match kind(&media_type) {
-        Kind::Json => json_answer(tool, response, &media_type),
-        Kind::Text if tool.def.output_schema.is_some() => json_answer(tool, response, &media_type),
-        Kind::Text => text(tool, response, &media_type),
-        Kind::Image | Kind::Audio | Kind::Binary => binary(tool, response, media_type),
+        Kind::Json => json_answer(tool, response, manner),
+        Kind::Text if tool.def.output_schema.is_some() => json_answer(tool, response, manner),
+        Kind::Text => text(tool, response, manner),
+        Kind::Events => streamed::render(tool, response, manner),
+        Kind::Image | Kind::Audio | Kind::Binary => binary(tool, response, &media_type),
     }
 }
 
@@ -69,6 +170,7 @@ fn success(tool: &Tool, response: &UpstreamResponse) -> ToolOutcome {
 enum Kind {
     Json,
     Text,
+    Events,
     Image,
     Audio,
     Binary,
@@ -91,6 +193,9 @@ fn essence(media_type: &str) -> String {
 }
 
 fn kind(media_type: &str) -> Kind {
+    if Framing::of(media_type).is_some() {
+        return Kind::Events;
+    }
     let essence = essence(media_type);
     let (kind, subtype) = essence.split_once('/').unwrap_or((&essence, ""));
     match (kind, subtype) {
@@ -105,8 +210,6 @@ fn kind(media_type: &str) -> Kind {
             | "yaml"
             | "x-yaml"
             | "javascript"
-            | "x-ndjson"
-            | "jsonl"
             | "graphql"
             | "csv"
             | "x-www-form-urlencoded"
@@ -118,14 +221,122 @@ fn kind(media_type: &str) -> Kind {
     }
 }
 
-fn json_answer(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> ToolOutcome {
-    let body = decode(&response.body, media_type);
-    let mut outcome = clipped(&body, response.truncated);
-    if response.truncated || body.len() > ANSWER_BYTES_MAX {
-        return outcome;
+/// Whether what a media type names is read as text.
+pub fn is_text(media_type: &str) -> bool {
+    matches!(kind(media_type), Kind::Json | Kind::Text | Kind::Events)
+}
+
+/// The text of an answer that is JSON.
+pub fn json_of(response: &UpstreamResponse) -> Option<Cow<'_, str>> {
+    let media_type = media_type(&response.headers);
+    let body = (kind(&media_type) == Kind::Json).then(|| decode(&response.body, &media_type))?;
+    json::checked(&body).is_some().then_some(body)
+}
+
+fn json_answer(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Rendered {
+    let media_type = media_type(&response.headers);
+    let body = decode(&response.body, &media_type);
+    let mended = response.truncated.then(|| json::mended(&body)).flatten();
+    let body = mended.map_or(body, Cow::Owned);
+    if json::checked(&body).is_none() {
+        return text(tool, response, manner);
     }
-    outcome.structured = structured(tool, &body);
-    outcome
+    let mut rendered = json_text(tool, &body, manner);
+    if response.truncated {
+        rendered.whole = None;
+        rendered.say(
+            "[The API's answer is larger than the limit for upstream bodies; only its beginning was read. Ask for less, with a filter or a smaller page.]",
+        );
+    }
+    let page = manner.original.as_deref().unwrap_or(&body);
+    next_page(tool, (response, Some(page)), manner, &mut rendered);
+    rendered
+}
+
+/// JSON as a result: only the fields that are wanted, within the budget.
+fn json_text(tool: &Tool, body: &str, manner: &Manner<'_>) -> Rendered {
+    let mut rendered = Rendered::default();
+    let mut shown = Cow::Borrowed(body);
+    for (fields, by_call) in manner.fields.iter().zip([false, true]) {
+        if !fields.is_empty() {
+            let whole = json::checked(&shown).unwrap_or_default();
+            let projected = fields.project(whole);
+            let note = projected.note(whole).filter(|_| by_call);
+            shown = Cow::Owned(projected.text);
+            if let Some(note) = note {
+                rendered.say(note);
+            }
+        }
+    }
+    if shown.len() <= manner.bytes_max {
+        rendered.outcome.structured = structured(tool, &shown);
+        let text = Content::Text(shown.into_owned());
+        rendered.outcome.content.insert(0, text);
+        return rendered;
+    }
+    let cut = cut::cut(json::checked(&shown).unwrap_or_default(), manner.bytes_max);
+    rendered.outcome.structured = structured(tool, &cut.text);
+    rendered.say(format!(
+        "[The answer was cut to fit {} of {} bytes: {}. {}]",
+        cut.text.len(),
+        shown.len(),
+        cut.describe(),
+        rest(tool, cut.elements_shown())
+    ));
+    rendered.outcome.content.insert(0, Content::Text(cut.text));
+    rendered.whole = Some(Whole {
+        media_type: "application/json".to_owned(),
+        bytes: Bytes::from(shown.into_owned()),
+        alone: false,
+    });
+    rendered
+}
+
+/// How to get what was cut, in terms of the tool's own arguments.
+fn rest(tool: &Tool, shown: Option<usize>) -> String {
+    let mut ways = Vec::new();
+    if let Some(argument) = &tool.fields_argument {
+        ways.push(format!(
+            "name only the members you need in `{argument}`, like [\"items.*.id\"]"
+        ));
+    }
+    match (tool.pager.size(), tool.pager.which(), shown) {
+        (Some(size), Some(which), Some(shown)) if shown > 0 => {
+            ways.push(format!(
+                "ask for pages of at most {shown} with `{size}`, and go on with `{which}`"
+            ));
+        }
+        (None, Some(which), _) => ways.push(format!("go on with `{which}`")),
+        _ => {}
+    }
+    ways.push("ask for less with a filter, if the tool has one".to_owned());
+    format!("To get the rest: {}.", ways.join("; or "))
+}
+
+/// Offers the call for the next page.
+fn next_page(
+    tool: &Tool,
+    (response, body): (&UpstreamResponse, Option<&str>),
+    manner: &Manner<'_>,
+    rendered: &mut Rendered,
+) {
+    let Some((arguments, url)) = manner.sent.filter(|_| !tool.pager.is_empty()) else {
+        return;
+    };
+    let seen = Exchanged {
+        arguments,
+        url,
+        headers: &response.headers,
+        body: body.and_then(json::checked),
+    };
+    let Some(next) = tool.pager.next(&tool.def, seen) else {
+        return;
+    };
+    if let Ok(arguments) = serde_json::from_str::<Value>(&next.arguments) {
+        let meta = rendered.outcome.meta.get_or_insert_with(|| json!({}));
+        meta[NEXT_KEY] = arguments;
+    }
+    rendered.say(next.describe());
 }
 
 /// The body as structured content: an object as it is, anything else as `{"result": …}` where the
@@ -166,59 +377,66 @@ fn fitting(validator: &jsonschema::Validator, text: &str, value: &Value) -> Opti
     validator.is_valid(&value).then_some(kept)
 }
 
-fn text(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> ToolOutcome {
-    if looks_binary(&response.body, media_type) {
-        return binary(tool, response, "application/octet-stream".to_owned());
+fn text(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Rendered {
+    let media_type = media_type(&response.headers);
+    if looks_binary(&response.body, &media_type) {
+        return binary(tool, response, "application/octet-stream");
     }
-    clipped(&decode(&response.body, media_type), response.truncated)
-}
-
-/// A NUL in the first bytes, and neither a byte order mark nor a declared UTF-16 that explains it.
-fn looks_binary(body: &[u8], media_type: &str) -> bool {
-    let wide = declared(media_type).is_some_and(|encoding| !encoding.is_ascii_compatible());
-    !wide && Encoding::for_bom(body).is_none() && body.iter().take(512).any(|byte| *byte == 0)
-}
-
-fn clipped(body: &str, truncated: bool) -> ToolOutcome {
-    let mut content = Vec::with_capacity(2);
-    if body.len() > ANSWER_BYTES_MAX {
-        let head = &body[..body.floor_char_boundary(ANSWER_BYTES_MAX)];
-        content.push(Content::Text(head.to_owned()));
-        content.push(Content::Text(format!(
-            "[The answer was cut: {} of {} bytes are shown. Ask for less, with a filter or a smaller page.]",
-            head.len(),
-            body.len()
-        )));
+    let body = decode(&response.body, &media_type);
+    let mut rendered = Rendered::default();
+    if body.len() <= manner.bytes_max {
+        rendered.say(body.clone());
     } else {
-        content.push(Content::Text(body.to_owned()));
-        if truncated {
-            content.push(Content::Text(
-                "[The answer was cut: it is larger than the limit for upstream bodies. Ask for less, with a filter or a smaller page.]".to_owned(),
-            ));
-        }
+        let head = &body[..body.floor_char_boundary(manner.bytes_max)];
+        // At the end of a line, where that is not far.
+        let line = head.rfind('\n').filter(|at| *at > head.len() / 2);
+        let head = line.map_or(head, |at| &head[..=at]);
+        rendered.say(head);
+        rendered.say(format!(
+            "[The answer was cut: {} of {} bytes are shown. {}]",
+            head.len(),
+            body.len(),
+            rest(tool, None)
+        ));
     }
-    ToolOutcome {
-        content,
-        ..ToolOutcome::default()
+    if response.truncated {
+        rendered.say(
+            "[The API's answer is larger than the limit for upstream bodies; only its beginning was read. Ask for less, with a filter or a smaller page.]",
+        );
+    } else if body.len() > manner.bytes_max {
+        rendered.whole = Some(Whole {
+            media_type: essence(&media_type),
+            bytes: Bytes::from(body.into_owned()),
+            alone: false,
+        });
     }
+    next_page(tool, (response, None), manner, &mut rendered);
+    rendered
 }
 
-fn binary(tool: &Tool, response: &UpstreamResponse, media_type: String) -> ToolOutcome {
+fn binary(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> Rendered {
     let size = response.body.len();
+    let media_type = essence(media_type);
     if response.truncated || size.div_ceil(3) * 4 > ANSWER_BYTES_MAX {
         let text = format!(
             "The API answered with {media_type} of {}{size} bytes, which is more than fits into a result ({} bytes).",
             if response.truncated { "more than " } else { "" },
             ANSWER_BYTES_MAX / 4 * 3
         );
-        return ToolOutcome {
-            content: vec![Content::Text(text)],
-            is_error: true,
-            ..ToolOutcome::default()
+        return Rendered {
+            outcome: ToolOutcome {
+                content: vec![Content::Text(text)],
+                is_error: true,
+                ..ToolOutcome::default()
+            },
+            whole: (!response.truncated).then(|| Whole {
+                media_type,
+                bytes: response.body.clone(),
+                alone: true,
+            }),
         };
     }
     let data = BASE64.encode(&response.body);
-    let media_type = essence(&media_type);
     let content = match kind(&media_type) {
         Kind::Image => Content::Image { data, media_type },
         Kind::Audio => Content::Audio { data, media_type },
@@ -232,107 +450,12 @@ fn binary(tool: &Tool, response: &UpstreamResponse, media_type: String) -> ToolO
         content: vec![content],
         ..ToolOutcome::default()
     }
-}
-
-/// Text in whatever charset it came: byte order mark, then the header's word, then UTF-8.
-fn decode<'a>(body: &'a [u8], media_type: &str) -> Cow<'a, str> {
-    let encoding = declared(media_type).or_else(|| in_prolog(body));
-    encoding.unwrap_or(UTF_8).decode(body).0
-}
-
-/// The charset parameter of a media type (RFC 9110, section 8.3.2).
-fn declared(media_type: &str) -> Option<&'static Encoding> {
-    let charset = media_type.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("charset")
-            .then(|| value.trim().trim_matches(['"', '\'']))
-    });
-    charset.and_then(|label| Encoding::for_label(label.as_bytes()))
-}
-
-/// `encoding="…"` of an XML declaration, `charset=…` of an HTML head.
-fn in_prolog(body: &[u8]) -> Option<&'static Encoding> {
-    let head = String::from_utf8_lossy(&body[..body.len().min(1_024)]).into_owned();
-    if !head.trim_start().starts_with('<') {
-        return None;
-    }
-    let at = head
-        .find("encoding=")
-        .map(|at| at + 9)
-        .or_else(|| head.find("charset=").map(|at| at + 8))?;
-    let label: String = head[at..]
-        .trim_start_matches(['"', '\''])
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || "-_:".contains(*c))
-        .collect();
-    Encoding::for_label(label.as_bytes())
+    .into()
 }
 
 fn status(status: StatusCode) -> String {
     match status.canonical_reason() {
         Some(reason) => format!("{} {reason}", status.as_u16()),
         None => status.as_u16().to_string(),
-    }
-}
-
-/// An answer that is not a success: what happened, the API's own words, and what to change.
-fn failure(response: &UpstreamResponse) -> ToolOutcome {
-    let mut text = format!("The API answered {}.", status(response.status));
-    let header = |name| {
-        response
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let advice = match response.status.as_u16() {
-        300..=399 => match header(LOCATION) {
-            Some(location) => {
-                text.push_str(" It redirects to ");
-                text.push_str(&location.chars().take(300).collect::<String>());
-                text.push('.');
-                "Redirects are not followed; the owner of this server can set `upstream` to the new address."
-            }
-            None => "Redirects are not followed.",
-        },
-        400 | 422 => "Correct the arguments as it says, and call again.",
-        401 | 403 => {
-            "Other arguments will not help: the credential this server holds for the API is missing, wrong or not allowed to do this. Tell the user that the server's owner has to change it."
-        }
-        404 | 410 => "What the arguments name does not exist; look it up first.",
-        405 | 501 => "The API does not offer this operation at present.",
-        409 | 412 => "The state of the resource does not allow it; read it again before you retry.",
-        413 => "Send less.",
-        429 => "Wait before you call again.",
-        500..=599 => "The fault is the API's; the same call may work later.",
-        _ => "",
-    };
-    if let Some(after) = header(RETRY_AFTER) {
-        text.push_str(" Retry after: ");
-        text.push_str(&after.chars().take(60).collect::<String>());
-        text.push('.');
-    }
-    if !advice.is_empty() {
-        text.push(' ');
-        text.push_str(advice);
-    }
-    let media_type = media_type(&response.headers);
-    if matches!(kind(&media_type), Kind::Json | Kind::Text)
-        && !looks_binary(&response.body, &media_type)
-    {
-        let body = decode(&response.body, &media_type);
-        let shown = &body[..body.floor_char_boundary(ERROR_BYTES_MAX)];
-        if !shown.trim().is_empty() {
-            text.push_str("\n\n");
-            text.push_str(shown.trim());
-            if shown.len() < body.len() {
-                text.push('…');
-            }
-        }
-    }
-    ToolOutcome {
-        content: vec![Content::Text(text)],
-        is_error: true,
-        ..ToolOutcome::default()
     }
 }

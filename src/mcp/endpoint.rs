@@ -6,6 +6,7 @@
 
 mod admit;
 mod answer;
+mod answers;
 mod batch;
 mod dispatch;
 mod headers;
@@ -121,7 +122,8 @@ impl Endpoint {
             // People type it.
             .route("/mcp/{slug}/", any(http::handle))
             .route("/mcp/{slug}/sse", get(legacy::open))
-            .route("/mcp/{slug}/messages", post(legacy::receive));
+            .route("/mcp/{slug}/messages", post(legacy::receive))
+            .route("/mcp/{slug}/answers/{id}", get(answers::download));
         if self.0.only.is_some() {
             router = router
                 .route("/mcp", any(http::handle_only))

@@ -12,6 +12,7 @@ use url::Url;
 use crate::access::caller::Caller;
 use crate::credential::Credentials;
 use crate::egress::Upstream;
+use crate::mcp::content::ANSWER_BYTES_DEFAULT;
 use crate::mcp::curation::Curations;
 use crate::mcp::fragment::FirstPages;
 use crate::mcp::provider::Native;
@@ -119,6 +120,11 @@ pub struct ServerSettings {
     pub allow_upstream: Vec<String>,
     pub call_timeout_ms: u64,
     pub tools_page_max: usize,
+    /// Text of an answer above it is cut.
+    pub answer_bytes_max: usize,
+    /// What is made of answers, by operation key.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub answer_shapes: IndexMap<String, AnswerShape>,
     /// The service inside this process that answers, by name. Set by the process itself only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
@@ -134,9 +140,23 @@ impl Default for ServerSettings {
             allow_upstream: Vec::new(),
             call_timeout_ms: 60_000,
             tools_page_max: 1_000,
+            answer_bytes_max: ANSWER_BYTES_DEFAULT,
+            answer_shapes: IndexMap::new(),
             internal: None,
         }
     }
+}
+
+/// What an owner makes of a tool's answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AnswerShape {
+    /// The members that are kept (see [`crate::mcp::content::fields`]); empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// A jq filter over the whole answer, before `fields`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jq: Option<String>,
 }
 
 /// Who may connect.

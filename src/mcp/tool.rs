@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mcp::fragment::Fragments;
+use crate::mcp::paging::Pager;
 use crate::openapi::finding::Code;
 use crate::openapi::{
     Api, Finding, Location, Operation, OperationKey, ParameterEncoding, PartEncoding, PathTemplate,
@@ -160,6 +161,10 @@ pub struct Tool {
     /// Arguments a client repeats in `Mcp-Param-*` headers, by header suffix: where their schema
     /// has `x-mcp-header`, which only tools from code do. The value points into the arguments.
     pub header_arguments: Vec<(String, String)>,
+    /// The reserved argument that names the wanted members of the answer, where it is JSON.
+    pub fields_argument: Option<String>,
+    /// The arguments that lead through pages.
+    pub pager: Pager,
 }
 
 /// One tool, complete: stored with a server version and never changed.

@@ -32,6 +32,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_rollouts.sql"),
         include_str!("../../migrations/postgres/0004_rollouts.sql"),
     ),
+    (
+        5,
+        "answers",
+        include_str!("../../migrations/sqlite/0005_answers.sql"),
+        include_str!("../../migrations/postgres/0005_answers.sql"),
+    ),
 ];
 
 impl Store {

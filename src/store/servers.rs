@@ -349,7 +349,10 @@ impl Store {
 
 /// Nobody else gives out or takes these names until the transaction ends. A slug and an alias are rows
 /// of two tables, so that no constraint spans them; SQLite has one writer and needs nothing.
-async fn hold_names<const N: usize>(tx: &mut Tx, mut names: [&str; N]) -> Result<(), StoreError> {
+pub(in crate::store) async fn hold_names<const N: usize>(
+    tx: &mut Tx,
+    mut names: [&str; N],
+) -> Result<(), StoreError> {
     // In one order everywhere, so that two renames never wait for each other.
     names.sort_unstable();
     if let Tx::Postgres(tx) = tx {

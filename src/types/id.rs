@@ -56,6 +56,8 @@ decl_id! {
     CredentialId
     /// A piece of background work.
     JobId
+    /// An answer that is kept for whoever got it.
+    AnswerId
 }
 
 impl OrganizationId {

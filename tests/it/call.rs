@@ -13,7 +13,9 @@ use axum::extract::Request;
 use axum::routing::any;
 use causeway::access::caller::Caller;
 use causeway::access::ledger::{Ledger, LedgerEntry};
+use causeway::answers::Answers;
 use causeway::credential::{Credential, Credentials, Secret};
+use causeway::jq::Jq;
 use causeway::mcp::call::Mcp;
 use causeway::mcp::provider::{
     CallContext, CallError, CallOutcome, Content, Progress, ToolCall, ToolOutcome,
@@ -45,6 +47,8 @@ impl Bench {
                 ledger,
                 clock: Clock::system(),
                 policies,
+                answers: Answers::memory(Clock::system()),
+                jq: Jq::new(env!("CARGO_BIN_EXE_causeway").into()),
             },
             ledger: receiver,
         }

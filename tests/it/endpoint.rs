@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod answers;
 mod client;
 mod differential;
 mod lists;

@@ -7,6 +7,7 @@
 )]
 
 mod accounting;
+mod answers;
 mod call;
 mod cli;
 mod crash;

@@ -21,7 +21,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A process that serves; killed when it is dropped.
 pub(crate) struct Process {
     pub(crate) client: Client,
-    child: Child,
+    pub(crate) child: Child,
     /// Kept open: a process whose output nobody reads would fail to write it.
     _stdout: BufReader<ChildStdout>,
 }

@@ -1,6 +1,7 @@
 //! What both databases have to do. Each function takes an empty, migrated store; the two test
 //! binaries run all of them, one on SQLite, one on Postgres.
 
+use causeway::store::answers::{AnswerQuota, NewAnswer};
 use causeway::store::audit::NewAudit;
 use causeway::store::credentials::NewCredential;
 use causeway::store::imports::ImportItem;
@@ -8,7 +9,7 @@ use causeway::store::keys::NewKey;
 use causeway::store::ledger::LedgerRow;
 use causeway::store::servers::{Import, NewServer, NewVersion, ServerChange};
 use causeway::store::{Change, Store, StoreError};
-use causeway::types::{CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
+use causeway::types::{AnswerId, CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
 use chrono::{DateTime, Utc};
 
 mod database;
@@ -522,6 +523,54 @@ pub(crate) async fn a_job_that_runs_is_told_of_until_it_is_forgotten(store: &Sto
     assert!(state(third).await.is_none());
 }
 
+fn answer(server: ServerId, principal: &str, size: usize, second: i64) -> NewAnswer {
+    NewAnswer {
+        id: AnswerId::generate(),
+        organization: ORGANIZATION,
+        server,
+        principal: principal.into(),
+        media_type: "text/plain".into(),
+        size,
+        key_id: "k".into(),
+        sealed: b"sealed".to_vec(),
+        expires_at: at(second),
+    }
+}
+
+pub(crate) async fn an_answer_is_one_principals_for_a_while(store: &Store) {
+    let new = server("answering");
+    let id = new.id;
+    store.create_server(&new, &act(), at(0)).await.unwrap();
+    let quota = AnswerQuota {
+        organization_bytes_max: 100,
+        principal_bytes_max: 60,
+    };
+    let keep = |principal: &'static str, size, second| {
+        let new = answer(id, principal, size, second);
+        let kept = new.id;
+        async move { (kept, store.keep_answer(new, quota, at(0)).await.unwrap()) }
+    };
+    let (first, kept) = keep("a", 40, 10).await;
+    assert!(kept);
+    let row = store.answer(first, "a", at(9)).await.unwrap().unwrap();
+    assert_eq!(
+        (row.server_id, row.sealed.as_slice()),
+        (id.0, b"sealed".as_slice())
+    );
+    assert!(store.answer(first, "b", at(9)).await.unwrap().is_none());
+    assert!(store.answer(first, "a", at(10)).await.unwrap().is_none());
+    let (second, kept) = keep("a", 30, 20).await;
+    assert!(kept, "the one before made room");
+    assert!(store.answer(first, "a", at(1)).await.unwrap().is_none());
+    assert!(keep("b", 60, 20).await.1);
+    assert!(!keep("c", 20, 20).await.1, "the organization has no room");
+    assert!(store.answer(second, "a", at(1)).await.unwrap().is_some());
+    assert_eq!(store.expire_answers(at(20)).await.unwrap(), 2);
+    let (third, _) = keep("c", 20, 30).await;
+    assert!(store.delete_server(id, &act(), at(1)).await.unwrap());
+    assert!(store.answer(third, "c", at(1)).await.unwrap().is_none());
+}
+
 pub(crate) async fn the_audit_is_kept(store: &Store) {
     let made = NewAudit {
         action: "create",
@@ -575,6 +624,7 @@ macro_rules! run_contract {
             a_job_is_leased_to_one,
             jobs_are_shared_out,
             a_job_that_runs_is_told_of_until_it_is_forgotten,
+            an_answer_is_one_principals_for_a_while,
             the_audit_is_kept,
             many_writers_lose_nothing,
             migrating_twice_changes_nothing

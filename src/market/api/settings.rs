@@ -5,14 +5,16 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::IF_MATCH;
+use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
-use crate::market::api::Market;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
-use crate::mcp::server::{Access, ServerSettings, SessionSettings};
+use crate::market::api::{Market, shapes};
+use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
+use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::servers::ServerChange;
 use crate::store::{Change, StoreError};
@@ -37,6 +39,10 @@ pub(crate) struct ServerEdit {
     pub(crate) legacy_sse: Option<Option<bool>>,
     pub(crate) call_timeout_ms: Option<u64>,
     pub(crate) tools_page_max: Option<usize>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) answer_bytes_max: Option<Option<usize>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) answer_shapes: Option<Option<IndexMap<String, AnswerShape>>>,
 }
 
 /// Tells `null` from absence.
@@ -121,6 +127,9 @@ async fn apply_to(
 ) -> Result<Slug, EditError> {
     let publisher = &market.0.parts.publisher;
     let settings = edited(&entry.settings, change)?;
+    if let Some(Some(shapes)) = &change.answer_shapes {
+        shapes::check(market, entry, shapes).await?;
+    }
     let before = serde_json::to_string(&entry.settings).unwrap_or_default();
     let after = serde_json::to_string(&settings).unwrap_or_default();
     let slug = change.slug.as_ref().filter(|new| **new != entry.slug);
@@ -150,6 +159,9 @@ fn noted(slug: &Slug, settings: &str) -> String {
     let settings: serde_json::Value = serde_json::from_str(settings).unwrap_or_default();
     json!({ "slug": slug, "settings": settings }).to_string()
 }
+
+/// Less would say nothing.
+const ANSWER_BYTES_MIN: usize = 1_024;
 
 fn check_sessions(sessions: Option<SessionSettings>) -> Result<(), Problem> {
     let Some(sessions) = sessions else {
@@ -208,6 +220,19 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
             ));
         }
         settings.tools_page_max = page;
+    }
+    if let Some(bytes) = change.answer_bytes_max {
+        let bytes = bytes.unwrap_or(ANSWER_BYTES_DEFAULT);
+        if !(ANSWER_BYTES_MIN..=ANSWER_BYTES_MAX).contains(&bytes) {
+            return Err(Problem::new(
+                ProblemKind::Invalid,
+                format!("`answerBytesMax` is {ANSWER_BYTES_MIN} to {ANSWER_BYTES_MAX}"),
+            ));
+        }
+        settings.answer_bytes_max = bytes;
+    }
+    if let Some(shapes) = &change.answer_shapes {
+        settings.answer_shapes = shapes.clone().unwrap_or_default();
     }
     Ok(settings)
 }

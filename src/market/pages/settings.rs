@@ -64,11 +64,12 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the labels they have here.
-const LABELS: [(&str, &str); 13] = [
+const LABELS: [(&str, &str); 14] = [
     ("upstream", "Address of the API"),
     ("allowUpstream", "Allowed private destinations"),
     ("callTimeoutMs", "Time for a call"),
     ("toolsPageMax", "Tools in one page of the list"),
+    ("answerBytesMax", "Largest answer"),
     ("sessions.idleMs", "Idle time of a session"),
     ("sessions.sessionsMax", "Sessions at most"),
     ("slug", "Short name"),
@@ -124,6 +125,7 @@ pub struct SettingsForm {
     pub sessions_max: String,
     pub timeout_seconds: String,
     pub tools_page_max: String,
+    pub answer_kib: String,
 }
 
 impl SettingsForm {
@@ -146,6 +148,7 @@ impl SettingsForm {
             sessions_max: sessions.sessions_max.to_string(),
             timeout_seconds: seconds(settings.call_timeout_ms),
             tools_page_max: settings.tools_page_max.to_string(),
+            answer_kib: settings.answer_bytes_max.div_ceil(1_024).to_string(),
         }
     }
 
@@ -163,6 +166,7 @@ impl SettingsForm {
             sessions_max: text("sessionsMax"),
             timeout_seconds: text("timeoutSeconds"),
             tools_page_max: text("toolsPageMax"),
+            answer_kib: text("answerKib"),
         }
     }
 
@@ -186,6 +190,10 @@ impl SettingsForm {
             "callTimeoutMs": milliseconds("Time for a call", &self.timeout_seconds)?,
             "toolsPageMax": whole::<u64>("Tools in one page of the list", &self.tools_page_max)?,
         });
+        if !self.answer_kib.is_empty() {
+            let kib: u32 = whole("Largest answer", &self.answer_kib)?;
+            change["answerBytesMax"] = json!(u64::from(kib) << 10);
+        }
         if !internal {
             let upstream = Some(&self.upstream).filter(|url| !url.is_empty());
             let rules = self.allow.split(['\n', ',']).map(str::trim);
@@ -315,6 +323,8 @@ mod tests {
             allow_upstream: vec!["10.0.0.0/8".to_owned(), "db.example:80".to_owned()],
             call_timeout_ms: 60_000,
             tools_page_max: 10,
+            answer_bytes_max: 32 << 10,
+            answer_shapes: indexmap::IndexMap::new(),
             internal: None,
         };
         let change = SettingsForm::of(&settings, 3).change(false).unwrap();

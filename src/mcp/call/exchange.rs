@@ -12,14 +12,13 @@ use url::Url;
 
 use crate::access::caller::{Caller, Target};
 use crate::credential::{self, Mask};
-use crate::egress::{Patience, redirect_target};
+use crate::egress::{Arrived, Patience, redirect_target};
 use crate::mcp::call::Mcp;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::failure::Failure;
+use crate::mcp::content::Rendered;
 use crate::mcp::plan::{base_url, plan};
-use crate::mcp::provider::{
-    Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody, ToolOutcome,
-};
+use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody};
 use crate::mcp::server::{Access, ApiProvider, Provider, Server};
 use crate::mcp::tool::Tool;
 use crate::policy::Subject;
@@ -149,6 +148,11 @@ impl<'a> Work<'a> {
             deadline: self.deadline,
             cancel: &self.context.cancel,
         };
+        let progress = self.context.progress.clone();
+        let watch = move |arrived: Arrived| {
+            let message = format!("{} events, {} bytes", arrived.events, arrived.bytes);
+            progress.report(arrived.events as f64, None, Some(message));
+        };
         for redirects_left in (0..=REDIRECTS_MAX).rev() {
             let attached = self.attach(api, request.clone())?;
             let origin = attached.url.origin();
@@ -157,7 +161,9 @@ impl<'a> Work<'a> {
                 _ => self.shown_redirected(api, &request),
             });
             let egress = &self.cx.egress;
-            let response = egress.send(&api.upstream, attached, patience).await?;
+            let response = egress
+                .send_watched(&api.upstream, attached, patience, &watch)
+                .await?;
             account.answered(&response);
             match redirect_target(&request.url, &response) {
                 Some(next) if next.origin() != origin => {
@@ -196,16 +202,15 @@ impl<'a> Work<'a> {
     }
 
     /// What was not JSON in UTF-8 may show its text only once it is decoded (by a charset, a byte order
-    /// mark, or what an XML document says of itself), so it is masked again.
-    pub(crate) fn mask_decoded(
-        &self,
-        response: &UpstreamResponse,
-        mut outcome: ToolOutcome,
-    ) -> ToolOutcome {
+    /// mark, or what an XML document says of itself), so it is masked again; and so is everything
+    /// that is said beside an answer, which is made of decoded parts of it.
+    pub(crate) fn mask_decoded(&self, response: &UpstreamResponse, rendered: &mut Rendered) {
         let mask = self.mask();
-        if mask.is_empty() || is_plain_json(response) {
-            return outcome;
+        let as_written = rendered.outcome.content.len() == 1 && !rendered.outcome.is_error;
+        if mask.is_empty() || (as_written && is_plain_json(response)) {
+            return;
         }
+        let outcome = &mut rendered.outcome;
         for content in &mut outcome.content {
             if let Content::Text(text) = content {
                 *text = mask.text(text).into_owned();
@@ -217,8 +222,15 @@ impl<'a> Work<'a> {
         }
         outcome.structured = outcome
             .structured
+            .take()
             .and_then(|value| RawValue::from_string(mask.text(value.get()).into_owned()).ok());
-        outcome
+        outcome.meta = outcome
+            .meta
+            .take()
+            .and_then(|meta| serde_json::from_str(&mask.text(&meta.to_string())).ok());
+        if let Some(whole) = &mut rendered.whole {
+            whole.bytes = mask.bytes(whole.bytes.clone());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::access::ledger::LedgerStatus;
 use crate::credential::{CredentialError, Mask};
 use crate::egress::EgressError;
+use crate::mcp::content::fields::FieldError;
 use crate::mcp::plan::{BaseUrlError, PlanError};
 use crate::mcp::provider::{CallError, CallOutcome, Content, ToolOutcome};
 use crate::policy::Refusal;
@@ -12,6 +13,11 @@ use crate::policy::Refusal;
 pub(crate) enum Failure {
     #[error("{0}")]
     Plan(#[from] PlanError),
+    #[error("Argument `{argument}`: {source}.")]
+    Fields {
+        argument: String,
+        source: FieldError,
+    },
     #[error("The server's URL cannot be used: {0}")]
     Base(#[from] BaseUrlError),
     #[error("Not sent: {0}.")]
@@ -69,6 +75,7 @@ impl Failure {
                 LedgerStatus::Cancelled
             }
             Self::Plan(_)
+            | Self::Fields { .. }
             | Self::Base(_)
             | Self::RedirectedTooOften
             | Self::Egress(_)

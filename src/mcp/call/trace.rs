@@ -15,7 +15,7 @@ use crate::credential::mask::MASKED;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
-use crate::mcp::call::{Mcp, carry_out};
+use crate::mcp::call::{Mcp, answer, carry_out};
 use crate::mcp::provider::{
     CallContext, CallError, CallOutcome, Content, ResourceBody, ToolCall, ToolOutcome,
 };
@@ -137,6 +137,7 @@ async fn rehearse(
     policies
         .tool_call(work.subject(), &mut call.arguments)
         .await?;
+    answer::asked(work, &call.arguments)?;
     let mut request = work.plan(api, &call.arguments, account)?;
     policies
         .upstream_request(work.subject(), &mut request)
@@ -220,6 +221,8 @@ struct ShownResult<'a> {
     is_error: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<&'a RawValue>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a Value>,
 }
 
 impl<'a> From<&'a ToolOutcome> for ShownResult<'a> {
@@ -228,6 +231,7 @@ impl<'a> From<&'a ToolOutcome> for ShownResult<'a> {
             content: outcome.content.iter().map(content).collect(),
             is_error: outcome.is_error,
             structured_content: outcome.structured.as_deref(),
+            meta: outcome.meta.as_ref(),
         }
     }
 }

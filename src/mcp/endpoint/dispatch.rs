@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::{Caller, Target};
 use crate::mcp::call::{self, Mcp};
+use crate::mcp::content;
 use crate::mcp::endpoint::session::{LOG_LEVELS, Session};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
@@ -193,6 +196,18 @@ impl Exchange {
             }
             (None, Provider::Api(_)) => None,
         };
+        if resource.is_none()
+            && let Some(answer) = self.answer(uri).await?
+        {
+            let members = format!("\"contents\":[{}]", answer::contents(&answer));
+            // Nobody else may be given it, whoever may use the server.
+            return Ok(answer::cacheable(
+                self.version,
+                &self.server,
+                true,
+                &members,
+            ));
+        }
         let Some(resource) = resource else {
             let code = if self.version.is_stateless() {
                 INVALID_PARAMS
@@ -215,6 +230,27 @@ impl Exchange {
             }
             _ => resource.text.to_string(),
         }
+    }
+
+    /// An answer that was too large for its result, if the URI names one of this caller.
+    async fn answer(&self, uri: &str) -> Result<Option<Resource>, RpcError> {
+        let context = self.context();
+        let kept = in_time(&context, self.mcp.answers.at(&self.caller, uri)).await?;
+        let kept = kept.filter(|kept| kept.server == self.server.id);
+        Ok(kept.map(|kept| {
+            let text = content::is_text(&kept.media_type);
+            let text = text
+                .then(|| std::str::from_utf8(&kept.bytes).ok())
+                .flatten();
+            Resource {
+                uri: uri.to_owned(),
+                body: text.map_or_else(
+                    || ResourceBody::Blob(BASE64.encode(&kept.bytes)),
+                    |text| ResourceBody::Text(text.to_owned()),
+                ),
+                media_type: Some(kept.media_type),
+            }
+        }))
     }
 
     async fn prompt(&self, params: &Params<'_>) -> Result<String, RpcError> {

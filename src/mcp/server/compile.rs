@@ -22,7 +22,9 @@ impl Server {
         let mut findings = curated.findings;
         let mut tools = IndexMap::with_capacity(curated.tools.len());
         for def in curated.tools {
-            let (tool, found) = Tool::compile(def);
+            let shape = parts.settings.answer_shapes.get(&def.operation.0);
+            let filtered = shape.is_some_and(|shape| shape.jq.is_some());
+            let (tool, found) = Tool::compile_shaped(def, filtered);
             findings.extend(found);
             tools.insert(tool.def.name.clone(), tool);
         }

@@ -7,11 +7,15 @@ use jsonschema::PatternOptions;
 use serde_json::{Value, json};
 
 use crate::mcp::fragment::Fragments;
+use crate::mcp::paging::Pager;
+use crate::mcp::tool::name::unique;
 use crate::mcp::tool::text::shorten;
 use crate::mcp::tool::{Tool, ToolDef};
 use crate::openapi::finding::Code;
 use crate::openapi::{Api, Finding, OperationKey};
 
+/// The reserved argument, but for a collision.
+const FIELDS_ARGUMENT: &str = "_fields";
 /// How large a compiled pattern may be.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
@@ -20,16 +24,50 @@ impl Tool {
     /// is a [`Finding`].
     pub fn compile(def: ToolDef) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
+        let pager = Pager::of(&def);
         let [input, output] = validators(&def, "", &mut findings);
         let tool = Self {
             input,
             output,
             fragments: Fragments::of(&def),
             header_arguments: header_arguments(&def.input_schema, ""),
+            fields_argument: None,
+            pager,
             def: Arc::new(def),
         };
         (tool, findings)
     }
+
+    /// [`Tool::compile`] for a tool whose answer the call flow shapes: where the API describes one in
+    /// JSON, an argument names its wanted members. `any_answer`: the owner made the answer into
+    /// something the document does not describe.
+    pub fn compile_shaped(mut def: ToolDef, any_answer: bool) -> (Self, Vec<Finding>) {
+        let fields_argument = offer_fields(&mut def);
+        if any_answer {
+            def.output_schema = None;
+            def.binding.wrap_result = false;
+        }
+        let (mut tool, findings) = Self::compile(def);
+        tool.fields_argument = fields_argument;
+        (tool, findings)
+    }
+}
+
+/// Adds the argument that names the wanted members of a JSON answer. It is no argument of the API:
+/// no binding sends it.
+fn offer_fields(def: &mut ToolDef) -> Option<String> {
+    def.output_schema.as_ref()?;
+    let properties = def.input_schema.get_mut("properties")?.as_object_mut()?;
+    let argument = unique(FIELDS_ARGUMENT, |name| !properties.contains_key(name));
+    properties.insert(
+        argument.clone(),
+        json!({
+            "type": "array",
+            "items": { "type": "string" },
+            "description": "Only these members of the answer, e.g. [\"id\",\"items.*.name\"].",
+        }),
+    );
+    Some(argument)
 }
 
 /// What the tools of a document will not check when they are served, said before they are.

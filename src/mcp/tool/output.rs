@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::events::Framing;
 use crate::mcp::tool::schema::{Direction, Schemas, fit};
 use crate::openapi::{Api, Operation};
 
@@ -14,19 +15,27 @@ pub struct Output {
     pub wrap_result: bool,
 }
 
-/// The output schema of `operation`; none where no success answer is described as JSON.
+/// The output schema of `operation`; none where no success answer is described as JSON, or as a
+/// stream of it.
 pub fn output(api: &Api, operation: &Operation) -> Output {
-    let Some(schema) = success_schema(operation) else {
-        return Output {
-            schema: None,
-            wrap_result: false,
-        };
-    };
     let mut schemas = Schemas::new(&api.definitions, Direction::Output);
+    let (schema, streamed) = match (success_schema(operation), success_items(operation)) {
+        (Some(schema), _) => (schema, false),
+        (None, Some(item)) => (item, true),
+        (None, None) => {
+            return Output {
+                schema: None,
+                wrap_result: false,
+            };
+        }
+    };
     let resolved = schemas.resolve(schema).clone();
-    let wrap_result = !is_object(&schemas, &resolved);
+    let wrap_result = streamed || !is_object(&schemas, &resolved);
     let mut root = if wrap_result {
-        let inner = schemas.prepare(schema);
+        let mut inner = schemas.prepare(schema);
+        if streamed {
+            inner = json!({ "type": "array", "items": inner });
+        }
         let mut root = Map::new();
         root.insert("type".into(), "object".into());
         root.insert("properties".into(), json!({ "result": inner }));
@@ -78,6 +87,19 @@ fn success_schema(operation: &Operation) -> Option<&Value> {
         .as_object()
         .is_some_and(|schema| !schema.is_empty());
     says_something.then_some(&media.schema)
+}
+
+/// The schema of each event of the first success answer that is a stream (OpenAPI 3.2,
+/// `itemSchema`).
+fn success_items(operation: &Operation) -> Option<&Value> {
+    let successes = operation.responses.iter();
+    let mut media = successes
+        .filter(|response| response.status.starts_with('2'))
+        .flat_map(|response| &response.content);
+    media.find_map(|media| {
+        Framing::of(&media.name)?;
+        media.item_schema.as_ref()
+    })
 }
 
 fn is_object(schemas: &Schemas, schema: &Value) -> bool {

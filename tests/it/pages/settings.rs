@@ -113,6 +113,7 @@ impl Owned {
             ("sessionsMax", "1000"),
             ("timeoutSeconds", "60"),
             ("toolsPageMax", "1000"),
+            ("answerKib", "64"),
         ];
         let kept = defaults
             .iter()
@@ -192,6 +193,7 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         ("sessionsMax", "7"),
         ("timeoutSeconds", "2.5"),
         ("toolsPageMax", "50"),
+        ("answerKib", "32"),
     ];
     let saved = owned.save(&revision, &change);
     assert!(
@@ -202,6 +204,7 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         "access": "open", "upstream": "https://api.example.com/v1",
         "allowUpstream": ["10.0.0.5:8080", "db.internal"], "legacySse": false,
         "sessions": {"idleMs": 12_500, "sessionsMax": 7}, "callTimeoutMs": 2_500, "toolsPageMax": 50,
+        "answerBytesMax": 32_768,
     });
     assert_eq!(owned.settings(), expected);
     let page = owned.get("/servers/things/settings?done=saved");

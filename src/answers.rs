@@ -1,0 +1,319 @@
+//! Answers that were too large for their results: kept for ten minutes, for nobody but whoever got
+//! the link, on any replica that shares the database.
+//!
+//! In the database they are sealed like credentials, so that neither a backup nor a copied row shows
+//! what an API said. Without a database they stay in memory, within the same limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::caller::Caller;
+use crate::access::vault::{RowIdentity, Sealed, Vault};
+use crate::store::Store;
+use crate::store::answers::{AnswerQuota, NewAnswer};
+use crate::types::{AnswerId, Clock, OrganizationId, ServerId, Slug};
+
+/// How long an answer can be read.
+pub const MINUTES: u64 = 10;
+/// What one answer may weigh.
+pub const BYTES_MAX: usize = 16 << 20;
+/// What is kept at once, of an organization and of one principal of it. In memory, the former is
+/// that of the process.
+const QUOTA: AnswerQuota = AnswerQuota {
+    organization_bytes_max: 256 << 20,
+    principal_bytes_max: 64 << 20,
+};
+/// How often is looked for answers whose time is over.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// Where answers are kept. Cheap to clone.
+#[derive(Clone)]
+pub struct Answers(Arc<Inner>);
+
+struct Inner {
+    place: Place,
+    clock: Clock,
+}
+
+enum Place {
+    Memory(Mutex<IndexMap<AnswerId, Held>>),
+    Database { store: Store, vault: Arc<Vault> },
+}
+
+struct Held {
+    principal: String,
+    expires_at: DateTime<Utc>,
+    answer: Kept,
+}
+
+/// An answer, read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Whose tool gave it.
+    pub server: ServerId,
+    pub media_type: String,
+    pub bytes: Bytes,
+}
+
+impl Answers {
+    /// Within this process, until it ends.
+    pub fn memory(clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            place: Place::Memory(Mutex::default()),
+            clock,
+        }))
+    }
+
+    /// In the database, for all replicas.
+    pub fn stored(store: Store, vault: Arc<Vault>, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            place: Place::Database { store, vault },
+            clock,
+        }))
+    }
+
+    /// Keeps an answer for `caller`. `None` where there is no room for it, or the database does not
+    /// take it: the result is then given without a link.
+    pub async fn keep(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        answer: Kept,
+    ) -> Option<AnswerId> {
+        if answer.bytes.len() > BYTES_MAX {
+            return None;
+        }
+        let id = AnswerId::generate();
+        let now = self.0.clock.now();
+        let minutes = i64::try_from(MINUTES).unwrap_or(i64::MAX);
+        let expires_at = now + chrono::Duration::minutes(minutes);
+        match &self.0.place {
+            Place::Memory(held) => {
+                let new = Held {
+                    principal: principal(caller),
+                    expires_at,
+                    answer,
+                };
+                hold(&mut held.lock(), (id, new), now).then_some(id)
+            }
+            Place::Database { store, vault } => {
+                let row = RowIdentity {
+                    organization,
+                    row: id.0,
+                };
+                let sealed = vault.seal(&answer.bytes, &row).ok()?;
+                let new = NewAnswer {
+                    id,
+                    organization,
+                    server: answer.server,
+                    principal: principal(caller),
+                    media_type: answer.media_type,
+                    size: answer.bytes.len(),
+                    key_id: sealed.key_id,
+                    sealed: sealed.bytes,
+                    expires_at,
+                };
+                match store.keep_answer(new, QUOTA, now).await {
+                    Ok(kept) => kept.then_some(id),
+                    Err(error) => {
+                        tracing::warn!(error = %error, "an answer could not be kept");
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// The answer of that id, if `caller` is who got it and its time is not over.
+    pub async fn read(&self, caller: &Caller, id: AnswerId) -> Option<Kept> {
+        let now = self.0.clock.now();
+        match &self.0.place {
+            Place::Memory(held) => {
+                let held = held.lock();
+                let found = held.get(&id)?;
+                let may = found.principal == principal(caller) && found.expires_at > now;
+                may.then(|| found.answer.clone())
+            }
+            Place::Database { store, vault } => {
+                let row = store.answer(id, &principal(caller), now).await;
+                let row = row
+                    .inspect_err(|error| tracing::warn!(error = %error, "an answer cannot be read"))
+                    .ok()??;
+                let identity = RowIdentity {
+                    organization: OrganizationId(row.organization_id),
+                    row: id.0,
+                };
+                let sealed = Sealed {
+                    key_id: row.key_id,
+                    bytes: row.sealed,
+                };
+                let opened = vault.open(&sealed, &identity).ok()?;
+                Some(Kept {
+                    server: ServerId(row.server_id),
+                    media_type: row.media_type,
+                    bytes: Bytes::copy_from_slice(&opened),
+                })
+            }
+        }
+    }
+
+    /// The answer a URI names, for `caller`: what an argument that takes a file is given.
+    pub async fn at(&self, caller: &Caller, uri: &str) -> Option<Kept> {
+        self.read(caller, id_of(uri)?).await
+    }
+
+    /// Removes what is over, again and again, until `stop`.
+    pub async fn sweep(self, stop: CancellationToken) {
+        let Place::Database { store, .. } = &self.0.place else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(SWEEP) => {}
+            }
+            if let Err(error) = store.expire_answers(self.0.clock.now()).await {
+                tracing::warn!(error = %error, "old answers could not be removed");
+            }
+        }
+    }
+}
+
+/// The URI of an answer of a server.
+pub fn uri(slug: &Slug, id: AnswerId) -> String {
+    format!("causeway://{slug}/answers/{id}")
+}
+
+/// The id in the URI of an answer. The slug only tells people where it came from: a server that was
+/// renamed meanwhile still reads it.
+pub fn id_of(uri: &str) -> Option<AnswerId> {
+    let rest = uri.strip_prefix("causeway://")?;
+    let (slug, id) = rest.split_once("/answers/")?;
+    (!slug.contains('/')).then(|| id.parse().ok())?
+}
+
+/// Who got an answer. Principals of two organizations may have one name.
+fn principal(caller: &Caller) -> String {
+    format!("{} {}", caller.organization, caller.principal())
+}
+
+/// Adds what there is room for, in place of what the same principal kept longest.
+fn hold(
+    held: &mut IndexMap<AnswerId, Held>,
+    (id, new): (AnswerId, Held),
+    now: DateTime<Utc>,
+) -> bool {
+    held.retain(|_, held| held.expires_at > now);
+    let weight = |held: &Held| i64::try_from(held.answer.bytes.len()).unwrap_or(i64::MAX);
+    let size = weight(&new);
+    loop {
+        let all: i64 = held.values().map(weight).sum();
+        let own = || {
+            held.iter()
+                .filter(|(_, held)| held.principal == new.principal)
+        };
+        let mine: i64 = own().map(|(_, held)| weight(held)).sum();
+        if all + size <= QUOTA.organization_bytes_max && mine + size <= QUOTA.principal_bytes_max {
+            break;
+        }
+        let Some(oldest) = own().map(|(id, _)| *id).next() else {
+            return false;
+        };
+        held.shift_remove(&oldest);
+    }
+    held.insert(id, new);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    fn kept(bytes: usize) -> Kept {
+        Kept {
+            server: ServerId::generate(),
+            media_type: "text/plain".into(),
+            bytes: Bytes::from(vec![b'x'; bytes]),
+        }
+    }
+
+    fn other() -> Caller {
+        Caller {
+            key: Some(crate::types::KeyId::generate()),
+            ..Caller::anonymous()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_for_whoever_got_it_and_for_minutes() {
+        let seconds = Arc::new(AtomicI64::new(0));
+        let hand = seconds.clone();
+        let clock = Clock::from_fn(move || {
+            DateTime::from_timestamp(hand.load(Ordering::Relaxed), 0).unwrap()
+        });
+        let answers = Answers::memory(clock);
+        let (mine, theirs) = (Caller::anonymous(), other());
+        let answer = kept(3);
+        let id = answers
+            .keep(&mine, OrganizationId::DEFAULT, answer.clone())
+            .await
+            .unwrap();
+        let uri = uri(&"shop".parse().unwrap(), id);
+        assert_eq!(answers.at(&mine, &uri).await, Some(answer));
+        assert_eq!(answers.at(&theirs, &uri).await, None);
+        assert_eq!(answers.at(&mine, "causeway://shop/tools/x").await, None);
+        seconds.store(600, Ordering::Relaxed);
+        assert_eq!(answers.at(&mine, &uri).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_by_principal_and_in_all() {
+        let answers = Answers::memory(Clock::system());
+        let default = OrganizationId::DEFAULT;
+        assert!(
+            answers
+                .keep(&other(), default, kept(BYTES_MAX + 1))
+                .await
+                .is_none()
+        );
+        let greedy = other();
+        let mut ids = Vec::new();
+        for _ in 0..5 {
+            ids.push(
+                answers
+                    .keep(&greedy, default, kept(BYTES_MAX))
+                    .await
+                    .unwrap(),
+            );
+        }
+        assert!(
+            answers.read(&greedy, ids[0]).await.is_none(),
+            "it made room"
+        );
+        assert!(answers.read(&greedy, ids[1]).await.is_some());
+        for _ in 0..3 {
+            let another = other();
+            for _ in 0..4 {
+                assert!(
+                    answers
+                        .keep(&another, default, kept(BYTES_MAX))
+                        .await
+                        .is_some()
+                );
+            }
+        }
+        assert!(
+            answers.keep(&other(), default, kept(1)).await.is_none(),
+            "all is taken"
+        );
+        assert!(answers.keep(&greedy, default, kept(1)).await.is_some());
+    }
+}

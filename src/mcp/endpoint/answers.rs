@@ -1,0 +1,59 @@
+//! Answers that were too large for their results, over HTTP: for whoever got the link, and never as
+//! something a browser would run.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, StatusCode};
+
+use crate::answers::Kept;
+use crate::mcp::endpoint::Endpoint;
+use crate::mcp::endpoint::admit::{admit, rpc_error};
+use crate::mcp::endpoint::wire::{INVALID_REQUEST, RpcError};
+
+pub(super) async fn download(
+    State(endpoint): State<Endpoint>,
+    Path((slug, id)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let admitted = match admit(endpoint, &slug, request).await {
+        Ok((admitted, _)) => admitted,
+        Err(response) => return response,
+    };
+    let answers = &admitted.endpoint.0.parts.mcp.answers;
+    let kept = match id.parse() {
+        Ok(id) => answers.read(&admitted.caller, id).await,
+        Err(_) => None,
+    };
+    match kept.filter(|kept| kept.server == admitted.server.id) {
+        Some(kept) => file(kept),
+        None => {
+            let error = RpcError::new(
+                INVALID_REQUEST,
+                "there is no such answer, or no more, or not for this key",
+            );
+            rpc_error(StatusCode::NOT_FOUND, &error, None)
+        }
+    }
+}
+
+fn file(kept: Kept) -> Response {
+    let mut response = Response::new(Body::from(kept.bytes));
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_str(&kept.media_type);
+    let unknown = HeaderValue::from_static("application/octet-stream");
+    headers.insert(CONTENT_TYPE, kind.unwrap_or(unknown));
+    for (name, value) in [
+        (CONTENT_DISPOSITION, "attachment; filename=\"answer\""),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
