@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use causeway::mcp::content::render;
-use causeway::mcp::plan::{base_url, plan};
+use causeway::mcp::plan::{Destination, base_url, plan};
 use causeway::mcp::tool::{Tool, define};
 use causeway::openapi::{DocumentLimits, read};
 use causeway::types::UpstreamResponse;
@@ -20,7 +20,7 @@ fn plan_and_render(criterion: &mut Criterion) {
         .into_iter()
         .find(|tool| tool.name.as_str() == "listBooks");
     let (tool, _) = Tool::compile(def.expect("the bookshop lists books"));
-    let base = base_url(&tool.def, None, None).expect("the bookshop names a server");
+    let base = base_url(&tool.def, Destination::default()).expect("the bookshop names a server");
     let text = r#"{"page":1,"page_size":20,"genre":["novel","poetry"],"sort":"title"}"#;
     let arguments = Some(RawValue::from_string(text.to_owned()).expect("the text is JSON"));
     let planned = plan(&tool, &base, &arguments);

@@ -13,10 +13,12 @@ mod sent;
 mod serve;
 mod source;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
@@ -168,6 +170,8 @@ struct DocumentArgs {
     /// The API's base URL, instead of the document's servers
     #[arg(long, value_name = "URL")]
     upstream: Option<Url>,
+    #[command(flatten)]
+    server: ServerChoice,
     /// A credential for a security scheme of the document; VALUE may be @FILE or env:NAME, and is
     /// USER:PASSWORD for basic
     #[arg(long, value_name = "SCHEME=VALUE")]
@@ -179,6 +183,34 @@ struct DocumentArgs {
     /// Which tools are listed
     #[arg(long, value_parser = ["all"], default_value = "all")]
     tools: String,
+}
+
+/// Which of the document's servers is used, and with what in its URL.
+#[derive(Args, Default)]
+struct ServerChoice {
+    /// Which of the document's servers to use: its index, from 0, or its URL as the document writes it
+    #[arg(long, value_name = "INDEX|URL", conflicts_with = "upstream")]
+    document_server: Option<String>,
+    /// A value for a variable of the document's server URL
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "upstream")]
+    server_variable: Vec<String>,
+}
+
+impl ServerChoice {
+    /// The variables by name, if any are given.
+    fn variables(&self) -> anyhow::Result<Option<BTreeMap<String, String>>> {
+        if self.server_variable.is_empty() {
+            return Ok(None);
+        }
+        let pairs = self.server_variable.iter().map(|text| {
+            let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+            let (name, value) = pair.with_context(|| {
+                format!("--server-variable is written NAME=VALUE, which `{text}` is not")
+            })?;
+            Ok((name.to_owned(), value.to_owned()))
+        });
+        pairs.collect::<anyhow::Result<_>>().map(Some)
+    }
 }
 
 #[derive(Args)]

@@ -246,6 +246,11 @@ fn member(name: &str, text: String) -> Result<Value, Problem> {
         })?,
         "only" => serde_json::from_str(&text)
             .map_err(|_| Problem::new(ProblemKind::Invalid, "`only` is a JSON list of names"))?,
+        "serverVariables" => credentials(&text).ok_or_else(|| {
+            let detail = "`serverVariables` is a JSON object of variable to value, or has one \
+                          NAME=VALUE a line";
+            Problem::new(ProblemKind::Invalid, detail)
+        })?,
         "allowUpstream" => {
             let rules = text
                 .split([',', '\n'])

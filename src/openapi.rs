@@ -363,6 +363,8 @@ pub struct Parameter {
     pub description: Option<String>,
     pub schema: Value,
     pub encoding: ParameterEncoding,
+    /// The empty text stands for the parameter being given without a value.
+    pub allow_empty_value: bool,
     pub example: Option<Value>,
     pub pointer: String,
 }
@@ -378,7 +380,12 @@ pub enum ParameterEncoding {
     },
     /// The parameter has `content`: the value is serialized as this media type.
     #[serde(rename_all = "camelCase")]
-    Content { media_type: String },
+    Content {
+        media_type: String,
+        /// Of a form, by property name.
+        #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+        encoding: IndexMap<String, PartEncoding>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -413,8 +420,30 @@ pub struct PartEncoding {
     pub style: Option<Style>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub explode: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub allow_reserved: Option<bool>,
+    /// Headers of a part, by name, for multipart bodies.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub headers: IndexMap<String, PartHeader>,
+}
+
+impl PartEncoding {
+    /// The part is written as a query parameter is: "the presence of at least one of `style`,
+    /// `explode`, or `allowReserved` with an explicit value" (OAS 3.1.1 section 4.8.15.1.2).
+    pub fn is_styled(&self) -> bool {
+        self.style.is_some() || self.explode.is_some() || self.allow_reserved.is_some()
+    }
+}
+
+/// A header of a part (OAS 3.1.1 section 4.8.15.1.1, `headers`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartHeader {
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub allow_reserved: bool,
+    pub required: bool,
+    /// The one value the document allows, or its default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -211,7 +211,9 @@ impl From<PublishError> for Problem {
             PublishError::Store(error) => error.into(),
             PublishError::Live(error) => error.into(),
             PublishError::Internal(source) => Self::internal(&*source),
-            other @ (PublishError::Credential { .. } | PublishError::UnknownScheme { .. }) => {
+            other @ (PublishError::Credential { .. }
+            | PublishError::UnknownScheme { .. }
+            | PublishError::Destination(_)) => {
                 Self::new(ProblemKind::Unprocessable, other.to_string())
             }
             PublishError::Busy => Self::new(

@@ -9,6 +9,7 @@ use crate::cli::CheckArgs;
 use crate::cli::document::{Converted, convert};
 use crate::cli::output::Output;
 use crate::egress::{Egress, EgressSettings};
+use crate::mcp::plan::Destination;
 use crate::mcp::plan::unreachable::unreachable;
 use crate::openapi::{Finding, Severity};
 
@@ -19,7 +20,7 @@ pub(super) async fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<E
     let egress = Egress::new(EgressSettings::default());
     let converted = match convert(&egress, &args.source).await {
         Ok(Ok(mut converted)) => {
-            let nowhere = unreachable(&converted.api, &converted.tools, None, None);
+            let nowhere = unreachable(&converted.api, &converted.tools, Destination::default());
             converted.findings.extend(nowhere);
             converted
         }

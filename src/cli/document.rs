@@ -14,8 +14,8 @@ use crate::credential::{Credential, Credentials, Secret};
 use crate::demo;
 use crate::egress::{Egress, Upstream};
 use crate::mcp::curation::Curations;
-use crate::mcp::plan;
 use crate::mcp::plan::unreachable::unreachable;
+use crate::mcp::plan::{self, Destination};
 use crate::mcp::publish::binding::{home, origins};
 use crate::mcp::server::{Access, Server, ServerParts, ServerSettings};
 use crate::mcp::tool::compile::unchecked;
@@ -108,21 +108,29 @@ pub(super) async fn server(
             args.source.file.display()
         );
     }
-    let upstream = args.upstream.as_ref().map(ToString::to_string);
-    let (credentials, withheld) = credentials(args, &converted, upstream.as_deref())?;
+    let settings = ServerSettings {
+        access,
+        upstream: args.upstream.as_ref().map(ToString::to_string),
+        server: args.server.document_server.clone(),
+        server_variables: args.server.variables()?.unwrap_or_default(),
+        ..ServerSettings::default()
+    };
+    let tools: Vec<&ToolDef> = converted.tools.iter().collect();
+    plan::check_destination(
+        &tools,
+        settings.server.as_deref(),
+        &settings.server_variables,
+    )
+    .map_err(anyhow::Error::msg)?;
+    let (credentials, withheld) = credentials(args, &converted, settings.destination(None))?;
     for (scheme, origin) in withheld {
         tracing::warn!(
             "the credential for {scheme} is not sent to {origin}, a server of some operations only; \
              allow it with --approve {origin}"
         );
     }
-    let nowhere = unreachable(&converted.api, &converted.tools, upstream.as_deref(), None);
+    let nowhere = unreachable(&converted.api, &converted.tools, settings.destination(None));
     let destination = destination(egress, args, &converted.tools);
-    let settings = ServerSettings {
-        access,
-        upstream,
-        ..ServerSettings::default()
-    };
     // What could not be compiled is among the findings already.
     let (server, _) = Server::compile(ServerParts {
         id: ServerId::generate(),
@@ -149,7 +157,7 @@ pub(super) async fn server(
 /// host exists nowhere else.
 fn destination(egress: &Egress, args: &DocumentArgs, tools: &[ToolDef]) -> Upstream {
     let of_demo = |tool: &ToolDef| {
-        let base = plan::base_url(tool, None, None);
+        let base = plan::base_url(tool, Destination::default());
         base.is_ok_and(|url| url.host_str() == Some(demo::HOST))
     };
     if args.upstream.is_none() && tools.iter().all(of_demo) {
@@ -178,9 +186,9 @@ type Withheld = Vec<(String, String)>;
 fn credentials(
     args: &DocumentArgs,
     converted: &Converted,
-    upstream: Option<&str>,
+    to: Destination<'_>,
 ) -> anyhow::Result<(Credentials, Withheld)> {
-    let mut approved: BTreeSet<String> = home(&converted.api, upstream, None).into_iter().collect();
+    let mut approved: BTreeSet<String> = home(&converted.api, to).into_iter().collect();
     let given = args.approve.iter();
     approved.extend(given.map(|url| url.origin().ascii_serialization()));
     let mut withheld = Withheld::new();
@@ -204,7 +212,7 @@ fn credentials(
         let value = value_of(value).with_context(|| format!("--credential {name}"))?;
         let secret =
             Secret::usable_for(scheme, &value).with_context(|| format!("--credential {name}"))?;
-        let wanted = origins(name, &converted.tools, upstream, None).into_iter();
+        let wanted = origins(name, &converted.tools, to).into_iter();
         let (origins, rest) = wanted.partition(|origin| approved.contains(origin));
         let rest: BTreeSet<String> = rest;
         withheld.extend(rest.into_iter().map(|origin| (name.to_owned(), origin)));

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use zip::write::SimpleFileOptions;
 
+use crate::cli::ServerChoice;
 use crate::cli::client::{Api, Target};
 use crate::cli::document::{bytes, scheme_and_value, value_of};
 use crate::cli::output::Output;
@@ -75,6 +76,8 @@ pub(super) struct ImportArgs {
     /// The API's base URL, instead of the document's servers
     #[arg(long, value_name = "URL")]
     upstream: Option<Url>,
+    #[command(flatten)]
+    server: ServerChoice,
     /// A destination this server may reach although it is private: CIDR-or-host[:port]
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,
@@ -233,10 +236,14 @@ fn fields(args: &ImportArgs) -> anyhow::Result<Map<String, Value>> {
         ("slug", args.slug.as_ref().map(ToString::to_string)),
         ("access", args.access.clone()),
         ("upstream", args.upstream.as_ref().map(ToString::to_string)),
+        ("server", args.server.document_server.clone()),
     ] {
         if let Some(value) = value {
             fields.insert(name.to_owned(), json!(value));
         }
+    }
+    if let Some(variables) = args.server.variables()? {
+        fields.insert("serverVariables".to_owned(), json!(variables));
     }
     add_rules(&mut fields, args);
     let mut credentials = Map::new();

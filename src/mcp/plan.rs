@@ -3,29 +3,42 @@
 //! Invariant: a value stays in its place. It can add no path segment, no query parameter, no header
 //! and no part of a body that the binding does not give it; numbers travel as the client wrote them.
 
+mod base;
 mod body;
+mod escape;
+mod file;
+mod form;
+mod header;
+mod multipart;
 mod raw;
 mod rename;
 mod style;
 pub mod unreachable;
+mod xml;
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::Method;
+use http::header::CONTENT_TYPE;
 use indexmap::IndexMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
+use crate::mcp::plan::escape::Escape;
 use crate::mcp::plan::raw::Raw;
+use crate::mcp::plan::style::How;
 use crate::mcp::provider::Arguments;
-use crate::mcp::tool::{Binding, ParameterBinding, Tool, ToolDef};
-use crate::openapi::parameter::is_reserved;
-use crate::openapi::{Location, ParameterEncoding, PathPiece, ServerTemplate, Style};
+use crate::mcp::tool::{Binding, ParameterBinding, Tool};
+use crate::mcp::tool::{BodyCodec, media};
+use crate::openapi::{Location, ParameterEncoding, PathPiece};
 use crate::types::UpstreamRequest;
+
+pub use crate::mcp::plan::base::{
+    BaseUrlError, Destination, base_url, check_destination, server_url,
+};
+pub use crate::mcp::plan::file::{LINK_SCHEME, Linked, Links};
 
 /// A request, and what was done to the arguments to make it.
 #[derive(Debug)]
@@ -74,16 +87,35 @@ type Given<'a> = IndexMap<String, Raw<'a>>;
 /// Validates `arguments` against the tool's schema and writes them into a request to `base`, the
 /// tool's [`base_url`]. The request carries no credential yet.
 pub fn plan(tool: &Tool, base: &Url, arguments: &Arguments) -> Result<Planned, PlanError> {
+    plan_with(tool, base, arguments, &Links::new())
+}
+
+/// The links to earlier answers among the file arguments: what has to be fetched for [`plan_with`].
+pub fn links(tool: &Tool, arguments: &Arguments) -> Vec<String> {
+    let (Some(body), Ok(mut given)) = (&tool.def.binding.body, parse(arguments.as_deref())) else {
+        return Vec::new();
+    };
+    rename::rename(&tool.def, &mut given);
+    body::links(body, &given)
+}
+
+/// The same as [`plan`], with what the arguments' [`links`] lead to.
+pub fn plan_with(
+    tool: &Tool,
+    base: &Url,
+    arguments: &Arguments,
+    links: &Links,
+) -> Result<Planned, PlanError> {
     let binding = &tool.def.binding;
     let mut given = parse(arguments.as_deref())?;
     drop_nulls(binding, &mut given);
     let healed = validate(tool, &mut given)?;
     rename::rename(&tool.def, &mut given);
     let url = url(base, binding, &given)?;
-    let mut headers = headers(binding, &given)?;
+    let mut headers = header::headers(binding, &given)?;
     let body = match &binding.body {
         None => Bytes::new(),
-        Some(body) => match body::write(body, &given)? {
+        Some(body) => match body::write(body, &given, links)? {
             None => Bytes::new(),
             Some((content_type, bytes)) => {
                 headers.insert(CONTENT_TYPE, content_type);
@@ -101,90 +133,6 @@ pub fn plan(tool: &Tool, base: &Url, arguments: &Arguments) -> Result<Planned, P
         },
         healed,
     })
-}
-
-/// Why a server has no usable base URL. The text is written for the owner.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BaseUrlError {
-    #[error("the document names no server; the owner has to set `upstream` to the API's base URL")]
-    Missing,
-    #[error(
-        "the document's server \"{0}\" is relative, and where the document came from is not \
-         known; the owner has to set `upstream` to the API's base URL"
-    )]
-    Relative(String),
-    #[error(
-        "the server \"{0}\" is no http or https URL without user name; the owner has to set \
-         `upstream` to the API's base URL"
-    )]
-    Invalid(String),
-}
-
-/// Where a tool's requests go: the owner's `upstream`, else the first of the operation's servers
-/// with its variables at their defaults, resolved against where the document came from. Which host
-/// that is never depends on an argument.
-pub fn base_url(
-    def: &ToolDef,
-    upstream: Option<&str>,
-    document: Option<&Url>,
-) -> Result<Url, BaseUrlError> {
-    server_url(def.binding.servers.first(), upstream, document)
-}
-
-/// The base URL that one of a document's servers means, or the owner's `upstream` in its place.
-pub fn server_url(
-    server: Option<&ServerTemplate>,
-    upstream: Option<&str>,
-    document: Option<&Url>,
-) -> Result<Url, BaseUrlError> {
-    let text = match (upstream, server) {
-        (Some(upstream), _) => upstream.to_owned(),
-        (None, Some(server)) => expand(server),
-        (None, None) => return Err(BaseUrlError::Missing),
-    };
-    let invalid = || BaseUrlError::Invalid(without_user(&text));
-    let mut url = match (Url::parse(&text), document) {
-        (Ok(url), _) => url,
-        (Err(url::ParseError::RelativeUrlWithoutBase), Some(document)) => {
-            document.join(&text).map_err(|_| invalid())?
-        }
-        (Err(url::ParseError::RelativeUrlWithoutBase), None) => {
-            return Err(BaseUrlError::Relative(without_user(&text)));
-        }
-        (Err(_), _) => return Err(invalid()),
-    };
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || has_user {
-        return Err(invalid());
-    }
-    url.set_fragment(None);
-    Ok(url)
-}
-
-/// A URL as it may be shown to callers: what stands before its host may be a password.
-fn without_user(text: &str) -> String {
-    let Some(start) = text.find("//").map(|at| at + 2) else {
-        // Without an authority, `user:password@host` is still what somebody may have meant.
-        return match text.rsplit_once('@') {
-            Some((_, rest)) => format!("…@{rest}"),
-            None => text.to_owned(),
-        };
-    };
-    let (before, rest) = text.split_at(start);
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{before}…@{}", &rest[at + 1..]),
-        None => text.to_owned(),
-    }
-}
-
-fn expand(server: &ServerTemplate) -> String {
-    server
-        .variables
-        .iter()
-        .fold(server.url.clone(), |url, (name, variable)| {
-            url.replace(&format!("{{{name}}}"), &variable.default)
-        })
 }
 
 fn parse(arguments: Option<&RawValue>) -> Result<Given<'_>, PlanError> {
@@ -212,7 +160,7 @@ fn drop_nulls(binding: &Binding, given: &mut Given) {
                 binding
                     .body
                     .as_ref()
-                    .is_some_and(|body| body.is_nullable(name))
+                    .is_none_or(|body| body.is_nullable(name))
             },
             |p| p.required || p.nullable,
         )
@@ -321,12 +269,18 @@ fn url(base: &Url, binding: &Binding, given: &Given) -> Result<Url, PlanError> {
         .collect();
     for parameter in at(binding, Location::Query) {
         if let Some(raw) = value(parameter, given) {
-            pairs.extend(style::query(parameter, &raw));
+            pairs.extend(query(parameter, &raw)?);
         }
     }
     for parameter in at(binding, Location::Querystring) {
-        if let Some(raw) = value(parameter, given) {
-            pairs.push(style::query_string(parameter, &raw)?);
+        if let Some(raw) = value(parameter, given)
+            && let ParameterEncoding::Content {
+                media_type,
+                encoding,
+            } = &parameter.encoding
+        {
+            let argument = &parameter.argument;
+            pairs.push(form::query_string(argument, &raw, media_type, encoding)?);
         }
     }
     pairs.retain(|pair| !pair.is_empty());
@@ -340,12 +294,79 @@ fn url(base: &Url, binding: &Binding, given: &Given) -> Result<Url, PlanError> {
     Url::parse(&text).map_err(PlanError::Url)
 }
 
+/// A query parameter: none, one or several `name=value`.
+fn query(parameter: &ParameterBinding, raw: &Raw) -> Result<Vec<String>, PlanError> {
+    let name = &parameter.name;
+    let written = match &parameter.encoding {
+        ParameterEncoding::Content {
+            media_type,
+            encoding,
+        } => {
+            let text = form::content(&parameter.argument, raw, media_type, encoding)?;
+            vec![(Escape::Percent.name(name), Escape::Percent.write(&text))]
+        }
+        ParameterEncoding::Style {
+            style,
+            explode,
+            allow_reserved,
+        } => {
+            let reserved = if *allow_reserved {
+                Escape::QueryReserved
+            } else {
+                Escape::Percent
+            };
+            let how = How {
+                style: *style,
+                explode: *explode,
+                escape: reserved,
+                required: parameter.required,
+            };
+            style::pairs(name, raw, how)
+        }
+    };
+    let written = written
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    Ok(written.collect())
+}
+
+/// A path parameter, as one piece of a path.
+fn in_path(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError> {
+    match &parameter.encoding {
+        ParameterEncoding::Content {
+            media_type,
+            encoding,
+        } => {
+            let text = form::content(&parameter.argument, raw, media_type, encoding)?;
+            Ok(Escape::Percent.write(&text))
+        }
+        ParameterEncoding::Style {
+            style,
+            explode,
+            allow_reserved,
+        } => {
+            let escape = if *allow_reserved {
+                Escape::PathReserved
+            } else {
+                Escape::Percent
+            };
+            let how = How {
+                style: *style,
+                explode: *explode,
+                escape,
+                required: true,
+            };
+            Ok(style::path(&parameter.name, raw, how))
+        }
+    }
+}
+
 fn write_path(text: &mut String, binding: &Binding, given: &Given) -> Result<(), PlanError> {
     let start = text.len();
     let mut last = None;
     for piece in &binding.path.pieces {
         match piece {
-            PathPiece::Literal(literal) => style::literal(text, literal),
+            PathPiece::Literal(literal) => escape::literal(text, literal),
             PathPiece::Variable(name) => {
                 let parameter = at(binding, Location::Path).find(|p| &p.name == name);
                 let argument = parameter.map_or(name.as_str(), |p| p.argument.as_str());
@@ -356,7 +377,7 @@ fn write_path(text: &mut String, binding: &Binding, given: &Given) -> Result<(),
                         "it is part of the path and required",
                     ));
                 };
-                let written = style::path(parameter, &raw);
+                let written = in_path(parameter, &raw)?;
                 if written.is_empty() {
                     return Err(PlanError::value(
                         argument,
@@ -381,54 +402,6 @@ fn write_path(text: &mut String, binding: &Binding, given: &Given) -> Result<(),
     }
 }
 
-fn headers(binding: &Binding, given: &Given) -> Result<HeaderMap, PlanError> {
-    let mut headers = HeaderMap::with_capacity(8);
-    if let Ok(accept) = HeaderValue::from_str(&binding.accept) {
-        headers.insert(ACCEPT, accept);
-    }
-    for parameter in at(binding, Location::Header) {
-        let Some(raw) = value(parameter, given) else {
-            continue;
-        };
-        let name = HeaderName::from_bytes(parameter.name.as_bytes())
-            .ok()
-            .filter(|name| !is_reserved(name.as_str()))
-            .ok_or_else(|| {
-                PlanError::value(
-                    &parameter.argument,
-                    "this header cannot be set by an argument",
-                )
-            })?;
-        let value = style::header(parameter, &raw)?;
-        let value = Some(value)
-            .filter(|text| text.bytes().all(|byte| (b' '..=b'~').contains(&byte)))
-            .and_then(|text| HeaderValue::from_str(&text).ok())
-            .ok_or_else(|| {
-                PlanError::value(
-                    &parameter.argument,
-                    "it is sent as a header, which holds printable ASCII only and no line break",
-                )
-            })?;
-        headers.insert(name, value);
-    }
-    let mut cookies = String::new();
-    for parameter in at(binding, Location::Cookie) {
-        let Some(raw) = value(parameter, given) else {
-            continue;
-        };
-        for pair in style::cookie(parameter, &raw) {
-            let separator = if cookies.is_empty() { "" } else { "; " };
-            let _ = write!(cookies, "{separator}{pair}");
-        }
-    }
-    if let Ok(cookies) = HeaderValue::from_str(&cookies)
-        && !cookies.is_empty()
-    {
-        headers.insert(COOKIE, cookies);
-    }
-    Ok(headers)
-}
-
 fn at(binding: &Binding, location: Location) -> impl Iterator<Item = &ParameterBinding> {
     binding
         .parameters
@@ -436,23 +409,14 @@ fn at(binding: &Binding, location: Location) -> impl Iterator<Item = &ParameterB
         .filter(move |parameter| parameter.location == location)
 }
 
-/// The value of a parameter: what was given, else what is fixed. A `null` sends nothing.
+/// The value of a parameter: what was given, else what is fixed. The `null` of an optional parameter
+/// sends nothing, unless it is sent as JSON, which has one.
 fn value<'a>(parameter: &ParameterBinding, given: &Given<'a>) -> Option<Raw<'a>> {
     let raw = match given.get(&parameter.argument) {
         Some(raw) => raw.clone(),
         None => Raw::owned(parameter.fixed.as_ref()?.to_string()),
     };
-    (!raw.is_null()).then_some(raw)
-}
-
-/// How a parameter is written; a content-typed one as JSON text.
-fn style_of(parameter: &ParameterBinding) -> Option<(Style, bool, bool)> {
-    match parameter.encoding {
-        ParameterEncoding::Style {
-            style,
-            explode,
-            allow_reserved,
-        } => Some((style, explode, allow_reserved)),
-        ParameterEncoding::Content { .. } => None,
-    }
+    let json = matches!(&parameter.encoding, ParameterEncoding::Content { media_type, .. }
+        if media::codec(media_type) == Some(BodyCodec::Json));
+    (!raw.is_null() || parameter.required || json).then_some(raw)
 }

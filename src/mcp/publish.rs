@@ -5,7 +5,7 @@ mod convert;
 mod release;
 mod slug;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::egress::Egress;
 use crate::live::{Catalog, Entry, LiveError};
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets};
-use crate::mcp::publish::convert::{Converted, convert, found_at};
+use crate::mcp::publish::convert::{Converted, check_server, convert, found_at};
 pub use crate::mcp::publish::release::Release;
 use crate::mcp::publish::release::{Held, Proposal, hold};
 use crate::mcp::server::{Access, ServerSettings};
@@ -88,6 +88,8 @@ pub struct Publication {
 pub struct GivenSettings {
     pub access: Option<Access>,
     pub upstream: Option<String>,
+    pub server: Option<String>,
+    pub server_variables: Option<BTreeMap<String, String>>,
     pub allow_upstream: Option<Vec<String>>,
     /// The service inside this process that answers. Only the process itself says so: whoever
     /// publishes another document means another API.
@@ -108,6 +110,12 @@ impl GivenSettings {
         settings.access = self.access.unwrap_or(current.access);
         if self.upstream.is_some() {
             settings.upstream.clone_from(&self.upstream);
+        }
+        if self.server.is_some() {
+            settings.server.clone_from(&self.server);
+        }
+        if let Some(variables) = &self.server_variables {
+            settings.server_variables.clone_from(variables);
         }
         if let Some(rules) = &self.allow_upstream {
             settings.allow_upstream.clone_from(rules);
@@ -163,6 +171,9 @@ pub enum PublishError {
     UnknownScheme { known: String },
     #[error("credentials: {scheme}: {source}")]
     Credential { scheme: String, source: SecretError },
+    /// Which of the document's servers is to be used cannot be found out.
+    #[error("{0}")]
+    Destination(String),
     #[error("too many imports are waiting")]
     Busy,
     #[error(transparent)]
@@ -191,6 +202,7 @@ pub async fn publish(
     };
     let allow = publication.settings.may_reach(existing.as_deref());
     let (document, mut converted) = convert(cx, (source.files, &overlays), &allow).await?;
+    check_server(&converted.tools, &publication.settings)?;
     let secrets = secrets(&converted.api, &publication.credentials)?;
     let existing = match (existing, &publication.item) {
         (None, Some(item)) => {
@@ -200,16 +212,10 @@ pub async fn publish(
         (existing, _) => existing,
     };
     let found_at = found_at(cx, existing.as_deref(), origin.as_ref()).await?;
-    let upstream = publication.settings.upstream.as_deref();
-    let upstream = upstream.or(existing
-        .as_deref()
-        .and_then(|e| e.settings.upstream.as_deref()));
-    let nowhere = unreachable(
-        &converted.api,
-        &converted.tools,
-        upstream,
-        found_at.as_ref(),
-    );
+    let current = existing.as_deref().map(|entry| entry.settings.clone());
+    let settings = publication.settings.on(&current.unwrap_or_default());
+    let to = settings.destination(found_at.as_ref());
+    let nowhere = unreachable(&converted.api, &converted.tools, to);
     converted.findings.extend(nowhere);
     let report = converted.report();
     let version = new_version(&converted, document, &overlays)?;
@@ -284,7 +290,7 @@ async fn overlays_of(cx: &Publisher, entry: Option<&Entry>) -> Result<Vec<String
 
 /// Raised by whoever changes what a document becomes: what an earlier converter made is made again
 /// when the same document is imported, although the document is the same.
-const CONVERSION: u32 = 3;
+const CONVERSION: u32 = 4;
 
 fn converter() -> String {
     format!("{}-{CONVERSION}", env!("CARGO_PKG_VERSION"))
@@ -488,10 +494,10 @@ impl Draft<'_> {
     ) -> Vec<Bound> {
         let document = self.version.document_url.as_deref();
         let document = document.and_then(|url| Url::parse(url).ok());
-        let (upstream, document) = (settings.upstream.as_deref(), document.as_ref());
-        let home = home(&self.converted.api, upstream, document);
+        let to = settings.destination(document.as_ref());
+        let home = home(&self.converted.api, to);
         let bind = |(scheme, _): &(String, Secret)| {
-            let wanted = origins(scheme, &self.converted.tools, upstream, document);
+            let wanted = origins(scheme, &self.converted.tools, to);
             let before = approved.get(scheme);
             let (origins, not_approved) = wanted.into_iter().partition(|origin| {
                 home.as_ref() == Some(origin) || before.is_some_and(|set| set.contains(origin))

@@ -3,6 +3,7 @@
 
 mod compile;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -15,6 +16,7 @@ use crate::egress::Upstream;
 use crate::mcp::content::ANSWER_BYTES_DEFAULT;
 use crate::mcp::curation::Curations;
 use crate::mcp::fragment::FirstPages;
+use crate::mcp::plan::Destination;
 use crate::mcp::provider::Native;
 use crate::mcp::tool::{Tool, ToolDef};
 use crate::openapi::SecurityScheme;
@@ -115,6 +117,13 @@ pub struct ServerSettings {
     pub legacy_sse: Option<bool>,
     /// The API's base URL instead of the document's servers.
     pub upstream: Option<String>,
+    /// Which of the document's servers is used, by index or URL, where an operation has it; otherwise
+    /// the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Values of server variables, instead of the document's defaults.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub server_variables: BTreeMap<String, String>,
     /// Addresses this server may reach although the egress policy refuses them by default:
     /// `CIDR-or-host[:port]`.
     pub allow_upstream: Vec<String>,
@@ -137,6 +146,8 @@ impl Default for ServerSettings {
             sessions: None,
             legacy_sse: None,
             upstream: None,
+            server: None,
+            server_variables: BTreeMap::new(),
             allow_upstream: Vec::new(),
             call_timeout_ms: 60_000,
             tools_page_max: 1_000,
@@ -157,6 +168,18 @@ pub struct AnswerShape {
     /// A jq filter over the whole answer, before `fields`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jq: Option<String>,
+}
+
+impl ServerSettings {
+    /// What decides where requests go, for a document that came from `document`.
+    pub fn destination<'a>(&'a self, document: Option<&'a Url>) -> Destination<'a> {
+        Destination {
+            upstream: self.upstream.as_deref(),
+            server: self.server.as_deref(),
+            variables: Some(&self.server_variables),
+            document,
+        }
+    }
 }
 
 /// Who may connect.

@@ -2,12 +2,16 @@
 //!
 //! Invariant: an argument's place is decided once, here, at publish; a call only looks it up.
 
+mod body;
 pub mod compile;
+pub mod file;
 pub mod input;
+pub mod media;
 pub mod name;
 pub mod output;
 pub mod schema;
 pub mod text;
+pub mod xml;
 
 use std::sync::Arc;
 
@@ -17,6 +21,7 @@ use serde_json::Value;
 
 use crate::mcp::fragment::Fragments;
 use crate::mcp::paging::Pager;
+use crate::mcp::tool::xml::XmlModel;
 use crate::openapi::finding::Code;
 use crate::openapi::{
     Api, Finding, Location, Operation, OperationKey, ParameterEncoding, PartEncoding, PathTemplate,
@@ -249,8 +254,14 @@ pub struct ParameterBinding {
 pub struct BodyBinding {
     pub required: bool,
     pub arguments: BodyArguments,
-    /// The media types the API accepts, best first. The first is used unless the caller may choose.
+    /// What the caller may choose from, best first. The first is used unless another is chosen.
     pub media: Vec<BodyMedia>,
+    /// The argument that names one of the media types, where they differ in meaning.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub choice: Option<String>,
+    /// The whole body may be `null`; otherwise an optional `null` means that there is none.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub nullable: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -277,11 +288,17 @@ pub struct PropertyBinding {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BodyMedia {
-    /// Sent as `Content-Type`.
+    /// Sent as `Content-Type`, unless it is a range such as `image/*`.
     pub name: String,
     pub codec: BodyCodec,
     #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
     pub encoding: IndexMap<String, PartEncoding>,
+    /// The parts of a multipart body that are files.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub files: Vec<String>,
+    /// How JSON is written as XML.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub xml: Option<XmlModel>,
 }
 
 /// How a body is written.
@@ -291,8 +308,9 @@ pub enum BodyCodec {
     Json,
     Form,
     Multipart,
-    /// The argument is base64.
+    /// The argument is a file: base64, or a link.
     Binary,
     Text,
+    /// The argument is JSON, or an XML document as text.
     Xml,
 }

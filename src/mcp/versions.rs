@@ -107,11 +107,7 @@ impl Stored {
 
     /// Where a tool goes, or why it goes nowhere.
     pub fn destination(&self, settings: &ServerSettings, tool: &ToolDef) -> String {
-        match base_url(
-            tool,
-            settings.upstream.as_deref(),
-            self.document_url.as_ref(),
-        ) {
+        match base_url(tool, settings.destination(self.document_url.as_ref())) {
             Ok(url) => url.to_string(),
             Err(error) => format!("nowhere ({error})"),
         }

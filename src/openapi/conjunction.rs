@@ -72,8 +72,8 @@ fn conjoin_at(
                     rest.extend(parts);
                 }
             }
-            // A part's title names the part.
-            ("title", _) => {}
+            // A part's title names the part, and so does what it is called in XML.
+            ("title" | "xml", _) => {}
             ("properties" | "patternProperties", Some(ours)) => {
                 closed |= named(ours, theirs, depth, budget);
             }

@@ -1,5 +1,5 @@
 //! The keywords of JSON Schema 2020-12 that mean something to a tool, and what their values must
-//! be. Others (`$id`, `$comment`, `xml`, `x-...`) say nothing about a value and are left out.
+//! be. Others (`$id`, `$comment`, `x-...`) say nothing about a value and are left out.
 
 use std::collections::HashSet;
 
@@ -53,7 +53,7 @@ pub fn kind(key: &str) -> Kind {
         "required" => Kind::Plain(names),
         "enum" => Kind::Plain(alternatives),
         "const" | "default" => Kind::Plain(|value| Some(value.clone())),
-        "dependentRequired" | "dependencies" => Kind::Plain(object),
+        "dependentRequired" | "dependencies" | "xml" => Kind::Plain(object),
         "type" | "example" | "examples" | "nullable" | "x-nullable" | "exclusiveMaximum"
         | "exclusiveMinimum" => Kind::Converted,
         _ => Kind::Dropped,
@@ -69,7 +69,14 @@ pub fn counts(key: &str) -> bool {
 pub fn is_annotation(key: &str) -> bool {
     matches!(
         key,
-        "title" | "description" | "default" | "examples" | "deprecated" | "readOnly" | "writeOnly"
+        "title"
+            | "description"
+            | "default"
+            | "examples"
+            | "deprecated"
+            | "readOnly"
+            | "writeOnly"
+            | "xml"
     )
 }
 

@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::openapi::finding::{Code, quoted};
 use crate::openapi::keyword::weight;
 use crate::openapi::parameter::{Declared, example, style};
-use crate::openapi::pointer::{Located, is_true};
+use crate::openapi::pointer::{Located, is_true, text};
 use crate::openapi::reference::RefFault;
 use crate::openapi::schema::Reading;
-use crate::openapi::{MediaType, PartEncoding, RequestBody, Response, upconvert_2_0};
+use crate::openapi::{MediaType, PartEncoding, PartHeader, RequestBody, Response, upconvert_2_0};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data";
@@ -151,28 +151,43 @@ impl<'a> Reading<'a> {
         let item_schema = at
             .get("itemSchema")
             .map(|schema| self.shared_schema(schema, shared));
-        let mut encoding = IndexMap::new();
-        for (property, part) in at.get("encoding").iter().flat_map(Located::members) {
-            let pointer = part.pointer.clone();
-            match self.references.follow(part) {
-                Ok(part) => {
-                    encoding.insert(property.to_owned(), self.part(&part.at));
-                }
-                Err(fault) => {
-                    let message = format!("the encoding's reference {}", fault.reason());
-                    self.findings.add(Code::MediaTypeInvalid, pointer, message);
-                }
-            }
-        }
         MediaType {
-            encoding,
+            encoding: self.part_encodings(at),
             item_schema,
             example: example(at),
             ..media(name, schema)
         }
     }
 
-    fn part(&mut self, at: &Located<'a>) -> PartEncoding {
+    /// The `encoding` of a media type, by property.
+    pub fn part_encodings(&mut self, media: &Located<'_>) -> IndexMap<String, PartEncoding> {
+        let mut encodings = IndexMap::new();
+        for (property, part) in media.get("encoding").iter().flat_map(Located::members) {
+            let encoding = if part.value.get("$ref").is_some() {
+                self.referred(&part, "encoding").map(|at| self.part(&at))
+            } else {
+                Some(self.part(&part))
+            };
+            encodings.extend(encoding.map(|encoding| (property.to_owned(), encoding)));
+        }
+        encodings
+    }
+
+    /// What the reference at `at` leads to; a finding if that is nothing.
+    fn referred(&mut self, at: &Located<'_>, what: &str) -> Option<Located<'a>> {
+        let reference = at.text("$ref")?;
+        match self.references.target(&reference, &at.pointer) {
+            Ok(target) => Some(target.at),
+            Err(fault) => {
+                let message = format!("the {what}'s reference {}", fault.reason());
+                self.findings
+                    .add(Code::MediaTypeInvalid, at.pointer.clone(), message);
+                None
+            }
+        }
+    }
+
+    fn part(&mut self, at: &Located<'_>) -> PartEncoding {
         let named = at.text("style");
         let style = named.as_deref().and_then(style);
         if let (Some(named), None) = (&named, style) {
@@ -184,8 +199,32 @@ impl<'a> Reading<'a> {
             content_type: at.text("contentType"),
             style,
             explode: at.value.get("explode").map(|flag| is_true(Some(flag))),
-            allow_reserved: at.flag("allowReserved"),
+            allow_reserved: at
+                .value
+                .get("allowReserved")
+                .map(|flag| is_true(Some(flag))),
+            headers: self.part_headers(at),
         }
+    }
+
+    /// The headers of a part. "`Content-Type` is described separately and SHALL be ignored"
+    /// (OAS 3.1.1 section 4.8.15.1.1), and `Content-Disposition` is written from the part's name.
+    fn part_headers(&mut self, at: &Located<'_>) -> IndexMap<String, PartHeader> {
+        let mut headers = IndexMap::new();
+        for (name, header) in at.get("headers").iter().flat_map(Located::members) {
+            let ours = ["content-type", "content-disposition"];
+            let is_ours = ours.iter().any(|known| name.eq_ignore_ascii_case(known));
+            if is_ours || http::HeaderName::try_from(name).is_err() {
+                continue;
+            }
+            let read = if header.value.get("$ref").is_some() {
+                self.referred(&header, "header").map(|at| part_header(&at))
+            } else {
+                Some(part_header(&header))
+            };
+            headers.extend(read.map(|read| (name.to_owned(), read)));
+        }
+        headers
     }
 
     /// The body of a 2.0 operation: its one body parameter, or its form fields.
@@ -242,8 +281,9 @@ impl<'a> Reading<'a> {
             if let (Some(members), Some(words)) = (schema.as_object_mut(), at_description(field)) {
                 members.insert("description".to_owned(), Value::String(words));
             }
-            if let Some(format) = source.get("collectionFormat").and_then(Value::as_str) {
-                let (name, explode) = upconvert_2_0::style(Some(format), true);
+            if source.get("type").and_then(Value::as_str) == Some("array") {
+                let format = source.get("collectionFormat").and_then(Value::as_str);
+                let (name, explode) = upconvert_2_0::style(format, true);
                 let part = PartEncoding {
                     style: style(name),
                     explode: Some(explode),
@@ -301,6 +341,23 @@ impl<'a> Reading<'a> {
         let count = if affordable { names.len() } else { 1 };
         let names = names.iter().take(count);
         names.map(|name| media(name, schema.clone())).collect()
+    }
+}
+
+fn part_header(at: &Located<'_>) -> PartHeader {
+    let schema = at.get("schema");
+    let one = schema.as_ref().and_then(|schema| {
+        let listed = schema.get("enum").filter(|list| list.items().count() == 1);
+        let only = listed.and_then(|list| list.items().next());
+        let fixed = schema
+            .get("const")
+            .or(only)
+            .or_else(|| schema.get("default"));
+        text(fixed?.value)
+    });
+    PartHeader {
+        required: at.flag("required"),
+        value: one,
     }
 }
 

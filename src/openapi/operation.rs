@@ -325,6 +325,7 @@ fn add_fixed(parameters: &mut Vec<Parameter>, fixed: Fixed, pointer: &str) {
                 explode: true,
                 allow_reserved: false,
             },
+            allow_empty_value: false,
             example: None,
             pointer: pointer.to_owned(),
         });

@@ -215,6 +215,8 @@ impl<'a> Reading<'a> {
             description: declared.description.clone().or(at.text("description")),
             schema,
             encoding,
+            // "Valid only for `query` parameters" (OAS 3.1.1, 4.8.12.2.1).
+            allow_empty_value: location == Location::Query && at.flag("allowEmptyValue"),
             example: example(&at),
             pointer,
         })
@@ -244,7 +246,7 @@ impl<'a> Reading<'a> {
     fn parameter_encoding(&mut self, at: &Located<'_>, location: Location) -> ParameterEncoding {
         let content = at.get("content").filter(|_| at.get("schema").is_none());
         let mut names = content.iter().flat_map(Located::members);
-        if let Some((media_type, _)) = names.next() {
+        if let Some((media_type, media)) = names.next() {
             if names.next().is_some() {
                 let message = "the parameter has several media types; the first is used";
                 self.findings
@@ -252,6 +254,7 @@ impl<'a> Reading<'a> {
             }
             return ParameterEncoding::Content {
                 media_type: media_type.to_owned(),
+                encoding: self.part_encodings(&media),
             };
         }
         let style = self.style(at, location);
@@ -262,8 +265,7 @@ impl<'a> Reading<'a> {
         ParameterEncoding::Style {
             style,
             explode,
-            // "Applies only to parameters with an `in` value of `query`" (OAS 3.1.1, 4.8.12.2).
-            allow_reserved: location == Location::Query && at.flag("allowReserved"),
+            allow_reserved: self.may_reserve(location, style) && at.flag("allowReserved"),
         }
     }
 
@@ -298,6 +300,18 @@ impl<'a> Reading<'a> {
                 .add(Code::StyleUnsupported, at.pointer.clone(), message);
             default
         })
+    }
+
+    /// "Applies only to parameters with an `in` value of `query`" (OAS 3.1.1, 4.8.12.2.2); since 3.2
+    /// to everything that is percent-encoded.
+    fn may_reserve(&self, location: Location, style: Style) -> bool {
+        match location {
+            Location::Query => true,
+            Location::Path | Location::Cookie => {
+                self.version == SpecVersion::V3_2 && style != Style::Cookie
+            }
+            Location::Header | Location::Querystring => false,
+        }
     }
 
     pub fn is_2_0(&self) -> bool {
@@ -336,6 +350,7 @@ fn synthesised(variable: &str, pointer: &str) -> Parameter {
             explode: false,
             allow_reserved: false,
         },
+        allow_empty_value: false,
         example: None,
         pointer: pointer.to_owned(),
     }

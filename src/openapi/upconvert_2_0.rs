@@ -30,7 +30,14 @@ const OUTSIDE_SCHEMA: [&str; 11] = [
 /// A parameter that is neither body nor form field, with `schema` and `style`.
 pub fn parameter(source: &Map<String, Value>) -> Value {
     let mut converted = Map::new();
-    for key in ["name", "in", "required", "description", "deprecated"] {
+    for key in [
+        "name",
+        "in",
+        "required",
+        "description",
+        "deprecated",
+        "allowEmptyValue",
+    ] {
         if let Some(value) = source.get(key) {
             converted.insert(key.to_owned(), value.clone());
         }

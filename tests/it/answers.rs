@@ -7,6 +7,7 @@ mod flow;
 mod jq;
 mod kept;
 mod paging;
+mod sent_on;
 mod streams;
 
 use std::time::Duration;

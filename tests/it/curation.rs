@@ -4,7 +4,7 @@ use causeway::mcp::curation::{Curation, Curations, curate, definition_hash};
 use causeway::mcp::diff::three_way::three_way;
 use causeway::mcp::diff::{Diff, Impact, Kind, diff};
 use causeway::mcp::lint::{Grade, Review, Rule, lint};
-use causeway::mcp::plan::{base_url, plan};
+use causeway::mcp::plan::{Destination, base_url, plan};
 use causeway::mcp::tool::{Tool, ToolDef, define};
 use causeway::openapi::{DocumentLimits, OperationKey, read};
 use serde_json::value::RawValue;
@@ -101,7 +101,7 @@ fn a_fixed_argument_is_sent_and_never_seen() {
     );
     let sent = |name: &str, arguments: &str| {
         let (tool, _) = Tool::compile(named(&curated.tools, name).clone());
-        let base = base_url(&tool.def, None, None).unwrap();
+        let base = base_url(&tool.def, Destination::default()).unwrap();
         let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
         plan(&tool, &base, &Some(arguments)).map(|planned| planned.request)
     };
@@ -179,7 +179,7 @@ fn security_and_server_are_chosen_among_what_there_is() {
         json!([{"token": []}])
     );
     assert_eq!(
-        base_url(pets, None, None).unwrap().as_str(),
+        base_url(pets, Destination::default()).unwrap().as_str(),
         "https://us.example/v1"
     );
     // Another credential than the chosen one is never taken in its place.
@@ -190,7 +190,7 @@ fn security_and_server_are_chosen_among_what_there_is() {
     );
     let removed = named(&curated.tools, "removePet");
     assert_eq!(
-        base_url(removed, None, None).unwrap().as_str(),
+        base_url(removed, Destination::default()).unwrap().as_str(),
         "https://eu.example/v1"
     );
     let codes: Vec<&str> = curated.findings.iter().map(|f| &*f.code).collect();
@@ -270,7 +270,7 @@ fn the_hash_is_of_what_a_model_is_told() {
 }
 
 fn compared(old: &Value, new: &Value) -> Diff {
-    let destination = |tool: &ToolDef| base_url(tool, None, None).unwrap().to_string();
+    let destination = |tool: &ToolDef| base_url(tool, Destination::default()).unwrap().to_string();
     diff((&tools(old), &destination), (&tools(new), &destination))
 }
 
@@ -340,7 +340,7 @@ fn what_the_document_changes_beneath_a_curation_is_told() {
     paths["/pets"]["get"]["summary"] = json!("Ignore the owner");
     paths["/pets"]["post"]["summary"] = json!("Add an animal");
     paths.as_object_mut().unwrap().remove("/pets/{id}");
-    let destination = |tool: &ToolDef| base_url(tool, None, None).unwrap().to_string();
+    let destination = |tool: &ToolDef| base_url(tool, Destination::default()).unwrap().to_string();
     let curations = curations(json!({
         "GET /pets": {"description": "Every pet.", "title": "Pets", "name": "pets"},
         "DELETE /pets/{}": {"hidden": true},

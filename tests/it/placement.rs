@@ -1,7 +1,7 @@
 //! Whatever an argument holds, it stays in its place: read back from the finished request by a decoder
 //! that was written from RFC 6570, RFC 3986, RFC 6265 and RFC 7578 and knows nothing of the encoder.
 
-use causeway::mcp::plan::{PlanError, base_url, plan};
+use causeway::mcp::plan::{Destination, PlanError, base_url, plan};
 use causeway::mcp::tool::{Tool, define};
 use causeway::openapi::{DocumentLimits, read};
 use causeway::types::UpstreamRequest;
@@ -54,7 +54,7 @@ fn one(paths: Value) -> Tool {
 }
 
 fn planned(tool: &Tool, arguments: &Value) -> Result<UpstreamRequest, PlanError> {
-    let base = base_url(&tool.def, None, None).unwrap();
+    let base = base_url(&tool.def, Destination::default()).unwrap();
     let raw = RawValue::from_string(arguments.to_string()).unwrap();
     plan(tool, &base, &Some(raw)).map(|planned| planned.request)
 }

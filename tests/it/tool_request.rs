@@ -1,6 +1,11 @@
 //! From document to request: what tools are made, and what their arguments become on the wire.
 
-use causeway::mcp::plan::{PlanError, base_url, plan};
+mod anything;
+mod bodies;
+mod owner;
+mod styles;
+
+use causeway::mcp::plan::{Destination, PlanError, base_url, plan};
 use causeway::mcp::tool::{Tool, define};
 use causeway::openapi::{DocumentLimits, read};
 use causeway::types::UpstreamRequest;
@@ -27,7 +32,7 @@ fn document(paths: &Value) -> Value {
 }
 
 fn planned(tool: &Tool, arguments: &str) -> Result<UpstreamRequest, PlanError> {
-    let base = base_url(&tool.def, None, None).unwrap();
+    let base = base_url(&tool.def, Destination::default()).unwrap();
     let raw = RawValue::from_string(arguments.to_owned()).unwrap();
     plan(tool, &base, &Some(raw)).map(|planned| planned.request)
 }
@@ -216,8 +221,8 @@ fn forms_of_swagger_2_join_arrays_as_collection_format_says() {
     let request = planned(&tool, &arguments.to_string()).unwrap();
     assert_eq!(
         std::str::from_utf8(&request.body).unwrap(),
-        "csv=a+b,c%2C%7C&ssv=a+b%20c%2C%7C&tsv=a+b%09c%2C%7C&pipes=a+b%7Cc%2C%7C\
-         &multi=a+b&multi=c%2C%7C"
+        "csv=a%20b,c%2C%7C&ssv=a%20b%20c%2C%7C&tsv=a%20b%09c%2C%7C&pipes=a%20b%7Cc%2C%7C\
+         &multi=a%20b&multi=c%2C%7C"
     );
 }
 
@@ -332,7 +337,11 @@ fn bodies_of_every_kind_are_written() {
 #[test]
 fn the_upstream_setting_wins_over_the_document() {
     let tool = item();
-    let base = base_url(&tool.def, Some("http://127.0.0.1:9/x"), None).unwrap();
+    let to = Destination {
+        upstream: Some("http://127.0.0.1:9/x"),
+        ..Destination::default()
+    };
+    let base = base_url(&tool.def, to).unwrap();
     let raw = RawValue::from_string(r#"{"id":"1"}"#.into()).unwrap();
     let request = plan(&tool, &base, &Some(raw)).unwrap().request;
     assert_eq!(
@@ -384,7 +393,7 @@ mod places {
 
         #[test]
         fn no_value_escapes_its_place(
-            id in any::<String>(), q in any::<String>(), r in ".{0,20}",
+            id in any::<String>(), q in any::<String>(), r in "[^%\\n]{0,20}",
             list in prop::collection::vec(any::<String>(), 1..4),
             key in "[^\\x00]{1,8}", c in any::<String>(), f in any::<String>(),
         ) {
@@ -476,78 +485,6 @@ mod places {
                 }),
             ]
         })
-    }
-}
-
-#[test]
-fn styles_follow_the_tables_of_the_specification() {
-    let array = r#"["blue","black","brown"]"#;
-    let object = r#"{"R":100,"G":200,"B":150}"#;
-    let rows = [
-        ("path", "matrix", false, array, "/;color=blue,black,brown"),
-        (
-            "path",
-            "matrix",
-            true,
-            array,
-            "/;color=blue;color=black;color=brown",
-        ),
-        ("path", "matrix", false, object, "/;color=R,100,G,200,B,150"),
-        ("path", "matrix", true, object, "/;R=100;G=200;B=150"),
-        ("path", "label", false, array, "/.blue,black,brown"),
-        ("path", "label", true, array, "/.blue.black.brown"),
-        ("path", "label", false, object, "/.R,100,G,200,B,150"),
-        ("path", "label", true, object, "/.R=100.G=200.B=150"),
-        ("path", "simple", false, array, "/blue,black,brown"),
-        ("path", "simple", false, object, "/R,100,G,200,B,150"),
-        ("path", "simple", true, object, "/R=100,G=200,B=150"),
-        ("path", "simple", false, r#"["a,b","c/d"]"#, "/a%2Cb,c%2Fd"),
-        ("path", "label", true, r#"["a.b","c"]"#, "/.a%2Eb.c"),
-        ("query", "form", false, array, "?color=blue,black,brown"),
-        (
-            "query",
-            "form",
-            true,
-            array,
-            "?color=blue&color=black&color=brown",
-        ),
-        ("query", "form", false, object, "?color=R,100,G,200,B,150"),
-        ("query", "form", true, object, "?R=100&G=200&B=150"),
-        ("query", "form", true, "[]", ""),
-        ("query", "form", true, r#""""#, "?color="),
-        (
-            "query",
-            "spaceDelimited",
-            false,
-            array,
-            "?color=blue%20black%20brown",
-        ),
-        (
-            "query",
-            "pipeDelimited",
-            false,
-            array,
-            "?color=blue%7Cblack%7Cbrown",
-        ),
-        (
-            "query",
-            "deepObject",
-            true,
-            object,
-            "?color%5BR%5D=100&color%5BG%5D=200&color%5BB%5D=150",
-        ),
-    ];
-    for (place, style, explode, value, expected) in rows {
-        let path = if place == "path" { "/{color}" } else { "/" };
-        let tool = one(&json!({path: {"get": {"operationId": "t", "parameters": [
-            {"name": "color", "in": place, "required": place == "path", "style": style,
-             "explode": explode, "schema": {}}],
-            "servers": [{"url": "https://h"}],
-            "responses": {"204": {"description": "ok"}}}}}));
-        let request = planned(&tool, &format!("{{\"color\":{value}}}")).unwrap();
-        let url = request.url.as_str().strip_prefix("https://h").unwrap();
-        let url = if place == "path" { url } else { &url[1..] };
-        assert_eq!(url, expected, "{place} {style} {explode} {value}");
     }
 }
 

@@ -74,10 +74,10 @@ pub(crate) fn destinations(server: &Server) -> BTreeSet<String> {
     let Provider::Api(api) = &server.provider else {
         return BTreeSet::new();
     };
-    let upstream = server.settings.upstream.as_deref();
+    let to = server.settings.destination(api.document_url.as_ref());
     let tools = server.tools.values();
     tools
-        .filter_map(|tool| plan::base_url(&tool.def, upstream, api.document_url.as_ref()).ok())
+        .filter_map(|tool| plan::base_url(&tool.def, to).ok())
         .map(|url| url.origin().ascii_serialization())
         .collect()
 }
@@ -88,8 +88,8 @@ fn wanted(scheme: &str, server: &Server) -> BTreeSet<String> {
         return BTreeSet::new();
     };
     let tools = server.tools.values().map(|tool| &*tool.def);
-    let upstream = server.settings.upstream.as_deref();
-    origins(scheme, tools, upstream, api.document_url.as_ref())
+    let to = server.settings.destination(api.document_url.as_ref());
+    origins(scheme, tools, to)
 }
 
 fn approved(row: &CredentialRow) -> BTreeSet<String> {

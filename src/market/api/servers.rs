@@ -46,6 +46,8 @@ pub(crate) struct NewServer {
     /// version.
     pub(crate) overlay: Option<Value>,
     pub(crate) upstream: Option<String>,
+    pub(crate) server: Option<String>,
+    pub(crate) server_variables: Option<std::collections::BTreeMap<String, String>>,
     pub(crate) access: Option<Access>,
     pub(crate) allow_upstream: Option<Vec<String>>,
     #[serde(default)]
@@ -96,6 +98,8 @@ pub(crate) async fn begin(
         settings: GivenSettings {
             access: fields.access,
             upstream: upstream.map(|url| url.to_string()),
+            server: fields.server,
+            server_variables: fields.server_variables,
             allow_upstream: fields.allow_upstream,
             internal: None,
         },

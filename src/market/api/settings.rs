@@ -1,5 +1,7 @@
 //! Settings of a server: changed as a whole or not at all, and live when the answer is sent.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +16,7 @@ use crate::live::Entry;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
 use crate::market::api::{Market, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
+use crate::mcp::plan::check_destination;
 use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::servers::ServerChange;
@@ -32,6 +35,10 @@ pub(crate) struct ServerEdit {
     pub(crate) access: Option<Access>,
     #[serde(default, deserialize_with = "double")]
     pub(crate) upstream: Option<Option<String>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) server: Option<Option<String>>,
+    /// All of them: those that are not named are at their defaults again.
+    pub(crate) server_variables: Option<BTreeMap<String, String>>,
     pub(crate) allow_upstream: Option<Vec<String>>,
     #[serde(default, deserialize_with = "double")]
     pub(crate) sessions: Option<Option<SessionSettings>>,
@@ -130,6 +137,16 @@ async fn apply_to(
     if let Some(Some(shapes)) = &change.answer_shapes {
         shapes::check(market, entry, shapes).await?;
     }
+    if change.server.is_some() || change.server_variables.is_some() {
+        let server = publisher.catalog.server(entry.id).await?;
+        let tools: Vec<_> = server.tools.values().map(|tool| &*tool.def).collect();
+        check_destination(
+            &tools,
+            settings.server.as_deref(),
+            &settings.server_variables,
+        )
+        .map_err(|detail| Problem::new(ProblemKind::Invalid, detail))?;
+    }
     let before = serde_json::to_string(&entry.settings).unwrap_or_default();
     let after = serde_json::to_string(&settings).unwrap_or_default();
     let slug = change.slug.as_ref().filter(|new| **new != entry.slug);
@@ -192,6 +209,12 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
             settings.internal = None;
         }
         settings.upstream = url.map(|url| url.to_string());
+    }
+    if let Some(server) = &change.server {
+        settings.server.clone_from(server);
+    }
+    if let Some(variables) = &change.server_variables {
+        settings.server_variables.clone_from(variables);
     }
     if let Some(rules) = &change.allow_upstream {
         settings.allow_upstream.clone_from(rules);

@@ -116,6 +116,8 @@ fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
             .filter(|s| text(s, "type") != "null");
         match (real.next(), real.next()) {
             (Some(only), None) => schema = only,
+            // A file, which may be given as an object too: its base64 is what is entered.
+            (Some(file), Some(_)) if file.get("contentEncoding").is_some() => schema = file,
             _ => break,
         }
     }

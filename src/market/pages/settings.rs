@@ -326,6 +326,7 @@ mod tests {
             answer_bytes_max: 32 << 10,
             answer_shapes: indexmap::IndexMap::new(),
             internal: None,
+            ..ServerSettings::default()
         };
         let change = SettingsForm::of(&settings, 3).change(false).unwrap();
         let mut expected = serde_json::to_value(&settings).unwrap();

@@ -25,7 +25,7 @@ pub(crate) async fn answer(
 ) -> Result<ToolOutcome, Failure> {
     let policies = &work.cx.policies;
     let asked = asked(work, arguments)?;
-    let mut request = work.plan(api, arguments, account)?;
+    let mut request = work.plan(api, arguments, account).await?;
     policies
         .upstream_request(work.subject(), &mut request)
         .await?;

@@ -17,13 +17,15 @@ use crate::mcp::call::Mcp;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::failure::Failure;
 use crate::mcp::content::Rendered;
-use crate::mcp::plan::{base_url, plan};
+use crate::mcp::plan::{Linked, Links, base_url, links, plan_with};
 use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody};
 use crate::mcp::server::{Access, ApiProvider, Provider, Server};
 use crate::mcp::tool::Tool;
 use crate::policy::Subject;
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
+/// Earlier answers that one call may send as files.
+const LINKS_MAX: usize = 16;
 /// Redirects within the API's own origin, for requests that change nothing.
 const REDIRECTS_MAX: usize = 3;
 
@@ -91,17 +93,37 @@ impl<'a> Work<'a> {
     }
 
     /// The request, without a credential.
-    pub(crate) fn plan(
+    pub(crate) async fn plan(
         &self,
         api: &ApiProvider,
         arguments: &Arguments,
         account: &mut Account<'_>,
     ) -> Result<UpstreamRequest, Failure> {
-        let upstream = self.server.settings.upstream.as_deref();
-        let base = base_url(&self.tool.def, upstream, api.document_url.as_ref())?;
-        let planned = plan(self.tool, &base, arguments)?;
+        let settings = &self.server.settings;
+        let base = base_url(
+            &self.tool.def,
+            settings.destination(api.document_url.as_ref()),
+        )?;
+        let linked = self.linked(arguments).await;
+        let planned = plan_with(self.tool, &base, arguments, &linked)?;
         account.planned(planned.healed);
         Ok(planned.request)
+    }
+
+    /// The kept answers that file arguments link to, as far as they are there and the caller's own.
+    async fn linked(&self, arguments: &Arguments) -> Links {
+        let mut linked = Links::new();
+        for uri in links(self.tool, arguments).into_iter().take(LINKS_MAX) {
+            if let Some(kept) = self.cx.answers.at(self.caller, &uri).await {
+                let found = Linked {
+                    media_type: Some(kept.media_type),
+                    filename: None,
+                    bytes: kept.bytes,
+                };
+                linked.insert(uri, found);
+            }
+        }
+        linked
     }
 
     /// The request with its credential, bound to the origin it goes to.

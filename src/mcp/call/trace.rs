@@ -138,7 +138,7 @@ async fn rehearse(
         .tool_call(work.subject(), &mut call.arguments)
         .await?;
     answer::asked(work, &call.arguments)?;
-    let mut request = work.plan(api, &call.arguments, account)?;
+    let mut request = work.plan(api, &call.arguments, account).await?;
     policies
         .upstream_request(work.subject(), &mut request)
         .await?;

@@ -1,23 +1,17 @@
 //! Tools whose calls have nowhere to go: said when a document is read, not when a model calls.
 
 use indexmap::IndexMap;
-use url::Url;
 
-use crate::mcp::plan::base_url;
+use crate::mcp::plan::{Destination, base_url};
 use crate::mcp::tool::ToolDef;
 use crate::openapi::finding::Code;
 use crate::openapi::{Api, Finding};
 
 /// One finding for each reason why tools have no [`base_url`], at the first operation it concerns.
-pub fn unreachable(
-    api: &Api,
-    tools: &[ToolDef],
-    upstream: Option<&str>,
-    document: Option<&Url>,
-) -> Vec<Finding> {
+pub fn unreachable(api: &Api, tools: &[ToolDef], to: Destination<'_>) -> Vec<Finding> {
     let mut reasons: IndexMap<String, Vec<&ToolDef>> = IndexMap::new();
     for tool in tools {
-        if let Err(error) = base_url(tool, upstream, document) {
+        if let Err(error) = base_url(tool, to) {
             reasons.entry(error.to_string()).or_default().push(tool);
         }
     }

@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use url::Url;
 
 use crate::access::vault::{RowIdentity, VaultError};
 use crate::credential::Secret;
 use crate::live::loader::SealedSecret;
-use crate::mcp::plan;
+use crate::mcp::plan::{self, Destination};
 use crate::mcp::publish::{PublishError, Publisher};
 use crate::mcp::tool::ToolDef;
 use crate::openapi::Api;
@@ -26,9 +25,9 @@ pub struct Bound {
     pub not_approved: BTreeSet<String>,
 }
 
-/// The origin of a document's first server, or of the owner's upstream in its place.
-pub fn home(api: &Api, upstream: Option<&str>, document: Option<&Url>) -> Option<String> {
-    let url = plan::server_url(api.servers.first(), upstream, document).ok()?;
+/// The origin of the document's server, or of the owner's upstream in its place.
+pub fn home(api: &Api, to: Destination<'_>) -> Option<String> {
+    let url = plan::server_url(&api.servers, to).ok()?;
     Some(url.origin().ascii_serialization())
 }
 
@@ -36,8 +35,7 @@ pub fn home(api: &Api, upstream: Option<&str>, document: Option<&Url>) -> Option
 pub fn origins<'t>(
     scheme: &str,
     tools: impl IntoIterator<Item = &'t ToolDef>,
-    upstream: Option<&str>,
-    document: Option<&Url>,
+    to: Destination<'_>,
 ) -> BTreeSet<String> {
     let uses = |tool: &&ToolDef| {
         let mut alternatives = tool.binding.security.iter();
@@ -46,7 +44,7 @@ pub fn origins<'t>(
     tools
         .into_iter()
         .filter(uses)
-        .filter_map(|tool| plan::base_url(tool, upstream, document).ok())
+        .filter_map(|tool| plan::base_url(tool, to).ok())
         .map(|url| url.origin().ascii_serialization())
         .collect()
 }

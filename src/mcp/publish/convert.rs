@@ -4,7 +4,8 @@
 use url::Url;
 
 use crate::live::Entry;
-use crate::mcp::publish::{PublishError, Publisher, Report};
+use crate::mcp::plan::check_destination;
+use crate::mcp::publish::{GivenSettings, PublishError, Publisher, Report};
 use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::{self, ToolDef};
 use crate::openapi::bundle::{Assembly, SpecFiles};
@@ -96,4 +97,12 @@ pub(super) async fn found_at(
     let row = cx.store.server(entry.id).await?;
     let known = row.and_then(|row| row.document_url);
     Ok(known.and_then(|url| Url::parse(&url).ok()))
+}
+
+/// What was said of the document's servers means one of them.
+pub(super) fn check_server(tools: &[ToolDef], given: &GivenSettings) -> Result<(), PublishError> {
+    let variables = given.server_variables.clone().unwrap_or_default();
+    let tools: Vec<&ToolDef> = tools.iter().collect();
+    check_destination(&tools, given.server.as_deref(), &variables)
+        .map_err(PublishError::Destination)
 }

@@ -147,6 +147,9 @@ fn validator(schema: &Value, which: &str) -> (Option<jsonschema::Validator>, Opt
     drop_patterns(&mut relaxed, &mut dropped, &|pattern| {
         validator_of(&json!({ "pattern": pattern })).is_ok()
     });
+    if !dropped.is_empty() {
+        loosen(&mut relaxed);
+    }
     let built = validator_of(&relaxed).or_else(|_| validator_of(&outline(schema)));
     let message = match (&built, dropped.as_slice()) {
         (Ok(_), [first, ..]) => format!(
@@ -163,6 +166,37 @@ fn validator(schema: &Value, which: &str) -> (Option<jsonschema::Validator>, Opt
         ),
     };
     (built.ok(), Some(message))
+}
+
+/// Without what could turn a pattern that is not checked into a refusal: more alternatives fit than
+/// the document meant, so that "exactly one", "not" and "if" say something else.
+fn loosen(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if object.get("oneOf").is_some_and(Value::is_array)
+                && let Some(alternatives) = object.shift_remove("oneOf")
+            {
+                let any = json!({ "anyOf": alternatives });
+                match object.get_mut("allOf").and_then(Value::as_array_mut) {
+                    Some(parts) => parts.push(any),
+                    None => {
+                        object.insert("allOf".to_owned(), json!([any]));
+                    }
+                }
+            }
+            for key in ["not", "if", "then", "else"] {
+                if object
+                    .get(key)
+                    .is_some_and(|part| part.is_object() || part.is_boolean())
+                {
+                    object.shift_remove(key);
+                }
+            }
+            object.values_mut().for_each(loosen);
+        }
+        Value::Array(members) => members.iter_mut().for_each(loosen),
+        _ => {}
+    }
 }
 
 fn drop_patterns(schema: &mut Value, dropped: &mut Vec<String>, works: &dyn Fn(&str) -> bool) {

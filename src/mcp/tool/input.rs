@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
+use crate::mcp::tool::body::may_be_null;
 use crate::mcp::tool::schema::{Direction, Schemas, fit};
 use crate::mcp::tool::text::{ARGUMENT_DESCRIPTION_BYTES_MAX, clean, shorten};
-use crate::mcp::tool::{
-    BodyArguments, BodyBinding, BodyCodec, BodyMedia, ParameterBinding, PropertyBinding, name,
-};
-use crate::openapi::{Api, Location, MediaType, Operation, Parameter, RequestBody};
+use crate::mcp::tool::{BodyBinding, BodyCodec, ParameterBinding, media, name};
+use crate::openapi::{Api, Location, Operation, Parameter, ParameterEncoding, Style};
 
 pub const INPUT_BYTES_MAX: usize = 24 << 10;
 
@@ -30,6 +29,7 @@ pub struct Input {
 /// Flattens parameters and body of `operation` into one object.
 pub fn input(api: &Api, operation: &Operation) -> Input {
     let mut builder = Builder {
+        api,
         schemas: Schemas::new(&api.definitions, Direction::Input),
         properties: Map::new(),
         required: Vec::new(),
@@ -37,12 +37,12 @@ pub fn input(api: &Api, operation: &Operation) -> Input {
     let parameters = builder.parameters(&operation.parameters);
     let (body, unsendable) = match &operation.body {
         None => (None, None),
-        Some(body) => match best_media(body) {
-            Some((media, codec)) => (Some(builder.body(body, media, codec)), None),
+        Some(body) => match builder.body(body) {
             None => {
                 let names = body.content.iter().map(|m| m.name.clone()).collect();
                 (None, Some(names))
             }
+            written => (written, None),
         },
     };
     let renames = builder.schemas.renames();
@@ -57,59 +57,12 @@ pub fn input(api: &Api, operation: &Operation) -> Input {
     }
 }
 
-/// The media type to send: the most structured one that can be written.
-fn best_media(body: &RequestBody) -> Option<(&MediaType, BodyCodec)> {
-    body.content
-        .iter()
-        .filter_map(|media| codec(&media.name).map(|codec| (media, codec)))
-        .min_by_key(|(_, codec)| match codec {
-            BodyCodec::Json => 0,
-            BodyCodec::Form => 1,
-            BodyCodec::Multipart => 2,
-            BodyCodec::Text => 3,
-            BodyCodec::Xml => 4,
-            BodyCodec::Binary => 5,
-        })
-}
-
-/// How a body of that media type is written.
-pub fn codec(media_type: &str) -> Option<BodyCodec> {
-    let essence = media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let (kind, subtype) = essence.split_once('/')?;
-    Some(match (kind, subtype) {
-        ("*", "*") | ("application", "*" | "json") => BodyCodec::Json,
-        ("application", "x-www-form-urlencoded") => BodyCodec::Form,
-        ("multipart", "form-data" | "mixed" | "*") => BodyCodec::Multipart,
-        ("multipart", _) => return None,
-        (_, "xml") => BodyCodec::Xml,
-        (_, other) if other.ends_with("+json") => BodyCodec::Json,
-        (_, other) if other.ends_with("+xml") => BodyCodec::Xml,
-        ("text", _) | ("application", "graphql" | "x-ndjson" | "yaml" | "x-yaml" | "jsonl") => {
-            BodyCodec::Text
-        }
-        _ => BodyCodec::Binary,
-    })
-}
-
-/// What is sent for a media range: a concrete type.
-fn content_type(media_type: &str) -> &str {
-    match media_type.trim() {
-        "*/*" | "application/*" => "application/json",
-        "multipart/*" => "multipart/form-data",
-        "text/*" => "text/plain",
-        other => other,
-    }
-}
-
-struct Builder<'a> {
-    schemas: Schemas<'a>,
-    properties: Map<String, Value>,
-    required: Vec<Value>,
+/// Collects the arguments of one tool.
+pub struct Builder<'a> {
+    pub api: &'a Api,
+    pub schemas: Schemas<'a>,
+    pub properties: Map<String, Value>,
+    pub required: Vec<Value>,
 }
 
 impl Builder<'_> {
@@ -127,15 +80,24 @@ impl Builder<'_> {
                 } else {
                     plain
                 };
-                let argument = name::unique(&wanted, |n| !self.properties.contains_key(n));
+                let argument = self.free(&wanted);
                 self.parameter(parameter, argument)
             })
             .collect()
     }
 
     fn parameter(&mut self, parameter: &Parameter, argument: String) -> ParameterBinding {
-        let nullable = admits_null(self.schemas.resolve(&parameter.schema));
+        let resolved = self.schemas.resolve(&parameter.schema);
+        // As JSON, null is a value; in every other form it means that there is none.
+        let json = matches!(&parameter.encoding, ParameterEncoding::Content { media_type, .. }
+            if media::codec(media_type) == Some(BodyCodec::Json));
+        let nullable = admits_null(resolved) || (json && may_be_null(resolved));
+        let fixed = only_value(resolved).filter(|_| parameter.required).cloned();
+        let may_be_empty = parameter.allow_empty_value && !admits_empty(resolved);
         let mut schema = self.schemas.prepare(&parameter.schema);
+        if may_be_empty && has_empty_form(&parameter.encoding) {
+            schema = json!({"anyOf": [schema, {"const": ""}]});
+        }
         describe(&mut schema, parameter.description.as_deref());
         if parameter.deprecated
             && let Some(schema) = schema.as_object_mut()
@@ -143,7 +105,7 @@ impl Builder<'_> {
             schema.insert("deprecated".into(), Value::Bool(true));
         }
         self.properties.insert(argument.clone(), schema);
-        if parameter.required {
+        if parameter.required && fixed.is_none() {
             self.required.push(Value::String(argument.clone()));
         }
         ParameterBinding {
@@ -153,169 +115,13 @@ impl Builder<'_> {
             required: parameter.required,
             nullable,
             encoding: parameter.encoding.clone(),
-            fixed: None,
+            fixed,
         }
     }
 
-    fn body(&mut self, body: &RequestBody, media: &MediaType, codec: BodyCodec) -> BodyBinding {
-        let mut media_type = BodyMedia {
-            name: content_type(&media.name).to_owned(),
-            codec,
-            encoding: media.encoding.clone(),
-        };
-        if codec == BodyCodec::Multipart {
-            self.declare_files(&media.schema, &mut media_type);
-        }
-        let arguments = if self.can_lift(body, media, codec) {
-            BodyArguments::Lifted(self.lift(media, codec))
-        } else {
-            BodyArguments::Whole(self.whole(body, media, codec))
-        };
-        BodyBinding {
-            required: body.required,
-            arguments,
-            media: vec![media_type],
-        }
-    }
-
-    /// Whether the body is a closed, plain object none of whose properties is named as a parameter.
-    fn can_lift(&self, body: &RequestBody, media: &MediaType, codec: BodyCodec) -> bool {
-        if !matches!(
-            codec,
-            BodyCodec::Json | BodyCodec::Form | BodyCodec::Multipart
-        ) {
-            return false;
-        }
-        let Some(schema) = self.schemas.resolve(&media.schema).as_object() else {
-            return false;
-        };
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-            return false;
-        };
-        let plain = schema.iter().all(|(key, value)| match key.as_str() {
-            "type" => value == "object",
-            "additionalProperties" => value == false,
-            "properties" | "required" | "title" | "description" | "example" | "examples"
-            | "xml" | "externalDocs" | "deprecated" | "default" => true,
-            key => key.starts_with("x-"),
-        });
-        let required = schema.get("required").and_then(Value::as_array);
-        let needed = required.is_some_and(|names| !names.is_empty());
-        plain
-            && !properties.is_empty()
-            && (body.required || !needed)
-            && properties
-                .keys()
-                .all(|wire| !self.properties.contains_key(&name::argument(wire)))
-    }
-
-    fn lift(&mut self, media: &MediaType, codec: BodyCodec) -> Vec<PropertyBinding> {
-        let resolved = self.schemas.resolve(&media.schema).clone();
-        let empty = Map::new();
-        let properties = resolved
-            .get("properties")
-            .and_then(Value::as_object)
-            .unwrap_or(&empty);
-        let required: Vec<&str> = resolved
-            .get("required")
-            .and_then(Value::as_array)
-            .map(|names| names.iter().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
-        let mut bindings = Vec::new();
-        for (wire, schema) in properties {
-            if self.schemas.is_hidden(schema) {
-                continue;
-            }
-            let argument = name::unique(&name::argument(wire), |n| {
-                !self.properties.contains_key(n) && (n == wire || !properties.contains_key(n))
-            });
-            let nullable = admits_null(self.schemas.resolve(schema));
-            let prepared = if codec == BodyCodec::Multipart && self.is_file(schema) {
-                file_schema(schema)
-            } else {
-                self.schemas.prepare(schema)
-            };
-            self.properties.insert(argument.clone(), prepared);
-            if required.contains(&wire.as_str()) {
-                self.required.push(Value::String(argument.clone()));
-            }
-            bindings.push(PropertyBinding {
-                argument,
-                name: wire.clone(),
-                nullable,
-                fixed: None,
-            });
-        }
-        bindings
-    }
-
-    /// Notes the content type of each part that is a file, so that its base64 is decoded.
-    fn declare_files(&self, schema: &Value, media: &mut BodyMedia) {
-        let schema = self.schemas.resolve(schema);
-        let properties = schema.get("properties").and_then(Value::as_object);
-        for (wire, property) in properties.into_iter().flatten() {
-            let property = self.schemas.resolve(property);
-            let item = property.get("items").unwrap_or(property);
-            if let Some(kind) = self.file_type(item) {
-                let part = media.encoding.entry(wire.clone()).or_default();
-                part.content_type.get_or_insert(kind);
-            }
-        }
-    }
-
-    fn is_file(&self, schema: &Value) -> bool {
-        self.file_type(schema).is_some()
-    }
-
-    /// The content type of a part that is a file: bytes, which an argument holds as base64.
-    fn file_type(&self, schema: &Value) -> Option<String> {
-        let schema = self.schemas.resolve(schema);
-        let text = |key: &str| schema.get(key).and_then(Value::as_str);
-        if text("contentEncoding").is_some() {
-            return None;
-        }
-        if text("format") == Some("binary") {
-            return Some("application/octet-stream".to_owned());
-        }
-        let kind = text("contentMediaType")?;
-        let readable = ["text/", "json", "xml"]
-            .iter()
-            .any(|word| kind.contains(word));
-        (!readable).then(|| kind.to_owned())
-    }
-
-    fn whole(&mut self, body: &RequestBody, media: &MediaType, codec: BodyCodec) -> String {
-        let argument = name::unique("body", |n| !self.properties.contains_key(n));
-        let mut schema = match codec {
-            BodyCodec::Json | BodyCodec::Form | BodyCodec::Multipart => {
-                self.schemas.prepare(&media.schema)
-            }
-            BodyCodec::Binary => json!({
-                "type": "string",
-                "contentEncoding": "base64",
-                "contentMediaType": content_type(&media.name),
-            }),
-            BodyCodec::Text | BodyCodec::Xml => {
-                json!({ "type": "string", "contentMediaType": content_type(&media.name) })
-            }
-        };
-        if schema == Value::Bool(true) {
-            schema = json!({});
-        }
-        describe(&mut schema, body.description.as_deref());
-        if schema.get("description").is_none() {
-            let text = match codec {
-                BodyCodec::Binary => "The request body, base64.",
-                BodyCodec::Xml => "The request body, an XML document.",
-                _ => "The request body.",
-            };
-            describe(&mut schema, Some(text));
-        }
-        self.properties.insert(argument.clone(), schema);
-        if body.required {
-            self.required.push(Value::String(argument.clone()));
-        }
-        argument
+    /// A free name for an argument.
+    pub fn free(&self, wanted: &str) -> String {
+        name::unique(wanted, |name| !self.properties.contains_key(name))
     }
 
     fn finish(self) -> (Value, bool) {
@@ -330,15 +136,6 @@ impl Builder<'_> {
     }
 }
 
-fn file_schema(schema: &Value) -> Value {
-    let mut out = json!({ "type": "string", "contentEncoding": "base64" });
-    describe(&mut out, Some("The file, base64."));
-    if let Some(text) = schema.get("description").and_then(Value::as_str) {
-        describe(&mut out, Some(&format!("{text} (base64)")));
-    }
-    out
-}
-
 fn suffixed(argument: &str, location: Location) -> String {
     let suffix = match location {
         Location::Path => "path",
@@ -351,7 +148,7 @@ fn suffixed(argument: &str, location: Location) -> String {
 }
 
 /// Says what an argument means, where the schema itself does not.
-fn describe(schema: &mut Value, description: Option<&str>) {
+pub fn describe(schema: &mut Value, description: Option<&str>) {
     if schema == &Value::Bool(true) {
         *schema = json!({});
     }
@@ -365,7 +162,7 @@ fn describe(schema: &mut Value, description: Option<&str>) {
 }
 
 /// Whether `null` itself is a valid value.
-fn admits_null(schema: &Value) -> bool {
+pub fn admits_null(schema: &Value) -> bool {
     let null_type = |kind: &Value| match kind {
         Value::String(kind) => kind == "null",
         Value::Array(kinds) => kinds.iter().any(|kind| kind == "null"),
@@ -380,4 +177,36 @@ fn admits_null(schema: &Value) -> bool {
             let members = schema.get(key).and_then(Value::as_array);
             members.is_some_and(|m| m.iter().any(|s| s.get("type").is_some_and(null_type)))
         })
+}
+
+/// The one value a schema allows, which a caller need not repeat.
+fn only_value(schema: &Value) -> Option<&Value> {
+    let listed = schema.get("enum").and_then(Value::as_array);
+    let only = listed
+        .filter(|values| values.len() == 1)
+        .and_then(|v| v.first());
+    schema.get("const").or(only)
+}
+
+/// Whether the empty text fits a schema, as far as can be seen from here.
+fn admits_empty(schema: &Value) -> bool {
+    const BOUNDING: [&str; 7] = [
+        "minLength",
+        "pattern",
+        "format",
+        "enum",
+        "const",
+        "anyOf",
+        "oneOf",
+    ];
+    let text = schema.get("type").is_none_or(|kind| kind == "string");
+    text && !BOUNDING.iter().any(|key| schema.get(key).is_some())
+}
+
+/// Whether `name=` means something in this style (OAS 3.2.0, "Style Examples").
+fn has_empty_form(encoding: &ParameterEncoding) -> bool {
+    match encoding {
+        ParameterEncoding::Style { style, .. } => *style == Style::Form,
+        ParameterEncoding::Content { .. } => true,
+    }
 }

@@ -216,6 +216,11 @@ impl<'a> Schemas<'a> {
         name
     }
 
+    /// The name in the schema of a property that was prepared.
+    pub fn name_of(&self, wire: &str) -> Option<&str> {
+        self.names.get(wire).map(String::as_str)
+    }
+
     /// Name in the schema to name on the wire, for the properties that had to be renamed.
     pub fn renames(&self) -> IndexMap<String, String> {
         let changed = self.names.iter().filter(|(wire, name)| wire != name);
@@ -232,6 +237,11 @@ impl<'a> Schemas<'a> {
         };
         let says = |schema: &Value| schema.get(flag).and_then(Value::as_bool) == Some(true);
         says(schema) || says(self.resolve(schema))
+    }
+
+    /// The definitions in use, prepared.
+    pub fn used_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.used.values_mut()
     }
 
     /// Puts the definitions in use beside `root`.

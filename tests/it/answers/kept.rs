@@ -22,14 +22,10 @@ async fn replica(folder: &Path, master: &MasterKey) -> (Store, Answers) {
     (store, answers)
 }
 
-#[tokio::test]
-async fn any_replica_gives_an_answer_back_and_the_database_does_not_show_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let master = MasterKey::generate().unwrap();
-    let (store, here) = replica(folder.path(), &master).await;
-    let server = ServerId::generate();
-    let new = NewServer {
-        id: server,
+/// A server with nothing in it.
+fn shop(id: ServerId) -> NewServer {
+    NewServer {
+        id,
         slug: "shop".parse().unwrap(),
         settings: "{}".into(),
         version: NewVersion {
@@ -46,7 +42,16 @@ async fn any_replica_gives_an_answer_back_and_the_database_does_not_show_it() {
             findings: "[]".into(),
         },
         credentials: Vec::new(),
-    };
+    }
+}
+
+#[tokio::test]
+async fn any_replica_gives_an_answer_back_and_the_database_does_not_show_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let master = MasterKey::generate().unwrap();
+    let (store, here) = replica(folder.path(), &master).await;
+    let server = ServerId::generate();
+    let new = shop(server);
     let act = NewAudit {
         organization: OrganizationId::DEFAULT,
         actor: "test".into(),

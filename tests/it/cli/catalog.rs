@@ -166,3 +166,81 @@ async fn a_result_keeps_every_digit() {
     let structured = format!(r#""structuredContent":{ANSWER}"#);
     assert!(called.stdout.contains(&structured), "{called:?}");
 }
+
+#[tokio::test]
+async fn the_owner_chooses_the_server_and_its_variables_and_the_credential_stays() {
+    let upstream = Upstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(&folder, &[]).await;
+    let file = with_servers(folder.path());
+    let import = ["import", &file, "--slug", "things"];
+    let refused = [&import[..], &["--document-server", "2"]].concat();
+    let refused = served.command(ADMIN_KEY, &refused).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.stderr.contains("https://api.example"),
+        "{refused:?}"
+    );
+
+    let host = format!("host={}", upstream.address);
+    let credential = format!("Key={SECRET}");
+    let flags = ["--document-server", "1", "--server-variable", &host];
+    let more = [
+        "--allow-upstream",
+        &upstream.address,
+        "--credential",
+        &credential,
+    ];
+    let imported = [&import[..], &flags, &more].concat();
+    let imported = served.command(ADMIN_KEY, &imported).await;
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let call = ["call", "things", "getThing", "--args", r#"{"id": 7}"#];
+    let sent = |base: &str| format!("GET http://{}/{base}/things/7", upstream.address);
+    let called = served.command(ADMIN_KEY, &call).await;
+    assert!(called.stdout.contains(&sent("v1")), "{called:?}");
+
+    let patch = async |change: serde_json::Value| {
+        let asked = ("PATCH", "servers/things");
+        let (status, answer) = served.api(ADMIN_KEY, asked, &change).await;
+        (status, answer.to_string())
+    };
+    for (change, part) in [
+        (json!({ "server": "3" }), "https://api.example"),
+        (json!({ "serverVariables": { "base": "v3" } }), "v1, v2"),
+        (json!({ "serverVariables": { "port": "1" } }), "base, host"),
+    ] {
+        let (status, text) = patch(change).await;
+        assert_eq!(status, 400, "{text}");
+        assert!(text.contains(part), "{text}");
+    }
+    let variables = json!({ "host": upstream.address, "base": "v2" });
+    let (status, text) = patch(json!({ "serverVariables": variables })).await;
+    assert_eq!(status, 200, "{text}");
+    let called = served.command(ADMIN_KEY, &call).await;
+    assert!(called.stdout.contains(&sent("v2")), "{called:?}");
+
+    // Another origin: nothing is sent before the owner approves it.
+    let (status, text) = patch(json!({ "server": null })).await;
+    assert_eq!(status, 200, "{text}");
+    let seen = upstream.seen().len();
+    let called = served.command(ADMIN_KEY, &call).await;
+    assert!(
+        !called.stdout.contains(SECRET) && !called.stdout.contains("200 after"),
+        "{called:?}"
+    );
+    assert_eq!(upstream.seen().len(), seen);
+}
+
+/// A document with two servers, the second with variables.
+fn with_servers(folder: &std::path::Path) -> String {
+    let mut more = crate::cli::things();
+    more["servers"] = json!([
+        { "url": "https://api.example" },
+        { "url": "http://{host}/{base}", "variables": {
+            "host": { "default": "else.example" },
+            "base": { "default": "v1", "enum": ["v1", "v2"] },
+        } },
+    ]);
+    let file = crate::program::document(folder, "https://api.example", more);
+    file.display().to_string()
+}

@@ -157,3 +157,25 @@ async fn run_answers_for_what_is_not_there_with_a_problem() {
     assert_eq!(answer.status(), 404);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
 }
+
+#[tokio::test]
+async fn run_fills_the_variables_of_the_documents_server() {
+    let upstream = Upstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut more = crate::cli::things();
+    more["servers"] =
+        json!([{ "url": "http://{host}", "variables": { "host": { "default": "h" } } }]);
+    let file = crate::program::document(folder.path(), "http://h", more);
+    let file = file.display().to_string();
+    let host = format!("host={}", upstream.address);
+    let credential = format!("Key={SECRET}");
+    let flags = ["--server-variable", &host, "--credential", &credential];
+    let flags = [&flags[..], &["--allow-upstream", &upstream.address]].concat();
+    let served = Serving::document(&file, &flags).await;
+    let result = served.call("/mcp", "getThing", json!({ "id": 7 })).await;
+    assert_eq!(result["structuredContent"]["path"], "/things/7", "{result}");
+    let ended = run(&["run", &file, "--server-variable", "port=1"]).await;
+    ended.refused(&["`port`", "host"]);
+    let ended = run(&["run", &file, "--server-variable", "port"]).await;
+    ended.refused(&["NAME=VALUE"]);
+}

@@ -123,7 +123,7 @@ fn media(out: &mut String, content: &[MediaType]) {
 
 fn encoding(encoding: &ParameterEncoding) -> String {
     match encoding {
-        ParameterEncoding::Content { media_type } => format!("as {media_type}"),
+        ParameterEncoding::Content { media_type, .. } => format!("as {media_type}"),
         ParameterEncoding::Style {
             style,
             explode,
