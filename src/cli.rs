@@ -70,7 +70,11 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Examples:
   causeway check openapi.yaml
+  causeway check shop.postman_collection.json
   causeway check openapi.yaml --json | jq '.findings[] | select(.severity == \"lost\")'
+
+Other formats are converted: a Postman collection, a HAR recording, curl commands, a Higress
+mcp-server.yaml. docs/foreign.md says how.
 
 Exit codes: 0 every operation is a tool, 1 some were lost, 2 the document cannot be read.";
 
@@ -145,8 +149,8 @@ struct ServeArgs {
 /// A document with its files, and what is done to it before it is read.
 #[derive(Args)]
 struct SourceArgs {
-    /// The OpenAPI document, JSON or YAML, or a directory or zip archive with all its files; `-` reads
-    /// standard input
+    /// The OpenAPI document, JSON or YAML, or a directory or zip archive with all its files, or another
+    /// format that is converted; `-` reads standard input
     file: PathBuf,
     /// Which file of a directory or archive is the document, where that is not plain
     #[arg(long, value_name = "NAME")]

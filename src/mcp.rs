@@ -1,7 +1,7 @@
 //! The MCP half: tools made from operations, and calls made from tools.
 //!
-//! Pure: `tool`, `curation`, `diff`, `lint`, `plan`, `content`, `paging`, `fragment`. Shared state:
-//! `server`, `provider`. Flows:
+//! Pure: `tool`, `curation`, `diff`, `lint`, `plan`, `content`, `paging`, `fragment`, `template`.
+//! Shared state: `server`, `provider`. Flows:
 //! `publish`, `call`. Edge: `endpoint`.
 
 pub mod call;
@@ -17,5 +17,6 @@ pub mod provider;
 pub mod publish;
 pub mod server;
 pub mod sync;
+pub mod template;
 pub mod tool;
 pub mod versions;

@@ -15,6 +15,7 @@ pub mod conjunction;
 pub mod definition;
 pub mod document;
 pub mod finding;
+pub mod foreign;
 pub mod keyword;
 pub mod media;
 pub mod merge;
@@ -73,7 +74,8 @@ impl Default for DocumentLimits {
     }
 }
 
-/// Reads a document that is one file: JSON or YAML, Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2.
+/// Reads a document that is one file: JSON or YAML, Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2, or a
+/// format that [`foreign`] converts.
 ///
 /// Pure and deterministic: the same bytes give the same `Api`. What was lost, guessed or changed is
 /// in [`Api::findings`].
@@ -121,6 +123,9 @@ pub fn read_bundle(bundle: Bundle, limits: &DocumentLimits) -> Result<Api, Docum
     }
     let lost = reading.findings.lost();
     api.findings = reading.findings.finish();
+    if let Some(origins) = &document.origins {
+        origins.relocate(&mut api);
+    }
     explain(&mut api.findings, &refusals);
     show_places(&mut api, &Shown::of(&document.root));
     if api.operations.is_empty() {
@@ -305,6 +310,8 @@ pub struct Operation {
     pub security: Vec<SecurityRequirement>,
     /// The effective servers: of the operation, else its path, else the document.
     pub servers: Vec<ServerTemplate>,
+    /// `x-causeway-template`: what OpenAPI cannot say, read by `mcp::template`.
+    pub template: Option<Value>,
     /// Where the operation stands in the uploaded document.
     pub pointer: String,
 }
@@ -518,7 +525,10 @@ pub enum DocumentError {
     Syntax(String),
     #[error("the document exceeds the limit of {limit} {what}")]
     Budget { what: &'static str, limit: usize },
-    #[error("not an OpenAPI document: it has neither `openapi` nor `swagger` at its root")]
+    #[error(
+        "not an OpenAPI document: it has neither `openapi` nor `swagger` at its root, and is no \
+         Postman collection, HAR recording, curl command or Higress MCP server either"
+    )]
     NotOpenApi,
     #[error("version \"{0}\" is not supported; use Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2")]
     Version(String),

@@ -34,6 +34,7 @@ Examples:
   causeway import openapi.yaml --slug shop --credential ApiKey=env:SHOP_KEY
   causeway import https://api.example.com/openapi.json --access open
   causeway import new-openapi.yaml --slug shop      a new version, live at once
+  causeway import shop.postman_collection.json      or HAR, curl commands, mcp-server.yaml
   causeway import ./api                             a directory with one document in many files
   causeway import ./specs --json > report.json      a directory of documents: each one a server
   causeway import ./specs --retry report.json       only those that failed

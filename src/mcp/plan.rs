@@ -13,6 +13,7 @@ mod multipart;
 mod raw;
 mod rename;
 mod style;
+mod template;
 pub mod unreachable;
 mod xml;
 
@@ -30,6 +31,7 @@ use crate::mcp::plan::escape::Escape;
 use crate::mcp::plan::raw::Raw;
 use crate::mcp::plan::style::How;
 use crate::mcp::provider::Arguments;
+use crate::mcp::template::{Moment, RenderError};
 use crate::mcp::tool::{Binding, ParameterBinding, Tool};
 use crate::mcp::tool::{BodyCodec, media};
 use crate::openapi::{Location, ParameterEncoding, PathPiece};
@@ -61,6 +63,8 @@ pub enum PlanError {
         argument: String,
         rule: &'static str,
     },
+    #[error("No request can be written: {0}.")]
+    Template(RenderError),
     #[error("The request's URL would be longer than {0} bytes.")]
     TooLarge(usize),
     #[error("The request's URL is not valid: {0}.")]
@@ -87,7 +91,16 @@ type Given<'a> = IndexMap<String, Raw<'a>>;
 /// Validates `arguments` against the tool's schema and writes them into a request to `base`, the
 /// tool's [`base_url`]. The request carries no credential yet.
 pub fn plan(tool: &Tool, base: &Url, arguments: &Arguments) -> Result<Planned, PlanError> {
-    plan_with(tool, base, arguments, &Links::new())
+    plan_with(tool, base, arguments, &Aids::default())
+}
+
+/// What a plan may need beside the arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Aids {
+    /// What the arguments' [`links`] lead to.
+    pub links: Links,
+    /// The time and the chance that templates ask for.
+    pub moment: Moment,
 }
 
 /// The links to earlier answers among the file arguments: what has to be fetched for [`plan_with`].
@@ -99,30 +112,31 @@ pub fn links(tool: &Tool, arguments: &Arguments) -> Vec<String> {
     body::links(body, &given)
 }
 
-/// The same as [`plan`], with what the arguments' [`links`] lead to.
+/// The same as [`plan`], with everything it may need.
 pub fn plan_with(
     tool: &Tool,
     base: &Url,
     arguments: &Arguments,
-    links: &Links,
+    aids: &Aids,
 ) -> Result<Planned, PlanError> {
     let binding = &tool.def.binding;
     let mut given = parse(arguments.as_deref())?;
     drop_nulls(binding, &mut given);
     let healed = validate(tool, &mut given)?;
     rename::rename(&tool.def, &mut given);
+    let mut body = match &binding.templates {
+        Some(templates) => template::fill(templates, &mut given, &aids.moment)?,
+        None => None,
+    };
     let url = url(base, binding, &given)?;
     let mut headers = header::headers(binding, &given)?;
-    let body = match &binding.body {
-        None => Bytes::new(),
-        Some(body) => match body::write(body, &given, links)? {
-            None => Bytes::new(),
-            Some((content_type, bytes)) => {
-                headers.insert(CONTENT_TYPE, content_type);
-                bytes
-            }
-        },
-    };
+    if let Some(binding) = &binding.body {
+        body = body::write(binding, &given, &aids.links)?;
+    }
+    let body = body.map_or_else(Bytes::new, |(content_type, bytes)| {
+        headers.insert(CONTENT_TYPE, content_type);
+        bytes
+    });
     let method = Method::from_bytes(binding.method.as_bytes()).unwrap_or(Method::POST);
     Ok(Planned {
         request: UpstreamRequest {

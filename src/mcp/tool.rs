@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use crate::mcp::fragment::Fragments;
 use crate::mcp::paging::Pager;
+use crate::mcp::template::binding::{self, Templates};
 use crate::mcp::tool::xml::XmlModel;
 use crate::openapi::finding::Code;
 use crate::openapi::{
@@ -58,7 +59,7 @@ fn tool(
     names: &mut name::ToolNames,
     findings: &mut Vec<Finding>,
 ) -> Result<ToolDef, Box<Finding>> {
-    let input = input::input(api, operation);
+    let mut input = input::input(api, operation);
     if let (Some(media), Some(body)) = (&input.unsendable, &operation.body) {
         let message = format!("no body of {} can be written", media.join(", "));
         if body.required {
@@ -77,6 +78,13 @@ fn tool(
         );
         findings.push(finding(operation, Code::InputSchemaCut, message));
     }
+    let templates = match &operation.template {
+        None => None,
+        Some(declared) => Some(binding::bind(declared, &mut input).map_err(|fault| {
+            let message = format!("its templates cannot be used: {fault}");
+            Box::new(finding(operation, Code::TemplateInvalid, message))
+        })?),
+    };
     let output = output::output(api, operation);
     let mut tool = ToolDef {
         name: names.name(operation),
@@ -97,6 +105,7 @@ fn tool(
             accept: accept(operation),
             security: operation.security.clone(),
             wrap_result: output.wrap_result,
+            templates: templates.map(Box::new),
         },
         documentation: String::new(),
     };
@@ -229,6 +238,9 @@ pub struct Binding {
     /// The success answer is a JSON array or scalar, and is served as `{"result": …}`.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub wrap_result: bool,
+    /// Values, bodies and answers that templates write.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub templates: Option<Box<Templates>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

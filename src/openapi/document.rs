@@ -5,9 +5,10 @@ use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
 
 use crate::openapi::finding::{Code, Findings, quoted};
+use crate::openapi::foreign::Origins;
 use crate::openapi::pointer::text;
 use crate::openapi::tree::{Breach, Counts, KEYS_BYTES_MAX, Tree};
-use crate::openapi::{DocumentError, DocumentLimits, SpecVersion, yaml};
+use crate::openapi::{DocumentError, DocumentLimits, SpecVersion, foreign, yaml};
 
 /// serde_json's own bound, which protects the stack.
 const JSON_DEPTH_MAX: usize = 127;
@@ -24,6 +25,8 @@ pub struct Document {
     /// An object.
     pub root: Value,
     pub version: SpecVersion,
+    /// The document was converted: where its operations come from, by [`foreign`].
+    pub origins: Option<Origins>,
 }
 
 /// Reads the text, as JSON or else as YAML, and finds out the version.
@@ -35,9 +38,26 @@ pub fn parse(
     limits: &DocumentLimits,
     findings: &mut Findings,
 ) -> Result<Document, DocumentError> {
-    let root = part(bytes, limits, findings)?;
+    let text = written(bytes, limits)?;
+    let mut converted = foreign::convert_text(&text, limits.operations_max, findings)?;
+    let mut root = Value::Null;
+    if converted.is_none() {
+        root = value(&text, limits, findings)?;
+        converted = foreign::convert(&root, limits.operations_max, findings)?;
+    }
+    if let Some(converted) = converted {
+        return Ok(Document {
+            root: converted.root,
+            version: SpecVersion::V3_1,
+            origins: Some(Origins::new(converted.origins, findings.len())),
+        });
+    }
     let version = version(root.as_object().ok_or(DocumentError::NotOpenApi)?)?;
-    Ok(Document { root, version })
+    Ok(Document {
+        root,
+        version,
+        origins: None,
+    })
 }
 
 /// Reads the text of any file, a whole document or a part of one.
@@ -49,6 +69,13 @@ pub fn part(
     limits: &DocumentLimits,
     findings: &mut Findings,
 ) -> Result<Value, DocumentError> {
+    value(&written(bytes, limits)?, limits, findings)
+}
+
+fn written<'b>(
+    bytes: &'b [u8],
+    limits: &DocumentLimits,
+) -> Result<std::borrow::Cow<'b, str>, DocumentError> {
     if bytes.len() > limits.document_bytes_max {
         return Err(DocumentError::TooLarge {
             actual: bytes.len(),
@@ -59,7 +86,7 @@ pub fn part(
     if text.trim().is_empty() {
         return Err(DocumentError::Empty);
     }
-    value(&text, limits, findings)
+    Ok(text)
 }
 
 /// UTF-8, or UTF-16 if a byte order mark or the zero beside the first character says so.

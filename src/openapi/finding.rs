@@ -128,6 +128,15 @@ codes! {
     CurationArgumentGone "curation-argument-gone" Warning "Remove the change, or set it for another argument.";
     CurationNameTaken "curation-name-taken" Warning "Give one of the two tools another name.";
     CurationChoiceGone "curation-choice-gone" Warning "Choose again among what the document offers.";
+    // Formats that are converted.
+    ForeignFormat "foreign-format" Note "Nothing to do; correct what was guessed where it matters, or describe the API in OpenAPI.";
+    TemplateInvalid "template-invalid" Lost "Correct the template; docs/foreign.md says what is understood.";
+    ForeignLost "foreign-lost" Lost "Change the request as the message says, or describe it in OpenAPI.";
+    ForeignSkipped "foreign-skipped" Note "Nothing to do where that is no part of the API.";
+    ForeignGuessed "foreign-guessed" Note "Write it out in the source where the guess is wrong.";
+    ForeignAddress "foreign-address" Warning "Give the address a value, or set `upstream` to the API's base URL.";
+    ForeignSecret "foreign-secret" Note "Nothing to do: give the credential to Causeway, where it is kept encrypted.";
+    ForeignScript "foreign-script" Warning "What the script computes has to come from an argument or a credential.";
     // The strict check of 3.0 documents.
     Strict30 "strict-3-0" Note "Correct it for tools that read strictly; nothing is lost here.";
     Strict30Truncated "strict-3-0-truncated" Note "Correct what is listed and read the document again.";
@@ -175,6 +184,15 @@ impl Findings {
             operation: self.operation.clone(),
             ..Finding::new(code, pointer, message)
         });
+    }
+
+    /// How many findings there are so far.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     /// How many operations were lost so far.

@@ -198,6 +198,7 @@ impl<'a> Reading<'a> {
             responses,
             security,
             servers,
+            template: at.value.get("x-causeway-template").cloned(),
             pointer,
         })
     }

@@ -343,6 +343,7 @@ fn tool(name: &str, input_schema: Value) -> ToolDef {
             security: Vec::new(),
             renames: indexmap::IndexMap::default(),
             wrap_result: false,
+            templates: None,
         },
     }
 }

@@ -17,6 +17,7 @@ mod demo;
 mod discover;
 mod egress;
 mod endpoint;
+mod foreign;
 #[expect(
     clippy::disallowed_methods,
     reason = "a test is a client of the process, and no client goes through egress"
@@ -44,6 +45,7 @@ mod readme;
 #[path = "../process/serving.rs"]
 mod serving;
 mod store;
+mod template;
 mod tidy;
 mod tool;
 mod tool_request;

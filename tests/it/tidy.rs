@@ -18,6 +18,7 @@ const RANKS: &[(&str, u8)] = &[
     ("mcp::lint", 1),
     ("mcp::fragment", 1),
     ("mcp::paging", 1),
+    ("mcp::template", 1),
     ("mcp::provider", 1),
     ("credential", 1),
     ("policy", 3),

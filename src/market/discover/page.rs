@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::value::RawValue;
 
+use crate::openapi::foreign;
+
 /// More of a page is not searched: bundles are long and name no document after this.
 const SEARCHED_MAX: usize = 4 << 20;
 /// How far before `"openapi":` the object that it belongs to may begin, counted in braces.
@@ -83,6 +85,9 @@ pub(super) fn read(body: &[u8]) -> Content {
     let head = &body[..body.len().min(SEARCHED_MAX)];
     let text = String::from_utf8_lossy(head);
     let text = text.trim_start_matches('\u{feff}').trim_start();
+    if foreign::looks_known(text) {
+        return Content::Document;
+    }
     if text.starts_with('{') && !text.starts_with("{%") {
         return json(text, body.len() > SEARCHED_MAX);
     }

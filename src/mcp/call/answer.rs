@@ -14,6 +14,7 @@ use crate::mcp::content::fields::{self, Fields};
 use crate::mcp::content::{self, ANSWER_BYTES_MAX, Manner, Rendered, json, render_as};
 use crate::mcp::provider::{Arguments, ToolOutcome};
 use crate::mcp::server::{AnswerShape, ApiProvider};
+use crate::mcp::template;
 use crate::types::UpstreamResponse;
 
 /// Plans, sends and renders.
@@ -43,6 +44,11 @@ pub(crate) async fn answer(
         None => None,
     };
     let mut rendered = render_as(work.tool, &response, &manner);
+    let moment = work.moment();
+    let shaped = (&mut rendered.outcome, manner.bytes_max);
+    if template::answer::shape(work.tool, &response, shaped, &moment) {
+        rendered.whole = None;
+    }
     if let Some(error) = failed {
         metrics::counter!("causeway_jq_failed_total").increment(1);
         rendered.say(format!(

@@ -17,9 +17,10 @@ use crate::mcp::call::Mcp;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::failure::Failure;
 use crate::mcp::content::Rendered;
-use crate::mcp::plan::{Linked, Links, base_url, links, plan_with};
+use crate::mcp::plan::{Aids, Linked, Links, base_url, links, plan_with};
 use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody};
 use crate::mcp::server::{Access, ApiProvider, Provider, Server};
+use crate::mcp::template::Moment;
 use crate::mcp::tool::Tool;
 use crate::policy::Subject;
 use crate::types::{UpstreamRequest, UpstreamResponse};
@@ -104,8 +105,11 @@ impl<'a> Work<'a> {
             &self.tool.def,
             settings.destination(api.document_url.as_ref()),
         )?;
-        let linked = self.linked(arguments).await;
-        let planned = plan_with(self.tool, &base, arguments, &linked)?;
+        let aids = Aids {
+            links: self.linked(arguments).await,
+            moment: self.moment(),
+        };
+        let planned = plan_with(self.tool, &base, arguments, &aids)?;
         account.planned(planned.healed);
         Ok(planned.request)
     }
@@ -124,6 +128,14 @@ impl<'a> Work<'a> {
             }
         }
         linked
+    }
+
+    /// What templates are told of the time and of chance.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            now: self.cx.clock.now(),
+            seed: uuid::Uuid::now_v7().as_u128(),
+        }
     }
 
     /// The request with its credential, bound to the origin it goes to.

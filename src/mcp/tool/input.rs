@@ -87,6 +87,18 @@ impl Builder<'_> {
     }
 
     fn parameter(&mut self, parameter: &Parameter, argument: String) -> ParameterBinding {
+        if let Some(value) = constant(parameter) {
+            return ParameterBinding {
+                // No argument can have that name.
+                argument: format!("={}", parameter.name),
+                name: parameter.name.clone(),
+                location: parameter.location,
+                required: true,
+                nullable: false,
+                encoding: parameter.encoding.clone(),
+                fixed: Some(value.clone()),
+            };
+        }
         let resolved = self.schemas.resolve(&parameter.schema);
         // As JSON, null is a value; in every other form it means that there is none.
         let json = matches!(&parameter.encoding, ParameterEncoding::Content { media_type, .. }
@@ -134,6 +146,13 @@ impl Builder<'_> {
         root.insert("additionalProperties".into(), Value::Bool(false));
         fit(self.schemas.finish(root), INPUT_BYTES_MAX)
     }
+}
+
+/// The only value a required parameter may have: nothing for a model to fill in.
+fn constant(parameter: &Parameter) -> Option<&Value> {
+    let value = parameter.schema.get("const")?;
+    let scalar = value.is_string() || value.is_number() || value.is_boolean();
+    (scalar && parameter.required && parameter.location != Location::Path).then_some(value)
 }
 
 fn suffixed(argument: &str, location: Location) -> String {

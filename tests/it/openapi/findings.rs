@@ -42,8 +42,9 @@ fn codes_are_distinct_and_in_kebab_case() {
 /// A kind of finding that no document of ours can cause would be a kind nobody has seen work.
 #[test]
 fn the_examples_cause_almost_every_kind() {
-    // Tried in `rules` and `hostile`, those of tools in `reported`, those of curations in `curation`.
-    const ELSEWHERE: [Code; 23] = [
+    // Tried in `rules` and `hostile`, those of tools in `reported`, those of curations in
+    // `curation`, and that of templates in `foreign`.
+    const ELSEWHERE: [Code; 24] = [
         Code::TagParentInvalid,
         Code::OverlayUnmatched,
         Code::JsonReadAsYaml,
@@ -63,13 +64,16 @@ fn the_examples_cause_almost_every_kind() {
         Code::SchemaNotChecked,
         Code::InputSchemaCut,
         Code::ServerUnresolvable,
+        Code::TemplateInvalid,
         Code::CurationGone,
         Code::CurationArgumentGone,
         Code::CurationNameTaken,
         Code::CurationChoiceGone,
     ];
     let mut caused: BTreeSet<String> = ELSEWHERE.iter().map(|c| c.word().to_owned()).collect();
-    for path in examples() {
+    let foreign = fs::read_dir(crate::openapi::repository().join("tests/data/foreign")).unwrap();
+    let foreign = foreign.map(|entry| entry.unwrap().path());
+    for path in examples().into_iter().chain(foreign) {
         let bytes = fs::read(&path).unwrap();
         let found = match causeway::openapi::read(&bytes, &DocumentLimits::default()) {
             Ok(api) => api.findings,

@@ -4,6 +4,9 @@ use causeway::openapi::{Api, DocumentError, DocumentLimits, Location, SpecVersio
 
 use crate::openapi::{read, summary};
 
+const NOT_OPENAPI: &str = "not an OpenAPI document: it has neither `openapi` nor `swagger` at its root, \
+    and is no Postman collection, HAR recording, curl command or Higress MCP server either";
+
 fn codes(api: &Api) -> Vec<&str> {
     api.findings.iter().map(|f| f.code.as_ref()).collect()
 }
@@ -21,18 +24,9 @@ fn what_is_no_document_is_an_error_that_says_so() {
         ("", "the document is empty"),
         (" \n\t", "the document is empty"),
         ("\u{feff}", "the document is empty"),
-        (
-            "{\"foo\":1}",
-            "not an OpenAPI document: it has neither `openapi` nor `swagger` at its root",
-        ),
-        (
-            "<!DOCTYPE html><html></html>",
-            "not an OpenAPI document: it has neither `openapi` nor `swagger` at its root",
-        ),
-        (
-            "[1, 2]",
-            "not an OpenAPI document: it has neither `openapi` nor `swagger` at its root",
-        ),
+        ("{\"foo\":1}", NOT_OPENAPI),
+        ("<!DOCTYPE html><html></html>", NOT_OPENAPI),
+        ("[1, 2]", NOT_OPENAPI),
         (
             "swagger: '1.2'",
             "version \"1.2\" is not supported; use Swagger 2.0 or OpenAPI 3.0, 3.1 or 3.2",

@@ -1,6 +1,6 @@
 //! Bodies of every media type, as data: `tests/data/bodies.json`.
 
-use causeway::mcp::plan::{Destination, Linked, Links, base_url, links, plan_with};
+use causeway::mcp::plan::{Aids, Destination, Linked, base_url, links, plan_with};
 use causeway::mcp::tool::Tool;
 use causeway::types::UpstreamRequest;
 use serde_json::value::RawValue;
@@ -78,7 +78,7 @@ fn with_links(tool: &Tool, arguments: &str) -> Result<UpstreamRequest, String> {
     let base = base_url(&tool.def, Destination::default()).unwrap();
     let arguments = Some(RawValue::from_string(arguments.to_owned()).unwrap());
     let known = "causeway://answers/1";
-    let mut fetched = Links::new();
+    let mut aids = Aids::default();
     // Only what the plan asks for is fetched.
     if links(tool, &arguments).iter().any(|link| link == known) {
         let linked = Linked {
@@ -86,9 +86,9 @@ fn with_links(tool: &Tool, arguments: &str) -> Result<UpstreamRequest, String> {
             filename: Some("plot.png".to_owned()),
             bytes: "linked".into(),
         };
-        fetched.insert(known.to_owned(), linked);
+        aids.links.insert(known.to_owned(), linked);
     }
-    let planned = plan_with(tool, &base, &arguments, &fetched);
+    let planned = plan_with(tool, &base, &arguments, &aids);
     planned
         .map(|planned| planned.request)
         .map_err(|error| error.to_string())
