@@ -12,13 +12,12 @@ use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
 use crate::live::loader::curations;
 use crate::market::api::Market;
-use crate::market::api::servers::owned;
+use crate::market::api::servers::{act, owned};
 use crate::mcp::curation::{Curation, Curations, argument_keys, curate, definition_hash};
 use crate::mcp::lint::{Review, lint};
 use crate::mcp::tool::ToolDef;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
-use crate::store::audit::NewAudit;
 
 /// The tools of a server's current version, as the document gives them and as they are served.
 pub(crate) struct Workbench {
@@ -198,15 +197,12 @@ async fn set(
     }
     let publisher = &market.0.parts.publisher;
     let before = bench.curations.get(&tool.operation);
-    let act = NewAudit {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
-        action: "curate",
-        entity: "server",
-        entity_id: entry.slug.to_string(),
-        before: Some(json!({ "operation": tool.operation, "curation": before }).to_string()),
-        after: Some(json!({ "operation": tool.operation, "curation": curation }).to_string()),
+    let noted = |curation: Value| {
+        Some(json!({ "operation": tool.operation, "curation": curation }).to_string())
     };
+    let mut act = act(admin, "curate", entry);
+    act.before = noted(json!(before));
+    act.after = noted(json!(curation));
     let changes = json!(curation).to_string();
     let changes = Some(&*changes).filter(|_| !curation.is_empty());
     let place = (entry.id, tool.operation.0.as_str());

@@ -12,12 +12,11 @@ use serde_json::{Value, json};
 use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
 use crate::market::api::Market;
-use crate::market::api::servers::{NewServer, etag, owned, server_view, url_of};
+use crate::market::api::servers::{NewServer, act, etag, owned, server_view, url_of};
 use crate::mcp::publish::Release;
 use crate::mcp::sync::{self, Outcome};
 use crate::mcp::versions::{self, Actor, VersionError};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::audit::NewAudit;
 use crate::store::sources::SourceRow;
 use crate::store::versions::Rollout;
 
@@ -248,12 +247,9 @@ pub(super) async fn put_source(
         Problem::new(ProblemKind::Invalid, detail)
     })?;
     let url = url_of("url", &url)?.to_string();
-    let act = act(
-        &admin,
-        &entry,
-        "sync.set",
-        Some(json!({ "url": url, "everySeconds": given.every_seconds })),
-    );
+    let mut act = act(&admin, "sync.set", &entry);
+    let noted = json!({ "url": url, "everySeconds": given.every_seconds });
+    act.after = Some(noted.to_string());
     let every = (url.as_str(), given.every_seconds);
     let now = publisher.clock.now();
     publisher
@@ -271,7 +267,7 @@ pub(super) async fn remove_source(
 ) -> Result<StatusCode, Problem> {
     let entry = owned(&market, &admin, &slug)?;
     let publisher = &market.0.parts.publisher;
-    let act = act(&admin, &entry, "sync.remove", None);
+    let act = act(&admin, "sync.remove", &entry);
     let now = publisher.clock.now();
     if !publisher.store.delete_source(entry.id, &act, now).await? {
         return Err(Problem::not_found());
@@ -301,16 +297,4 @@ pub(super) async fn sync_now(
     Ok(Json(
         json!({ "outcome": word, "detail": detail, "version": version }),
     ))
-}
-
-fn act(admin: &Admin, entry: &Entry, action: &'static str, after: Option<Value>) -> NewAudit {
-    NewAudit {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
-        action,
-        entity: "server",
-        entity_id: entry.slug.to_string(),
-        before: None,
-        after: after.map(|after| after.to_string()),
-    }
 }
