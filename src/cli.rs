@@ -184,8 +184,8 @@ struct DocumentArgs {
     /// the document's own server only
     #[arg(long, value_name = "ORIGIN")]
     approve: Vec<Url>,
-    /// Which tools are listed
-    #[arg(long, value_parser = ["all"], default_value = "all")]
+    /// How tools are shown: all in a list, or found by a search above 128 tools or 25,000 tokens
+    #[arg(long, value_name = "HOW", value_parser = ["auto", "all", "search"], default_value = "auto")]
     tools: String,
 }
 

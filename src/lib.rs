@@ -14,6 +14,8 @@ pub mod types;
 
 pub mod events;
 pub mod openapi;
+pub mod search;
+pub mod tokens;
 
 pub mod mcp;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -9,8 +10,11 @@ use crate::cli::CheckArgs;
 use crate::cli::document::{Converted, convert};
 use crate::cli::output::Output;
 use crate::egress::{Egress, EgressSettings};
+use crate::mcp::fragment::Fragments;
 use crate::mcp::plan::Destination;
 use crate::mcp::plan::unreachable::unreachable;
+use crate::mcp::server::is_searched;
+use crate::mcp::tool::shrink::Budget;
 use crate::openapi::{Finding, Severity};
 
 /// How many findings of a severity are printed for people; JSON has all of them.
@@ -54,11 +58,13 @@ pub(super) async fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<E
         count(Severity::Warning),
         count(Severity::Note),
     );
-    let text = report(args, &converted, (lost, warnings, notes));
+    let costs = costs(&converted);
+    let text = report(args, &converted, &costs, (lost, warnings, notes));
     let tools: Vec<_> = converted
         .tools
         .iter()
-        .map(|tool| json!({ "name": tool.name, "operation": tool.operation }))
+        .zip(&costs)
+        .map(|(tool, cost)| json!({ "name": tool.name, "operation": tool.operation, "tokens": cost }))
         .collect();
     output.result(
         &text,
@@ -66,7 +72,7 @@ pub(super) async fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<E
             "title": converted.api.title,
             "version": converted.api.version,
             "tools": tools,
-            "tokens": tokens(&converted),
+            "tokens": costs.iter().sum::<usize>(),
             "lost": lost,
             "warnings": warnings,
             "notes": notes,
@@ -81,36 +87,36 @@ pub(super) async fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<E
     })
 }
 
-/// What the list of all tools costs a model, roughly: four bytes a token.
-fn tokens(converted: &Converted) -> usize {
-    let bytes: usize = converted
-        .tools
-        .iter()
-        .map(|tool| {
-            crate::mcp::fragment::Fragments::of(tool)
-                .structured
-                .get()
-                .len()
-        })
-        .sum();
-    bytes / 4
+/// What listing each tool costs a model, in tokens.
+fn costs(converted: &Converted) -> Vec<usize> {
+    let tools = converted.tools.iter();
+    tools
+        .map(|tool| Fragments::new(Arc::new(tool.clone()), Budget::default()).tokens())
+        .collect()
 }
 
 fn report(
     args: &CheckArgs,
     converted: &Converted,
+    costs: &[usize],
     (lost, warnings, notes): (usize, usize, usize),
 ) -> String {
     let mut text = String::new();
+    let total: usize = costs.iter().sum();
     let _ = writeln!(
         text,
-        "{}: {} (OpenAPI {:?})\n{} tools, about {} tokens to list them; {lost} lost, {warnings} warnings, {notes} notes",
+        "{}: {} (OpenAPI {:?})\n{} tools, about {total} tokens to list them{}; {lost} lost, {warnings} warnings, {notes} notes",
         args.source.file.display(),
         converted.api.title,
         converted.api.version,
         converted.tools.len(),
-        tokens(converted),
+        if is_searched(converted.tools.len(), total) {
+            ", so they are searched instead"
+        } else {
+            ""
+        },
     );
+    dearest(&mut text, converted, costs);
     list(
         &mut text,
         &converted.findings,
@@ -125,6 +131,22 @@ fn report(
     );
     list(&mut text, &converted.findings, Severity::Note, "Notes");
     text
+}
+
+/// How many of the tools that cost most are printed, of those that cost more than a tenth of the list.
+const DEAREST_MAX: usize = 5;
+
+fn dearest(text: &mut String, converted: &Converted, costs: &[usize]) {
+    let total: usize = costs.iter().sum();
+    let mut tools: Vec<_> = costs.iter().zip(&converted.tools).collect();
+    tools.sort_by_key(|(cost, _)| std::cmp::Reverse(**cost));
+    for (cost, tool) in tools
+        .iter()
+        .take(DEAREST_MAX)
+        .filter(|(cost, _)| **cost * 10 > total)
+    {
+        let _ = writeln!(text, "  {cost} tokens: {}", tool.name);
+    }
 }
 
 fn list(text: &mut String, findings: &[Finding], severity: Severity, heading: &str) {

@@ -17,7 +17,7 @@ use crate::mcp::curation::Curations;
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::plan::{self, Destination};
 use crate::mcp::publish::binding::{home, origins};
-use crate::mcp::server::{Access, Server, ServerParts, ServerSettings};
+use crate::mcp::server::{Access, Server, ServerParts, ServerSettings, ToolsMode};
 use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::{self, ToolDef};
 use crate::openapi::bundle::{Assembly, SpecFiles};
@@ -113,6 +113,7 @@ pub(super) async fn server(
         upstream: args.upstream.as_ref().map(ToString::to_string),
         server: args.server.document_server.clone(),
         server_variables: args.server.variables()?.unwrap_or_default(),
+        tools: tools_mode(&args.tools),
         ..ServerSettings::default()
     };
     let tools: Vec<&ToolDef> = converted.tools.iter().collect();
@@ -151,6 +152,14 @@ pub(super) async fn server(
     let mut findings = converted.findings;
     findings.extend(nowhere);
     Ok((server, findings))
+}
+
+fn tools_mode(text: &str) -> ToolsMode {
+    match text {
+        "all" => ToolsMode::All,
+        "search" => ToolsMode::Search,
+        _ => ToolsMode::Auto,
+    }
 }
 
 /// Where requests go: over the network, but inside the process for a document of the demo, whose

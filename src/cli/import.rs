@@ -74,6 +74,9 @@ pub(super) struct ImportArgs {
     /// Who may connect: anyone, or whoever has a key, which is the default
     #[arg(long, value_name = "WHO", value_parser = ["open", "key"])]
     access: Option<String>,
+    /// How tools are shown: all in a list, or found by a search above 128 tools or 25,000 tokens
+    #[arg(long, value_name = "HOW", value_parser = ["auto", "all", "search"])]
+    tools: Option<String>,
     /// The API's base URL, instead of the document's servers
     #[arg(long, value_name = "URL")]
     upstream: Option<Url>,
@@ -236,6 +239,7 @@ fn fields(args: &ImportArgs) -> anyhow::Result<Map<String, Value>> {
     for (name, value) in [
         ("slug", args.slug.as_ref().map(ToString::to_string)),
         ("access", args.access.clone()),
+        ("tools", args.tools.clone()),
         ("upstream", args.upstream.as_ref().map(ToString::to_string)),
         ("server", args.server.document_server.clone()),
     ] {
@@ -324,6 +328,7 @@ async fn many(output: &Output, args: ImportArgs, batch: Batch) -> anyhow::Result
     let mut fields = Map::new();
     fields.insert("collection".to_owned(), json!(collection(&args)));
     fields.insert("access".to_owned(), json!(args.access));
+    fields.insert("tools".to_owned(), json!(args.tools));
     add_rules(&mut fields, &args);
     fields.retain(|_, value| !value.is_null());
     let sent = match batch {

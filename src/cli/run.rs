@@ -73,9 +73,14 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
         ""
     };
     let text = format!(
-        "{} is served at {url}\n{} tools{}\n\nConnect a client, for example:\n  claude mcp add --transport http {name} {url}{header}",
+        "{} is served at {url}\n{} tools{}{}\n\nConnect a client, for example:\n  claude mcp add --transport http {name} {url}{header}",
         server.title,
         server.tools.len(),
+        if server.finder.is_some() {
+            ", found by searching (--tools all lists them)"
+        } else {
+            ""
+        },
         summary(&findings),
     );
     output.result(&text, &json!({ "url": url, "slug": name, "tools": server.tools.len(), "findings": findings.len() }))?;

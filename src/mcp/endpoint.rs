@@ -9,6 +9,7 @@ mod answer;
 mod answers;
 mod batch;
 mod dispatch;
+mod finding;
 mod headers;
 mod hosts;
 mod http;

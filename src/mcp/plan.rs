@@ -12,6 +12,7 @@ mod header;
 mod multipart;
 mod raw;
 mod rename;
+mod shape;
 mod style;
 mod template;
 pub mod unreachable;
@@ -188,6 +189,17 @@ fn validate(tool: &Tool, given: &mut Given) -> Result<Vec<String>, PlanError> {
     let Err(violations) = check(tool, given) else {
         return Ok(Vec::new());
     };
+    // In the shape of a provider the list was written for?
+    let restored = shape::restored(&tool.def, given);
+    if check(tool, &restored).is_ok() {
+        let packed = |name: &String| {
+            let was_text = given.get(name).is_some_and(Raw::is_text);
+            was_text && restored.get(name).is_some_and(|raw| !raw.is_text())
+        };
+        let healed = violations.arguments.into_iter().filter(packed).collect();
+        *given = restored;
+        return Ok(healed);
+    }
     let mut unpacked = given.clone();
     let mut healed = violations.arguments;
     healed.retain(|name| unpacked.get_mut(name).is_some_and(Raw::unpack));

@@ -23,7 +23,7 @@ use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets
 use crate::mcp::publish::convert::{Converted, check_server, convert, found_at};
 pub use crate::mcp::publish::release::Release;
 use crate::mcp::publish::release::{Held, Proposal, hold};
-use crate::mcp::server::{Access, ServerSettings};
+use crate::mcp::server::{Access, ServerSettings, ToolsMode};
 use crate::openapi::bundle::SpecFiles;
 use crate::openapi::{self, DocumentError, DocumentLimits, Finding};
 use crate::store::audit::NewAudit;
@@ -91,6 +91,7 @@ pub struct GivenSettings {
     pub server: Option<String>,
     pub server_variables: Option<BTreeMap<String, String>>,
     pub allow_upstream: Option<Vec<String>>,
+    pub tools: Option<ToolsMode>,
     /// The service inside this process that answers. Only the process itself says so: whoever
     /// publishes another document means another API.
     pub internal: Option<String>,
@@ -120,6 +121,7 @@ impl GivenSettings {
         if let Some(rules) = &self.allow_upstream {
             settings.allow_upstream.clone_from(rules);
         }
+        settings.tools = self.tools.unwrap_or(current.tools);
         settings.internal.clone_from(&self.internal);
         settings
     }
@@ -427,7 +429,7 @@ async fn create(
     let title = &draft.converted.api.title;
     let id = ServerId::generate();
     draft.version.document_url = origin.map(Into::into);
-    let settings = publication.settings.on(&ServerSettings::default());
+    let settings = publication.settings.on(&ServerSettings::of_new());
     let bound = draft.bound(&settings, &HashMap::new());
     let credentials = draft.seal(cx, (publication.organization, id), &bound)?;
     let mut taken = HashSet::new();

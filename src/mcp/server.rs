@@ -2,6 +2,7 @@
 //! An edit makes a new one; calls in flight keep the one they started with.
 
 mod compile;
+pub mod finder;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use crate::mcp::curation::Curations;
 use crate::mcp::fragment::FirstPages;
 use crate::mcp::plan::Destination;
 use crate::mcp::provider::Native;
+use crate::mcp::server::finder::Finder;
+use crate::mcp::tool::profile::ProfileChoice;
+use crate::mcp::tool::shrink::TOOL_TOKENS_MAX;
 use crate::mcp::tool::{Tool, ToolDef};
 use crate::openapi::SecurityScheme;
 use crate::types::{OrganizationId, ServerId, Slug, ToolName, VersionId};
@@ -47,6 +51,10 @@ pub struct Server {
     pub canary: Option<Canary>,
     /// Whether another version is served to others: what a caller sees depends on who it is.
     pub on_trial: bool,
+    /// What listing every tool costs a model, in tokens.
+    pub list_tokens: usize,
+    /// The search that stands in for the list, where there is one.
+    pub finder: Option<Finder>,
     /// What it weighs in the cache of compiled servers.
     pub bytes: usize,
 }
@@ -134,6 +142,14 @@ pub struct ServerSettings {
     /// What is made of answers, by operation key.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     pub answer_shapes: IndexMap<String, AnswerShape>,
+    /// Whether the tools are listed, or found by searching.
+    pub tools: ToolsMode,
+    /// For whose function-calling interface lists are written.
+    pub profile: ProfileChoice,
+    /// What one tool may cost in a list, in tokens.
+    pub tool_tokens_max: usize,
+    /// What the list may cost, in tokens, before `tools: auto` offers a search instead.
+    pub list_tokens_max: usize,
     /// The service inside this process that answers, by name. Set by the process itself only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
@@ -153,6 +169,10 @@ impl Default for ServerSettings {
             tools_page_max: 1_000,
             answer_bytes_max: ANSWER_BYTES_DEFAULT,
             answer_shapes: IndexMap::new(),
+            tools: ToolsMode::All,
+            profile: ProfileChoice::Auto,
+            tool_tokens_max: TOOL_TOKENS_MAX,
+            list_tokens_max: LIST_TOKENS_MAX,
             internal: None,
         }
     }
@@ -180,6 +200,40 @@ impl ServerSettings {
             document,
         }
     }
+
+    /// Those of a server that is made now; [`Default`] is what one has that was stored before there was
+    /// a choice.
+    pub fn of_new() -> Self {
+        Self {
+            tools: ToolsMode::Auto,
+            ..Self::default()
+        }
+    }
+}
+
+/// What a whole list may cost where the owner does not say: an eighth of a window of 200,000 tokens.
+pub const LIST_TOKENS_MAX: usize = 25_000;
+
+/// How a server shows its tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolsMode {
+    /// Listed while they are few and fit the budget of a list, else searched.
+    Auto,
+    /// Listed, however many they are: what servers do that were stored before there was a choice.
+    #[default]
+    All,
+    /// Searched.
+    Search,
+}
+
+/// More tools than this are searched under `tools: auto`: clients stop at 128 (OpenAI, VS Code).
+pub const LISTED_TOOLS_MAX: usize = 128;
+
+/// Whether `tools: auto` offers a search for this many tools that cost that many tokens, under the
+/// default budget.
+pub fn is_searched(tools: usize, tokens: usize) -> bool {
+    tools > LISTED_TOOLS_MAX || tokens > LIST_TOKENS_MAX
 }
 
 /// Who may connect.

@@ -6,11 +6,15 @@ mod body;
 pub mod compile;
 pub mod file;
 pub mod input;
+pub mod markup;
 pub mod media;
 pub mod name;
 pub mod output;
+pub mod profile;
 pub mod schema;
+pub mod shrink;
 pub mod text;
+pub mod words;
 pub mod xml;
 
 use std::sync::Arc;

@@ -471,7 +471,7 @@ fn a_fix_mends_what_it_was_offered_for() {
     let fixed = lint(&defined)[0].issues[0].fix.clone().unwrap();
     assert_eq!(
         fixed.description.as_deref(),
-        Some("Lists towns by name.\nLists towns by name and country. Sorted by size.")
+        Some("Lists towns by name and country. Sorted by size.")
     );
     assert_eq!(
         fixed.arguments["query:q"].description.as_deref(),

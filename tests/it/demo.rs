@@ -155,7 +155,10 @@ async fn walk(served: &Serving, path: &str, steps: Vec<Step>) {
         let result = served.call(path, name, arguments).await;
         assert_ne!(result["isError"], true, "{name}: {result}");
         let answer = match tool.get("outputSchema") {
-            None => &result["content"],
+            // No JSON, or more of it than is worth describing.
+            None => result
+                .get("structuredContent")
+                .unwrap_or(&result["content"]),
             Some(schema) => {
                 within(schema, &result["structuredContent"], name);
                 &result["structuredContent"]

@@ -9,6 +9,8 @@ mod access;
 mod answers;
 mod client;
 mod differential;
+mod finding;
+mod invisible;
 mod lists;
 mod quirks;
 mod session;
@@ -63,6 +65,8 @@ pub(crate) struct Site {
 /// What a site is like where a test cares.
 pub(crate) struct Plan {
     pub(crate) tools: Vec<&'static str>,
+    /// Served instead of one that has just these tools.
+    pub(crate) document: Option<Value>,
     pub(crate) settings: ServerSettings,
     pub(crate) policies: Policies,
     pub(crate) hosts: HostPolicy,
@@ -73,6 +77,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             tools: vec!["alpha", "beta", "gamma"],
+            document: None,
             settings: open(),
             policies: Policies::default(),
             hosts: HostPolicy::Loopback { public: None },
@@ -133,7 +138,8 @@ impl Site {
             mcp: Arc::new(bench.mcp),
             http: reqwest::Client::new(),
         };
-        let server = site.server(&plan.tools, plan.settings, plan.native, 1);
+        let document = plan.document.unwrap_or_else(|| document(&plan.tools));
+        let server = site.serve(&document, plan.settings, plan.native, 1);
         site.catalog = Catalog::fixed(Arc::new(server));
         let endpoint = Endpoint::new(site.parts(plan.hosts));
         site.origin = format!("http://{}", serve_local(endpoint.router()).await);
@@ -166,7 +172,18 @@ impl Site {
         native: Option<Arc<dyn Native>>,
         revision: i64,
     ) -> Server {
-        let bytes = document(tools).to_string();
+        self.serve(&document(tools), settings, native, revision)
+    }
+
+    /// The server of this site, made of a document.
+    pub(crate) fn serve(
+        &self,
+        document: &Value,
+        settings: ServerSettings,
+        native: Option<Arc<dyn Native>>,
+        revision: i64,
+    ) -> Server {
+        let bytes = document.to_string();
         let api = openapi::read(bytes.as_bytes(), &DocumentLimits::default()).unwrap();
         let (mut server, _) = Server::compile(ServerParts {
             id: self.id,

@@ -35,9 +35,11 @@ mod openapi;
 mod operations;
 mod pages;
 mod placement;
+mod profile;
 mod program;
 mod publishing;
 mod readme;
+mod search;
 #[expect(
     clippy::disallowed_methods,
     reason = "a test is a client of the process, and no client goes through egress"

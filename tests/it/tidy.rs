@@ -10,6 +10,8 @@ const RANKS: &[(&str, u8)] = &[
     ("types", 0),
     ("events", 1),
     ("openapi", 1),
+    ("search", 1),
+    ("tokens", 1),
     ("mcp::tool", 1),
     ("mcp::plan", 1),
     ("mcp::content", 1),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use causeway::mcp::tool::shrink::TOOL_TOKENS_MAX;
 use causeway::mcp::tool::{Defined, Tool, ToolDef, define, name};
 use causeway::openapi::{self, Api, DocumentLimits, PathPiece, Severity};
 use serde_json::Value;
@@ -91,6 +92,70 @@ fn tools_of_real_documents_are_valid_everywhere() {
     insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("real_documents", lines.join("\n"));
     });
+}
+
+/// How large the entries of the tools of some documents are.
+struct Sizes {
+    tools: usize,
+    bytes: usize,
+    largest: (usize, String),
+    tokens: usize,
+}
+
+fn sizes(folder: &Path) -> Sizes {
+    let mut sizes = Sizes {
+        tools: 0,
+        bytes: 0,
+        largest: (0, String::new()),
+        tokens: 0,
+    };
+    for path in documents(folder) {
+        let Some((_, defined)) = read(&path) else {
+            continue;
+        };
+        for def in defined.tools {
+            let name = format!("{}: {}", path.display(), def.name);
+            let (tool, _) = Tool::compile(def);
+            let entry = tool.fragments.usual().json.get();
+            sizes.tools += 1;
+            sizes.bytes += entry.len();
+            sizes.tokens += tool.fragments.tokens();
+            sizes.largest = sizes.largest.max((entry.len(), name));
+            let tokens = tool.fragments.tokens();
+            assert!(
+                tokens <= TOOL_TOKENS_MAX * 6 / 5,
+                "{tokens} tokens: {:?}",
+                sizes.largest
+            );
+            let listed: Value = serde_json::from_str(entry).unwrap();
+            references_are_local(&listed["inputSchema"], &listed["inputSchema"], "listed");
+            if let Some(output) = listed.get("outputSchema") {
+                references_are_local(output, output, "listed");
+            }
+        }
+    }
+    sizes
+}
+
+#[test]
+fn entries_in_a_list_are_small() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["specs-examples", "../shared/specs"] {
+        // The real documents lie beside the checkout and are not part of it.
+        if !root.join(folder).is_dir() {
+            continue;
+        }
+        let sizes = sizes(&root.join(folder));
+        let mean = sizes.bytes / sizes.tools;
+        println!(
+            "{folder}: {} tools, {mean} bytes and {} tokens each, the largest {:?}",
+            sizes.tools,
+            sizes.tokens / sizes.tools,
+            sizes.largest
+        );
+        assert!(mean <= 1_200, "{folder}: {mean} bytes a tool");
+        assert!(sizes.largest.0 <= 16 << 10, "{:?}", sizes.largest);
+    }
 }
 
 /// Name, arguments, size and hash: enough to see that a tool changed.

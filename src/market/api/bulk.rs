@@ -20,7 +20,7 @@ use crate::extract::{Admin, Path, Upload};
 use crate::market::api::servers::{check_rules, find, text_of, url_of};
 use crate::market::api::{Market, imports};
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
-use crate::mcp::server::Access;
+use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::bundle::{SpecFiles, choose};
 use crate::openapi::{deep, upload};
 use crate::problem::{Problem, ProblemKind};
@@ -37,6 +37,7 @@ pub(super) struct NewImport {
     /// What the items belong to: names are unique within it.
     collection: Option<String>,
     access: Option<Access>,
+    tools: Option<ToolsMode>,
     allow_upstream: Option<Vec<String>>,
     #[serde(default)]
     items: Vec<NewItem>,
@@ -207,6 +208,7 @@ pub(super) async fn create(
         collection,
         settings: GivenSettings {
             access: fields.access,
+            tools: fields.tools,
             allow_upstream: fields.allow_upstream,
             ..GivenSettings::default()
         },

@@ -17,7 +17,7 @@ use crate::market::api::versions::release_of;
 use crate::market::api::{Market, imports};
 use crate::market::discover::discover;
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
-use crate::mcp::server::Access;
+use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::Finding;
 use crate::openapi::bundle::SpecFiles;
 use crate::openapi::finding::Code;
@@ -50,6 +50,8 @@ pub(crate) struct NewServer {
     pub(crate) server_variables: Option<std::collections::BTreeMap<String, String>>,
     pub(crate) access: Option<Access>,
     pub(crate) allow_upstream: Option<Vec<String>>,
+    /// How its tools are shown; `auto` where nothing is said of a new server.
+    pub(crate) tools: Option<ToolsMode>,
     #[serde(default)]
     pub(crate) credentials: std::collections::BTreeMap<String, String>,
     /// Of a server there is: the new version waits until somebody promotes it.
@@ -101,6 +103,7 @@ pub(crate) async fn begin(
             server: fields.server,
             server_variables: fields.server_variables,
             allow_upstream: fields.allow_upstream,
+            tools: fields.tools,
             internal: None,
         },
         credentials: fields.credentials.into_iter().collect(),
@@ -509,8 +512,13 @@ pub(super) async fn tools(
                 "inputSchema": tool.def.input_schema,
                 "outputSchema": tool.def.output_schema,
                 "annotations": tool.def.annotations,
+                "tokens": tool.fragments.tokens(),
             })
         })
         .collect();
-    Ok(Json(json!({ "tools": tools })))
+    let tokens: u64 = tools
+        .iter()
+        .filter_map(|tool| tool["tokens"].as_u64())
+        .sum();
+    Ok(Json(json!({ "tools": tools, "tokens": tokens })))
 }

@@ -17,7 +17,8 @@ use crate::market::api::servers::{act, check_rules, etag, owned, server_view, ur
 use crate::market::api::{Market, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
 use crate::mcp::plan::check_destination;
-use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings};
+use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings, ToolsMode};
+use crate::mcp::tool::profile::ProfileChoice;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::servers::ServerChange;
 use crate::store::{Change, StoreError};
@@ -50,6 +51,10 @@ pub(crate) struct ServerEdit {
     pub(crate) answer_bytes_max: Option<Option<usize>>,
     #[serde(default, deserialize_with = "double")]
     pub(crate) answer_shapes: Option<Option<IndexMap<String, AnswerShape>>>,
+    pub(crate) tools: Option<ToolsMode>,
+    pub(crate) profile: Option<ProfileChoice>,
+    pub(crate) tool_tokens_max: Option<usize>,
+    pub(crate) list_tokens_max: Option<usize>,
 }
 
 /// Tells `null` from absence.
@@ -257,5 +262,31 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
     if let Some(shapes) = &change.answer_shapes {
         settings.answer_shapes = shapes.clone().unwrap_or_default();
     }
+    edit_list(&mut settings, change)?;
     Ok(settings)
+}
+
+/// What a model is told of the tools.
+fn edit_list(settings: &mut ServerSettings, change: &ServerEdit) -> Result<(), Problem> {
+    if let Some(tools) = change.tools {
+        settings.tools = tools;
+    }
+    if let Some(profile) = change.profile {
+        settings.profile = profile;
+    }
+    if let Some(tokens) = change.tool_tokens_max {
+        if !(200..=100_000).contains(&tokens) {
+            let detail = "`toolTokensMax` is 200 to 100000";
+            return Err(Problem::new(ProblemKind::Invalid, detail));
+        }
+        settings.tool_tokens_max = tokens;
+    }
+    if let Some(tokens) = change.list_tokens_max {
+        if !(500..=1_000_000).contains(&tokens) {
+            let detail = "`listTokensMax` is 500 to 1000000";
+            return Err(Problem::new(ProblemKind::Invalid, detail));
+        }
+        settings.list_tokens_max = tokens;
+    }
+    Ok(())
 }

@@ -64,12 +64,14 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the labels they have here.
-const LABELS: [(&str, &str); 14] = [
+const LABELS: [(&str, &str); 16] = [
     ("upstream", "Address of the API"),
     ("allowUpstream", "Allowed private destinations"),
     ("callTimeoutMs", "Time for a call"),
     ("toolsPageMax", "Tools in one page of the list"),
     ("answerBytesMax", "Largest answer"),
+    ("toolTokensMax", "Tokens of a tool"),
+    ("listTokensMax", "Tokens of the list"),
     ("sessions.idleMs", "Idle time of a session"),
     ("sessions.sessionsMax", "Sessions at most"),
     ("slug", "Short name"),
@@ -126,6 +128,12 @@ pub struct SettingsForm {
     pub timeout_seconds: String,
     pub tools_page_max: String,
     pub answer_kib: String,
+    /// `auto`, `all` or `search`.
+    pub tools: String,
+    /// A profile, or `auto`.
+    pub profile: String,
+    pub tool_tokens_max: String,
+    pub list_tokens_max: String,
 }
 
 impl SettingsForm {
@@ -149,6 +157,10 @@ impl SettingsForm {
             timeout_seconds: seconds(settings.call_timeout_ms),
             tools_page_max: settings.tools_page_max.to_string(),
             answer_kib: settings.answer_bytes_max.div_ceil(1_024).to_string(),
+            tools: word(&settings.tools),
+            profile: word(&settings.profile),
+            tool_tokens_max: settings.tool_tokens_max.to_string(),
+            list_tokens_max: settings.list_tokens_max.to_string(),
         }
     }
 
@@ -167,6 +179,10 @@ impl SettingsForm {
             timeout_seconds: text("timeoutSeconds"),
             tools_page_max: text("toolsPageMax"),
             answer_kib: text("answerKib"),
+            tools: text("tools"),
+            profile: text("profile"),
+            tool_tokens_max: text("toolTokensMax"),
+            list_tokens_max: text("listTokensMax"),
         }
     }
 
@@ -189,6 +205,10 @@ impl SettingsForm {
             "sessions": self.sessions.then_some(sessions),
             "callTimeoutMs": milliseconds("Time for a call", &self.timeout_seconds)?,
             "toolsPageMax": whole::<u64>("Tools in one page of the list", &self.tools_page_max)?,
+            "tools": self.tools,
+            "profile": self.profile,
+            "toolTokensMax": whole::<u64>("Tokens of a tool", &self.tool_tokens_max)?,
+            "listTokensMax": whole::<u64>("Tokens of the list", &self.list_tokens_max)?,
         });
         if !self.answer_kib.is_empty() {
             let kib: u32 = whole("Largest answer", &self.answer_kib)?;
@@ -203,6 +223,12 @@ impl SettingsForm {
         }
         Ok(change)
     }
+}
+
+/// A setting of a few words as the API writes it.
+fn word(setting: &impl serde::Serialize) -> String {
+    let written = serde_json::to_value(setting).unwrap_or_default();
+    written.as_str().unwrap_or_default().to_owned()
 }
 
 fn seconds(milliseconds: u64) -> String {
@@ -309,6 +335,8 @@ pub fn lacks_credential(server: &Server, tool: &ToolDef) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::server::ToolsMode;
+    use crate::mcp::tool::profile::{Profile, ProfileChoice};
 
     #[test]
     fn settings_survive_the_form() {
@@ -325,6 +353,10 @@ mod tests {
             tools_page_max: 10,
             answer_bytes_max: 32 << 10,
             answer_shapes: indexmap::IndexMap::new(),
+            tools: ToolsMode::Auto,
+            profile: ProfileChoice::Fixed(Profile::OpenaiStrict),
+            tool_tokens_max: 900,
+            list_tokens_max: 9_000,
             internal: None,
             ..ServerSettings::default()
         };

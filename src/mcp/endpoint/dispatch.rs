@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::caller::{Caller, Target};
 use crate::mcp::call::{self, Mcp};
 use crate::mcp::content;
+use crate::mcp::endpoint::finding::Finding;
 use crate::mcp::endpoint::session::{LOG_LEVELS, Session};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
@@ -24,6 +25,7 @@ use crate::mcp::provider::{
     Resumption, ToolCall,
 };
 use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
+use crate::mcp::tool::profile::Profile;
 
 /// How long the URI of a watched resource may be.
 const URI_BYTES_MAX: usize = 2_048;
@@ -57,9 +59,9 @@ impl Exchange {
         match method {
             "tools/call" => return self.call(params).await,
             "tools/list" => {
-                let class = self.version.wire_class();
+                let view = (self.version.wire_class(), self.profile(params));
                 let cursor = params.cursor.as_deref();
-                let members = lists::tools(&self.server, class, &self.caller, self.target, cursor)?;
+                let members = lists::tools(&self.server, view, &self.caller, self.target, cursor)?;
                 return Ok(self.cacheable(&members));
             }
             "resources/read" => return self.read(params).await,
@@ -86,13 +88,32 @@ impl Exchange {
                 Ok(self.cacheable(&lists::prompts(&self.server, titles, cursor)?))
             }
             ("server/discover", true) => Ok(self.discover()),
-            ("initialize", false) => Ok(self.initialize()),
+            ("initialize", false) => {
+                if let (Some(session), Some(client)) = (&self.session, &params.client_info) {
+                    session.call_client(&client.name);
+                }
+                Ok(self.initialize())
+            }
             ("ping", false) => Ok("{}".to_owned()),
             ("logging/setLevel", false) => self.set_level(params),
             ("resources/subscribe", false) => self.watch(params, true),
             ("resources/unsubscribe", false) => self.watch(params, false),
             _ => Err(RpcError::method_not_found(method)),
         }
+    }
+
+    /// For whom lists are written: by what the request says of its client, else the session.
+    fn profile(&self, params: &Params<'_>) -> Profile {
+        let stated = params
+            .meta
+            .as_ref()
+            .and_then(|meta| meta.client_info.as_ref());
+        let session = self
+            .session
+            .as_ref()
+            .and_then(|session| session.client_name());
+        let name = stated.map(|client| &*client.name).or(session);
+        self.server.settings.profile.of(name)
     }
 
     fn cacheable(&self, members: &str) -> String {
@@ -158,6 +179,10 @@ impl Exchange {
             name: name.to_owned(),
             arguments: params.arguments.map(RawValue::to_owned),
             resumption: resumption(params),
+        };
+        let call = match self.finding(call) {
+            Finding::Call(call) => call,
+            Finding::Answer(outcome) => return self.outcome(&outcome),
         };
         let context = self.context();
         let outcome = call::call(&self.mcp, &self.caller, &self.server, call, &context)

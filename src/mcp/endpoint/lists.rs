@@ -13,22 +13,37 @@ use crate::access::caller::{Caller, Target};
 use crate::mcp::endpoint::wire::{RpcError, quote};
 use crate::mcp::fragment::WireClass;
 use crate::mcp::server::{PromptDef, ResourceDef, Server};
+use crate::mcp::tool::profile::Profile;
 
 /// How many members a cursor names: as many may be removed between two pages.
 const NAMED_MAX: usize = 8;
 
-/// `"tools":[…]` and perhaps `"nextCursor"`.
+/// In which form tools are listed.
+type View = (WireClass, Profile);
+
+/// `"tools":[…]` and perhaps `"nextCursor"`; the three tools that find the others, where there is a
+/// search.
 pub(super) fn tools(
     server: &Server,
-    class: WireClass,
+    view: View,
     caller: &Caller,
     target: Target,
     cursor: Option<&str>,
 ) -> Result<String, RpcError> {
     let cursor = cursor.filter(|cursor| !cursor.is_empty());
+    if let Some(finder) = &server.finder {
+        let listed = finder.listed(server.tools.len());
+        let names = listed.iter().filter_map(|tool| tool["name"].as_str());
+        let page = Page::after(cursor, names, listed.len())?;
+        let rest = listed.iter().enumerate().skip(page.start);
+        return Ok(page.write(
+            "tools",
+            rest.map(|(place, tool)| (place, "", tool.to_string())),
+        ));
+    }
     let sees_all = caller.sees_all(target);
     if cursor.is_none() && sees_all {
-        let page = server.first_pages.get(class, || all_tools(server, class));
+        let page = server.first_pages.get(view, || all_tools(server, view));
         return Ok(page.to_owned());
     }
     let names = server.tools.values().map(|tool| tool.def.name.as_str());
@@ -45,13 +60,13 @@ pub(super) fn tools(
             (
                 place,
                 tool.def.name.as_str(),
-                tool.fragments.get(class).get().to_owned(),
+                tool.fragments.get(view.0, view.1).json.get().to_owned(),
             )
         }),
     ))
 }
 
-fn all_tools(server: &Server, class: WireClass) -> String {
+fn all_tools(server: &Server, view: View) -> String {
     let page = Page {
         start: 0,
         members_max: server.settings.tools_page_max,
@@ -62,7 +77,7 @@ fn all_tools(server: &Server, class: WireClass) -> String {
             (
                 place,
                 tool.def.name.as_str(),
-                tool.fragments.get(class).get().to_owned(),
+                tool.fragments.get(view.0, view.1).json.get().to_owned(),
             )
         }),
     )

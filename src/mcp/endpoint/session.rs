@@ -27,6 +27,7 @@ const PENDING_MAX: usize = 64;
 const QUESTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// How many requests of one session run at once.
 const RUNNING_MAX: usize = 64;
+const CLIENT_NAME_CHARACTERS_MAX: usize = 128;
 /// How many resources one session may watch.
 pub(super) const WATCHED_MAX: usize = 256;
 
@@ -61,6 +62,8 @@ pub(super) struct Session {
     /// What `initialize` settled, where it comes after the session was made.
     settled: OnceLock<(Version, Value)>,
     capabilities: Value,
+    /// What the client calls itself.
+    client_name: OnceLock<String>,
     pub(super) ended: CancellationToken,
     /// Where messages go that belong to no request: the GET stream, or the SSE stream.
     pub(super) outbox: Mutex<Option<mpsc::Sender<String>>>,
@@ -91,6 +94,7 @@ impl Session {
             version,
             settled: OnceLock::new(),
             capabilities,
+            client_name: OnceLock::new(),
             ended: CancellationToken::new(),
             outbox: Mutex::new(None),
             pending: Mutex::default(),
@@ -110,6 +114,18 @@ impl Session {
 
     pub(super) fn settled_version(&self) -> Option<Version> {
         self.settled.get().map(|(version, _)| *version)
+    }
+
+    /// Notes what the client calls itself, as far as anything is decided by it.
+    pub(super) fn call_client(&self, name: &str) {
+        // A second `initialize` changes nothing.
+        let _ = self
+            .client_name
+            .set(name.chars().take(CLIENT_NAME_CHARACTERS_MAX).collect());
+    }
+
+    pub(super) fn client_name(&self) -> Option<&str> {
+        self.client_name.get().map(String::as_str)
     }
 
     fn client_capabilities(&self) -> &Value {

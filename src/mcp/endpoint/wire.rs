@@ -80,6 +80,8 @@ pub(super) struct Params<'a> {
     pub(super) protocol_version: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(super) capabilities: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub(super) client_info: Option<ClientInfo<'a>>,
     #[serde(borrow, default)]
     pub(super) level: Option<Cow<'a, str>>,
     #[serde(rename = "ref", borrow, default)]
@@ -96,6 +98,22 @@ pub(super) struct Params<'a> {
     pub(super) request_id: Option<&'a RawValue>,
 }
 
+/// Who a client says it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct ClientInfo<'a> {
+    #[serde(borrow)]
+    pub(super) name: Cow<'a, str>,
+}
+
+/// Nothing where a client describes itself in another way: a request does not fail for that.
+fn lenient<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<ClientInfo<'a>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
 /// `params._meta`.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Meta<'a> {
@@ -103,6 +121,13 @@ pub(super) struct Meta<'a> {
     pub(super) protocol_version: Option<Cow<'a, str>>,
     #[serde(rename = "io.modelcontextprotocol/clientCapabilities", borrow, default)]
     pub(super) client_capabilities: Option<&'a RawValue>,
+    #[serde(
+        rename = "io.modelcontextprotocol/clientInfo",
+        borrow,
+        default,
+        deserialize_with = "lenient"
+    )]
+    pub(super) client_info: Option<ClientInfo<'a>>,
     #[serde(rename = "io.modelcontextprotocol/logLevel", borrow, default)]
     pub(super) log_level: Option<Cow<'a, str>>,
     #[serde(rename = "progressToken", borrow, default)]

@@ -50,6 +50,10 @@ impl<'a> Raw<'a> {
         self.0 == "null"
     }
 
+    pub(super) fn is_text(&self) -> bool {
+        self.0.starts_with('"')
+    }
+
     /// For validation only: numbers beyond 64 bits lose digits here.
     pub(super) fn value(&self) -> Value {
         serde_json::from_str(&self.0).unwrap_or(Value::Null)
@@ -89,7 +93,7 @@ impl<'a> Raw<'a> {
 
     /// A string that holds a JSON object or array becomes that.
     pub(super) fn unpack(&mut self) -> bool {
-        if !self.0.starts_with('"') {
+        if !self.is_text() {
             return false;
         }
         let Ok(inner) = serde_json::from_str::<String>(&self.0) else {

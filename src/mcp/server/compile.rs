@@ -6,8 +6,11 @@ use indexmap::IndexMap;
 
 use crate::mcp::curation::curate;
 use crate::mcp::fragment::FirstPages;
+use crate::mcp::server::finder::Finder;
 use crate::mcp::server::{ApiProvider, PromptDef, Provider, ResourceDef, Server, ServerParts};
 use crate::mcp::tool::Tool;
+use crate::mcp::tool::schema::cleaned;
+use crate::mcp::tool::shrink::Budget;
 use crate::mcp::tool::text::{clean, shorten};
 use crate::openapi::Finding;
 
@@ -21,10 +24,11 @@ impl Server {
         let curated = curate(parts.tools, &parts.curations);
         let mut findings = curated.findings;
         let mut tools = IndexMap::with_capacity(curated.tools.len());
+        let budget = Budget::of(parts.settings.tool_tokens_max);
         for def in curated.tools {
             let shape = parts.settings.answer_shapes.get(&def.operation.0);
             let filtered = shape.is_some_and(|shape| shape.jq.is_some());
-            let (tool, found) = Tool::compile_shaped(def, filtered);
+            let (tool, found) = Tool::compile_shaped_within(def, filtered, budget);
             findings.extend(found);
             tools.insert(tool.def.name.clone(), tool);
         }
@@ -35,7 +39,7 @@ impl Server {
             version: parts.version,
             revision: parts.revision,
             instructions: instructions(&parts.title, parts.description.as_deref()),
-            title: parts.title,
+            title: clean(&parts.title).trim().to_owned(),
             settings: parts.settings,
             resources: Vec::new(),
             resource_templates: Vec::new(),
@@ -50,8 +54,17 @@ impl Server {
             })),
             canary: None,
             on_trial: false,
+            list_tokens: 0,
+            finder: None,
             bytes: 0,
         };
+        server.list_tokens = server.tools.values().map(|t| t.fragments.tokens()).sum();
+        server.finder = Finder::of(&server);
+        if let Some(finder) = &server.finder {
+            server
+                .instructions
+                .push_str(&how_to_find(finder, server.tools.len()));
+        }
         server.resources = resources(&server, parts.description.as_deref());
         server.prompts = prompts(&server);
         server.bytes = weight(&server);
@@ -63,7 +76,8 @@ impl Server {
         let mut text = head.to_owned();
         let seen = |tool: &&Tool| sees(tool.def.name.as_str());
         for tool in self.tools.values().filter(seen) {
-            let first = tool.def.description.lines().next().unwrap_or_default();
+            let description = clean(&tool.def.description);
+            let first = description.lines().next().unwrap_or_default();
             let _ = writeln!(text, "- `{}`: {first}", tool.def.name);
         }
         shorten(&text, OVERVIEW_BYTES_MAX)
@@ -77,9 +91,17 @@ fn instructions(title: &str, description: Option<&str>) -> String {
     shorten(text.trim(), INSTRUCTIONS_BYTES_MAX)
 }
 
+fn how_to_find(finder: &Finder, tools: usize) -> String {
+    format!(
+        "\n\nThere are {tools} tools, which are not listed: find them with {}, read their arguments \
+         with {}, and call them with {}.",
+        finder.search, finder.describe, finder.call
+    )
+}
+
 /// An overview of the API, and a page per operation.
 fn resources(server: &Server, description: Option<&str>) -> Vec<ResourceDef> {
-    let mut head = format!("# {}\n\n", clean(&server.title).trim());
+    let mut head = format!("# {}\n\n", server.title);
     if let Some(text) = description {
         let _ = writeln!(head, "{}\n", clean(text).trim());
     }
@@ -87,7 +109,7 @@ fn resources(server: &Server, description: Option<&str>) -> Vec<ResourceDef> {
     let mut resources = vec![ResourceDef {
         uri: format!("causeway://{}/overview", server.slug),
         name: "overview".to_owned(),
-        title: Some(format!("{}: overview", clean(&server.title).trim())),
+        title: Some(format!("{}: overview", server.title)),
         description: Some("What this API is, and all of its tools.".to_owned()),
         media_type: "text/markdown".to_owned(),
         text: server.overview(&head, |_| true).into(),
@@ -97,20 +119,30 @@ fn resources(server: &Server, description: Option<&str>) -> Vec<ResourceDef> {
     resources.extend(server.tools.values().map(|tool| ResourceDef {
         uri: format!("causeway://{}/tools/{}", server.slug, tool.def.name),
         name: tool.def.name.to_string(),
-        title: tool.def.title.clone(),
+        title: tool.def.title.as_deref().map(clean),
         description: Some(format!("Documentation of the tool {}.", tool.def.name)),
         media_type: "text/markdown".to_owned(),
-        text: tool.def.documentation.as_str().into(),
+        text: page(tool).into(),
         tool: Some(tool.def.name.clone()),
         before_tools: None,
     }));
     resources
 }
 
+/// A tool's documentation, and the whole of its arguments where its entry in the list has less.
+fn page(tool: &Tool) -> String {
+    let mut page = clean(&tool.def.documentation);
+    if tool.fragments.usual().shortened {
+        let schema = cleaned(&tool.def.input_schema);
+        let _ = writeln!(page, "\n## Input schema\n\n```json\n{schema}\n```");
+    }
+    page
+}
+
 fn prompts(server: &Server) -> Vec<PromptDef> {
     vec![PromptDef {
         name: "start".to_owned(),
-        title: Some(format!("Work with {}", clean(&server.title).trim())),
+        title: Some(format!("Work with {}", server.title)),
         description: Some("Introduces the API's tools, and a task for them.".to_owned()),
         arguments: vec![("task".to_owned(), "What is to be done.".to_owned(), false)],
         text: format!(
@@ -127,7 +159,12 @@ fn weight(server: &Server) -> usize {
     let tools: usize = server
         .tools
         .values()
-        .map(|tool| tool.fragments.structured.get().len() * 12 + tool.def.documentation.len() * 2)
+        .map(|tool| {
+            let output = tool.def.output_schema.as_ref();
+            let schemas = json_bytes(&tool.def.input_schema) + output.map_or(0, json_bytes);
+            let entry = tool.fragments.usual().json.get().len();
+            (schemas + entry) * 10 + tool.def.documentation.len() * 2
+        })
         .sum();
     tools
         + server
@@ -135,5 +172,10 @@ fn weight(server: &Server) -> usize {
             .iter()
             .map(|r| r.text.len() + 256)
             .sum::<usize>()
+        + server.finder.as_ref().map_or(0, Finder::bytes)
         + 8_192
+}
+
+fn json_bytes(value: &serde_json::Value) -> usize {
+    value.to_string().len()
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::mcp::fragment::Fragments;
 use crate::mcp::paging::Pager;
 use crate::mcp::tool::name::unique;
+use crate::mcp::tool::shrink::Budget;
 use crate::mcp::tool::text::shorten;
 use crate::mcp::tool::{Tool, ToolDef};
 use crate::openapi::finding::Code;
@@ -20,34 +21,49 @@ const FIELDS_ARGUMENT: &str = "_fields";
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 impl Tool {
+    /// [`Tool::compile_within`] the budget of a tool whose owner set none.
+    pub fn compile(def: ToolDef) -> (Self, Vec<Finding>) {
+        Self::compile_within(def, Budget::default())
+    }
+
     /// Builds validators and the entries of `tools/list`. Total; what could not be compiled as meant
     /// is a [`Finding`].
-    pub fn compile(def: ToolDef) -> (Self, Vec<Finding>) {
+    pub fn compile_within(def: ToolDef, budget: Budget) -> (Self, Vec<Finding>) {
         let mut findings = Vec::new();
         let pager = Pager::of(&def);
         let [input, output] = validators(&def, "", &mut findings);
+        let def = Arc::new(def);
         let tool = Self {
             input,
             output,
-            fragments: Fragments::of(&def),
+            fragments: Fragments::new(def.clone(), budget),
             header_arguments: header_arguments(&def.input_schema, ""),
             fields_argument: None,
             pager,
-            def: Arc::new(def),
+            def,
         };
         (tool, findings)
     }
 
-    /// [`Tool::compile`] for a tool whose answer the call flow shapes: where the API describes one in
+    /// [`Tool::compile_shaped_within`] the budget of a tool whose owner set none.
+    pub fn compile_shaped(def: ToolDef, any_answer: bool) -> (Self, Vec<Finding>) {
+        Self::compile_shaped_within(def, any_answer, Budget::default())
+    }
+
+    /// [`Tool::compile_within`] for a tool whose answer the call flow shapes: where the API describes one in
     /// JSON, an argument names its wanted members. `any_answer`: the owner made the answer into
     /// something the document does not describe.
-    pub fn compile_shaped(mut def: ToolDef, any_answer: bool) -> (Self, Vec<Finding>) {
+    pub fn compile_shaped_within(
+        mut def: ToolDef,
+        any_answer: bool,
+        budget: Budget,
+    ) -> (Self, Vec<Finding>) {
         let fields_argument = offer_fields(&mut def);
         if any_answer {
             def.output_schema = None;
             def.binding.wrap_result = false;
         }
-        let (mut tool, findings) = Self::compile(def);
+        let (mut tool, findings) = Self::compile_within(def, budget);
         tool.fields_argument = fields_argument;
         (tool, findings)
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::mcp::tool::body::may_be_null;
 use crate::mcp::tool::schema::{Direction, Schemas, fit};
-use crate::mcp::tool::text::{ARGUMENT_DESCRIPTION_BYTES_MAX, clean, shorten};
+use crate::mcp::tool::text;
 use crate::mcp::tool::{BodyBinding, BodyCodec, ParameterBinding, media, name};
 use crate::openapi::{Api, Location, Operation, Parameter, ParameterEncoding, Style};
 
@@ -174,8 +174,7 @@ pub fn describe(schema: &mut Value, description: Option<&str>) {
     let (Some(schema), Some(text)) = (schema.as_object_mut(), description) else {
         return;
     };
-    let text = shorten(clean(text).trim(), ARGUMENT_DESCRIPTION_BYTES_MAX);
-    if !text.is_empty() {
+    if let Some(text) = text::argument(text, "") {
         schema.insert("description".into(), Value::String(text));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::mcp::tool::text::clean;
 use crate::openapi::{Operation, OperationKey, PathPiece};
 use crate::types::ToolName;
 
@@ -74,7 +75,7 @@ fn from_path(operation: &Operation) -> String {
 /// never two in a row and never at an end.
 pub fn identifier(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in deunicode::deunicode_with_tofu(text, "_").chars() {
+    for c in deunicode::deunicode_with_tofu(&clean(text), "_").chars() {
         let c = if c.is_ascii_alphanumeric() || c == '-' {
             c
         } else {

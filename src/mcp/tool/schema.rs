@@ -4,13 +4,13 @@
 //! definitions. Out: the same meaning with only the definitions it needs, properties of the other
 //! direction left out, property names every model provider accepts, and a bounded size.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::mcp::tool::name;
-use crate::mcp::tool::text::{ARGUMENT_DESCRIPTION_BYTES_MAX, clean, shorten};
+use crate::mcp::tool::text::{self, ARGUMENT_DESCRIPTION_BYTES_MAX, clean, is_clean, shorten};
 
 /// Which way data of a schema travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,10 @@ pub enum Direction {
 pub struct Schemas<'a> {
     definitions: &'a IndexMap<String, Value>,
     direction: Direction,
-    /// Definitions in use, prepared, in order of first use.
+    /// Definitions in use, prepared, in order of first use, by the name they have in the schema.
     used: IndexMap<String, Value>,
+    /// Of the definitions in use, the name in the document to the name in the schema.
+    used_names: HashMap<String, String>,
     /// Of every property, the name on the wire to its name in the schema. No two share one.
     names: IndexMap<String, String>,
     taken: HashSet<String>,
@@ -60,6 +62,7 @@ impl<'a> Schemas<'a> {
             definitions,
             direction,
             used: IndexMap::new(),
+            used_names: HashMap::new(),
             names: IndexMap::new(),
             taken: HashSet::new(),
         }
@@ -99,7 +102,7 @@ impl<'a> Schemas<'a> {
             }
             let value = match (key.as_str(), value) {
                 ("$ref", Value::String(target)) => match self.reference(target) {
-                    Reference::Kept => value.clone(),
+                    Reference::Kept(name) => Value::String(format!("#/$defs/{name}")),
                     Reference::Inlined(Value::Object(inlined)) => {
                         for (k, v) in inlined {
                             out.entry(k).or_insert(v);
@@ -108,9 +111,18 @@ impl<'a> Schemas<'a> {
                     }
                     Reference::Inlined(_) => continue,
                 },
-                ("description" | "title", Value::String(text)) => {
+                ("description", Value::String(text)) => match text::argument(text, "") {
+                    Some(text) => Value::String(text),
+                    None => continue,
+                },
+                ("title", Value::String(text)) => {
                     Value::String(shorten(clean(text).trim(), ARGUMENT_DESCRIPTION_BYTES_MAX))
                 }
+                ("enum", Value::Array(values)) => match visible(values) {
+                    values if values.is_empty() => continue,
+                    values => Value::Array(values),
+                },
+                ("const" | "default" | "pattern", value) if !is_visible(value) => continue,
                 ("properties", Value::Object(properties)) => self.properties(properties),
                 ("required", Value::Array(names)) => match self.required(object, names) {
                     Value::Array(names) if names.is_empty() => continue,
@@ -121,6 +133,7 @@ impl<'a> Schemas<'a> {
                     Value::Object(
                         members
                             .iter()
+                            .filter(|(k, _)| is_clean(k))
                             .map(|(k, v)| (k.clone(), self.prepare(v)))
                             .collect(),
                     )
@@ -142,9 +155,9 @@ impl<'a> Schemas<'a> {
                     | "contentSchema",
                     schema,
                 ) => self.prepare(schema),
-                (_, value) => value.clone(),
+                (_, value) => cleaned(value),
             };
-            out.insert(key.clone(), value);
+            out.insert(clean(key), value);
         }
         Value::Object(out)
     }
@@ -154,8 +167,8 @@ impl<'a> Schemas<'a> {
             return Reference::Inlined(Value::Object(Map::new()));
         };
         let name = decode(name);
-        if self.used.contains_key(&name) {
-            return Reference::Kept;
+        if let Some(used) = self.used_names.get(&name) {
+            return Reference::Kept(used.clone());
         }
         let Some(definition) = self.definitions.get(&name) else {
             return Reference::Inlined(Value::Object(Map::new()));
@@ -164,16 +177,18 @@ impl<'a> Schemas<'a> {
             return Reference::Inlined(self.prepare(definition));
         }
         // The place is taken first, so that a cycle finds it.
-        self.used.insert(name.clone(), Value::Null);
+        let used = name::unique(&name::argument(&name), |n| !self.used.contains_key(n));
+        self.used_names.insert(name, used.clone());
+        self.used.insert(used.clone(), Value::Null);
         let prepared = self.prepare(definition);
-        self.used.insert(name, prepared);
-        Reference::Kept
+        self.used.insert(used.clone(), prepared);
+        Reference::Kept(used)
     }
 
     fn properties(&mut self, properties: &Map<String, Value>) -> Value {
         let mut out = Map::new();
         for (wire, schema) in properties {
-            if self.is_hidden(schema) {
+            if self.is_hidden(schema) || self.direction == Direction::Output && !is_clean(wire) {
                 continue;
             }
             let prepared = self.prepare(schema);
@@ -256,8 +271,37 @@ impl<'a> Schemas<'a> {
     }
 }
 
+/// The values of an enumeration a model can tell apart and repeat.
+fn visible(values: &[Value]) -> Vec<Value> {
+    values.iter().filter(|v| is_visible(v)).cloned().collect()
+}
+
+/// Whether all text in a value shows as it is.
+fn is_visible(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_clean(text),
+        Value::Array(members) => members.iter().all(is_visible),
+        Value::Object(members) => members.iter().all(|(k, v)| is_clean(k) && is_visible(v)),
+        _ => true,
+    }
+}
+
+/// A value of a keyword that is not looked into, its text cleaned.
+pub fn cleaned(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean(text)),
+        Value::Array(members) => Value::Array(members.iter().map(cleaned).collect()),
+        Value::Object(members) => {
+            let members = members.iter().map(|(k, v)| (clean(k), cleaned(v)));
+            Value::Object(members.collect())
+        }
+        other => other.clone(),
+    }
+}
+
 enum Reference {
-    Kept,
+    /// By that name among the definitions in use.
+    Kept(String),
     Inlined(Value),
 }
 
@@ -288,17 +332,36 @@ pub fn fit(schema: Value, bytes_max: usize) -> (Value, bool) {
     if size(&schema) <= bytes_max {
         return (schema, false);
     }
-    for depth in [6, 4, 3, 2] {
-        let definitions = schema.get("$defs").cloned().unwrap_or(Value::Null);
-        let mut pruned = prune(&schema, &definitions, depth);
-        if let Some(object) = pruned.as_object_mut() {
-            object.shift_remove("$defs");
+    let fitting = deepest(&schema, &[2, 3, 4, 6], |pruned| size(pruned) <= bytes_max);
+    (fitting.unwrap_or_else(|| outermost(&schema)), true)
+}
+
+/// The schema open below the deepest of `depths` that fits. It grows level by level, so that what a
+/// level holds is never written out many times over.
+pub fn deepest(schema: &Value, depths: &[usize], fits: impl Fn(&Value) -> bool) -> Option<Value> {
+    let mut found = None;
+    for depth in depths {
+        let pruned = opened(schema, *depth);
+        if !fits(&pruned) {
+            break;
         }
-        if size(&pruned) <= bytes_max || depth == 2 {
-            return (pruned, true);
-        }
+        found = Some(pruned);
     }
-    (schema, true)
+    found
+}
+
+/// Properties with their types.
+pub fn outermost(schema: &Value) -> Value {
+    opened(schema, 2)
+}
+
+fn opened(schema: &Value, depth: usize) -> Value {
+    let definitions = schema.get("$defs").unwrap_or(&Value::Null);
+    let mut pruned = prune(schema, definitions, depth);
+    if let Some(object) = pruned.as_object_mut() {
+        object.shift_remove("$defs");
+    }
+    pruned
 }
 
 fn strip_words(schema: &mut Value, depth: usize) {
@@ -345,9 +408,15 @@ fn prune(schema: &Value, definitions: &Value, depth: usize) -> Value {
                     .collect(),
             ),
             ("items" | "additionalProperties", schema) => prune(schema, definitions, depth - 1),
+            // Open members of `oneOf` could fit a value twice.
+            ("anyOf" | "oneOf", Value::Array(members)) => {
+                let members = members.iter().map(|m| prune(m, definitions, depth - 1));
+                out.insert("anyOf".into(), distinct(members));
+                continue;
+            }
             (
-                "$defs" | "allOf" | "anyOf" | "oneOf" | "prefixItems" | "not" | "if" | "then"
-                | "else" | "patternProperties" | "dependentSchemas" | "contains" | "propertyNames",
+                "$defs" | "allOf" | "prefixItems" | "not" | "if" | "then" | "else"
+                | "patternProperties" | "dependentSchemas" | "contains" | "propertyNames",
                 _,
             ) => continue,
             (_, value) => value.clone(),
@@ -355,6 +424,16 @@ fn prune(schema: &Value, definitions: &Value, depth: usize) -> Value {
         out.insert(key.clone(), value);
     }
     Value::Object(out)
+}
+
+fn distinct(members: impl Iterator<Item = Value>) -> Value {
+    let mut found: Vec<Value> = Vec::new();
+    for member in members {
+        if !found.contains(&member) {
+            found.push(member);
+        }
+    }
+    Value::Array(found)
 }
 
 fn kind_only(schema: &Value) -> Value {

@@ -4,45 +4,46 @@
 use std::fmt::Write;
 
 use crate::mcp::tool::ToolDef;
+use crate::mcp::tool::words::{adds_to, digest, first_sentence};
 use crate::openapi::{Api, Location, Operation};
 
-pub const DESCRIPTION_BYTES_MAX: usize = 1_024;
-pub const ARGUMENT_DESCRIPTION_BYTES_MAX: usize = 300;
+pub const DESCRIPTION_BYTES_MAX: usize = 800;
+pub const ARGUMENT_DESCRIPTION_BYTES_MAX: usize = 240;
 const DOCUMENTATION_BYTES_MAX: usize = 32 << 10;
 
 /// What a tool does: the summary, then what the description adds to it.
 pub fn description(operation: &Operation) -> String {
-    let summary = operation.summary.as_deref().map(clean).unwrap_or_default();
-    let detail = operation
-        .description
-        .as_deref()
-        .map(clean)
-        .unwrap_or_default();
-    let summary = summary.trim();
-    let detail = detail.trim();
-    let mut text = if detail.is_empty() || detail.starts_with(summary) && !detail.is_empty() {
-        if detail.is_empty() {
-            summary.to_owned()
-        } else {
-            detail.to_owned()
-        }
-    } else if summary.is_empty() {
-        detail.to_owned()
+    let deprecated = if operation.deprecated {
+        "Deprecated. "
     } else {
-        let stop = if summary.ends_with(['.', '!', '?', '。']) {
-            ""
-        } else {
-            "."
-        };
-        format!("{summary}{stop}\n{detail}")
+        ""
     };
-    if text.is_empty() {
-        text = format!("{} {}", operation.method, operation.path.raw);
+    let room = DESCRIPTION_BYTES_MAX - deprecated.len();
+    let summary = digest(operation.summary.as_deref().unwrap_or_default(), &[], room);
+    let detail = operation.description.as_deref().unwrap_or_default();
+    let left = room.saturating_sub(summary.len() + 2);
+    let mut detail = digest(detail, &[&summary], left);
+    if !summary.is_empty() && !adds_to(&summary, first_sentence(&detail)) {
+        return format!("{deprecated}{detail}");
     }
-    if operation.deprecated {
-        text = format!("Deprecated. {text}");
+    let stop = match summary.chars().next_back() {
+        Some('.' | '!' | '?' | '。') | None => "",
+        Some(_) if detail.is_empty() => "",
+        Some(_) => ".",
+    };
+    if !summary.is_empty() && !detail.is_empty() {
+        detail.insert(0, '\n');
     }
-    shorten(&text, DESCRIPTION_BYTES_MAX)
+    if summary.is_empty() && detail.is_empty() {
+        detail = clean(&format!("{} {}", operation.method, operation.path.raw));
+    }
+    format!("{deprecated}{summary}{stop}{detail}")
+}
+
+/// What an argument means, where that is more than its name says.
+pub fn argument(text: &str, name: &str) -> Option<String> {
+    let text = digest(text, &[], ARGUMENT_DESCRIPTION_BYTES_MAX);
+    (!text.is_empty() && adds_to(&text, name)).then_some(text)
 }
 
 /// `text` within `bytes_max`, cut at the end of a sentence or word.
@@ -50,7 +51,7 @@ pub fn shorten(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }
-    let head = &text[..text.floor_char_boundary(bytes_max - 3)];
+    let head = &text[..text.floor_char_boundary(bytes_max.saturating_sub(3))];
     let sentence = head
         .rfind(". ")
         .or_else(|| head.rfind(".\n"))
@@ -66,17 +67,75 @@ pub fn shorten(text: &str, bytes_max: usize) -> String {
     }
 }
 
-/// Without characters that show nothing, or that make text read other than it is written.
+/// Without characters that show nothing, or that make text read other than it is written: control
+/// and format characters, terminal escapes, tags, private use, and fillers that are drawn as space.
 pub fn clean(text: &str) -> String {
-    text.chars()
-        .filter(|c| {
-            !matches!(c,
-                '\u{0}'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
-                | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-        })
-        .collect()
+    if is_clean(text) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\u{1b}' => rest = after_escape(rest),
+            '\u{9b}' => rest = after_sequence(rest),
+            '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
+            shown if !is_invisible(shown) => out.push(shown),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Whether [`clean`] would change nothing.
+pub fn is_clean(text: &str) -> bool {
+    !text.chars().any(is_invisible)
+}
+
+/// Characters that show nothing, by their Unicode categories Cc (but tab and line feed), Cf and Co,
+/// the variation selectors, and letters that are drawn as nothing.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{0}'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{2800}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
+        | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{10ffff}')
+}
+
+/// What follows ESC: a control sequence, a string with its end on the same line, or one character.
+fn after_escape(mut rest: std::str::Chars<'_>) -> std::str::Chars<'_> {
+    match rest.clone().next() {
+        Some('[') => {
+            rest.next();
+            after_sequence(rest)
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            let line = rest.as_str().lines().next().unwrap_or_default();
+            let end = line.find(['\u{7}', '\u{9c}']).map(|at| at + 1);
+            let end = end.or_else(|| line.find("\u{1b}\\").map(|at| at + 2));
+            rest.as_str()[end.unwrap_or(1)..].chars()
+        }
+        Some(' '..='~') => {
+            rest.next();
+            rest
+        }
+        _ => rest,
+    }
+}
+
+/// The parameters of a control sequence, and the letter that ends it.
+fn after_sequence(rest: std::str::Chars<'_>) -> std::str::Chars<'_> {
+    let text = rest.as_str();
+    let end = text.find(|c: char| !(' '..='?').contains(&c));
+    match end.map(|at| (at, text[at..].starts_with(|c| ('@'..='~').contains(&c)))) {
+        Some((at, true)) => text[at + 1..].chars(),
+        Some((at, false)) => text[at..].chars(),
+        None => "".chars(),
+    }
 }
 
 /// The operation's page: served as a resource, shown in the console.
@@ -86,7 +145,7 @@ pub fn documentation(api: &Api, operation: &Operation, tool: &ToolDef) -> String
     let _ = writeln!(
         page,
         "# {}\n\n`{} {}`",
-        clean(title).trim(),
+        title.trim(),
         operation.method,
         operation.path.raw
     );
@@ -94,7 +153,7 @@ pub fn documentation(api: &Api, operation: &Operation, tool: &ToolDef) -> String
         page.push_str("\nDeprecated.\n");
     }
     if let Some(description) = &operation.description {
-        let _ = writeln!(page, "\n{}", clean(description).trim());
+        let _ = writeln!(page, "\n{}", description.trim());
     }
     if !operation.parameters.is_empty() {
         page.push_str("\n## Parameters\n\n");
@@ -108,11 +167,7 @@ pub fn documentation(api: &Api, operation: &Operation, tool: &ToolDef) -> String
             Location::Querystring => "query string",
         };
         let required = if parameter.required { ", required" } else { "" };
-        let text = parameter
-            .description
-            .as_deref()
-            .map(clean)
-            .unwrap_or_default();
+        let text = parameter.description.as_deref().unwrap_or_default();
         let _ = writeln!(
             page,
             "- `{}` ({place}{required}) {}",
@@ -126,20 +181,11 @@ pub fn documentation(api: &Api, operation: &Operation, tool: &ToolDef) -> String
     }
     page.push_str("\n## Answers\n\n");
     for response in &operation.responses {
-        let text = response
-            .description
-            .as_deref()
-            .map(clean)
-            .unwrap_or_default();
+        let text = response.description.as_deref().unwrap_or_default();
         let _ = writeln!(page, "- {}: {}", response.status, text.trim());
     }
-    let _ = writeln!(
-        page,
-        "\nPart of {} {}.",
-        clean(&api.title),
-        clean(&api.revision)
-    );
-    shorten(&page, DOCUMENTATION_BYTES_MAX)
+    let _ = writeln!(page, "\nPart of {} {}.", api.title, api.revision);
+    shorten(&clean(&page), DOCUMENTATION_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -148,7 +194,21 @@ mod tests {
 
     #[test]
     fn invisible_characters_are_dropped() {
-        assert_eq!(clean("a\u{202e}b\u{200b}c\u{1b}[31m\n"), "abc[31m\n");
+        for (text, shown) in [
+            ("a\u{202e}b\u{200b}c\u{1b}[31m\n", "abc\n"),
+            ("\u{1b}[1;31mred\u{1b}[0m \u{9b}2Jx", "red x"),
+            ("\u{1b}]8;;https://x\u{7}link\u{1b}]8;;\u{1b}\\ b", "link b"),
+            ("\u{1b}]never ends\nnext", "never ends\nnext"),
+            (
+                "\u{e0041}\u{e0042}a\u{fe0f}\u{e0101}\u{f8ff}\u{100000}",
+                "a",
+            ),
+            ("a\u{2028}b\u{3164}\u{2800}", "a\nb"),
+            ("größe 图书 é", "größe 图书 é"),
+            ("\u{1b}", ""),
+        ] {
+            assert_eq!(clean(text), shown, "{text:?}");
+        }
     }
 
     #[test]

@@ -196,6 +196,11 @@ fn normalise(version: &str, status: u16, text: &str) -> Value {
                 result.remove(name);
             }
         }
+        // A title is told once: beside the annotations since 2025-06-18, in them before.
+        let tools = result.get_mut("tools").and_then(Value::as_array_mut);
+        for tool in tools.into_iter().flatten() {
+            tool["annotations"].as_object_mut().unwrap().remove("title");
+        }
         // Versions before 2025-06-18 know no output schemas, titles or structured content; the SDK
         // sends them, we do not.
         if version < "2025-06-18" {

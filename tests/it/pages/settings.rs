@@ -114,6 +114,10 @@ impl Owned {
             ("timeoutSeconds", "60"),
             ("toolsPageMax", "1000"),
             ("answerKib", "64"),
+            ("tools", "auto"),
+            ("profile", "auto"),
+            ("toolTokensMax", "1500"),
+            ("listTokensMax", "25000"),
         ];
         let kept = defaults
             .iter()
@@ -156,6 +160,7 @@ fn settings_are_refused_by_the_name_of_the_field() {
             "0",
             "“Tools in one page of the list” is 1 to",
         ),
+        ("toolTokensMax", "1", "“Tokens of a tool” is 200 to"),
         (
             "sessionsMax",
             "many",
@@ -194,6 +199,10 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         ("timeoutSeconds", "2.5"),
         ("toolsPageMax", "50"),
         ("answerKib", "32"),
+        ("tools", "search"),
+        ("profile", "gemini"),
+        ("toolTokensMax", "900"),
+        ("listTokensMax", "9000"),
     ];
     let saved = owned.save(&revision, &change);
     assert!(
@@ -205,6 +214,7 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         "allowUpstream": ["10.0.0.5:8080", "db.internal"], "legacySse": false,
         "sessions": {"idleMs": 12_500, "sessionsMax": 7}, "callTimeoutMs": 2_500, "toolsPageMax": 50,
         "answerBytesMax": 32_768,
+        "tools": "search", "profile": "gemini", "toolTokensMax": 900, "listTokensMax": 9_000,
     });
     assert_eq!(owned.settings(), expected);
     let page = owned.get("/servers/things/settings?done=saved");
