@@ -187,6 +187,11 @@ struct DocumentArgs {
     /// How tools are shown: all in a list, or found by a search above 128 tools or 25,000 tokens
     #[arg(long, value_name = "HOW", value_parser = ["auto", "all", "search"], default_value = "auto")]
     tools: String,
+    /// For which model provider schemas are written; auto goes by the name of the client, and full
+    /// leaves nothing out
+    #[arg(long, value_name = "PROFILE", default_value = "auto",
+          value_parser = ["auto", "portable", "anthropic", "openai-strict", "gemini", "full"])]
+    profile: String,
 }
 
 /// Which of the document's servers is used, and with what in its URL.

@@ -19,6 +19,7 @@ use crate::mcp::plan::{self, Destination};
 use crate::mcp::publish::binding::{home, origins};
 use crate::mcp::server::{Access, Server, ServerParts, ServerSettings, ToolsMode};
 use crate::mcp::tool::compile::unchecked;
+use crate::mcp::tool::profile::{Profile, ProfileChoice};
 use crate::mcp::tool::{self, ToolDef};
 use crate::openapi::bundle::{Assembly, SpecFiles};
 use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding};
@@ -114,6 +115,7 @@ pub(super) async fn server(
         server: args.server.document_server.clone(),
         server_variables: args.server.variables()?.unwrap_or_default(),
         tools: tools_mode(&args.tools),
+        profile: profile_choice(&args.profile),
         ..ServerSettings::default()
     };
     let tools: Vec<&ToolDef> = converted.tools.iter().collect();
@@ -160,6 +162,13 @@ fn tools_mode(text: &str) -> ToolsMode {
         "search" => ToolsMode::Search,
         _ => ToolsMode::Auto,
     }
+}
+
+fn profile_choice(text: &str) -> ProfileChoice {
+    let named = Profile::ALL
+        .into_iter()
+        .find(|profile| profile.as_str() == text);
+    named.map_or(ProfileChoice::Auto, ProfileChoice::Fixed)
 }
 
 /// Where requests go: over the network, but inside the process for a document of the demo, whose

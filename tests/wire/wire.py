@@ -70,6 +70,8 @@ def secrets(document):
 def served(path, document, upstream, work):
     """The running binary, and a client of it."""
     command = [CAUSEWAY, "run", str(path), "--listen", "127.0.0.1:0", "--json"]
+    # Whole schemas: what a shorter one leaves out would never be sent.
+    command += ["--tools", "all", "--profile", "full"]
     command += ["--upstream", f"http://{upstream.address}{BASE}", "--allow-upstream", upstream.address]
     given = list(secrets(document))
     while True:
