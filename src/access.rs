@@ -6,4 +6,5 @@ pub mod key;
 pub mod ledger;
 pub mod private_file;
 pub mod session;
+pub mod upstream_auth;
 pub mod vault;

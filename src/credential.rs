@@ -2,15 +2,19 @@
 //! last before the network. Pure: secrets come in decrypted, and never leave in an error.
 
 pub mod mask;
+pub mod oauth;
 mod place;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
 pub use crate::credential::mask::Mask;
+use crate::credential::mask::MASKED;
+use crate::credential::oauth::{OAuthClient, Registration};
 use crate::credential::place::Placement;
 use crate::openapi::{SecurityRequirement, SecurityScheme};
 use crate::types::UpstreamRequest;
@@ -18,7 +22,7 @@ use crate::types::UpstreamRequest;
 /// The credentials a server holds, by security scheme name, and the mask that hides them.
 #[derive(Default)]
 pub struct Credentials {
-    by_scheme: IndexMap<String, Credential>,
+    by_scheme: IndexMap<String, Arc<Credential>>,
     /// Schemes whose credential is stored and cannot be opened.
     unreadable: BTreeSet<String>,
     mask: Mask,
@@ -39,6 +43,8 @@ pub enum Secret {
         user: String,
         password: SecretString,
     },
+    /// What gets access tokens; never sent to the API itself.
+    Client(Box<OAuthClient>),
 }
 
 /// Why a credential was not attached; nothing was sent. Names schemes and origins, never a secret.
@@ -85,8 +91,9 @@ impl Credentials {
     /// Credentials by the name of the security scheme they are for.
     pub fn new(by_scheme: IndexMap<String, Credential>) -> Self {
         let mask = Mask::new(by_scheme.values().map(|c| &c.secret));
+        let by_scheme = by_scheme.into_iter();
         Self {
-            by_scheme,
+            by_scheme: by_scheme.map(|(name, held)| (name, held.into())).collect(),
             unreadable: BTreeSet::new(),
             mask,
         }
@@ -107,7 +114,35 @@ impl Credentials {
 
     /// The credential for a scheme.
     pub fn get(&self, scheme: &str) -> Option<&Credential> {
-        self.by_scheme.get(scheme)
+        self.by_scheme.get(scheme).map(AsRef::as_ref)
+    }
+
+    /// The OAuth client that is held for a scheme.
+    pub fn client(&self, scheme: &str) -> Option<&OAuthClient> {
+        match &self.get(scheme)?.secret {
+            Secret::Client(client) => Some(client),
+            Secret::Token(_) | Secret::Basic { .. } => None,
+        }
+    }
+
+    /// The same, with an access token in the place of each of these clients. It may go where the
+    /// client's credential may. What hides the tokens is the affair of whoever got them.
+    #[must_use]
+    pub fn with_tokens<'t>(&self, tokens: impl IntoIterator<Item = (&'t str, SecretString)>) -> Self {
+        let mut by_scheme = self.by_scheme.clone();
+        for (scheme, token) in tokens {
+            if let Some(held) = by_scheme.get_mut(scheme) {
+                *held = Arc::new(Credential {
+                    secret: Secret::Token(token),
+                    origins: held.origins.clone(),
+                });
+            }
+        }
+        Self {
+            by_scheme,
+            unreadable: self.unreadable.clone(),
+            mask: self.mask.clone(),
+        }
     }
 
     /// Hides these credentials wherever they turn up.
@@ -118,7 +153,8 @@ impl Credentials {
 
 impl Secret {
     /// What an owner typed, read as the scheme needs it: `user:password` for basic authentication,
-    /// a single value for everything else (a leading `Bearer ` is dropped where one will be added).
+    /// a single value for everything else (a leading `Bearer ` is dropped where one will be added). For
+    /// OAuth 2 and OpenID Connect it may be a client ([`Registration::read`]).
     pub fn for_scheme(scheme: &SecurityScheme, text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         if text.is_empty() {
@@ -131,12 +167,14 @@ impl Secret {
                 password: password.into(),
             });
         }
-        let bearer = matches!(
+        let oauth = matches!(
             scheme,
-            SecurityScheme::Bearer
-                | SecurityScheme::OAuth2 { .. }
-                | SecurityScheme::OpenIdConnect { .. }
+            SecurityScheme::OAuth2 { .. } | SecurityScheme::OpenIdConnect { .. }
         );
+        if oauth && let Some(client) = Registration::read(scheme, text).map_err(SecretError::Unusable)? {
+            return Ok(Self::Client(Box::new(OAuthClient::new(client))));
+        }
+        let bearer = oauth || matches!(scheme, SecurityScheme::Bearer);
         let token = match text.split_at_checked("bearer ".len()) {
             Some((prefix, rest)) if bearer && prefix.eq_ignore_ascii_case("bearer ") => rest.trim(),
             _ => text,
@@ -157,7 +195,26 @@ impl Secret {
 /// # Errors
 /// The reason, which does not tell the secret.
 pub fn check(scheme: &SecurityScheme, secret: &Secret) -> Result<(), &'static str> {
+    if let Secret::Client(_) = secret {
+        // In its place will stand a token.
+        return Placement::of(scheme, &Secret::Token("x".into())).map(|_| ());
+    }
     Placement::of(scheme, secret).map(|_| ())
+}
+
+/// The schemes of which [`attach`] would want an access token first: those of the alternative it takes
+/// for which a client is held.
+pub fn wanting_tokens<'s>(
+    security: &'s [SecurityRequirement],
+    schemes: &IndexMap<String, SecurityScheme>,
+    credentials: &Credentials,
+) -> Vec<&'s str> {
+    let chosen = complete(security, schemes, credentials);
+    let names = chosen.into_iter().flat_map(|chosen| chosen.0.keys());
+    names
+        .map(String::as_str)
+        .filter(|name| credentials.client(name).is_some())
+        .collect()
 }
 
 /// Attaches what the operation's security asks for: the first alternative whose schemes all have a
@@ -232,8 +289,13 @@ pub fn attach_marks(
     for (scheme, credential) in
         names.filter_map(|name| Some((schemes.get(name)?, credentials.get(name)?)))
     {
+        let stand_in = Secret::Token(MASKED.into());
+        let secret = match &credential.secret {
+            Secret::Client(_) => &stand_in,
+            secret => secret,
+        };
         // One that has no place was refused before.
-        if let Ok(place) = Placement::of(scheme, &credential.secret) {
+        if let Ok(place) = Placement::of(scheme, secret) {
             place.masked().apply(&mut request);
         }
     }

@@ -182,11 +182,39 @@ impl Egress {
         patience: Patience<'_>,
         watch: &Watch<'_>,
     ) -> Result<UpstreamResponse, EgressError> {
-        let limit = self.0.settings.body_bytes_max;
         let reading = Reading {
-            bytes_max: limit,
+            bytes_max: self.0.settings.body_bytes_max,
             watch: Some(watch),
         };
+        self.send_reading(upstream, request, patience, reading).await
+    }
+
+    /// [`Egress::send`] with another limit for the answer's body.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub async fn send_short(
+        &self,
+        upstream: &Upstream,
+        request: UpstreamRequest,
+        patience: Patience<'_>,
+        bytes_max: usize,
+    ) -> Result<UpstreamResponse, EgressError> {
+        let reading = Reading {
+            bytes_max,
+            watch: None,
+        };
+        self.send_reading(upstream, request, patience, reading).await
+    }
+
+    async fn send_reading(
+        &self,
+        upstream: &Upstream,
+        request: UpstreamRequest,
+        patience: Patience<'_>,
+        reading: Reading<'_>,
+    ) -> Result<UpstreamResponse, EgressError> {
+        let limit = reading.bytes_max;
         let exchange = async {
             match upstream {
                 Upstream::Http(channel) => {

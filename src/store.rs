@@ -8,6 +8,7 @@ pub mod answers;
 pub mod audit;
 pub mod backup;
 pub mod changes;
+pub mod connections;
 pub mod credentials;
 pub mod curations;
 mod db;

@@ -14,6 +14,7 @@ use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
 use crate::access::ledger::{self, Ledger};
 use crate::access::session::Sessions;
+use crate::access::upstream_auth::Tokens;
 use crate::access::vault::Vault;
 use crate::answers::Answers;
 use crate::app::hold::Hold;
@@ -91,6 +92,8 @@ impl App {
         let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
         tasks.spawn(answers.clone().sweep(stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
+        let kept = (store.clone(), vault.clone());
+        let tokens = Tokens::stored(egress.clone(), clock.clone(), kept);
         let market = Market::new(MarketParts {
             publisher: Publisher {
                 store: store.clone(),
@@ -106,6 +109,7 @@ impl App {
             keys,
             sessions: Sessions::new(&master, &admin),
             mcp: Arc::new(Mcp {
+                tokens,
                 egress: egress.clone(),
                 ledger,
                 clock: clock.clone(),

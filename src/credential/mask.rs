@@ -33,7 +33,7 @@ pub const VALUE_CHARACTERS_MIN: usize = 4;
 /// it, percent-encoded,
 /// JSON-escaped, HTML-escaped, UTF-16. Empty for a server without any, and then free.
 #[derive(Clone, Default)]
-pub struct Mask(Option<Arc<Matcher>>);
+pub struct Mask(Vec<Arc<Matcher>>);
 
 struct Matcher {
     automaton: AhoCorasick,
@@ -58,8 +58,27 @@ impl Mask {
                         values.push(user.clone());
                     }
                 }
+                Secret::Client(client) => {
+                    let client = &client.registration;
+                    let Some(secret) = &client.secret else {
+                        continue;
+                    };
+                    let secret = secret.expose_secret();
+                    values.push(secret.to_owned());
+                    // As it stands in a request for a token (RFC 6749 section 2.3.1).
+                    let encoded = |text: &str| -> String {
+                        form_urlencoded::byte_serialize(text.as_bytes()).collect()
+                    };
+                    let pair = format!("{}:{}", encoded(&client.id), encoded(secret));
+                    values.push(STANDARD_NO_PAD.encode(pair));
+                }
             }
         }
+        Self::of_values(values)
+    }
+
+    /// A mask for secrets that are no credential an owner entered, such as tokens.
+    pub fn of_values(mut values: Vec<String>) -> Self {
         values.retain(|value| value.chars().count() >= VALUE_CHARACTERS_MIN);
         let mut forms = BTreeSet::new();
         for value in &values {
@@ -77,48 +96,54 @@ impl Mask {
             .build(&forms)
             .ok()
             .filter(|_| !forms.is_empty());
-        Self(automaton.map(|automaton| Arc::new(Matcher { automaton, longest })))
+        let matcher = automaton.map(|automaton| Arc::new(Matcher { automaton, longest }));
+        Self(matcher.into_iter().collect())
+    }
+
+    /// Hides what either hides; where a secret of `other` stands inside one of these, all of it.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self([&self.0[..], &other.0[..]].concat())
     }
 
     /// Hides nothing.
     pub fn none() -> &'static Self {
-        static NONE: Mask = Mask(None);
+        static NONE: Mask = Mask(Vec::new());
         &NONE
     }
 
     /// Whether there is nothing to hide.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.is_empty()
     }
 
     /// `text` without secrets; borrowed when there was none.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.0.as_deref() {
-            Some(matcher) if matcher.automaton.is_match(text) => {
-                Cow::Owned(matcher.replace(text.as_bytes(), |b| String::from_utf8_lossy(b).into()))
-            }
-            _ => Cow::Borrowed(text),
+        let mut clean = Cow::Borrowed(text);
+        for matcher in self.matching(text.as_bytes()) {
+            let replaced = matcher.replace(clean.as_bytes(), |b| String::from_utf8_lossy(b).into());
+            clean = Cow::Owned(replaced);
         }
+        clean
     }
 
     /// `body` without secrets; the same bytes when there was none.
-    pub fn bytes(&self, body: Bytes) -> Bytes {
-        match self.0.as_deref() {
-            Some(matcher) if matcher.automaton.is_match(&body) => {
-                matcher.replace(&body, |b| Bytes::from(b.to_vec()))
-            }
-            _ => body,
+    pub fn bytes(&self, mut body: Bytes) -> Bytes {
+        for matcher in self.matching(&body.clone()) {
+            body = matcher.replace(&body, |b| Bytes::from(b.to_vec()));
         }
+        body
     }
 
     /// An answer without secrets, headers and body. Where the body was cut, a secret cut in two
     /// goes with it.
     pub fn response(&self, mut response: UpstreamResponse) -> UpstreamResponse {
-        let Some(matcher) = self.0.as_deref() else {
+        if self.is_empty() {
             return response;
-        };
+        }
         for value in response.headers.values_mut() {
-            if matcher.automaton.is_match(value.as_bytes()) {
+            let written = value.clone();
+            for matcher in self.matching(written.as_bytes()) {
                 *value = matcher.replace(value.as_bytes(), |b| {
                     HeaderValue::from_bytes(b).unwrap_or(HeaderValue::from_static(MASKED))
                 });
@@ -126,10 +151,17 @@ impl Mask {
         }
         response.body = self.bytes(response.body);
         if response.truncated {
-            let kept = response.body.len().saturating_sub(matcher.longest);
+            let longest = self.0.iter().map(|matcher| matcher.longest).max();
+            let kept = response.body.len().saturating_sub(longest.unwrap_or(0));
             response.body.truncate(kept);
         }
         response
+    }
+
+    /// Those that find something. A mark is no part of a secret, so no more find something later.
+    fn matching<'m>(&'m self, bytes: &'m [u8]) -> impl Iterator<Item = &'m Matcher> {
+        let matchers = self.0.iter().map(AsRef::as_ref);
+        matchers.filter(move |matcher| matcher.automaton.is_match(bytes))
     }
 }
 
@@ -147,7 +179,7 @@ impl Matcher {
 
 impl fmt::Debug for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns = self.0.as_ref().map_or(0, |m| m.automaton.patterns_len());
+        let patterns: usize = self.0.iter().map(|m| m.automaton.patterns_len()).sum();
         write!(f, "Mask({patterns} forms)")
     }
 }

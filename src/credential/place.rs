@@ -67,6 +67,7 @@ impl Placement {
     pub(crate) fn of(scheme: &SecurityScheme, secret: &Secret) -> Result<Self, &'static str> {
         match (scheme, secret) {
             (SecurityScheme::MutualTls, _) => Err("TLS client certificates are not supported"),
+            (_, Secret::Client(_)) => Err("no access token was got for it"),
             (SecurityScheme::Basic, Secret::Basic { user, password }) => {
                 let pair = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
                 authorization("Basic", &Zeroizing::new(STANDARD.encode(pair.as_bytes())))

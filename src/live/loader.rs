@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::access::vault::{RowIdentity, Sealed, Vault};
+use crate::credential::oauth::{OAuthClient, Registration};
 use crate::credential::{Credential, Credentials, Secret};
 use crate::egress::{AllowRule, Egress, InternalService, Upstream};
 use crate::live::{Entry, LiveError};
@@ -21,7 +22,7 @@ use crate::store::curations::CurationRow;
 use crate::store::servers::{IndexRow, ServerRow};
 use crate::store::versions::VersionParts;
 use crate::store::{Store, StoreError};
-use crate::types::{OrganizationId, ServerId, VersionId};
+use crate::types::{CredentialId, OrganizationId, ServerId, VersionId};
 
 /// Servers compiled at once.
 const COMPILING_MAX: usize = 2;
@@ -65,17 +66,28 @@ struct Version<'a> {
 pub enum SealedSecret {
     Token { value: String },
     Basic { user: String, password: String },
+    Client { registration: Box<Registration> },
 }
 
 impl SealedSecret {
-    fn into_secret(self) -> Secret {
-        match self {
+    /// As it is held, of the row it was sealed in.
+    fn into_secret(self, row: &CredentialRow) -> Result<Secret, serde_json::Error> {
+        Ok(match self {
             Self::Token { value } => Secret::Token(SecretString::from(value)),
             Self::Basic { user, password } => Secret::Basic {
                 user,
                 password: SecretString::from(password),
             },
-        }
+            Self::Client { registration } => {
+                let origins = row.token_origins.as_deref().unwrap_or("[]");
+                Secret::Client(Box::new(OAuthClient {
+                    registration: *registration,
+                    credential: CredentialId(row.id),
+                    connection: row.connection_id,
+                    origins: serde_json::from_str(origins)?,
+                }))
+            }
+        })
     }
 }
 
@@ -212,7 +224,7 @@ impl Loader {
             by_scheme.insert(
                 row.scheme.clone(),
                 Credential {
-                    secret: secret.into_secret(),
+                    secret: secret.into_secret(row).map_err(unavailable)?,
                     origins,
                 },
             );

@@ -4,12 +4,14 @@ mod account;
 mod answer;
 mod exchange;
 mod failure;
+mod held;
 pub mod trace;
 
 use std::sync::Arc;
 
 use crate::access::caller::Caller;
 use crate::access::ledger::Ledger;
+use crate::access::upstream_auth::Tokens;
 use crate::answers::Answers;
 use crate::egress::Egress;
 use crate::jq::Jq;
@@ -32,12 +34,15 @@ pub struct Mcp {
     pub answers: Answers,
     /// What runs owners' filters over answers.
     pub jq: Jq,
+    /// Where access tokens of APIs come from.
+    pub tokens: Tokens,
 }
 
 impl Mcp {
     /// Calls without filters, whose large answers are kept in memory.
     pub fn new(egress: Egress, ledger: Ledger, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
+            tokens: Tokens::new(egress.clone(), clock.clone()),
             egress,
             ledger,
             answers: Answers::memory(clock.clone()),
@@ -66,7 +71,7 @@ pub async fn call(
     let mut account = Account::open(&work, &call);
     let result = carry_out(&work, call, &mut account).await;
     account.settle(&result);
-    result.or_else(|failure| failure.into_outcome(work.mask()))
+    result.or_else(|failure| failure.into_outcome(&work.mask()))
 }
 
 async fn carry_out(

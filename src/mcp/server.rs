@@ -3,6 +3,7 @@
 
 mod compile;
 pub mod finder;
+pub mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use url::Url;
 
 use crate::access::caller::Caller;
 use crate::credential::Credentials;
+use crate::credential::oauth::TokenSource;
 use crate::egress::Upstream;
 use crate::mcp::content::ANSWER_BYTES_DEFAULT;
 use crate::mcp::curation::Curations;
@@ -112,6 +114,8 @@ pub struct ApiProvider {
     pub document_url: Option<Url>,
     pub schemes: IndexMap<String, SecurityScheme>,
     pub credentials: Credentials,
+    /// Where the access tokens of the OAuth clients among them come from.
+    pub sources: IndexMap<String, Arc<TokenSource>>,
 }
 
 /// What an owner sets per server.

@@ -16,6 +16,11 @@ row! {
         pub key_id: String,
         pub sealed: Vec<u8>,
         pub origins: String,
+        /// Of an OAuth client: where its secret may go, as `origins` are written.
+        pub token_origins: Option<String>,
+        /// The connection that was made with an OAuth client, and whether it is `connected` or `ended`.
+        pub connection_id: Option<Uuid>,
+        pub connection_state: Option<String>,
         pub updated_at: i64,
     }
 }
@@ -31,15 +36,25 @@ pub struct NewCredential {
     pub sealed: Vec<u8>,
     /// JSON list of origins.
     pub origins: String,
+    /// The same, of where the secret of an OAuth client may go.
+    pub token_origins: Option<String>,
 }
 
-const SHARED: &str = "SELECT id, scheme, key_id, sealed, origins, updated_at FROM credentials \
-     WHERE server_id = $1 AND subject IS NULL ORDER BY scheme";
+/// Where a credential may go from now on, as JSON lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Approved<'a> {
+    pub origins: &'a str,
+    pub token_origins: Option<&'a str>,
+}
+
+const SHARED: &str = "SELECT c.id, c.scheme, c.key_id, c.sealed, c.origins, c.token_origins, c.updated_at, \
+     n.id AS connection_id, n.state AS connection_state FROM credentials c LEFT JOIN connections n ON n.credential_id = c.id \
+     WHERE c.server_id = $1 AND c.subject IS NULL ORDER BY c.scheme";
 const REMOVE: &str = "DELETE FROM credentials \
      WHERE server_id = $1 AND organization_id = $2 AND scheme = $3 AND COALESCE(subject, '') = COALESCE($4, '')";
 const INSERT: &str = "INSERT INTO credentials (id, organization_id, server_id, scheme, subject, key_id, sealed, origins, \
-     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
-const APPROVE: &str = "UPDATE credentials SET origins = $4, updated_at = $5 \
+     token_origins, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
+const APPROVE: &str = "UPDATE credentials SET origins = $4, token_origins = $5, updated_at = $6 \
      WHERE server_id = $1 AND organization_id = $2 AND scheme = $3 AND subject IS NULL";
 
 impl Store {
@@ -67,7 +82,7 @@ impl Store {
     pub async fn approve_origins(
         &self,
         (server, scheme): (ServerId, &str),
-        origins: &str,
+        approved: Approved<'_>,
         act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
@@ -79,7 +94,8 @@ impl Store {
             server.0,
             act.organization.0,
             scheme,
-            origins,
+            approved.origins,
+            approved.token_origins,
             at
         )? == 0
         {
@@ -134,6 +150,7 @@ pub(super) async fn replace(tx: &mut Tx, new: &NewCredential, at: i64) -> Result
         &new.key_id,
         new.sealed.as_slice(),
         &new.origins,
+        new.token_origins.as_deref(),
         at
     )?;
     Ok(())

@@ -38,6 +38,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0005_answers.sql"),
         include_str!("../../migrations/postgres/0005_answers.sql"),
     ),
+    (
+        6,
+        "oauth",
+        include_str!("../../migrations/sqlite/0006_oauth.sql"),
+        include_str!("../../migrations/postgres/0006_oauth.sql"),
+    ),
 ];
 
 impl Store {

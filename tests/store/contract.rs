@@ -341,6 +341,7 @@ pub(crate) async fn a_credential_takes_the_place_of_the_one_before(store: &Store
             key_id: "k".into(),
             sealed,
             origins: "[]".into(),
+            token_origins: None,
         };
         store
             .put_credential(credential, &act(), at(1))

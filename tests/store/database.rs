@@ -125,6 +125,7 @@ fn credential(server: ServerId, subject: Option<&str>, text: &str) -> NewCredent
         key_id: text.into(),
         sealed: text.as_bytes().to_vec(),
         origins: "[]".into(),
+        token_origins: None,
     }
 }
 

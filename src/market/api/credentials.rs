@@ -18,7 +18,7 @@ use crate::mcp::server::{Provider, Server};
 use crate::openapi::SecurityScheme;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
-use crate::store::credentials::CredentialRow;
+use crate::store::credentials::{Approved, CredentialRow};
 
 pub(super) async fn list(
     State(market): State<Market>,
@@ -228,8 +228,9 @@ pub(crate) async fn approve_destinations(
     act.before = Some(noted(scheme, &approved(row)));
     act.after = Some(noted(scheme, &bound.origins));
     let origins = json!(bound.origins).to_string();
+    let origins = Approved { origins: &origins, token_origins: row.token_origins.as_deref() };
     let (target, now) = ((entry.id, scheme), publisher.clock.now());
-    let approving = publisher.store.approve_origins(target, &origins, &act, now);
+    let approving = publisher.store.approve_origins(target, origins, &act, now);
     if !approving.await? {
         return Err(Problem::not_found());
     }

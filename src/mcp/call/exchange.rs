@@ -12,10 +12,11 @@ use url::Url;
 
 use crate::access::caller::{Caller, Target};
 use crate::credential::{self, Mask};
-use crate::egress::{Arrived, Patience, redirect_target};
+use crate::egress::{Arrived, Patience, Watch, redirect_target};
 use crate::mcp::call::Mcp;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::failure::Failure;
+use crate::mcp::call::held::Held;
 use crate::mcp::content::Rendered;
 use crate::mcp::plan::{Aids, Linked, Links, base_url, links, plan_with};
 use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody};
@@ -40,6 +41,15 @@ pub(crate) struct Work<'a> {
     pub(crate) context: &'a CallContext,
     /// The client's deadline or the server's, whichever comes first.
     pub(crate) deadline: Instant,
+}
+
+/// How one request is sent.
+#[derive(Clone, Copy)]
+struct Way<'w> {
+    patience: Patience<'w>,
+    watch: &'w Watch<'w>,
+    /// To where the API said, and not as it was planned.
+    redirected: bool,
 }
 
 impl<'a> Work<'a> {
@@ -85,11 +95,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Hides the server's credentials.
-    pub(crate) fn mask(&self) -> &'a Mask {
+    /// Hides the server's credentials, and the access tokens that were got with them.
+    pub(crate) fn mask(&self) -> Cow<'a, Mask> {
         match &self.server.provider {
-            Provider::Api(api) => api.credentials.mask(),
-            Provider::Native(_) => Mask::none(),
+            Provider::Api(api) if api.sources.is_empty() => Cow::Borrowed(api.credentials.mask()),
+            Provider::Api(api) => {
+                let tokens = self.cx.tokens.mask(api.sources.values());
+                Cow::Owned(tokens.with(api.credentials.mask()))
+            }
+            Provider::Native(_) => Cow::Borrowed(Mask::none()),
         }
     }
 
@@ -138,17 +152,6 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The request with its credential, bound to the origin it goes to.
-    pub(crate) fn attach(
-        &self,
-        api: &ApiProvider,
-        request: UpstreamRequest,
-    ) -> Result<UpstreamRequest, Failure> {
-        let security = &self.tool.def.binding.security;
-        let attached = credential::attach(request, security, &api.schemes, &api.credentials)?;
-        Ok(attached)
-    }
-
     /// The request as a trace shows it: a mark where its credential stands.
     pub(crate) fn shown(&self, api: &ApiProvider, request: &UpstreamRequest) -> UpstreamRequest {
         let security = &self.tool.def.binding.security;
@@ -170,7 +173,8 @@ impl<'a> Work<'a> {
     }
 
     /// Sends. A redirect within the origin is followed where repeating the request is safe; one to
-    /// another origin is never followed, and the credential stays here.
+    /// another origin is never followed, and the credential stays here. Where the API refuses an access
+    /// token, a request that may be repeated is sent once more with another one.
     pub(crate) async fn send(
         &self,
         api: &ApiProvider,
@@ -178,6 +182,7 @@ impl<'a> Work<'a> {
         account: &mut Account<'_>,
     ) -> Result<UpstreamResponse, Failure> {
         let safe = matches!(request.method, Method::GET | Method::HEAD);
+        let mut held = Held::of(self, api).await?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.context.cancel,
@@ -188,17 +193,16 @@ impl<'a> Work<'a> {
             progress.report(arrived.events as f64, None, Some(message));
         };
         for redirects_left in (0..=REDIRECTS_MAX).rev() {
-            let attached = self.attach(api, request.clone())?;
-            let origin = attached.url.origin();
-            account.sending(|| match redirects_left {
-                REDIRECTS_MAX => self.shown(api, &request),
-                _ => self.shown_redirected(api, &request),
-            });
-            let egress = &self.cx.egress;
-            let response = egress
-                .send_watched(&api.upstream, attached, patience, &watch)
-                .await?;
-            account.answered(&response);
+            let origin = request.url.origin();
+            let way = Way {
+                patience,
+                watch: &watch,
+                redirected: redirects_left < REDIRECTS_MAX,
+            };
+            let mut response = self.send_once(&held, &request, account, way).await?;
+            if held.renewed(self, &request.method, response.status).await? {
+                response = self.send_once(&held, &request, account, way).await?;
+            }
             match redirect_target(&request.url, &response) {
                 Some(next) if next.origin() != origin => {
                     return Err(Failure::Redirected {
@@ -218,6 +222,27 @@ impl<'a> Work<'a> {
             }
         }
         Err(Failure::RedirectedTooOften)
+    }
+
+    /// Sends one request with its credential.
+    async fn send_once(
+        &self,
+        held: &Held<'_>,
+        request: &UpstreamRequest,
+        account: &mut Account<'_>,
+        way: Way<'_>,
+    ) -> Result<UpstreamResponse, Failure> {
+        let attached = held.attach(self, request.clone())?;
+        account.sending(|| match way.redirected {
+            false => self.shown(held.api, request),
+            true => self.shown_redirected(held.api, request),
+        });
+        let egress = &self.cx.egress;
+        let response = egress
+            .send_watched(&held.api.upstream, attached, way.patience, way.watch)
+            .await?;
+        account.answered(&response);
+        Ok(response)
     }
 
     /// A native tool under the same deadline and cancellation as the network.

@@ -1,6 +1,7 @@
 //! Everything that can end a call early, and what the model is told about it.
 
 use crate::access::ledger::LedgerStatus;
+use crate::access::upstream_auth::TokenError;
 use crate::credential::{CredentialError, Mask};
 use crate::egress::EgressError;
 use crate::mcp::content::fields::FieldError;
@@ -22,6 +23,8 @@ pub(crate) enum Failure {
     Base(#[from] BaseUrlError),
     #[error("Not sent: {0}.")]
     Credential(#[from] CredentialError),
+    #[error("Not sent: {0}.")]
+    Token(#[from] TokenError),
     #[error("The API was not reached: {0}.")]
     Egress(#[from] EgressError),
     #[error("{0}")]
@@ -51,7 +54,7 @@ impl Failure {
             failure => {
                 let text = failure.to_string();
                 let text = match failure {
-                    Self::Egress(_) | Self::Redirected { .. } => mask.text(&text).into_owned(),
+                    Self::Egress(_) | Self::Token(_) | Self::Redirected { .. } => mask.text(&text).into_owned(),
                     _ => text,
                 };
                 Ok(CallOutcome::Complete(ToolOutcome {
@@ -66,9 +69,10 @@ impl Failure {
     /// How the ledger names it.
     pub(crate) fn status(&self) -> LedgerStatus {
         match self {
-            Self::Credential(_) | Self::Refused(_) | Self::Redirected { .. } => {
-                LedgerStatus::Refused
-            }
+            Self::Credential(_)
+            | Self::Token(_)
+            | Self::Refused(_)
+            | Self::Redirected { .. } => LedgerStatus::Refused,
             Self::TimedOut | Self::Egress(EgressError::TimedOut { .. }) => LedgerStatus::Timeout,
             Self::Egress(EgressError::Refused(_)) => LedgerStatus::Refused,
             Self::Egress(EgressError::Cancelled) | Self::NotRun(CallError::Cancelled) => {

@@ -15,6 +15,7 @@ use crate::credential::mask::MASKED;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
+use crate::mcp::call::held::Held;
 use crate::mcp::call::{Mcp, answer, carry_out};
 use crate::mcp::provider::{
     CallContext, CallError, CallOutcome, Content, ResourceBody, ToolCall, ToolOutcome,
@@ -95,7 +96,7 @@ pub async fn explain(
     account.seen = Some(Seen::default());
     let result = carry_out(&work, call, &mut account).await;
     account.settle(&result);
-    let outcome = result.or_else(|failure| failure.into_outcome(work.mask()))?;
+    let outcome = result.or_else(|failure| failure.into_outcome(&work.mask()))?;
     let seen = account.seen.take().unwrap_or_default();
     Ok(seen.into_trace(&work, arguments, Some(&outcome)))
 }
@@ -116,7 +117,7 @@ pub async fn dry_run(
     let mut account = Account::rehearsal();
     let stopped = rehearse(&work, &mut call, &mut account).await.err();
     let outcome = stopped
-        .map(|failure| failure.into_outcome(work.mask()))
+        .map(|failure| failure.into_outcome(&work.mask()))
         .transpose()?;
     let seen = account.seen.take().unwrap_or_default();
     let mut trace = seen.into_trace(&work, arguments, outcome.as_ref());
@@ -143,7 +144,7 @@ async fn rehearse(
         .upstream_request(work.subject(), &mut request)
         .await?;
     // What would stop the call stops the rehearsal.
-    let attached = work.attach(api, request.clone())?;
+    let attached = Held::rehearsed(work, api).attach(work, request.clone())?;
     drop(attached);
     account.sending(|| work.shown(api, &request));
     Ok(())

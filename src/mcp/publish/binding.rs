@@ -79,6 +79,13 @@ pub(crate) fn seal(
             user: user.clone(),
             password: password.expose_secret().to_owned(),
         },
+        Secret::Client(client) => SealedSecret::Client {
+            registration: Box::new(client.registration.clone()),
+        },
+    };
+    let token_origins = match secret {
+        Secret::Client(client) => Some(serde_json::to_string(&client.origins).map_err(internal)?),
+        Secret::Token(_) | Secret::Basic { .. } => None,
     };
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(internal)?);
     let sealed = cx
@@ -100,6 +107,7 @@ pub(crate) fn seal(
         key_id: sealed.key_id,
         sealed: sealed.bytes,
         origins: serde_json::to_string(origins).map_err(internal)?,
+        token_origins,
     })
 }
 

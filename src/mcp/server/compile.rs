@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use crate::mcp::curation::curate;
 use crate::mcp::fragment::FirstPages;
 use crate::mcp::server::finder::Finder;
+use crate::mcp::server::tokens;
 use crate::mcp::server::{ApiProvider, PromptDef, Provider, ResourceDef, Server, ServerParts};
 use crate::mcp::tool::Tool;
 use crate::mcp::tool::schema::cleaned;
@@ -32,6 +33,9 @@ impl Server {
             findings.extend(found);
             tools.insert(tool.def.name.clone(), tool);
         }
+        let to = parts.settings.destination(parts.document_url.as_ref());
+        let defs = tools.values().map(|tool: &Tool| &*tool.def);
+        let sources = tokens::sources(&parts.schemes, &parts.credentials, defs, to);
         let mut server = Self {
             id: parts.id,
             organization: parts.organization,
@@ -51,6 +55,7 @@ impl Server {
                 document_url: parts.document_url,
                 schemes: parts.schemes,
                 credentials: parts.credentials,
+                sources,
             })),
             canary: None,
             on_trial: false,

@@ -1,0 +1,135 @@
+//! The credentials of one call: the server's, with an access token in the place of each OAuth client that
+//! the request needs. Tokens are got here, so that attaching stays pure.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use tokio::time::timeout_at;
+
+use crate::access::upstream_auth::{Token, TokenError};
+use crate::credential::mask::MASKED;
+use crate::credential::oauth::TokenSource;
+use crate::credential::{self, Credentials};
+use crate::mcp::call::exchange::Work;
+use crate::mcp::call::failure::Failure;
+use crate::mcp::provider::CallError;
+use crate::mcp::server::ApiProvider;
+use crate::types::UpstreamRequest;
+
+/// What one call attaches.
+pub(crate) struct Held<'a> {
+    pub(crate) api: &'a ApiProvider,
+    /// Absent where no token is needed.
+    with_tokens: Option<Credentials>,
+    tokens: Vec<(Arc<TokenSource>, Arc<Token>)>,
+    /// Once is enough: what a new token does not open is closed.
+    renewed: bool,
+}
+
+impl<'a> Held<'a> {
+    /// Gets the tokens that a call needs.
+    pub(crate) async fn of(work: &Work<'_>, api: &'a ApiProvider) -> Result<Self, Failure> {
+        let mut held = Self {
+            api,
+            with_tokens: None,
+            tokens: Vec::new(),
+            renewed: false,
+        };
+        held.get(work).await?;
+        Ok(held)
+    }
+
+    /// The same for a request that is not sent: no token is got, a mark stands for each.
+    pub(crate) fn rehearsed(work: &Work<'_>, api: &'a ApiProvider) -> Self {
+        let wanting = wanting(work, api).into_iter();
+        let marks = wanting.map(|scheme| (scheme, MASKED.into()));
+        Self {
+            api,
+            with_tokens: Some(api.credentials.with_tokens(marks)),
+            tokens: Vec::new(),
+            renewed: false,
+        }
+    }
+
+    /// The request with its credential, bound to the origin it goes to.
+    pub(crate) fn attach(
+        &self,
+        work: &Work<'_>,
+        request: UpstreamRequest,
+    ) -> Result<UpstreamRequest, Failure> {
+        let credentials = self.with_tokens.as_ref().unwrap_or(&self.api.credentials);
+        let security = &work.tool.def.binding.security;
+        let attached = credential::attach(request, security, &self.api.schemes, credentials)?;
+        Ok(attached)
+    }
+
+    /// Gets other tokens where the API refused the ones there were (RFC 6750 section 3.1). `true`: there are
+    /// others, and the request may be sent once more. One that may not be repeated is left at its answer,
+    /// and the next call gets another token.
+    pub(crate) async fn renewed(
+        &mut self,
+        work: &Work<'_>,
+        method: &Method,
+        status: StatusCode,
+    ) -> Result<bool, Failure> {
+        if status != StatusCode::UNAUTHORIZED || self.renewed || self.tokens.is_empty() {
+            return Ok(false);
+        }
+        self.renewed = true;
+        let before = std::mem::take(&mut self.tokens);
+        let tokens = &work.cx.tokens;
+        let mut others = false;
+        for (source, token) in &before {
+            others |= tokens.refused(source, token);
+        }
+        // RFC 9110 section 9.2.2.
+        if !others || !method.is_idempotent() {
+            return Ok(false);
+        }
+        self.get(work).await?;
+        let same = |(one, other): (&(_, Arc<Token>), &(_, Arc<Token>))| Arc::ptr_eq(&one.1, &other.1);
+        Ok(!before.iter().zip(&self.tokens).all(same))
+    }
+
+    async fn get(&mut self, work: &Work<'_>) -> Result<(), Failure> {
+        for scheme in wanting(work, self.api) {
+            let Some(source) = self.api.sources.get(scheme) else {
+                continue;
+            };
+            let token = work.cx.tokens.token(source, &self.api.upstream);
+            let token = in_time(work, token).await?;
+            self.tokens.push((source.clone(), token));
+        }
+        if self.tokens.is_empty() {
+            return Ok(());
+        }
+        let got = self.tokens.iter();
+        let got = got.map(|(source, token)| (source.scheme.as_str(), token.value().clone()));
+        self.with_tokens = Some(self.api.credentials.with_tokens(got));
+        Ok(())
+    }
+}
+
+fn wanting<'w>(work: &Work<'w>, api: &ApiProvider) -> Vec<&'w str> {
+    let security = &work.tool.def.binding.security;
+    if api.sources.is_empty() {
+        return Vec::new();
+    }
+    credential::wanting_tokens(security, &api.schemes, &api.credentials)
+}
+
+/// Waits no longer than the call may take. What is waited for goes on.
+async fn in_time(
+    work: &Work<'_>,
+    token: impl Future<Output = Result<Arc<Token>, TokenError>>,
+) -> Result<Arc<Token>, Failure> {
+    tokio::select! {
+        biased;
+        () = work.context.cancel.cancelled() => Err(Failure::NotRun(CallError::Cancelled)),
+        got = timeout_at(work.deadline.into(), token) => match got {
+            Ok(got) => Ok(got?),
+            Err(_) => Err(Failure::TimedOut),
+        },
+    }
+}
