@@ -177,11 +177,12 @@ struct DocumentArgs {
     #[command(flatten)]
     server: ServerChoice,
     /// A credential for a security scheme of the document; VALUE may be @FILE or env:NAME, and is
-    /// USER:PASSWORD for basic
+    /// USER:PASSWORD for basic, and a token or client:ID:SECRET for OAuth 2
     #[arg(long, value_name = "SCHEME=VALUE")]
     credential: Vec<String>,
-    /// A server of some operations that the credentials may be sent to as well; without it they go to
-    /// the document's own server only
+    /// A server of some operations that the credentials may be sent to as well, or the authorization
+    /// server that an OAuth client's secret may be sent to; without it they go to the document's own
+    /// server only
     #[arg(long, value_name = "ORIGIN")]
     approve: Vec<Url>,
     /// How tools are shown: all in a list, or found by a search above 128 tools or 25,000 tokens

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
-pub use crate::credential::mask::Mask;
 use crate::credential::mask::MASKED;
+pub use crate::credential::mask::Mask;
 use crate::credential::oauth::{OAuthClient, Registration};
 use crate::credential::place::Placement;
 use crate::openapi::{SecurityRequirement, SecurityScheme};
@@ -36,6 +36,7 @@ pub struct Credential {
 }
 
 /// What the owner entered.
+#[derive(Clone)]
 pub enum Secret {
     /// `apiKey`, `bearer` and other single values.
     Token(SecretString),
@@ -128,7 +129,10 @@ impl Credentials {
     /// The same, with an access token in the place of each of these clients. It may go where the
     /// client's credential may. What hides the tokens is the affair of whoever got them.
     #[must_use]
-    pub fn with_tokens<'t>(&self, tokens: impl IntoIterator<Item = (&'t str, SecretString)>) -> Self {
+    pub fn with_tokens<'t>(
+        &self,
+        tokens: impl IntoIterator<Item = (&'t str, SecretString)>,
+    ) -> Self {
         let mut by_scheme = self.by_scheme.clone();
         for (scheme, token) in tokens {
             if let Some(held) = by_scheme.get_mut(scheme) {
@@ -171,7 +175,9 @@ impl Secret {
             scheme,
             SecurityScheme::OAuth2 { .. } | SecurityScheme::OpenIdConnect { .. }
         );
-        if oauth && let Some(client) = Registration::read(scheme, text).map_err(SecretError::Unusable)? {
+        if oauth
+            && let Some(client) = Registration::read(scheme, text).map_err(SecretError::Unusable)?
+        {
             return Ok(Self::Client(Box::new(OAuthClient::new(client))));
         }
         let bearer = oauth || matches!(scheme, SecurityScheme::Bearer);
@@ -180,6 +186,16 @@ impl Secret {
             _ => text,
         };
         Ok(Self::Token(token.into()))
+    }
+
+    /// The same, with the secret of an OAuth client approved for these origins too.
+    #[must_use]
+    pub fn approved_for(&self, origins: &BTreeSet<String>) -> Self {
+        let mut secret = self.clone();
+        if let Self::Client(client) = &mut secret {
+            client.origins.extend(origins.iter().cloned());
+        }
+        secret
     }
 
     /// The same, if it can also be sent the way the scheme wants.

@@ -186,7 +186,8 @@ impl Egress {
             bytes_max: self.0.settings.body_bytes_max,
             watch: Some(watch),
         };
-        self.send_reading(upstream, request, patience, reading).await
+        self.send_reading(upstream, request, patience, reading)
+            .await
     }
 
     /// [`Egress::send`] with another limit for the answer's body.
@@ -204,7 +205,8 @@ impl Egress {
             bytes_max,
             watch: None,
         };
-        self.send_reading(upstream, request, patience, reading).await
+        self.send_reading(upstream, request, patience, reading)
+            .await
     }
 
     async fn send_reading(

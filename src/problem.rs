@@ -7,6 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
+use crate::access::upstream_auth::TokenError;
 use crate::live::LiveError;
 use crate::mcp::provider::CallError;
 use crate::mcp::publish::PublishError;
@@ -221,6 +222,21 @@ impl From<PublishError> for Problem {
                 "too many imports are waiting; try again",
             ),
         }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let kind = match error {
+            TokenError::Storage { .. } | TokenError::Unreachable { .. } => ProblemKind::Unavailable,
+            TokenError::NeedsConnection { .. } | TokenError::Unapproved { .. } => {
+                ProblemKind::Conflict
+            }
+            TokenError::Refused { .. }
+            | TokenError::NoToken { .. }
+            | TokenError::Unusable { .. } => ProblemKind::Unprocessable,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -10,6 +10,7 @@ mod connection;
 mod describe;
 mod request;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
@@ -25,7 +26,7 @@ use crate::access::upstream_auth::describe::Description;
 use crate::access::upstream_auth::request::Issued;
 use crate::access::vault::Vault;
 use crate::credential::Mask;
-use crate::credential::oauth::{Addresses, Grant, TokenSource};
+use crate::credential::oauth::{Addresses, Endpoints, Grant, TokenSource};
 use crate::egress::{Egress, Upstream};
 use crate::store::Store;
 use crate::types::Clock;
@@ -220,6 +221,17 @@ impl Tokens {
         upstream: &Upstream,
     ) -> Result<Addresses, TokenError> {
         self.asking(source, upstream).addresses().await
+    }
+
+    /// Where the secret of a source goes, if its issuer's description was read already.
+    pub fn known(&self, source: &TokenSource) -> Option<BTreeSet<String>> {
+        let Ok(Endpoints::Discovered(url)) = &source.endpoints else {
+            return None;
+        };
+        let descriptions = self.0.descriptions.lock();
+        let said = descriptions.get(url)?.said()?;
+        let addresses = Addresses::discovered(url, said, &source.client.registration);
+        addresses.ok().map(|addresses| addresses.origins())
     }
 
     fn slot(&self, source: &TokenSource) -> Arc<Slot> {

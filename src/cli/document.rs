@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 use crate::cli::{DocumentArgs, SourceArgs, source};
 use crate::config;
+use crate::credential::oauth::{Endpoints, Grant, TokenSource};
 use crate::credential::{Credential, Credentials, Secret};
 use crate::demo;
 use crate::egress::{Egress, Upstream};
@@ -17,6 +18,7 @@ use crate::mcp::curation::Curations;
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::plan::{self, Destination};
 use crate::mcp::publish::binding::{home, origins};
+use crate::mcp::server::tokens;
 use crate::mcp::server::{Access, Server, ServerParts, ServerSettings, ToolsMode};
 use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::profile::{Profile, ProfileChoice};
@@ -231,12 +233,40 @@ fn credentials(
         let secret =
             Secret::usable_for(scheme, &value).with_context(|| format!("--credential {name}"))?;
         let wanted = origins(name, &converted.tools, to).into_iter();
+        let secret = secret.approved_for(&approved);
+        if let Secret::Client(client) = &secret {
+            usable_here(
+                name,
+                &tokens::source((name, scheme), client, &converted.tools, to),
+            )?;
+        }
         let (origins, rest) = wanted.partition(|origin| approved.contains(origin));
         let rest: BTreeSet<String> = rest;
         withheld.extend(rest.into_iter().map(|origin| (name.to_owned(), origin)));
         by_scheme.insert(name.to_owned(), Credential { secret, origins });
     }
     Ok((Credentials::new(by_scheme), withheld))
+}
+
+/// Whether a client can get tokens in a process that serves one document.
+fn usable_here(name: &str, source: &TokenSource) -> anyhow::Result<()> {
+    if source.grant == Grant::AuthorizationCode {
+        bail!(
+            "--credential {name}: a connection is made in the browser, and kept by `causeway serve` \
+             only; here a client for the client credentials grant can be used, or an access token"
+        );
+    }
+    let endpoints = source.endpoints.as_ref();
+    let endpoints = endpoints.map_err(|reason| anyhow::anyhow!("--credential {name}: {reason}"))?;
+    if let Endpoints::Stated(addresses) = endpoints {
+        for origin in addresses.origins().difference(&source.client.origins) {
+            tracing::warn!(
+                "the client secret for {name} is not sent to {origin}, the authorization server that the \
+                 document names; allow it with --approve {origin}"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn listed(names: &[&str]) -> String {

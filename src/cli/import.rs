@@ -86,7 +86,7 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,
     /// A credential for a security scheme of the document, kept encrypted; VALUE may be @FILE or
-    /// env:NAME, and is USER:PASSWORD for basic
+    /// env:NAME, and is USER:PASSWORD for basic, and a token or client:ID:SECRET for OAuth 2
     #[arg(long, value_name = "SCHEME=VALUE")]
     credential: Vec<String>,
     #[command(flatten)]

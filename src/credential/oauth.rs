@@ -24,7 +24,11 @@ const SCOPES_MAX: usize = 200;
 pub struct Registration {
     pub id: String,
     /// A client that proves itself by PKCE alone has none.
-    #[serde(default, deserialize_with = "read_secret", serialize_with = "write_secret")]
+    #[serde(
+        default,
+        deserialize_with = "read_secret",
+        serialize_with = "write_secret"
+    )]
     pub secret: Option<SecretString>,
     /// Absent where it is entered: what the document offers.
     #[serde(default)]
@@ -130,9 +134,19 @@ impl Registration {
             return Ok(None);
         };
         read.grant = Some(read.grant.unwrap_or_else(|| Grant::usual(scheme)));
-        read.secret = read.secret.filter(|secret| !secret.expose_secret().is_empty());
+        read.secret = read
+            .secret
+            .filter(|secret| !secret.expose_secret().is_empty());
         read.check()?;
         Ok(Some(read))
+    }
+
+    /// Nothing entered yet, to see what the document says.
+    pub fn blank(grant: Grant) -> Self {
+        Self {
+            grant: Some(grant),
+            ..Self::of_pair("", "")
+        }
     }
 
     fn of_pair(id: &str, secret: &str) -> Self {
@@ -157,16 +171,26 @@ impl Registration {
             return Err("an OAuth client needs its secret for the client credentials grant");
         }
         let scopes = self.scopes.iter().flatten();
-        let texts = [&self.audience, &self.token_url, &self.authorization_url, &self.revocation_url];
+        let texts = [
+            &self.audience,
+            &self.token_url,
+            &self.authorization_url,
+            &self.revocation_url,
+        ];
         let texts = texts.into_iter().flatten().chain([&self.id]);
-        if texts.chain(scopes.clone()).any(|text| text.chars().count() > TEXT_CHARACTERS_MAX)
+        if texts
+            .chain(scopes.clone())
+            .any(|text| text.chars().count() > TEXT_CHARACTERS_MAX)
             || scopes.clone().count() > SCOPES_MAX
         {
             return Err("a field of the OAuth client is too long");
         }
         // RFC 6749 section 3.3.
         let in_scope = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        if scopes.clone().any(|scope| scope.is_empty() || !scope.bytes().all(in_scope)) {
+        if scopes
+            .clone()
+            .any(|scope| scope.is_empty() || !scope.bytes().all(in_scope))
+        {
             return Err("a scope is a word of ASCII characters without quotes and backslashes");
         }
         self.stated().map(|_| ())
@@ -295,16 +319,21 @@ impl Endpoints {
             let text = text.filter(|text| !text.is_empty());
             text.map(|text| address(text, base)).transpose()
         };
-        let refresh = if token.is_some() { None } else { named("refreshUrl")? };
+        let refresh = if token.is_some() {
+            None
+        } else {
+            named("refreshUrl")?
+        };
         let token = match token {
             Some(token) => token,
             None => named("tokenUrl")?
                 .ok_or("the document names no token URL for this grant; enter one")?,
         };
         let authorization = match authorization {
-            None if grant == Grant::AuthorizationCode => Some(named("authorizationUrl")?.ok_or(
-                "the document names no authorization URL for this grant; enter one",
-            )?),
+            None if grant == Grant::AuthorizationCode => Some(
+                named("authorizationUrl")?
+                    .ok_or("the document names no authorization URL for this grant; enter one")?,
+            ),
             given => given,
         };
         Ok(Self::Stated(Addresses {
@@ -339,8 +368,8 @@ impl Addresses {
             (None, Some(text)) => address(text, None).map(Some),
             (entered, _) => Ok(entered),
         };
-        let token = endpoint(token, "token_endpoint")?
-            .ok_or("its description names no token endpoint")?;
+        let token =
+            endpoint(token, "token_endpoint")?.ok_or("its description names no token endpoint")?;
         Ok(Self {
             refresh: token.clone(),
             token,
@@ -355,7 +384,11 @@ impl Addresses {
 
     /// Where the client's secret goes.
     pub fn origins(&self) -> BTreeSet<String> {
-        let urls = [Some(&self.token), Some(&self.refresh), self.revocation.as_ref()];
+        let urls = [
+            Some(&self.token),
+            Some(&self.refresh),
+            self.revocation.as_ref(),
+        ];
         urls.into_iter().flatten().map(origin).collect()
     }
 }
@@ -403,7 +436,10 @@ fn read_secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString
 /// Into what is sealed only.
 #[expect(clippy::ref_option, reason = "serde hands a reference to the field")]
 fn write_secret<S: Serializer>(secret: &Option<SecretString>, to: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(ExposeSecret::expose_secret).serialize(to)
+    secret
+        .as_ref()
+        .map(ExposeSecret::expose_secret)
+        .serialize(to)
 }
 
 #[cfg(test)]
@@ -430,16 +466,26 @@ mod tests {
         let read = Registration::read(scheme, text).unwrap().unwrap();
         let base = "https://api.example/v1".parse().unwrap();
         let needed = BTreeSet::from(["read".to_owned()]);
-        TokenSource::new(("oauth", scheme), &OAuthClient::new(read), Some(&base), needed)
+        TokenSource::new(
+            ("oauth", scheme),
+            &OAuthClient::new(read),
+            Some(&base),
+            needed,
+        )
     }
 
     #[test]
     fn a_client_is_told_from_a_token() {
         let scheme = both();
         for token in ["abc", "eyJ.x.y", "a:b"] {
-            assert!(Registration::read(&scheme, token).unwrap().is_none(), "{token}");
+            assert!(
+                Registration::read(&scheme, token).unwrap().is_none(),
+                "{token}"
+            );
         }
-        let read = Registration::read(&scheme, "client:id:se:cret").unwrap().unwrap();
+        let read = Registration::read(&scheme, "client:id:se:cret")
+            .unwrap()
+            .unwrap();
         assert_eq!(read.id, "id");
         assert_eq!(read.secret.unwrap().expose_secret(), "se:cret");
         assert_eq!(read.grant, Some(Grant::ClientCredentials));
@@ -476,7 +522,10 @@ mod tests {
             Endpoints::Discovered(_) => unreachable!(),
         };
         let machine = addresses("client:a:b");
-        assert_eq!(machine.origins(), BTreeSet::from(["https://auth.example".to_owned()]));
+        assert_eq!(
+            machine.origins(),
+            BTreeSet::from(["https://auth.example".to_owned()])
+        );
         let code = addresses(r#"{"id":"a","grant":"authorizationCode"}"#);
         assert_eq!(code.token.as_str(), "https://api.example/v1/oauth/token");
         assert_eq!(code.refresh.as_str(), "https://other.example/r");
@@ -484,7 +533,10 @@ mod tests {
         let entered = addresses(
             r#"{"id":"a","grant":"authorizationCode","tokenUrl":"https://mine.example/t"}"#,
         );
-        assert_eq!(entered.origins(), BTreeSet::from(["https://mine.example".to_owned()]));
+        assert_eq!(
+            entered.origins(),
+            BTreeSet::from(["https://mine.example".to_owned()])
+        );
         let none = source(&scheme(json!({})), "client:a:b");
         assert!(none.endpoints.unwrap_err().contains("token URL"));
     }
@@ -494,7 +546,9 @@ mod tests {
         assert_eq!(source(&both(), "client:a:b").scopes, ["read"]);
         let none = source(&both(), r#"{"id":"a","secret":"b","scopes":[]}"#);
         assert!(none.scopes.is_empty());
-        let oidc = SecurityScheme::OpenIdConnect { url: "https://id.example/t".to_owned() };
+        let oidc = SecurityScheme::OpenIdConnect {
+            url: "https://id.example/t".to_owned(),
+        };
         let connected = source(&oidc, r#"{"id":"a","grant":"authorizationCode"}"#);
         assert_eq!(connected.scopes, ["openid", "read"]);
     }
@@ -502,15 +556,22 @@ mod tests {
     #[test]
     fn a_description_of_another_issuer_is_refused() {
         let at = discovery("https://id.example/tenant", None).unwrap();
-        assert_eq!(at.as_str(), "https://id.example/tenant/.well-known/openid-configuration");
-        let said = |issuer: &str| json!({"issuer": issuer, "token_endpoint": "https://t.example/t"});
+        assert_eq!(
+            at.as_str(),
+            "https://id.example/tenant/.well-known/openid-configuration"
+        );
+        let said =
+            |issuer: &str| json!({"issuer": issuer, "token_endpoint": "https://t.example/t"});
         let client = Registration::of_pair("a", "b");
         for right in ["https://id.example/tenant", "https://id.example/tenant/"] {
             let found = Addresses::discovered(&at, &said(right), &client).unwrap();
             assert_eq!(found.issuer.as_deref(), Some(right));
         }
         for wrong in ["https://id.example", "https://evil.example/tenant", ""] {
-            assert!(Addresses::discovered(&at, &said(wrong), &client).is_err(), "{wrong}");
+            assert!(
+                Addresses::discovered(&at, &said(wrong), &client).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod calls;
+pub(crate) mod clients;
 pub(crate) mod credentials;
 pub(crate) mod curations;
 pub(crate) mod guard;
@@ -91,6 +92,8 @@ routes! {
     "/api/v1/servers/{slug}/credentials" { GET credentials::list }
     "/api/v1/servers/{slug}/credentials/{scheme}" { PUT credentials::put, DELETE credentials::remove }
     "/api/v1/servers/{slug}/credentials/{scheme}/approve" { POST credentials::approve }
+    "/api/v1/servers/{slug}/credentials/{scheme}/connect" { POST clients::connect }
+    "/api/v1/servers/{slug}/credentials/{scheme}/connection" { DELETE clients::disconnect }
     "/api/v1/imports" { POST bulk::create }
     "/api/v1/imports/{id}" { GET imports::show }
     "/api/v1/imports/{id}/retry" { POST bulk::retry }

@@ -521,7 +521,10 @@ impl Draft<'_> {
     ) -> Result<Vec<NewCredential>, PublishError> {
         let pairs = self.secrets.iter().zip(bound);
         pairs
-            .map(|((scheme, secret), bound)| seal(cx, owner, scheme, secret, &bound.origins))
+            .map(|((scheme, secret), bound)| {
+                let secret = secret.approved_for(&bound.origins);
+                seal(cx, owner, scheme, &secret, &bound.origins)
+            })
             .collect()
     }
 }

@@ -1,7 +1,10 @@
 //! The call flow over real sockets, from a document to a result.
 
+mod connections;
 mod credentials;
 mod flow;
+pub(crate) mod issuer;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -13,6 +16,7 @@ use axum::extract::Request;
 use axum::routing::any;
 use causeway::access::caller::Caller;
 use causeway::access::ledger::{Ledger, LedgerEntry};
+use causeway::access::upstream_auth::Tokens;
 use causeway::answers::Answers;
 use causeway::credential::{Credential, Credentials, Secret};
 use causeway::jq::Jq;
@@ -41,9 +45,11 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new(allow: &[&str], policies: Policies) -> Self {
         let (ledger, receiver) = Ledger::channel(64);
+        let egress = egress(allow);
         Self {
             mcp: Mcp {
-                egress: egress(allow),
+                tokens: Tokens::new(egress.clone(), Clock::system()),
+                egress,
                 ledger,
                 clock: Clock::system(),
                 policies,

@@ -8,7 +8,9 @@ use causeway::types::{CredentialId, OrganizationId, ServerId};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, PgPool, Row, SqlitePool};
 
-use super::{ORGANIZATION, act, act_of, at, key, replaced, server, settings, slug, version};
+use super::{
+    ORGANIZATION, act, act_of, approved, at, key, replaced, server, settings, slug, version,
+};
 
 /// The database under a store, without the store.
 pub(crate) enum Database {
@@ -154,7 +156,8 @@ async fn write(store: &Store, step: usize, id: ServerId) -> Result<(), StoreErro
             store.put_credential(credential, &act, now).await
         }
         4 => {
-            let approving = store.approve_origins((id, "key"), "[\"https://a\"]", &act, now);
+            let approving =
+                store.approve_origins((id, "key"), approved("[\"https://a\"]"), &act, now);
             approving.await.map(drop)
         }
         5 => store
@@ -388,7 +391,7 @@ pub(crate) async fn a_credential_is_its_subjects(store: &Store, database: &Datab
     let shared = store.shared_credentials(id).await.unwrap();
     assert_eq!((shared.len(), &*shared[0].key_id), (1, "shared"));
     let (target, act) = ((id, "key"), act());
-    let approving = store.approve_origins(target, "[\"https://a\"]", &act, at(2));
+    let approving = store.approve_origins(target, approved("[\"https://a\"]"), &act, at(2));
     assert!(approving.await.unwrap());
     let rows = "SELECT subject, key_id, origins FROM credentials ORDER BY key_id";
     let rows = database.texts(rows).await;
@@ -435,7 +438,7 @@ pub(crate) async fn organizations_do_not_meet(store: &Store, database: &Database
     let mut put = credential(id, None, "theirs");
     put.organization = stranger;
     assert!(store.put_credential(put, &theirs, at(1)).await.is_err());
-    let approving = store.approve_origins((id, "key"), "[\"https://b\"]", &theirs, at(1));
+    let approving = store.approve_origins((id, "key"), approved("[\"https://b\"]"), &theirs, at(1));
     assert!(!approving.await.unwrap());
     let removing = store.delete_credential((id, "key"), &theirs, at(1));
     assert!(!removing.await.unwrap());

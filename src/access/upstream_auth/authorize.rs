@@ -5,9 +5,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
-use oauth2::{
-    AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope,
-};
+use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -88,7 +86,12 @@ impl Tokens {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let discovered = matches!(source.endpoints, Ok(Endpoints::Discovered(_)));
         let nonce = discovered.then(|| CsrfToken::new_random_len(STATE_BYTES).into_secret());
-        let mut url = authorization_url(&asking, &addresses, redirect_uri, (state.clone(), challenge))?;
+        let mut url = authorization_url(
+            &asking,
+            &addresses,
+            redirect_uri,
+            (state.clone(), challenge),
+        )?;
         if let Some(nonce) = &nonce {
             url.query_pairs_mut().append_pair("nonce", nonce);
         }
@@ -128,7 +131,12 @@ impl Tokens {
     /// # Errors
     /// When that cannot be read.
     pub async fn take(&self, state: &str) -> Result<Option<Pending>, TokenError> {
-        let Some(kept) = self.0.kept.as_ref().filter(|_| state.len() <= STATE_BYTES_MAX) else {
+        let Some(kept) = self
+            .0
+            .kept
+            .as_ref()
+            .filter(|_| state.len() <= STATE_BYTES_MAX)
+        else {
             return Ok(None);
         };
         let taken = kept.store.take_authorization(id_of(state)).await;
@@ -172,7 +180,9 @@ impl Tokens {
             });
         }
         let code = Code {
-            code: returned.code.ok_or_else(|| asking.unusable("no code came back"))?,
+            code: returned
+                .code
+                .ok_or_else(|| asking.unusable("no code came back"))?,
             verifier: &pending.sent.verifier,
             redirect_uri: &pending.sent.redirect_uri,
         };
@@ -283,9 +293,7 @@ fn authorization_url(
     let client = oauth2::basic::BasicClient::new(ClientId::new(registration.id.clone()))
         .set_auth_uri(url)
         .set_redirect_uri(redirect);
-    let mut request = client
-        .authorize_url(|| state)
-        .set_pkce_challenge(challenge);
+    let mut request = client.authorize_url(|| state).set_pkce_challenge(challenge);
     for scope in &asking.source.scopes {
         request = request.add_scope(Scope::new(scope.clone()));
     }

@@ -32,6 +32,12 @@ impl Description {
     }
 }
 
+impl Description {
+    pub(super) fn said(&self) -> Option<&serde_json::Value> {
+        self.said.as_ref().ok()
+    }
+}
+
 impl Asking<'_> {
     /// Where the authorization server is.
     pub(super) async fn addresses(&self) -> Result<Addresses, TokenError> {
@@ -50,7 +56,11 @@ impl Asking<'_> {
     async fn description(&self, url: &Url) -> Result<serde_json::Value, TokenError> {
         let now = self.tokens.0.clock.now();
         let descriptions = &self.tokens.0.descriptions;
-        if let Some(known) = descriptions.lock().get(url).filter(|known| known.lasts(now)) {
+        if let Some(known) = descriptions
+            .lock()
+            .get(url)
+            .filter(|known| known.lasts(now))
+        {
             return known.said.clone();
         }
         let said = self.read(url).await;

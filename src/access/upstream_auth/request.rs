@@ -9,12 +9,14 @@ use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use oauth2::basic::{
-    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+    BasicTokenType,
 };
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl,
+    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -149,10 +151,31 @@ impl Asking<'_> {
     }
 
     /// Asks that a token be good for nothing any more (RFC 7009). `false`: there is nobody to ask.
-    pub(super) async fn revoke(&self, token: &SecretString, kind: &str) -> Result<bool, TokenError> {
+    pub(super) async fn revoke(
+        &self,
+        token: &SecretString,
+        kind: &str,
+    ) -> Result<bool, TokenError> {
         let Some(url) = self.addresses().await?.revocation else {
             return Ok(false);
         };
+        self.approved(&url)?;
+        let answer = self.post(self.revocation(&url, (token, kind))?).await?;
+        let status = answer.status();
+        let refused = || TokenError::Refused {
+            scheme: self.scheme(),
+            origin: origin(&url),
+            code: status.as_u16().to_string(),
+        };
+        status.is_success().then_some(true).ok_or_else(refused)
+    }
+
+    /// RFC 7009 section 2.1.
+    fn revocation(
+        &self,
+        url: &Url,
+        (token, kind): (&SecretString, &str),
+    ) -> Result<HttpRequest, TokenError> {
         let client = &self.source.client.registration;
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", token.expose_secret());
@@ -160,7 +183,9 @@ impl Asking<'_> {
         let mut request = http::Request::new(Vec::new());
         match (&client.secret, client.authentication) {
             (Some(secret), ClientAuthentication::Basic) => {
-                request.headers_mut().insert(AUTHORIZATION, self.basic(secret)?);
+                request
+                    .headers_mut()
+                    .insert(AUTHORIZATION, self.basic(secret)?);
             }
             (secret, _) => {
                 form.append_pair("client_id", &client.id);
@@ -170,19 +195,14 @@ impl Asking<'_> {
             }
         }
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = url.as_str().parse().map_err(|_| self.unusable("it is no URL"))?;
+        *request.uri_mut() = url
+            .as_str()
+            .parse()
+            .map_err(|_| self.unusable("it is no URL"))?;
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers_mut().insert(CONTENT_TYPE, form_type);
         *request.body_mut() = form.finish().into_bytes();
-        self.approved(&url)?;
-        let answer = self.post(request).await?;
-        let status = answer.status();
-        let refused = || TokenError::Refused {
-            scheme: self.scheme(),
-            origin: origin(&url),
-            code: status.as_u16().to_string(),
-        };
-        status.is_success().then_some(true).ok_or_else(refused)
+        Ok(request)
     }
 
     /// RFC 6749 section 2.3.1: both halves are encoded as a form's before they are joined.
@@ -255,7 +275,11 @@ impl Asking<'_> {
             headers,
             body: Bytes::from(body),
         };
+        let from = request.url.clone();
         let answer = self.send(request).await?;
+        if !answer.status.is_success() && !says_error(&answer) {
+            return Err(self.no_token(&from, answer.status.as_u16()));
+        }
         let mut response = HttpResponse::new(readable(&answer));
         *response.status_mut() = match answer.status.as_u16() {
             201 => http::StatusCode::OK,
@@ -333,12 +357,16 @@ impl Asking<'_> {
         {
             return Err(self.no_token(url, 200));
         }
-        let life = answer.expires_in().map(|life| life.as_secs().min(LIFE_S_MAX));
+        let life = answer
+            .expires_in()
+            .map(|life| life.as_secs().min(LIFE_S_MAX));
         let life = life.and_then(|s| chrono::Duration::try_seconds(i64::try_from(s).ok()?));
         let refresh = answer.refresh_token().map(|token| token.secret());
         Ok(Issued {
             access: access.as_str().into(),
-            refresh: refresh.filter(|text| !text.is_empty()).map(|text| text.as_str().into()),
+            refresh: refresh
+                .filter(|text| !text.is_empty())
+                .map(|text| text.as_str().into()),
             ends_at: life.map(|life| self.tokens.0.clock.now() + life),
             id_token: answer.extra_fields().id_token.clone(),
         })
@@ -368,7 +396,13 @@ fn readable(answer: &UpstreamResponse) -> Vec<u8> {
         return answer.body.to_vec();
     };
     let mut kept = Map::new();
-    for name in ["access_token", "refresh_token", "token_type", "id_token", "error"] {
+    for name in [
+        "access_token",
+        "refresh_token",
+        "token_type",
+        "id_token",
+        "error",
+    ] {
         if let Some(Value::String(text)) = body.get(name) {
             kept.insert(name.to_owned(), json!(text));
         }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::credential::Secret;
 use crate::extract::{Admin, Body, Path};
 use crate::market::api::Market;
+use crate::market::api::clients::{self, redirect_uri};
 use crate::market::api::servers::{act, owned};
 use crate::mcp::plan;
 use crate::mcp::publish::binding::{Bound, origins, store_credential};
@@ -23,10 +24,14 @@ use crate::store::credentials::{Approved, CredentialRow};
 pub(super) async fn list(
     State(market): State<Market>,
     admin: Admin,
+    headers: HeaderMap,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let rows = credential_rows(&market, &admin, &slug).await?;
-    Ok(Json(json!({ "credentials": rows })))
+    let redirect = redirect_uri(&market, &headers);
+    Ok(Json(
+        json!({ "credentials": rows, "redirectUri": redirect }),
+    ))
 }
 
 /// Schemes, whether each has a credential, and where it may go. Never a secret.
@@ -54,6 +59,7 @@ pub(crate) async fn credential_rows(
             "origins": row.map(approved).unwrap_or_default(),
             "notApproved": waiting.cloned().unwrap_or_default(),
             "destinations": kind.map(|_| wanted(name, &server)).unwrap_or_default(),
+            "oauth": kind.and_then(|kind| clients::view(market, &server, (name, kind), row)),
         })
     };
     let named = api
@@ -115,7 +121,10 @@ fn view(bound: &Bound) -> Value {
 
 /// What somebody approves has to be what there is to approve: a document or an address may have
 /// changed since they looked.
-fn seen(given: &BTreeSet<String>, now: &BTreeSet<String>) -> Result<(), Problem> {
+pub(crate) fn seen(
+    (field, given): (&str, &BTreeSet<String>),
+    now: &BTreeSet<String>,
+) -> Result<(), Problem> {
     if given == now {
         return Ok(());
     }
@@ -126,19 +135,36 @@ fn seen(given: &BTreeSet<String>, now: &BTreeSet<String>) -> Result<(), Problem>
         now.join(", ")
     };
     let detail = format!(
-        "`origins` is not the list of destinations to approve, which is now: {now}; look at them, \
+        "`{field}` is not the list of destinations to approve, which is now: {now}; look at them, \
          and send exactly these if the credential belongs there"
     );
     Err(Problem::new(ProblemKind::Conflict, detail))
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CredentialValue {
-    value: String,
-    /// Where it may go: all destinations of the tools that use it. Absent: where it was approved for.
+    #[serde(default)]
+    value: Option<String>,
+    /// An OAuth client, in place of a value.
+    #[serde(default)]
+    client: Option<Value>,
     #[serde(default)]
     origins: Option<BTreeSet<String>>,
+    #[serde(default)]
+    token_origins: Option<BTreeSet<String>>,
+}
+
+/// What whoever enters or approves a credential saw.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Seen {
+    /// Where it may go: all destinations of the tools that use it. Absent: where it was approved for.
+    #[serde(default)]
+    pub(crate) origins: Option<BTreeSet<String>>,
+    /// The same, of the authorization server that an OAuth client's secret may go to.
+    #[serde(default)]
+    pub(crate) token_origins: Option<BTreeSet<String>>,
 }
 
 pub(super) async fn put(
@@ -147,9 +173,20 @@ pub(super) async fn put(
     Path((slug, scheme)): Path<(String, String)>,
     Body(given): Body<CredentialValue>,
 ) -> Result<Json<Value>, Problem> {
+    let value = match (given.value, given.client) {
+        (Some(value), None) => value,
+        (None, Some(client)) => client.to_string(),
+        _ => {
+            let detail = "a credential is a `value`, or a `client` of OAuth 2, and not both";
+            return Err(Problem::new(ProblemKind::Invalid, detail));
+        }
+    };
+    let seen = Seen {
+        origins: given.origins,
+        token_origins: given.token_origins,
+    };
     let target = (&*slug, &*scheme);
-    let origins = given.origins.as_ref();
-    let bound = set_credential(&market, &admin, target, (&given.value, origins)).await?;
+    let bound = set_credential(&market, &admin, target, (&value, &seen)).await?;
     Ok(Json(view(&bound)))
 }
 
@@ -159,7 +196,7 @@ pub(crate) async fn set_credential(
     market: &Market,
     admin: &Admin,
     (slug, scheme): (&str, &str),
-    (value, given): (&str, Option<&BTreeSet<String>>),
+    (value, given): (&str, &Seen),
 ) -> Result<Bound, Problem> {
     let entry = owned(market, admin, slug)?;
     let publisher = &market.0.parts.publisher;
@@ -168,15 +205,19 @@ pub(crate) async fn set_credential(
         return Err(Problem::not_found());
     };
     let found = api.schemes.get(scheme).ok_or_else(Problem::not_found)?;
-    let secret = Secret::usable_for(found, value)
+    let mut secret = Secret::usable_for(found, value)
         .map_err(|error| Problem::new(ProblemKind::Unprocessable, format!("`value`: {error}")))?;
     let stored = publisher.store.shared_credentials(entry.id).await?;
     let before = stored.iter().find(|row| row.scheme == scheme);
     let mut bound = bound(scheme, before, &server);
-    if let Some(given) = given {
-        seen(given, &wanted(scheme, &server))?;
+    if let Some(given) = &given.origins {
+        seen(("origins", given), &wanted(scheme, &server))?;
         bound.origins.append(&mut bound.not_approved);
     }
+    if let Secret::Client(client) = &mut secret {
+        clients::bind(market, &server, (scheme, client), (before, given)).await?;
+    }
+    clients::let_go(market, &server, scheme).await;
     let mut act = act(admin, "credential.set", &entry);
     act.before = before.map(|row| noted(scheme, &approved(row)));
     act.after = Some(noted(scheme, &bound.origins));
@@ -190,20 +231,14 @@ fn noted(scheme: &str, origins: &BTreeSet<String>) -> String {
     json!({ "scheme": scheme, "origins": origins }).to_string()
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Approval {
-    origins: BTreeSet<String>,
-}
-
 pub(super) async fn approve(
     State(market): State<Market>,
     admin: Admin,
     Path((slug, scheme)): Path<(String, String)>,
-    Body(given): Body<Approval>,
+    Body(given): Body<Seen>,
 ) -> Result<Json<Value>, Problem> {
     let target = (&*slug, &*scheme);
-    let bound = approve_destinations(&market, &admin, target, &given.origins).await?;
+    let bound = approve_destinations(&market, &admin, target, &given).await?;
     Ok(Json(view(&bound)))
 }
 
@@ -213,7 +248,7 @@ pub(crate) async fn approve_destinations(
     market: &Market,
     admin: &Admin,
     (slug, scheme): (&str, &str),
-    given: &BTreeSet<String>,
+    given: &Seen,
 ) -> Result<Bound, Problem> {
     let entry = owned(market, admin, slug)?;
     let publisher = &market.0.parts.publisher;
@@ -222,13 +257,25 @@ pub(crate) async fn approve_destinations(
     let row = stored.iter().find(|row| row.scheme == scheme);
     let row = row.ok_or_else(Problem::not_found)?;
     let mut bound = bound(scheme, Some(row), &server);
-    seen(given, &bound.not_approved)?;
-    bound.origins.append(&mut bound.not_approved);
+    if given.origins.is_none() && given.token_origins.is_none() {
+        let detail = "`origins` or `tokenOrigins` says what is approved";
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
+    if let Some(given) = &given.origins {
+        seen(("origins", given), &bound.not_approved)?;
+        bound.origins.append(&mut bound.not_approved);
+    }
+    let token_origins = clients::approve(market, &server, scheme, given).await?;
+    let token_origins = token_origins.map(|origins| json!(origins).to_string());
+    let token_origins = token_origins.as_deref().or(row.token_origins.as_deref());
     let mut act = act(admin, "credential.approve", &entry);
     act.before = Some(noted(scheme, &approved(row)));
     act.after = Some(noted(scheme, &bound.origins));
     let origins = json!(bound.origins).to_string();
-    let origins = Approved { origins: &origins, token_origins: row.token_origins.as_deref() };
+    let origins = Approved {
+        origins: &origins,
+        token_origins,
+    };
     let (target, now) = ((entry.id, scheme), publisher.clock.now());
     let approving = publisher.store.approve_origins(target, origins, &act, now);
     if !approving.await? {
@@ -257,6 +304,9 @@ pub(crate) async fn forget_credential(
     let publisher = &market.0.parts.publisher;
     let mut act = act(admin, "credential.delete", &entry);
     act.before = Some(json!({ "scheme": scheme }).to_string());
+    if let Ok(server) = publisher.catalog.server(entry.id).await {
+        clients::let_go(market, &server, scheme).await;
+    }
     let (target, now) = ((entry.id, scheme), publisher.clock.now());
     if !publisher.store.delete_credential(target, &act, now).await? {
         return Err(Problem::not_found());

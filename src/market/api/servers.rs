@@ -14,7 +14,7 @@ use url::Url;
 use crate::extract::{Admin, Bytes, Path, Upload, Who};
 use crate::live::Entry;
 use crate::market::api::versions::release_of;
-use crate::market::api::{Market, imports};
+use crate::market::api::{Market, clients, imports};
 use crate::market::discover::discover;
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::{Access, ToolsMode};
@@ -406,6 +406,9 @@ pub(crate) async fn delete(market: &Market, admin: &Admin, slug: &str) -> Result
     let publisher = &market.0.parts.publisher;
     let act = act(admin, "delete", &entry);
     let now = publisher.clock.now();
+    if let Ok(server) = publisher.catalog.server(entry.id).await {
+        clients::let_all_go(market, &server).await;
+    }
     publisher.store.delete_server(entry.id, &act, now).await?;
     Ok(publisher.catalog.apply(Change::Server(entry.id)).await?)
 }

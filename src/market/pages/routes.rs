@@ -51,6 +51,7 @@ routes! {
         POST settings_routes::delete
     }
     "/servers/{slug}/settings/document" { POST settings_routes::document }
+    "/oauth/callback" { GET settings_routes::connected }
     "/keys" { GET key_routes::list, POST key_routes::make }
     "/keys/revoke" { POST key_routes::revoke }
     "/assets/{name}" { GET asset }
@@ -76,6 +77,8 @@ pub(super) fn notice(query: &Fields) -> Option<String> {
         "credential-set" => "The credential is stored and used from now on.",
         "credential-removed" => "The credential is removed.",
         "credential-approved" => "The destination is approved; the credential is sent there now.",
+        "connected" => "Connected. Calls use this connection from now on.",
+        "disconnected" => "The connection is ended.",
         "revoked" => "Revoked. The key opens nothing any more.",
         "deleted" => "The server is deleted.",
         _ => return None,

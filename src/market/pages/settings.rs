@@ -28,6 +28,8 @@ pub struct SettingsPage {
     /// Where its calls go now.
     pub destinations: Vec<String>,
     pub credentials: Vec<CredentialRow>,
+    /// What authorization servers have to know of us.
+    pub redirect_uri: String,
     pub version: i64,
     pub published: String,
     pub document_url: Option<String>,
@@ -64,7 +66,7 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the labels they have here.
-const LABELS: [(&str, &str); 16] = [
+const LABELS: [(&str, &str); 17] = [
     ("upstream", "Address of the API"),
     ("allowUpstream", "Allowed private destinations"),
     ("callTimeoutMs", "Time for a call"),
@@ -79,6 +81,7 @@ const LABELS: [(&str, &str); 16] = [
     ("file", "File"),
     ("url", "Address"),
     ("value", "Value"),
+    ("tokenOrigins", "Authorization server"),
     ("name", "Name"),
     ("servers", "Servers"),
 ];
@@ -278,6 +281,69 @@ pub struct CredentialRow {
     pub waiting: Vec<String>,
     /// Where the calls that use it go: what whoever enters it approves.
     pub destinations: Vec<String>,
+    /// Clients that may be entered in place of a token; none but for OAuth 2 and OpenID Connect.
+    pub offers: Vec<ClientOffer>,
+    pub client: Option<ClientRow>,
+}
+
+/// A grant the document offers, and where a client's secret would go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientOffer {
+    /// `clientCredentials` or `authorizationCode`.
+    pub grant: String,
+    pub token_origins: Vec<String>,
+}
+
+impl ClientOffer {
+    fn read(offer: &Value) -> Option<Self> {
+        Some(Self {
+            grant: offer["grant"].as_str()?.to_owned(),
+            token_origins: serde_json::from_value(offer["tokenOrigins"].clone())
+                .unwrap_or_default(),
+        })
+    }
+
+    /// An administrator connects it, and it does not get its tokens by itself.
+    pub fn connects(&self) -> bool {
+        self.grant == "authorizationCode"
+    }
+}
+
+/// The OAuth client that is held. Never its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRow {
+    pub id: String,
+    pub connects: bool,
+    pub connected: bool,
+    pub token_origins: Vec<String>,
+    /// Where its secret would go now, and may not.
+    pub waiting: Vec<String>,
+}
+
+impl ClientRow {
+    fn read(client: &Value) -> Option<Self> {
+        let names = |key: &str| serde_json::from_value(client[key].clone()).unwrap_or_default();
+        Some(Self {
+            id: client["id"].as_str()?.to_owned(),
+            connects: client["grant"] == "authorizationCode",
+            connected: client["connected"] == true,
+            token_origins: names("tokenOrigins"),
+            waiting: names("notApproved"),
+        })
+    }
+}
+
+/// What `Connect` leads to: a link to the authorization server.
+#[derive(Debug, Template)]
+#[template(path = "connecting.html")]
+pub struct ConnectingPage {
+    pub frame: Frame,
+    pub slug: String,
+    pub title: String,
+    pub scheme: String,
+    /// The authorization server's origin.
+    pub host: String,
+    pub url: String,
 }
 
 impl CredentialRow {
@@ -308,6 +374,13 @@ impl CredentialRow {
             origins: names("origins"),
             waiting: names("notApproved"),
             destinations: names("destinations"),
+            offers: row["oauth"]["offers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(ClientOffer::read)
+                .collect(),
+            client: ClientRow::read(&row["oauth"]["client"]),
         })
     }
 }

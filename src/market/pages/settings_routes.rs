@@ -5,22 +5,25 @@ use std::sync::Arc;
 
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Multipart, Query, RawForm, State};
+use axum::extract::{Multipart, OriginalUri, Query, RawForm, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
+use serde_json::json;
 
+use crate::access::upstream_auth::{Begun, Returned};
 use crate::extract::{Admin, Path, Upload};
 use crate::live::Entry;
+use crate::market::api::credentials::Seen;
 use crate::market::api::settings::ServerEdit;
-use crate::market::api::{Market, credentials, servers, settings};
+use crate::market::api::{Market, clients, credentials, servers, settings};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::page;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::publish_routes::{size_max, submitted, text, values};
 use crate::market::pages::routes::{Fields, failure, frame, notice, reader, refused, writer};
 use crate::market::pages::settings::{
-    CredentialRow, Fault, Section, SettingsForm, SettingsPage, labelled,
+    ConnectingPage, CredentialRow, Fault, Section, SettingsForm, SettingsPage, labelled,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::types::Slug;
@@ -75,6 +78,7 @@ async fn template(
         fault: None,
         form: SettingsForm::of(&entry.settings, entry.revision),
         internal: entry.settings.internal.is_some(),
+        redirect_uri: clients::redirect_uri(market, headers),
         destinations: credentials::destinations(&server).into_iter().collect(),
         credentials: rows
             .iter()
@@ -279,14 +283,24 @@ pub(super) async fn credential(
         "remove" => credentials::forget_credential(&market, &sent.admin, target)
             .await
             .map(|()| "credential-removed"),
+        "connect" => {
+            let begun = clients::begin(&market, &sent.admin, &headers, target).await;
+            match begun {
+                Ok(begun) => return connecting(&sent, scheme, &begun),
+                Err(problem) => Err(problem),
+            }
+        }
+        "disconnect" => clients::end(&market, &sent.admin, target)
+            .await
+            .map(|()| "disconnected"),
         "approve" => {
-            credentials::approve_destinations(&market, &sent.admin, target, &origins(&form))
+            credentials::approve_destinations(&market, &sent.admin, target, &on_the_page(&form))
                 .await
                 .map(|_| "credential-approved")
         }
         _ => match secret(&form) {
             Ok(value) => {
-                let value = (&*value, Some(&origins(&form)));
+                let value = (&*value, &on_the_page(&form));
                 credentials::set_credential(&market, &sent.admin, target, value)
                     .await
                     .map(|_| "credential-set")
@@ -297,7 +311,8 @@ pub(super) async fn credential(
     match done {
         Ok(done) => back(sent.slug(), done, "credentials"),
         Err(problem) => {
-            let detail = if problem.kind == ProblemKind::Conflict {
+            let detail = if problem.kind == ProblemKind::Conflict && problem.detail.starts_with('`')
+            {
                 "The destinations changed after the page was loaded, and nothing was approved. Look \
                  at them again."
                     .to_owned()
@@ -311,13 +326,61 @@ pub(super) async fn credential(
 }
 
 /// The destinations that stood on the page when the form was sent.
-fn origins(form: &Entered) -> BTreeSet<String> {
-    let named = form.iter().filter(|(name, _)| name == "origins");
-    named.map(|(_, origin)| origin.clone()).collect()
+fn on_the_page(form: &Entered) -> Seen {
+    let all = |field: &str| -> BTreeSet<String> {
+        let named = form.iter().filter(|(name, _)| name == field);
+        named.map(|(_, origin)| origin.clone()).collect()
+    };
+    Seen {
+        origins: Some(all("origins")),
+        token_origins: entered(form, "oauth").map(|_| all("tokenOrigins")),
+    }
+}
+
+/// The page that leads to the authorization server. A link: a form of ours may not lead to another site.
+fn connecting(sent: &Sent<'_>, scheme: &str, begun: &Begun) -> Response {
+    let template = ConnectingPage {
+        frame: frame(sent.market, sent.headers, "servers"),
+        slug: sent.slug().to_owned(),
+        title: sent.entry.title.clone(),
+        scheme: scheme.to_owned(),
+        host: begun.url.origin().ascii_serialization(),
+        url: begun.url.to_string(),
+    };
+    page(StatusCode::OK, &template)
+}
+
+/// Where a browser comes back from an authorization server, with an answer for whoever began.
+pub(super) async fn connected(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    OriginalUri(uri): OriginalUri,
+    Query(query): Query<Fields>,
+) -> Response {
+    let here = uri.path_and_query().map_or("", |here| here.as_str());
+    let here: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    let admin = match reader(&market, &headers, &here) {
+        Ok(admin) => admin,
+        Err(response) => return *response,
+    };
+    let text = |name: &str| query.get(name).map(String::as_str);
+    let returned = Returned {
+        code: text("code"),
+        error: text("error"),
+        issuer: text("iss"),
+    };
+    let state = text("state").unwrap_or_default();
+    match clients::complete(&market, &admin, &headers, (state, returned)).await {
+        Ok(slug) => back(&slug, "connected", "credentials"),
+        Err(problem) => refused(&market, &headers, &problem),
+    }
 }
 
 /// What was entered as the credential: a value, or a user's name and password.
 fn secret(form: &Entered) -> Result<String, Problem> {
+    if entered(form, "oauth").is_some() {
+        return Ok(client(form));
+    }
     let Some(user) = entered(form, "user") else {
         return Ok(entered(form, "value").unwrap_or_default().to_owned());
     };
@@ -329,6 +392,30 @@ fn secret(form: &Entered) -> Result<String, Problem> {
         "{user}:{}",
         entered(form, "password").unwrap_or_default()
     ))
+}
+
+/// An OAuth client as the management API takes it. What was left empty is what the document says.
+fn client(form: &Entered) -> String {
+    let text = |name: &str| {
+        let text = entered(form, name).unwrap_or_default().trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    let scopes = text("scopes").map(|scopes| {
+        let words = scopes.split_whitespace();
+        words.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let client = json!({
+        "id": text("clientId").unwrap_or_default(),
+        "secret": text("clientSecret"),
+        "grant": text("oauth"),
+        "authentication": text("authentication").unwrap_or_else(|| "basic".to_owned()),
+        "scopes": scopes,
+        "audience": text("audience"),
+        "tokenUrl": text("tokenUrl"),
+        "authorizationUrl": text("authorizationUrl"),
+        "revocationUrl": text("revocationUrl"),
+    });
+    client.to_string()
 }
 
 /// Publishes another document in place of the one there is.

@@ -54,7 +54,9 @@ impl Failure {
             failure => {
                 let text = failure.to_string();
                 let text = match failure {
-                    Self::Egress(_) | Self::Token(_) | Self::Redirected { .. } => mask.text(&text).into_owned(),
+                    Self::Egress(_) | Self::Token(_) | Self::Redirected { .. } => {
+                        mask.text(&text).into_owned()
+                    }
                     _ => text,
                 };
                 Ok(CallOutcome::Complete(ToolOutcome {
@@ -69,10 +71,9 @@ impl Failure {
     /// How the ledger names it.
     pub(crate) fn status(&self) -> LedgerStatus {
         match self {
-            Self::Credential(_)
-            | Self::Token(_)
-            | Self::Refused(_)
-            | Self::Redirected { .. } => LedgerStatus::Refused,
+            Self::Credential(_) | Self::Token(_) | Self::Refused(_) | Self::Redirected { .. } => {
+                LedgerStatus::Refused
+            }
             Self::TimedOut | Self::Egress(EgressError::TimedOut { .. }) => LedgerStatus::Timeout,
             Self::Egress(EgressError::Refused(_)) => LedgerStatus::Refused,
             Self::Egress(EgressError::Cancelled) | Self::NotRun(CallError::Cancelled) => {

@@ -88,7 +88,8 @@ impl<'a> Held<'a> {
             return Ok(false);
         }
         self.get(work).await?;
-        let same = |(one, other): (&(_, Arc<Token>), &(_, Arc<Token>))| Arc::ptr_eq(&one.1, &other.1);
+        let same =
+            |(one, other): (&(_, Arc<Token>), &(_, Arc<Token>))| Arc::ptr_eq(&one.1, &other.1);
         Ok(!before.iter().zip(&self.tokens).all(same))
     }
 
