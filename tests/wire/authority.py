@@ -16,9 +16,10 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core import UserInfo
 from authlib.oidc.core.grants import OpenIDCode
 from flask import Flask, jsonify, request
+from joserfc.jwk import OctKey
 from werkzeug.serving import make_server
 
-KEY = "a key that signs ID tokens, of some length"
+KEY = OctKey.import_key("a key that signs ID tokens, of some length")
 
 
 class Client(ClientMixin):
@@ -200,7 +201,8 @@ class Authority:
 
         @app.get("/authorize")
         def authorize():
-            return server.create_authorization_response(grant_user="ada")
+            grant = server.get_consent_grant(end_user="ada")
+            return server.create_authorization_response(grant=grant, grant_user="ada")
 
         @app.post("/token")
         def token():

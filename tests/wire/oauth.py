@@ -21,7 +21,8 @@ CAUSEWAY = os.environ.get("CAUSEWAY_BIN") or os.path.join(
     os.environ.get("CARGO_TARGET_DIR", documents.ROOT / "target"), "debug", "causeway"
 )
 ADMIN = "an admin key of the oauth tests"
-SECRET = "a s3cret/with+signs"
+# No space in it: authlib reads `+` in a header as itself, RFC 6749 section 2.3.1 as a space.
+SECRET = "a-s3cret/with+signs"
 
 
 def document(authority, scheme):
@@ -42,7 +43,7 @@ class Server:
         self.log = open(os.path.join(self.folder.name, "log"), "w+")
         self.process = subprocess.Popen(
             [CAUSEWAY, "serve", "--listen", "127.0.0.1:0", "--data", self.folder.name + "/data", "--admin-key", ADMIN,
-             "--allow-upstream", "127.0.0.0/8", "--demo", "off", "--json"],
+             "--allow-upstream", "127.0.0.0/8", "--no-demo", "--json"],
             stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, "RUST_LOG": "trace"},
         )
         self.url = json.loads(self.process.stdout.readline())["url"].rstrip("/")
@@ -147,19 +148,35 @@ def client_credentials(server):
 
 
 def one_document():
-    """`causeway call` and its like take a client on the command line."""
+    """`causeway stdio` and its like take a client on the command line."""
     authority = Authority()
     authority.clients["machine"] = Client("machine", SECRET, ["client_credentials"])
     flows = {"clientCredentials": {"tokenUrl": "/token", "scopes": {"read": ""}}}
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(document(authority, {"type": "oauth2", "flows": flows}), file)
         file.flush()
-        call = subprocess.run(
-            [CAUSEWAY, "call", file.name, "echo", "--allow-upstream", "127.0.0.0/8", "--credential", f"oauth=client:machine:{SECRET}"],
-            capture_output=True, text=True, timeout=60,
+        process = subprocess.Popen(
+            [CAUSEWAY, "stdio", file.name, "--allow-upstream", "127.0.0.0/8", "--credential", f"oauth=client:machine:{SECRET}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
-    assert call.returncode == 0, call
-    masked(call.stdout, authority)
+
+        def say(message):
+            process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+            process.stdin.flush()
+            while "id" in message:
+                answer = json.loads(process.stdout.readline())
+                if answer.get("id") == message["id"]:
+                    return answer
+
+        say({"id": 1, "method": "initialize", "params": hello})
+        say({"method": "notifications/initialized"})
+        answer = say({"id": 2, "method": "tools/call", "params": {"name": "echo", "arguments": {}}})
+        process.stdin.close()
+        process.wait(timeout=30)
+    assert not answer["result"].get("isError"), answer
+    masked(json.dumps(answer), authority)
+    assert len(authority.requests) == 1, authority.requests
 
 
 def connection(server, openid):
@@ -182,13 +199,9 @@ def connection(server, openid):
         authority.issuer_lie = "https://evil.example"
         server.enter(slug, authority, client, 422)
         authority.issuer_lie = None
-    while True:
-        # The wrong description is remembered for a while.
-        try:
-            server.enter(slug, authority, client)
-            break
-        except AssertionError:
-            time.sleep(1)
+        # The wrong description is remembered for ten seconds.
+        time.sleep(11)
+    server.enter(slug, authority, client)
     assert server.row(slug)["client"]["needsConnection"], server.row(slug)
     text, good = server.call(slug)
     assert not good and "has to connect it" in text, text

@@ -63,7 +63,12 @@ impl Asking<'_> {
         {
             return known.said.clone();
         }
-        let said = self.read(url).await;
+        let registration = &self.source.client.registration;
+        let said = self.read(url).await.and_then(|said| {
+            // What is of no use is read again soon.
+            let checked = Addresses::discovered(url, &said, registration);
+            checked.map(|_| said).map_err(|reason| self.unusable(reason))
+        });
         let mut descriptions = descriptions.lock();
         if descriptions.len() >= DESCRIPTIONS_MAX {
             descriptions.shift_remove_index(0);
