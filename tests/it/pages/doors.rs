@@ -142,7 +142,7 @@ fn whatever_cannot_be_read_is_answered_with_a_problem() {
             assert!(answer.contains("UUID"), "{answer}");
         }
         // These take no body, or none they need.
-        let bodyless = ["/approve", "/promote", "/retry", "/sync"];
+        let bodyless = ["/approve", "/connect", "/promote", "/retry", "/sync"];
         let reads_a_body = !bodyless.iter().any(|end| path.ends_with(end));
         if ["POST", "PATCH", "PUT"].contains(&method) && reads_a_body {
             for (kind, body) in [
