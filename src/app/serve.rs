@@ -92,8 +92,7 @@ impl App {
         let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
         tasks.spawn(answers.clone().sweep(stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
-        let kept = (store.clone(), vault.clone());
-        let tokens = Tokens::stored(egress.clone(), clock.clone(), kept);
+        let tokens = tokens(&egress, &clock, (&store, &vault));
         let market = Market::new(MarketParts {
             publisher: Publisher {
                 store: store.clone(),
@@ -179,6 +178,11 @@ async fn catalog(
     let loader = Loader::new(store.clone(), vault.clone(), egress.clone(), internal);
     let bytes_max = usize::try_from(config.limits.live_bytes_max).unwrap_or(usize::MAX);
     Ok(Catalog::open(loader, bytes_max).await?)
+}
+
+fn tokens(egress: &Egress, clock: &Clock, (store, vault): (&Store, &Arc<Vault>)) -> Tokens {
+    let kept = (store.clone(), vault.clone());
+    Tokens::stored(egress.clone(), clock.clone(), kept)
 }
 
 fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpoint {

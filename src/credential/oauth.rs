@@ -93,7 +93,7 @@ pub struct TokenSource {
 /// Where an authorization server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoints {
-    Stated(Addresses),
+    Stated(Box<Addresses>),
     /// Its description has to be read first; what was entered wins over what it says.
     Discovered(Url),
 }
@@ -336,14 +336,14 @@ impl Endpoints {
             ),
             given => given,
         };
-        Ok(Self::Stated(Addresses {
+        Ok(Self::Stated(Box::new(Addresses {
             refresh: refresh.unwrap_or_else(|| token.clone()),
             token,
             authorization,
             revocation,
             issuer: None,
             offline_access: false,
-        }))
+        })))
     }
 }
 
@@ -518,7 +518,7 @@ mod tests {
     #[test]
     fn endpoints_are_the_documents_unless_they_are_entered() {
         let addresses = |text: &str| match source(&both(), text).endpoints.unwrap() {
-            Endpoints::Stated(addresses) => addresses,
+            Endpoints::Stated(addresses) => *addresses,
             Endpoints::Discovered(_) => unreachable!(),
         };
         let machine = addresses("client:a:b");

@@ -43,7 +43,7 @@ impl Asking<'_> {
     pub(super) async fn addresses(&self) -> Result<Addresses, TokenError> {
         let endpoints = self.source.endpoints.as_ref();
         match endpoints.map_err(|reason| self.unusable(reason))? {
-            Endpoints::Stated(addresses) => Ok(addresses.clone()),
+            Endpoints::Stated(addresses) => Ok(Addresses::clone(addresses)),
             Endpoints::Discovered(url) => {
                 let description = self.description(url).await?;
                 let registration = &self.source.client.registration;
@@ -67,7 +67,9 @@ impl Asking<'_> {
         let said = self.read(url).await.and_then(|said| {
             // What is of no use is read again soon.
             let checked = Addresses::discovered(url, &said, registration);
-            checked.map(|_| said).map_err(|reason| self.unusable(reason))
+            checked
+                .map(|_| said)
+                .map_err(|reason| self.unusable(reason))
         });
         let mut descriptions = descriptions.lock();
         if descriptions.len() >= DESCRIPTIONS_MAX {

@@ -266,7 +266,7 @@ impl Asking<'_> {
         let url = head.uri.to_string();
         let url = Url::parse(&url).map_err(|_| self.unusable("the token URL is no URL"))?;
         let mut headers = head.headers;
-        for value in headers.get_mut(AUTHORIZATION).into_iter() {
+        if let Some(value) = headers.get_mut(AUTHORIZATION) {
             value.set_sensitive(true);
         }
         let request = UpstreamRequest {
@@ -361,7 +361,7 @@ impl Asking<'_> {
             .expires_in()
             .map(|life| life.as_secs().min(LIFE_S_MAX));
         let life = life.and_then(|s| chrono::Duration::try_seconds(i64::try_from(s).ok()?));
-        let refresh = answer.refresh_token().map(|token| token.secret());
+        let refresh = answer.refresh_token().map(RefreshToken::secret);
         Ok(Issued {
             access: access.as_str().into(),
             refresh: refresh
@@ -410,7 +410,7 @@ fn readable(answer: &UpstreamResponse) -> Vec<u8> {
     kept.entry("token_type").or_insert(json!("bearer"));
     let life = body.get("expires_in").and_then(|life| match life {
         Value::String(text) => text.trim().parse().ok(),
-        number => number.as_f64().filter(|s| *s >= 0.0).map(|s| s as u64),
+        number => number.as_u64(),
     });
     kept.extend(life.map(|seconds: u64| ("expires_in".to_owned(), json!(seconds))));
     Value::Object(kept).to_string().into_bytes()

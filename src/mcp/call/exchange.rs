@@ -233,9 +233,12 @@ impl<'a> Work<'a> {
         way: Way<'_>,
     ) -> Result<UpstreamResponse, Failure> {
         let attached = held.attach(self, request.clone())?;
-        account.sending(|| match way.redirected {
-            false => self.shown(held.api, request),
-            true => self.shown_redirected(held.api, request),
+        account.sending(|| {
+            if way.redirected {
+                self.shown_redirected(held.api, request)
+            } else {
+                self.shown(held.api, request)
+            }
         });
         let egress = &self.cx.egress;
         let response = egress

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use causeway::access::upstream_auth::{Pending, Returned, TokenError, Tokens};
 use causeway::access::vault::Vault;
 use causeway::access::vault::master::MasterKey;
@@ -229,12 +231,11 @@ async fn what_goes_out_comes_back_once_and_in_time() {
         "http://here.example/oauth/callback"
     );
     // RFC 7636 section 4.2.
-    use base64::Engine;
     let hash = aws_lc_rs::digest::digest(
         &aws_lc_rs::digest::SHA256,
         asked.form["code_verifier"].as_bytes(),
     );
-    let challenge = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash);
+    let challenge = URL_SAFE_NO_PAD.encode(hash);
     assert_eq!(sent("code_challenge").as_deref(), Some(challenge.as_str()));
     let (late, _) = shared.begin(&process).await;
     *shared.seconds.lock() += 600;

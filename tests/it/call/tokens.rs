@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use causeway::access::caller::Caller;
 use causeway::access::upstream_auth::Tokens;
 use causeway::credential::oauth::Registration;
@@ -95,10 +97,7 @@ async fn fifty_calls_at_once_ask_for_one_token() {
         .unwrap()
         .strip_prefix("Basic ")
         .unwrap();
-    use base64::Engine;
-    let pair = base64::engine::general_purpose::STANDARD
-        .decode(basic)
-        .unwrap();
+    let pair = STANDARD.decode(basic).unwrap();
     assert_eq!(pair, b"the+client:cl1ent%2Bs3cret%2Fvalue");
 }
 
