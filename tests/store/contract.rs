@@ -3,7 +3,7 @@
 
 use causeway::store::answers::{AnswerQuota, NewAnswer};
 use causeway::store::audit::NewAudit;
-use causeway::store::connections::{Lease, NewSealed};
+use causeway::store::connections::{ConnectionRow, Lease, NewSealed};
 use causeway::store::credentials::{Approved, NewCredential};
 use causeway::store::imports::ImportItem;
 use causeway::store::keys::NewKey;
@@ -403,7 +403,29 @@ pub(crate) async fn of_many_one_renews_a_connection(store: &Store) {
             .await
             .unwrap()
     );
-    // A process that died with a lease loses it with time.
+    a_lease_ends_with_time(store, (credential, &seen), (winner, loser)).await;
+    let ended = store.connection(credential).await.unwrap().unwrap();
+    assert_eq!((ended.state.as_str(), ended.sealed.len()), ("ended", 0));
+    let rows = store.shared_credentials(server).await.unwrap();
+    assert_eq!(rows[0].connection_id, Some(ended.id));
+    assert_eq!(rows[0].connection_state.as_deref(), Some("ended"));
+    // With its credential goes a connection.
+    let target = (server, "oauth");
+    assert!(
+        store
+            .delete_credential(target, &act(), at(68))
+            .await
+            .unwrap()
+    );
+    assert!(store.connection(credential).await.unwrap().is_none());
+}
+
+/// A process that died with a lease loses it, and what it says afterwards counts for nothing.
+async fn a_lease_ends_with_time(
+    store: &Store,
+    (credential, seen): (CredentialId, &ConnectionRow),
+    (winner, loser): (&String, &String),
+) {
     let lease = |owner| Lease {
         connection: seen.id,
         generation: 2,
@@ -433,20 +455,6 @@ pub(crate) async fn of_many_one_renews_a_connection(store: &Store) {
         "connected"
     );
     store.end_connection(lease(loser), at(67)).await.unwrap();
-    let ended = store.connection(credential).await.unwrap().unwrap();
-    assert_eq!((ended.state.as_str(), ended.sealed.len()), ("ended", 0));
-    let rows = store.shared_credentials(server).await.unwrap();
-    assert_eq!(rows[0].connection_id, Some(ended.id));
-    assert_eq!(rows[0].connection_state.as_deref(), Some("ended"));
-    // With its credential goes a connection.
-    let target = (server, "oauth");
-    assert!(
-        store
-            .delete_credential(target, &act(), at(68))
-            .await
-            .unwrap()
-    );
-    assert!(store.connection(credential).await.unwrap().is_none());
 }
 
 pub(crate) async fn what_was_begun_is_taken_once(store: &Store) {

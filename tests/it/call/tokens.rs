@@ -207,13 +207,12 @@ async fn a_request_that_must_not_be_repeated_is_not() {
     assert_eq!(issuer.asked().len(), 2);
 }
 
-#[tokio::test]
-async fn an_authorization_server_in_trouble_gets_no_secret_told() {
-    let elsewhere = Echo::start().await;
+/// What an authorization server does, and what is said of it.
+fn troubles(elsewhere: &str) -> Vec<(Manner, &'static str)> {
     let echoes =
         format!("{{\"error\": \"{CLIENT_SECRET}\", \"error_description\": \"{CLIENT_SECRET}\"}}");
     let json = "application/json";
-    for (manner, says) in [
+    vec![
         (
             Manner::Answers(
                 StatusCode::UNAUTHORIZED,
@@ -266,12 +265,15 @@ async fn an_authorization_server_in_trouble_gets_no_secret_told() {
             Manner::Answers(StatusCode::INTERNAL_SERVER_ERROR, json, String::new()),
             "(status 500)",
         ),
-        (
-            Manner::Redirects(format!("{}/token", elsewhere.origin)),
-            "redirects",
-        ),
+        (Manner::Redirects(format!("{elsewhere}/token")), "redirects"),
         (Manner::Endless, "is no token"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn an_authorization_server_in_trouble_gets_no_secret_told() {
+    let elsewhere = Echo::start().await;
+    for (manner, says) in troubles(&elsewhere.origin) {
         let issuer = Issuer::start().await;
         let bench = Bench::local();
         let server = server(&bench, &issuer, &entered());
