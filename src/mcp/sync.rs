@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -15,6 +17,8 @@ use crate::types::{OrganizationId, ServerId};
 
 /// How often a process asks whether a document is due.
 const ASK_EVERY: Duration = Duration::from_secs(15);
+/// Documents looked at at once: a slow host delays only some.
+const LOOKS_MAX: usize = 8;
 /// How much of what went wrong is kept.
 const DETAIL_CHARS_MAX: usize = 500;
 
@@ -42,30 +46,34 @@ impl Outcome {
     }
 }
 
-/// Looks at every document that is due, until `stop`. Each is looked at by one process of a cluster.
+/// Looks at every document that is due, until `stop`, at some at once. Each is looked at by one process
+/// of a cluster, and a look that was begun is ended.
 pub async fn follow(cx: Publisher, stop: CancellationToken) {
-    loop {
+    let mut looks = FuturesUnordered::new();
+    while !stop.is_cancelled() {
+        if looks.len() < LOOKS_MAX
+            && let Some(source) = due(&cx).await
+        {
+            let cx = &cx;
+            looks.push(async move { sync(cx, &source).await });
+            continue;
+        }
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {}
+            Some(_) = looks.next() => {}
             () = tokio::time::sleep(ASK_EVERY) => {}
         }
-        loop {
-            let due = tokio::select! {
-                () = stop.cancelled() => return,
-                due = cx.store.take_due_source(cx.clock.now()) => due,
-            };
-            match due {
-                Ok(Some(source)) => {
-                    sync(&cx, &source).await;
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot ask which documents are due");
-                    break;
-                }
-            }
-        }
     }
+    while looks.next().await.is_some() {}
+}
+
+/// A document that is due now, if it can be asked.
+async fn due(cx: &Publisher) -> Option<SourceRow> {
+    let due = cx.store.take_due_source(cx.clock.now()).await;
+    due.unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot ask which documents are due");
+        None
+    })
 }
 
 /// Looks at one document now, and notes what it came to.
@@ -88,7 +96,7 @@ pub async fn sync(cx: &Publisher, source: &SourceRow) -> Outcome {
     let server = ServerId(source.server_id);
     if let Err(error) = cx
         .store
-        .source_checked(server, checked, cx.clock.now())
+        .source_checked((server, &source.url), checked, cx.clock.now())
         .await
     {
         tracing::warn!(server.id = %server, %error, "what a look at a document came to cannot be noted");

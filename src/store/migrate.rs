@@ -44,6 +44,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0006_oauth.sql"),
         include_str!("../../migrations/postgres/0006_oauth.sql"),
     ),
+    (
+        7,
+        "discarded_versions",
+        include_str!("../../migrations/sqlite/0007_discarded_versions.sql"),
+        include_str!("../../migrations/postgres/0007_discarded_versions.sql"),
+    ),
 ];
 
 impl Store {

@@ -7,6 +7,7 @@ use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
 use crate::store::credentials::{self, NewCredential};
 use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
+use crate::store::versions::end_older;
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, ServerId, Slug, VersionId};
 
@@ -232,7 +233,8 @@ impl Store {
         self.finish(tx, id, act, at).await
     }
 
-    /// Carries out an import into a server there is. Gives the number of the version it made.
+    /// Carries out an import into a server there is. Gives the number of the version it made, which ends
+    /// the canary and what waited.
     pub async fn import(
         &self,
         id: ServerId,
@@ -259,7 +261,9 @@ impl Store {
         }
         let mut number = None;
         if let Some(version) = import.version {
-            number = Some(append_version(&mut tx, (organization, id), version, at).await?);
+            let last = append_version(&mut tx, (organization, id), version, at).await?;
+            end_older(&mut tx, id, last).await?;
+            number = Some(last);
         }
         for credential in import.credentials {
             credentials::replace(&mut tx, credential, at).await?;

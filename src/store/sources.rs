@@ -42,9 +42,9 @@ const PUT: &str = "INSERT INTO sources (server_id, organization_id, url, every_s
      ON CONFLICT (server_id) DO UPDATE SET url = excluded.url, every_s = excluded.every_s, next_at = excluded.next_at, \
      etag = NULL, last_modified = NULL";
 const REMOVE: &str = "DELETE FROM sources WHERE server_id = $1 AND organization_id = $2";
-const CHECKED: &str =
-    "UPDATE sources SET checked_at = $2, outcome = $3, detail = $4 WHERE server_id = $1";
-const READ: &str = "UPDATE sources SET etag = $2, last_modified = $3 WHERE server_id = $1";
+const CHECKED: &str = "UPDATE sources SET checked_at = $2, outcome = $3, detail = $4 WHERE server_id = $1 AND url = $5";
+const READ: &str =
+    "UPDATE sources SET etag = $2, last_modified = $3 WHERE server_id = $1 AND url = $4";
 
 impl Store {
     /// Where a server's document is read again, if it is.
@@ -101,10 +101,10 @@ impl Store {
         Ok((taken == 1).then_some(source))
     }
 
-    /// Notes what a look came to.
+    /// Notes what a look at `url` came to, unless the document is read from elsewhere by now.
     pub async fn source_checked(
         &self,
-        server: ServerId,
+        (server, url): (ServerId, &str),
         checked: Checked<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
@@ -116,10 +116,11 @@ impl Store {
             server.0,
             at,
             checked.outcome,
-            checked.detail
+            checked.detail,
+            url
         )?;
         if let Some((etag, last_modified)) = checked.validators {
-            execute!(&mut tx, READ, server.0, etag, last_modified)?;
+            execute!(&mut tx, READ, server.0, etag, last_modified, url)?;
         }
         tx.commit().await
     }

@@ -52,6 +52,29 @@ row! {
 }
 
 row! {
+    /// A version that was made of a document.
+    #[derive(Clone, Debug)]
+    pub struct KnownRow {
+        pub id: Uuid,
+        pub number: i64,
+        pub document_url: Option<String>,
+        pub overlays: Option<String>,
+        pub converter: String,
+        /// 1: it waited, and somebody let go of it.
+        pub discarded: i64,
+    }
+}
+
+impl KnownRow {
+    /// Whether it is what storing `version`, of the same document, would make.
+    pub fn is(&self, version: &NewVersion) -> bool {
+        self.document_url == version.document_url
+            && self.overlays == version.overlays
+            && self.converter == version.converter
+    }
+}
+
+row! {
     #[derive(Debug)]
     pub struct IdRow {
         pub id: Uuid,
@@ -64,6 +87,10 @@ const LIST: &str = "SELECT id, number, document_hash, document_url, converter, t
      FROM server_versions WHERE server_id = $1 ORDER BY number DESC LIMIT $2";
 const PARTS: &str = "SELECT id, number, document_url, title, description, tools, schemes, findings, created_at \
      FROM server_versions WHERE server_id = $1 AND number = $2";
+const OF_DOCUMENT: &str = "SELECT v.id, v.number, v.document_url, v.overlays, v.converter, \
+     CAST(CASE WHEN d.version_id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS discarded FROM server_versions v \
+     LEFT JOIN discarded_versions d ON d.version_id = v.id \
+     WHERE v.server_id = $1 AND v.document_hash = $2 ORDER BY v.number DESC LIMIT $3";
 const ROLLOUTS: &str = "SELECT r.kind, v.number, r.percent, r.created_at FROM rollouts r \
      JOIN server_versions v ON v.id = r.version_id WHERE r.server_id = $1 ORDER BY r.kind";
 const LOCK: &str =
@@ -74,8 +101,13 @@ const ROLL_OUT: &str = "INSERT INTO rollouts (server_id, organization_id, kind, 
      version_id = excluded.version_id, percent = excluded.percent, created_at = excluded.created_at";
 const ROLL_BACK: &str =
     "DELETE FROM rollouts WHERE server_id = $1 AND organization_id = $2 AND kind = $3";
-const END: &str =
-    "DELETE FROM rollouts WHERE server_id = $1 AND (version_id = $2 OR kind = 'canary')";
+const END: &str = "DELETE FROM rollouts WHERE server_id = $1 AND (kind = 'canary' OR version_id IN \
+     (SELECT id FROM server_versions WHERE server_id = $1 AND number <= $2))";
+const DISCARD: &str = "INSERT INTO discarded_versions (version_id, organization_id, created_at) \
+     SELECT version_id, organization_id, $3 FROM rollouts \
+     WHERE server_id = $1 AND organization_id = $2 AND kind = 'staged' ON CONFLICT DO NOTHING";
+const TAKE_BACK: &str =
+    "DELETE FROM discarded_versions WHERE version_id = $1 AND organization_id = $2";
 const PROMOTE: &str = "UPDATE servers SET version_id = $3, \
      title = (SELECT title FROM server_versions WHERE id = $3) \
      WHERE id = $1 AND organization_id = $2 AND ($4 IS NULL OR revision = $4)";
@@ -109,6 +141,22 @@ impl Store {
     /// The newest versions, newest first.
     pub async fn versions(&self, server: ServerId) -> Result<Vec<VersionRow>, StoreError> {
         fetch_all!(&self.db, VersionRow, LIST, server.0, LISTED_MAX)
+    }
+
+    /// The newest versions that were made of a document, newest first.
+    pub async fn versions_of(
+        &self,
+        server: ServerId,
+        document_hash: &[u8],
+    ) -> Result<Vec<KnownRow>, StoreError> {
+        fetch_all!(
+            &self.db,
+            KnownRow,
+            OF_DOCUMENT,
+            server.0,
+            document_hash,
+            LISTED_MAX
+        )
     }
 
     pub async fn version(
@@ -146,7 +194,24 @@ impl Store {
         Ok(number)
     }
 
-    /// Makes a stored version the current one, whether it is newer or older. A canary ends with it.
+    /// Has a stored version wait for somebody to look at it, in place of one that waited before.
+    pub async fn stage_again(
+        &self,
+        server: ServerId,
+        version: &KnownRow,
+        act: &NewAudit,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        let (organization, at) = (act.organization.0, now.timestamp_micros());
+        execute!(&mut tx, TAKE_BACK, version.id, organization)?;
+        roll_out(&mut tx, (server, version.id), Rollout::Staged, (act, at)).await?;
+        audit::append(&mut tx, act, at).await?;
+        tx.commit().await
+    }
+
+    /// Makes a stored version the current one, whether it is newer or older. A canary ends with it, and
+    /// so does what waited and is older.
     /// `false`: there is no such version.
     pub async fn promote_version(
         &self,
@@ -171,7 +236,8 @@ impl Store {
         if promoted == 0 {
             return Err(StoreError::Stale);
         }
-        execute!(&mut tx, END, server.0, version.id)?;
+        execute!(&mut tx, TAKE_BACK, version.id, organization)?;
+        end_older(&mut tx, server, number).await?;
         self.touch_and_finish(tx, server, act, now.timestamp_micros())
             .await?;
         Ok(true)
@@ -196,7 +262,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Ends what stands beside the current version. `false`: nothing of that kind did.
+    /// Ends what stands beside the current version. A version that waited is remembered as one that
+    /// somebody let go of. `false`: nothing of that kind did.
     pub async fn end_rollout(
         &self,
         server: ServerId,
@@ -205,14 +272,26 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        let organization = act.organization.0;
+        let (organization, at) = (act.organization.0, now.timestamp_micros());
+        if rollout == Rollout::Staged {
+            execute!(&mut tx, DISCARD, server.0, organization, at)?;
+        }
         if execute!(&mut tx, ROLL_BACK, server.0, organization, rollout.kind())? == 0 {
             return Ok(false);
         }
-        self.touch_and_finish(tx, server, act, now.timestamp_micros())
-            .await?;
+        self.touch_and_finish(tx, server, act, at).await?;
         Ok(true)
     }
+}
+
+/// Ends the canary, and what waited and is not newer than the version that is the current one now.
+pub(super) async fn end_older(
+    tx: &mut Tx,
+    server: ServerId,
+    number: i64,
+) -> Result<(), StoreError> {
+    execute!(tx, END, server.0, number)?;
+    Ok(())
 }
 
 async fn roll_out(
