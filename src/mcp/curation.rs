@@ -15,8 +15,11 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::mcp::fragment::{Fragments, WireClass};
+use crate::mcp::tool::profile::Profile;
+use crate::mcp::tool::schema::without_words;
 use crate::mcp::tool::text::{DESCRIPTION_BYTES_MAX, clean, shorten};
 use crate::mcp::tool::{Annotations, ToolDef};
 use crate::openapi::finding::Code;
@@ -42,6 +45,9 @@ pub struct Curation {
     /// Not listed and not callable.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
+    /// What the document says of results in words is left out; their types and names stay.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub plain_results: bool,
     /// The heading the tool stands under, instead of the operation's tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -110,6 +116,7 @@ impl Curation {
         self.title = other.title.or(self.title);
         self.description = other.description.or(self.description);
         self.hidden |= other.hidden;
+        self.plain_results |= other.plain_results;
         self.group = other.group.or(self.group);
         self.confirm = other.confirm.or(self.confirm);
         for (key, argument) in other.arguments {
@@ -173,6 +180,11 @@ fn apply(tool: &mut ToolDef, curation: &Curation, findings: &mut Vec<Finding>) {
     }
     if let Some(description) = &curation.description {
         tool.description = shorten(clean(description).trim(), DESCRIPTION_BYTES_MAX);
+        tool.details.description = None;
+    }
+    if curation.plain_results {
+        tool.output_schema = tool.output_schema.as_ref().map(without_words);
+        tool.details.answers.clear();
     }
     if let Some(group) = &curation.group {
         tool.tags = vec![clean(group).trim().to_owned()];
@@ -181,6 +193,16 @@ fn apply(tool: &mut ToolDef, curation: &Curation, findings: &mut Vec<Finding>) {
     arguments::apply(tool, &curation.arguments, findings);
     choose_security(tool, curation, findings);
     choose_server(tool, curation, findings);
+}
+
+/// The hints of a tool as its owner states them. `None`: they are the document's.
+pub fn hints_of(tool: &ToolDef, curation: &Curation) -> Option<Annotations> {
+    let stated = curation.confirm == Some(Confirm::Client) || !curation.annotations.is_empty();
+    stated.then(|| {
+        let mut hints = tool.annotations.clone();
+        annotate(&mut hints, curation);
+        hints
+    })
 }
 
 fn annotate(annotations: &mut Annotations, curation: &Curation) {
@@ -244,18 +266,14 @@ fn choose_server(tool: &mut ToolDef, curation: &Curation, findings: &mut Vec<Fin
     }
 }
 
-/// A digest of what a model is told of a tool: 64 hex digits of SHA-256 over its entry of
-/// `tools/list`. Two tools of one digest are the same to every client.
-pub fn definition_hash(tool: &ToolDef) -> String {
-    let told = json!({
-        "name": tool.name,
-        "title": tool.title,
-        "description": tool.description,
-        "inputSchema": tool.input_schema,
-        "outputSchema": tool.output_schema,
-        "annotations": tool.annotations,
-    });
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, told.to_string().as_bytes());
+/// A digest of what a model is told of a tool: 64 hex digits of SHA-256 over its entries of `tools/list`,
+/// the whole one and the usual one, of which all others are made. Two tools of one digest are the same
+/// to every client.
+pub fn definition_hash(entries: &Fragments) -> String {
+    let whole = entries.get(WireClass::Structured, Profile::Full);
+    let told = [whole, entries.usual()].map(|entry| entry.json.get());
+    let told = told.join("\n");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, told.as_bytes());
     hex::encode(digest.as_ref())
 }
 

@@ -11,15 +11,18 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::mcp::tool::ToolDef;
-use crate::openapi::OperationKey;
+use crate::mcp::tool::schema::Direction;
+use crate::mcp::tool::{Annotations, Binding, BodyArguments, ParameterBinding, ToolDef};
+use crate::openapi::{OperationKey, SecurityScheme};
 
 /// The differences between two versions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
+    /// Of what is told of the server itself, and of how its credentials are sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub server: Vec<Difference>,
     /// In the order of the new version; what is gone stands last.
     pub tools: Vec<ToolDiff>,
 }
@@ -67,7 +70,7 @@ pub enum Aspect {
     Auth,
     Input,
     Output,
-    /// How its arguments are written into the request.
+    /// How its arguments are written into the request, and what of the answer becomes its result.
     Request,
 }
 
@@ -86,7 +89,8 @@ pub enum Impact {
 impl Diff {
     /// The worst that any difference means. `None`: there is none.
     pub fn impact(&self) -> Option<Impact> {
-        self.tools.iter().map(ToolDiff::impact).max()
+        let server = self.server.iter().map(|difference| difference.impact);
+        server.chain(self.tools.iter().map(ToolDiff::impact)).max()
     }
 
     /// Whether it may be served without anyone having looked at it.
@@ -111,18 +115,31 @@ impl ToolDiff {
 /// Where a tool's requests go: its base URL, or in words why it has none.
 pub type Destination<'a> = &'a dyn Fn(&ToolDef) -> String;
 
-/// Compares two versions, each with where its tools go.
-pub fn diff(old: (&[ToolDef], Destination<'_>), new: (&[ToolDef], Destination<'_>)) -> Diff {
-    let before: IndexMap<&OperationKey, &ToolDef> =
-        old.0.iter().map(|tool| (&tool.operation, tool)).collect();
+/// One version as it is served.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    pub title: &'a str,
+    pub description: Option<&'a str>,
+    pub schemes: &'a IndexMap<String, SecurityScheme>,
+    pub tools: &'a [ToolDef],
+    pub destination: Destination<'a>,
+}
+
+/// Compares two versions.
+pub fn diff(old: Side<'_>, new: Side<'_>) -> Diff {
+    let before: IndexMap<&OperationKey, &ToolDef> = old
+        .tools
+        .iter()
+        .map(|tool| (&tool.operation, tool))
+        .collect();
     let mut tools = Vec::new();
-    for tool in new.0 {
+    for tool in new.tools {
         let Some(known) = before.get(&tool.operation) else {
             tools.push(entry(tool, Kind::Added, Vec::new()));
             continue;
         };
         let mut differences = differences(known, tool);
-        let (from, to) = (old.1(known), new.1(tool));
+        let (from, to) = ((old.destination)(known), (new.destination)(tool));
         if from != to {
             let message = format!("requests go to {to} instead of {from}");
             differences.push(difference(Aspect::Destination, Impact::Review, message));
@@ -131,10 +148,40 @@ pub fn diff(old: (&[ToolDef], Destination<'_>), new: (&[ToolDef], Destination<'_
             tools.push(entry(tool, Kind::Changed, differences));
         }
     }
-    let after: HashSet<&OperationKey> = new.0.iter().map(|tool| &tool.operation).collect();
-    let gone = old.0.iter().filter(|tool| !after.contains(&tool.operation));
+    let after: HashSet<&OperationKey> = new.tools.iter().map(|tool| &tool.operation).collect();
+    let gone = old
+        .tools
+        .iter()
+        .filter(|tool| !after.contains(&tool.operation));
     tools.extend(gone.map(|tool| entry(tool, Kind::Removed, Vec::new())));
-    Diff { tools }
+    let server = server(old, new);
+    Diff { server, tools }
+}
+
+/// What is told of the server, and how its credentials are sent.
+fn server(old: Side<'_>, new: Side<'_>) -> Vec<Difference> {
+    let mut found = Vec::new();
+    for (what, differs) in [
+        ("title", old.title != new.title),
+        ("description", old.description != new.description),
+    ] {
+        if differs {
+            let message = format!("the {what} of the server reads differently");
+            found.push(difference(Aspect::Description, Impact::Review, message));
+        }
+    }
+    let added = new.schemes.keys();
+    let added = added.filter(|name| !old.schemes.contains_key(*name));
+    for name in old.schemes.keys().chain(added) {
+        let message = match (old.schemes.get(name), new.schemes.get(name)) {
+            (before, after) if before == after => continue,
+            (None, _) => format!("the security scheme `{name}` is new"),
+            (_, None) => format!("the security scheme `{name}` is gone"),
+            _ => format!("the credential of `{name}` is sent in another way"),
+        };
+        found.push(difference(Aspect::Auth, Impact::Review, message));
+    }
+    found
 }
 
 fn entry(tool: &ToolDef, kind: Kind, differences: Vec<Difference>) -> ToolDiff {
@@ -155,34 +202,50 @@ fn difference(aspect: Aspect, impact: Impact, message: impl Into<String>) -> Dif
 }
 
 fn differences(old: &ToolDef, new: &ToolDef) -> Vec<Difference> {
+    // Every member is named, so that a new one is not forgotten here.
+    let ToolDef {
+        name,
+        title,
+        description,
+        input_schema: _,
+        output_schema: _,
+        annotations,
+        tags,
+        operation: _,
+        binding,
+        details,
+    } = new;
     let mut found = Vec::new();
-    if old.name != new.name {
-        let message = format!("it is called {} instead of {}", new.name, old.name);
+    let mut review = |aspect, differs: bool, message: &str| {
+        found.extend(differs.then(|| difference(aspect, Impact::Review, message)));
+    };
+    let words = old.title != *title || old.description != *description;
+    let message = "the title or the description reads differently";
+    review(Aspect::Description, words, message);
+    let message = "the documentation reads differently";
+    review(Aspect::Description, old.details != *details, message);
+    let message = "it stands under another heading";
+    review(Aspect::Description, old.tags != *tags, message);
+    let told = (hints(&old.annotations), hints(annotations));
+    let message = format!("the hints are {} instead of {}", told.1, told.0);
+    review(Aspect::Annotations, told.0 != told.1, &message);
+    let message = "the credential it needs is another one";
+    let auth = old.binding.security != binding.security;
+    review(Aspect::Auth, auth, message);
+    let message = "arguments are written into the request in another way";
+    let request = written(&old.binding) != written(&without_additions(&old.binding, binding));
+    review(Aspect::Request, request, message);
+    if old.name != *name {
+        let message = format!("it is called {name} instead of {}", old.name);
         found.push(difference(Aspect::Name, Impact::Breaking, message));
-    }
-    if old.title != new.title || old.description != new.description {
-        let message = "the title or the description reads differently";
-        found.push(difference(Aspect::Description, Impact::Review, message));
-    }
-    if old.annotations != new.annotations
-        && (old.annotations.title == new.annotations.title || hints(old) != hints(new))
-    {
-        let message = format!("the hints are {} instead of {}", hints(new), hints(old));
-        found.push(difference(Aspect::Annotations, Impact::Review, message));
-    }
-    if old.binding.security != new.binding.security {
-        let message = "the credential it needs is another one";
-        found.push(difference(Aspect::Auth, Impact::Review, message));
     }
     input(old, new, &mut found);
     output(old, new, &mut found);
-    request(old, new, &mut found);
     found
 }
 
 /// The hints in words: `read-only, idempotent`.
-fn hints(tool: &ToolDef) -> String {
-    let hints = &tool.annotations;
+fn hints(hints: &Annotations) -> String {
     let stated: Vec<&str> = [
         (hints.read_only_hint, "read-only"),
         (hints.destructive_hint, "destructive"),
@@ -200,78 +263,75 @@ fn hints(tool: &ToolDef) -> String {
 }
 
 fn input(old: &ToolDef, new: &ToolDef, found: &mut Vec<Difference>) {
-    if old.input_schema == new.input_schema {
+    let (old, new) = (&old.input_schema, &new.input_schema);
+    if old == new {
         return;
     }
-    let before = found.len();
-    for change in schema::narrowed(&old.input_schema, &new.input_schema) {
-        found.push(difference(Aspect::Input, Impact::Breaking, change));
-    }
-    if schema::without_words(&old.input_schema) == schema::without_words(&new.input_schema) {
-        let message = "the description of an argument reads differently";
-        found.push(difference(Aspect::Description, Impact::Review, message));
-        return;
-    }
-    if schema::words(&old.input_schema, &new.input_schema) {
-        let message = "the description of an argument reads differently, or is new";
-        found.push(difference(Aspect::Description, Impact::Review, message));
-    }
-    if found.len() == before {
+    let changes = schema::compared(old, new, Direction::Input);
+    if changes.is_empty() {
         let message = "arguments accept more than before";
         found.push(difference(Aspect::Input, Impact::Compatible, message));
     }
+    found.extend(changes);
 }
 
 /// For a result the directions are reversed: what may come back must not grow.
 fn output(old: &ToolDef, new: &ToolDef, found: &mut Vec<Difference>) {
     match (&old.output_schema, &new.output_schema) {
-        (None, Some(_)) => {
-            let message = "results are described";
-            found.push(difference(Aspect::Output, Impact::Compatible, message));
+        (None, Some(schema)) => {
+            let (impact, message) = if schema::speaks(schema) {
+                (Impact::Review, "results are described, in words too")
+            } else {
+                (Impact::Compatible, "results are described")
+            };
+            found.push(difference(Aspect::Output, impact, message));
         }
         (Some(_), None) => {
             let message = "results are not described any more";
             found.push(difference(Aspect::Output, Impact::Breaking, message));
         }
         (Some(old), Some(new)) if old != new => {
-            let lost = schema::lost_properties(old, new);
-            if lost.is_empty() {
-                let message = "results hold more than before, or read differently";
+            let changes = schema::compared(old, new, Direction::Output);
+            if changes.is_empty() {
+                let message = "results hold more than before";
                 found.push(difference(Aspect::Output, Impact::Compatible, message));
             }
-            for change in lost {
-                found.push(difference(Aspect::Output, Impact::Breaking, change));
-            }
+            found.extend(changes);
         }
         (None, None) | (Some(_), Some(_)) => {}
     }
 }
 
-fn request(old: &ToolDef, new: &ToolDef, found: &mut Vec<Difference>) {
-    let told = |tool: &ToolDef| {
-        let mut binding = tool.binding.clone();
-        binding.servers.clear();
-        binding.security.clear();
-        binding
+/// The binding without what is compared by itself: where requests go, and with which credential.
+fn written(binding: &Binding) -> Binding {
+    let mut binding = binding.clone();
+    binding.servers.clear();
+    binding.security.clear();
+    binding
+}
+
+/// The new binding without what only adds to the old one: optional arguments, of which the schemas
+/// tell, and that fewer of them have to be given.
+fn without_additions(old: &Binding, new: &Binding) -> Binding {
+    let mut rest = new.clone();
+    let before = |new: &ParameterBinding| {
+        let mut known = old.parameters.iter();
+        known.find(|old| (old.location, &old.name) == (new.location, &new.name))
     };
-    if told(old) != told(new) {
-        let message = "arguments are written into the request in another way";
-        found.push(difference(Aspect::Request, Impact::Compatible, message));
+    rest.parameters
+        .retain(|new| new.fixed.is_some() || before(new).is_some());
+    for new in &mut rest.parameters {
+        new.required |= before(new).is_some_and(|old| old.required);
     }
-}
-
-/// A pointer's last part, for messages.
-fn named(path: &str) -> String {
-    if path.is_empty() {
-        "the arguments".to_owned()
-    } else {
-        format!("`{path}`")
+    let bodies = old.body.as_ref().zip(rest.body.as_mut());
+    if let Some((old, new)) = bodies {
+        new.required |= old.required;
+        if let (BodyArguments::Lifted(old), BodyArguments::Lifted(new)) =
+            (&old.arguments, &mut new.arguments)
+        {
+            let known: HashSet<&str> = old.iter().map(|property| &*property.name).collect();
+            new.retain(|new| new.fixed.is_some() || known.contains(&*new.name));
+        }
     }
-}
-
-/// The type of a schema in words.
-fn type_words(schema: &Value) -> String {
-    schema
-        .get("type")
-        .map_or_else(|| "anything".to_owned(), ToString::to_string)
+    rest
 }

@@ -128,6 +128,19 @@ pub fn lint(tools: &[ToolDef]) -> Vec<Review> {
     tools.iter().enumerate().map(look).collect()
 }
 
+/// Looks at what is told of a server itself: how it introduces itself to the model.
+pub fn lint_server(title: &str, description: Option<&str>) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    instructions::look_at_server(title, description, &mut issues);
+    issues
+}
+
+/// 100, less what the issues cost.
+pub fn score(issues: &[Issue]) -> u8 {
+    let costs = issues.iter().map(|issue| issue.rule.weight());
+    costs.fold(100, u8::saturating_sub)
+}
+
 /// The words of a name in order of the alphabet, the articles between them left out.
 fn sorted_words(tool: &ToolDef) -> Vec<String> {
     let mut found: Vec<String> = words(tool.name.as_str())
@@ -162,11 +175,7 @@ fn review(tool: &ToolDef, twin: Option<&ToolDef>) -> Review {
         let message = "describe the success answer in the document: its schema, or 204";
         issues.push(issue(Rule::OutputUndescribed, message, None));
     }
-    let cost: u32 = issues
-        .iter()
-        .map(|issue| u32::from(issue.rule.weight()))
-        .sum();
-    let score = u8::try_from(100_u32.saturating_sub(cost)).unwrap_or(0);
+    let score = score(&issues);
     Review {
         operation: tool.operation.clone(),
         name: tool.name.to_string(),

@@ -292,7 +292,7 @@ async fn overlays_of(cx: &Publisher, entry: Option<&Entry>) -> Result<Vec<String
 
 /// Raised by whoever changes what a document becomes: what an earlier converter made is made again
 /// when the same document is imported, although the document is the same.
-const CONVERSION: u32 = 4;
+const CONVERSION: u32 = 5;
 
 fn converter() -> String {
     format!("{}-{CONVERSION}", env!("CARGO_PKG_VERSION"))
@@ -399,9 +399,9 @@ async fn replace_once(
         current,
         settings: &settings,
         version: &draft.version,
-        tools: &draft.converted.tools,
+        same,
     };
-    if !same && let Some(held) = hold(cx, &proposal, publication.release, &act).await? {
+    if let Some(held) = hold(cx, &proposal, publication.release, &act).await? {
         outcome.unchanged = held == Held::Known;
         outcome.staged = held.number();
         return Ok(outcome);

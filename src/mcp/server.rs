@@ -25,7 +25,7 @@ use crate::mcp::server::finder::Finder;
 use crate::mcp::tool::profile::ProfileChoice;
 use crate::mcp::tool::shrink::TOOL_TOKENS_MAX;
 use crate::mcp::tool::{Tool, ToolDef};
-use crate::openapi::SecurityScheme;
+use crate::openapi::{OperationKey, SecurityScheme};
 use crate::types::{OrganizationId, ServerId, Slug, ToolName, VersionId};
 
 /// Everything the transports and the call flow need; no database is touched after it is built.
@@ -195,6 +195,12 @@ pub struct AnswerShape {
 }
 
 impl ServerSettings {
+    /// Whether the owner makes an operation's answer into something the document does not describe.
+    pub fn reshapes(&self, operation: &OperationKey) -> bool {
+        let shape = self.answer_shapes.get(&operation.0);
+        shape.is_some_and(|shape| shape.jq.is_some())
+    }
+
     /// What decides where requests go, for a document that came from `document`.
     pub fn destination<'a>(&'a self, document: Option<&'a Url>) -> Destination<'a> {
         Destination {

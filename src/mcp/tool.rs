@@ -90,10 +90,13 @@ fn tool(
         })?),
     };
     let output = output::output(api, operation);
-    let mut tool = ToolDef {
+    let description = text::description(operation);
+    let listed = (&*description, &input.schema);
+    let details = text::details(operation, &input.parameters, listed);
+    Ok(ToolDef {
         name: names.name(operation),
         title: title(operation),
-        description: text::description(operation),
+        description,
         input_schema: input.schema,
         output_schema: output.schema,
         annotations: annotations(operation),
@@ -111,10 +114,8 @@ fn tool(
             wrap_result: output.wrap_result,
             templates: templates.map(Box::new),
         },
-        documentation: String::new(),
-    };
-    tool.documentation = text::documentation(api, operation, &tool);
-    Ok(tool)
+        details,
+    })
 }
 
 fn finding(operation: &Operation, code: Code, message: String) -> Finding {
@@ -203,8 +204,29 @@ pub struct ToolDef {
     pub tags: Vec<String>,
     pub operation: OperationKey,
     pub binding: Binding,
-    /// The operation's documentation in Markdown, served as a resource.
-    pub documentation: String,
+    #[serde(skip_serializing_if = "Details::is_empty", default)]
+    pub details: Details,
+}
+
+/// What a document says of an operation beyond what is listed: for its page (see [`text::page`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Details {
+    /// The whole description, where less is listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The whole descriptions of arguments of which less is listed.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub arguments: IndexMap<String, String>,
+    /// Status and meaning.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<(String, String)>,
+}
+
+impl Details {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Behaviour hints (MCP 2025-03-26 and later, `ToolAnnotations`). All are stated, never left to

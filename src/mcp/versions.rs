@@ -1,6 +1,7 @@
 //! The versions of a server: compared with one another, made the current one, and tried on some
 //! consumers first.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::json;
 use url::Url;
@@ -8,12 +9,14 @@ use url::Url;
 use crate::live::loader::curations;
 use crate::live::{Entry, LiveError};
 use crate::mcp::diff::three_way::{Comparison, three_way};
+use crate::mcp::diff::{Destination, Side};
 use crate::mcp::plan::base_url;
 use crate::mcp::publish::Publisher;
 use crate::mcp::server::ServerSettings;
 use crate::mcp::tool::ToolDef;
+use crate::openapi::SecurityScheme;
 use crate::store::audit::NewAudit;
-use crate::store::versions::{Rollout, VersionParts};
+use crate::store::versions::Rollout;
 use crate::store::{Change, StoreError};
 use crate::types::OrganizationId;
 
@@ -68,8 +71,8 @@ pub async fn compare(
     let curations = curations(cx.store.curations(entry.id).await?);
     let settings = &entry.settings;
     let comparison = three_way(
-        (&old.tools, &|tool| old.destination(settings, tool)),
-        (&new.tools, &|tool| new.destination(settings, tool)),
+        old.side(&|tool| old.destination(settings, tool)),
+        new.side(&|tool| new.destination(settings, tool)),
         &curations,
     );
     Ok(Compared {
@@ -82,27 +85,57 @@ pub async fn compare(
 
 /// A version as it is stored, its tools as the document gives them.
 pub struct Stored {
-    pub tools: Vec<ToolDef>,
-    pub document_url: Option<Url>,
+    title: String,
+    description: Option<String>,
+    document_url: Option<Url>,
+    tools: Vec<ToolDef>,
+    schemes: IndexMap<String, SecurityScheme>,
+}
+
+/// What is kept of a version, of which tools and schemes are JSON.
+pub struct Texts<'a> {
+    pub title: &'a str,
+    pub description: Option<&'a str>,
+    pub document_url: Option<&'a str>,
+    pub tools: &'a str,
+    pub schemes: &'a str,
 }
 
 impl Stored {
     async fn load(cx: &Publisher, entry: &Entry, number: i64) -> Result<Self, VersionError> {
         let row = cx.store.version(entry.id, number).await?;
-        Self::read(&row.ok_or(VersionError::Unknown(number))?)
+        let row = row.ok_or(VersionError::Unknown(number))?;
+        let read = Self::read(Texts {
+            title: &row.title,
+            description: row.description.as_deref(),
+            document_url: row.document_url.as_deref(),
+            tools: &row.tools,
+            schemes: &row.schemes,
+        });
+        read.map_err(|source| VersionError::Unreadable { number, source })
     }
 
-    fn read(row: &VersionParts) -> Result<Self, VersionError> {
-        let tools =
-            serde_json::from_str(&row.tools).map_err(|source| VersionError::Unreadable {
-                number: row.number,
-                source,
-            })?;
-        let url = row.document_url.as_deref();
+    /// # Errors
+    /// What is stored is not what this version of the program stores.
+    pub fn read(texts: Texts<'_>) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            tools,
-            document_url: url.and_then(|url| Url::parse(url).ok()),
+            title: texts.title.to_owned(),
+            description: texts.description.map(str::to_owned),
+            document_url: texts.document_url.and_then(|url| Url::parse(url).ok()),
+            tools: serde_json::from_str(texts.tools)?,
+            schemes: serde_json::from_str(texts.schemes)?,
         })
+    }
+
+    /// One side of a comparison.
+    pub fn side<'a>(&'a self, destination: Destination<'a>) -> Side<'a> {
+        Side {
+            title: &self.title,
+            description: self.description.as_deref(),
+            schemes: &self.schemes,
+            tools: &self.tools,
+            destination,
+        }
     }
 
     /// Where a tool goes, or why it goes nowhere.

@@ -317,7 +317,7 @@ fn tool(name: &str, input_schema: Value) -> ToolDef {
     ToolDef {
         name: name.parse().unwrap(),
         title: None,
-        documentation: description.clone(),
+        details: causeway::mcp::tool::Details::default(),
         description,
         input_schema,
         output_schema: None,

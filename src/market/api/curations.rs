@@ -14,8 +14,11 @@ use crate::live::loader::curations;
 use crate::market::api::Market;
 use crate::market::api::servers::{act, owned};
 use crate::mcp::curation::{Curation, Curations, argument_keys, curate, definition_hash};
-use crate::mcp::lint::{Review, lint};
+use crate::mcp::fragment::Fragments;
+use crate::mcp::lint::{Issue, Review, lint, lint_server, score};
 use crate::mcp::tool::ToolDef;
+use crate::mcp::tool::compile::shaped;
+use crate::mcp::tool::shrink::Budget;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
 
@@ -26,6 +29,8 @@ pub(crate) struct Workbench {
     pub(crate) served: Vec<ToolDef>,
     pub(crate) curations: Curations,
     pub(crate) findings: Vec<crate::openapi::Finding>,
+    /// Of what is told of the server itself.
+    issues: Vec<Issue>,
 }
 
 impl Workbench {
@@ -46,6 +51,7 @@ impl Workbench {
             served: curated.tools,
             curations,
             findings: curated.findings,
+            issues: lint_server(&row.title, row.description.as_deref()),
         })
     }
 
@@ -74,6 +80,14 @@ impl Workbench {
         reviews.find(|review| review.operation == tool.operation)
     }
 
+    /// The digest of a tool as it is listed.
+    fn hash(&self, tool: &ToolDef) -> String {
+        let settings = &self.entry.settings;
+        let (listed, _) = shaped(tool.clone(), settings.reshapes(&tool.operation));
+        let budget = Budget::of(settings.tool_tokens_max);
+        definition_hash(&Fragments::new(Arc::new(listed), budget))
+    }
+
     /// A tool as an owner sees it.
     pub(crate) fn view(&self, tool: &ToolDef) -> Value {
         let mut served = self.served.iter();
@@ -95,7 +109,7 @@ impl Workbench {
                 "servers": tool.binding.servers,
             },
             "arguments": arguments,
-            "hash": served.map(definition_hash),
+            "hash": served.map(|tool| self.hash(tool)),
             "review": self.review(tool),
         })
     }
@@ -224,5 +238,10 @@ pub(super) async fn review(
     let reviews = lint(&bench.served);
     let count = u32::try_from(reviews.len()).unwrap_or(u32::MAX).max(1);
     let sum: u32 = reviews.iter().map(|review| u32::from(review.score)).sum();
-    Ok(Json(json!({ "score": sum / count, "tools": reviews })))
+    // What the server itself says is read before any tool.
+    let lost = u32::from(100 - score(&bench.issues));
+    let score = (sum / count).saturating_sub(lost);
+    Ok(Json(
+        json!({ "score": score, "issues": bench.issues, "tools": reviews }),
+    ))
 }

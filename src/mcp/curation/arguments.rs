@@ -47,11 +47,13 @@ pub(super) fn apply(
         };
         if let Some(text) = &curation.description {
             describe(&mut tool.input_schema, argument, text);
+            tool.details.arguments.shift_remove(argument);
         }
         if let Some(value) = &curation.fixed
             && fix(&mut tool.binding, key, value)
         {
             hide(&mut tool.input_schema, argument);
+            tool.details.arguments.shift_remove(argument);
             fixed_any = true;
         }
     }

@@ -6,8 +6,7 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexSet};
 use serde_json::Value;
 
-use crate::mcp::curation::argument_keys;
-use crate::mcp::curation::{ArgumentCuration, Curation};
+use crate::mcp::curation::{ArgumentCuration, Curation, Curations, argument_keys, curate};
 use crate::mcp::lint::{Issue, Rule, issue};
 use crate::mcp::tool::ToolDef;
 
@@ -44,47 +43,94 @@ pub(super) fn is_marked(text: &str) -> bool {
     MARKS.is_match(text)
 }
 
-/// Looks at every text of a tool that a model reads.
+/// Looks at every text of a tool that a model reads. What is offered mends all of it.
 pub(super) fn look(tool: &ToolDef, issues: &mut Vec<Issue>) {
+    let (places, fix) = marked(tool);
+    if places.is_empty() {
+        return;
+    }
+    let curations = Curations::from([(tool.operation.clone(), fix)]);
+    let mended = curate(vec![tool.clone()], &curations).tools;
+    let is_mended = mended.iter().all(|tool| marked(tool).0.is_empty());
+    let fix = curations.into_values().next().filter(|_| is_mended);
+    let advice = match fix {
+        Some(_) => "read it before you serve it",
+        None => "change the document with an overlay, or hide the tool",
+    };
+    let message = format!("{} speaks to the model; {advice}", places.join(", "));
+    issues.push(issue(Rule::InstructionLike, message, fix));
+}
+
+/// Looks at what is told of a server itself. No curation changes that.
+pub(super) fn look_at_server(title: &str, description: Option<&str>, issues: &mut Vec<Issue>) {
+    for (place, text) in [("title", Some(title)), ("description", description)] {
+        if text.is_some_and(is_marked) {
+            let message = format!(
+                "the {place} of the server speaks to the model; change the document with an overlay"
+            );
+            issues.push(issue(Rule::InstructionLike, message, None));
+        }
+    }
+}
+
+/// The places where a tool speaks to the model, and its own words without that.
+fn marked(tool: &ToolDef) -> (Vec<String>, Curation) {
     let mut fix = Curation::default();
     let mut places = Vec::new();
-    if is_marked(&tool.description) {
+    let page = tool.details.description.as_deref();
+    if is_marked(&tool.description) || page.is_some_and(is_marked) {
         places.push("the description".to_owned());
-        fix.description = Some(without_marks(&tool.description));
+        let text = Some(without_marks(&tool.description)).filter(|text| !text.is_empty());
+        let binding = &tool.binding;
+        let instead = || format!("{} {}", binding.method, binding.path.raw);
+        fix.description = Some(text.unwrap_or_else(instead));
     }
     if let Some(title) = tool.title.as_deref().filter(|title| is_marked(title)) {
         places.push("the title".to_owned());
-        fix.title = Some(without_marks(title)).filter(|text| !text.is_empty());
+        let text = Some(without_marks(title)).filter(|text| !text.is_empty());
+        fix.title = Some(text.unwrap_or_else(|| tool.name.to_string()));
     }
+    arguments(tool, &mut places, &mut fix);
+    let mut answers = tool.details.answers.iter();
+    let results = tool.output_schema.as_ref();
+    if results.is_some_and(|schema| any_text(schema, &is_marked))
+        || answers.any(|(_, meaning)| is_marked(meaning))
+    {
+        places.push("what is said of results".to_owned());
+        fix.plain_results = true;
+    }
+    (places, fix)
+}
+
+fn arguments(tool: &ToolDef, places: &mut Vec<String>, fix: &mut Curation) {
     let properties = tool
         .input_schema
         .get("properties")
         .and_then(Value::as_object);
     for (key, argument) in argument_keys(&tool.binding) {
-        let schema = properties.and_then(|properties| properties.get(&argument));
-        let Some(schema) = schema.filter(|schema| any_text(schema, &is_marked)) else {
+        let Some(schema) = properties.and_then(|properties| properties.get(&argument)) else {
             continue;
         };
+        let page = tool.details.arguments.get(&argument);
+        let page = page.is_some_and(|text| is_marked(text));
+        if !page && !any_text(schema, &is_marked) {
+            continue;
+        }
         places.push(format!("the argument `{argument}`"));
         let own = schema.get("description").and_then(Value::as_str);
-        if let Some(text) = own.filter(|text| is_marked(text)) {
+        let own = own.unwrap_or_default();
+        if page || is_marked(own) {
             let curation = ArgumentCuration {
-                description: Some(without_marks(text)),
+                description: Some(without_marks(own)),
                 fixed: None,
             };
             fix.arguments.insert(key, curation);
         }
     }
-    if fix.description.as_deref() == Some("") {
-        fix.description = Some(format!("{} {}", tool.binding.method, tool.binding.path.raw));
-    }
-    if !places.is_empty() {
-        let message = format!(
-            "{} speaks to the model; read it before you serve it",
-            places.join(", ")
-        );
-        let fix = Some(fix).filter(|fix| *fix != Curation::default());
-        issues.push(issue(Rule::InstructionLike, message, fix));
+    // What arguments share is none of one argument.
+    let shared = tool.input_schema.get("$defs");
+    if shared.is_some_and(|schemas| any_text(schemas, &is_marked)) {
+        places.push("a schema of its arguments".to_owned());
     }
 }
 
@@ -112,7 +158,9 @@ fn any_text(schema: &Value, holds: &impl Fn(&str) -> bool) -> bool {
     match schema {
         Value::String(text) => holds(text),
         Value::Array(members) => members.iter().any(|member| any_text(member, holds)),
-        Value::Object(members) => members.values().any(|member| any_text(member, holds)),
+        Value::Object(members) => members
+            .iter()
+            .any(|(key, member)| holds(key) || any_text(member, holds)),
         _ => false,
     }
 }

@@ -12,7 +12,7 @@ use crate::mcp::server::{ApiProvider, PromptDef, Provider, ResourceDef, Server, 
 use crate::mcp::tool::Tool;
 use crate::mcp::tool::schema::cleaned;
 use crate::mcp::tool::shrink::Budget;
-use crate::mcp::tool::text::{clean, shorten};
+use crate::mcp::tool::text::{self, clean, shorten};
 use crate::openapi::Finding;
 
 const INSTRUCTIONS_BYTES_MAX: usize = 1_000;
@@ -27,9 +27,8 @@ impl Server {
         let mut tools = IndexMap::with_capacity(curated.tools.len());
         let budget = Budget::of(parts.settings.tool_tokens_max);
         for def in curated.tools {
-            let shape = parts.settings.answer_shapes.get(&def.operation.0);
-            let filtered = shape.is_some_and(|shape| shape.jq.is_some());
-            let (tool, found) = Tool::compile_shaped_within(def, filtered, budget);
+            let reshaped = parts.settings.reshapes(&def.operation);
+            let (tool, found) = Tool::compile_shaped_within(def, reshaped, budget);
             findings.extend(found);
             tools.insert(tool.def.name.clone(), tool);
         }
@@ -134,9 +133,9 @@ fn resources(server: &Server, description: Option<&str>) -> Vec<ResourceDef> {
     resources
 }
 
-/// A tool's documentation, and the whole of its arguments where its entry in the list has less.
+/// A tool's page, and the whole of its arguments where its entry in the list has less.
 fn page(tool: &Tool) -> String {
-    let mut page = clean(&tool.def.documentation);
+    let mut page = text::page(&tool.def);
     if tool.fragments.usual().shortened {
         let schema = cleaned(&tool.def.input_schema);
         let _ = writeln!(page, "\n## Input schema\n\n```json\n{schema}\n```");
@@ -168,7 +167,7 @@ fn weight(server: &Server) -> usize {
             let output = tool.def.output_schema.as_ref();
             let schemas = json_bytes(&tool.def.input_schema) + output.map_or(0, json_bytes);
             let entry = tool.fragments.usual().json.get().len();
-            (schemas + entry) * 10 + tool.def.documentation.len() * 2
+            (schemas + entry) * 10
         })
         .sum();
     tools

@@ -54,19 +54,25 @@ impl Tool {
     /// JSON, an argument names its wanted members. `any_answer`: the owner made the answer into
     /// something the document does not describe.
     pub fn compile_shaped_within(
-        mut def: ToolDef,
+        def: ToolDef,
         any_answer: bool,
         budget: Budget,
     ) -> (Self, Vec<Finding>) {
-        let fields_argument = offer_fields(&mut def);
-        if any_answer {
-            def.output_schema = None;
-            def.binding.wrap_result = false;
-        }
+        let (def, fields_argument) = shaped(def, any_answer);
         let (mut tool, findings) = Self::compile_within(def, budget);
         tool.fields_argument = fields_argument;
         (tool, findings)
     }
+}
+
+/// A tool as it is listed where the call flow shapes its answer, and the argument that names members.
+pub fn shaped(mut def: ToolDef, any_answer: bool) -> (ToolDef, Option<String>) {
+    let fields_argument = offer_fields(&mut def);
+    if any_answer {
+        def.output_schema = None;
+        def.binding.wrap_result = false;
+    }
+    (def, fields_argument)
 }
 
 /// Adds the argument that names the wanted members of a JSON answer. It is no argument of the API:

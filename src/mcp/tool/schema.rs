@@ -364,6 +364,23 @@ fn opened(schema: &Value, depth: usize) -> Value {
     pruned
 }
 
+/// The schema without titles and descriptions. A property of such a name is a schema, and stays.
+pub fn without_words(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(key, value)| {
+                !(matches!(key.as_str(), "description" | "title") && value.is_string())
+            });
+            Value::Object(
+                kept.map(|(key, value)| (key.clone(), without_words(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(members) => Value::Array(members.iter().map(without_words).collect()),
+        other => other.clone(),
+    }
+}
+
 fn strip_words(schema: &mut Value, depth: usize) {
     match schema {
         Value::Object(object) => {

@@ -3,13 +3,17 @@
 
 use std::fmt::Write;
 
-use crate::mcp::tool::ToolDef;
+use serde_json::Value;
+
 use crate::mcp::tool::words::{adds_to, digest, first_sentence};
-use crate::openapi::{Api, Location, Operation};
+use crate::mcp::tool::{Details, ParameterBinding, ToolDef};
+use crate::openapi::Operation;
 
 pub const DESCRIPTION_BYTES_MAX: usize = 800;
 pub const ARGUMENT_DESCRIPTION_BYTES_MAX: usize = 240;
 const DOCUMENTATION_BYTES_MAX: usize = 32 << 10;
+/// Answers of an operation that its page tells of.
+const ANSWERS_MAX: usize = 50;
 
 /// What a tool does: the summary, then what the description adds to it.
 pub fn description(operation: &Operation) -> String {
@@ -138,53 +142,69 @@ fn after_sequence(rest: std::str::Chars<'_>) -> std::str::Chars<'_> {
     }
 }
 
-/// The operation's page: served as a resource, shown in the console.
-pub fn documentation(api: &Api, operation: &Operation, tool: &ToolDef) -> String {
-    let mut page = String::new();
-    let title = operation.summary.as_deref().unwrap_or(tool.name.as_str());
-    let _ = writeln!(
-        page,
-        "# {}\n\n`{} {}`",
-        title.trim(),
-        operation.method,
-        operation.path.raw
+/// What a document says of an operation beyond what is listed of its tool.
+pub fn details(
+    operation: &Operation,
+    parameters: &[ParameterBinding],
+    (description, input_schema): (&str, &Value),
+) -> Details {
+    let whole = |text: &Option<String>| {
+        let text = text.as_deref().map(clean).unwrap_or_default();
+        shorten(text.trim(), DOCUMENTATION_BYTES_MAX)
+    };
+    let text = whole(&operation.description);
+    let properties = &input_schema["properties"];
+    let arguments = parameters.iter().zip(&operation.parameters);
+    let arguments = arguments
+        .map(|(binding, parameter)| (&binding.argument, whole(&parameter.description)))
+        .filter(|(argument, text)| {
+            let property = properties.get(argument);
+            let listed = property.and_then(|property| property["description"].as_str());
+            property.is_some() && !listed.unwrap_or_default().contains(text)
+        });
+    let answers = operation.responses.iter().take(ANSWERS_MAX);
+    Details {
+        description: (!description.contains(&text)).then_some(text),
+        arguments: arguments
+            .map(|(argument, text)| (argument.clone(), text))
+            .collect(),
+        answers: answers
+            .map(|answer| (answer.status.clone(), whole(&answer.description)))
+            .collect(),
+    }
+}
+
+/// The page of a tool as it is served, in Markdown: a resource of its server.
+pub fn page(tool: &ToolDef) -> String {
+    let (title, binding, details) = (tool.title.as_deref(), &tool.binding, &tool.details);
+    let title = title.unwrap_or(tool.name.as_str());
+    let description = details.description.as_ref().unwrap_or(&tool.description);
+    let mut page = format!(
+        "# {title}\n\n`{} {}`\n\n{description}\n",
+        binding.method, binding.path.raw
     );
-    if operation.deprecated {
-        page.push_str("\nDeprecated.\n");
+    let properties = tool.input_schema["properties"].as_object();
+    let properties = properties.into_iter().flatten();
+    for (at, (argument, schema)) in properties.enumerate() {
+        page.push_str(if at == 0 { "\n## Arguments\n\n" } else { "" });
+        let required = tool.input_schema["required"].as_array();
+        let required = required.is_some_and(|names| names.iter().any(|name| name == argument));
+        let required = if required { " (required)" } else { "" };
+        let listed = schema["description"].as_str().unwrap_or_default();
+        let text = details
+            .arguments
+            .get(argument)
+            .map_or(listed, String::as_str);
+        let _ = writeln!(page, "- `{argument}`{required} {text}");
     }
-    if let Some(description) = &operation.description {
-        let _ = writeln!(page, "\n{}", description.trim());
-    }
-    if !operation.parameters.is_empty() {
-        page.push_str("\n## Parameters\n\n");
-    }
-    for parameter in &operation.parameters {
-        let place = match parameter.location {
-            Location::Path => "path",
-            Location::Query => "query",
-            Location::Header => "header",
-            Location::Cookie => "cookie",
-            Location::Querystring => "query string",
-        };
-        let required = if parameter.required { ", required" } else { "" };
-        let text = parameter.description.as_deref().unwrap_or_default();
-        let _ = writeln!(
-            page,
-            "- `{}` ({place}{required}) {}",
-            parameter.name,
-            text.trim()
-        );
-    }
-    if let Some(body) = &operation.body {
-        let names: Vec<&str> = body.content.iter().map(|m| m.name.as_str()).collect();
+    if let Some(body) = &binding.body {
+        let names: Vec<&str> = body.media.iter().map(|media| &*media.name).collect();
         let _ = writeln!(page, "\n## Body\n\n{}", names.join(", "));
     }
-    page.push_str("\n## Answers\n\n");
-    for response in &operation.responses {
-        let text = response.description.as_deref().unwrap_or_default();
-        let _ = writeln!(page, "- {}: {}", response.status, text.trim());
+    for (at, (status, meaning)) in details.answers.iter().enumerate() {
+        page.push_str(if at == 0 { "\n## Answers\n\n" } else { "" });
+        let _ = writeln!(page, "- {status}: {meaning}");
     }
-    let _ = writeln!(page, "\nPart of {} {}.", api.title, api.revision);
     shorten(&clean(&page), DOCUMENTATION_BYTES_MAX)
 }
 
