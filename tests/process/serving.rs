@@ -112,7 +112,20 @@ impl Client {
 
     /// The names of a server's tools, as `tools/list` has them; or the status of the refusal.
     pub(crate) async fn tools(&self, slug: &str, key: &str) -> Result<BTreeSet<String>, u16> {
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} });
+        let result = self.ask((slug, key), "tools/list", json!({})).await?;
+        let tools = result["tools"].as_array().expect("tools");
+        let name = |tool: &Value| tool["name"].as_str().unwrap().to_owned();
+        Ok(tools.iter().map(name).collect())
+    }
+
+    /// What a server answers to a message; or the status of the refusal.
+    pub(crate) async fn ask(
+        &self,
+        (slug, key): (&str, &str),
+        method: &str,
+        params: Value,
+    ) -> Result<Value, u16> {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let request = self.http.post(format!("{}/mcp/{slug}", self.origin));
         let request = request
             .bearer_auth(key)
@@ -125,10 +138,8 @@ impl Client {
         if status != 200 {
             return Err(status);
         }
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let tools = answer["result"]["tools"].as_array().expect("tools");
-        let name = |tool: &Value| tool["name"].as_str().unwrap().to_owned();
-        Ok(tools.iter().map(name).collect())
+        let mut answer: Value = serde_json::from_str(&text).unwrap();
+        Ok(answer["result"].take())
     }
 }
 

@@ -45,18 +45,41 @@ impl From<VersionError> for Problem {
 /// When what was sent is served. A staged document changes nothing else: what is sent beside it would be
 /// lost, or served too soon.
 pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
-    let alone = fields.access.is_none()
-        && fields.upstream.is_none()
-        && fields.allow_upstream.is_none()
-        && fields.credentials.is_empty()
-        && fields.slug.is_some();
-    match fields.stage {
-        false => Ok(Release::Now),
-        true if alone => Ok(Release::Staged),
-        true => Err(Problem::new(
-            ProblemKind::Invalid,
-            "with `stage`, send the document and the `slug` of the server it is for, and nothing else",
+    // Every field is named, so that a new one is not lost.
+    let NewServer {
+        slug,
+        document: _,
+        url: _,
+        root: _,
+        overlay: _,
+        upstream,
+        server,
+        server_variables,
+        access,
+        allow_upstream,
+        credentials,
+        stage,
+    } = fields;
+    if !stage {
+        return Ok(Release::Now);
+    }
+    let refused = |detail: String| Err(Problem::new(ProblemKind::Invalid, detail));
+    if slug.is_none() {
+        return refused("`slug`: with `stage`, say which server the document is for".to_owned());
+    }
+    let beside = [
+        ("upstream", upstream.is_some()),
+        ("server", server.is_some()),
+        ("serverVariables", server_variables.is_some()),
+        ("access", access.is_some()),
+        ("allowUpstream", allow_upstream.is_some()),
+        ("credentials", !credentials.is_empty()),
+    ];
+    match beside.iter().find(|(_, is_sent)| *is_sent) {
+        Some((field, _)) => refused(format!(
+            "`{field}`: with `stage`, only the document waits; change the server's settings by themselves"
         )),
+        None => Ok(Release::Staged),
     }
 }
 
