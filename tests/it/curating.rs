@@ -575,6 +575,7 @@ async fn what_is_staged_is_all_that_was_sent() {
         ("access", json!("key")),
         ("allowUpstream", json!([])),
         ("upstream", json!("https://example.com")),
+        ("tools", json!("all")),
         ("credentials", json!({"key": "secret"})),
     ] {
         for sent in [&next, &document(&site.upstream)] {

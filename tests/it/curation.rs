@@ -5,10 +5,11 @@ use std::sync::Arc;
 use causeway::mcp::curation::{Curation, Curations, curate, definition_hash};
 use causeway::mcp::diff::three_way::three_way;
 use causeway::mcp::diff::{Diff, Impact, Kind, Side, diff};
-use causeway::mcp::fragment::Fragments;
+use causeway::mcp::fragment::{Fragments, WireClass};
 use causeway::mcp::lint::{Grade, Review, Rule, lint};
 use causeway::mcp::plan::{Destination, base_url, plan};
 use causeway::mcp::tool::compile::shaped;
+use causeway::mcp::tool::profile::Profile;
 use causeway::mcp::tool::shrink::Budget;
 use causeway::mcp::tool::text::page;
 use causeway::mcp::tool::{Tool, ToolDef, define};
@@ -609,7 +610,11 @@ fn nothing_that_speaks_is_left_by_a_fix() {
         ),
     ] {
         let tool = towns(member, value);
-        let served = |tool: &ToolDef| format!("{}{}", entries(tool).usual().json, page(tool));
+        let served = |tool: &ToolDef| {
+            let entries = entries(tool);
+            let listed = entries.get(WireClass::Structured, Profile::Full);
+            format!("{}{}", listed.json, page(tool))
+        };
         assert!(served(&tool).contains(poison), "{member}");
         let review = lint(std::slice::from_ref(&tool)).remove(0);
         assert_eq!(review.issues[0].rule, Rule::InstructionLike, "{member}");

@@ -57,6 +57,7 @@ pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
         server_variables,
         access,
         allow_upstream,
+        tools,
         credentials,
         stage,
     } = fields;
@@ -73,6 +74,7 @@ pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
         ("serverVariables", server_variables.is_some()),
         ("access", access.is_some()),
         ("allowUpstream", allow_upstream.is_some()),
+        ("tools", tools.is_some()),
         ("credentials", !credentials.is_empty()),
     ];
     match beside.iter().find(|(_, is_sent)| *is_sent) {

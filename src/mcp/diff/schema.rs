@@ -2,6 +2,7 @@
 //! narrows may break a call, and whatever remains is for a person to look at.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
@@ -234,11 +235,15 @@ impl<'a> Comparison<'a> {
 
     fn bound(&mut self, key: &str, bound: (Option<&Value>, &Value, bool), path: &str) {
         let (before, after, larger_narrows) = bound;
-        let wider = before
+        let order = before
             .and_then(Value::as_f64)
             .zip(after.as_f64())
-            .filter(|(before, after)| before != after)
-            .map(|(before, after)| (after < before) == larger_narrows);
+            .and_then(|(before, after)| after.partial_cmp(&before));
+        let wider = match order {
+            Some(Ordering::Less) => Some(larger_narrows),
+            Some(Ordering::Greater) => Some(!larger_narrows),
+            _ => None,
+        };
         match (before, wider) {
             (_, Some(true)) => {}
             (None, _) | (_, Some(false)) => {
