@@ -7,6 +7,7 @@ pub mod charset;
 pub mod cut;
 mod failure;
 pub mod fields;
+mod html;
 pub mod json;
 mod streamed;
 

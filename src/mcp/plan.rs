@@ -28,6 +28,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
+use crate::mcp::content::json;
 use crate::mcp::plan::escape::Escape;
 use crate::mcp::plan::raw::Raw;
 use crate::mcp::plan::style::How;
@@ -85,6 +86,12 @@ impl PlanError {
 const VIOLATIONS_MAX: usize = 8;
 const ERRORS_MAX: usize = 1_000;
 const URL_BYTES_MAX: usize = 64 << 10;
+/// How deep an argument may be nested. It is checked as a `Value`, which has a limit of 128 as a whole.
+const DEPTH_MAX: usize = 120;
+
+fn is_deep(text: &str) -> bool {
+    json::depth(text) > DEPTH_MAX
+}
 
 /// The arguments by name, each as the client wrote it.
 type Given<'a> = IndexMap<String, Raw<'a>>;
@@ -160,6 +167,10 @@ fn parse(arguments: Option<&RawValue>) -> Result<Given<'_>, PlanError> {
         Some(b'n') => IndexMap::new(),
         _ => return Err(PlanError::NotAnObject),
     };
+    // The parser checks text of any depth; whatever writes values calls itself for what lies within.
+    if let Some((argument, _)) = members.iter().find(|(_, raw)| is_deep(raw.get())) {
+        return Err(PlanError::value(argument, "it is nested too deeply"));
+    }
     Ok(members
         .into_iter()
         .map(|(name, raw)| (name, Raw::borrowed(raw.get())))

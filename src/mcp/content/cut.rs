@@ -7,10 +7,8 @@ use std::fmt::Write;
 
 use indexmap::IndexMap;
 
-use crate::mcp::content::json::{Node, TreeLimits, unquoted};
+use crate::mcp::content::json::{DEPTH_MAX, Node, TreeLimits, unquoted};
 
-/// How deep a value is taken apart; what lies deeper is kept or emptied as a whole.
-const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 400_000;
 /// How many places are named one by one.
 const PLACES_MAX: usize = 8;
@@ -445,6 +443,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::mcp::content::json::{checked, nested};
 
     fn places(cut: &Cut) -> Vec<String> {
         let places = cut.places.iter();
@@ -557,6 +556,16 @@ mod tests {
             if shortened.text != text {
                 prop_assert!(!shortened.places.is_empty(), "{} {}", text, shortened.text);
             }
+        }
+
+        #[test]
+        fn any_depth_is_cut(
+            containers in prop::collection::vec(prop_oneof![Just("["), Just("{\"a\":")], 1..5_000),
+            budget in 4_usize..400,
+        ) {
+            let text = nested(&containers, "\"x\"");
+            let shortened = cut(&text, budget);
+            prop_assert!(shortened.text.len() <= budget && checked(&shortened.text).is_some());
         }
     }
 }

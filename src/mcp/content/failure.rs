@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use crate::mcp::content::charset::{decode, looks_binary};
 use crate::mcp::content::json::{checked, members, unquoted};
-use crate::mcp::content::{Kind, essence, kind, media_type, status};
+use crate::mcp::content::{Kind, essence, html, kind, media_type, status};
 use crate::mcp::provider::{Content, ToolOutcome};
 use crate::mcp::tool::{BodyArguments, Tool, ToolDef};
 use crate::types::UpstreamResponse;
 
 /// How much of an error's body the model is shown.
 const ERROR_BYTES_MAX: usize = 4 << 10;
-/// What is read of one that is understood.
+/// What is read of one. JSON that is longer ends early, and is shown as it is.
 const READ_BYTES_MAX: usize = 256 << 10;
 const ISSUES_MAX: usize = 20;
 const LINE_BYTES_MAX: usize = 400;
@@ -83,74 +83,18 @@ fn said(def: &ToolDef, response: &UpstreamResponse) -> Option<String> {
     {
         return None;
     }
-    let body = decode(&response.body, &media_type);
+    let head = &response.body[..response.body.len().min(READ_BYTES_MAX)];
+    let body = decode(head, &media_type);
     let body = body.trim();
-    let understood = if is_html(&essence(&media_type), body) {
-        Some(text_of_html(body))
+    let understood = if html::is_page(&essence(&media_type), body) {
+        Some(html::text(body, ERROR_BYTES_MAX))
     } else {
-        checked(body)
-            .filter(|body| body.len() <= READ_BYTES_MAX)
-            .and_then(|body| lines(def, body))
+        checked(body).and_then(|body| lines(def, body))
     };
     let text = understood.as_deref().unwrap_or(body).trim();
     let shown = &text[..text.floor_char_boundary(ERROR_BYTES_MAX)];
     let more = if shown.len() < text.len() { "…" } else { "" };
     (!shown.is_empty()).then(|| format!("{shown}{more}"))
-}
-
-fn is_html(essence: &str, body: &str) -> bool {
-    let head = body.get(..14).unwrap_or(body).to_ascii_lowercase();
-    matches!(essence, "text/html" | "application/xhtml+xml")
-        || head.starts_with("<!doctype html")
-        || head.starts_with("<html")
-}
-
-/// A page without its tags, scripts and styles, one space between words.
-fn text_of_html(page: &str) -> String {
-    let mut text = String::new();
-    let mut rest = page;
-    while let Some(at) = rest.find('<') {
-        push_words(&mut text, &rest[..at]);
-        let tag = &rest[at..];
-        let name: String = tag[1..]
-            .chars()
-            .take_while(char::is_ascii_alphanumeric)
-            .collect::<String>()
-            .to_ascii_lowercase();
-        let end = match name.as_str() {
-            _ if tag.starts_with("<!--") => tag.find("-->").map(|end| end + 3),
-            "script" | "style" | "svg" | "noscript" => {
-                let lower = tag.to_ascii_lowercase();
-                let close = lower.find(&format!("</{name}"));
-                close.and_then(|close| Some(close + tag[close..].find('>')? + 1))
-            }
-            _ => tag.find('>').map(|end| end + 1),
-        };
-        let Some(end) = end else { return text };
-        rest = &tag[end..];
-        if text.len() > ERROR_BYTES_MAX {
-            return text;
-        }
-    }
-    push_words(&mut text, rest);
-    text
-}
-
-fn push_words(text: &mut String, piece: &str) {
-    let piece = piece
-        .replace("&nbsp;", " ")
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&#39;", "'")
-        .replace("&apos;", "'")
-        .replace("&amp;", "&");
-    for word in piece.split_whitespace() {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(word);
-    }
 }
 
 /// One thing that is wrong.

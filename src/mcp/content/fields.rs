@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::mcp::content::json::{elements, member, members, unquoted};
+use crate::mcp::content::json::{DEPTH_MAX, elements, member, members, unquoted};
 use crate::mcp::provider::Arguments;
 
 /// How many fields may be named, and how long a field may be.
@@ -93,6 +93,7 @@ impl Fields {
         let mut projection = Projection {
             places: &self.0,
             found: vec![false; self.0.len()],
+            depth: 0,
             out: String::with_capacity(text.len().min(4_096)),
         };
         projection.value(&[Standing::at(0)], text);
@@ -126,6 +127,9 @@ impl Standing {
 struct Projection<'f> {
     places: &'f [Place],
     found: Vec<bool>,
+    /// How deep the value lies that is written now. What lies deeper than [`DEPTH_MAX`] is kept or
+    /// emptied as a whole.
+    depth: usize,
     out: String,
 }
 
@@ -136,13 +140,18 @@ impl<'f> Projection<'f> {
         }
         if standing.iter().any(|at| self.places[at.place].whole) {
             self.out.push_str(value);
-        } else if value.starts_with('{') {
-            self.object(standing, value);
-        } else if value.starts_with('[') {
-            self.array(standing, value);
-        } else {
-            self.out.push_str("null");
+            return;
         }
+        let within = self.depth < DEPTH_MAX;
+        self.depth += 1;
+        match value.as_bytes().first() {
+            Some(b'{') if within => self.object(standing, value),
+            Some(b'[') if within => self.array(standing, value),
+            Some(b'{') => self.out.push_str("{}"),
+            Some(b'[') => self.out.push_str("[]"),
+            _ => self.out.push_str("null"),
+        }
+        self.depth -= 1;
     }
 
     fn object(&mut self, standing: &[Standing], value: &str) {
@@ -342,7 +351,10 @@ impl fmt::Display for Step {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::mcp::content::json::{checked, nested};
 
     const LIST: &str = r#"{"total": 2.50, "items":[{"id":12345678901234567890123,"owner":{"name":"a","x":1},
         "tags":["t","u"]},{"id":2,"owner":null,"tags":[]}],"a":{"b.c":{"d/e":[10,20,30]}}}"#;
@@ -409,6 +421,44 @@ mod tests {
             note.contains("`nmae`") && note.contains("total, items, a"),
             "{note}"
         );
+    }
+
+    #[test]
+    fn what_lies_deep_is_kept_or_emptied_as_a_whole() {
+        let project = |field: &str, text: &str| Fields::parse(&[field]).unwrap().project(text).text;
+        let list = nested(&["["; 20_000], "1");
+        let deep = format!("{{\"a\":{list},\"b\":1}}");
+        assert_eq!(project("a", &deep), format!("{{\"a\":{list}}}"));
+        let emptied = format!("{{\"a\":{}}}", nested(&["["; DEPTH_MAX], ""));
+        assert_eq!(project("a.b", &deep), emptied);
+        let every = format!("a{}", ".*".repeat(STEPS_MAX - 1));
+        assert_eq!(project(&every, &deep).matches('[').count(), 20_000);
+    }
+
+    /// Containers in containers, a few thousand deep.
+    fn deep() -> impl Strategy<Value = String> {
+        let run = (prop_oneof![Just("["), Just("{\"a\":")], 1_usize..10_000);
+        prop::collection::vec(run, 1..4).prop_map(|runs| {
+            let containers: Vec<&str> = runs
+                .into_iter()
+                .flat_map(|(open, count)| std::iter::repeat_n(open, count))
+                .collect();
+            nested(&containers, "{\"a\":[1,{\"b\":2}]}")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn any_depth_is_projected(
+            text in deep(),
+            fields in prop::collection::vec("[ab*](\\.[ab*]){0,20}|(/[a0*]){1,20}", 1..4),
+        ) {
+            let projected = Fields::parse(&fields).unwrap().project(&text);
+            prop_assert!(checked(&projected.text).is_some());
+            prop_assert!(projected.text.len() <= text.len());
+        }
     }
 
     #[test]

@@ -8,6 +8,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+/// How deep a value is taken apart, everywhere: serde_json checks text of any depth, so that whatever
+/// calls itself for what lies within has to stop somewhere.
+pub const DEPTH_MAX: usize = 64;
+
 /// The text without the space around it, if it is JSON.
 pub fn checked(text: &str) -> Option<&str> {
     let raw: &RawValue = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
@@ -85,6 +89,40 @@ pub fn mended(beginning: &str) -> Option<String> {
     let mut mended = text.get(..whole)?.to_owned();
     mended.extend(open.iter().rev());
     checked(&mended).is_some().then_some(mended)
+}
+
+/// How deep the deepest container of a JSON text lies in others: 0 for a scalar, 1 for `[]`.
+pub fn depth(text: &str) -> usize {
+    let mut walk = Walk { text, at: 0 };
+    let (mut depth, mut deepest) = (0_usize, 0);
+    while let Some(byte) = walk.byte() {
+        match byte {
+            b'"' => {
+                walk.string();
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        walk.at += 1;
+    }
+    deepest
+}
+
+/// `inside` in containers that begin like this, each closed again.
+#[cfg(test)]
+pub(crate) fn nested(containers: &[&str], inside: &str) -> String {
+    let closing = containers
+        .iter()
+        .rev()
+        .map(|open| match open.as_bytes()[0] {
+            b'{' => '}',
+            _ => ']',
+        });
+    let closing: String = closing.collect();
+    format!("{}{inside}{closing}", containers.concat())
 }
 
 /// Moves along JSON text.
@@ -323,6 +361,19 @@ mod tests {
         assert_eq!(member(text, "b\"c"), Some(found[1].1));
         assert_eq!(at(text, &["d", "e"]), None);
         assert_eq!(elements("{}").count() + members("[1]").count(), 0);
+    }
+
+    #[test]
+    fn depth_counts_containers_and_no_brackets_in_strings() {
+        for (text, expected) in [
+            ("1", 0),
+            ("\"[[[\"", 0),
+            ("[]", 1),
+            (r#"{"a":[1,{}],"[\"[":[]}"#, 3),
+        ] {
+            assert_eq!(depth(text), expected, "{text}");
+        }
+        assert_eq!(depth(&nested(&["["; 100_000], "")), 100_000);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::mcp::plan::is_deep;
+
 /// JSON text of one value: valid, because a parser cut it out.
 #[derive(Clone, Debug)]
 pub(super) struct Raw<'a>(Cow<'a, str>);
@@ -100,8 +102,9 @@ impl<'a> Raw<'a> {
             return false;
         };
         let inner = inner.trim();
-        let packed =
-            inner.starts_with(['{', '[']) && serde_json::from_str::<&RawValue>(inner).is_ok();
+        let packed = inner.starts_with(['{', '['])
+            && serde_json::from_str::<&RawValue>(inner).is_ok()
+            && !is_deep(inner);
         if packed {
             self.0 = Cow::Owned(inner.to_owned());
         }

@@ -7,7 +7,11 @@ use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use serde_json::value::RawValue;
 
+use crate::mcp::content::json::depth;
 use crate::mcp::template::RenderError;
+
+/// How deep JSON may be nested: everything below calls itself for what lies within.
+const DEPTH_MAX: usize = 160;
 
 /// A value. Clones are cheap.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,10 +32,13 @@ impl Data {
     /// Reads JSON.
     ///
     /// # Errors
-    /// It is none.
+    /// It is none, or nested deeper than any template looks.
     pub fn parse(json: &str) -> Result<Self, RenderError> {
-        // The parser checks the text and bounds its depth; the reader below relies on both.
+        // The parser checks the text, but not how deep it is.
         let checked: &RawValue = serde_json::from_str(json).map_err(|_| RenderError::Data)?;
+        if depth(checked.get()) > DEPTH_MAX {
+            return Err(RenderError::Data);
+        }
         let mut reader = Reader {
             rest: checked.get(),
         };
@@ -149,7 +156,7 @@ impl Data {
     }
 }
 
-/// Reads JSON that is known to be valid.
+/// Reads JSON that is known to be valid and shallow.
 struct Reader<'a> {
     rest: &'a str,
 }
@@ -222,6 +229,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::content::json::nested;
 
     #[test]
     fn json_comes_out_as_it_went_in() {
@@ -238,5 +246,8 @@ mod tests {
             r#"{"a":[1,2]}"#
         );
         assert!(Data::parse("{").is_err());
+        assert!(Data::parse(&nested(&["["; DEPTH_MAX], "1")).is_ok());
+        assert!(Data::parse(&nested(&["["; 100_000], "1")).is_err());
+        assert!(Data::parse(&nested(&["{\"a\":"; 100_000], "1")).is_err());
     }
 }

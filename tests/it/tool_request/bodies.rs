@@ -122,3 +122,24 @@ fn a_body_of_several_media_types_has_one_flat_schema_with_a_choice() {
     );
     assert_eq!(alternatives[1]["title"], "application/json-patch+json");
 }
+
+#[test]
+fn arguments_nested_beyond_any_use_are_refused() {
+    let tool = one(
+        &json!({"/notes": {"post": {"operationId": "add", "requestBody": {"content": {
+        "application/xml": {"schema": {"type": "object", "properties": {
+            "note": {"type": "object", "properties": {"inner_": {"type": "string"}}}, "any": {}}}}}}}}}),
+    );
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let nested = |depth: usize| {
+            let value = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            format!("{{\"any\":{value}}}")
+        };
+        assert!(planned(&tool, &nested(100)).is_ok());
+        let refusal = refusal(&tool, &nested(100_000));
+        assert!(
+            refusal.contains("`any`: it is nested too deeply"),
+            "{refusal}"
+        );
+    }
+}
