@@ -3,31 +3,38 @@
 //!
 //! A worker is this program again (`causeway jq-worker`). It has no environment and no files, limits
 //! its own memory and processor time, and answers one request at a time over its pipes. The pool is
-//! small; a worker that is late is killed and reaped, and the next request starts another.
+//! small; a worker that is late is killed and reaped, and the next request starts another. A server
+//! has one worker at a time, and waits behind every other server that has been waiting longer: a slow
+//! filter delays its own server's calls, and others' by one request at most.
 
 mod filter;
 pub mod worker;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
+
+use crate::types::ServerId;
 
 /// The hidden subcommand that is a worker.
 pub const SUBCOMMAND: &str = "jq-worker";
 /// How long a filter may be.
 pub const FILTER_BYTES_MAX: usize = 4 << 10;
-/// How long a filter may take, waiting for a worker included.
+/// How long a filter may take.
 pub const DEADLINE: Duration = Duration::from_secs(1);
+/// How long a request waits for a worker before that.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// What a filter may make of an answer.
 const OUTPUT_BYTES_MAX: usize = 4 << 20;
 /// Workers at once.
@@ -44,6 +51,8 @@ pub enum JqError {
     Failed(String),
     #[error("it took longer than {:.1} s", DEADLINE.as_secs_f64())]
     Late,
+    #[error("no worker was free for it within {} s", WAIT_MAX.as_secs())]
+    Busy,
     #[error("it needed more memory or time than a filter is given")]
     Died,
     #[error("it made more than {} MiB", OUTPUT_BYTES_MAX >> 20)]
@@ -58,7 +67,9 @@ pub struct Jq(Arc<Pool>);
 
 struct Pool {
     program: PathBuf,
-    permits: Semaphore,
+    /// Taken in the order in which they are asked for.
+    permits: Arc<Semaphore>,
+    turns: Mutex<HashMap<ServerId, Weak<Semaphore>>>,
     idle: Mutex<Vec<Worker>>,
     tasks: TaskTracker,
 }
@@ -93,7 +104,8 @@ impl Jq {
     pub fn new(program: PathBuf) -> Self {
         Self(Arc::new(Pool {
             program,
-            permits: Semaphore::new(WORKERS_MAX),
+            permits: Arc::new(Semaphore::new(WORKERS_MAX)),
+            turns: Mutex::default(),
             idle: Mutex::default(),
             tasks: TaskTracker::new(),
         }))
@@ -110,26 +122,33 @@ impl Jq {
         Self::new(program)
     }
 
-    /// Whether `filter` can be compiled.
+    /// Whether `filter` can be compiled, which takes the turn of `server`.
     ///
     /// # Errors
     /// [`JqError::Invalid`] says what is wrong with it.
-    pub async fn check(&self, filter: &str) -> Result<(), JqError> {
+    pub async fn check(&self, server: ServerId, filter: &str) -> Result<(), JqError> {
         if filter.len() > FILTER_BYTES_MAX {
             let text = format!("a filter has at most {FILTER_BYTES_MAX} bytes");
             return Err(JqError::Invalid(text));
         }
-        self.ask((Ask::Check, filter.to_owned()), Bytes::new())
+        self.ask(server, (Ask::Check, filter.to_owned()), Bytes::new())
             .await
             .map(|_| ())
     }
 
-    /// What `filter` makes of `input`, which is JSON: its only output, or the list of its outputs.
+    /// What `filter` of a server makes of `input`, which is JSON: its only output, or the list of its
+    /// outputs.
     ///
     /// # Errors
-    /// Whatever the filter does, within [`DEADLINE`].
-    pub async fn run(&self, filter: &str, input: Bytes) -> Result<String, JqError> {
-        let output = self.ask((Ask::Run, filter.to_owned()), input).await?;
+    /// Whatever the filter does, within [`DEADLINE`] of its turn.
+    pub async fn run(
+        &self,
+        server: ServerId,
+        filter: &str,
+        input: Bytes,
+    ) -> Result<String, JqError> {
+        let question = (Ask::Run, filter.to_owned());
+        let output = self.ask(server, question, input).await?;
         String::from_utf8(output)
             .map_err(|_| JqError::Failed("its output is not text in UTF-8".to_owned()))
     }
@@ -145,25 +164,52 @@ impl Jq {
         }
     }
 
-    /// In a task of its own: whoever leaves early leaves no worker behind half-way.
-    async fn ask(&self, question: (Ask, String), input: Bytes) -> Result<Vec<u8>, JqError> {
+    /// In a task of its own, once it is its turn: whoever leaves early leaves no worker behind half-way.
+    async fn ask(
+        &self,
+        server: ServerId,
+        question: (Ask, String),
+        input: Bytes,
+    ) -> Result<Vec<u8>, JqError> {
+        let turn = timeout(WAIT_MAX, self.0.turn(server)).await;
+        let turn = turn.map_err(|_| JqError::Busy)??;
         let pool = self.0.clone();
-        let task = self
-            .0
-            .tasks
-            .spawn(async move { pool.ask(question, &input).await });
+        let task = self.0.tasks.spawn(async move {
+            let answer = pool.ask(question, &input).await;
+            drop(turn);
+            answer
+        });
         task.await
             .unwrap_or_else(|error| Err(JqError::Unavailable(io::Error::other(error))))
     }
 }
 
+/// A server's turn, and a worker's place with it.
+type Turn = [OwnedSemaphorePermit; 2];
+
 impl Pool {
+    /// Waits for the requests of the same server before this one, then for those of all servers.
+    async fn turn(&self, server: ServerId) -> Result<Turn, JqError> {
+        let closed = |error| JqError::Unavailable(io::Error::other(error));
+        let own = self.own_turn(server).acquire_owned().await;
+        let own = own.map_err(closed)?;
+        let place = Arc::clone(&self.permits).acquire_owned().await;
+        Ok([own, place.map_err(closed)?])
+    }
+
+    fn own_turn(&self, server: ServerId) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock();
+        if let Some(turn) = turns.get(&server).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::new(Semaphore::new(1));
+        turns.insert(server, Arc::downgrade(&turn));
+        turn
+    }
+
     async fn ask(&self, (ask, filter): (Ask, String), input: &[u8]) -> Result<Vec<u8>, JqError> {
         let deadline = Instant::now() + DEADLINE;
-        let permit = timeout_at(deadline, self.permits.acquire())
-            .await
-            .map_err(|_| JqError::Late)?;
-        let _permit = permit.map_err(|closed| JqError::Unavailable(io::Error::other(closed)))?;
         let idle = self.idle.lock().pop();
         let mut worker = match idle {
             Some(worker) => worker,

@@ -82,7 +82,7 @@ where
     let mut body = std::pin::pin!(body);
     let mut decoder = Decoder::new(until.framing);
     let mut bytes = BytesMut::new();
-    let (mut events, mut told) = (0, None::<Instant>);
+    let (mut events, mut told) = (0, None::<(Instant, usize)>);
     let truncated = loop {
         let data = match timeout_at(until.deadline.into(), body.frame()).await {
             Ok(None) => break false,
@@ -103,8 +103,11 @@ where
         if room < data.len() || events >= EVENTS_MAX {
             break true;
         }
-        if events > 0 && told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-            told = Some(Instant::now());
+        let (since, before) = told.unzip();
+        // Comments and half an event are no progress.
+        let news = events > before.unwrap_or(0);
+        if news && since.is_none_or(|since| since.elapsed() >= TOLD_EVERY) {
+            told = Some((Instant::now(), events));
             (until.watch)(Arrived {
                 events,
                 bytes: bytes.len(),

@@ -4,6 +4,7 @@ mod account;
 mod answer;
 mod exchange;
 mod failure;
+mod filter;
 mod held;
 pub mod trace;
 

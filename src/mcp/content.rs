@@ -7,6 +7,7 @@ pub mod charset;
 pub mod cut;
 mod failure;
 pub mod fields;
+pub mod filtered;
 mod html;
 pub mod json;
 mod streamed;
@@ -40,6 +41,9 @@ pub const ANSWER_BYTES_DEFAULT: usize = 64 << 10;
 /// `_meta` of a result that is one page of many: the arguments of the call for the next one.
 pub const NEXT_KEY: &str = "causeway/next";
 
+/// What is said of an answer whose end was not read.
+const BEGINNING: &str = "[The API's answer is larger than the limit for upstream bodies; only its beginning was read. Ask for less, with a filter or a smaller page.]";
+
 /// How an answer is given.
 pub struct Manner<'a> {
     /// Text above it is cut.
@@ -50,6 +54,8 @@ pub struct Manner<'a> {
     pub sent: Option<(&'a Arguments, &'a Url)>,
     /// The answer before the owner's filter, where there was one: it tells of the next page.
     pub original: Option<String>,
+    /// Where only the beginning of an answer was filtered: how to say so.
+    pub remark: Option<String>,
 }
 
 impl Default for Manner<'_> {
@@ -59,6 +65,7 @@ impl Default for Manner<'_> {
             fields: [Fields::default(), Fields::default()],
             sent: None,
             original: None,
+            remark: None,
         }
     }
 }
@@ -227,13 +234,6 @@ pub fn is_text(media_type: &str) -> bool {
     matches!(kind(media_type), Kind::Json | Kind::Text | Kind::Events)
 }
 
-/// The text of an answer that is JSON.
-pub fn json_of(response: &UpstreamResponse) -> Option<Cow<'_, str>> {
-    let media_type = media_type(&response.headers);
-    let body = (kind(&media_type) == Kind::Json).then(|| decode(&response.body, &media_type))?;
-    json::checked(&body).is_some().then_some(body)
-}
-
 fn json_answer(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Rendered {
     let media_type = media_type(&response.headers);
     let body = decode(&response.body, &media_type);
@@ -243,11 +243,10 @@ fn json_answer(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) ->
         return text(tool, response, manner);
     }
     let mut rendered = json_text(tool, &body, manner);
-    if response.truncated {
+    let beginning = response.truncated.then_some(BEGINNING);
+    if let Some(remark) = manner.remark.as_deref().or(beginning) {
         rendered.whole = None;
-        rendered.say(
-            "[The API's answer is larger than the limit for upstream bodies; only its beginning was read. Ask for less, with a filter or a smaller page.]",
-        );
+        rendered.say(remark);
     }
     let page = manner.original.as_deref().unwrap_or(&body);
     next_page(tool, (response, Some(page)), manner, &mut rendered);
@@ -401,9 +400,7 @@ fn text(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Render
         ));
     }
     if response.truncated {
-        rendered.say(
-            "[The API's answer is larger than the limit for upstream bodies; only its beginning was read. Ask for less, with a filter or a smaller page.]",
-        );
+        rendered.say(BEGINNING);
     } else if body.len() > manner.bytes_max {
         rendered.whole = Some(Whole {
             media_type: essence(&media_type),

@@ -446,12 +446,12 @@ fn at(binding: &Binding, location: Location) -> impl Iterator<Item = &ParameterB
         .filter(move |parameter| parameter.location == location)
 }
 
-/// The value of a parameter: what was given, else what is fixed. The `null` of an optional parameter
+/// The value of a parameter: what is fixed, whatever was given, else that. The `null` of an optional parameter
 /// sends nothing, unless it is sent as JSON, which has one.
 fn value<'a>(parameter: &ParameterBinding, given: &Given<'a>) -> Option<Raw<'a>> {
-    let raw = match given.get(&parameter.argument) {
-        Some(raw) => raw.clone(),
-        None => Raw::owned(parameter.fixed.as_ref()?.to_string()),
+    let raw = match &parameter.fixed {
+        Some(fixed) => Raw::owned(fixed.to_string()),
+        None => given.get(&parameter.argument)?.clone(),
     };
     let json = matches!(&parameter.encoding, ParameterEncoding::Content { media_type, .. }
         if media::codec(media_type) == Some(BodyCodec::Json));

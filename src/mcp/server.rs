@@ -41,7 +41,7 @@ pub struct Server {
     pub instructions: String,
     pub settings: ServerSettings,
     /// In list order.
-    pub tools: IndexMap<ToolName, Tool>,
+    pub tools: IndexMap<ToolName, Arc<Tool>>,
     pub resources: Vec<ResourceDef>,
     /// MCP `ResourceTemplate` objects; only tools from code have any.
     pub resource_templates: Vec<serde_json::Value>,
@@ -192,6 +192,33 @@ pub struct AnswerShape {
     /// A jq filter over the whole answer, before `fields`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jq: Option<String>,
+    /// What is given where the answer cannot be filtered.
+    #[serde(skip_serializing_if = "OnFailure::is_default")]
+    pub on_failure: OnFailure,
+}
+
+impl AnswerShape {
+    /// Whether there is anything to be made of an answer.
+    pub fn filters(&self) -> bool {
+        self.jq.is_some() || !self.fields.is_empty()
+    }
+}
+
+/// What becomes of an answer that its owner's filter or fields cannot be applied to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Nothing of it is shown: whoever takes something away wants it away.
+    #[default]
+    Refuse,
+    /// It is shown as it is, and the result says so.
+    Pass,
+}
+
+impl OnFailure {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl ServerSettings {

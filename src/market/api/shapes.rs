@@ -42,10 +42,10 @@ pub(super) async fn check(
         }
         Fields::parse(&shape.fields).map_err(|error| fault(error.to_string()))?;
         if let Some(filter) = &shape.jq {
-            match market.0.parts.mcp.jq.check(filter).await {
+            match market.0.parts.mcp.jq.check(entry.id, filter).await {
                 Ok(()) => {}
-                Err(JqError::Unavailable(source)) => {
-                    tracing::error!(error = %source, "no jq worker can be started");
+                Err(source @ (JqError::Unavailable(_) | JqError::Busy)) => {
+                    tracing::error!(error = %source, "no jq worker can be had");
                     let detail = "filters cannot be checked now";
                     return Err(Problem::new(ProblemKind::Unavailable, detail));
                 }

@@ -1,21 +1,24 @@
 //! A call to an API, from its arguments to the result the client gets.
 
-use bytes::Bytes;
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::answers::{self, Kept};
-use crate::jq::JqError;
+use crate::credential::Mask;
 use crate::mcp::call::account::Account;
-use crate::mcp::call::exchange::Work;
+use crate::mcp::call::exchange::{Work, mask_decoded};
 use crate::mcp::call::failure::Failure;
+use crate::mcp::call::filter::{self, Filtered};
 use crate::mcp::content::fields::{self, Fields};
-use crate::mcp::content::{self, ANSWER_BYTES_MAX, Manner, Rendered, json, render_as};
-use crate::mcp::provider::{Arguments, ToolOutcome};
-use crate::mcp::server::{AnswerShape, ApiProvider};
-use crate::mcp::template;
-use crate::types::UpstreamResponse;
+use crate::mcp::content::{self, ANSWER_BYTES_MAX, Manner, Rendered, render_as};
+use crate::mcp::provider::{Arguments, CallError, ToolOutcome};
+use crate::mcp::server::ApiProvider;
+use crate::mcp::template::{self, Moment};
+use crate::mcp::tool::Tool;
+
+/// A body up to this size is read where the call runs; a larger one would hold up others there.
+const AT_ONCE_BYTES_MAX: usize = 256 << 10;
 
 /// Plans, sends and renders.
 pub(crate) async fn answer(
@@ -36,53 +39,82 @@ pub(crate) async fn answer(
     policies
         .upstream_response(work.subject(), &mut response)
         .await?;
-    let mut manner = manner(work, asked, (arguments, &url));
-    let failed = match shape(work).and_then(|shape| shape.jq.as_deref()) {
-        Some(filter) => apply(work, filter, (&mut response, &mut manner))
-            .await
-            .err(),
-        None => None,
+    let filtered = filter::apply(work, response).await?;
+    let rendering = Rendering::of(work, filtered, (asked, url));
+    let bytes = rendering.filtered.response.body.len();
+    let mut rendered = if bytes <= AT_ONCE_BYTES_MAX {
+        rendering.run(arguments)
+    } else {
+        let arguments = arguments.clone();
+        aside(bytes, move || rendering.run(&arguments)).await?
     };
-    let mut rendered = render_as(work.tool, &response, &manner);
-    let moment = work.moment();
-    let shaped = (&mut rendered.outcome, manner.bytes_max);
-    if template::answer::shape(work.tool, &response, shaped, &moment) {
-        rendered.whole = None;
-    }
-    if let Some(error) = failed {
-        metrics::counter!("causeway_jq_failed_total").increment(1);
-        rendered.say(format!(
-            "[The filter that this server's owner set for the answer gave nothing: {error}. This is the answer without it.]"
-        ));
-    }
-    work.mask_decoded(&response, &mut rendered);
     keep(work, &mut rendered).await;
     Ok(rendered.outcome)
 }
 
-/// Puts what a filter makes of an answer in JSON in its place. The next page is still looked for in
-/// the answer itself.
-async fn apply(
-    work: &Work<'_>,
-    filter: &str,
-    (response, manner): (&mut UpstreamResponse, &mut Manner<'_>),
-) -> Result<(), JqError> {
-    if !response.status.is_success() || response.truncated {
-        return Ok(());
+/// Runs what reads a whole answer of so many bytes: at once, or where it holds up no other call.
+pub(crate) async fn aside<T: Send + 'static>(
+    bytes: usize,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if bytes <= AT_ONCE_BYTES_MAX {
+        return Ok(run());
     }
-    let Some(body) = content::json_of(response) else {
-        return Ok(());
-    };
-    let body = work.mask().text(&body).into_owned();
-    let output = work.cx.jq.run(filter, Bytes::from(body.clone())).await?;
-    if json::checked(&output).is_none() {
-        return Err(JqError::Failed("its output is not JSON".to_owned()));
+    let done = tokio::task::spawn_blocking(run).await;
+    done.map_err(|error| Failure::NotRun(CallError::Internal(Box::new(error))))
+}
+
+/// An answer that becomes a result, with everything that says how.
+struct Rendering {
+    tool: Arc<Tool>,
+    mask: Mask,
+    moment: Moment,
+    filtered: Filtered,
+    fields: [Fields; 2],
+    url: Url,
+    bytes_max: usize,
+}
+
+impl Rendering {
+    fn of(work: &Work<'_>, filtered: Filtered, (asked, url): (Fields, Url)) -> Self {
+        // What was stored was read when it was set.
+        let kept = filter::shape(work).and_then(|shape| Fields::parse(&shape.fields).ok());
+        Self {
+            tool: Arc::clone(work.tool),
+            mask: work.mask().clone(),
+            moment: work.moment(),
+            filtered,
+            fields: [kept.unwrap_or_default(), asked],
+            url,
+            bytes_max: work.server.settings.answer_bytes_max.min(ANSWER_BYTES_MAX),
+        }
     }
-    response.body = work.mask().bytes(Bytes::from(output));
-    let json = HeaderValue::from_static("application/json");
-    response.headers.insert(CONTENT_TYPE, json);
-    manner.original = Some(body);
-    Ok(())
+
+    fn run(self, arguments: &Arguments) -> Rendered {
+        let Filtered {
+            response,
+            original,
+            remark,
+            notice,
+        } = self.filtered;
+        let manner = Manner {
+            bytes_max: self.bytes_max,
+            fields: self.fields,
+            sent: Some((arguments, &self.url)),
+            original,
+            remark,
+        };
+        let mut rendered = render_as(&self.tool, &response, &manner);
+        let shaped = (&mut rendered.outcome, manner.bytes_max);
+        if template::answer::shape(&self.tool, &response, shaped, &self.moment) {
+            rendered.whole = None;
+        }
+        if let Some(notice) = notice {
+            rendered.say(notice);
+        }
+        mask_decoded(&self.mask, &response, &mut rendered);
+        rendered
+    }
 }
 
 /// Keeps what did not fit into the result, and links to it.
@@ -112,21 +144,4 @@ pub(crate) fn asked(work: &Work<'_>, arguments: &Arguments) -> Result<Fields, Fa
         argument: argument.unwrap_or_default().to_owned(),
         source,
     })
-}
-
-/// What the owner made of the tool's answers.
-fn shape<'a>(work: &Work<'a>) -> Option<&'a AnswerShape> {
-    let shapes = &work.server.settings.answer_shapes;
-    shapes.get(&work.tool.def.operation.0)
-}
-
-fn manner<'a>(work: &Work<'_>, asked: Fields, sent: (&'a Arguments, &'a Url)) -> Manner<'a> {
-    // What was stored was read when it was set.
-    let kept = shape(work).and_then(|shape| Fields::parse(&shape.fields).ok());
-    Manner {
-        bytes_max: work.server.settings.answer_bytes_max.min(ANSWER_BYTES_MAX),
-        fields: [kept.unwrap_or_default(), asked],
-        sent: Some(sent),
-        original: None,
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -37,7 +39,7 @@ pub(crate) struct Work<'a> {
     pub(crate) cx: &'a Mcp,
     pub(crate) caller: &'a Caller,
     pub(crate) server: &'a Server,
-    pub(crate) tool: &'a Tool,
+    pub(crate) tool: &'a Arc<Tool>,
     pub(crate) context: &'a CallContext,
     /// The client's deadline or the server's, whichever comes first.
     pub(crate) deadline: Instant,
@@ -188,7 +190,12 @@ impl<'a> Work<'a> {
             cancel: &self.context.cancel,
         };
         let progress = self.context.progress.clone();
+        // MCP: "The progress value MUST increase with each notification", whatever is sent again.
+        let told = AtomicUsize::new(0);
         let watch = move |arrived: Arrived| {
+            if told.fetch_max(arrived.events, Ordering::Relaxed) >= arrived.events {
+                return;
+            }
             let message = format!("{} events, {} bytes", arrived.events, arrived.bytes);
             progress.report(arrived.events as f64, None, Some(message));
         };
@@ -262,37 +269,36 @@ impl<'a> Work<'a> {
             },
         }
     }
+}
 
-    /// What was not JSON in UTF-8 may show its text only once it is decoded (by a charset, a byte order
-    /// mark, or what an XML document says of itself), so it is masked again; and so is everything
-    /// that is said beside an answer, which is made of decoded parts of it.
-    pub(crate) fn mask_decoded(&self, response: &UpstreamResponse, rendered: &mut Rendered) {
-        let mask = self.mask();
-        let as_written = rendered.outcome.content.len() == 1 && !rendered.outcome.is_error;
-        if mask.is_empty() || (as_written && is_plain_json(response)) {
-            return;
+/// What was not JSON in UTF-8 may show its text only once it is decoded (by a charset, a byte order
+/// mark, or what an XML document says of itself), so it is masked again; and so is everything
+/// that is said beside an answer, which is made of decoded parts of it.
+pub(crate) fn mask_decoded(mask: &Mask, response: &UpstreamResponse, rendered: &mut Rendered) {
+    let as_written = rendered.outcome.content.len() == 1 && !rendered.outcome.is_error;
+    if mask.is_empty() || (as_written && is_plain_json(response)) {
+        return;
+    }
+    let outcome = &mut rendered.outcome;
+    for content in &mut outcome.content {
+        if let Content::Text(text) = content {
+            *text = mask.text(text).into_owned();
+        } else if let Content::Resource(resource) = content
+            && let ResourceBody::Text(text) = &mut resource.body
+        {
+            *text = mask.text(text).into_owned();
         }
-        let outcome = &mut rendered.outcome;
-        for content in &mut outcome.content {
-            if let Content::Text(text) = content {
-                *text = mask.text(text).into_owned();
-            } else if let Content::Resource(resource) = content
-                && let ResourceBody::Text(text) = &mut resource.body
-            {
-                *text = mask.text(text).into_owned();
-            }
-        }
-        outcome.structured = outcome
-            .structured
-            .take()
-            .and_then(|value| RawValue::from_string(mask.text(value.get()).into_owned()).ok());
-        outcome.meta = outcome
-            .meta
-            .take()
-            .and_then(|meta| serde_json::from_str(&mask.text(&meta.to_string())).ok());
-        if let Some(whole) = &mut rendered.whole {
-            whole.bytes = mask.bytes(whole.bytes.clone());
-        }
+    }
+    outcome.structured = outcome
+        .structured
+        .take()
+        .and_then(|value| RawValue::from_string(mask.text(value.get()).into_owned()).ok());
+    outcome.meta = outcome
+        .meta
+        .take()
+        .and_then(|meta| serde_json::from_str(&mask.text(&meta.to_string())).ok());
+    if let Some(whole) = &mut rendered.whole {
+        whole.bytes = mask.bytes(whole.bytes.clone());
     }
 }
 

@@ -4,6 +4,7 @@ use crate::access::ledger::LedgerStatus;
 use crate::access::upstream_auth::TokenError;
 use crate::credential::{CredentialError, Mask};
 use crate::egress::EgressError;
+use crate::mcp::call::filter::FilterFault;
 use crate::mcp::content::fields::FieldError;
 use crate::mcp::plan::{BaseUrlError, PlanError};
 use crate::mcp::provider::{CallError, CallOutcome, Content, ToolOutcome};
@@ -19,6 +20,11 @@ pub(crate) enum Failure {
         argument: String,
         source: FieldError,
     },
+    #[error(
+        "The answer is not shown: this server's owner filters what this tool answers, and the filter \
+         could not be applied: {0}. The call itself was carried out; the API answered with success."
+    )]
+    Filter(FilterFault),
     #[error("The server's URL cannot be used: {0}")]
     Base(#[from] BaseUrlError),
     #[error("Not sent: {0}.")]
@@ -54,7 +60,10 @@ impl Failure {
             failure => {
                 let text = failure.to_string();
                 let text = match failure {
-                    Self::Egress(_) | Self::Token(_) | Self::Redirected { .. } => {
+                    Self::Egress(_)
+                    | Self::Token(_)
+                    | Self::Redirected { .. }
+                    | Self::Filter(_) => {
                         mask.text(&text).into_owned()
                     }
                     _ => text,
@@ -81,6 +90,7 @@ impl Failure {
             }
             Self::Plan(_)
             | Self::Fields { .. }
+            | Self::Filter(_)
             | Self::Base(_)
             | Self::RedirectedTooOften
             | Self::Egress(_)

@@ -9,8 +9,27 @@ use crate::mcp::content::{Manner, Rendered, json_text, media_type};
 use crate::mcp::tool::Tool;
 use crate::types::UpstreamResponse;
 
-/// The events as a JSON array, `[DONE]` being the end and no event.
+/// The events of a stream.
+pub(super) struct Collected {
+    /// As a JSON array.
+    pub(super) list: String,
+    /// Where the stream had not ended: how to say so.
+    pub(super) remark: Option<String>,
+}
+
 pub(super) fn render(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Rendered {
+    let collected = collected(tool, response);
+    let mut rendered = json_text(tool, &collected.list, manner);
+    if let Some(remark) = collected.remark {
+        // What arrived is not the whole answer.
+        rendered.whole = None;
+        rendered.say(remark);
+    }
+    rendered
+}
+
+/// The events as they are listed, `[DONE]` being the end and no event.
+pub(super) fn collected(tool: &Tool, response: &UpstreamResponse) -> Collected {
     let framing = Framing::of(&media_type(&response.headers)).unwrap_or(Framing::Lines);
     let mut decoder = Decoder::new(framing);
     let mut events = decoder.push(&response.body);
@@ -23,15 +42,17 @@ pub(super) fn render(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'
     events.truncate(ended.unwrap_or(events.len()));
     let form = Form::of(tool, framing);
     let list: Vec<String> = events.iter().map(|event| form.write(event)).collect();
-    let mut rendered = json_text(tool, &format!("[{}]", list.join(",")), manner);
-    if response.truncated && ended.is_none() {
-        rendered.say(format!(
+    let remark = (response.truncated && ended.is_none()).then(|| {
+        format!(
             "[The stream had not ended: these are the {} events that arrived within {:.1} s and the limits for bytes and events.]",
             events.len(),
             response.total.as_secs_f64()
-        ));
+        )
+    });
+    Collected {
+        list: format!("[{}]", list.join(",")),
+        remark,
     }
-    rendered
 }
 
 /// How an event stands in the list.

@@ -112,10 +112,10 @@ fn value<'a>(binding: &BodyBinding, given: &Given<'a>) -> Option<(String, Raw<'a
     }
 }
 
-/// A property of the body: what was given, else what is fixed.
+/// A property of the body: what is fixed, whatever was given, else that.
 fn member<'a>(property: &PropertyBinding, given: &Given<'a>) -> Option<Raw<'a>> {
-    match given.get(&property.argument) {
-        Some(raw) => Some(raw.clone()),
-        None => Some(Raw::owned(property.fixed.as_ref()?.to_string())),
+    match &property.fixed {
+        Some(fixed) => Some(Raw::owned(fixed.to_string())),
+        None => given.get(&property.argument).cloned(),
     }
 }

@@ -1,6 +1,7 @@
 //! A stored version becomes a server that can be served: validators built, lists serialized.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -30,7 +31,7 @@ impl Server {
             let reshaped = parts.settings.reshapes(&def.operation);
             let (tool, found) = Tool::compile_shaped_within(def, reshaped, budget);
             findings.extend(found);
-            tools.insert(tool.def.name.clone(), tool);
+            tools.insert(tool.def.name.clone(), Arc::new(tool));
         }
         let to = parts.settings.destination(parts.document_url.as_ref());
         let defs = tools.values().map(|tool: &Tool| &*tool.def);
@@ -78,7 +79,7 @@ impl Server {
     /// `head`, and a line for each tool of which `sees` says so.
     pub fn overview(&self, head: &str, sees: impl Fn(&str) -> bool) -> String {
         let mut text = head.to_owned();
-        let seen = |tool: &&Tool| sees(tool.def.name.as_str());
+        let seen = |tool: &&Arc<Tool>| sees(tool.def.name.as_str());
         for tool in self.tools.values().filter(seen) {
             let description = clean(&tool.def.description);
             let first = description.lines().next().unwrap_or_default();
