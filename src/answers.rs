@@ -1,5 +1,6 @@
-//! Answers that were too large for their results: kept for ten minutes, for nobody but whoever got
-//! the link, on any replica that shares the database.
+//! Answers that were too large for their results: kept for ten minutes, on any replica that shares the
+//! database. Who called with a key has them alone. Without one, on an open server, all callers are one
+//! principal, and the link is what lets its bearer in.
 //!
 //! In the database they are sealed like credentials, so that neither a backup nor a copied row shows
 //! what an API said. Without a database they stay in memory, within the same limits.
@@ -78,25 +79,25 @@ impl Answers {
         }))
     }
 
-    /// Keeps an answer for `caller`. `None` where there is no room for it, or the database does not
+    /// Keeps an answer for `caller`, of the share of `holder` (see [`Caller::holder`]). `None` where there is no room for it, or the database does not
     /// take it: the result is then given without a link.
     pub async fn keep(
         &self,
-        caller: &Caller,
+        (caller, holder): (&Caller, &str),
         organization: OrganizationId,
         answer: Kept,
     ) -> Option<AnswerId> {
         if answer.bytes.len() > BYTES_MAX {
             return None;
         }
-        let id = AnswerId::generate();
+        let id = AnswerId::unguessable();
         let now = self.0.clock.now();
         let minutes = i64::try_from(MINUTES).unwrap_or(i64::MAX);
         let expires_at = now + chrono::Duration::minutes(minutes);
         match &self.0.place {
             Place::Memory(held) => {
                 let new = Held {
-                    principal: principal(caller),
+                    principal: principal(caller, holder),
                     expires_at,
                     answer,
                 };
@@ -112,7 +113,7 @@ impl Answers {
                     id,
                     organization,
                     server: answer.server,
-                    principal: principal(caller),
+                    principal: principal(caller, holder),
                     media_type: answer.media_type,
                     size: answer.bytes.len(),
                     key_id: sealed.key_id,
@@ -137,14 +138,17 @@ impl Answers {
             Place::Memory(held) => {
                 let held = held.lock();
                 let found = held.get(&id)?;
-                let may = found.principal == principal(caller) && found.expires_at > now;
+                let may = is_of(&found.principal, caller) && found.expires_at > now;
                 may.then(|| found.answer.clone())
             }
             Place::Database { store, vault } => {
-                let row = store.answer(id, &principal(caller), now).await;
+                let row = store.answer(id, now).await;
                 let row = row
                     .inspect_err(|error| tracing::warn!(error = %error, "an answer cannot be read"))
                     .ok()??;
+                if !is_of(&row.principal, caller) {
+                    return None;
+                }
                 let identity = RowIdentity {
                     organization: OrganizationId(row.organization_id),
                     row: id.0,
@@ -199,8 +203,16 @@ pub fn id_of(uri: &str) -> Option<AnswerId> {
 }
 
 /// Who got an answer. Principals of two organizations may have one name.
-fn principal(caller: &Caller) -> String {
-    format!("{} {}", caller.organization, caller.principal())
+fn principal(caller: &Caller, holder: &str) -> String {
+    format!("{} {holder}", caller.organization)
+}
+
+/// Whether an answer of that principal is this caller's to read: its own, or one that somebody else
+/// without a key was given, whose link is known here.
+fn is_of(stored: &str, caller: &Caller) -> bool {
+    let own = principal(caller, &caller.principal());
+    let rest = stored.strip_prefix(own.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || (caller.is_anonymous() && rest.starts_with('@')))
 }
 
 /// Adds what there is room for, in place of what the same principal kept longest.
@@ -212,6 +224,12 @@ fn hold(
     held.retain(|_, held| held.expires_at > now);
     let weight = |held: &Held| i64::try_from(held.answer.bytes.len()).unwrap_or(i64::MAX);
     let size = weight(&new);
+    let others = held.values().filter(|held| held.principal != new.principal);
+    let others: i64 = others.map(weight).sum();
+    if others.saturating_add(size) > QUOTA.organization_bytes_max {
+        // Nothing of its own would make room.
+        return false;
+    }
     loop {
         let all: i64 = held.values().map(weight).sum();
         let own = || {
@@ -263,7 +281,11 @@ mod tests {
         let (mine, theirs) = (Caller::anonymous(), other());
         let answer = kept(3);
         let id = answers
-            .keep(&mine, OrganizationId::DEFAULT, answer.clone())
+            .keep(
+                (&mine, &mine.principal()),
+                OrganizationId::DEFAULT,
+                answer.clone(),
+            )
             .await
             .unwrap();
         let uri = uri(&"shop".parse().unwrap(), id);
@@ -275,12 +297,57 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn strangers_have_shares_of_their_own_and_links_for_their_bearers() {
+        let answers = Answers::memory(Clock::system());
+        let default = OrganizationId::DEFAULT;
+        let stranger = Caller::anonymous();
+        let (here, there) = ("anonymous@192.0.2.7", "anonymous@192.0.2.8");
+        let keep = async |holder: &str, bytes| {
+            let id = answers
+                .keep((&stranger, holder), default, kept(bytes))
+                .await;
+            id.unwrap()
+        };
+        let first = keep(here, 10).await;
+        for _ in 0..5 {
+            keep(there, BYTES_MAX).await;
+        }
+        assert!(answers.read(&stranger, first).await.is_some());
+        assert!(answers.read(&other(), first).await.is_none());
+        assert_eq!(first.0.get_version_num(), 4, "{first} can be guessed");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_room_takes_none_from_its_caller() {
+        let answers = Answers::memory(Clock::system());
+        let default = OrganizationId::DEFAULT;
+        let mine = other();
+        let own = (&mine, &*mine.principal());
+        let small = answers.keep(own, default, kept(1)).await.unwrap();
+        for _ in 0..4 {
+            let another = other();
+            let holder = another.principal();
+            for _ in 0..4 {
+                let last = kept(BYTES_MAX - 1);
+                assert!(
+                    answers
+                        .keep((&another, &holder), default, last)
+                        .await
+                        .is_some()
+                );
+            }
+        }
+        assert!(answers.keep(own, default, kept(BYTES_MAX)).await.is_none());
+        assert!(answers.read(&mine, small).await.is_some());
+    }
+
+    #[tokio::test]
     async fn what_is_kept_is_bounded_by_principal_and_in_all() {
         let answers = Answers::memory(Clock::system());
         let default = OrganizationId::DEFAULT;
         assert!(
             answers
-                .keep(&other(), default, kept(BYTES_MAX + 1))
+                .keep((&other(), "key:x"), default, kept(BYTES_MAX + 1))
                 .await
                 .is_none()
         );
@@ -289,7 +356,7 @@ mod tests {
         for _ in 0..5 {
             ids.push(
                 answers
-                    .keep(&greedy, default, kept(BYTES_MAX))
+                    .keep((&greedy, &greedy.principal()), default, kept(BYTES_MAX))
                     .await
                     .unwrap(),
             );
@@ -304,16 +371,24 @@ mod tests {
             for _ in 0..4 {
                 assert!(
                     answers
-                        .keep(&another, default, kept(BYTES_MAX))
+                        .keep((&another, &another.principal()), default, kept(BYTES_MAX))
                         .await
                         .is_some()
                 );
             }
         }
         assert!(
-            answers.keep(&other(), default, kept(1)).await.is_none(),
+            answers
+                .keep((&other(), "key:x"), default, kept(1))
+                .await
+                .is_none(),
             "all is taken"
         );
-        assert!(answers.keep(&greedy, default, kept(1)).await.is_some());
+        assert!(
+            answers
+                .keep((&greedy, &greedy.principal()), default, kept(1))
+                .await
+                .is_some()
+        );
     }
 }

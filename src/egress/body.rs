@@ -201,6 +201,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_brings_no_event_is_no_progress() {
+        let chunks = [
+            "data: 1\n\n",
+            ": wait\n\n",
+            ": wait\n\n",
+            "data: 2\n\n",
+            ": wait\n\n",
+        ];
+        let frames = stream::iter(chunks).then(async |chunk| {
+            std::thread::sleep(TOLD_EVERY + Duration::from_millis(10));
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(chunk.as_bytes())))
+        });
+        let heard = parking_lot::Mutex::new(Vec::new());
+        let until = Until {
+            framing: Framing::ServerSent,
+            bytes_max: 1_000,
+            deadline: Instant::now() + Duration::from_secs(60),
+            watch: &|arrived: Arrived| heard.lock().push(arrived.events),
+        };
+        collect(StreamBody::new(Box::pin(frames)), until)
+            .await
+            .unwrap();
+        assert_eq!(*heard.lock(), [1, 2]);
+    }
+
+    #[tokio::test]
     async fn events_end_with_the_last_one_the_deadline_or_a_limit() {
         let whole = |text: &str, truncated, heard| Ok((text.to_owned(), truncated, heard));
         let rows = [

@@ -28,7 +28,7 @@ use url::Url;
 use crate::events::Framing;
 use crate::mcp::content::charset::{decode, looks_binary};
 use crate::mcp::content::fields::Fields;
-use crate::mcp::paging::Exchanged;
+use crate::mcp::paging::{Exchanged, Shown};
 use crate::mcp::provider::{Arguments, Content, Resource, ResourceBody, ToolOutcome};
 use crate::mcp::tool::Tool;
 use crate::types::UpstreamResponse;
@@ -75,6 +75,8 @@ impl Default for Manner<'_> {
 pub struct Rendered {
     pub outcome: ToolOutcome,
     pub whole: Option<Whole>,
+    /// Of the largest list of the answer, where it was cut: how many elements are shown, of how many.
+    pub list: Option<(usize, usize)>,
 }
 
 /// An answer as a whole, to be kept for whoever asked.
@@ -143,7 +145,7 @@ impl From<ToolOutcome> for Rendered {
     fn from(outcome: ToolOutcome) -> Self {
         Self {
             outcome,
-            whole: None,
+            ..Self::default()
         }
     }
 }
@@ -249,7 +251,15 @@ fn json_answer(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) ->
         rendered.say(remark);
     }
     let page = manner.original.as_deref().unwrap_or(&body);
-    next_page(tool, (response, Some(page)), manner, &mut rendered);
+    let shown = match rendered.list {
+        // Of a beginning, the last element may be half of one.
+        _ if response.truncated || manner.remark.is_some() => Shown::Part,
+        None => Shown::All,
+        // What a filter made may be another list.
+        Some(_) if manner.original.is_some() => Shown::Part,
+        Some((shown, of)) => Shown::First(shown, of),
+    };
+    next_page(tool, (response, Some(page), shown), manner, &mut rendered);
     rendered
 }
 
@@ -281,8 +291,9 @@ fn json_text(tool: &Tool, body: &str, manner: &Manner<'_>) -> Rendered {
         cut.text.len(),
         shown.len(),
         cut.describe(),
-        rest(tool, cut.elements_shown())
+        rest(tool, cut.list().map(|(shown, _)| shown))
     ));
+    rendered.list = cut.list();
     rendered.outcome.content.insert(0, Content::Text(cut.text));
     rendered.whole = Some(Whole {
         media_type: "application/json".to_owned(),
@@ -316,7 +327,7 @@ fn rest(tool: &Tool, shown: Option<usize>) -> String {
 /// Offers the call for the next page.
 fn next_page(
     tool: &Tool,
-    (response, body): (&UpstreamResponse, Option<&str>),
+    (response, body, shown): (&UpstreamResponse, Option<&str>, Shown),
     manner: &Manner<'_>,
     rendered: &mut Rendered,
 ) {
@@ -328,6 +339,7 @@ fn next_page(
         url,
         headers: &response.headers,
         body: body.and_then(json::checked),
+        shown,
     };
     let Some(next) = tool.pager.next(&tool.def, seen) else {
         return;
@@ -408,7 +420,9 @@ fn text(tool: &Tool, response: &UpstreamResponse, manner: &Manner<'_>) -> Render
             alone: false,
         });
     }
-    next_page(tool, (response, None), manner, &mut rendered);
+    if rendered.whole.is_none() && !response.truncated {
+        next_page(tool, (response, None, Shown::All), manner, &mut rendered);
+    }
     rendered
 }
 
@@ -432,6 +446,7 @@ fn binary(tool: &Tool, response: &UpstreamResponse, media_type: &str) -> Rendere
                 bytes: response.body.clone(),
                 alone: true,
             }),
+            list: None,
         };
     }
     let data = BASE64.encode(&response.body);

@@ -23,8 +23,10 @@ use crate::openapi::Location;
 /// The arguments of a tool that lead through its pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pager {
-    /// In document order.
+    /// In document order, without those the owner fixed.
     arguments: Vec<Argument>,
+    /// How much a page holds, where the owner fixed it.
+    size_fixed: Option<i64>,
 }
 
 /// An argument that takes part.
@@ -48,6 +50,17 @@ pub struct Exchanged<'a> {
     pub headers: &'a HeaderMap,
     /// Where it is JSON.
     pub body: Option<&'a str>,
+    pub shown: Shown,
+}
+
+/// How much of the page's list is shown: what was cut of it must not be passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    All,
+    /// The first elements of a list of so many.
+    First(usize, usize),
+    /// Nobody knows.
+    Part,
 }
 
 /// The call that gets the next page.
@@ -68,7 +81,7 @@ impl Pager {
         let query = def.binding.parameters.iter();
         let query = query
             .filter(|parameter| parameter.location == Location::Query)
-            .map(|parameter| (&parameter.argument, &parameter.name));
+            .map(|p| (&p.argument, &p.name, p.fixed.as_ref()));
         let body = def
             .binding
             .body
@@ -77,16 +90,24 @@ impl Pager {
                 BodyArguments::Lifted(properties) => properties.as_slice(),
                 BodyArguments::Whole(_) => &[],
             });
-        let body = body.map(|property| (&property.argument, &property.name));
-        let arguments = query.chain(body).filter_map(|(argument, wire)| {
+        let body = body.map(|p| (&p.argument, &p.name, p.fixed.as_ref()));
+        let (mut arguments, mut size_fixed) = (Vec::new(), None);
+        for (argument, wire, fixed) in query.chain(body) {
             let schema = &def.input_schema["properties"][argument.as_str()];
-            name::argument(argument, wire, schema)
-        });
-        let arguments: Vec<Argument> = arguments.collect();
+            let known = name::argument(argument, wire, schema);
+            match (known, fixed) {
+                (Some(known), None) => arguments.push(known),
+                (Some(known), Some(value)) if known.role == Role::Size => {
+                    size_fixed = size_fixed.or_else(|| value.as_i64());
+                }
+                _ => {}
+            }
+        }
         // A page size alone leads nowhere.
         let leads = arguments.iter().any(|a| a.role != Role::Size);
         Self {
             arguments: if leads { arguments } else { Vec::new() },
+            size_fixed,
         }
     }
 
@@ -113,6 +134,10 @@ impl Pager {
     pub fn next(&self, def: &ToolDef, seen: Exchanged<'_>) -> Option<Next> {
         let given = given(seen.arguments);
         let page = seen.body.map(Page::read);
+        if seen.shown != Shown::All {
+            let changes = self.rest(page.as_ref()?, &given, seen.shown)?;
+            return Some(written(&given, changes));
+        }
         let linked = link::of_headers(seen.headers)
             .or_else(|| page.as_ref().and_then(Page::link))
             .and_then(|text| link::resolve(seen.url, &text));
@@ -126,6 +151,26 @@ impl Pager {
         };
         let changes: Vec<_> = changes.into_iter().filter(differs).collect();
         (!changes.is_empty()).then(|| written(&given, changes))
+    }
+
+    /// Where the page itself was cut: only a count of elements leads to what is not shown of it.
+    fn rest(
+        &self,
+        page: &Page<'_>,
+        given: &IndexMap<String, String>,
+        shown: Shown,
+    ) -> Option<Changes> {
+        let Shown::First(shown, of) = shown else {
+            return None;
+        };
+        let argument = self.role(Role::Offset).next()?;
+        let pages = self.role(Role::Page).next().is_some();
+        if pages || shown == 0 || page.elements()? != of {
+            return None;
+        }
+        let from = argument.number(given)?.unwrap_or(argument.start);
+        let next = from.saturating_add(i64::try_from(shown).ok()?);
+        Some(vec![(argument.name.clone(), Some(json!(next)))])
     }
 
     /// Without a link: cursors, flags, totals, full pages.
@@ -142,13 +187,8 @@ impl Pager {
         {
             return Some(vec![(argument.name.clone(), Some(argument.typed(&token)))]);
         }
-        let number = |argument: &Argument| {
-            let given = given.get(&argument.name);
-            given.map_or(Some(argument.default), |text| {
-                unquoted(text).parse().ok().map(Some)
-            })
-        };
-        let size = self.role(Role::Size).next().and_then(|a| number(a)?);
+        let size = self.role(Role::Size).next();
+        let size = size.map_or(self.size_fixed, |argument| argument.number(given).flatten());
         let count = i64::try_from(page.elements()?).ok()?;
         if count == 0 {
             return None;
@@ -161,18 +201,24 @@ impl Pager {
         }
         let full = size.is_some_and(|size| size > 0 && count >= size);
         if let Some(argument) = self.role(Role::Page).next() {
-            let current = number(argument)?.unwrap_or(argument.start);
-            let seen = (current - argument.start + 1).saturating_mul(size.unwrap_or(count));
-            let pages = page
-                .pages()
-                .map(|pages| current - argument.start + 1 < pages);
-            let more = pages.or(page.total().map(|total| seen < total));
+            let current = argument.number(given)?.unwrap_or(argument.start);
+            let place = current.saturating_sub(argument.start).saturating_add(1);
+            let pages = page.pages().map(|pages| place < pages);
+            // What a later page leaves over is only known with the size of those before it.
+            let seen = match size {
+                _ if place == 1 => Some(count),
+                size => size.map(|size| place.saturating_mul(size)),
+            };
+            let more = pages.or_else(|| Some(seen? < page.total()?));
             let more = page.says_more() || more.unwrap_or(full);
-            return more.then(|| vec![(argument.name.clone(), Some(json!(current + 1)))]);
+            let next = current.saturating_add(1);
+            return more.then(|| vec![(argument.name.clone(), Some(json!(next)))]);
         }
         let argument = self.role(Role::Offset).next()?;
-        let next = number(argument)?.unwrap_or(argument.start) + count;
-        let more = page.total().map(|total| next - argument.start < total);
+        let from = argument.number(given)?.unwrap_or(argument.start);
+        let next = from.saturating_add(count);
+        let seen = next.saturating_sub(argument.start);
+        let more = page.total().map(|total| seen < total);
         let more = page.says_more() || more.unwrap_or(full);
         more.then(|| vec![(argument.name.clone(), Some(json!(next)))])
     }
@@ -201,6 +247,15 @@ impl Pager {
 pub(crate) type Changes = Vec<(String, Option<Value>)>;
 
 impl Argument {
+    /// Its value, or what stands in for it; the outer `None`: it was given as something else.
+    #[expect(clippy::option_option, reason = "a wrong value is not an absent one")]
+    fn number(&self, given: &IndexMap<String, String>) -> Option<Option<i64>> {
+        let given = given.get(&self.name);
+        given.map_or(Some(self.default), |text| {
+            unquoted(text).parse().ok().map(Some)
+        })
+    }
+
     pub(crate) fn typed(&self, text: &str) -> Value {
         let number = text.parse::<i64>().ok().filter(|_| self.integer);
         number.map_or_else(|| json!(text), |number| json!(number))

@@ -37,6 +37,8 @@ pub struct CallContext {
     pub deadline: Instant,
     pub progress: Progress,
     pub client: Option<Arc<dyn Client>>,
+    /// Whose share of what is kept the call takes (see [`crate::access::caller::Caller::holder`]).
+    pub holder: String,
     /// W3C trace id, 32 hex digits.
     pub trace_id: String,
 }

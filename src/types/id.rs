@@ -60,6 +60,15 @@ decl_id! {
     AnswerId
 }
 
+impl AnswerId {
+    /// One that nobody guesses, made of nothing but chance: on an open server it is all that is asked
+    /// for.
+    #[expect(clippy::disallowed_methods, reason = "most of a UUIDv7 is the time")]
+    pub fn unguessable() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl OrganizationId {
     /// The organization that exists from the first migration on.
     pub const DEFAULT: Self = Self(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001));

@@ -134,6 +134,7 @@ pub(crate) fn context() -> CallContext {
         deadline: Instant::now() + Duration::from_secs(20),
         progress: Progress::default(),
         client: None,
+        holder: "anonymous".to_owned(),
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
     }
 }

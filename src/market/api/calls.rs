@@ -63,6 +63,7 @@ pub(crate) async fn attempt(
         deadline: Instant::now() + Duration::from_millis(server.settings.call_timeout_ms),
         progress: Progress::default(),
         client: None,
+        holder: who.0.holder(None),
         trace_id: trace_id(headers),
     };
     let _cancelled_when_the_client_leaves = cancel.drop_guard();

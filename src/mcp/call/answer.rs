@@ -129,7 +129,11 @@ async fn keep(work: &Work<'_>, rendered: &mut Rendered) {
     };
     let answers = &work.cx.answers;
     let id = answers
-        .keep(work.caller, work.server.organization, kept)
+        .keep(
+            (work.caller, &work.context.holder),
+            work.server.organization,
+            kept,
+        )
         .await;
     if let Some(id) = id {
         let uri = answers::uri(&work.server.slug, id);

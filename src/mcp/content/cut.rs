@@ -30,6 +30,8 @@ pub struct Place {
     pub of: usize,
     /// How many places there are.
     pub places: usize,
+    /// It lies in an array.
+    pub in_array: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,7 @@ pub fn cut(text: &str, bytes_max: usize) -> Cut {
             shown: 0,
             of,
             places: 1,
+            in_array: false,
         };
         return Cut {
             text: nothing.to_owned(),
@@ -117,13 +120,15 @@ impl Cut {
         text
     }
 
-    /// How much of the largest array is shown.
-    pub fn elements_shown(&self) -> Option<usize> {
+    /// Of the largest array that is in no other and was cut: how many elements are shown, and of how
+    /// many.
+    pub fn list(&self) -> Option<(usize, usize)> {
         let arrays = self
             .places
             .values()
-            .filter(|place| place.what == What::Elements);
-        arrays.max_by_key(|place| place.of).map(|place| place.shown)
+            .filter(|place| place.what == What::Elements && !place.in_array);
+        let largest = arrays.max_by_key(|place| place.of);
+        largest.map(|place| (place.shown, place.of))
     }
 }
 
@@ -184,14 +189,26 @@ fn best(node: &Node<'_>, bytes_max: usize) -> Limits {
     STEPS[STEPS.len() - 1]
 }
 
-/// The same limits with longer strings, where there is room.
+/// The same limits with longer arrays in arrays, and then with longer strings, where there is room.
 fn roomier(node: &Node<'_>, limits: Limits, writer: &mut Writer) -> Limits {
-    let mut best = limits;
-    let mut stride = limits.text;
-    while stride >= 16 && stride < writer.bytes_max {
-        let text = best.text.saturating_add(stride);
-        if writer.fits(node, Limits { text, ..best }) {
-            best.text = text;
+    let bytes_max = writer.bytes_max;
+    let inner = grown((limits.inner, 1), bytes_max, |inner| {
+        writer.fits(node, Limits { inner, ..limits })
+    });
+    let limits = Limits { inner, ..limits };
+    let text = grown((limits.text, 16), bytes_max, |text| {
+        writer.fits(node, Limits { text, ..limits })
+    });
+    Limits { text, ..limits }
+}
+
+/// A number that fits made larger, as long as it fits and by no less than so much at once.
+fn grown((from, least): (usize, usize), most: usize, mut fits: impl FnMut(usize) -> bool) -> usize {
+    let (mut best, mut stride) = (from, from);
+    while stride >= least && stride < most {
+        let larger = best.saturating_add(stride);
+        if fits(larger) {
+            best = larger;
             stride = stride.saturating_mul(2);
         } else {
             stride /= 4;
@@ -293,13 +310,14 @@ impl Writer {
         }
     }
 
-    fn note(&mut self, pointer: &str, (what, shown, of): (What, usize, usize)) {
+    fn note(&mut self, (pointer, at): (&str, At), (what, shown, of): (What, usize, usize)) {
         if let Some(places) = &mut self.places {
             let place = places.entry(pointer.to_owned()).or_insert(Place {
                 what,
                 shown,
                 of,
                 places: 0,
+                in_array: at.in_array,
             });
             place.places += 1;
         }
@@ -311,11 +329,11 @@ impl Writer {
                 let empty = if text.starts_with('{') { "{}" } else { "[]" };
                 self.push(empty);
                 if *text != empty {
-                    self.note(pointer, (What::Characters, 2, text.len()));
+                    self.note((pointer, at), (What::Characters, 2, text.len()));
                 }
             }
             Node::Leaf(text) => self.push(text),
-            Node::Text(text) => self.text(text, pointer),
+            Node::Text(text) => self.text(text, at, pointer),
             Node::Array(kept, count) => self.array((kept, *count), at, pointer),
             Node::Object(kept, count) => self.object((kept, *count), at, pointer),
         }
@@ -348,7 +366,7 @@ impl Writer {
         pointer.truncate(end);
         self.push("]");
         if shown < count {
-            self.note(pointer, (What::Elements, shown, count));
+            self.note((pointer, at), (What::Elements, shown, count));
         }
         // What is only counted cannot be shown: more was asked for than is there.
         if shown < count && limit >= count {
@@ -389,11 +407,11 @@ impl Writer {
         }
         self.push("}");
         if shown < count {
-            self.note(pointer, (What::Members, shown, count));
+            self.note((pointer, at), (What::Members, shown, count));
         }
     }
 
-    fn text(&mut self, text: &str, pointer: &str) {
+    fn text(&mut self, text: &str, at: At, pointer: &str) {
         if text.len() <= self.limits.text.saturating_add(2) {
             self.push(text);
             return;
@@ -410,7 +428,7 @@ impl Writer {
                 characters(&inner[..end]),
                 characters(inner),
             );
-            self.note(pointer, counts);
+            self.note((pointer, at), counts);
         }
     }
 }
@@ -487,6 +505,20 @@ mod tests {
             "{}",
             shortened.describe()
         );
+    }
+
+    #[test]
+    fn long_lists_in_a_list_share_the_budget() {
+        let tags: Vec<Value> = (0..3_000).map(|n| json!(n)).collect();
+        let items: Vec<Value> = (0..50).map(|n| json!({"id": n, "tags": tags})).collect();
+        let shortened = cut(&json!({"items": items}).to_string(), 65_536);
+        let value: Value = serde_json::from_str(&shortened.text).unwrap();
+        assert_eq!(value["items"].as_array().unwrap().len(), 50);
+        assert!(shortened.text.len() > 50_000, "{}", shortened.text.len());
+        assert_eq!(shortened.list(), None, "the list itself is whole");
+        let one = json!([tags]).to_string();
+        let shortened = cut(&one, 4_096);
+        assert!(shortened.text.len() > 3_000, "{}", shortened.text.len());
     }
 
     #[test]

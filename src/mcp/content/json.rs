@@ -255,8 +255,8 @@ pub enum Node<'a> {
 /// How much of a value is taken apart.
 #[derive(Clone, Copy, Debug)]
 pub struct TreeLimits {
-    /// Of an array, after which its elements are only counted. A long string weighs as little as it
-    /// can be shortened to.
+    /// Of an array, after which its elements are only counted. A long string or an array in an array
+    /// weighs as little as it can be shortened to.
     pub array_bytes_max: usize,
     pub nodes_max: usize,
     pub depth_max: usize,
@@ -267,12 +267,21 @@ impl<'a> Node<'a> {
     pub fn read(text: &'a str, limits: TreeLimits) -> Self {
         let mut walk = Walk { text, at: 0 };
         let mut taken = Taken::default();
-        read(&mut walk, (limits, 0), &mut taken).unwrap_or(Node::Leaf("null"))
+        read(&mut walk, (limits, Depth::default()), &mut taken).unwrap_or(Node::Leaf("null"))
     }
 }
 
 /// What a long string can be shortened to.
 const STRING_WEIGHT_MAX: usize = 100;
+/// What an array in an array can be shortened to.
+const ARRAY_WEIGHT_MAX: usize = 200;
+
+/// How many containers a value lies in.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    all: usize,
+    arrays: usize,
+}
 
 #[derive(Default)]
 struct Taken {
@@ -282,26 +291,30 @@ struct Taken {
 
 fn read<'a>(
     walk: &mut Walk<'a>,
-    (limits, depth): (TreeLimits, usize),
+    (limits, depth): (TreeLimits, Depth),
     taken: &mut Taken,
 ) -> Option<Node<'a>> {
     walk.space();
     taken.nodes += 1;
-    let (start, below) = (taken.weight, (limits, depth + 1));
+    let start = taken.weight;
+    let below = |arrays: usize| {
+        let (all, arrays) = (depth.all + 1, depth.arrays + arrays);
+        (limits, Depth { all, arrays })
+    };
     match walk.byte()? {
         b'"' => {
             let text = walk.value()?;
             taken.weight += text.len().min(STRING_WEIGHT_MAX);
             Some(Node::Text(text))
         }
-        b'{' if depth < limits.depth_max => {
+        b'{' if depth.all < limits.depth_max => {
             walk.at += 1;
             let (mut kept, mut count) = (Vec::new(), 0);
             while let Some(key) = walk.value() {
                 walk.skip(b':');
                 if taken.nodes < limits.nodes_max {
                     taken.weight += key.len() + 2;
-                    kept.push((key, read(walk, below, taken)?));
+                    kept.push((key, read(walk, below(0), taken)?));
                 } else {
                     walk.value();
                 }
@@ -311,18 +324,20 @@ fn read<'a>(
             walk.skip(b'}');
             Some(Node::Object(kept, count))
         }
-        b'[' if depth < limits.depth_max => {
+        b'[' if depth.all < limits.depth_max => {
             walk.at += 1;
+            // An array in an array has a smaller share, so that the outer one shows more than a few.
+            let bytes_max = limits.array_bytes_max >> depth.arrays.min(1);
             let (mut kept, mut count) = (Vec::new(), 0);
             loop {
                 walk.space();
                 if matches!(walk.byte(), None | Some(b']')) {
                     break;
                 }
-                let room = taken.weight - start <= limits.array_bytes_max;
+                let room = taken.weight - start <= bytes_max;
                 if room && taken.nodes < limits.nodes_max {
                     taken.weight += 1;
-                    kept.push(read(walk, below, taken)?);
+                    kept.push(read(walk, below(1), taken)?);
                 } else if walk.value().is_none() {
                     break;
                 }
@@ -330,6 +345,9 @@ fn read<'a>(
                 count += 1;
             }
             walk.skip(b']');
+            if depth.arrays > 0 {
+                taken.weight = taken.weight.min(start + ARRAY_WEIGHT_MAX);
+            }
             Some(Node::Array(kept, count))
         }
         _ => {

@@ -37,6 +37,8 @@ pub(super) struct Exchange {
     pub(super) mcp: Arc<Mcp>,
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
+    /// Whose share of limits it takes.
+    pub(super) holder: String,
     pub(super) target: Target,
     pub(super) version: Version,
     /// The client's session, where there is one.
@@ -166,6 +168,7 @@ impl Exchange {
             deadline: Instant::now() + Duration::from_millis(self.server.settings.call_timeout_ms),
             progress: self.progress.clone(),
             client: self.client.clone(),
+            holder: self.holder.clone(),
             trace_id: self.trace_id.clone(),
         }
     }

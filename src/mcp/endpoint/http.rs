@@ -203,6 +203,7 @@ pub(super) fn exchange(
         mcp: admitted.endpoint.0.parts.mcp.clone(),
         server: admitted.server.clone(),
         caller: admitted.caller.clone(),
+        holder: admitted.holder.clone(),
         target: admitted.entry.target(),
         version,
         hears: session.is_some() || version.is_stateless(),

@@ -267,6 +267,7 @@ impl Stream {
                     mcp: admitted.endpoint.0.parts.mcp.clone(),
                     server: admitted.server.clone(),
                     caller: admitted.caller.clone(),
+                    holder: admitted.holder.clone(),
                     target: admitted.entry.target(),
                     version,
                     session: Some(session.clone()),

@@ -211,6 +211,7 @@ impl Context {
             mcp: self.mcp.clone(),
             server: self.server.clone(),
             caller: self.caller.clone(),
+            holder: self.caller.principal(),
             target: Target {
                 organization: self.server.organization,
                 server: self.server.id,

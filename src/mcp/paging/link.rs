@@ -110,7 +110,7 @@ pub(crate) fn changes(pager: &Pager, def: &ToolDef, (from, to): (&Url, &Url)) ->
 fn parameter<'d>(def: &'d ToolDef, wire: &str) -> Option<&'d str> {
     let mut parameters = def.binding.parameters.iter();
     parameters
-        .find(|p| p.location == Location::Query && p.name == wire)
+        .find(|p| p.location == Location::Query && p.name == wire && p.fixed.is_none())
         .map(|p| p.argument.as_str())
 }
 

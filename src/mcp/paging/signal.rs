@@ -128,18 +128,18 @@ impl<'a> Page<'a> {
         names: &[&str],
         read: impl Fn(&str, &'a str) -> Option<T>,
     ) -> Option<T> {
-        let objects: Vec<Vec<(String, &'a str)>> =
+        let objects: Vec<Cow<'_, [(String, &'a str)]>> =
             places.iter().filter_map(|path| self.place(path)).collect();
         names.iter().find_map(|wanted| {
-            let members = objects.iter().flatten();
+            let members = objects.iter().flat_map(|object| object.iter());
             let mut named = members.filter(|(name, _)| name == wanted);
             named.find_map(|(name, value)| read(name, value))
         })
     }
 
-    fn place(&self, path: &[&str]) -> Option<Vec<(String, &'a str)>> {
+    fn place(&self, path: &[&str]) -> Option<Cow<'_, [(String, &'a str)]>> {
         let Some((first, rest)) = path.split_first() else {
-            return Some(self.members.clone());
+            return Some(Cow::Borrowed(&self.members));
         };
         let value = self.member(first)?;
         let named = |value: &'a str| -> Vec<(String, &'a str)> {
@@ -148,10 +148,11 @@ impl<'a> Page<'a> {
                 .map(|(key, value)| (name::plain_or_kept(&unquoted(key)), value))
                 .collect()
         };
-        rest.iter().try_fold(named(value), |members, name| {
+        let found = rest.iter().try_fold(named(value), |members, name| {
             let found = members.iter().find(|(key, _)| key == name)?;
             Some(named(found.1))
-        })
+        });
+        found.map(Cow::Owned)
     }
 
     fn member(&self, name: &str) -> Option<&'a str> {

@@ -8,7 +8,8 @@ use axum::Router;
 use axum::routing::get;
 use causeway::credential::Credentials;
 use causeway::jq::{Jq, JqError};
-use causeway::mcp::server::{Access, AnswerShape, Server, ServerSettings};
+use causeway::mcp::server::{Access, AnswerShape, OnFailure, Server, ServerSettings};
+use causeway::types::ServerId;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -36,15 +37,23 @@ fn jq() -> Jq {
 }
 
 async fn server(bench: &Bench, filter: Option<&str>) -> Server {
+    let shape = filter.map(|filter| AnswerShape {
+        jq: Some(filter.to_owned()),
+        ..AnswerShape::default()
+    });
+    server_of(bench, shape, ("application/json", BODY.to_owned())).await
+}
+
+async fn server_of(
+    bench: &Bench,
+    shape: Option<AnswerShape>,
+    (kind, body): (&'static str, String),
+) -> Server {
     let router = Router::new().route(
         "/items",
-        get(async || ([("content-type", "application/json")], BODY)),
+        get(async move || ([("content-type", kind)], body.clone())),
     );
     let origin = format!("http://{}", serve_local(router).await);
-    let shape = filter.map(|filter| AnswerShape {
-        fields: Vec::new(),
-        jq: Some(filter.to_owned()),
-    });
     let settings = ServerSettings {
         access: Access::Open,
         answer_shapes: shape
@@ -81,22 +90,105 @@ async fn a_filter_makes_the_answer_and_keeps_its_digits() {
             r#"More results: call again with {"page": 2}"#
         );
     }
-    let failing = server(&bench, Some(".items.a")).await;
-    let outcome = bench.call(&failing, "list", json!({})).await.unwrap();
-    assert!(!outcome.is_error && texts(&outcome)[0] == BODY);
-    assert!(
-        texts(&outcome)
-            .iter()
-            .any(|text| text.contains("owner set for the answer gave nothing")),
-        "{outcome:?}"
-    );
     bench.mcp.jq.close().await;
+}
+
+#[tokio::test]
+async fn everything_shown_as_json_is_filtered_and_nothing_else_is_shown() {
+    let bench = Bench::local();
+    let lines = "{\"id\":1,\"secret\":\"s3cret\"}\n{\"id\":2,\"secret\":\"s3cret\"}\n";
+    let list = r#"[{"id":1,"secret":"s3cret"},{"id":2,"secret":"s3cret"}]"#;
+    // Longer than any answer that is read to its end.
+    let long = format!(
+        "[{}1]",
+        format!("{},", &list[1..list.len() - 1]).repeat(350_000)
+    );
+    let filtered = r#"[{"id":1},{"id":2}]"#;
+    let jq = "map(select(type == \"object\") | del(.secret))";
+    let rows = [
+        ("application/json", list, Some(filtered)),
+        ("text/plain", list, Some(filtered)),
+        ("application/x-ndjson", lines, Some(filtered)),
+        ("text/plain", "s3cret is no JSON", None),
+        ("image/png", "s3cret", None),
+        ("application/json", "{\"s3cret\"", None),
+        ("application/json", &long, None),
+    ];
+    for (kind, body, expected) in rows {
+        for on_failure in [OnFailure::Refuse, OnFailure::Pass] {
+            let shape = AnswerShape {
+                jq: Some(jq.to_owned()),
+                on_failure,
+                ..AnswerShape::default()
+            };
+            let server = server_of(&bench, Some(shape), (kind, body.to_owned())).await;
+            let outcome = bench.call(&server, "list", json!({})).await.unwrap();
+            let said = texts(&outcome).join("\n");
+            let what = format!("{kind} {on_failure:?}: {}", &said[..said.len().min(300)]);
+            match (expected, on_failure) {
+                (Some(expected), _) => assert_eq!(texts(&outcome)[0], expected, "{what}"),
+                (None, OnFailure::Refuse) => {
+                    assert!(outcome.is_error && outcome.content.len() == 1, "{what}");
+                    assert!(said.contains("filter could not be applied"), "{what}");
+                    assert!(!said.contains("s3cret"), "{what}");
+                }
+                (None, OnFailure::Pass) => {
+                    assert!(
+                        said.contains("owner set for the answer gave nothing"),
+                        "{what}"
+                    );
+                }
+            }
+        }
+    }
+    let shape = AnswerShape {
+        fields: vec!["id".to_owned()],
+        ..AnswerShape::default()
+    };
+    for (kind, body, expected) in [
+        ("text/plain", list, filtered),
+        ("text/plain", "s3cret", "The answer is not shown"),
+    ] {
+        let server = server_of(&bench, Some(shape.clone()), (kind, body.to_owned())).await;
+        let outcome = bench.call(&server, "list", json!({})).await.unwrap();
+        assert!(texts(&outcome)[0].starts_with(expected), "{outcome:?}");
+    }
+    bench.mcp.jq.close().await;
+}
+
+#[tokio::test]
+async fn a_slow_filter_delays_its_own_server_alone() {
+    let jq = jq();
+    let (slow, quick) = (ServerId::generate(), ServerId::generate());
+    let slow_ones: Vec<_> = (0..8)
+        .map(|_| {
+            let jq = jq.clone();
+            tokio::spawn(async move { jq.run(slow, "def f: f; f", BODY.into()).await })
+        })
+        .collect();
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(
+            jq.run(quick, ".z", BODY.into()).await.unwrap(),
+            "12345678901234567890123"
+        );
+    }
+    for one in slow_ones {
+        let error = one.await.unwrap().unwrap_err();
+        assert!(
+            matches!(error, JqError::Late | JqError::Busy | JqError::Died),
+            "{error}"
+        );
+    }
+    jq.close().await;
 }
 
 #[tokio::test]
 async fn a_filter_is_checked_when_it_is_set() {
     let jq = jq();
-    jq.check(".items | map(.id)").await.unwrap();
+    jq.check(ServerId::generate(), ".items | map(.id)")
+        .await
+        .unwrap();
     for filter in [
         "halt",
         "env",
@@ -107,16 +199,22 @@ async fn a_filter_is_checked_when_it_is_set() {
         "(",
         "nope(1)",
     ] {
-        let error = jq.check(filter).await.unwrap_err();
+        let error = jq.check(ServerId::generate(), filter).await.unwrap_err();
         assert!(
             matches!(&error, JqError::Invalid(text) if !text.is_empty()),
             "{filter}: {error}"
         );
     }
     let long = format!(".{}", " ".repeat(5_000));
-    assert!(matches!(jq.check(&long).await, Err(JqError::Invalid(_))));
+    assert!(matches!(
+        jq.check(ServerId::generate(), &long).await,
+        Err(JqError::Invalid(_))
+    ));
     jq.close().await;
-    assert!(matches!(jq.check(".").await, Err(JqError::Unavailable(_))));
+    assert!(matches!(
+        jq.check(ServerId::generate(), ".").await,
+        Err(JqError::Unavailable(_))
+    ));
 }
 
 async fn median(bench: &Bench, server: &Server, calls: usize) -> Duration {
@@ -146,7 +244,7 @@ async fn hostile_filters_harm_nobody_else() {
     for filter in HOSTILE {
         let hostile = async {
             let started = Instant::now();
-            let result = jq.run(filter, BODY.into()).await;
+            let result = jq.run(ServerId::generate(), filter, BODY.into()).await;
             (result, started.elapsed())
         };
         let ((result, took), beside) = tokio::join!(hostile, median(&bench, &plain, 200));
@@ -158,7 +256,9 @@ async fn hostile_filters_harm_nobody_else() {
             "{filter}: {beside:?} beside it, {alone:?} alone"
         );
         // The next one gets another worker.
-        let good = jq.run(".items[0].id", BODY.into()).await;
+        let good = jq
+            .run(ServerId::generate(), ".items[0].id", BODY.into())
+            .await;
         assert_eq!(good.unwrap(), "1", "after {filter}");
     }
     jq.close().await;
@@ -242,7 +342,7 @@ async fn workers_end_with_the_process_that_started_them() {
     assert_eq!(set("def f: f; f").await.0, 200);
     let content = call().await;
     assert!(
-        content.to_string().contains("longer than 1.0 s") && content[0]["text"] == BODY,
+        content.to_string().contains("longer than 1.0 s") && content.as_array().unwrap().len() == 1,
         "{content}"
     );
     assert_eq!(set(".items | length").await.0, 200);

@@ -74,7 +74,10 @@ async fn any_replica_gives_an_answer_back_and_the_database_does_not_show_it() {
         bytes: Bytes::from(b"a secret of the API ".repeat(50_000)),
     };
     let organization = OrganizationId::DEFAULT;
-    let id = here.keep(&mine, organization, kept.clone()).await.unwrap();
+    let id = here
+        .keep((&mine, &mine.principal()), organization, kept.clone())
+        .await
+        .unwrap();
     let uri = uri(&"shop".parse().unwrap(), id);
     assert_eq!(there.at(&mine, &uri).await, Some(kept.clone()));
     assert_eq!(there.at(&Caller::anonymous(), &uri).await, None);
@@ -99,5 +102,10 @@ async fn any_replica_gives_an_answer_back_and_the_database_does_not_show_it() {
         server: ServerId::generate(),
         ..kept
     };
-    assert_eq!(there.keep(&mine, organization, unknown).await, None);
+    assert_eq!(
+        there
+            .keep((&mine, &mine.principal()), organization, unknown)
+            .await,
+        None
+    );
 }

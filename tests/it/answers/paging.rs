@@ -1,6 +1,7 @@
 //! The call for the next page, as the APIs of the world say it.
 
-use causeway::mcp::paging::{Exchanged, Next};
+use causeway::mcp::paging::{Exchanged, Next, Shown};
+use causeway::mcp::tool::Tool;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -10,6 +11,19 @@ use crate::answers::tool;
 
 /// A tool `GET /items` with these query parameters: name and type, or name and schema.
 fn next(parameters: &Value, arguments: &str, headers: &[(&str, &str)], body: &str) -> Option<Next> {
+    next_of(
+        &Value::Null,
+        Shown::All,
+        (parameters, arguments, headers, body),
+    )
+}
+
+/// The same, with arguments that the owner fixed, and of a list that may have been cut.
+fn next_of(
+    fixed: &Value,
+    shown: Shown,
+    (parameters, arguments, headers, body): (&Value, &str, &[(&str, &str)], &str),
+) -> Option<Next> {
     let parameters: Vec<Value> = parameters
         .as_object()
         .unwrap()
@@ -24,10 +38,15 @@ fn next(parameters: &Value, arguments: &str, headers: &[(&str, &str)], body: &st
                 "style": if deep { "deepObject" } else { "form" }, "explode": true})
         })
         .collect();
-    let tool = tool(
+    let made = tool(
         &json!({"/items": {"get": {"operationId": "list", "parameters": parameters,
         "responses": {"200": {"description": "ok"}}}}}),
     );
+    let mut def = (*made.def).clone();
+    for parameter in &mut def.binding.parameters {
+        parameter.fixed = fixed.get(&parameter.name).cloned();
+    }
+    let tool = Tool::compile(def).0;
     let arguments = Some(RawValue::from_string(arguments.to_owned()).unwrap());
     let base = Url::parse("https://api.example.com/v1").unwrap();
     let planned = causeway::mcp::plan::plan(&tool, &base, &arguments).unwrap();
@@ -44,6 +63,7 @@ fn next(parameters: &Value, arguments: &str, headers: &[(&str, &str)], body: &st
             url: &planned.request.url,
             headers: &map,
             body,
+            shown,
         },
     )
 }
@@ -300,4 +320,68 @@ fn long_arguments_are_not_repeated_to_the_model() {
         next.describe(),
         r#"More results: call again with {"cursor": "b"} and the other arguments as before"#
     );
+}
+
+#[test]
+fn a_page_that_was_cut_is_not_passed_over() {
+    let offset = json!({"offset": "integer", "limit": "integer"});
+    let page = json!({"page": "integer", "per_page": "integer"});
+    let body = format!(r#"{{"total":5000,"items":{}}}"#, items(1_000));
+    let given = r#"{"offset":1000,"limit":1000}"#;
+    let cut = |parameters: &Value, arguments: &str, shown| {
+        let next = next_of(&Value::Null, shown, (parameters, arguments, &[], &body));
+        next.map(|next| serde_json::from_str::<Value>(&next.arguments).unwrap())
+    };
+    let rest = json!({"offset": 1_243, "limit": 1_000});
+    assert_eq!(cut(&offset, given, Shown::First(243, 1_000)), Some(rest));
+    assert_eq!(
+        cut(&offset, given, Shown::First(243, 900)),
+        None,
+        "another list"
+    );
+    assert_eq!(cut(&offset, given, Shown::First(0, 1_000)), None);
+    assert_eq!(cut(&offset, given, Shown::Part), None);
+    assert_eq!(
+        cut(&page, r#"{"per_page":1000}"#, Shown::First(243, 1_000)),
+        None
+    );
+}
+
+#[test]
+fn a_later_page_of_unknown_size_offers_nothing_it_does_not_say() {
+    let page = json!({"page": "integer", "per_page": "integer"});
+    let body = format!(r#"{{"total":25,"items":{}}}"#, items(5));
+    assert_eq!(next(&page, r#"{"page":3}"#, &[], &body), None);
+    let first = next(&page, "{}", &[], &body).unwrap();
+    assert_eq!(first.arguments, r#"{"page": 2}"#);
+    let sized = next(&page, r#"{"page":3,"per_page":5}"#, &[], &body).unwrap();
+    assert_eq!(sized.changed, ["page"]);
+    for far in [i64::MAX, i64::MIN] {
+        let _ = next(
+            &page,
+            &format!(r#"{{"page":{far},"per_page":5}}"#),
+            &[],
+            &body,
+        );
+    }
+}
+
+#[test]
+fn what_the_owner_fixed_is_no_argument_and_is_known() {
+    let page = json!({"page": "integer", "per_page": "integer"});
+    let next = |fixed: &Value, headers: &[(&str, &str)], body: &str| {
+        let next = next_of(fixed, Shown::All, (&page, "{}", headers, body));
+        next.map(|next| next.arguments)
+    };
+    let size = json!({"per_page": 5});
+    assert_eq!(
+        next(&size, &[], &items(5)).as_deref(),
+        Some(r#"{"page": 2}"#)
+    );
+    assert_eq!(next(&size, &[], &items(4)), None);
+    let link = [("link", r#"</v1/items?page=2&per_page=5>; rel="next""#)];
+    assert_eq!(next(&size, &link, "").as_deref(), Some(r#"{"page": 2}"#));
+    let pinned = json!({"page": 1});
+    assert_eq!(next(&pinned, &link, ""), None);
+    assert_eq!(next(&pinned, &[], r#"{"items":[1],"next_page":2}"#), None);
 }

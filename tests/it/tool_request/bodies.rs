@@ -6,7 +6,7 @@ use causeway::types::UpstreamRequest;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::tools;
+use super::{one, planned, refusal, tools};
 
 #[test]
 fn every_body_is_written_as_its_media_type_says() {
