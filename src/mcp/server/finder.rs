@@ -82,7 +82,7 @@ impl Finder {
         (skip, limit): (usize, usize),
         visible: impl Fn(&Tool) -> bool,
     ) -> Found<'a> {
-        let tool = |place: usize| server.tools.get_index(place).map(|(_, tool)| tool);
+        let tool = |place: usize| server.tools.get_index(place).map(|(_, tool)| &**tool);
         let sees = |place| tool(place).is_some_and(&visible);
         let hits = self.index.find(query, &Hashed, RANKED_MAX, sees);
         let confident = hits.first().is_some_and(|hit| hit.coverage >= COVERAGE_MIN);

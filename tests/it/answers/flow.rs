@@ -1,10 +1,12 @@
 //! Shaped answers through the whole flow: what the owner keeps, what a call asks for, what is cut.
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::routing::get;
 use causeway::credential::Credentials;
 use causeway::mcp::provider::ToolOutcome;
 use causeway::mcp::server::{Access, AnswerShape, Server, ServerSettings};
+use http::StatusCode;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
@@ -136,4 +138,49 @@ async fn a_call_names_the_members_it_wants_and_the_owner_those_there_are() {
     );
     let outcome = bench.call(&server, "list", json!({})).await.unwrap();
     assert!(!texts(&outcome)[0].contains("more") && texts(&outcome)[0].contains("body"));
+}
+
+#[tokio::test]
+async fn hostile_answers_end_nothing_and_hold_up_nobody() {
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(50_000), "]".repeat(50_000));
+    let page = format!("{}<p>down</p>", "<svg></svg>".repeat(200_000));
+    let router = Router::new().route(
+        "/items",
+        get(
+            async move |RawQuery(query): RawQuery| match query.as_deref() {
+                Some("page=2") => (StatusCode::INTERNAL_SERVER_ERROR, page),
+                _ => (StatusCode::OK, deep),
+            },
+        ),
+    );
+    let router = router.layer(axum::middleware::map_response(
+        async |mut response: axum::response::Response| {
+            if response.status().is_success() {
+                let json = http::HeaderValue::from_static("application/json");
+                response.headers_mut().insert("content-type", json);
+            }
+            response
+        },
+    ));
+    let origin = format!("http://{}", serve_local(router).await);
+    let bench = Bench::local();
+    let settings = ServerSettings {
+        access: Access::Open,
+        ..ServerSettings::default()
+    };
+    let server = bench.server_with(&document(&origin), Credentials::default(), settings);
+    let fields = json!({"_fields_2": ["a.b", "/a/0/0/0"]});
+    let outcome = bench.call(&server, "list", fields).await.unwrap();
+    assert!(texts(&outcome)[0].starts_with("{\"a\":[["), "{outcome:?}");
+    let started = std::time::Instant::now();
+    let outcome = bench
+        .call(&server, "list", json!({"page": 2}))
+        .await
+        .unwrap();
+    assert!(
+        outcome.is_error && texts(&outcome)[0].contains("500"),
+        "{outcome:?}"
+    );
+    let took = started.elapsed();
+    assert!(took < std::time::Duration::from_secs(3), "{took:?}");
 }

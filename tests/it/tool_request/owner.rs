@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use causeway::mcp::plan::{Destination, base_url, check_destination};
+use causeway::mcp::tool::{BodyArguments, Tool};
 use serde_json::json;
 use url::Url;
 
@@ -154,4 +155,25 @@ fn a_pattern_that_is_not_checked_refuses_nothing() {
     );
     assert!(planned(&tool, r#"{"file":"<p>","other":"b"}"#).is_ok());
     assert!(planned(&tool, r#"{"file":1}"#).is_err());
+}
+
+#[test]
+fn what_the_owner_fixed_wins_over_what_is_given() {
+    let tool = one(&json!({"/x": {"post": {"operationId": "t",
+        "parameters": [{"name": "tenant", "in": "query", "schema": {"type": "string"}}],
+        "requestBody": {"content": {"application/json": {"schema": {"type": "object",
+            "properties": {"role": {"type": "string"}, "name": {"type": "string"}}}}}},
+        "responses": {"204": {"description": "ok"}}}}}));
+    let mut def = (*tool.def).clone();
+    def.binding.parameters[0].fixed = Some(json!("ours"));
+    let body = &mut def.binding.body.as_mut().unwrap().arguments;
+    let BodyArguments::Lifted(properties) = body else {
+        panic!("properties of the body are arguments");
+    };
+    properties[0].fixed = Some(json!("reader"));
+    let tool = Tool::compile(def).0;
+    let given = r#"{"tenant":"theirs","role":"admin","name":"n"}"#;
+    let request = planned(&tool, given).unwrap();
+    assert_eq!(request.url.query(), Some("k=1&tenant=ours"));
+    assert_eq!(request.body, r#"{"role":"reader","name":"n"}"#);
 }
