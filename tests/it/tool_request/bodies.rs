@@ -135,7 +135,8 @@ fn arguments_nested_beyond_any_use_are_refused() {
             let value = format!("{}1{}", open.repeat(depth), close.repeat(depth));
             format!("{{\"any\":{value}}}")
         };
-        assert!(planned(&tool, &nested(100)).is_ok());
+        let within = planned(&tool, &nested(100));
+        assert!(within.is_ok(), "{within:?}");
         let refusal = refusal(&tool, &nested(100_000));
         assert!(
             refusal.contains("`any`: it is nested too deeply"),
