@@ -216,6 +216,10 @@ pub enum OnFailure {
 }
 
 impl OnFailure {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde asks with a reference"
+    )]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -133,13 +133,13 @@ fn arguments_nested_beyond_any_use_are_refused() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested = |depth: usize| {
             let value = format!("{}1{}", open.repeat(depth), close.repeat(depth));
-            format!("{{\"any\":{value}}}")
+            format!("{{\"body\":{{\"any\":{value}}}}}")
         };
         let within = planned(&tool, &nested(100));
         assert!(within.is_ok(), "{within:?}");
         let refusal = refusal(&tool, &nested(100_000));
         assert!(
-            refusal.contains("`any`: it is nested too deeply"),
+            refusal.contains("`body`: it is nested too deeply"),
             "{refusal}"
         );
     }
