@@ -1,24 +1,25 @@
 //! The strict check of 3.0 documents, beside our own tolerant walk: each path item and component is
 //! read alone by the crate `openapiv3`, so that one complaint does not hide the next.
 //!
-//! Where a part fails, its own parts are tried, and the complaint is reported at the innermost one:
-//! the crate's message for the outer one would only say that nothing fits.
+//! A part is read without the parts within it, which are read by themselves: a complaint stands where
+//! its cause is, and the crate, which tries a schema again for each kind it might be, tries one level
+//! and not all levels below it.
 
 use openapiv3::{
     Example, Header, Link, Operation, Parameter, PathItem, RequestBody, Response, Schema,
     SecurityScheme,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::openapi::finding::{Code, Findings};
-use crate::openapi::pointer::Located;
+use crate::openapi::pointer::{At, Located};
 
 /// Complaints reported for one document.
 const COMPLAINTS_MAX: usize = 1_000;
 
-/// Parts looked at after a complaint, over the whole document.
-const PARTS_MAX: usize = 100_000;
+/// Parts looked at, over the whole document.
+const PARTS_MAX: usize = 1_000_000;
 
 /// Adds what `openapiv3` says about a 3.0 document.
 pub fn check(root: &Located<'_>, findings: &mut Findings) {
@@ -78,30 +79,75 @@ struct Check {
 }
 
 impl Check {
+    /// Reads a part without the parts within it, then those.
     fn part(&mut self, part: Part, at: &Located<'_>) {
-        if self.complaints.len() > COMPLAINTS_MAX || at.value.get("$ref").is_some() {
+        let referring = part.may_refer() && at.value.get("$ref").is_some_and(Value::is_string);
+        if self.complaints.len() > COMPLAINTS_MAX || self.parts_left == 0 || referring {
             return;
         }
-        if let Err(complaint) = part.read(at.value) {
-            self.localize(part, at, complaint);
-        }
-    }
-
-    /// Reports the complaint at the innermost part that has one.
-    fn localize(&mut self, part: Part, at: &Located<'_>, complaint: String) {
-        let before = self.complaints.len();
-        for (inner, at) in part.inner(at) {
-            if self.parts_left == 0 {
-                break;
-            }
-            self.parts_left -= 1;
-            self.part(inner, &at);
-        }
-        if self.complaints.len() == before {
+        self.parts_left -= 1;
+        let mut inner = Vec::new();
+        let alone = alone(at.value, &At::Base(&at.pointer), part.places(), &mut inner);
+        if let Err(complaint) = part.read(&alone) {
             self.complaints.push((at.pointer.clone(), complaint));
+        }
+        for (part, at) in inner {
+            self.part(part, &at);
         }
     }
 }
+
+/// A value with stubs in the places of the parts within it, which go to `inner`.
+fn alone<'a>(
+    value: &'a Value,
+    at: &At<'_>,
+    places: &[Place],
+    inner: &mut Vec<(Part, Located<'a>)>,
+) -> Value {
+    let mut step = |key: &str, member: &'a Value, at: &At<'_>| {
+        let leads = |first: &str| match first {
+            "*" => true,
+            // Extensions stand beside what is named.
+            "~" => !key.starts_with("x-"),
+            first => first == key,
+        };
+        let here = places.iter().filter_map(|(path, part)| {
+            let (first, rest) = path.split_first()?;
+            leads(first).then_some((rest, *part))
+        });
+        let here: Vec<Place> = here.collect();
+        match here.iter().find(|(rest, _)| rest.is_empty()) {
+            // `true` and `false` are schemas in some places, and for the whole to judge.
+            Some((_, part)) if !member.is_boolean() => {
+                let pointer = at.to_string();
+                let value = member;
+                inner.push((*part, Located { value, pointer }));
+                part.stub()
+            }
+            _ if here.is_empty() => member.clone(),
+            _ => alone(member, at, &here, inner),
+        }
+    };
+    match value {
+        Value::Object(members) => {
+            let members = members.iter();
+            let members = members.map(|(key, m)| (key.clone(), step(key, m, &at.key(key))));
+            Value::Object(members.collect())
+        }
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            let items = items.map(|(index, item)| step(ITEM, item, &at.index(index)));
+            Value::Array(items.collect())
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+/// Stands for the index of an item, which no place names.
+const ITEM: &str = "";
+
+/// Where within a part another stands: keys, `*` for any and `~` for any but extensions.
+type Place = (&'static [&'static str], Part);
 
 impl Part {
     fn read(self, value: &Value) -> Result<(), String> {
@@ -124,73 +170,78 @@ impl Part {
         }
     }
 
-    /// The parts within a value that can be read alone.
-    fn inner<'a>(self, at: &Located<'a>) -> Vec<(Self, Located<'a>)> {
-        let mut parts = Vec::new();
-        let mut one = |part: Self, key: &str| {
-            parts.extend(at.get(key).map(|at| (part, at)));
-        };
+    /// What stands in the place of a part: the least that can be read as one.
+    fn stub(self) -> Value {
         match self {
-            Self::PathItem => {
-                for method in [
-                    "get", "put", "post", "delete", "options", "head", "patch", "trace",
-                ] {
-                    one(Self::Operation, method);
-                }
-                listed(at, "parameters", Self::Parameter, &mut parts);
-            }
-            Self::Operation => {
-                one(Self::RequestBody, "requestBody");
-                listed(at, "parameters", Self::Parameter, &mut parts);
-                named(at, "responses", Self::Response, &mut parts);
-            }
-            Self::Schema => {
-                for key in ["items", "not", "additionalProperties"] {
-                    one(Self::Schema, key);
-                }
-                for key in ["allOf", "anyOf", "oneOf"] {
-                    listed(at, key, Self::Schema, &mut parts);
-                }
-                named(at, "properties", Self::Schema, &mut parts);
-                parts.retain(|(_, at)| !at.value.is_boolean());
-            }
-            Self::Parameter | Self::Header => {
-                one(Self::Schema, "schema");
-                media(at, &mut parts);
-                named(at, "examples", Self::Example, &mut parts);
-            }
-            Self::Response => {
-                media(at, &mut parts);
-                named(at, "headers", Self::Header, &mut parts);
-                named(at, "links", Self::Link, &mut parts);
-            }
-            Self::RequestBody => media(at, &mut parts),
-            Self::SecurityScheme | Self::Example | Self::Link => {}
+            Self::PathItem => json!({}),
+            Self::Operation => json!({"responses": {}}),
+            _ => json!({"$ref": "#"}),
         }
-        parts
     }
-}
 
-fn listed<'a>(at: &Located<'a>, key: &str, part: Part, parts: &mut Vec<(Part, Located<'a>)>) {
-    let list = at.get(key);
-    parts.extend(list.iter().flat_map(Located::items).map(|at| (part, at)));
-}
+    /// Whether a reference may stand for it.
+    fn may_refer(self) -> bool {
+        !matches!(self, Self::PathItem | Self::Operation)
+    }
 
-fn named<'a>(at: &Located<'a>, key: &str, part: Part, parts: &mut Vec<(Part, Located<'a>)>) {
-    let map = at.get(key);
-    let members = map.iter().flat_map(Located::members);
-    let extension = |name: &str| name.starts_with("x-") && matches!(part, Part::Response);
-    parts.extend(
-        members
-            .filter(|(name, _)| !extension(name))
-            .map(|(_, at)| (part, at)),
-    );
-}
-
-fn media<'a>(at: &Located<'a>, parts: &mut Vec<(Part, Located<'a>)>) {
-    let content = at.get("content");
-    for (_, media) in content.iter().flat_map(Located::members) {
-        parts.extend(media.get("schema").map(|at| (Part::Schema, at)));
-        named(&media, "examples", Part::Example, parts);
+    /// The parts within a part that can be read alone.
+    fn places(self) -> &'static [Place] {
+        match self {
+            Self::PathItem => &[
+                (&["get"], Self::Operation),
+                (&["put"], Self::Operation),
+                (&["post"], Self::Operation),
+                (&["delete"], Self::Operation),
+                (&["options"], Self::Operation),
+                (&["head"], Self::Operation),
+                (&["patch"], Self::Operation),
+                (&["trace"], Self::Operation),
+                (&["parameters", "*"], Self::Parameter),
+            ],
+            Self::Operation => &[
+                (&["requestBody"], Self::RequestBody),
+                (&["parameters", "*"], Self::Parameter),
+                (&["responses", "~"], Self::Response),
+                (&["callbacks", "~", "~"], Self::PathItem),
+            ],
+            Self::Schema => &[
+                (&["items"], Self::Schema),
+                (&["not"], Self::Schema),
+                (&["additionalProperties"], Self::Schema),
+                (&["allOf", "*"], Self::Schema),
+                (&["anyOf", "*"], Self::Schema),
+                (&["oneOf", "*"], Self::Schema),
+                (&["properties", "*"], Self::Schema),
+            ],
+            Self::Parameter | Self::Header => &[
+                (&["schema"], Self::Schema),
+                (&["examples", "*"], Self::Example),
+                (&["content", "*", "schema"], Self::Schema),
+                (&["content", "*", "examples", "*"], Self::Example),
+                (
+                    &["content", "*", "encoding", "*", "headers", "*"],
+                    Self::Header,
+                ),
+            ],
+            Self::Response => &[
+                (&["headers", "*"], Self::Header),
+                (&["links", "*"], Self::Link),
+                (&["content", "*", "schema"], Self::Schema),
+                (&["content", "*", "examples", "*"], Self::Example),
+                (
+                    &["content", "*", "encoding", "*", "headers", "*"],
+                    Self::Header,
+                ),
+            ],
+            Self::RequestBody => &[
+                (&["content", "*", "schema"], Self::Schema),
+                (&["content", "*", "examples", "*"], Self::Example),
+                (
+                    &["content", "*", "encoding", "*", "headers", "*"],
+                    Self::Header,
+                ),
+            ],
+            Self::SecurityScheme | Self::Example | Self::Link => &[],
+        }
     }
 }

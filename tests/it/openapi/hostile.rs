@@ -448,3 +448,42 @@ fn compiles(api: &Api) -> bool {
     let _ = validator.is_valid(&json!({"a": {"a": {"a": 1}}, "x": {}, "y": []}));
     true
 }
+
+#[test]
+fn the_strict_check_reads_a_deep_schema_with_a_bad_leaf_once() {
+    let deep = |inner: Value| {
+        (0..50).fold(
+            inner,
+            |inner, _| json!({"type": "object", "properties": {"x": inner}}),
+        )
+    };
+    let mut document: Value = serde_json::from_str(&with_schemas(&json!({
+        "Root": deep(json!({"type": "object", "minProperties": -1})),
+        "Outer": {"type": "object", "minProperties": -1,
+            "properties": {"x": {"type": "string", "maxLength": -1}}},
+    })))
+    .unwrap();
+    document["openapi"] = json!("3.0.3");
+    let callback = json!({"post": {"requestBody": {"content": {"application/json": {
+        "schema": deep(json!({"type": "string", "maxLength": -1}))}}}, "responses": {}}});
+    document["paths"]["/a"]["post"]["callbacks"] = json!({"done": {"{$url}": callback}});
+    let api = accepted(&document.to_string());
+    let told: Vec<&str> = api
+        .findings
+        .iter()
+        .filter(|finding| finding.code == "strict-3-0")
+        .map(|finding| finding.pointer.as_str())
+        .collect();
+    let leaf = "/properties/x".repeat(50);
+    let callback =
+        "/paths/~1a/post/callbacks/done/{$url}/post/requestBody/content/application~1json/schema";
+    assert_eq!(
+        told,
+        [
+            format!("{callback}{leaf}"),
+            format!("/components/schemas/Root{leaf}"),
+            "/components/schemas/Outer".to_owned(),
+            "/components/schemas/Outer/properties/x".to_owned(),
+        ]
+    );
+}
