@@ -1,6 +1,8 @@
 //! Answers that arrive piece by piece: server-sent events, lines of JSON, JSON text sequences. Bytes
 //! in, events out; nothing here waits.
 
+use crate::types::essence;
+
 /// How the pieces of an answer are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -15,8 +17,7 @@ pub enum Framing {
 impl Framing {
     /// That of a media type; `None` where the answer is one piece.
     pub fn of(media_type: &str) -> Option<Self> {
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        match essence.to_ascii_lowercase().as_str() {
+        match essence(media_type).as_str() {
             "text/event-stream" => Some(Self::ServerSent),
             "application/x-ndjson"
             | "application/ndjson"

@@ -319,8 +319,12 @@ pub struct Operation {
 /// A path template, parsed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathTemplate {
+    /// Without its query.
     pub raw: String,
     pub pieces: Vec<PathPiece>,
+    /// What follows the `?`, as far as no parameter stands for it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub query: Vec<PathPiece>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -384,6 +388,9 @@ pub enum ParameterEncoding {
         style: Style,
         explode: bool,
         allow_reserved: bool,
+        /// How lists within a list are written, from the outside in (Swagger 2.0, Items Object).
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        items: Vec<Style>,
     },
     /// The parameter has `content`: the value is serialized as this media type.
     #[serde(rename_all = "camelCase")]

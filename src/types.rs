@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod media_type;
 pub mod name;
 pub mod upstream;
 
@@ -10,5 +11,6 @@ pub use clock::Clock;
 pub use id::{
     AnswerId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, ServerId, UserId, VersionId,
 };
+pub use media_type::essence;
 pub use name::{NameError, Slug, ToolName};
 pub use upstream::{UpstreamRequest, UpstreamResponse};

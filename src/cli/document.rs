@@ -64,9 +64,9 @@ pub(super) async fn convert(
     let limits = DocumentLimits::default();
     let files = source::load(&args.file, args.root.as_deref())?;
     let overlays = source::overlays(&args.overlay)?;
-    Ok(understood(egress, (files, &overlays), args, &limits)
-        .await
-        .map(|api| {
+    let understood = understood(egress, (files, &overlays), args, &limits).await;
+    Ok(understood.map(|api| {
+        openapi::deep(|| {
             let defined = tool::define(&api);
             let mut findings = api.findings.clone();
             findings.extend(defined.findings);
@@ -76,7 +76,8 @@ pub(super) async fn convert(
                 tools: defined.tools,
                 findings,
             }
-        }))
+        })
+    }))
 }
 
 async fn understood(

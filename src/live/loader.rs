@@ -16,7 +16,7 @@ use crate::egress::{AllowRule, Egress, InternalService, Upstream};
 use crate::live::{Entry, LiveError};
 use crate::mcp::curation::Curations;
 use crate::mcp::server::{Server, ServerParts, ServerSettings};
-use crate::openapi::OperationKey;
+use crate::openapi::{self, OperationKey};
 use crate::store::credentials::CredentialRow;
 use crate::store::curations::CurationRow;
 use crate::store::servers::{IndexRow, ServerRow};
@@ -266,7 +266,7 @@ impl Loader {
         let row = &stored.row;
         let settings: ServerSettings = serde_json::from_str(&row.settings).map_err(unavailable)?;
         let upstream = self.upstream(&settings);
-        let (server, findings) = Server::compile(ServerParts {
+        let parts = ServerParts {
             id: ServerId(row.id),
             organization: OrganizationId(row.organization_id),
             slug: row.slug.parse().map_err(unavailable)?,
@@ -281,7 +281,9 @@ impl Loader {
             schemes: serde_json::from_str(version.schemes).map_err(unavailable)?,
             credentials: self.open(row, &stored.credentials)?,
             upstream,
-        });
+        };
+        // A schema may go deeper than this thread's stack does.
+        let (server, findings) = openapi::deep(|| Server::compile(parts));
         if !findings.is_empty() {
             tracing::debug!(server.slug = %server.slug, findings = findings.len(), "compiled with findings");
         }

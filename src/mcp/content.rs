@@ -31,7 +31,9 @@ use crate::mcp::content::fields::Fields;
 use crate::mcp::paging::{Exchanged, Shown};
 use crate::mcp::provider::{Arguments, Content, Resource, ResourceBody, ToolOutcome};
 use crate::mcp::tool::Tool;
-use crate::types::UpstreamResponse;
+use crate::mcp::tool::effort::{Effort, effort};
+use crate::openapi::pointer::unescape;
+use crate::types::{UpstreamResponse, essence};
 
 /// What the model is given at most, in bytes of text or base64, whatever an owner sets.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -191,15 +193,6 @@ fn media_type(headers: &HeaderMap) -> String {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     value.unwrap_or("text/plain").trim().to_owned()
-}
-
-fn essence(media_type: &str) -> String {
-    media_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
 }
 
 fn kind(media_type: &str) -> Kind {
@@ -363,11 +356,14 @@ fn structured(tool: &Tool, body: &str) -> Option<Box<RawValue>> {
     } else {
         return None;
     };
-    if let Some(validator) = &tool.output {
+    if let (Some(validator), Some(schema)) = (&tool.output, &tool.def.output_schema) {
         let value: Value = serde_json::from_str(&text).ok()?;
-        if !validator.is_valid(&value) {
+        let effort = effort(schema, &value, text.len());
+        if effort == Effort::Excessive || !validator.is_valid(&value) {
             metrics::counter!("causeway_structured_dropped_total").increment(1);
-            return fitting(validator, &text, &value);
+            return (effort == Effort::Small)
+                .then(|| fitting(validator, &text, &value))
+                .flatten();
         }
     }
     RawValue::from_string(text.into_owned()).ok()
@@ -378,8 +374,8 @@ fn fitting(validator: &jsonschema::Validator, text: &str, value: &Value) -> Opti
     let wrong: HashSet<String> = validator
         .iter_errors(value)
         .filter_map(|error| {
-            let first = error.instance_path().as_str().split('/').nth(1)?.to_owned();
-            Some(first.replace("~1", "/").replace("~0", "~"))
+            let first = error.instance_path().as_str().split('/').nth(1)?;
+            Some(unescape(first).into_owned())
         })
         .collect();
     let members: IndexMap<&str, &RawValue> = serde_json::from_str(text).ok()?;

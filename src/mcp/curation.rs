@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mcp::fragment::{Fragments, WireClass};
+use crate::mcp::tool::fit::without_words;
 use crate::mcp::tool::profile::Profile;
-use crate::mcp::tool::schema::without_words;
 use crate::mcp::tool::text::{DESCRIPTION_BYTES_MAX, clean, shorten};
 use crate::mcp::tool::{Annotations, ToolDef};
 use crate::openapi::finding::Code;

@@ -5,6 +5,7 @@
 
 mod base;
 mod body;
+mod check;
 mod escape;
 mod file;
 mod form;
@@ -18,13 +19,10 @@ mod template;
 pub mod unreachable;
 mod xml;
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use indexmap::IndexMap;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -82,9 +80,6 @@ impl PlanError {
     }
 }
 
-/// What a model is told of, and what is looked at.
-const VIOLATIONS_MAX: usize = 8;
-const ERRORS_MAX: usize = 1_000;
 const URL_BYTES_MAX: usize = 64 << 10;
 /// How deep an argument may be nested. It is checked as a `Value`, which has a limit of 128 as a whole.
 const DEPTH_MAX: usize = 120;
@@ -99,62 +94,83 @@ type Given<'a> = IndexMap<String, Raw<'a>>;
 /// Validates `arguments` against the tool's schema and writes them into a request to `base`, the
 /// tool's [`base_url`]. The request carries no credential yet.
 pub fn plan(tool: &Tool, base: &Url, arguments: &Arguments) -> Result<Planned, PlanError> {
-    plan_with(tool, base, arguments, &Aids::default())
+    accept(tool, arguments)?.plan(base, &Aids::default())
 }
 
 /// What a plan may need beside the arguments.
 #[derive(Clone, Debug, Default)]
 pub struct Aids {
-    /// What the arguments' [`links`] lead to.
+    /// What the arguments' links lead to, see [`Accepted::links`].
     pub links: Links,
     /// The time and the chance that templates ask for.
     pub moment: Moment,
 }
 
-/// The links to earlier answers among the file arguments: what has to be fetched for [`plan_with`].
-pub fn links(tool: &Tool, arguments: &Arguments) -> Vec<String> {
-    let (Some(body), Ok(mut given)) = (&tool.def.binding.body, parse(arguments.as_deref())) else {
-        return Vec::new();
-    };
-    rename::rename(&tool.def, &mut given);
-    body::links(body, &given)
+/// Arguments that fit their tool's input schema, with the names the API knows.
+#[derive(Debug)]
+pub struct Accepted<'a> {
+    binding: &'a Binding,
+    given: Given<'a>,
+    healed: Vec<String>,
 }
 
-/// The same as [`plan`], with everything it may need.
-pub fn plan_with(
-    tool: &Tool,
-    base: &Url,
-    arguments: &Arguments,
-    aids: &Aids,
-) -> Result<Planned, PlanError> {
+/// Validates `arguments`. The work is bounded by their size, and no more than that: see
+/// [`crate::mcp::tool::effort`].
+///
+/// # Errors
+/// They do not fit.
+pub fn accept<'a>(tool: &'a Tool, arguments: &'a Arguments) -> Result<Accepted<'a>, PlanError> {
     let binding = &tool.def.binding;
     let mut given = parse(arguments.as_deref())?;
     drop_nulls(binding, &mut given);
-    let healed = validate(tool, &mut given)?;
+    let healed = check::validate(tool, &mut given)?;
     rename::rename(&tool.def, &mut given);
-    let mut body = match &binding.templates {
-        Some(templates) => template::fill(templates, &mut given, &aids.moment)?,
-        None => None,
-    };
-    let url = url(base, binding, &given)?;
-    let mut headers = header::headers(binding, &given)?;
-    if let Some(binding) = &binding.body {
-        body = body::write(binding, &given, &aids.links)?;
-    }
-    let body = body.map_or_else(Bytes::new, |(content_type, bytes)| {
-        headers.insert(CONTENT_TYPE, content_type);
-        bytes
-    });
-    let method = Method::from_bytes(binding.method.as_bytes()).unwrap_or(Method::POST);
-    Ok(Planned {
-        request: UpstreamRequest {
-            method,
-            url,
-            headers,
-            body,
-        },
+    Ok(Accepted {
+        binding,
+        given,
         healed,
     })
+}
+
+impl Accepted<'_> {
+    /// The links to earlier answers among the file arguments: what has to be fetched for
+    /// [`Accepted::plan`].
+    pub fn links(&self) -> Vec<String> {
+        let body = self.binding.body.as_ref();
+        body.map_or_else(Vec::new, |body| body::links(body, &self.given))
+    }
+
+    /// Writes the request.
+    ///
+    /// # Errors
+    /// A value cannot stand in its place.
+    pub fn plan(mut self, base: &Url, aids: &Aids) -> Result<Planned, PlanError> {
+        let binding = self.binding;
+        let mut body = match &binding.templates {
+            Some(templates) => template::fill(templates, &mut self.given, &aids.moment)?,
+            None => None,
+        };
+        let given = &self.given;
+        let url = url(base, binding, given)?;
+        let mut headers = header::headers(binding, given)?;
+        if let Some(binding) = &binding.body {
+            body = body::write(binding, given, &aids.links)?;
+        }
+        let body = body.map_or_else(Bytes::new, |(content_type, bytes)| {
+            headers.insert(CONTENT_TYPE, content_type);
+            bytes
+        });
+        let method = Method::from_bytes(binding.method.as_bytes()).unwrap_or(Method::POST);
+        Ok(Planned {
+            request: UpstreamRequest {
+                method,
+                url,
+                headers,
+                body,
+            },
+            healed: self.healed,
+        })
+    }
 }
 
 fn parse(arguments: Option<&RawValue>) -> Result<Given<'_>, PlanError> {
@@ -194,99 +210,6 @@ fn drop_nulls(binding: &Binding, given: &mut Given) {
     given.retain(|name, raw| !raw.is_null() || nullable(name));
 }
 
-/// Checks the arguments; those that fail are looked at once more with stringified JSON unpacked.
-/// Which arguments were unpacked comes back.
-fn validate(tool: &Tool, given: &mut Given) -> Result<Vec<String>, PlanError> {
-    let Err(violations) = check(tool, given) else {
-        return Ok(Vec::new());
-    };
-    // In the shape of a provider the list was written for?
-    let restored = shape::restored(&tool.def, given);
-    if check(tool, &restored).is_ok() {
-        let packed = |name: &String| {
-            let was_text = given.get(name).is_some_and(Raw::is_text);
-            was_text && restored.get(name).is_some_and(|raw| !raw.is_text())
-        };
-        let healed = violations.arguments.into_iter().filter(packed).collect();
-        *given = restored;
-        return Ok(healed);
-    }
-    let mut unpacked = given.clone();
-    let mut healed = violations.arguments;
-    healed.retain(|name| unpacked.get_mut(name).is_some_and(Raw::unpack));
-    if healed.is_empty() {
-        return Err(PlanError::Schema(violations.lines.join("\n")));
-    }
-    match check(tool, &unpacked) {
-        Ok(()) => {
-            *given = unpacked;
-            Ok(healed.into_iter().collect())
-        }
-        Err(violations) => Err(PlanError::Schema(violations.lines.join("\n"))),
-    }
-}
-
-/// What is wrong with the arguments, and which of them are.
-#[derive(Default)]
-struct Violations {
-    lines: Vec<String>,
-    arguments: BTreeSet<String>,
-}
-
-fn check(tool: &Tool, given: &Given) -> Result<(), Violations> {
-    let schema = &tool.def.input_schema;
-    let required = schema.get("required").and_then(Value::as_array);
-    let mut found = Violations::default();
-    let missing = required
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .filter(|name| !given.contains_key(*name))
-        .map(|name| format!("- `{name}` is required and missing"));
-    found.lines.extend(missing);
-    if let Some(validator) = &tool.input {
-        let instance: serde_json::Map<String, Value> = given
-            .iter()
-            .map(|(name, raw)| (name.clone(), raw.value()))
-            .collect();
-        let instance = Value::Object(instance);
-        if found.lines.is_empty() && validator.is_valid(&instance) {
-            return Ok(());
-        }
-        let errors = validator.iter_errors(&instance).filter(|error| {
-            !(error.kind().keyword() == "required" && error.instance_path().as_str().is_empty())
-        });
-        for error in errors.take(ERRORS_MAX) {
-            let argument = error.instance_path().as_str().split('/').nth(1);
-            let argument = argument.map(|name| name.replace("~1", "/").replace("~0", "~"));
-            found.arguments.extend(argument);
-            if found.lines.len() < VIOLATIONS_MAX {
-                found.lines.push(violation(&error));
-            }
-        }
-    }
-    found.lines.truncate(VIOLATIONS_MAX);
-    if found.lines.is_empty() {
-        Ok(())
-    } else {
-        Err(found)
-    }
-}
-
-fn violation(error: &jsonschema::ValidationError<'_>) -> String {
-    let path = error
-        .instance_path()
-        .as_str()
-        .trim_start_matches('/')
-        .replace('/', ".");
-    let text: String = error.to_string().chars().take(300).collect();
-    if path.is_empty() {
-        format!("- {text}")
-    } else {
-        format!("- `{path}`: {text}")
-    }
-}
-
 fn url(base: &Url, binding: &Binding, given: &Given) -> Result<Url, PlanError> {
     let mut text = String::with_capacity(128);
     text.push_str(base.as_str().split(['?', '#']).next().unwrap_or_default());
@@ -304,6 +227,7 @@ fn url(base: &Url, binding: &Binding, given: &Given) -> Result<Url, PlanError> {
         .map(str::to_owned)
         .into_iter()
         .collect();
+    pairs.push(literal_query(binding, given)?);
     for parameter in at(binding, Location::Query) {
         if let Some(raw) = value(parameter, given) {
             pairs.extend(query(parameter, &raw)?);
@@ -346,6 +270,7 @@ fn query(parameter: &ParameterBinding, raw: &Raw) -> Result<Vec<String>, PlanErr
             style,
             explode,
             allow_reserved,
+            items,
         } => {
             let reserved = if *allow_reserved {
                 Escape::QueryReserved
@@ -354,6 +279,7 @@ fn query(parameter: &ParameterBinding, raw: &Raw) -> Result<Vec<String>, PlanErr
             };
             let how = How {
                 style: *style,
+                items,
                 explode: *explode,
                 escape: reserved,
                 required: parameter.required,
@@ -381,6 +307,7 @@ fn in_path(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError>
             style,
             explode,
             allow_reserved,
+            items,
         } => {
             let escape = if *allow_reserved {
                 Escape::PathReserved
@@ -389,6 +316,7 @@ fn in_path(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError>
             };
             let how = How {
                 style: *style,
+                items,
                 explode: *explode,
                 escape,
                 required: true,
@@ -405,22 +333,7 @@ fn write_path(text: &mut String, binding: &Binding, given: &Given) -> Result<(),
         match piece {
             PathPiece::Literal(literal) => escape::literal(text, literal),
             PathPiece::Variable(name) => {
-                let parameter = at(binding, Location::Path).find(|p| &p.name == name);
-                let argument = parameter.map_or(name.as_str(), |p| p.argument.as_str());
-                let raw = parameter.and_then(|p| value(p, given));
-                let (Some(parameter), Some(raw)) = (parameter, raw) else {
-                    return Err(PlanError::value(
-                        argument,
-                        "it is part of the path and required",
-                    ));
-                };
-                let written = in_path(parameter, &raw)?;
-                if written.is_empty() {
-                    return Err(PlanError::value(
-                        argument,
-                        "it is part of the path and may not be empty",
-                    ));
-                }
+                let (argument, written) = variable(name, binding, given)?;
                 text.push_str(&written);
                 last = Some(argument);
             }
@@ -439,6 +352,39 @@ fn write_path(text: &mut String, binding: &Binding, given: &Given) -> Result<(),
     }
 }
 
+/// The query that the path itself has, as it stands there.
+fn literal_query(binding: &Binding, given: &Given) -> Result<String, PlanError> {
+    let mut text = String::new();
+    for piece in &binding.path.query {
+        match piece {
+            PathPiece::Literal(literal) => escape::literal_query(&mut text, literal),
+            PathPiece::Variable(name) => text.push_str(&variable(name, binding, given)?.1),
+        }
+    }
+    Ok(text)
+}
+
+/// What stands for a variable of the path: its argument, and the value as it is written.
+fn variable<'b>(
+    name: &'b str,
+    binding: &'b Binding,
+    given: &Given,
+) -> Result<(&'b str, String), PlanError> {
+    let parameter = at(binding, Location::Path).find(|p| p.name == name);
+    let argument = parameter.map_or(name, |p| p.argument.as_str());
+    let raw = parameter.and_then(|p| value(p, given));
+    let (Some(parameter), Some(raw)) = (parameter, raw) else {
+        let rule = "it is part of the path and required";
+        return Err(PlanError::value(argument, rule));
+    };
+    let written = in_path(parameter, &raw)?;
+    if written.is_empty() {
+        let rule = "it is part of the path and may not be empty";
+        return Err(PlanError::value(argument, rule));
+    }
+    Ok((argument, written))
+}
+
 fn at(binding: &Binding, location: Location) -> impl Iterator<Item = &ParameterBinding> {
     binding
         .parameters
@@ -446,12 +392,13 @@ fn at(binding: &Binding, location: Location) -> impl Iterator<Item = &ParameterB
         .filter(move |parameter| parameter.location == location)
 }
 
-/// The value of a parameter: what is fixed, whatever was given, else that. The `null` of an optional parameter
-/// sends nothing, unless it is sent as JSON, which has one.
+/// The value of a parameter: what is fixed, else what was given, else its default. The `null` of an
+/// optional parameter sends nothing, unless it is sent as JSON, which has one.
 fn value<'a>(parameter: &ParameterBinding, given: &Given<'a>) -> Option<Raw<'a>> {
-    let raw = match &parameter.fixed {
-        Some(fixed) => Raw::owned(fixed.to_string()),
-        None => given.get(&parameter.argument)?.clone(),
+    let raw = match (&parameter.fixed, given.get(&parameter.argument)) {
+        (Some(fixed), _) => Raw::owned(fixed.to_string()),
+        (None, Some(raw)) => raw.clone(),
+        (None, None) => Raw::owned(parameter.default.as_ref()?.to_string()),
     };
     let json = matches!(&parameter.encoding, ParameterEncoding::Content { media_type, .. }
         if media::codec(media_type) == Some(BodyCodec::Json));

@@ -4,7 +4,9 @@
 
 mod body;
 pub mod compile;
+pub mod effort;
 pub mod file;
+pub mod fit;
 pub mod input;
 pub mod markup;
 pub mod media;
@@ -32,7 +34,7 @@ use crate::openapi::{
     Api, Finding, Location, Operation, OperationKey, ParameterEncoding, PartEncoding, PathTemplate,
     SecurityRequirement, ServerTemplate,
 };
-use crate::types::ToolName;
+use crate::types::{ToolName, essence};
 
 pub use crate::mcp::tool::compile::validator_of;
 
@@ -146,13 +148,13 @@ fn annotations(operation: &Operation) -> Annotations {
 
 /// The media types of the success answers, JSON first, and whatever else there is.
 fn accept(operation: &Operation) -> String {
-    let mut types: Vec<&str> = Vec::new();
+    let mut types: Vec<String> = Vec::new();
     let answers = operation
         .responses
         .iter()
         .filter(|r| r.status.starts_with('2'));
     for media in answers.flat_map(|response| &response.content) {
-        let essence = media.name.split(';').next().unwrap_or_default().trim();
+        let essence = essence(&media.name);
         let valid = essence.bytes().all(|b| b.is_ascii_graphic() && b != b',');
         if valid && essence != "*/*" && !essence.is_empty() && !types.contains(&essence) {
             types.push(essence);
@@ -282,9 +284,12 @@ pub struct ParameterBinding {
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub nullable: bool,
     pub encoding: ParameterEncoding,
-    /// Sent when the argument is absent: a value the owner pinned or the document fixes.
+    /// What is sent whatever the arguments are: a value the owner pinned or the document fixes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fixed: Option<Value>,
+    /// Sent when the argument is absent: the one value its schema allows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub default: Option<Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -318,7 +323,7 @@ pub struct PropertyBinding {
     pub name: String,
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub nullable: bool,
-    /// Sent when the argument is absent: a value the owner pinned.
+    /// What is sent whatever the arguments are: a value the owner pinned.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fixed: Option<Value>,
 }
@@ -337,6 +342,10 @@ pub struct BodyMedia {
     /// How JSON is written as XML.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub xml: Option<XmlModel>,
+    /// Where there are several media types, the types of JSON that a body of this one may be written
+    /// from; empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub types: Vec<String>,
 }
 
 /// How a body is written.

@@ -53,7 +53,8 @@ pub fn kind(key: &str) -> Kind {
         "required" => Kind::Plain(names),
         "enum" => Kind::Plain(alternatives),
         "const" | "default" => Kind::Plain(|value| Some(value.clone())),
-        "dependentRequired" | "dependencies" | "xml" => Kind::Plain(object),
+        "dependentRequired" => Kind::Plain(names_by_name),
+        "dependencies" | "xml" => Kind::Plain(object),
         "type" | "example" | "examples" | "nullable" | "x-nullable" | "exclusiveMaximum"
         | "exclusiveMinimum" => Kind::Converted,
         _ => Kind::Dropped,
@@ -127,11 +128,17 @@ fn count(value: &Value) -> Option<Value> {
     format!("{whole:.0}").parse::<u64>().ok().map(Value::from)
 }
 
-fn names(value: &Value) -> Option<Value> {
+pub fn names(value: &Value) -> Option<Value> {
     let mut seen = HashSet::new();
     let names = value.as_array()?.iter().filter_map(text);
     let first = names.filter(|name| seen.insert(name.clone()));
     Some(Value::Array(first.map(Value::String).collect()))
+}
+
+fn names_by_name(value: &Value) -> Option<Value> {
+    let members = value.as_object()?.iter();
+    let read = members.map(|(name, member)| Some((name.clone(), names(member)?)));
+    read.collect::<Option<_>>().map(Value::Object)
 }
 
 fn alternatives(value: &Value) -> Option<Value> {

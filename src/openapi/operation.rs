@@ -5,17 +5,18 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::openapi::finding::{Code, quoted};
+use crate::openapi::parameter::Declared;
 use crate::openapi::path;
 use crate::openapi::pointer::{Located, text};
 use crate::openapi::reference::RefFault;
 use crate::openapi::schema::Reading;
 use crate::openapi::tag::with_parents;
 use crate::openapi::{
-    DocumentError, Operation, OperationKey, Parameter, SecurityRequirement, SecurityScheme,
-    ServerTemplate, Tag, upconvert_2_0,
+    DocumentError, Operation, OperationKey, SecurityRequirement, SecurityScheme, ServerTemplate,
+    Tag, upconvert_2_0,
 };
 
 /// Members of a path item that are no operations.
@@ -28,7 +29,8 @@ const NOT_METHODS: [&str; 6] = [
     "additionalOperations",
 ];
 
-const METHODS: [&str; 9] = [
+/// The methods a path item has an operation under, in lower case.
+pub const METHODS: [&str; 9] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace", "query",
 ];
 
@@ -164,10 +166,9 @@ impl<'a> Reading<'a> {
     ) -> Option<Operation> {
         let pointer = at.pointer.clone();
         let at = self.operation_object(at, &method)?;
-        let (path, fixed) = self.path(template, &pointer)?;
         let declared = self.declared(&[item.get("parameters"), at.get("parameters")]);
-        let mut parameters = self.parameters(&declared, &path, &pointer);
-        add_fixed(&mut parameters, fixed, &pointer);
+        let path = self.path(template, &declared, &pointer)?;
+        let parameters = self.parameters(&declared, &path, &pointer);
         let root = inherited.root.value;
         let body = if self.is_2_0() {
             self.body_2_0(&declared, &at, root)
@@ -242,6 +243,12 @@ impl<'a> Reading<'a> {
     /// The operation itself; some tools write a `$ref` even here.
     fn operation_object(&mut self, at: &Located<'a>, method: &str) -> Option<Located<'a>> {
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if method.eq_ignore_ascii_case("CONNECT") {
+            let message = "CONNECT asks for a tunnel to a host, not for the path";
+            self.findings
+                .add(Code::MethodInvalid, at.pointer.clone(), message);
+            return None;
+        }
         if method.is_empty() || !method.bytes().all(is_token) {
             let message = format!("{} is no HTTP method", quoted(method));
             self.findings
@@ -265,7 +272,12 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn path(&mut self, template: &str, pointer: &str) -> Option<(path::PathTemplate, Fixed)> {
+    fn path(
+        &mut self,
+        template: &str,
+        declared: &[Declared<'_>],
+        pointer: &str,
+    ) -> Option<path::PathTemplate> {
         let mut text = template.trim().to_owned();
         if !text.starts_with('/') {
             let message = format!("{} does not start with `/`", quoted(template));
@@ -277,15 +289,20 @@ impl<'a> Reading<'a> {
             self.findings.add(Code::PathFragment, pointer, message);
             text.truncate(cut);
         }
-        let mut fixed = Vec::new();
+        let mut query = Vec::new();
         if let Some(cut) = path::outside_braces(&text, '?') {
             let message = "what follows `?` in the path is sent as it stands there";
             self.findings.add(Code::PathQuery, pointer, message);
-            fixed = path::query_pairs(&text[cut + 1..]);
+            let is = |place: &str, name: &str| {
+                let mut declared = declared.iter();
+                declared.any(|parameter| parameter.place == place && parameter.name == name)
+            };
+            let in_query = |name: &str| is("query", name);
+            query = path::query(&text[cut + 1..], in_query, |name| is("path", name));
             text.truncate(cut);
         }
         match path::parse(&text) {
-            Ok(path) => Some((path, fixed)),
+            Ok(path) => Some(path::PathTemplate { query, ..path }),
             Err(fault) => {
                 let message = format!("{}: {fault}", quoted(template));
                 self.findings.add(Code::PathMalformed, pointer, message);
@@ -303,33 +320,6 @@ impl<'a> Reading<'a> {
                 .add(Code::DuplicateOperation, operation.pointer.clone(), message);
         }
         first
-    }
-}
-
-/// Name and value of query parameters that the path fixes.
-type Fixed = Vec<(String, String)>;
-
-fn add_fixed(parameters: &mut Vec<Parameter>, fixed: Fixed, pointer: &str) {
-    for (name, value) in fixed {
-        if parameters.iter().any(|p| p.name == name) {
-            continue;
-        }
-        parameters.push(Parameter {
-            name,
-            location: crate::openapi::Location::Query,
-            required: true,
-            deprecated: false,
-            description: None,
-            schema: json!({"type": "string", "const": value}),
-            encoding: crate::openapi::ParameterEncoding::Style {
-                style: crate::openapi::Style::Form,
-                explode: true,
-                allow_reserved: false,
-            },
-            allow_empty_value: false,
-            example: None,
-            pointer: pointer.to_owned(),
-        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Parameters: merged from the path item and the operation, and matched with the path.
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::openapi::finding::{Code, quoted};
@@ -23,6 +24,15 @@ pub struct Declared<'a> {
     pub shared: bool,
 }
 
+impl Declared<'_> {
+    /// Both are one parameter: name and place agree, whatever the case of a header's name.
+    fn is(&self, other: &Self) -> bool {
+        let named = self.name == other.name
+            || self.place == "header" && self.name.eq_ignore_ascii_case(&other.name);
+        named && self.place == other.place
+    }
+}
+
 impl<'a> Reading<'a> {
     /// The parameters of an operation: those of its path item, replaced by its own where name and
     /// place agree.
@@ -42,9 +52,7 @@ impl<'a> Reading<'a> {
                 let Some(next) = self.declaration(item, depth == 0) else {
                     continue;
                 };
-                let same = |other: &&mut Declared<'_>| {
-                    other.name == next.name && other.place == next.place
-                };
+                let same = |other: &&mut Declared<'_>| other.is(&next);
                 if let Some(other) = own.iter_mut().find(same) {
                     let message = format!("{} is declared twice", quoted(&next.name));
                     self.findings
@@ -55,9 +63,7 @@ impl<'a> Reading<'a> {
                 }
             }
             for next in own {
-                let same = |other: &&mut Declared<'_>| {
-                    other.name == next.name && other.place == next.place
-                };
+                let same = |other: &&mut Declared<'_>| other.is(&next);
                 match merged.iter_mut().find(same) {
                     Some(other) => *other = next,
                     None => merged.push(next),
@@ -257,6 +263,15 @@ impl<'a> Reading<'a> {
                 encoding: self.part_encodings(&media),
             };
         }
+        if location == Location::Querystring {
+            let message = "a query string has its schema under a media type; it is sent as a form";
+            self.findings
+                .add(Code::ParameterContent, at.pointer.clone(), message);
+            return ParameterEncoding::Content {
+                media_type: "application/x-www-form-urlencoded".to_owned(),
+                encoding: IndexMap::new(),
+            };
+        }
         let style = self.style(at, location);
         let explode = match at.value.get("explode") {
             Some(flag) => is_true(Some(flag)),
@@ -266,6 +281,7 @@ impl<'a> Reading<'a> {
             style,
             explode,
             allow_reserved: self.may_reserve(location, style) && at.flag("allowReserved"),
+            items: upconvert_2_0::item_styles(at),
         }
     }
 
@@ -322,7 +338,8 @@ impl<'a> Reading<'a> {
 /// The variables of a path, in order, each once.
 fn variables(path: &PathTemplate) -> impl Iterator<Item = &str> {
     let mut seen: Vec<&str> = Vec::new();
-    path.pieces.iter().filter_map(move |piece| match piece {
+    let pieces = path.pieces.iter().chain(&path.query);
+    pieces.filter_map(move |piece| match piece {
         PathPiece::Variable(name) if !seen.contains(&name.as_str()) => {
             seen.push(name);
             Some(name.as_str())
@@ -349,6 +366,7 @@ fn synthesised(variable: &str, pointer: &str) -> Parameter {
             style: Style::Simple,
             explode: false,
             allow_reserved: false,
+            items: Vec::new(),
         },
         allow_empty_value: false,
         example: None,

@@ -36,6 +36,7 @@ pub fn parse(raw: &str) -> Result<PathTemplate, &'static str> {
     Ok(PathTemplate {
         raw: raw.to_owned(),
         pieces,
+        query: Vec::new(),
     })
 }
 
@@ -71,15 +72,26 @@ pub fn outside_braces(template: &str, mark: char) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
-/// The `name=value` pairs of a fixed query; those that hold a variable are left out.
-pub fn query_pairs(query: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && !pair.contains(['{', '}']))
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect()
+/// A path's query, without the pairs that a query parameter of the same name stands for, and those with
+/// variables that are no parameters of the path.
+pub fn query(
+    query: &str,
+    in_query: impl Fn(&str) -> bool,
+    in_path: impl Fn(&str) -> bool,
+) -> Vec<PathPiece> {
+    let is_sent = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        let known = parse(pair).is_ok_and(|pair| {
+            pair.pieces.iter().all(|piece| match piece {
+                PathPiece::Literal(_) => true,
+                PathPiece::Variable(name) => in_path(name),
+            })
+        });
+        !pair.is_empty() && known && !in_query(&name)
+    };
+    let pairs: Vec<&str> = query.split('&').filter(is_sent).collect();
+    parse(&pairs.join("&")).map_or_else(|_| Vec::new(), |query| query.pieces)
 }
 
 #[cfg(test)]
@@ -110,10 +122,15 @@ mod tests {
     #[test]
     fn a_query_in_the_path_is_taken_apart() {
         assert_eq!(outside_braces("/a/{?b}?c=1", '?'), Some(7));
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let literal = |text: &str| PathPiece::Literal(text.to_owned());
+        let read = |text| query(text, |name| name == "d", |name| name == "id");
         assert_eq!(
-            query_pairs("a=1&b&c=%20&d={e}"),
-            [pair("a", "1"), pair("b", ""), pair("c", " ")]
+            read("a=1&a=2&b&c=%20+&d=4&%64=5&e={f}&&g={id}"),
+            [
+                literal("a=1&a=2&b&c=%20+&g="),
+                PathPiece::Variable("id".to_owned())
+            ]
         );
+        assert_eq!(read("d=4&{"), []);
     }
 }

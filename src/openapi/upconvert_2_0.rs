@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::openapi::ServerTemplate;
 use crate::openapi::finding::{Code, Findings};
 use crate::openapi::pointer::{Located, text};
+use crate::openapi::{ServerTemplate, Style, parameter};
 
 /// Media types that one list may name.
 const MEDIA_TYPES_MAX: usize = 32;
@@ -64,6 +64,22 @@ pub fn style(collection_format: Option<&str>, query: bool) -> (&'static str, boo
         _ if query => ("form", false),
         _ => ("simple", false),
     }
+}
+
+/// The styles of lists within the list that a converted parameter is, from the outside in. The Items
+/// Object has no `multi`.
+pub fn item_styles(parameter: &Located<'_>) -> Vec<Style> {
+    let mut styles = Vec::new();
+    let mut list = parameter.value.get("schema");
+    while let Some(items) = list.and_then(|list| list.get("items"))
+        && items.get("type").is_some_and(|kind| kind == "array")
+        && let Some(format) = items.get("collectionFormat")
+    {
+        let (style, _) = style(format.as_str(), false);
+        styles.extend(parameter::style(style));
+        list = Some(items);
+    }
+    styles
 }
 
 /// The schema part of a parameter or form field.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::openapi::keyword::{is_annotation, number};
+use crate::openapi::keyword::{is_annotation, names, number};
 use crate::openapi::pointer::text;
 
 /// `exclusiveMinimum: true` beside `minimum` becomes a number.
@@ -51,7 +51,7 @@ pub fn dependencies(schema: &mut Map<String, Value>) {
     if let Some(Value::Object(dependencies)) = schema.shift_remove("dependencies") {
         let lists: Map<String, Value> = dependencies
             .into_iter()
-            .filter(|(_, value)| value.is_array())
+            .filter_map(|(name, value)| Some((name, names(&value)?)))
             .collect();
         if !lists.is_empty() {
             schema.insert("dependentRequired".to_owned(), Value::Object(lists));

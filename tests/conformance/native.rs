@@ -336,6 +336,7 @@ fn tool(name: &str, input_schema: Value) -> ToolDef {
             path: PathTemplate {
                 raw: String::new(),
                 pieces: Vec::new(),
+                query: Vec::new(),
             },
             parameters: Vec::new(),
             body: None,

@@ -2,6 +2,8 @@
 
 mod anything;
 mod bodies;
+mod bounds;
+mod meaning;
 mod owner;
 mod styles;
 

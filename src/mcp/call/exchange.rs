@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use serde_json::value::RawValue;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::timeout_at;
 use url::Url;
 
@@ -20,7 +21,7 @@ use crate::mcp::call::account::Account;
 use crate::mcp::call::failure::Failure;
 use crate::mcp::call::held::Held;
 use crate::mcp::content::Rendered;
-use crate::mcp::plan::{Aids, Linked, Links, base_url, links, plan_with};
+use crate::mcp::plan::{Aids, Linked, Links, accept, base_url};
 use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody};
 use crate::mcp::server::{Access, ApiProvider, Provider, Server};
 use crate::mcp::template::Moment;
@@ -121,19 +122,21 @@ impl<'a> Work<'a> {
             &self.tool.def,
             settings.destination(api.document_url.as_ref()),
         )?;
+        let size = arguments.as_ref().map_or(0, |raw| raw.get().len());
+        let accepted = aside(size, || accept(self.tool, arguments))?;
         let aids = Aids {
-            links: self.linked(arguments).await,
+            links: self.linked(accepted.links()).await,
             moment: self.moment(),
         };
-        let planned = plan_with(self.tool, &base, arguments, &aids)?;
+        let planned = aside(size, || accepted.plan(&base, &aids))?;
         account.planned(planned.healed);
         Ok(planned.request)
     }
 
     /// The kept answers that file arguments link to, as far as they are there and the caller's own.
-    async fn linked(&self, arguments: &Arguments) -> Links {
+    async fn linked(&self, uris: Vec<String>) -> Links {
         let mut linked = Links::new();
-        for uri in links(self.tool, arguments).into_iter().take(LINKS_MAX) {
+        for uri in uris.into_iter().take(LINKS_MAX) {
             if let Some(kept) = self.cx.answers.at(self.caller, &uri).await {
                 let found = Linked {
                     media_type: Some(kept.media_type),
@@ -299,6 +302,20 @@ pub(crate) fn mask_decoded(mask: &Mask, response: &UpstreamResponse, rendered: &
         .and_then(|meta| serde_json::from_str(&mask.text(&meta.to_string())).ok());
     if let Some(whole) = &mut rendered.whole {
         whole.bytes = mask.bytes(whole.bytes.clone());
+    }
+}
+
+/// Arguments longer than this are worked on while other calls go on elsewhere.
+const ASIDE_BYTES_MIN: usize = 16 << 10;
+
+/// Does what keeps the thread busy. Where that may take long, the other tasks of the thread are given to
+/// another one first; a runtime of one thread has none.
+fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
+    let several = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if size >= ASIDE_BYTES_MIN && several {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
     }
 }
 

@@ -63,9 +63,7 @@ impl Failure {
                     Self::Egress(_)
                     | Self::Token(_)
                     | Self::Redirected { .. }
-                    | Self::Filter(_) => {
-                        mask.text(&text).into_owned()
-                    }
+                    | Self::Filter(_) => mask.text(&text).into_owned(),
                     _ => text,
                 };
                 Ok(CallOutcome::Complete(ToolOutcome {

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::mcp::content::charset::{decode, looks_binary};
 use crate::mcp::content::json::{checked, members, unquoted};
-use crate::mcp::content::{Kind, essence, html, kind, media_type, status};
+use crate::mcp::content::{Kind, html, kind, media_type, status};
 use crate::mcp::provider::{Content, ToolOutcome};
 use crate::mcp::tool::{BodyArguments, Tool, ToolDef};
-use crate::types::UpstreamResponse;
+use crate::openapi::pointer::unescape;
+use crate::types::{UpstreamResponse, essence};
 
 /// How much of an error's body the model is shown.
 const ERROR_BYTES_MAX: usize = 4 << 10;
@@ -379,11 +380,7 @@ fn argument(def: &ToolDef, place: &str) -> String {
     let trimmed = place.trim_start_matches(['#', '/', '$', '.']);
     let steps: Vec<String> = trimmed
         .split(['/', '.', '[', ']'])
-        .map(|step| {
-            step.trim_matches(['"', '\''])
-                .replace("~1", "/")
-                .replace("~0", "~")
-        })
+        .map(|step| unescape(step.trim_matches(['"', '\''])).into_owned())
         .filter(|step| !step.is_empty())
         .collect();
     // A name with such characters in it.

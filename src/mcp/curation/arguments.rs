@@ -10,6 +10,7 @@ use crate::mcp::tool::text::{ARGUMENT_DESCRIPTION_BYTES_MAX, clean, shorten};
 use crate::mcp::tool::{Binding, BodyArguments, ParameterBinding, ToolDef};
 use crate::openapi::Finding;
 use crate::openapi::finding::Code;
+use crate::openapi::pointer::unescape;
 
 /// The arguments of a tool: the key a curation knows each by, and its name in the input schema.
 pub fn argument_keys(binding: &Binding) -> Vec<(String, String)> {
@@ -148,7 +149,7 @@ fn references(schema: &Value, found: &mut Vec<String>) {
         Value::Object(members) => {
             let target = members.get("$ref").and_then(Value::as_str);
             if let Some(name) = target.and_then(|target| target.strip_prefix("#/$defs/")) {
-                found.push(name.replace("~1", "/").replace("~0", "~"));
+                found.push(unescape(name).into_owned());
             }
             members
                 .values()

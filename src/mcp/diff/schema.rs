@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashSet};
 use serde_json::{Map, Value};
 
 use crate::mcp::diff::{Aspect, Difference, Impact, difference};
-use crate::mcp::tool::schema::{Direction, without_words};
+use crate::mcp::tool::fit::without_words;
+use crate::mcp::tool::schema::Direction;
 
 /// Levels looked at; what lies deeper is for a person to look at. Differences told.
 const DEPTH_MAX: usize = 64;

@@ -25,12 +25,22 @@ impl BodyBinding {
         }
     }
 
-    /// The media type the caller chose, else the best one.
-    fn chosen(&self, given: &Given) -> Option<&BodyMedia> {
+    /// The media type the caller chose, else the best one that such a body may be written as.
+    fn chosen(&self, given: &Given, body: &Raw) -> Option<&BodyMedia> {
         let name = self.choice.as_ref().and_then(|choice| given.get(choice));
         let name = name.map(Raw::plain);
         let chosen = name.and_then(|name| self.media.iter().find(|media| media.name == name));
-        chosen.or(self.media.first())
+        let fitting = || self.media.iter().find(|media| media.takes(body));
+        chosen.or_else(fitting).or(self.media.first())
+    }
+}
+
+impl BodyMedia {
+    /// Whether the body may be written from a value of that type, as far as the document says so.
+    fn takes(&self, body: &Raw) -> bool {
+        let kind = body.kind();
+        let is_kind = |known: &str| known == kind || (known == "integer" && kind == "number");
+        self.types.is_empty() || self.types.iter().any(|known| is_kind(known))
     }
 }
 
@@ -40,12 +50,16 @@ pub(super) fn write(
     given: &Given,
     links: &Links,
 ) -> Result<Option<(HeaderValue, Bytes)>, PlanError> {
-    let Some(media) = binding.chosen(given) else {
-        return Ok(None);
-    };
     let Some((argument, raw)) = value(binding, given) else {
         return Ok(None);
     };
+    let Some(media) = binding.chosen(given, &raw) else {
+        return Ok(None);
+    };
+    if binding.media.len() > 1 && !media.takes(&raw) {
+        let rule = "a body of the media type that was chosen is no such value";
+        return Err(PlanError::value(&argument, rule));
+    }
     let mut content_type = media.name.clone();
     let bytes = match media.codec {
         BodyCodec::Json => Bytes::from(raw.text().to_owned()),
@@ -72,7 +86,10 @@ pub(super) fn write(
 
 /// The links to earlier answers among the files of a body.
 pub(super) fn links(binding: &BodyBinding, given: &Given) -> Vec<String> {
-    let (Some(media), Some((_, raw))) = (binding.chosen(given), value(binding, given)) else {
+    let Some((_, raw)) = value(binding, given) else {
+        return Vec::new();
+    };
+    let Some(media) = binding.chosen(given, &raw) else {
         return Vec::new();
     };
     match (media.codec, raw.shape()) {

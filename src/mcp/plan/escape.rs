@@ -55,6 +55,8 @@ const LITERAL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'\\');
 
+const LITERAL_QUERY: &AsciiSet = &LITERAL.remove(b'?');
+
 /// How values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
@@ -117,6 +119,11 @@ fn reserved(text: &str, set: &'static AsciiSet) -> String {
 
 pub(super) fn literal(out: &mut String, text: &str) {
     out.extend(utf8_percent_encode(text, LITERAL));
+}
+
+/// The same of a query, where a `?` is a character like others (RFC 3986 section 3.4).
+pub(super) fn literal_query(out: &mut String, text: &str) {
+    out.extend(utf8_percent_encode(text, LITERAL_QUERY));
 }
 
 /// `application/x-www-form-urlencoded` (URL Standard section 5): a space is `+`.

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::mcp::plan::PlanError;
 use crate::mcp::plan::raw::{Raw, Shape};
+use crate::types::essence;
 
 /// Base64 with or without padding, in its plain alphabet and in that of URLs.
 const BASE64: GeneralPurpose = engine(&alphabet::STANDARD);
@@ -25,7 +26,7 @@ const fn engine(alphabet: &alphabet::Alphabet) -> GeneralPurpose {
 pub const LINK_SCHEME: &str = "causeway://";
 
 /// What a link leads to. Planning reads nothing: whoever plans fetches the links that
-/// [`crate::mcp::plan::links`] names, and gives them with the arguments.
+/// [`crate::mcp::plan::Accepted::links`] names, and gives them with the arguments.
 #[derive(Clone, Debug, Default)]
 pub struct Linked {
     pub media_type: Option<String>,
@@ -132,16 +133,10 @@ impl File {
             .map(str::trim)
             .filter(|kind| !kind.is_empty())
             .collect();
-        let covers = |range: &&str, kind: &str| {
-            let essence = |kind: &str| kind.split(';').next().unwrap_or_default().trim().to_owned();
-            match range.strip_suffix('*') {
-                Some("*/") => true,
-                Some(family) => kind.starts_with(family),
-                None => {
-                    essence(range).eq_ignore_ascii_case(&essence(kind))
-                        || *range == "application/octet-stream"
-                }
-            }
+        let covers = |range: &&str, kind: &str| match range.strip_suffix('*') {
+            Some("*/") => true,
+            Some(family) => kind.starts_with(family),
+            None => essence(range) == essence(kind) || *range == "application/octet-stream",
         };
         if let Some(stated) = &self.media_type
             && (self.typed || declared.is_empty() || declared.iter().any(|r| covers(r, stated)))

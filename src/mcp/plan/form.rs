@@ -8,8 +8,9 @@ use crate::mcp::plan::escape::{self, Escape};
 use crate::mcp::plan::raw::{Raw, Shape};
 use crate::mcp::plan::style::{self, How};
 use crate::mcp::tool::BodyCodec;
-use crate::mcp::tool::media::{codec, essence};
+use crate::mcp::tool::media::codec;
 use crate::openapi::{PartEncoding, Style};
+use crate::types::essence;
 
 /// A form: every field by its encoding (OAS 3.1.1 section 4.8.15.3).
 pub(super) fn form(
@@ -34,11 +35,12 @@ pub(super) fn form(
 }
 
 /// A field with a style is written "the same [..] as `query` parameters".
-pub(super) fn styled(encoding: &PartEncoding, escape: Escape) -> How {
+pub(super) fn styled(encoding: &PartEncoding, escape: Escape) -> How<'_> {
     let style = encoding.style.unwrap_or(Style::Form);
     let reserved = escape == Escape::Percent && encoding.allow_reserved == Some(true);
     How {
         style,
+        items: &[],
         explode: encoding.explode.unwrap_or(style == Style::Form),
         escape: if reserved {
             Escape::QueryReserved

@@ -44,7 +44,7 @@ pub(super) fn headers(binding: &Binding, given: &Given) -> Result<HeaderMap, Pla
 /// `simple`, not percent-encoded, so that an item with a comma would become two.
 fn header(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError> {
     let refused = |rule| Err(PlanError::value(&parameter.argument, rule));
-    let (style, explode) = match &parameter.encoding {
+    let (style, explode, items) = match &parameter.encoding {
         ParameterEncoding::Content {
             media_type,
             encoding,
@@ -58,7 +58,12 @@ fn header(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError> 
                 None => Ok(text),
             };
         }
-        ParameterEncoding::Style { style, explode, .. } => (*style, *explode),
+        ParameterEncoding::Style {
+            style,
+            explode,
+            items,
+            ..
+        } => (*style, *explode, items),
     };
     let divider = match style {
         Style::SpaceDelimited => ' ',
@@ -97,6 +102,7 @@ fn header(parameter: &ParameterBinding, raw: &Raw) -> Result<String, PlanError> 
     }
     let how = How {
         style,
+        items,
         explode,
         escape: Escape::Plain,
         required: true,
@@ -127,7 +133,7 @@ fn cookies(binding: &Binding, given: &Given) -> Result<String, PlanError> {
 /// A cookie parameter: `form` writes one cookie as a query is written, `cookie` one for each item.
 fn cookie(parameter: &ParameterBinding, raw: &Raw) -> Result<Option<String>, PlanError> {
     let name = &parameter.name;
-    let (style, explode, reserved) = match &parameter.encoding {
+    let (style, explode, reserved, items) = match &parameter.encoding {
         ParameterEncoding::Content {
             media_type,
             encoding,
@@ -140,7 +146,8 @@ fn cookie(parameter: &ParameterBinding, raw: &Raw) -> Result<Option<String>, Pla
             style,
             explode,
             allow_reserved,
-        } => (*style, *explode, *allow_reserved),
+            items,
+        } => (*style, *explode, *allow_reserved, items),
     };
     let plain = style == Style::Cookie;
     let escape = match reserved {
@@ -150,6 +157,7 @@ fn cookie(parameter: &ParameterBinding, raw: &Raw) -> Result<Option<String>, Pla
     };
     let how = How {
         style,
+        items,
         explode,
         escape,
         required: parameter.required,

@@ -52,6 +52,18 @@ impl<'a> Raw<'a> {
         self.0 == "null"
     }
 
+    /// The name JSON Schema has for its type; an integer is a number.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.0.as_bytes().first() {
+            Some(b'"') => "string",
+            Some(b'[') => "array",
+            Some(b'{') => "object",
+            Some(b't' | b'f') => "boolean",
+            Some(b'n') => "null",
+            _ => "number",
+        }
+    }
+
     pub(super) fn is_text(&self) -> bool {
         self.0.starts_with('"')
     }

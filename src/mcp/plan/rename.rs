@@ -1,5 +1,7 @@
 //! The names on the wire, for properties that have another name in the input schema.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -38,11 +40,15 @@ struct Renamer<'s> {
 }
 
 impl<'s> Renamer<'s> {
+    /// What holds no object holds no name, so that nobody asks what describes it.
     fn renamed<'r>(&self, raw: &Raw<'r>, schemas: Vec<&'s Value>) -> Raw<'r> {
-        let schemas = self.all_of(schemas);
+        if !raw.text().contains('{') {
+            return raw.clone();
+        }
         let text = match raw.shape() {
             Shape::Scalar(_) => return raw.clone(),
             Shape::Array(members) => {
+                let schemas = self.all_of(schemas);
                 let members = members.iter().enumerate().map(|(at, member)| {
                     let items = schemas.iter().filter_map(|schema| {
                         let prefix = schema.get("prefixItems").and_then(|p| p.get(at));
@@ -53,6 +59,7 @@ impl<'s> Renamer<'s> {
                 format!("[{}]", members.collect::<Vec<_>>().join(","))
             }
             Shape::Object(members) => {
+                let schemas = self.all_of(schemas);
                 let mut out = IndexMap::with_capacity(members.len());
                 for (name, member) in &members {
                     let declared: Vec<&Value> = schemas
@@ -74,8 +81,10 @@ impl<'s> Renamer<'s> {
         Raw::owned(text)
     }
 
-    /// The schemas and everything they are put together from.
+    /// The schemas and everything they are put together from, each once.
     fn all_of(&self, mut schemas: Vec<&'s Value>) -> Vec<&'s Value> {
+        let mut known: HashSet<*const Value> = HashSet::new();
+        schemas.retain(|schema| known.insert(std::ptr::from_ref(*schema)));
         let mut at = 0;
         while at < schemas.len() && schemas.len() < SCHEMAS_MAX {
             let schema = schemas[at];
@@ -92,11 +101,8 @@ impl<'s> Renamer<'s> {
                 .into_iter()
                 .chain(lists.flatten())
                 .chain(single.into_iter().flatten());
-            for schema in found {
-                if !schemas.iter().any(|known| std::ptr::eq(*known, schema)) {
-                    schemas.push(schema);
-                }
-            }
+            let new = found.filter(|schema| known.insert(std::ptr::from_ref(*schema)));
+            schemas.extend(new);
         }
         schemas
     }

@@ -4,6 +4,9 @@
 //! out, one knows no hyphen in names, one takes text for an object nobody knows the members of. Only
 //! arguments that do not fit the tool's own schema are looked at.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
@@ -20,13 +23,19 @@ const DEPTH_MAX: usize = 32;
 pub(super) fn restored<'a>(def: &ToolDef, given: &Given<'a>) -> Given<'a> {
     let restorer = Restorer {
         definitions: def.input_schema.get("$defs"),
+        plain: RefCell::default(),
     };
     restorer.members(given, &def.input_schema, 0)
 }
 
 struct Restorer<'s> {
     definitions: Option<&'s Value>,
+    /// Of properties that were asked for one they do not have: all of them by their plain names.
+    plain: RefCell<HashMap<*const Map<String, Value>, PlainNames<'s>>>,
 }
+
+/// The property with a plain name; `None` where it is the name of several.
+type PlainNames<'s> = HashMap<String, Option<&'s str>>;
 
 impl<'s> Restorer<'s> {
     fn members<'a>(
@@ -35,15 +44,13 @@ impl<'s> Restorer<'s> {
         schema: &'s Value,
         depth: usize,
     ) -> IndexMap<String, Raw<'a>> {
-        let empty = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object);
-        let properties = properties.unwrap_or(&empty);
         let required = schema.get("required").and_then(Value::as_array);
         let mut out = IndexMap::with_capacity(given.len());
         for (name, raw) in given {
-            let known = named(properties, name);
-            let member = known.map(|name| &properties[name]);
-            let name = known.unwrap_or(name);
+            let known = properties.and_then(|properties| self.named(properties, name));
+            let name = known.map_or(name.as_str(), |(name, _)| name);
+            let member = known.map(|(_, member)| member);
             let needed = required.is_some_and(|names| names.iter().any(|n| n == name));
             let member = member.map(|member| self.resolved(member));
             if raw.is_null() && !needed && member.is_some_and(|member| !admits(member, "null")) {
@@ -85,6 +92,22 @@ impl<'s> Restorer<'s> {
         restored.map_or(raw, Raw::owned)
     }
 
+    /// The property of that name, or the only one whose name reads so without special marks.
+    fn named(
+        &self,
+        properties: &'s Map<String, Value>,
+        name: &str,
+    ) -> Option<(&'s str, &'s Value)> {
+        if let Some((name, member)) = properties.get_key_value(name) {
+            return Some((name, member));
+        }
+        let mut plain = self.plain.borrow_mut();
+        let plain = plain.entry(std::ptr::from_ref(properties));
+        let plain = plain.or_insert_with(|| plain_names(properties));
+        let name = plain.get(name).copied().flatten()?;
+        Some((name, properties.get(name)?))
+    }
+
     fn resolved(&self, schema: &'s Value) -> &'s Value {
         let mut schema = schema;
         for _ in 0..DEPTH_MAX {
@@ -100,16 +123,15 @@ impl<'s> Restorer<'s> {
     }
 }
 
-/// The property of that name, or the only one whose name reads so without special marks.
-fn named<'s>(properties: &'s Map<String, Value>, name: &str) -> Option<&'s str> {
-    if let Some((name, _)) = properties.get_key_value(name) {
-        return Some(name);
+fn plain_names(properties: &Map<String, Value>) -> PlainNames<'_> {
+    let mut names = PlainNames::new();
+    for property in properties.keys() {
+        let known = names.entry(plain_name(property));
+        known
+            .and_modify(|one| *one = None)
+            .or_insert(Some(property));
     }
-    let mut alike = properties
-        .keys()
-        .filter(|property| plain_name(property) == name);
-    let first = alike.next()?;
-    alike.next().is_none().then_some(first)
+    names
 }
 
 /// Whether a schema admits a value of a type, as far as its own words say.

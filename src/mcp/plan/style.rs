@@ -4,6 +4,8 @@
 //! Null, an empty array and an empty object are "undefined" (RFC 6570 section 2.3). An optional
 //! parameter is left out then; a required one is written as the table's column of that name says.
 
+use std::borrow::Cow;
+
 use crate::mcp::plan::escape::Escape;
 use crate::mcp::plan::raw::{Raw, Shape};
 use crate::openapi::Style;
@@ -13,15 +15,17 @@ pub(super) type Pair = (String, String);
 
 /// How one value is written.
 #[derive(Clone, Copy)]
-pub(super) struct How {
+pub(super) struct How<'s> {
     pub(super) style: Style,
+    /// How lists within a list are written, from the outside in; JSON where nothing is said.
+    pub(super) items: &'s [Style],
     pub(super) explode: bool,
     pub(super) escape: Escape,
     /// An undefined value is written too.
     pub(super) required: bool,
 }
 
-impl How {
+impl How<'_> {
     /// The items of an array or the names and values of an object, as one text.
     fn joined(self, raw: &Raw, separator: &str, equals: &str) -> String {
         let write = |text: &str| {
@@ -43,7 +47,9 @@ impl How {
         };
         let members: Vec<String> = match raw.shape() {
             Shape::Scalar(text) => return self.escape.write(&text),
-            Shape::Array(members) => defined(&members).map(|m| write(&m.plain())).collect(),
+            Shape::Array(members) => defined(&members)
+                .map(|m| write(&item(m, self.items)))
+                .collect(),
             Shape::Object(members) => members
                 .iter()
                 .filter(|(_, member)| !member.is_null())
@@ -57,6 +63,17 @@ impl How {
 /// The members of an array that are not undefined.
 fn defined<'m, 'r>(members: &'m [Raw<'r>]) -> impl Iterator<Item = &'m Raw<'r>> {
     members.iter().filter(|member| !member.is_null())
+}
+
+/// An item as text; a list as its style says.
+fn item<'r>(raw: &'r Raw, styles: &[Style]) -> Cow<'r, str> {
+    match (raw.shape(), styles) {
+        (Shape::Array(members), [style, inner @ ..]) => {
+            let members = defined(&members).map(|member| item(member, inner).into_owned());
+            members.collect::<Vec<_>>().join(separator(*style)).into()
+        }
+        _ => raw.plain(),
+    }
 }
 
 /// Whether a value is undefined.
@@ -115,9 +132,9 @@ fn matrix(name: &str, raw: &Raw, how: How, undefined: bool) -> String {
     match raw.shape() {
         _ if undefined => pair(name, ""),
         Shape::Scalar(text) => pair(name, &text),
-        Shape::Array(members) if how.explode => {
-            defined(&members).map(|m| pair(name, &m.plain())).collect()
-        }
+        Shape::Array(members) if how.explode => defined(&members)
+            .map(|m| pair(name, &item(m, how.items)))
+            .collect(),
         Shape::Object(members) if how.explode => members
             .iter()
             .filter(|(_, member)| !member.is_null())
@@ -149,9 +166,9 @@ pub(super) fn pairs(name: &str, raw: &Raw, how: How) -> Vec<Pair> {
             deep(&mut out, stem.unwrap_or(name), raw, escape);
             out
         }
-        Shape::Array(members) if how.explode => {
-            defined(&members).map(|m| pair(name, &m.plain())).collect()
-        }
+        Shape::Array(members) if how.explode => defined(&members)
+            .map(|m| pair(name, &item(m, how.items)))
+            .collect(),
         Shape::Object(members) if how.explode => members
             .iter()
             .filter(|(_, member)| !member.is_null())

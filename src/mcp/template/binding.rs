@@ -157,6 +157,7 @@ fn hide(input: &mut Input, location: Location, name: &str) -> Option<(String, St
     let shown = std::mem::replace(&mut parameter.argument, hidden.clone());
     parameter.required = false;
     parameter.fixed = None;
+    parameter.default = None;
     if let Some(properties) = input
         .schema
         .get_mut("properties")

@@ -4,17 +4,18 @@ use serde_json::{Map, Value, json};
 
 use crate::mcp::tool::file;
 use crate::mcp::tool::input::{Builder, admits_null, describe};
-use crate::mcp::tool::media::{Sendable, content_type, is_merge_patch, sendable};
+use crate::mcp::tool::media::{self, Sendable, content_type, is_merge_patch, sendable};
 use crate::mcp::tool::{
     BodyArguments, BodyBinding, BodyCodec, BodyMedia, PropertyBinding, name, xml,
 };
 use crate::openapi::upconvert_3_0::nullable;
-use crate::openapi::{RequestBody, SpecVersion};
+use crate::openapi::{MediaType, RequestBody, SpecVersion};
 
 impl Builder<'_> {
     /// Adds the arguments of a body; `None` where none of its media types can be written.
     pub fn body(&mut self, body: &RequestBody) -> Option<BodyBinding> {
-        let mut choices = sendable(body, &self.schemas);
+        let has_files = |media: &MediaType| !self.parts(media).files.is_empty();
+        let mut choices = sendable(body, &self.schemas, has_files);
         let mut media: Vec<BodyMedia> = Vec::new();
         choices.retain(|one| {
             let written = self.media(*one);
@@ -23,9 +24,14 @@ impl Builder<'_> {
             new
         });
         let first = *choices.first()?;
+        if let [only] = media.as_mut_slice() {
+            // There is nothing to choose by them.
+            only.types.clear();
+        }
         let one_schema = choices
             .iter()
-            .all(|one| one.media.schema == first.media.schema);
+            .all(|one| one.media.schema == first.media.schema)
+            && media.iter().all(|one| one.files == media[0].files);
         let structured = choices.iter().all(|one| {
             matches!(
                 one.codec,
@@ -58,23 +64,29 @@ impl Builder<'_> {
     fn media(&self, one: Sendable<'_>) -> BodyMedia {
         let Sendable { media, codec } = one;
         let parts = match codec {
-            BodyCodec::Multipart => {
-                let typeless = matches!(self.api.version, SpecVersion::V3_1 | SpecVersion::V3_2);
-                file::parts(&self.schemas, &media.schema, &media.encoding, typeless)
-            }
+            BodyCodec::Multipart => self.parts(media),
             _ => file::Parts {
                 encoding: media.encoding.clone(),
                 files: Vec::new(),
             },
         };
         let model = (codec == BodyCodec::Xml).then(|| xml::model(self.api, &media.schema));
+        let model = model.flatten();
+        let schema = self.schemas.resolve(&media.schema);
         BodyMedia {
             name: content_type(&media.name, codec).unwrap_or_else(|| media.name.clone()),
             codec,
             encoding: parts.encoding,
             files: parts.files,
-            xml: model.flatten(),
+            types: media::types(codec, schema, model.is_some()),
+            xml: model,
         }
+    }
+
+    /// What is known of the parts of a multipart body.
+    fn parts(&self, media: &MediaType) -> file::Parts {
+        let typeless = matches!(self.api.version, SpecVersion::V3_1 | SpecVersion::V3_2);
+        file::parts(&self.schemas, &media.schema, &media.encoding, typeless)
     }
 
     /// The argument that chooses the media type.

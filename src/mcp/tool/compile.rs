@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use crate::mcp::fragment::Fragments;
 use crate::mcp::paging::Pager;
 use crate::mcp::tool::name::unique;
+use crate::mcp::tool::schema::each_inner;
 use crate::mcp::tool::shrink::Budget;
 use crate::mcp::tool::text::shorten;
 use crate::mcp::tool::{Tool, ToolDef};
 use crate::openapi::finding::Code;
+use crate::openapi::pointer::escape;
 use crate::openapi::{Api, Finding, OperationKey};
 
 /// The reserved argument, but for a collision.
@@ -135,7 +137,7 @@ fn header_arguments(schema: &Value, at: &str) -> Vec<(String, String)> {
         .into_iter()
         .flatten()
     {
-        let pointer = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("{at}/{}", escape(name));
         if let Some(header) = property.get("x-mcp-header").and_then(Value::as_str) {
             found.push((header.to_owned(), pointer.clone()));
         }
@@ -193,69 +195,55 @@ fn validator(schema: &Value, which: &str) -> (Option<jsonschema::Validator>, Opt
 /// Without what could turn a pattern that is not checked into a refusal: more alternatives fit than
 /// the document meant, so that "exactly one", "not" and "if" say something else.
 fn loosen(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            if object.get("oneOf").is_some_and(Value::is_array)
-                && let Some(alternatives) = object.shift_remove("oneOf")
-            {
-                let any = json!({ "anyOf": alternatives });
-                match object.get_mut("allOf").and_then(Value::as_array_mut) {
-                    Some(parts) => parts.push(any),
-                    None => {
-                        object.insert("allOf".to_owned(), json!([any]));
-                    }
-                }
+    let Value::Object(object) = schema else {
+        return;
+    };
+    if object.get("oneOf").is_some_and(Value::is_array)
+        && let Some(alternatives) = object.shift_remove("oneOf")
+    {
+        let any = json!({ "anyOf": alternatives });
+        match object.get_mut("allOf").and_then(Value::as_array_mut) {
+            Some(parts) => parts.push(any),
+            None => {
+                object.insert("allOf".to_owned(), json!([any]));
             }
-            for key in ["not", "if", "then", "else"] {
-                if object
-                    .get(key)
-                    .is_some_and(|part| part.is_object() || part.is_boolean())
-                {
-                    object.shift_remove(key);
-                }
-            }
-            object.values_mut().for_each(loosen);
         }
-        Value::Array(members) => members.iter_mut().for_each(loosen),
-        _ => {}
     }
+    for key in ["not", "if", "then", "else"] {
+        object.shift_remove(key);
+    }
+    each_inner(object, &mut |inner, _| loosen(inner));
 }
 
 fn drop_patterns(schema: &mut Value, dropped: &mut Vec<String>, works: &dyn Fn(&str) -> bool) {
-    match schema {
-        Value::Object(object) => {
-            let bad = object
-                .get("pattern")
-                .and_then(Value::as_str)
-                .filter(|p| !works(p));
-            if let Some(pattern) = bad.map(str::to_owned) {
-                dropped.push(pattern);
-                object.shift_remove("pattern");
-            }
-            if let Some(members) = object
-                .get_mut("patternProperties")
-                .and_then(Value::as_object_mut)
-            {
-                members.retain(|pattern, _| {
-                    let keep = works(pattern);
-                    if !keep {
-                        dropped.push(pattern.clone());
-                    }
-                    keep
-                });
-            }
-            object
-                .values_mut()
-                .for_each(|member| drop_patterns(member, dropped, works));
-        }
-        Value::Array(members) => members
-            .iter_mut()
-            .for_each(|m| drop_patterns(m, dropped, works)),
-        _ => {}
+    let Value::Object(object) = schema else {
+        return;
+    };
+    let pattern = object.get("pattern").and_then(Value::as_str);
+    if let Some(pattern) = pattern.filter(|pattern| !works(pattern)).map(str::to_owned) {
+        dropped.push(pattern);
+        object.shift_remove("pattern");
     }
+    let patterns = object.get_mut("patternProperties");
+    if let Some(members) = patterns.and_then(Value::as_object_mut) {
+        let before = dropped.len();
+        members.retain(|pattern, _| {
+            let keep = works(pattern);
+            if !keep {
+                dropped.push(pattern.clone());
+            }
+            keep
+        });
+        // What a pattern would have described is not what all others are.
+        if dropped.len() > before {
+            object.shift_remove("additionalProperties");
+            object.shift_remove("unevaluatedProperties");
+        }
+    }
+    each_inner(object, &mut |inner, _| drop_patterns(inner, dropped, works));
 }
 
-/// Only what is required, and the plain types of the first level.
+/// Only what is required, whether there may be more, and the plain types of the first level.
 fn outline(schema: &Value) -> Value {
     let mut properties = serde_json::Map::new();
     for (name, property) in schema
@@ -271,5 +259,29 @@ fn outline(schema: &Value) -> Value {
         );
     }
     let required = schema.get("required").cloned().unwrap_or(json!([]));
-    json!({ "type": "object", "properties": properties, "required": required })
+    let mut outline = json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    });
+    if let Some(Value::Bool(open)) = schema.get("additionalProperties") {
+        outline["additionalProperties"] = Value::Bool(*open);
+    }
+    outline
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outline_lets_no_more_names_pass() {
+        let schema = json!({"type": "object", "additionalProperties": false, "required": ["a"],
+            "properties": {"a": {"type": "string", "minLength": 3}}});
+        assert_eq!(
+            outline(&schema),
+            json!({"type": "object", "properties": {"a": {"type": "string"}},
+                "required": ["a"], "additionalProperties": false})
+        );
+    }
 }

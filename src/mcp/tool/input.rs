@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::mcp::tool::body::may_be_null;
-use crate::mcp::tool::schema::{Direction, Schemas, fit};
+use crate::mcp::tool::fit::fit;
+use crate::mcp::tool::schema::{Direction, Schemas};
 use crate::mcp::tool::text;
 use crate::mcp::tool::{BodyBinding, BodyCodec, ParameterBinding, media, name};
 use crate::openapi::{Api, Location, Operation, Parameter, ParameterEncoding, Style};
@@ -97,6 +98,7 @@ impl Builder<'_> {
                 nullable: false,
                 encoding: parameter.encoding.clone(),
                 fixed: Some(value.clone()),
+                default: None,
             };
         }
         let resolved = self.schemas.resolve(&parameter.schema);
@@ -104,7 +106,7 @@ impl Builder<'_> {
         let json = matches!(&parameter.encoding, ParameterEncoding::Content { media_type, .. }
             if media::codec(media_type) == Some(BodyCodec::Json));
         let nullable = admits_null(resolved) || (json && may_be_null(resolved));
-        let fixed = only_value(resolved).filter(|_| parameter.required).cloned();
+        let default = only_value(resolved).filter(|_| parameter.required).cloned();
         let may_be_empty = parameter.allow_empty_value && !admits_empty(resolved);
         let mut schema = self.schemas.prepare(&parameter.schema);
         if may_be_empty && has_empty_form(&parameter.encoding) {
@@ -117,7 +119,7 @@ impl Builder<'_> {
             schema.insert("deprecated".into(), Value::Bool(true));
         }
         self.properties.insert(argument.clone(), schema);
-        if parameter.required && fixed.is_none() {
+        if parameter.required && default.is_none() {
             self.required.push(Value::String(argument.clone()));
         }
         ParameterBinding {
@@ -127,7 +129,8 @@ impl Builder<'_> {
             required: parameter.required,
             nullable,
             encoding: parameter.encoding.clone(),
-            fixed,
+            fixed: None,
+            default,
         }
     }
 
@@ -151,7 +154,7 @@ impl Builder<'_> {
 /// The only value a required parameter may have: nothing for a model to fill in.
 fn constant(parameter: &Parameter) -> Option<&Value> {
     let value = parameter.schema.get("const")?;
-    let scalar = value.is_string() || value.is_number() || value.is_boolean();
+    let scalar = value.is_string() || is_exact_number(value) || value.is_boolean();
     (scalar && parameter.required && parameter.location != Location::Path).then_some(value)
 }
 
@@ -203,7 +206,16 @@ fn only_value(schema: &Value) -> Option<&Value> {
     let only = listed
         .filter(|values| values.len() == 1)
         .and_then(|v| v.first());
-    schema.get("const").or(only)
+    let value = schema.get("const").or(only)?;
+    (!value.is_number() || is_exact_number(value)).then_some(value)
+}
+
+/// A number that can be written as the document had it. One beyond 2^53 that is no 64-bit integer has
+/// lost digits on the way: only a caller can give it.
+fn is_exact_number(value: &Value) -> bool {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let exact = |number: f64| number.abs() <= EXACT_MAX;
+    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(exact)
 }
 
 /// Whether the empty text fits a schema, as far as can be seen from here.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::mcp::tool::BodyCodec;
 use crate::mcp::tool::schema::Schemas;
 use crate::openapi::{MediaType, RequestBody};
+use crate::types::essence;
 
 /// How a body of that media type is written; `None` where it cannot be.
 pub fn codec(media_type: &str) -> Option<BodyCodec> {
@@ -23,12 +24,6 @@ pub fn codec(media_type: &str) -> Option<BodyCodec> {
         }
         _ => BodyCodec::Binary,
     })
-}
-
-/// The media type without its parameters, in lower case.
-pub fn essence(media_type: &str) -> String {
-    let essence = media_type.split(';').next().unwrap_or_default();
-    essence.trim().to_ascii_lowercase()
 }
 
 /// What is sent for a media type: itself, or for a range one that is in it. `None` where only the
@@ -62,8 +57,13 @@ pub struct Sendable<'a> {
 }
 
 /// The media types of a body that can be written and mean something different each, the most
-/// structured first: that is the default, the others are the caller's choice.
-pub fn sendable<'a>(body: &'a RequestBody, schemas: &Schemas<'_>) -> Vec<Sendable<'a>> {
+/// structured first: that is the default, the others are the caller's choice. `has_files` tells of a
+/// multipart body whether parts of it are files.
+pub fn sendable<'a>(
+    body: &'a RequestBody,
+    schemas: &Schemas<'_>,
+    has_files: impl Fn(&MediaType) -> bool,
+) -> Vec<Sendable<'a>> {
     let mut all: Vec<Sendable<'a>> = body
         .content
         .iter()
@@ -85,9 +85,11 @@ pub fn sendable<'a>(body: &'a RequestBody, schemas: &Schemas<'_>) -> Vec<Sendabl
     all.sort_by_key(|one| (rank(one.codec), one.media.name.contains('*')));
     let mut different: Vec<Sendable<'a>> = Vec::new();
     for next in all {
+        // A file is a part in one, and text in the other.
+        let files = next.codec == BodyCodec::Multipart && has_files(next.media);
         let known = different.iter().any(|kept| {
             let text = has_type(schemas.resolve(&next.media.schema), "string");
-            mean_the_same(kept, &next, text)
+            (!files || kept.codec == BodyCodec::Multipart) && mean_the_same(kept, &next, text)
         });
         if !known && different.len() < CHOICES_MAX {
             different.push(next);
@@ -122,6 +124,32 @@ fn mean_the_same(kept: &Sendable<'_>, next: &Sendable<'_>, text: bool) -> bool {
     let says_nothing = next.media.schema == Value::Bool(true);
     kept.media.schema == next.media.schema
         && (written(kept) == written(next) || (of_text && !text && !says_nothing))
+}
+
+/// The types of JSON that a body of that media type may be written from; empty: all.
+pub fn types(codec: BodyCodec, schema: &Value, modelled: bool) -> Vec<String> {
+    let of_schema = || match schema.get("type") {
+        Some(Value::String(kind)) => vec![kind.clone()],
+        Some(Value::Array(kinds)) => {
+            let kinds = kinds.iter().filter_map(Value::as_str);
+            kinds.map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    };
+    let these = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect();
+    match codec {
+        BodyCodec::Json => of_schema(),
+        BodyCodec::Form | BodyCodec::Multipart => these(&["object"]),
+        BodyCodec::Binary => these(&["string", "object"]),
+        BodyCodec::Xml if modelled => match of_schema() {
+            kinds if kinds.is_empty() => kinds,
+            mut kinds => {
+                kinds.push("string".to_owned());
+                kinds
+            }
+        },
+        BodyCodec::Text | BodyCodec::Xml => these(&["string"]),
+    }
 }
 
 /// Whether a schema is that of bytes, which an argument holds as base64.

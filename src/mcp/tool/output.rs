@@ -4,8 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::events::Framing;
-use crate::mcp::tool::schema::{Direction, Schemas, fit};
+use crate::mcp::tool::fit::fit;
+use crate::mcp::tool::schema::{Direction, Schemas};
 use crate::openapi::{Api, Operation};
+use crate::types::essence;
 
 pub const OUTPUT_BYTES_MAX: usize = 16 << 10;
 
@@ -64,12 +66,7 @@ pub fn output(api: &Api, operation: &Operation) -> Output {
 /// The schema of the first 2xx (else `default`) answer in JSON; `true` and `{}` say nothing.
 fn success_schema(operation: &Operation) -> Option<&Value> {
     let is_json = |name: &str| {
-        let essence = name
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let essence = essence(name);
         essence == "application/json" || essence.ends_with("+json") || essence == "*/*"
     };
     let mut successes: Vec<_> = operation

@@ -4,13 +4,17 @@
 //! definitions. Out: the same meaning with only the definitions it needs, properties of the other
 //! direction left out, property names every model provider accepts, and a bounded size.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::LazyLock;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::mcp::tool::name;
 use crate::mcp::tool::text::{self, ARGUMENT_DESCRIPTION_BYTES_MAX, clean, is_clean, shorten};
+use crate::openapi::merge::DEFINITION;
+use crate::openapi::pointer::unescape;
 
 /// Which way data of a schema travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,24 @@ pub struct Schemas<'a> {
     used: IndexMap<String, Value>,
     /// Of the definitions in use, the name in the document to the name in the schema.
     used_names: HashMap<String, String>,
+    /// Definitions in use whose turn comes later, and their names in the schema.
+    waiting: VecDeque<(&'a Value, String)>,
+    /// Definitions that are being prepared, each within the one before.
+    depth: usize,
+    /// Schemas that may still be prepared.
+    left: usize,
     /// Of every property, the name on the wire to its name in the schema. No two share one.
     names: IndexMap<String, String>,
     taken: HashSet<String>,
 }
+
+/// Definitions that are prepared within each other. What goes deeper waits for its turn, so that a chain
+/// of references costs no stack.
+const DEPTH_MAX: usize = 16;
+
+/// Schemas that are prepared for one tool, far beyond what [`crate::mcp::tool::fit::fit`] leaves of them. What would be more is
+/// left open.
+const SCHEMAS_MAX: usize = 200_000;
 
 /// A definition at most this long, without references of its own, is written where it is used.
 const INLINE_BYTES_MAX: usize = 400;
@@ -63,6 +81,9 @@ impl<'a> Schemas<'a> {
             direction,
             used: IndexMap::new(),
             used_names: HashMap::new(),
+            waiting: VecDeque::new(),
+            depth: 0,
+            left: SCHEMAS_MAX,
             names: IndexMap::new(),
             taken: HashSet::new(),
         }
@@ -78,7 +99,7 @@ impl<'a> Schemas<'a> {
             let Some(name) = reference(schema) else {
                 return schema;
             };
-            let Some(found) = self.definitions.get(name) else {
+            let Some(found) = self.definitions.get(&*name) else {
                 return schema;
             };
             schema = found;
@@ -88,8 +109,21 @@ impl<'a> Schemas<'a> {
 
     /// One schema, prepared. What it refers to is kept for [`Schemas::finish`].
     pub fn prepare(&mut self, schema: &Value) -> Value {
+        let prepared = self.schema(schema);
+        while let Some((definition, used)) = self.waiting.pop_front() {
+            let definition = self.schema(definition);
+            self.used.insert(used, definition);
+        }
+        prepared
+    }
+
+    fn schema(&mut self, schema: &Value) -> Value {
         match schema {
-            Value::Object(object) => self.object(object),
+            Value::Object(_) if self.left == 0 => Value::Object(Map::new()),
+            Value::Object(object) => {
+                self.left -= 1;
+                self.object(object)
+            }
             other => other.clone(),
         }
     }
@@ -129,17 +163,22 @@ impl<'a> Schemas<'a> {
                     names => names,
                 },
                 ("$defs", _) => continue,
-                ("patternProperties" | "dependentSchemas", Value::Object(members)) => {
-                    Value::Object(
-                        members
-                            .iter()
-                            .filter(|(k, _)| is_clean(k))
-                            .map(|(k, v)| (k.clone(), self.prepare(v)))
-                            .collect(),
-                    )
+                ("patternProperties", Value::Object(members)) => {
+                    let members = members.iter().filter(|(pattern, _)| is_clean(pattern));
+                    let members = members.map(|(k, v)| (k.clone(), self.schema(v)));
+                    Value::Object(members.collect())
+                }
+                ("dependentSchemas", Value::Object(members)) => {
+                    self.dependents(object, members, Self::schema)
+                }
+                ("dependentRequired", Value::Object(members)) => {
+                    self.dependents(object, members, |schemas, names| {
+                        let names = names.as_array().map_or(&[][..], Vec::as_slice);
+                        schemas.required(object, names)
+                    })
                 }
                 ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(members)) => {
-                    Value::Array(members.iter().map(|member| self.prepare(member)).collect())
+                    Value::Array(members.iter().map(|member| self.schema(member)).collect())
                 }
                 (
                     "items"
@@ -154,7 +193,7 @@ impl<'a> Schemas<'a> {
                     | "unevaluatedProperties"
                     | "contentSchema",
                     schema,
-                ) => self.prepare(schema),
+                ) => self.schema(schema),
                 (_, value) => cleaned(value),
             };
             out.insert(clean(key), value);
@@ -163,25 +202,34 @@ impl<'a> Schemas<'a> {
     }
 
     fn reference(&mut self, target: &str) -> Reference {
-        let Some(name) = target.strip_prefix("#/$defs/") else {
+        let Some(name) = target.strip_prefix(DEFINITION) else {
             return Reference::Inlined(Value::Object(Map::new()));
         };
-        let name = decode(name);
-        if let Some(used) = self.used_names.get(&name) {
+        let name = unescape(name);
+        if let Some(used) = self.used_names.get(&*name) {
             return Reference::Kept(used.clone());
         }
-        let Some(definition) = self.definitions.get(&name) else {
+        let Some(definition) = self.definitions.get(&*name) else {
             return Reference::Inlined(Value::Object(Map::new()));
         };
         if is_leaf(definition) {
-            return Reference::Inlined(self.prepare(definition));
+            return Reference::Inlined(self.schema(definition));
+        }
+        if self.left == 0 {
+            return Reference::Inlined(Value::Object(Map::new()));
         }
         // The place is taken first, so that a cycle finds it.
         let used = name::unique(&name::argument(&name), |n| !self.used.contains_key(n));
-        self.used_names.insert(name, used.clone());
+        self.used_names.insert(name.into_owned(), used.clone());
         self.used.insert(used.clone(), Value::Null);
-        let prepared = self.prepare(definition);
-        self.used.insert(used.clone(), prepared);
+        if self.depth == DEPTH_MAX {
+            self.waiting.push_back((definition, used.clone()));
+        } else {
+            self.depth += 1;
+            let prepared = self.schema(definition);
+            self.depth -= 1;
+            self.used.insert(used.clone(), prepared);
+        }
         Reference::Kept(used)
     }
 
@@ -191,19 +239,37 @@ impl<'a> Schemas<'a> {
             if self.is_hidden(schema) || self.direction == Direction::Output && !is_clean(wire) {
                 continue;
             }
-            let prepared = self.prepare(schema);
+            let prepared = self.schema(schema);
             let name = self.property_name(wire, properties);
             out.insert(name, prepared);
         }
         Value::Object(out)
     }
 
+    /// What depends on properties, by the names they have in the schema.
+    fn dependents(
+        &mut self,
+        object: &Map<String, Value>,
+        members: &Map<String, Value>,
+        mut prepare: impl FnMut(&mut Self, &Value) -> Value,
+    ) -> Value {
+        let properties = properties_of(object);
+        let mut out = Map::new();
+        for (wire, member) in members {
+            let hidden = properties
+                .get(wire)
+                .is_some_and(|schema| self.is_hidden(schema));
+            if hidden || self.direction == Direction::Output && !is_clean(wire) {
+                continue;
+            }
+            let name = self.property_name(wire, properties);
+            out.insert(name, prepare(self, member));
+        }
+        Value::Object(out)
+    }
+
     fn required(&mut self, object: &Map<String, Value>, names: &[Value]) -> Value {
-        let empty = Map::new();
-        let properties = object
-            .get("properties")
-            .and_then(Value::as_object)
-            .unwrap_or(&empty);
+        let properties = properties_of(object);
         let names = names.iter().filter_map(Value::as_str).filter_map(|wire| {
             let hidden = properties
                 .get(wire)
@@ -306,157 +372,67 @@ enum Reference {
 }
 
 /// The definition a plain `$ref` names.
-fn reference(schema: &Value) -> Option<&str> {
-    schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
+pub fn reference(schema: &Value) -> Option<Cow<'_, str>> {
+    let target = schema.get("$ref")?.as_str()?;
+    target.strip_prefix(DEFINITION).map(unescape)
 }
 
-fn decode(name: &str) -> String {
-    name.replace("~1", "/").replace("~0", "~")
+/// The properties a schema names.
+fn properties_of(object: &Map<String, Value>) -> &Map<String, Value> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    let properties = object.get("properties").and_then(Value::as_object);
+    properties.unwrap_or(&NONE)
 }
 
-/// Small, and without references: written where it is used.
+/// Small, and without references: written where it is used. No more of it is looked at than may be there.
 fn is_leaf(definition: &Value) -> bool {
-    let text = definition.to_string();
-    text.len() <= INLINE_BYTES_MAX && !text.contains("\"$ref\"")
-}
-
-/// The schema within `bytes_max`: without inner descriptions, and if that is not enough, open below
-/// a depth. The flag says whether anything but words was lost.
-pub fn fit(schema: Value, bytes_max: usize) -> (Value, bool) {
-    let size = |schema: &Value| schema.to_string().len();
-    if size(&schema) <= bytes_max {
-        return (schema, false);
+    let mut text = [0; INLINE_BYTES_MAX];
+    let mut room = &mut text[..];
+    if serde_json::to_writer(&mut room, definition).is_err() {
+        return false;
     }
-    let mut schema = schema;
-    strip_words(&mut schema, 0);
-    if size(&schema) <= bytes_max {
-        return (schema, false);
-    }
-    let fitting = deepest(&schema, &[2, 3, 4, 6], |pruned| size(pruned) <= bytes_max);
-    (fitting.unwrap_or_else(|| outermost(&schema)), true)
+    let written = INLINE_BYTES_MAX - room.len();
+    let reference = b"\"$ref\"";
+    !text[..written]
+        .windows(reference.len())
+        .any(|found| found == reference)
 }
 
-/// The schema open below the deepest of `depths` that fits. It grows level by level, so that what a
-/// level holds is never written out many times over.
-pub fn deepest(schema: &Value, depths: &[usize], fits: impl Fn(&Value) -> bool) -> Option<Value> {
-    let mut found = None;
-    for depth in depths {
-        let pruned = opened(schema, *depth);
-        if !fits(&pruned) {
-            break;
-        }
-        found = Some(pruned);
-    }
-    found
-}
-
-/// Properties with their types.
-pub fn outermost(schema: &Value) -> Value {
-    opened(schema, 2)
-}
-
-fn opened(schema: &Value, depth: usize) -> Value {
-    let definitions = schema.get("$defs").unwrap_or(&Value::Null);
-    let mut pruned = prune(schema, definitions, depth);
-    if let Some(object) = pruned.as_object_mut() {
-        object.shift_remove("$defs");
-    }
-    pruned
-}
-
-/// The schema without titles and descriptions. A property of such a name is a schema, and stays.
-pub fn without_words(schema: &Value) -> Value {
-    match schema {
-        Value::Object(members) => {
-            let kept = members.iter().filter(|(key, value)| {
-                !(matches!(key.as_str(), "description" | "title") && value.is_string())
-            });
-            Value::Object(
-                kept.map(|(key, value)| (key.clone(), without_words(value)))
-                    .collect(),
-            )
-        }
-        Value::Array(members) => Value::Array(members.iter().map(without_words).collect()),
-        other => other.clone(),
-    }
-}
-
-fn strip_words(schema: &mut Value, depth: usize) {
-    match schema {
-        Value::Object(object) => {
-            if depth > 2 {
-                object.shift_remove("title");
-                if object.get("description").is_some_and(Value::is_string) {
-                    object.shift_remove("description");
+/// Calls `visit` with every schema directly inside, and the name of the property it is.
+pub fn each_inner(
+    object: &mut Map<String, Value>,
+    visit: &mut dyn FnMut(&mut Value, Option<&str>),
+) {
+    for (key, value) in object.iter_mut() {
+        match (key.as_str(), value) {
+            (
+                "properties" | "patternProperties" | "dependentSchemas" | "$defs",
+                Value::Object(members),
+            ) => {
+                for (name, member) in members.iter_mut() {
+                    visit(member, Some(name.as_str()).filter(|_| key == "properties"));
                 }
             }
-            object
-                .values_mut()
-                .for_each(|value| strip_words(value, depth + 1));
-        }
-        Value::Array(members) => members.iter_mut().for_each(|m| strip_words(m, depth + 1)),
-        _ => {}
-    }
-}
-
-/// Written out without references down to `depth` levels of properties, open below.
-fn prune(schema: &Value, definitions: &Value, depth: usize) -> Value {
-    let Value::Object(object) = schema else {
-        return schema.clone();
-    };
-    let resolved = reference(schema).and_then(|name| definitions.get(decode(name)));
-    if let Some(target) = resolved {
-        return if depth == 0 {
-            kind_only(target)
-        } else {
-            prune(target, definitions, depth - 1)
-        };
-    }
-    if depth == 0 {
-        return kind_only(schema);
-    }
-    let mut out = Map::new();
-    for (key, value) in object {
-        let value = match (key.as_str(), value) {
-            ("properties", Value::Object(members)) => Value::Object(
-                members
-                    .iter()
-                    .map(|(k, v)| (k.clone(), prune(v, definitions, depth - 1)))
-                    .collect(),
-            ),
-            ("items" | "additionalProperties", schema) => prune(schema, definitions, depth - 1),
-            // Open members of `oneOf` could fit a value twice.
-            ("anyOf" | "oneOf", Value::Array(members)) => {
-                let members = members.iter().map(|m| prune(m, definitions, depth - 1));
-                out.insert("anyOf".into(), distinct(members));
-                continue;
+            ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(members)) => {
+                for member in members {
+                    visit(member, None);
+                }
             }
             (
-                "$defs" | "allOf" | "prefixItems" | "not" | "if" | "then" | "else"
-                | "patternProperties" | "dependentSchemas" | "contains" | "propertyNames",
-                _,
-            ) => continue,
-            (_, value) => value.clone(),
-        };
-        out.insert(key.clone(), value);
-    }
-    Value::Object(out)
-}
-
-fn distinct(members: impl Iterator<Item = Value>) -> Value {
-    let mut found: Vec<Value> = Vec::new();
-    for member in members {
-        if !found.contains(&member) {
-            found.push(member);
+                "items"
+                | "additionalProperties"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "contains"
+                | "propertyNames"
+                | "unevaluatedProperties"
+                | "unevaluatedItems"
+                | "contentSchema",
+                schema,
+            ) => visit(schema, None),
+            _ => {}
         }
     }
-    Value::Array(found)
-}
-
-fn kind_only(schema: &Value) -> Value {
-    let mut out = Map::new();
-    if let Some(kind) = schema.get("type") {
-        out.insert("type".into(), kind.clone());
-    }
-    Value::Object(out)
 }

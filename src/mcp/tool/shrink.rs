@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::mcp::tool::schema::{deepest, outermost};
+use crate::mcp::tool::fit::{deepest, outermost};
+use crate::mcp::tool::schema::each_inner;
 use crate::mcp::tool::words::{adds_to, digest, first_sentence};
 use crate::mcp::tool::{ToolDef, name};
 use crate::tokens;
@@ -146,38 +147,6 @@ fn tidy(schema: &mut Value, name: Option<&str>) {
         _ => false,
     });
     each_inner(object, &mut |inner, name| tidy(inner, name));
-}
-
-/// Calls `visit` with every schema directly inside, and the name of the property it is.
-fn each_inner(object: &mut Map<String, Value>, visit: &mut dyn FnMut(&mut Value, Option<&str>)) {
-    for (key, value) in object.iter_mut() {
-        match (key.as_str(), value) {
-            ("properties" | "patternProperties" | "$defs", Value::Object(members)) => {
-                for (name, member) in members.iter_mut() {
-                    visit(member, Some(name.as_str()).filter(|_| key == "properties"));
-                }
-            }
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(members)) => {
-                for member in members {
-                    visit(member, None);
-                }
-            }
-            (
-                "items"
-                | "additionalProperties"
-                | "not"
-                | "if"
-                | "then"
-                | "else"
-                | "contains"
-                | "propertyNames"
-                | "unevaluatedProperties"
-                | "unevaluatedItems",
-                schema,
-            ) => visit(schema, None),
-            _ => {}
-        }
-    }
 }
 
 /// Shortens descriptions from `depth` levels down; 0 bytes takes them out.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::openapi::foreign::address::Server;
 use crate::openapi::foreign::secret::{is_secret, is_secret_name, is_secret_value, words};
+use crate::openapi::operation::METHODS;
 use crate::openapi::path;
 use crate::openapi::pointer::escape;
 
@@ -14,10 +15,6 @@ use crate::openapi::pointer::escape;
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
 const EXTENSION: &str = "x-causeway-template";
-
-const METHODS: [&str; 9] = [
-    "get", "put", "post", "delete", "options", "head", "patch", "trace", "query",
-];
 
 /// A document that was converted.
 #[derive(Debug)]

@@ -128,6 +128,7 @@ fn encoding(encoding: &ParameterEncoding) -> String {
             style,
             explode,
             allow_reserved,
+            ..
         } => {
             let style = serde_json::to_value(style).unwrap();
             let explode = if *explode { "*" } else { "" };

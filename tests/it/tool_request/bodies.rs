@@ -1,6 +1,6 @@
 //! Bodies of every media type, as data: `tests/data/bodies.json`.
 
-use causeway::mcp::plan::{Aids, Destination, Linked, base_url, links, plan_with};
+use causeway::mcp::plan::{Aids, Destination, Linked, accept, base_url};
 use causeway::mcp::tool::Tool;
 use causeway::types::UpstreamRequest;
 use serde_json::value::RawValue;
@@ -79,8 +79,9 @@ fn with_links(tool: &Tool, arguments: &str) -> Result<UpstreamRequest, String> {
     let arguments = Some(RawValue::from_string(arguments.to_owned()).unwrap());
     let known = "causeway://answers/1";
     let mut aids = Aids::default();
+    let accepted = accept(tool, &arguments).map_err(|error| error.to_string())?;
     // Only what the plan asks for is fetched.
-    if links(tool, &arguments).iter().any(|link| link == known) {
+    if accepted.links().iter().any(|link| link == known) {
         let linked = Linked {
             media_type: Some("image/png".to_owned()),
             filename: Some("plot.png".to_owned()),
@@ -88,8 +89,8 @@ fn with_links(tool: &Tool, arguments: &str) -> Result<UpstreamRequest, String> {
         };
         aids.links.insert(known.to_owned(), linked);
     }
-    let planned = plan_with(tool, &base, &arguments, &aids);
-    planned
+    accepted
+        .plan(&base, &aids)
         .map(|planned| planned.request)
         .map_err(|error| error.to_string())
 }
