@@ -139,8 +139,9 @@ pub fn read_bundle(bundle: Bundle, limits: &DocumentLimits) -> Result<Api, Docum
 #[derive(Debug)]
 pub struct Understood {
     pub api: Api,
-    /// All files in one document; `None`: what was uploaded is the document.
-    pub bundle: Option<Vec<u8>>,
+    /// What is kept in place of what was uploaded: all files in one document, or the document that
+    /// another format became, which has none of its secrets. `None`: what was uploaded is the document.
+    pub made: Option<Vec<u8>>,
 }
 
 /// Puts the files together, applies the overlays and reads the result. Call it within [`deep`].
@@ -153,7 +154,8 @@ pub fn understand(
     limits: &DocumentLimits,
 ) -> Result<Understood, DocumentError> {
     let mut made = assembly.finish();
-    let bundle = (!made.is_single).then(|| made.bytes(limits)).transpose()?;
+    let is_made = !made.is_single || made.document.origins.is_some();
+    let bytes = is_made.then(|| made.bytes(limits)).transpose()?;
     let refuse = |number: usize, source| DocumentError::Overlay { number, source };
     if overlays.len() > OVERLAYS_MAX {
         return Err(DocumentError::Budget {
@@ -170,7 +172,7 @@ pub fn understand(
             .map_err(|error| refuse(number, error))?;
     }
     let api = read_bundle(made, limits)?;
-    Ok(Understood { api, bundle })
+    Ok(Understood { api, made: bytes })
 }
 
 /// Says of each reference that leads out why it was not followed.

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use causeway::mcp::tool::define;
-use causeway::openapi::{DocumentError, DocumentLimits, read};
+use causeway::openapi::bundle::Assembly;
+use causeway::openapi::{DocumentError, DocumentLimits, deep, read, understand};
 use serde_json::json;
 
 /// Values that stand in the fixtures as credentials, or where nobody may see them.
@@ -54,6 +55,30 @@ fn fixtures_become_these_tools() {
         insta::with_settings!({ snapshot_path => "snapshots/foreign", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_json_snapshot!(name, told);
         });
+    }
+}
+
+#[test]
+fn what_is_kept_has_no_secret_and_gives_the_same_tools() {
+    let limits = DocumentLimits::default();
+    for path in fixtures() {
+        let bytes = fs::read(&path).unwrap();
+        let understood = deep(|| {
+            let assembly = Assembly::single(&bytes, &limits).unwrap();
+            understand(assembly, &[], &limits).unwrap()
+        });
+        let kept = understood.made.unwrap();
+        let text = String::from_utf8(kept.clone()).unwrap();
+        for secret in NEVER {
+            assert!(!text.contains(secret), "{path:?}: {secret} is kept");
+        }
+        let tools = |api| {
+            let tools = define(&api).tools.into_iter();
+            let shown = tools.map(|tool| (tool.name.to_string(), tool.input_schema));
+            shown.collect::<Vec<_>>()
+        };
+        let again = read(&kept, &limits).unwrap();
+        assert_eq!(tools(understood.api), tools(again), "{path:?}");
     }
 }
 

@@ -17,8 +17,8 @@ pub(super) struct Converted {
     pub(super) findings: Vec<Finding>,
 }
 
-/// What is stored, the file as it was uploaded or all files in one, and what it became. `allow` are the
-/// rules for what may be fetched.
+/// What is stored, which is the file as it was uploaded, all files in one, or the document that another
+/// format became; and its tools. `allow` are the rules for what may be fetched.
 pub(super) async fn convert(
     cx: &Publisher,
     (files, overlays): (SpecFiles, &[String]),
@@ -32,7 +32,7 @@ pub(super) async fn convert(
     let assembly = egress.complete(assembly, cx.remote_refs, &rules).await?;
     let (limits, overlays) = (cx.limits.clone(), overlays.to_vec());
     off_thread(cx, move || {
-        let Understood { api, bundle } = openapi::understand(assembly, &overlays, &limits)?;
+        let Understood { api, made } = openapi::understand(assembly, &overlays, &limits)?;
         let defined = tool::define(&api);
         let mut findings = api.findings.clone();
         findings.extend(defined.findings);
@@ -45,7 +45,7 @@ pub(super) async fn convert(
             tools: defined.tools,
             findings,
         };
-        Ok((bundle.unwrap_or_else(|| original.into()), converted))
+        Ok((made.unwrap_or_else(|| original.into()), converted))
     })
     .await
 }

@@ -234,3 +234,32 @@ async fn a_higress_server_behaves_as_it_did() {
         (&json!("ship-vega"), &json!("ship=VEGA&crew=9"))
     );
 }
+
+#[tokio::test]
+async fn a_recording_is_published_without_its_secrets() {
+    const ADMIN: &str = "an-admin-key-for-tests";
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let served = Serving::on(&data, &["--admin-key", ADMIN]).await;
+    let fixture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/foreign/tidepool.har"
+    );
+    let recording = std::fs::read_to_string(fixture).unwrap();
+    assert!(recording.contains("leaked"));
+    let new = json!({ "slug": "pools", "document": recording });
+    let (status, answer) = served.api(ADMIN, ("POST", "servers"), &new).await;
+    assert!((200..300).contains(&status), "{answer}");
+    let again = served.api(ADMIN, ("POST", "servers"), &new).await;
+    assert_eq!(again.1["unchanged"], true, "{again:?}");
+    let (status, kept) = served
+        .api(ADMIN, ("GET", "servers/pools/document"), &Value::Null)
+        .await;
+    assert_eq!((status, &kept["openapi"]), (200, &json!("3.1.0")), "{kept}");
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let mut windows = bytes.windows(b"leaked".len());
+        assert!(windows.all(|six| six != b"leaked"), "{path:?}");
+    }
+}
