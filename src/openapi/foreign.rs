@@ -9,6 +9,7 @@ pub mod address;
 pub mod curl;
 pub mod har;
 pub mod higress;
+pub mod numbered;
 pub mod outline;
 pub mod postman;
 pub mod sample;
@@ -149,6 +150,13 @@ fn finish(format: Format, outline: Outline, findings: &mut Findings) -> Converte
         outline.drafts.len()
     );
     findings.add(Code::ForeignFormat, "", message);
+    for draft in outline.drafts.iter().filter(|draft| draft.left_out > 0) {
+        let message = format!(
+            "parameters beyond the limit are left out: {}",
+            draft.left_out
+        );
+        findings.add(Code::ForeignGuessed, draft.origin.clone(), message);
+    }
     outline.finish()
 }
 

@@ -1,12 +1,14 @@
 //! URLs as other formats write them: with `{{variables}}`, `:names` and whole values in them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 
 use indexmap::IndexMap;
 use percent_encoding::percent_decode_str;
 
-use crate::openapi::foreign::sample::is_variable;
-use crate::openapi::foreign::secret::{is_secret, is_secret_value};
+use crate::openapi::foreign::numbered::Numbered;
+use crate::openapi::foreign::sample::{is_mail_address, is_variable};
+use crate::openapi::foreign::secret::{is_secret, is_secret_value, is_uuid};
 
 /// How deep the value of a variable may name other variables.
 const NESTING_MAX: usize = 5;
@@ -168,6 +170,13 @@ pub struct Server {
     pub guessed: bool,
 }
 
+impl Server {
+    /// Its URL, without a variable.
+    pub fn stated(&self) -> &str {
+        self.variable.as_ref().map_or(&self.url, |(_, value)| value)
+    }
+}
+
 /// The server a base stands for.
 ///
 /// # Errors
@@ -231,18 +240,29 @@ pub struct PathParameter {
 
 /// Reads a path: `:name`, `{{name}}` and `{name}` are parameters, and so are segments that are data.
 pub fn path(raw: &str) -> PathShape {
-    let mut shape = PathShape::default();
-    let mut before = String::new();
+    let mut reading = Reading::default();
+    let mut before = "";
     let trimmed = raw.trim_start_matches('/');
     for (at, segment) in trimmed.split('/').enumerate() {
-        shape.template.push('/');
-        shape.segment(segment, at, &before);
-        segment.clone_into(&mut before);
+        reading.shape.template.push('/');
+        reading.segment(segment, at, before);
+        before = segment;
     }
-    shape
+    reading.shape
 }
 
-impl PathShape {
+/// A path on its way.
+#[derive(Default)]
+struct Reading {
+    shape: PathShape,
+    /// What parameters are called.
+    taken: HashSet<String>,
+    names: Numbered,
+    /// By what the source calls them.
+    named: HashMap<String, String>,
+}
+
+impl Reading {
     fn segment(&mut self, segment: &str, at: usize, before: &str) {
         let named = segment.strip_prefix(':').filter(|name| !name.is_empty());
         if let Some(name) = named {
@@ -270,7 +290,7 @@ impl PathShape {
         }
         // A first segment of digits is a version: /2/tweets, /2024-01-01/functions.
         let is_data = if at == 0 {
-            is_secret_value(segment) || crate::openapi::foreign::secret::is_uuid(segment)
+            is_secret_value(segment) || is_uuid(segment) || is_mail_address(segment)
         } else {
             is_variable(segment)
         };
@@ -284,11 +304,11 @@ impl PathShape {
     fn literal(&mut self, text: &str) {
         for c in text.chars() {
             match c {
-                '{' => self.template.push_str("%7B"),
-                '}' => self.template.push_str("%7D"),
-                '?' => self.template.push_str("%3F"),
-                '#' => self.template.push_str("%23"),
-                c => self.template.push(c),
+                '{' => self.shape.template.push_str("%7B"),
+                '}' => self.shape.template.push_str("%7D"),
+                '?' => self.shape.template.push_str("%3F"),
+                '#' => self.shape.template.push_str("%23"),
+                c => self.shape.template.push(c),
             }
         }
     }
@@ -300,28 +320,22 @@ impl PathShape {
             .take(64)
             .collect();
         let plain = if plain.is_empty() { "value" } else { &plain };
-        let taken = |name: &str| self.parameters.iter().any(|p| p.name == name);
-        let again = source.is_some()
-            && self
-                .parameters
-                .iter()
-                .any(|p| p.source.as_deref() == source);
-        let mut name = plain.to_owned();
-        let mut count = 2;
-        while !again && taken(&name) {
-            name = format!("{plain}{count}");
-            count += 1;
-        }
-        self.template.push('{');
-        self.template.push_str(&name);
-        self.template.push('}');
-        if !again {
-            self.parameters.push(PathParameter {
-                name,
+        let known = source.and_then(|source| self.named.get(source));
+        let name = known.cloned().unwrap_or_else(|| {
+            let name = self
+                .names
+                .name(plain, |name| self.taken.insert(name.to_owned()));
+            if let Some(source) = source {
+                self.named.insert(source.to_owned(), name.clone());
+            }
+            self.shape.parameters.push(PathParameter {
+                name: name.clone(),
                 source: source.map(str::to_owned),
                 guessed,
             });
-        }
+            name
+        });
+        let _ = write!(self.shape.template, "{{{name}}}");
     }
 }
 
@@ -332,7 +346,7 @@ fn name_after(segment: &str) -> String {
         .filter(char::is_ascii_alphanumeric)
         .collect();
     let starts = word.starts_with(|c: char| c.is_ascii_alphabetic());
-    if !starts || is_variable(&word) || word.len() > 40 {
+    if !starts || is_variable(segment) || is_variable(&word) || word.len() > 40 {
         return "id".to_owned();
     }
     format!("{}Id", singular(&word))
@@ -407,6 +421,28 @@ mod tests {
             ("/{{v}}/{{v}}", "/{v}/{v}", vec!["v"]),
             ("/a/1/2", "/a/{aId}/{id}", vec!["aId", "id"]),
             ("/a/b}c", "/a/b%7Dc", vec![]),
+            ("/users/bob@example.com", "/users/{userId}", vec!["userId"]),
+            (
+                "/users/bob%40example.com",
+                "/users/{userId}",
+                vec!["userId"],
+            ),
+            (
+                "/users/bob@example.com/9",
+                "/users/{userId}/{id}",
+                vec!["userId", "id"],
+            ),
+            ("/users/@me", "/users/@me", vec![]),
+            (
+                "/bot123456789:AAEhBP0av28vNkQ-xyzabcdefg/send",
+                "/{id}/send",
+                vec!["id"],
+            ),
+            (
+                "/hooks/qWkzJhGtrWpLdKfjGhMnBvCx",
+                "/hooks/{hookId}",
+                vec!["hookId"],
+            ),
             ("", "/", vec![]),
         ] {
             let (found, parameters) = named(raw);
@@ -441,5 +477,13 @@ mod tests {
         assert_eq!(server("{{circle}}", &variables), Err("circle".to_owned()));
         assert_eq!(server("{{token}}", &variables), Err("token".to_owned()));
         assert!(server("ftp://x.org", &variables).is_err());
+    }
+
+    #[test]
+    fn a_path_of_thousands_of_values_is_read_at_once() {
+        let start = std::time::Instant::now();
+        let shape = path(&"/1".repeat(3_000));
+        assert_eq!(shape.parameters[2_998].name, "id2999");
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 }

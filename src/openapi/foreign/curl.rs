@@ -98,9 +98,13 @@ fn draft(
         ..Draft::default()
     };
     let server = address::server(parts.base, &Variables::default());
-    let server = server.map_err(|_| format!("{} is no address", quoted(&command.url)))?;
+    // What stands there may hold a password, and is not repeated.
+    let server = server.map_err(|_| "its URL is no address of http or https".to_owned())?;
     if server.guessed {
-        let message = format!("{} has no scheme; https is used", quoted(parts.base));
+        let message = format!(
+            "the URL has no scheme; {} is taken",
+            quoted(server.stated())
+        );
         context.findings.add(Code::ForeignGuessed, origin, message);
     }
     draft.server = Some(server);
@@ -195,4 +199,48 @@ fn fields_schema(fields: &[(String, Data)]) -> Value {
         properties.insert(name.clone(), schema);
     }
     json!({"type": "object", "properties": properties})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openapi::finding::Findings;
+    use crate::openapi::foreign;
+
+    fn told(text: &str) -> String {
+        let mut findings = Findings::default();
+        let converted = foreign::convert_text(text, 100, &mut findings).unwrap();
+        let root = converted.map(|converted| converted.root);
+        json!([root, findings.finish()]).to_string()
+    }
+
+    #[test]
+    fn no_password_or_token_is_repeated() {
+        for text in [
+            "curl admin:hunter2@host.example.com/x",
+            "curl ftp://u:hunter2@host.example.com/x",
+            "curl 'ftp://host.example.com/x?token=hunter2'",
+            "curl https://u:hunter2/x@host.example.com/y",
+            "curl https://api.example.com/x -H 'X-Api-Pass: hunter2'",
+            "curl https://api.example.com/x -d 'sig=hunter2&pass=hunter2'",
+            "curl https://api.telegram.example.com/bot123456789:AAEhunter2BP0av28vNkQxyzabcde/getMe",
+            "curl https://hooks.example.com/services/T0/B0/qWkzJhhunter2WpLdKfjGhMnBvCx -d '{}'",
+            "curl 'https://api.example.com/x?qWkzJhhunter2WpLdKfjGhMnBvCx'",
+        ] {
+            let told = told(text);
+            assert!(!told.contains("hunter2"), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_url_of_thousands_of_parameters_is_read_at_once() {
+        let start = std::time::Instant::now();
+        let queries = (0..6_000).map(|at| format!("p{at}=1&token{at}=x"));
+        let queries: Vec<String> = queries.collect();
+        told(&format!(
+            "curl 'https://api.example.com/x?{}'",
+            queries.join("&")
+        ));
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
 }

@@ -7,7 +7,7 @@ pub mod entry;
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::{Map, Value, json};
 
 use crate::openapi::DocumentError;
@@ -137,13 +137,14 @@ struct Merged<'a> {
     query: IndexMap<String, Value>,
     bodies: IndexMap<String, Option<Shape>>,
     answers: IndexMap<(u64, String), Option<Shape>>,
-    statuses: Vec<u64>,
+    statuses: IndexSet<u64>,
 }
 
 impl<'a> Merged<'a> {
     fn add(&mut self, entry: &'a Entry<'a>, patience: &mut Patience) {
         for (name, value) in entry.query() {
-            if self.query.len() >= NAMES_MAX && !self.query.contains_key(&name) {
+            let is_more = self.query.len() >= NAMES_MAX && !self.query.contains_key(&name);
+            if is_more || is_secret_value(&name) {
                 continue;
             }
             let schema = if is_secret_name(&name) || is_secret_value(&value) {
@@ -167,9 +168,7 @@ impl<'a> Merged<'a> {
                 shape.get_or_insert_default().add(&sample, patience);
             }
         }
-        if !self.statuses.contains(&entry.status) {
-            self.statuses.push(entry.status);
-        }
+        self.statuses.insert(entry.status);
         if let Some((media, sample)) = entry.answer() {
             let shape = self.answers.entry((entry.status, media)).or_default();
             if let Some(sample) = sample {
@@ -232,10 +231,13 @@ impl<'a> Merged<'a> {
 
     /// The schemes of the credentials that were sent; the credentials themselves are not looked at.
     fn credentials(&self, draft: &mut Draft, schemes: &mut Schemes) {
-        for name in self.samples.iter().flat_map(|entry| entry.header_names()) {
+        let mut kinds = self.samples.iter().map(|entry| entry.authorization());
+        let kind = kinds.find_map(|kind| kind).unwrap_or_default();
+        let names = self.samples.iter().flat_map(|entry| entry.header_names());
+        let names: IndexSet<String> = names.collect();
+        for name in names {
             if name == "authorization" {
-                let kind = self.samples.iter().find_map(|entry| entry.authorization());
-                draft.need(schemes.authorization(kind.as_deref().unwrap_or_default()));
+                draft.need(schemes.authorization(&kind));
             } else if is_secret_name(&name)
                 && !is_ours(&name)
                 && !name.contains("csrf")
@@ -260,7 +262,7 @@ fn body(bodies: IndexMap<String, Option<Shape>>) -> Option<Value> {
 }
 
 fn responses(
-    statuses: &[u64],
+    statuses: &IndexSet<u64>,
     answers: IndexMap<(u64, String), Option<Shape>>,
 ) -> Map<String, Value> {
     let mut found = Map::new();

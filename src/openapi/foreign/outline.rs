@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::{Map, Value, json};
 
 use crate::openapi::foreign::address::Server;
+use crate::openapi::foreign::numbered::Numbered;
 use crate::openapi::foreign::secret::{is_secret, is_secret_name, is_secret_value, words};
 use crate::openapi::operation::METHODS;
 use crate::openapi::path;
@@ -13,6 +14,9 @@ use crate::openapi::pointer::escape;
 
 /// How long a text from the source may get.
 const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Parameters of one request that are taken over.
+const PARAMETERS_MAX: usize = 500;
 
 const EXTENSION: &str = "x-causeway-template";
 
@@ -48,10 +52,12 @@ pub struct Draft {
     /// From the outermost folder to the innermost.
     pub tags: Vec<String>,
     pub parameters: Vec<Value>,
+    /// Parameters beyond the limit.
+    pub left_out: usize,
     pub body: Option<Value>,
     pub responses: Map<String, Value>,
     /// Schemes needed together.
-    pub needs: Vec<String>,
+    pub needs: IndexSet<String>,
     pub server: Option<Server>,
     /// What only a template can say; `mcp::template` reads it.
     pub template: Map<String, Value>,
@@ -61,7 +67,12 @@ pub struct Draft {
 
 /// Security schemes by name.
 #[derive(Debug, Default)]
-pub struct Schemes(pub IndexMap<String, Value>);
+pub struct Schemes {
+    known: IndexMap<String, Value>,
+    /// By the name that was wanted and what was to be defined, the name it got.
+    given: HashMap<(String, String), String>,
+    names: Numbered,
+}
 
 impl Schemes {
     /// The name of a scheme, which is defined if it was not.
@@ -76,14 +87,22 @@ impl Schemes {
         } else {
             wanted
         };
-        let mut name = wanted.clone();
-        let mut count = 2;
-        while self.0.get(&name).is_some_and(|known| *known != scheme) {
-            name = format!("{wanted}{count}");
-            count += 1;
-        }
-        self.0.insert(name.clone(), scheme);
+        let (known, names) = (&mut self.known, &mut self.names);
+        let given = self.given.entry((wanted, scheme.to_string()));
+        let wanted = given.key().0.clone();
+        let free = |name: &str| known.get(name).is_none_or(|known| *known == scheme);
+        let name = given.or_insert_with(|| names.name(&wanted, free)).clone();
+        known.insert(name.clone(), scheme);
         name
+    }
+
+    /// Defines a scheme under its own name.
+    pub fn set(&mut self, name: String, scheme: Value) {
+        self.known.insert(name, scheme);
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.known.contains_key(name)
     }
 
     /// A key in a header, a query parameter or a cookie.
@@ -124,11 +143,15 @@ pub struct Shown<'a> {
 impl Draft {
     /// Takes a query parameter: a credential becomes a scheme, its value is left behind.
     pub fn query(&mut self, shown: Shown<'_>, schemes: &mut Schemes) {
-        if shown.name.is_empty() || self.has("query", shown.name) {
+        // A name may be all there is of a token: `?AAE…`.
+        if shown.name.is_empty() || is_secret_value(shown.name) {
             return;
         }
         if is_secret_name(shown.name) || holds_secret(shown.value) {
             self.need(schemes.api_key("query", shown.name));
+            return;
+        }
+        if self.is_full() || self.has("query", shown.name) {
             return;
         }
         let schema = scalar(shown.name, shown.value);
@@ -148,11 +171,11 @@ impl Draft {
         if is_ours(&name) || http::HeaderName::try_from(shown.name).is_err() {
             return;
         }
-        if self.has("header", shown.name) {
-            return;
-        }
         if is_secret_name(shown.name) || holds_secret(shown.value) {
             self.need(schemes.api_key("header", shown.name));
+            return;
+        }
+        if self.is_full() || self.has("header", shown.name) {
             return;
         }
         // A header with a value is a convention of the API, such as its version, and is always sent.
@@ -166,6 +189,13 @@ impl Draft {
         if fixed && let Some(last) = self.parameters.last_mut() {
             last["required"] = true.into();
         }
+    }
+
+    /// Whether there is no room for one more parameter, which is counted then.
+    fn is_full(&mut self) -> bool {
+        let is_full = self.parameters.len() >= PARAMETERS_MAX;
+        self.left_out += usize::from(is_full);
+        is_full
     }
 
     fn parameter(&mut self, place: &str, shown: Shown<'_>, schema: Value) {
@@ -221,9 +251,7 @@ impl Draft {
     }
 
     pub fn need(&mut self, scheme: String) {
-        if !self.needs.contains(&scheme) {
-            self.needs.push(scheme);
-        }
+        self.needs.insert(scheme);
     }
 
     fn operation(self, server: Option<&Server>, id: Option<String>) -> Value {
@@ -289,9 +317,9 @@ impl Outline {
         let ids = ids(&self.drafts);
         let mut paths = Map::new();
         let mut origins = Vec::new();
-        let mut taken = HashSet::new();
+        let mut places = Places::default();
         for (draft, id) in self.drafts.into_iter().zip(ids) {
-            let path = free_path(&draft, id.as_deref(), &mut taken);
+            let path = places.free(&draft, id.as_deref());
             let method = draft.method.to_ascii_lowercase();
             let item = paths.entry(path.clone()).or_insert_with(|| json!({}));
             let pointer = format!("/paths/{}", escape(&path));
@@ -322,28 +350,36 @@ impl Outline {
             root["servers"] = json!([written(server)]);
         }
         root["paths"] = Value::Object(paths);
-        let schemes: Map<String, Value> = self.schemes.0.into_iter().collect();
+        let schemes: Map<String, Value> = self.schemes.known.into_iter().collect();
         root["components"] = json!({"securitySchemes": schemes});
         Converted { root, origins }
     }
 }
 
-/// A path no other request of that method has: what follows `#` is never sent, and tells requests to
-/// the same URL apart.
-fn free_path(draft: &Draft, id: Option<&str>, taken: &mut HashSet<String>) -> String {
-    let key = |path: &str| format!("{} {}", draft.method, path::positional(path));
-    let plain = draft.path.replace(['#', '?'], "");
-    if taken.insert(key(&plain)) {
-        return plain;
+/// The methods and paths that requests have.
+#[derive(Default)]
+struct Places {
+    taken: HashSet<String>,
+    /// By method, the fragments that tell requests to one URL apart.
+    fragments: Numbered,
+}
+
+impl Places {
+    /// A path no other request of that method has: what follows `#` is never sent, and tells requests
+    /// to the same URL apart.
+    fn free(&mut self, draft: &Draft, id: Option<&str>) -> String {
+        let plain = draft.path.replace(['#', '?'], "");
+        let key = format!("{} {}", draft.method, path::positional(&plain));
+        if self.taken.insert(key.clone()) {
+            return plain;
+        }
+        let id = id.unwrap_or("again").replace(['{', '}', '#', '/'], "");
+        let (taken, wanted) = (&mut self.taken, format!("{key}#{id}"));
+        let place = self
+            .fragments
+            .name(&wanted, |place| taken.insert(place.to_owned()));
+        format!("{plain}{}", &place[key.len()..])
     }
-    let id = id.unwrap_or("again").replace(['{', '}', '#', '/'], "");
-    let mut path = format!("{plain}#{id}");
-    let mut count = 2;
-    while !taken.insert(key(&path)) {
-        path = format!("{plain}#{id}{count}");
-        count += 1;
-    }
-    path
 }
 
 /// Names as operationIds; two of one name are told apart by their folders.
@@ -550,5 +586,30 @@ mod tests {
             converted.root["paths"]["/graphql"]["post"]["operationId"],
             "usersGet"
         );
+    }
+
+    #[test]
+    fn thousands_of_equal_requests_and_schemes_are_told_apart_at_once() {
+        let start = std::time::Instant::now();
+        let drafts = (0..3_000).map(|_| Draft {
+            method: "POST".to_owned(),
+            path: "/a/b/c/graphql".to_owned(),
+            ..Draft::default()
+        });
+        let mut outline = Outline {
+            drafts: drafts.collect(),
+            ..Outline::default()
+        };
+        let names = (0..3_000).map(|at| format!("{}-token-{at}", "a".repeat(70)));
+        let names: Vec<String> = names
+            .map(|name| outline.schemes.api_key("header", &name))
+            .collect();
+        let again = format!("{}-token-0", "a".repeat(70));
+        assert_eq!(outline.schemes.api_key("header", &again), names[0]);
+        let converted = outline.finish();
+        assert_eq!(converted.root["paths"].as_object().unwrap().len(), 3_000);
+        let schemes = converted.root["components"]["securitySchemes"].clone();
+        assert_eq!(schemes.as_object().unwrap().len(), 3_000);
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     }
 }

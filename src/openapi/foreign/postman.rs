@@ -4,6 +4,8 @@ pub mod auth;
 pub mod body;
 pub mod request;
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::openapi::DocumentError;
@@ -54,7 +56,7 @@ pub fn convert(root: &Value, context: &mut Context<'_>) -> Result<Outline, Docum
         outline,
         context,
         variables: Variables::default(),
-        unset: Vec::new(),
+        unset: HashSet::new(),
     };
     walk.variables(collection, pointer);
     let scope = Scope {
@@ -80,7 +82,7 @@ struct Walk<'a, 'f> {
     context: &'a mut Context<'f>,
     variables: Variables,
     /// Variables without a value that were told of.
-    unset: Vec<String>,
+    unset: HashSet<String>,
 }
 
 impl Walk<'_, '_> {
@@ -186,10 +188,9 @@ impl Walk<'_, '_> {
     }
 
     fn tell_unset(&mut self, variable: &str, pointer: &str) {
-        if self.unset.iter().any(|known| known == variable) {
+        if !self.unset.insert(variable.to_owned()) {
             return;
         }
-        self.unset.push(variable.to_owned());
         let message = if variable.is_empty() {
             "the request has no address".to_owned()
         } else {

@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::openapi::foreign::secret::is_uuid;
+use crate::openapi::foreign::secret::{is_secret_value, is_uuid};
 
 /// Values looked at in one document; what comes after them is left open.
 pub const VALUES_MAX: usize = 500_000;
@@ -232,8 +232,12 @@ fn format(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a name or a segment of a path is data: a number, a UUID, a hash, a date.
+/// Whether a name or a segment of a path is data: a number, a UUID, a hash, a date, an address of
+/// somebody, a token.
 pub fn is_variable(text: &str) -> bool {
+    if is_mail_address(text) || is_secret_value(text) {
+        return true;
+    }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if text.is_empty() || digits == 0 {
         return false;
@@ -243,7 +247,12 @@ pub fn is_variable(text: &str) -> bool {
         || is_uuid(text)
         || (hexadecimal && text.len() >= 8)
         || format(text) == Some("date")
-        || crate::openapi::foreign::secret::is_secret_value(text)
+}
+
+/// Something before `@`, which may be percent-encoded, and a domain after it.
+pub fn is_mail_address(text: &str) -> bool {
+    let halves = text.split_once('@').or_else(|| text.split_once("%40"));
+    halves.is_some_and(|(who, host)| !who.is_empty() && host.contains('.'))
 }
 
 #[cfg(test)]

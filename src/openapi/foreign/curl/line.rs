@@ -37,19 +37,20 @@ pub fn commands(text: &str) -> impl Iterator<Item = Line> {
         }
     };
     while let Some(c) = letters.next() {
-        let in_comment = quote.is_none() && current.trim_start().starts_with('#');
+        // Nothing stands before a command or a comment: spaces there are left out below.
+        let in_comment = quote.is_none() && current.starts_with('#');
         match (quote, c) {
             (_, '\n') if in_comment => finish(&mut current, &mut comment),
             (_, c) if in_comment => current.push(c),
-            (None, '\\') => match letters.next() {
-                Some('\n') => current.push(' '),
-                Some('\r') if letters.peek() == Some(&'\n') => {
-                    letters.next();
-                    current.push(' ');
+            (None, '\\') => {
+                let next = letters.next();
+                let next = next.filter(|c| *c != '\r' || letters.next_if_eq(&'\n').is_none());
+                match next {
+                    Some('\n') | None if current.is_empty() => {}
+                    Some('\n') | None => current.push(' '),
+                    Some(next) => current.extend(['\\', next]),
                 }
-                Some(next) => current.extend(['\\', next]),
-                None => {}
-            },
+            }
             (None, '$') if letters.peek() == Some(&'\'') => {
                 letters.next();
                 current.push_str(&ansi_quoted(&mut letters));
@@ -69,6 +70,7 @@ pub fn commands(text: &str) -> impl Iterator<Item = Line> {
                 }
                 current.push(c);
             }
+            (None, c) if current.is_empty() && c.is_whitespace() => {}
             (None, c) => current.push(c),
         }
     }
@@ -145,5 +147,13 @@ mod tests {
             .next()
             .unwrap();
         assert_eq!(words(&line.text).unwrap()[2], "{\"a\":\"it's é\n\"}");
+    }
+
+    #[test]
+    fn a_long_line_of_spaces_is_read_at_once() {
+        let start = std::time::Instant::now();
+        let text = format!("{}curl a{}", " ".repeat(40_000), "\\\n".repeat(10_000));
+        assert_eq!(commands(&text).next().unwrap().text, "curl a");
+        assert!(start.elapsed().as_secs() < 3, "{:?}", start.elapsed());
     }
 }

@@ -62,7 +62,7 @@ impl Config {
     /// Defines the schemes the server names, under their ids.
     pub fn define(&self, schemes: &mut Schemes) {
         for (id, scheme) in &self.schemes {
-            schemes.0.insert(id.clone(), scheme.clone());
+            schemes.set(id.clone(), scheme.clone());
         }
     }
 

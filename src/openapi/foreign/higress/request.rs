@@ -451,7 +451,7 @@ impl Making<'_> {
         let id = own.or_else(|| self.reading.default_security.map(str::to_owned));
         if let Some(id) = id.filter(|id| !id.is_empty()) {
             // One that is not defined stays, so that calls are refused instead of going out without.
-            if self.reading.config.has_scheme(&id) || !schemes.0.contains_key(&id) {
+            if self.reading.config.has_scheme(&id) || !schemes.has(&id) {
                 self.draft.need(id);
             }
         }

@@ -185,6 +185,8 @@ fn plain_json(written: &str) -> String {
     let mut out = String::with_capacity(written.len());
     let mut rest = written;
     let mut quoted = false;
+    // A variable ends here at the latest, counted from the end.
+    let last_close = written.rfind("}}").map_or(0, |at| written.len() - at);
     while let Some(c) = rest.chars().next() {
         let skipped = match c {
             '\\' if quoted => {
@@ -197,7 +199,11 @@ fn plain_json(written: &str) -> String {
                 out.push(c);
                 1
             }
-            '{' if !quoted && rest.starts_with("{{") && rest.contains("}}") => {
+            '{' if !quoted
+                && rest.starts_with("{{")
+                && last_close > 0
+                && rest.len() > last_close =>
+            {
                 out.push_str(&unknown);
                 rest.find("}}").map_or(rest.len(), |at| at + 2)
             }
@@ -264,5 +270,14 @@ mod tests {
         let xml =
             of(json!({"mode": "raw", "raw": "<a/>", "options": {"raw": {"language": "xml"}}}));
         assert!(xml.unwrap()["content"].get("application/xml").is_some());
+    }
+
+    #[test]
+    fn a_long_row_of_braces_is_read_at_once() {
+        let start = std::time::Instant::now();
+        assert_eq!(json(&"{".repeat(100_000)), None);
+        let closed = format!("{}}}}}", "{".repeat(100_000));
+        assert_eq!(json(&closed).unwrap(), UNKNOWN);
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 }

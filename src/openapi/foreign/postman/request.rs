@@ -75,12 +75,18 @@ impl Request<'_> {
         let missing = server.as_ref().err().cloned();
         if let Ok(server) = server {
             if server.guessed {
-                let message = format!("{} has no scheme; https is used", quoted(parts.base));
+                let message = format!(
+                    "the URL has no scheme; {} is taken",
+                    quoted(server.stated())
+                );
                 context
                     .findings
                     .add(Code::ForeignGuessed, self.pointer.clone(), message);
             }
             draft.server = Some(server);
+        }
+        if parts.base.contains('@') {
+            draft.need(schemes.basic());
         }
         self.authenticate(request, &mut draft, schemes);
         self.path_parameters(&shape, &address.path, &mut draft, context);
