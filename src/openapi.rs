@@ -24,6 +24,7 @@ pub mod overlay;
 pub mod parameter;
 pub mod path;
 pub mod pointer;
+pub mod query;
 pub mod reference;
 pub mod schema;
 pub mod security;
@@ -217,6 +218,17 @@ pub enum SpecVersion {
     V3_1,
     #[serde(rename = "3.2")]
     V3_2,
+}
+
+impl fmt::Display for SpecVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V2_0 => "2.0",
+            Self::V3_0 => "3.0",
+            Self::V3_1 => "3.1",
+            Self::V3_2 => "3.2",
+        })
+    }
 }
 
 /// Parsers recurse once for each level of nesting.

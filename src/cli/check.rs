@@ -105,7 +105,7 @@ fn report(
     let total: usize = costs.iter().sum();
     let _ = writeln!(
         text,
-        "{}: {} (OpenAPI {:?})\n{} tools, about {total} tokens to list them{}; {lost} lost, {warnings} warnings, {notes} notes",
+        "{}: {} (OpenAPI {})\n{} tools, about {total} tokens to list them{}; {lost} lost, {warnings} warnings, {notes} notes",
         args.source.file.display(),
         converted.api.title,
         converted.api.version,

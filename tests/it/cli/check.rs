@@ -17,6 +17,7 @@ async fn lost_operations_fail_and_are_named_with_place_and_fix() {
     let ended = run(&["check", &file]).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for words in [
+        "Ticket desk (OpenAPI 3.0)",
         "11 tools",
         "6 lost",
         "PUT /tickets: the operation is not an object",
