@@ -9,6 +9,7 @@ use crate::mcp::template::data::Data;
 use crate::mcp::template::place::Place;
 use crate::mcp::template::{Moment, Template};
 use crate::mcp::tool::Tool;
+use crate::mcp::tool::text::clean;
 use crate::types::UpstreamResponse;
 
 /// An answer longer than this is shown as it is.
@@ -68,7 +69,7 @@ pub fn shape(
 
 fn around(outcome: &mut ToolOutcome, prepend: &str, append: &str) {
     if let Some(Content::Text(text)) = outcome.content.first_mut() {
-        *text = format!("{prepend}{text}{append}");
+        *text = format!("{}{text}{}", clean(prepend), clean(append));
     }
 }
 
@@ -79,7 +80,7 @@ fn success(template: &Template, response: &UpstreamResponse, moment: &Moment) ->
     } else {
         Data::parse(&body).ok()?
     };
-    let text = template.render(&data, Place::Plain, moment).ok()?;
+    let text = template.render(&data, Place::Shown, moment).ok()?;
     // What an empty text would say is that nothing happened.
     Some(if text.is_empty() {
         "success".to_owned()
@@ -103,6 +104,31 @@ fn error(template: &Template, response: &UpstreamResponse, moment: &Moment) -> O
     }
     members.insert("_headers".to_owned(), Data::Map(headers.into()));
     let data = Data::Map(members.into());
-    let text = template.render(&data, Place::Plain, moment).ok()?;
+    let text = template.render(&data, Place::Shown, moment).ok()?;
     Some(text).filter(|text| !text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A terminal escape, a mark that turns text around, a tag character.
+    const UNSEEN: &str = "\u{1b}[31m\u{202e}\u{e0041}";
+
+    #[test]
+    fn what_a_document_adds_to_an_answer_is_what_is_seen() {
+        let mut outcome = ToolOutcome {
+            content: vec![Content::Text("é\u{202e}".to_owned())],
+            ..ToolOutcome::default()
+        };
+        around(&mut outcome, &format!("a{UNSEEN}"), &format!("{UNSEEN}b"));
+        assert!(matches!(&outcome.content[..], [Content::Text(text)] if text == "aé\u{202e}b"));
+        // What the API said stays as it said it.
+        let source = format!("a{UNSEEN}{{{{ \"b\\u202e\" }}}}{{{{ .x }}}}");
+        let template: Template = source.parse().unwrap();
+        let data = Data::parse("{\"x\": \"c\u{202e}\"}").unwrap();
+        let moment = Moment::default();
+        let shown = template.render(&data, Place::Shown, &moment).unwrap();
+        assert_eq!(shown, "abc\u{202e}");
+    }
 }

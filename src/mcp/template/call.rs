@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::mcp::template::data::Data;
-use crate::mcp::template::function::Function;
+use crate::mcp::template::function::{Function, Group};
 use crate::mcp::template::run::Run;
 use crate::mcp::template::{OUTPUT_BYTES_MAX, RenderError, date, format};
 
@@ -88,15 +88,12 @@ impl Call<'_> {
     }
 
     fn pure(&self) -> Result<Data, RenderError> {
-        let number = self.function as u8;
-        if number <= Function::Ternary as u8 {
-            self.logic()
-        } else if number <= Function::Concat as u8 {
-            self.texts()
-        } else if number <= Function::Values as u8 {
-            self.lists()
-        } else {
-            self.numbers()
+        match self.function.group() {
+            Group::Logic => self.logic(),
+            Group::Texts => self.texts(),
+            Group::Lists => self.lists(),
+            Group::Numbers => self.numbers(),
+            Group::Run => Err(self.fault("it cannot be called so")),
         }
     }
 

@@ -123,9 +123,12 @@ impl Data {
     /// How much a value weighs, for the count of steps.
     pub fn weight(&self) -> usize {
         match self {
-            Self::Text(text) => text.len() / 64,
+            Self::Text(text) | Self::Number(text) => text.len() / 64,
             Self::List(members) => members.iter().map(|m| 1 + m.weight()).sum(),
-            Self::Map(members) => members.values().map(|m| 1 + m.weight()).sum(),
+            Self::Map(members) => {
+                let weight = |(name, m): (&String, &Self)| 1 + name.len() / 64 + m.weight();
+                members.iter().map(weight).sum()
+            }
             _ => 0,
         }
     }

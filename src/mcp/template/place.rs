@@ -1,12 +1,17 @@
 //! Where a template writes, and how a value has to look there so that it stays a value.
 
+use std::borrow::Cow;
+
 use crate::mcp::template::data::Data;
+use crate::mcp::tool::text::{clean, is_clean};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Text for people and models, or a value that is encoded as a whole afterwards.
+    /// A value that is encoded as a whole afterwards.
     Plain,
+    /// Text for people and models, to which the template adds nothing that does not show.
+    Shown,
     Json,
     /// `a=b&c=d`
     Form,
@@ -60,7 +65,15 @@ impl Writer {
                 self.follow(c);
             }
         }
-        self.out.push_str(text);
+        self.out.push_str(&self.said(text));
+    }
+
+    /// What the template itself says, as it may be written here.
+    pub fn said<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.place == Place::Shown && !is_clean(text) {
+            return clean(text).into();
+        }
+        text.into()
     }
 
     fn follow(&mut self, c: char) {
@@ -81,7 +94,7 @@ impl Writer {
     /// Writes a value so that it cannot leave its place.
     pub fn value(&mut self, data: &Data) {
         match self.place {
-            Place::Plain => self.out.push_str(&data.plain()),
+            Place::Plain | Place::Shown => self.out.push_str(&data.plain()),
             Place::Form => {
                 let plain = data.plain();
                 self.out

@@ -143,28 +143,8 @@ impl<'a> Run<'a> {
 
     fn range(&mut self, range: &Range, dot: &Data) -> Result<Flow, RenderError> {
         let over = self.pipeline(&range.over, dot)?;
-        let pairs: Vec<(Data, Data)> = match &over {
-            Data::List(members) => {
-                let members = members.iter().enumerate();
-                members
-                    .map(|(at, member)| (Data::number(at), member.clone()))
-                    .collect()
-            }
-            Data::Map(members) => {
-                let members = members.iter();
-                members
-                    .map(|(name, member)| (Data::text(name), member.clone()))
-                    .collect()
-            }
-            Data::Number(_) => {
-                let end = over.as_integer().unwrap_or(0).clamp(0, STEPS_MAX as i128);
-                (0..end)
-                    .map(|at| (Data::number(at), Data::number(at)))
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
-        if pairs.is_empty() {
+        let mut pairs = pairs(&over).peekable();
+        if pairs.peek().is_none() {
             return self.scoped(&range.otherwise, dot);
         }
         let known = self.variables.len();
@@ -216,7 +196,7 @@ impl<'a> Run<'a> {
                 };
                 self.at(path, &value)?
             }
-            Operand::Text(text) => Data::text(text),
+            Operand::Text(text) => Data::text(&self.writer.said(text)),
             Operand::Number(number) => Data::number(number),
             Operand::Bool(value) => Data::Bool(*value),
             Operand::Nil => Data::Null,
@@ -254,5 +234,24 @@ impl<'a> Run<'a> {
         let value = call::call(self, function, arguments)?;
         self.step(value.weight())?;
         Ok(value)
+    }
+}
+
+/// What a loop goes over: keys and values, made one by one.
+fn pairs(over: &Data) -> Box<dyn Iterator<Item = (Data, Data)> + '_> {
+    match over {
+        Data::List(members) => {
+            let members = members.iter().enumerate();
+            Box::new(members.map(|(at, member)| (Data::number(at), member.clone())))
+        }
+        Data::Map(members) => {
+            let members = members.iter();
+            Box::new(members.map(|(name, member)| (Data::text(name), member.clone())))
+        }
+        Data::Number(_) => {
+            let end = over.as_integer().unwrap_or(0);
+            Box::new((0..end).map(|at| (Data::number(at), Data::number(at))))
+        }
+        _ => Box::new(std::iter::empty()),
     }
 }
