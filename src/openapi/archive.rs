@@ -41,6 +41,8 @@ pub enum ArchiveError {
     Damaged(String),
     #[error("the archive has {actual} entries; at most {limit} are read")]
     TooManyEntries { actual: usize, limit: usize },
+    #[error("the archive names one file twice, or not all that it holds")]
+    SameName,
     #[error("the archive holds no file")]
     Empty,
     #[error("the archive's entry {} {fault}", quoted(.name))]
@@ -94,6 +96,10 @@ pub fn unpack(
     let start = usize::try_from(archive.central_directory_start()).unwrap_or(usize::MAX);
     let names = names(bytes.get(start..).unwrap_or_default(), limits.entries_max)?;
     unique(&names)?;
+    if archive.len() != names.len() {
+        return Err(ArchiveError::SameName);
+    }
+    let mut seen = HashSet::new();
     let mut files = BTreeMap::new();
     let mut unpacked = Unpacked {
         limits,
@@ -108,6 +114,10 @@ pub fn unpack(
             fault,
         };
         let path = path(&name).map_err(refuse)?;
+        // An entry may carry another name than the directory's, in an extra field of Info-ZIP.
+        if !seen.insert(path.clone()) {
+            return Err(refuse(EntryFault::Duplicate));
+        }
         admissible(&raw, &path).map_err(refuse)?;
         let is_file = !raw.is_dir() && !is_noise(&path);
         drop(raw);

@@ -138,26 +138,42 @@ pub fn is_true(value: Option<&Value>) -> bool {
 /// Follows a pointer, percent-encoded or not, and gives the place with its plain pointer.
 pub fn resolve<'a>(from: &Located<'a>, pointer: &str) -> Option<Located<'a>> {
     let mut at = from.clone();
-    if pointer.is_empty() {
-        return Some(at);
-    }
-    for token in pointer.strip_prefix('/')?.split('/') {
-        at = step(&at, &unescape(token)).or_else(|| {
-            let decoded = percent_decode_str(token).decode_utf8().ok()?;
-            step(&at, &unescape(&decoded))
-        })?;
+    for token in tokens(pointer)? {
+        let (value, name) = step(at.value, token)?;
+        at.value = value;
+        at.pointer.push('/');
+        at.pointer.push_str(&escape(&name));
     }
     Some(at)
 }
 
-fn step<'a>(at: &Located<'a>, token: &str) -> Option<Located<'a>> {
-    let value = match at.value {
-        Value::Object(members) => members.get(token)?,
-        Value::Array(items) => items.get(token.parse::<usize>().ok()?)?,
-        _ => return None,
+/// The value a pointer leads to.
+pub fn value_at<'a>(from: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let next = |value, token| step(value, token).map(|(value, _)| value);
+    tokens(pointer)?.try_fold(from, next)
+}
+
+/// The tokens of a pointer, of which the empty one has none.
+fn tokens(pointer: &str) -> Option<impl Iterator<Item = &str>> {
+    let rest = match pointer {
+        "" => None,
+        _ => Some(pointer.strip_prefix('/')?.split('/')),
     };
-    Some(Located {
-        value,
-        pointer: at.pointer_to(token),
-    })
+    Some(rest.into_iter().flatten())
+}
+
+/// What a token names, as it is written or percent-decoded, and that name.
+pub fn step<'a, 't>(value: &'a Value, token: &'t str) -> Option<(&'a Value, Cow<'t, str>)> {
+    let member = |name: &str| match value {
+        Value::Object(members) => members.get(name),
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        _ => None,
+    };
+    let name = unescape(token);
+    if let Some(member) = member(&name) {
+        return Some((member, name));
+    }
+    let decoded = percent_decode_str(token).decode_utf8().ok()?;
+    let name = unescape(&decoded).into_owned();
+    Some((member(&name)?, name.into()))
 }

@@ -239,3 +239,26 @@ fn the_fuzz_corpus_is_rendered_or_refused() {
     }
     assert!(seeds >= 5, "the corpus was not found");
 }
+
+#[test]
+fn a_loop_that_is_left_at_once_costs_what_it_did() {
+    let start = std::time::Instant::now();
+    let source = "{{range 2000}}{{range 400000}}{{break}}{{end}}{{end}}done";
+    assert_eq!(render(source, &json!({}), Place::Plain).unwrap(), "done");
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+#[test]
+fn long_numbers_and_long_names_weigh_as_much_as_texts() {
+    let digits = "1".repeat(60_000);
+    for data in [
+        format!("{{\"d\":{digits}}}"),
+        format!("{{\"d\":{{\"{digits}\":1}}}}"),
+    ] {
+        let source = "{{range 1000}}{{if eq $.d $.d}}{{end}}{{end}}";
+        let template: Template = source.parse().unwrap();
+        let data = Data::parse(&data).unwrap();
+        let rendered = template.render(&data, Place::Plain, &Moment::default());
+        assert_eq!(rendered, Err(RenderError::Steps));
+    }
+}

@@ -340,9 +340,16 @@ async fn sent(
     market: &Market,
     files: Vec<(String, Bytes)>,
 ) -> Result<Vec<(String, Source)>, Problem> {
-    let limits = market.0.parts.publisher.limits.clone();
+    let publisher = &market.0.parts.publisher;
+    // Which are documents is told by reading them, as a conversion does.
+    let room = publisher.converting.clone().acquire_owned().await;
+    let limits = publisher.limits.clone();
     let read = move || deep(move || Ok(choose::all(upload::files(files)?, &limits)));
-    let documents = tokio::task::spawn_blocking(read)
+    let documents = tokio::task::spawn_blocking(move || {
+        let _room = room;
+        read()
+    });
+    let documents = documents
         .await
         .map_err(|error| Problem::internal(&error))?
         .map_err(|error: upload::UploadError| {

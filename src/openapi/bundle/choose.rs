@@ -4,6 +4,7 @@
 //! root refers to, directly or through other files, is a part of it. Each root that is left is one
 //! document, together with the files it refers to.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -72,11 +73,9 @@ pub fn one(
 
 /// Every document among the files, by name, each with what it refers to.
 pub fn all(files: BTreeMap<String, Bytes>, limits: &DocumentLimits) -> Vec<SpecFiles> {
-    let mut graph = Graph::new(&files, limits);
+    let graph = Graph::new(&files, limits);
     let documents = graph.documents().into_iter().map(|root| {
-        let mut names = graph.reached(&root);
-        names.insert(root.clone());
-        let own = names.into_iter().filter_map(|name| {
+        let own = graph.parts(&root).into_iter().filter_map(|name| {
             let bytes = files.get(&name)?.clone();
             Some((name, bytes))
         });
@@ -127,82 +126,128 @@ pub fn is_root(bytes: &[u8]) -> bool {
 struct Graph<'f> {
     files: &'f BTreeMap<String, Bytes>,
     limits: &'f DocumentLimits,
-    edges: BTreeMap<String, BTreeSet<String>>,
+    names: Vec<&'f String>,
+    /// The numbers of the roots among the names.
+    roots: Vec<usize>,
+    /// Of each file, every file it refers to, directly or not. It is only among them if it leads back.
+    reached: OnceCell<Vec<Set>>,
 }
 
 impl<'f> Graph<'f> {
     fn new(files: &'f BTreeMap<String, Bytes>, limits: &'f DocumentLimits) -> Self {
+        let roots = files.values().enumerate();
+        let roots = roots.filter(|(_, bytes)| is_root(bytes));
         Self {
             files,
             limits,
-            edges: BTreeMap::new(),
+            names: files.keys().collect(),
+            roots: roots.map(|(number, _)| number).collect(),
+            reached: OnceCell::new(),
         }
     }
 
     /// The roots that are no part of another one. Of roots that refer to each other, the first.
-    fn documents(&mut self) -> Vec<String> {
-        let roots = self.files.iter().filter(|(_, bytes)| is_root(bytes));
-        let roots: Vec<String> = roots.map(|(name, _)| name.clone()).collect();
-        if roots.len() <= 1 {
-            return roots;
-        }
-        let reached: Vec<BTreeSet<String>> = roots.iter().map(|root| self.reached(root)).collect();
-        let is_part = |index: usize| {
-            roots
-                .iter()
-                .zip(&reached)
-                .enumerate()
-                .any(|(other, (name, reached_by_other))| {
-                    let mutual = reached[index].contains(name);
-                    other != index
-                        && reached_by_other.contains(&roots[index])
-                        && (!mutual || other < index)
-                })
+    fn documents(&self) -> Vec<String> {
+        let is_part = |root: usize| {
+            self.roots.iter().any(|&other| {
+                let leads = |from: usize, to: usize| self.reached()[from].has(to);
+                other != root && leads(other, root) && (!leads(root, other) || other < root)
+            })
         };
-        let whole = (0..roots.len()).filter(|index| !is_part(*index));
-        whole.map(|index| roots[index].clone()).collect()
+        let whole = self.roots.iter().filter(|root| !is_part(**root));
+        whole.map(|root| self.names[*root].clone()).collect()
     }
 
-    /// Every file that a file refers to, directly or not. It is only among them if it leads back.
-    fn reached(&mut self, from: &str) -> BTreeSet<String> {
-        let mut reached = BTreeSet::new();
-        let mut left = vec![from.to_owned()];
-        while let Some(name) = left.pop() {
-            for next in self.direct(&name) {
-                if reached.insert(next.clone()) {
-                    left.push(next);
+    /// A root with every file it refers to, by name.
+    fn parts(&self, root: &str) -> BTreeSet<String> {
+        let number = self.number(root);
+        let reached = number.map(|number| self.reached()[number].numbers());
+        let names = reached.into_iter().flatten();
+        let names = names.map(|number| self.names[number].clone());
+        names.chain([root.to_owned()]).collect()
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        let found = self
+            .names
+            .binary_search_by(|known| known.as_str().cmp(name));
+        found.ok()
+    }
+
+    fn reached(&self) -> &[Set] {
+        self.reached.get_or_init(|| {
+            let mut reached = vec![Set::empty(self.names.len()); self.names.len()];
+            let (mut left, mut seen) = (self.roots.clone(), Set::empty(self.names.len()));
+            while let Some(number) = left.pop() {
+                if seen.insert(number) {
+                    for other in self.direct(self.names[number]) {
+                        reached[number].insert(other);
+                        left.push(other);
+                    }
                 }
             }
-        }
-        reached
+            close(&mut reached);
+            reached
+        })
     }
 
-    fn direct(&mut self, name: &str) -> BTreeSet<String> {
-        if let Some(known) = self.edges.get(name) {
-            return known.clone();
-        }
-        let found = self.read(name);
-        self.edges.insert(name.to_owned(), found.clone());
-        found
-    }
-
-    fn read(&self, name: &str) -> BTreeSet<String> {
-        let bytes = self
-            .files
-            .get(name)
-            .map(|bytes| &bytes[..])
-            .unwrap_or_default();
+    /// The files that a file refers to.
+    fn direct(&self, name: &str) -> Vec<usize> {
+        let bytes = &self.files[name];
         let Ok(value) = document::part(bytes, self.limits, &mut Findings::default()) else {
-            return BTreeSet::new();
+            return Vec::new();
         };
         let place = Place::File(name.to_owned());
-        let resources = Resources::of_root(&place, &value);
-        resources.named_files(self.files)
+        let named = Resources::of_root(&place, &value).named_files(self.files);
+        named.iter().filter_map(|name| self.number(name)).collect()
+    }
+}
+
+/// From what each refers to directly to everything it leads to (Warshall).
+fn close(reached: &mut [Set]) {
+    for through in 0..reached.len() {
+        let beyond = reached[through].clone();
+        for set in reached.iter_mut().filter(|set| set.has(through)) {
+            set.add_all(&beyond);
+        }
+    }
+}
+
+/// Numbers below a bound, a bit for each.
+#[derive(Clone)]
+struct Set(Vec<u64>);
+
+impl Set {
+    fn empty(bound: usize) -> Self {
+        Self(vec![0; bound.div_ceil(64)])
+    }
+
+    /// Whether it is new.
+    fn insert(&mut self, number: usize) -> bool {
+        let is_new = !self.has(number);
+        self.0[number / 64] |= 1 << (number % 64);
+        is_new
+    }
+
+    fn has(&self, number: usize) -> bool {
+        self.0[number / 64] >> (number % 64) & 1 == 1
+    }
+
+    fn add_all(&mut self, other: &Self) {
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            *word |= more;
+        }
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = usize> {
+        (0..self.0.len() * 64).filter(|number| self.has(*number))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn files(texts: &[(&str, &str)]) -> BTreeMap<String, Bytes> {
@@ -259,5 +304,21 @@ mod tests {
             one(files(&none), None, &limits).unwrap_err(),
             ChoiceError::NoRoot(2)
         );
+    }
+
+    #[test]
+    fn hundreds_of_documents_that_refer_to_each_other_are_sorted_out_at_once() {
+        let count = 400;
+        let name = |at: usize| format!("f{at:03}.json");
+        let text = |at: usize| {
+            let others = (0..count).filter(|other| *other != at);
+            let refs: Vec<_> = others.map(|other| json!({"$ref": name(other)})).collect();
+            Bytes::from(json!({"openapi": "3.1.0", "x": refs}).to_string())
+        };
+        let files = (0..count).map(|at| (name(at), text(at))).collect();
+        let start = std::time::Instant::now();
+        let found = all(files, &DocumentLimits::default());
+        assert_eq!((found.len(), found[0].files.len()), (1, count));
+        assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
     }
 }

@@ -173,6 +173,35 @@ fn links_passwords_archives_and_odd_compressions_are_refused() {
 }
 
 #[test]
+fn two_files_of_one_name_are_refused_however_they_are_named() {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, unicode) in [("openapi.json", None), ("x.json", Some("openapi.json"))] {
+        let mut options = zip::write::FullFileOptions::default();
+        if let Some(unicode) = unicode {
+            // Info-ZIP's Unicode Path: a version, the CRC-32 of the name that stands in the header, a name.
+            let mut field = vec![1];
+            field.extend(crc32(name.as_bytes()).to_le_bytes());
+            field.extend(unicode.as_bytes());
+            options
+                .add_extra_field(0x7075, field.into_boxed_slice(), true)
+                .unwrap();
+        }
+        archive.start_file(name, options).unwrap();
+        archive.write_all(b"{}").unwrap();
+    }
+    let twice = archive.finish().unwrap().into_inner();
+    refused(&twice, &["one file twice"]);
+}
+
+/// IEEE 802.3, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let bit = |crc: u32, _| (crc >> 1) ^ (0xEDB8_8320 * (crc & 1));
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), bit)
+    })
+}
+
+#[test]
 fn files_sent_together_have_names_too() {
     let sent = |files: &[(&str, &[u8])]| {
         let files = files
