@@ -26,7 +26,7 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)
 
 def paths():
     """The documents: ours, and the real ones where they lie beside the checkout."""
-    folders = [ROOT / "specs-examples", ROOT.parent / "shared" / "specs"]
+    folders = [HERE / "specs", ROOT / "specs-examples", ROOT.parent / "shared" / "specs"]
     for folder in folders:
         for path in sorted(folder.glob("*")) if folder.is_dir() else []:
             if path.suffix in (".yaml", ".yml", ".json") and path.name != "manifest.json":

@@ -18,6 +18,7 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
 import documents
+import expected
 from arguments import KINDS, Generator
 from reader import read
 from upstream import Recorder
@@ -77,13 +78,16 @@ def served(path, document, upstream, work):
     while True:
         ready = open(os.path.join(work, "ready"), "w+")
         more = [word for secret in given for word in ("--credential", secret)]
-        server = subprocess.Popen(command + more, stdout=ready, stderr=subprocess.PIPE, text=True)
+        # A file is never full: a process whose log nobody reads would stop at some line of it.
+        log = open(os.path.join(work, "log"), "w+")
+        server = subprocess.Popen(command + more, stdout=ready, stderr=log)
         while not os.path.getsize(ready.name) and server.poll() is None:
             time.sleep(0.02)
         if server.poll() is None:
             ready.seek(0)
             return server, Client(json.loads(ready.readline())["url"])
-        error = server.stderr.read().strip()
+        log.seek(0)
+        error = log.read().strip()
         # A scheme that cannot be understood or attached gets no credential.
         known = re.search(r"which are: ([^\"]*)", error)
         bad = re.search(r"--credential ([^:\"]*):", error)
@@ -153,15 +157,15 @@ def calls(report, client, upstream, document, key, tool, of):
     if not set(documents.pattern(path)[1]) <= in_path:
         # An argument that has another name than its parameter may be of the path.
         where = {**dict.fromkeys(tool["inputSchema"].get("properties", {}), "path"), **where}
-    seen = []
+    tried, seen = [], []
     for kind in KINDS:
         arguments = Generator(tool["inputSchema"], kind, where).arguments()
         if arguments is None:
             report["skipped"] += 1
             continue
-        if arguments in seen:
+        if arguments in tried:
             continue
-        seen.append(arguments)
+        tried.append(arguments)
         report["calls"] += 1
         upstream.taken()
         answer = client.ask("tools/call", {"name": tool["name"], "arguments": arguments})
@@ -170,8 +174,19 @@ def calls(report, client, upstream, document, key, tool, of):
             text = json.dumps(answer.get("result", answer.get("error")))[:300]
             report["failed"].append((key, kind, f"{len(requests)} requests: {text}"))
             continue
+        seen.append((arguments, requests[0]))
         for fault in read(mini, requests[0], BASE, path, declared, places, arguments):
             report["failed"].append((key, kind, fault))
+    if not seen:
+        return
+    # What was given most shows what is lost.
+    arguments, request = max(seen, key=lambda known: len(known[0]))
+    unsent = [(p["name"], p["in"]) for argument, p in places.items() if argument not in arguments]
+    for fault in expected.of_request(document, key, path, declared, request, unsent):
+        report["failed"].append((key, "-", fault))
+    sent = {expected.essence(request) for _, request in seen}
+    for fault in expected.of_body(document, operation, tool, sent):
+        report["failed"].append((key, "-", fault))
 
 
 def placed(schema, declared):
