@@ -61,7 +61,7 @@ fn understood(files: BTreeMap<String, Bytes>, root: Option<&str>) -> Understood 
 
 /// Every place a document's findings and operations name leads somewhere in the bundle.
 fn places_lead(understood: &Understood, root: &str) {
-    let bundle: Value = serde_json::from_slice(understood.bundle.as_ref().unwrap()).unwrap();
+    let bundle: Value = serde_json::from_slice(understood.made.as_ref().unwrap()).unwrap();
     let leads = |shown: &str, what: &str| {
         let pointer = in_bundle(shown, root).unwrap_or_else(|| unreachable!("{what} at {shown}"));
         assert!(bundle.pointer(&pointer).is_some(), "{what} at {shown}");
@@ -89,7 +89,7 @@ fn folders_of_examples_are_read_as_their_golden_files_say() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let once = understood(folder(&path), None);
         let again = understood(folder(&path), None);
-        assert_eq!(once.bundle, again.bundle, "{name} gives two bundles");
+        assert_eq!(once.made, again.made, "{name} gives two bundles");
         places_lead(&once, "openapi.yaml");
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(name, summary::summary(&once.api));
@@ -102,7 +102,7 @@ fn folders_of_examples_are_read_as_their_golden_files_say() {
 fn a_bundle_is_a_document() {
     let path = repository().join("specs-examples/split-harbour");
     let once = understood(folder(&path), None);
-    let again = read(once.bundle.as_ref().unwrap(), &limits()).unwrap();
+    let again = read(once.made.as_ref().unwrap(), &limits()).unwrap();
     let told = |api: &causeway::openapi::Api| {
         let mut api = api.clone();
         api.findings.clear();
