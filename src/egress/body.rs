@@ -217,7 +217,7 @@ mod tests {
         let until = Until {
             framing: Framing::ServerSent,
             bytes_max: 1_000,
-            deadline: Instant::now() + Duration::from_secs(60),
+            deadline: Instant::now() + Duration::from_mins(1),
             watch: &|arrived: Arrived| heard.lock().push(arrived.events),
         };
         collect(StreamBody::new(Box::pin(frames)), until)

@@ -87,7 +87,7 @@ impl Publisher {
         for def in native::tools() {
             let (tool, findings) = Tool::compile(def);
             assert!(findings.is_empty(), "{findings:?}");
-            server.tools.insert(tool.def.name.clone(), tool);
+            server.tools.insert(tool.def.name.clone(), tool.into());
         }
         server.resource_templates = native::resource_templates();
         server.prompts.extend(native::prompts());

@@ -81,7 +81,7 @@ impl Rendering {
         let kept = filter::shape(work).and_then(|shape| Fields::parse(&shape.fields).ok());
         Self {
             tool: Arc::clone(work.tool),
-            mask: work.mask().clone(),
+            mask: work.mask().into_owned(),
             moment: work.moment(),
             filtered,
             fields: [kept.unwrap_or_default(), asked],

@@ -65,7 +65,7 @@ pub(crate) async fn apply(
     let Some(shape) = shape.filter(|_| response.status.is_success()) else {
         return Ok(Filtered::untouched(response));
     };
-    let (tool, mask) = (Arc::clone(work.tool), work.mask().clone());
+    let (tool, mask) = (Arc::clone(work.tool), work.mask().into_owned());
     let (response, input) = aside(response.body.len(), move || {
         let input = filtered::input(&tool, &response).map(|input| {
             input.map(|input| Input {

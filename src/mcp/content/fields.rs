@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn what_lies_deep_is_kept_or_emptied_as_a_whole() {
         let project = |field: &str, text: &str| Fields::parse(&[field]).unwrap().project(text).text;
-        let list = nested(&["["; 20_000], "1");
+        let list = nested(&vec!["["; 20_000], "1");
         let deep = format!("{{\"a\":{list},\"b\":1}}");
         assert_eq!(project("a", &deep), format!("{{\"a\":{list}}}"));
         let emptied = format!("{{\"a\":{}}}", nested(&["["; DEPTH_MAX], ""));

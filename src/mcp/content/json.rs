@@ -391,7 +391,7 @@ mod tests {
         ] {
             assert_eq!(depth(text), expected, "{text}");
         }
-        assert_eq!(depth(&nested(&["["; 100_000], "")), 100_000);
+        assert_eq!(depth(&nested(&vec!["["; 100_000], "")), 100_000);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Server {
             tools.insert(tool.def.name.clone(), Arc::new(tool));
         }
         let to = parts.settings.destination(parts.document_url.as_ref());
-        let defs = tools.values().map(|tool: &Tool| &*tool.def);
+        let defs = tools.values().map(|tool: &Arc<Tool>| &*tool.def);
         let sources = tokens::sources(&parts.schemes, &parts.credentials, defs, to);
         let mut server = Self {
             id: parts.id,

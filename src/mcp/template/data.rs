@@ -250,7 +250,7 @@ mod tests {
         );
         assert!(Data::parse("{").is_err());
         assert!(Data::parse(&nested(&["["; DEPTH_MAX], "1")).is_ok());
-        assert!(Data::parse(&nested(&["["; 100_000], "1")).is_err());
-        assert!(Data::parse(&nested(&["{\"a\":"; 100_000], "1")).is_err());
+        assert!(Data::parse(&nested(&vec!["["; 100_000], "1")).is_err());
+        assert!(Data::parse(&nested(&vec!["{\"a\":"; 100_000], "1")).is_err());
     }
 }

@@ -31,7 +31,7 @@ fn findings(document: &Value) -> Vec<String> {
     let findings = match openapi::read(&bytes, &DocumentLimits::default()) {
         Ok(api) => api.findings,
         Err(openapi::DocumentError::NoOperations { findings, .. }) => findings,
-        Err(error) => panic!("{error}"),
+        Err(_) => Vec::new(),
     };
     findings
         .into_iter()
