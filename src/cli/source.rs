@@ -117,7 +117,7 @@ fn neighbour(folder: &Path, name: &str, bytes_max: usize) -> Option<Bytes> {
     is_within.then(|| bytes(&path, bytes_max).ok().map(Bytes::from))?
 }
 
-/// Every JSON and YAML file below a directory. Hidden ones and symbolic links are passed over.
+/// Every JSON, YAML and HAR file below a directory. Hidden ones and symbolic links are passed over.
 fn directory(path: &Path) -> anyhow::Result<BTreeMap<String, Bytes>> {
     let limit = ArchiveLimits::default().unpacked_bytes_max;
     let mut files = BTreeMap::new();
@@ -137,25 +137,36 @@ fn directory(path: &Path) -> anyhow::Result<BTreeMap<String, Bytes>> {
                 left.push((entry.path(), format!("{full}/"), depth + 1));
             } else if kind.is_file() && is_document_name(&name) {
                 let read = bytes(&entry.path(), limit)?;
+                if is_recording(&name) && size + read.len() > limit {
+                    // One that lies beside a document is no reason to refuse it.
+                    continue;
+                }
                 size += read.len();
                 files.insert(full, Bytes::from(read));
             }
             if files.len() > FILES_MAX || size > limit {
                 bail!(
-                    "{} holds more than {FILES_MAX} JSON and YAML files, or {limit} bytes of them",
+                    "{} holds more than {FILES_MAX} JSON, YAML and HAR files, or {limit} bytes of them",
                     path.display()
                 );
             }
         }
     }
     if files.is_empty() {
-        bail!("{} holds no JSON or YAML file", path.display());
+        bail!("{} holds no JSON, YAML or HAR file", path.display());
     }
     Ok(files)
 }
 
 fn is_document_name(name: &str) -> bool {
+    matches!(extension(name).as_str(), "json" | "yaml" | "yml") || is_recording(name)
+}
+
+fn is_recording(name: &str) -> bool {
+    extension(name) == "har"
+}
+
+fn extension(name: &str) -> String {
     let extension = Path::new(name).extension().and_then(|e| e.to_str());
-    let extension = extension.unwrap_or_default().to_ascii_lowercase();
-    matches!(extension.as_str(), "json" | "yaml" | "yml")
+    extension.unwrap_or_default().to_ascii_lowercase()
 }

@@ -2,7 +2,8 @@
 //!
 //! The rule: a root is a file with `openapi` or `swagger` at its first level. A root that another
 //! root refers to, directly or through other files, is a part of it. Each root that is left is one
-//! document, together with the files it refers to.
+//! document, together with the files it refers to. Where there is no such file at all, those of other
+//! formats that are converted are the roots; they refer to nothing.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +16,8 @@ use crate::openapi::DocumentLimits;
 use crate::openapi::bundle::SpecFiles;
 use crate::openapi::bundle::place::Place;
 use crate::openapi::bundle::resolve::Resources;
-use crate::openapi::document;
 use crate::openapi::finding::Findings;
+use crate::openapi::{document, foreign};
 
 /// Names listed in a message.
 const LISTED_MAX: usize = 10;
@@ -25,7 +26,8 @@ const LISTED_MAX: usize = 10;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     #[error(
-        "none of the {0} files is an OpenAPI document: none has `openapi` or `swagger` at its root"
+        "none of the {0} files is an OpenAPI document: none has `openapi` or `swagger` at its root, and \
+         none is of a format that is converted"
     )]
     NoRoot(usize),
     #[error("{} files are documents of their own: {}; say which is meant, with `root`", .0.len(), listed(.0))]
@@ -55,26 +57,59 @@ pub fn one(
         });
     }
     // A single file is read whatever it is: what is wrong with it is said better there.
-    let mut roots = if files.len() == 1 {
-        files.keys().cloned().collect()
-    } else {
-        Graph::new(&files, limits).documents()
-    };
-    match roots.len() {
-        0 => Err(ChoiceError::NoRoot(files.len())),
-        1 => Ok(SpecFiles {
-            root: roots.remove(0),
+    if files.len() == 1 {
+        let root = files.keys().next().cloned().unwrap_or_default();
+        return Ok(SpecFiles {
+            root,
             files,
             url: None,
-        }),
-        _ => Err(ChoiceError::SeveralRoots(roots)),
+        });
     }
+    let mut roots = Graph::new(&files, limits).documents();
+    if !roots.is_empty() {
+        return match roots.len() {
+            1 => Ok(SpecFiles {
+                root: roots.remove(0),
+                files,
+                url: None,
+            }),
+            _ => Err(ChoiceError::SeveralRoots(roots)),
+        };
+    }
+    let mut roots = foreign(&files, limits);
+    match roots.len() {
+        0 => Err(ChoiceError::NoRoot(files.len())),
+        1 => Ok(roots.remove(0)),
+        _ => Err(ChoiceError::SeveralRoots(
+            roots.into_iter().map(|files| files.root).collect(),
+        )),
+    }
+}
+
+/// Every file of a format that is converted, alone.
+fn foreign(files: &BTreeMap<String, Bytes>, limits: &DocumentLimits) -> Vec<SpecFiles> {
+    let is_foreign = |bytes: &[u8]| {
+        let read = document::part(bytes, limits, &mut Findings::default());
+        read.is_ok_and(|root| foreign::recognise(&root).is_some())
+    };
+    let found = files.iter().filter(|(_, bytes)| is_foreign(bytes));
+    found
+        .map(|(name, bytes)| SpecFiles {
+            root: name.clone(),
+            files: BTreeMap::from([(name.clone(), bytes.clone())]),
+            url: None,
+        })
+        .collect()
 }
 
 /// Every document among the files, by name, each with what it refers to.
 pub fn all(files: BTreeMap<String, Bytes>, limits: &DocumentLimits) -> Vec<SpecFiles> {
     let graph = Graph::new(&files, limits);
-    let documents = graph.documents().into_iter().map(|root| {
+    let roots = graph.documents();
+    if roots.is_empty() {
+        return foreign(&files, limits);
+    }
+    let documents = roots.into_iter().map(|root| {
         let own = graph.parts(&root).into_iter().filter_map(|name| {
             let bytes = files.get(&name)?.clone();
             Some((name, bytes))
@@ -300,6 +335,7 @@ mod tests {
         ];
         assert_eq!(one(files(&circle), None, &limits).unwrap().root, "a.yaml");
         let none = [("a.yaml", "x: 1"), ("b.yaml", "y: 1")];
+        assert!(all(files(&none), &limits).is_empty());
         assert_eq!(
             one(files(&none), None, &limits).unwrap_err(),
             ChoiceError::NoRoot(2)
@@ -320,5 +356,35 @@ mod tests {
         let found = all(files, &DocumentLimits::default());
         assert_eq!((found.len(), found[0].files.len()), (1, count));
         assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn other_formats_are_documents_where_there_is_no_openapi_document() {
+        const POSTMAN: &str = r#"{"info": {"_postman_id": "1"}, "item": [{"$ref": "other.json"}]}"#;
+        const HAR: &str = r#"{"log": {"entries": []}}"#;
+        const HIGRESS: &str = "server: {name: a}\ntools: [{name: b, requestTemplate: {}}]";
+        let limits = DocumentLimits::default();
+        let names = |found: &[SpecFiles]| {
+            let names = found.iter().map(|files| files.root.clone());
+            names.collect::<Vec<_>>()
+        };
+        let beside = ("other.json", r#"{"values": [{"key": "host"}]}"#);
+        for text in [POSTMAN, HAR, HIGRESS] {
+            let sent = files(&[("api.json", text), beside]);
+            let chosen = one(sent.clone(), None, &limits).unwrap();
+            assert_eq!(chosen.root, "api.json");
+            assert_eq!(chosen.files.len(), 1, "it refers to nothing");
+            assert_eq!(names(&all(sent, &limits)), ["api.json"]);
+
+            let sent = files(&[("api.json", text), ("real.yaml", "openapi: 3.1.0")]);
+            assert_eq!(one(sent.clone(), None, &limits).unwrap().root, "real.yaml");
+            assert_eq!(names(&all(sent, &limits)), ["real.yaml"]);
+        }
+        let two = files(&[("a.json", POSTMAN), ("b.har", HAR)]);
+        assert_eq!(
+            one(two.clone(), None, &limits).unwrap_err(),
+            ChoiceError::SeveralRoots(vec!["a.json".into(), "b.har".into()])
+        );
+        assert_eq!(names(&all(two, &limits)), ["a.json", "b.har"]);
     }
 }

@@ -147,7 +147,7 @@ async fn what_cannot_be_read_has_an_exit_code_of_its_own() {
     let ended = run(&["check", &directory]).await;
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
-        ended.stderr.contains("holds no JSON or YAML file"),
+        ended.stderr.contains("holds no JSON, YAML or HAR file"),
         "{ended:?}"
     );
 
