@@ -22,6 +22,8 @@ row! {
     /// How a job goes.
     #[derive(Clone, Debug)]
     pub struct JobState {
+        /// What it was begun with.
+        pub payload: String,
         pub run_at: i64,
         pub lease_until: Option<i64>,
         /// What its owner said last; in the end, how it ended.
@@ -40,8 +42,8 @@ const LEASE: &str = "UPDATE jobs SET lease_owner = $2, lease_until = $3, attempt
      WHERE id = $1 AND finished_at IS NULL AND (lease_until IS NULL OR lease_until < $4)";
 const RENEW: &str = "UPDATE jobs SET lease_until = $3, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
 const START: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, lease_owner, lease_until, attempts) \
-     VALUES ($1, $2, $3, '', $4, $5, $6, 1)";
-const STATE: &str = "SELECT run_at, lease_until, progress, finished_at FROM jobs WHERE id = $1 AND organization_id = $2 AND kind = $3";
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1)";
+const STATE: &str = "SELECT payload, run_at, lease_until, progress, finished_at FROM jobs WHERE id = $1 AND organization_id = $2 AND kind = $3";
 const COMPLETE: &str = "UPDATE jobs SET finished_at = $3, lease_until = NULL, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
 const FORGET_OLD: &str = "DELETE FROM jobs WHERE kind = $1 AND run_at < $2 AND (finished_at IS NOT NULL OR lease_until < $2)";
 const FORGET_MANY: &str = "DELETE FROM jobs WHERE kind = $1 AND finished_at IS NOT NULL AND id NOT IN \
@@ -75,7 +77,7 @@ impl Store {
     pub async fn start_job(
         &self,
         organization: OrganizationId,
-        (kind, owner): (&str, &str),
+        (kind, owner, payload): (&str, &str, &str),
         (began, until): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<JobId, StoreError> {
         let id = JobId::generate();
@@ -86,6 +88,7 @@ impl Store {
             id.0,
             organization.0,
             kind,
+            payload,
             began.timestamp_micros(),
             owner,
             until.timestamp_micros()

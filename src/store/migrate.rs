@@ -50,6 +50,11 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0007_discarded_versions.sql"),
         include_str!("../../migrations/postgres/0007_discarded_versions.sql"),
     ),
+    (
+        "failed_items",
+        include_str!("../../migrations/sqlite/0007_failed_items.sql"),
+        include_str!("../../migrations/postgres/0007_failed_items.sql"),
+    ),
 ];
 
 impl Store {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::task::JoinHandle;
 
 /// Longer than anything here takes; only a failing test waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,6 +85,8 @@ pub(crate) struct Serving {
     pub(crate) ready: Value,
     pub(crate) origin: String,
     child: Child,
+    /// What it logs, read all along: a process waits once a pipe is full that nobody reads.
+    log: JoinHandle<String>,
     /// Kept open: a process whose output nobody reads would fail to write it.
     _stdout: BufReader<ChildStdout>,
 }
@@ -106,13 +109,17 @@ impl Serving {
     /// Starts a command that prints one line of JSON once it listens.
     pub(crate) async fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = tokio::spawn(async move {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).await.unwrap();
+            said
+        });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let read = tokio::time::timeout(PATIENCE, stdout.read_line(&mut line));
         if read.await.expect("a greeting in time").unwrap() == 0 {
-            let mut said = String::new();
-            let mut stderr = child.stderr.take().unwrap();
-            stderr.read_to_string(&mut said).await.unwrap();
+            let said = log.await.unwrap();
             unreachable!("it ended before it listened: {said}");
         }
         let ready: Value = serde_json::from_str(&line).unwrap();
@@ -121,6 +128,7 @@ impl Serving {
             ready,
             origin: url.origin().ascii_serialization(),
             child,
+            log,
             _stdout: stdout,
         }
     }
@@ -154,14 +162,12 @@ impl Serving {
 
     /// Waits for its end: the exit code, and what it logged.
     pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
-        let mut said = String::new();
-        let mut stderr = self.child.stderr.take().unwrap();
         let ended = async {
-            stderr.read_to_string(&mut said).await.unwrap();
-            self.child.wait().await.unwrap().code()
+            let said = self.log.await.unwrap();
+            (self.child.wait().await.unwrap().code(), said)
         };
-        let code = tokio::time::timeout(PATIENCE, ended).await;
-        (code.expect("an end in time"), said)
+        let ended = tokio::time::timeout(PATIENCE, ended).await;
+        ended.expect("an end in time")
     }
 
     /// A request to the management API with a key: the status, and the answer.

@@ -6,6 +6,7 @@ use causeway::store::audit::NewAudit;
 use causeway::store::connections::{ConnectionRow, Lease, NewSealed};
 use causeway::store::credentials::{Approved, NewCredential};
 use causeway::store::imports::ImportItem;
+use causeway::store::imports::{FailedItem, FailedSource};
 use causeway::store::keys::NewKey;
 use causeway::store::ledger::LedgerRow;
 use causeway::store::servers::{Import, NewServer, NewVersion, ServerChange};
@@ -621,11 +622,73 @@ pub(crate) async fn jobs_are_shared_out(store: &Store) {
     assert_eq!(ids.len(), 8, "somebody found nothing, or two found one");
 }
 
+pub(crate) async fn what_failed_is_kept_with_the_last_jobs(store: &Store) {
+    let start = async |began| {
+        let (times, what) = ((at(began), at(began + 60)), ("import", "a", "{\"a\":1}"));
+        let job = store.start_job(ORGANIZATION, what, times).await;
+        job.unwrap()
+    };
+    let (first, second) = (start(0).await, start(1).await);
+    let state = store.job(ORGANIZATION, "import", first).await.unwrap();
+    assert_eq!(state.unwrap().payload, "{\"a\":1}");
+    let bytes = [0, 255, b'x'];
+    let files = vec![("b/root", &b"root"[..]), ("a", &bytes[..])];
+    for (position, source) in [
+        (7, FailedSource::Url("https://api.example.com")),
+        (3, FailedSource::Files(files)),
+    ] {
+        let item = FailedItem {
+            position,
+            name: "item",
+            source,
+        };
+        for job in [first, second] {
+            let job = (ORGANIZATION, job);
+            store.keep_failed(job, &item).await.unwrap();
+        }
+    }
+    let kept = async |job| {
+        let rows = store.failed_items(ORGANIZATION, job).await.unwrap();
+        let rows = rows.into_iter();
+        rows.map(|row| (row.position, row.url, row.file, row.bytes))
+            .collect::<Vec<_>>()
+    };
+    let all = vec![
+        (3, None, Some("b/root".to_owned()), Some(b"root".to_vec())),
+        (3, None, Some("a".to_owned()), Some(bytes.to_vec())),
+        (7, Some("https://api.example.com".to_owned()), None, None),
+    ];
+    assert_eq!(kept(first).await, all);
+    let elsewhere = OrganizationId(first.0);
+    assert!(
+        store
+            .failed_items(elsewhere, first)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    store
+        .forget_failed(ORGANIZATION, "import", 2)
+        .await
+        .unwrap();
+    assert_eq!(kept(first).await, all);
+    store
+        .forget_failed(ORGANIZATION, "import", 1)
+        .await
+        .unwrap();
+    assert_eq!(kept(first).await, []);
+    assert_eq!(kept(second).await, all);
+    // With its job, it is forgotten too.
+    assert!(store.complete_job(second, "a", at(5), "").await.unwrap());
+    assert_eq!(store.forget_jobs("import", at(50), 1).await.unwrap(), 1);
+    assert_eq!(kept(second).await, []);
+}
+
 pub(crate) async fn a_job_that_runs_is_told_of_until_it_is_forgotten(store: &Store) {
     let start = async |began| {
         let times = (at(began), at(began + 60));
         store
-            .start_job(ORGANIZATION, ("import", "a"), times)
+            .start_job(ORGANIZATION, ("import", "a", "{}"), times)
             .await
             .unwrap()
     };
@@ -870,6 +933,7 @@ macro_rules! run_contract {
             a_job_is_leased_to_one,
             jobs_are_shared_out,
             a_job_that_runs_is_told_of_until_it_is_forgotten,
+            what_failed_is_kept_with_the_last_jobs,
             an_answer_is_one_principals_for_a_while,
             the_audit_is_kept,
             what_stands_beside_an_older_version_ends,

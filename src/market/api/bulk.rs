@@ -1,6 +1,7 @@
 //! Many documents at once: each is an item of its own, and one that fails is one line of the report.
 //! An item is known by its name within its collection, so that the next import of it is a new
-//! version of the server it became.
+//! version of the server it became. What failed is stored for a while, so that any process can try it
+//! again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,11 +25,13 @@ use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::bundle::{SpecFiles, choose};
 use crate::openapi::{deep, upload};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::imports::ImportItem;
-use crate::types::OrganizationId;
+use crate::store::imports::{FailedItem, FailedRow, FailedSource, ImportItem};
+use crate::types::{JobId, OrganizationId};
 
 const ITEMS_MAX: usize = 10_000;
 const NAME_BYTES_MAX: usize = 1_024;
+/// How much of the documents that failed is stored of one import.
+const FAILED_BYTES_MAX: usize = 64 << 20;
 
 /// What is imported: a list, or as multipart/form-data an archive or files.
 #[derive(Debug, Default, Deserialize)]
@@ -63,13 +66,22 @@ pub(crate) struct Bulk {
     items: Mutex<Vec<Item>>,
 }
 
+/// What an import was begun with, beside its items: as it is stored, for those who try again.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Begun {
+    collection: String,
+    access: Option<Access>,
+    tools: Option<ToolsMode>,
+    allow_upstream: Option<Vec<String>>,
+}
+
 struct Item {
-    /// Kept until it went well.
+    /// Until its turn comes.
     source: Option<Source>,
     report: ItemReport,
 }
 
-#[derive(Clone)]
 enum Source {
     Files(SpecFiles),
     Url(url::Url),
@@ -90,6 +102,9 @@ struct ItemReport {
     lost: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Of one that failed: whether it is kept, to be tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -120,34 +135,70 @@ impl Bulk {
         })
     }
 
+    /// What it was begun with, as it is stored.
+    pub(super) fn payload(&self) -> String {
+        let begun = Begun {
+            collection: self.collection.clone(),
+            access: self.settings.access,
+            tools: self.settings.tools,
+            allow_upstream: self.settings.allow_upstream.clone(),
+        };
+        json!(begun).to_string()
+    }
+
     /// The next item at or after an index that waits.
     fn next(&self, from: usize) -> Option<(usize, String, Source)> {
-        let items = self.items.lock();
-        let waits = |item: &&Item| item.report.outcome == Outcome::Waiting;
-        let index = from + items[from..].iter().position(|item| waits(&item))?;
-        let item = &items[index];
-        Some((index, item.report.name.clone(), item.source.clone()?))
+        let mut items = self.items.lock();
+        let waits = |item: &Item| item.report.outcome == Outcome::Waiting;
+        let index = from + items[from..].iter().position(waits)?;
+        let item = &mut items[index];
+        Some((index, item.report.name.clone(), item.source.take()?))
     }
 
     fn settle(&self, index: usize, report: ItemReport) {
-        let item = &mut self.items.lock()[index];
-        if report.outcome != Outcome::Failed {
-            item.source = None;
+        self.items.lock()[index].report = report;
+    }
+}
+
+impl Begun {
+    fn settings(&self) -> GivenSettings {
+        GivenSettings {
+            access: self.access,
+            tools: self.tools,
+            allow_upstream: self.allow_upstream.clone(),
+            ..GivenSettings::default()
         }
-        item.report = report;
+    }
+}
+
+impl Source {
+    /// As it is stored.
+    fn kept<'a>(&'a self, position: usize, name: &'a str) -> FailedItem<'a> {
+        let source = match self {
+            Self::Url(url) => FailedSource::Url(url.as_str()),
+            Self::Files(files) => {
+                let root = files.files.get_key_value(&files.root);
+                let others = files.files.iter().filter(|(name, _)| **name != files.root);
+                let files = root.into_iter().chain(others);
+                FailedSource::Files(
+                    files
+                        .map(|(name, bytes)| (name.as_str(), &bytes[..]))
+                        .collect(),
+                )
+            }
+        };
+        FailedItem {
+            position,
+            name,
+            source,
+        }
     }
 
-    /// The failed items, to be tried again.
-    fn failed(&self) -> Vec<Item> {
-        let items = self.items.lock();
-        let failed = items
-            .iter()
-            .filter(|item| item.report.outcome == Outcome::Failed);
-        let again = failed.map(|item| Item {
-            source: item.source.clone(),
-            report: ItemReport::waiting(item.report.name.clone()),
-        });
-        again.collect()
+    fn size(&self) -> usize {
+        match self {
+            Self::Url(url) => url.as_str().len(),
+            Self::Files(files) => files.files.values().map(Bytes::len).sum(),
+        }
     }
 }
 
@@ -160,6 +211,7 @@ impl ItemReport {
             tools: None,
             lost: None,
             error: None,
+            kept: None,
         }
     }
 
@@ -200,78 +252,133 @@ pub(super) async fn create(
     } else {
         return Err(invalid("send either `items` or `file`"));
     };
-    let collection = fields.collection.unwrap_or_default();
-    let items = items(sources, fields.only.as_deref(), &collection)?;
-    let bulk = Bulk {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
-        collection,
-        settings: GivenSettings {
-            access: fields.access,
-            tools: fields.tools,
-            allow_upstream: fields.allow_upstream,
-            ..GivenSettings::default()
-        },
-        items: Mutex::new(items),
+    let begun = Begun {
+        collection: fields.collection.unwrap_or_default(),
+        access: fields.access,
+        tools: fields.tools,
+        allow_upstream: fields.allow_upstream,
     };
-    start(&market, bulk).await
+    let items = items(sources, fields.only.as_deref(), &begun.collection)?;
+    start(&market, &admin, begun, items).await
 }
 
-/// A new import of what failed in another one.
+/// A new import of what failed in another one, whichever process ran that.
 pub(super) async fn retry(
     State(market): State<Market>,
     admin: Admin,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    let before = market.0.imports.bulk(id);
-    let before = before.filter(|bulk| bulk.organization == admin.0.organization);
-    let before = before.ok_or_else(Problem::not_found)?;
-    let failed = before.failed();
-    if failed.is_empty() {
-        let detail = "nothing failed that could be tried again";
+    let organization = admin.0.organization;
+    let payload = imports::payload_of_many(&market, organization, id).await?;
+    let payload = payload.ok_or_else(Problem::not_found)?;
+    let begun: Begun = serde_json::from_str(&payload).map_err(|error| Problem::internal(&error))?;
+    let store = &market.0.parts.publisher.store;
+    let failed = store.failed_items(organization, JobId(id)).await?;
+    let items = again(failed)?;
+    if items.is_empty() {
+        let detail = "nothing that failed is kept to be tried again; send it again, with `only`";
         return Err(Problem::new(ProblemKind::Conflict, detail));
     }
-    let bulk = Bulk {
-        organization: before.organization,
-        actor: admin.0.principal(),
-        collection: before.collection.clone(),
-        settings: before.settings.clone(),
-        items: Mutex::new(failed),
-    };
-    start(&market, bulk).await
+    start(&market, &admin, begun, items).await
 }
 
-async fn start(market: &Market, bulk: Bulk) -> Result<Response, Problem> {
+/// Items as they were before they failed.
+fn again(rows: Vec<FailedRow>) -> Result<Vec<Item>, Problem> {
+    let mut items: Vec<(i64, Item)> = Vec::new();
+    for row in rows {
+        let url = row
+            .url
+            .as_deref()
+            .map(|url| url_of("url", url))
+            .transpose()?;
+        let bytes = Bytes::from(row.bytes.unwrap_or_default());
+        let name = row.file.unwrap_or_default();
+        match items.last_mut() {
+            // Another file of the same item.
+            Some((position, item)) if *position == row.position => {
+                if let Some(Source::Files(files)) = &mut item.source {
+                    files.files.insert(name, bytes);
+                }
+            }
+            _ => {
+                let files = || SpecFiles {
+                    root: name.clone(),
+                    files: [(name.clone(), bytes)].into(),
+                    url: None,
+                };
+                let item = Item {
+                    source: Some(url.map_or_else(|| Source::Files(files()), Source::Url)),
+                    report: ItemReport::waiting(row.item),
+                };
+                items.push((row.position, item));
+            }
+        }
+    }
+    Ok(items.into_iter().map(|(_, item)| item).collect())
+}
+
+async fn start(
+    market: &Market,
+    admin: &Admin,
+    begun: Begun,
+    items: Vec<Item>,
+) -> Result<Response, Problem> {
     let room = market.0.imports.admit_many()?;
-    let bulk = Arc::new(bulk);
+    let bulk = Arc::new(Bulk {
+        organization: admin.0.organization,
+        actor: admin.0.principal(),
+        settings: begun.settings(),
+        collection: begun.collection,
+        items: Mutex::new(items),
+    });
+    let id = imports::begin_many(market, &bulk).await?;
+    let view = bulk.view();
     let (background, work) = (market.clone(), bulk.clone());
     // Bounded by the items, and by the time each may take; it ends by itself.
     let work = tokio::spawn(async move {
         let _room = room;
-        run(&background, &work).await;
+        run(&background, id, &work).await;
     });
-    let view = bulk.view();
-    let id = imports::start_many(market, bulk, work).await?;
+    imports::start_many(market, id, bulk, work);
     let location = format!("/api/v1/imports/{id}");
     let view = json!({ "id": id, "state": "running", "seconds": 0, "result": view });
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(view)).into_response())
 }
 
 /// One item after the other, in order: who gets a name first does not depend on chance.
-async fn run(market: &Market, bulk: &Bulk) {
+async fn run(market: &Market, job: JobId, bulk: &Bulk) {
     let mut from = 0;
+    let mut left = FAILED_BYTES_MAX;
     while let Some((index, name, source)) = bulk.next(from) {
-        let result = import(market, bulk, &name, source).await;
-        bulk.settle(index, ItemReport::of(name, result));
+        let result = import(market, bulk, &name, &source).await;
+        let mut report = ItemReport::of(name, result);
+        if report.outcome == Outcome::Failed {
+            let item = source.kept(index, &report.name);
+            let fits = source.size() <= left;
+            let kept = fits && keep(market, (bulk.organization, job), &item).await;
+            left -= if kept { source.size() } else { 0 };
+            report.kept = Some(kept);
+        }
+        bulk.settle(index, report);
         from = index + 1;
     }
+}
+
+/// Stores an item that failed.
+async fn keep(market: &Market, job: (OrganizationId, JobId), item: &FailedItem<'_>) -> bool {
+    let store = &market.0.parts.publisher.store;
+    let kept = store.keep_failed(job, item).await;
+    if let Err(error) = &kept {
+        tracing::warn!(%error, import.id = %job.1, "an item that failed cannot be kept");
+    }
+    kept.is_ok()
 }
 
 async fn import(
     market: &Market,
     bulk: &Bulk,
     name: &str,
-    source: Source,
+    source: &Source,
 ) -> Result<Published, Problem> {
     let publisher = &market.0.parts.publisher;
     let item = ImportItem {
@@ -281,12 +388,12 @@ async fn import(
     };
     let remembered = publisher.store.slug_of_item(item).await?;
     let files = match source {
-        Source::Files(files) => files,
+        Source::Files(files) => files.clone(),
         Source::Url(url) => {
             let entry = remembered
                 .as_ref()
                 .and_then(|slug| publisher.catalog.find(slug));
-            find(market, &url, &bulk.settings.may_reach(entry.as_deref())).await?
+            find(market, url, &bulk.settings.may_reach(entry.as_deref())).await?
         }
     };
     let publication = Publication {
@@ -389,7 +496,7 @@ fn items(
     if items.is_empty() {
         return Err(Problem::new(
             ProblemKind::Unprocessable,
-            "there is no document to import: none has `openapi` or `swagger` at its root",
+            "there is no document to import: none has `openapi` or `swagger` at its root, or is of a format that is converted",
         ));
     }
     Ok(items)

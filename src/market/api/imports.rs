@@ -31,9 +31,11 @@ const KIND: &str = "import";
 const RUNNING_MAX: usize = 100;
 /// Imports of which the end is remembered.
 const ENDED_MAX: i64 = 100;
-/// Imports of many documents that run at once, and those of which the failed documents are kept.
+/// Imports of many documents that run at once, those of which the progress is kept in memory, and those
+/// of an organization of which the failed documents are stored.
 const BULKS_RUNNING_MAX: usize = 4;
 const BULKS_KEPT_MAX: usize = 8;
+const FAILED_KEPT_MAX: i64 = 8;
 const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
 /// How long an import is believed to run of which nothing is heard, and how often it is heard of.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -48,7 +50,7 @@ pub(crate) struct Imports {
     room: Arc<Semaphore>,
     /// Room for imports of many documents.
     room_for_many: Arc<Semaphore>,
-    /// The last of them, with the documents that failed.
+    /// The last of them.
     bulks: Mutex<BTreeMap<Uuid, Arc<Bulk>>>,
 }
 
@@ -82,6 +84,9 @@ enum Ended {
         slug: Slug,
         created: bool,
         unchanged: bool,
+        /// The version that waits.
+        #[serde(default)]
+        staged: Option<i64>,
         report: Value,
     },
     Failed {
@@ -101,6 +106,7 @@ impl Ended {
                 slug: published.slug,
                 created: published.created,
                 unchanged: published.unchanged,
+                staged: published.staged,
                 report: json!(published.report),
             },
             Err(problem) => Self::Failed {
@@ -122,7 +128,7 @@ impl Imports {
     }
 
     /// An import of many documents that this process ran not long ago.
-    pub(super) fn bulk(&self, id: Uuid) -> Option<Arc<Bulk>> {
+    fn bulk(&self, id: Uuid) -> Option<Arc<Bulk>> {
         self.bulks.lock().get(&id).cloned()
     }
 
@@ -136,18 +142,34 @@ impl Imports {
     }
 }
 
-/// Lets an import of many documents run, and remembers how it goes and how it ends.
-pub(super) async fn start_many(
+/// Begins an import of many documents. What failed in those long before it is forgotten.
+pub(super) async fn begin_many(market: &Market, bulk: &Bulk) -> Result<JobId, Problem> {
+    let publisher = &market.0.parts.publisher;
+    let (organization, began) = (bulk.organization, publisher.clock.now());
+    let job = begin_job(market, organization, (began, &bulk.payload())).await?;
+    let store = &publisher.store;
+    store
+        .forget_failed(organization, KIND, FAILED_KEPT_MAX)
+        .await?;
+    Ok(job)
+}
+
+/// What an import of many documents was begun with, whichever process ran it. `None`: there is none
+/// of that id.
+pub(super) async fn payload_of_many(
     market: &Market,
-    bulk: Arc<Bulk>,
-    work: JoinHandle<()>,
-) -> Result<JobId, Problem> {
-    let job = begin_job(
-        market,
-        bulk.organization,
-        market.0.parts.publisher.clock.now(),
-    )
-    .await?;
+    organization: OrganizationId,
+    id: Uuid,
+) -> Result<Option<String>, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let job = store.job(organization, KIND, JobId(id)).await?;
+    Ok(job
+        .map(|job| job.payload)
+        .filter(|payload| !payload.is_empty()))
+}
+
+/// Lets an import of many documents run, and remembers how it goes and how it ends.
+pub(super) fn start_many(market: &Market, job: JobId, bulk: Arc<Bulk>, work: JoinHandle<()>) {
     market.0.imports.keep(job.0, bulk.clone());
     let market = market.clone();
     // Ends with the work, whose items are bounded as single imports are.
@@ -156,7 +178,6 @@ pub(super) async fn start_many(
             tracing::error!(%error, import.id = %job, "how an import ended cannot be stored");
         }
     });
-    Ok(job)
 }
 
 async fn follow_many(
@@ -192,7 +213,7 @@ pub(crate) async fn go_on(
     began: DateTime<Utc>,
     work: Work,
 ) -> Result<JobId, Problem> {
-    let job = begin_job(market, organization, began).await?;
+    let job = begin_job(market, organization, (began, "")).await?;
     let market = market.clone();
     // Ends with the work, which is bounded by the timeouts of egress and the publisher's permits.
     tokio::spawn(async move {
@@ -206,7 +227,7 @@ pub(crate) async fn go_on(
 async fn begin_job(
     market: &Market,
     organization: OrganizationId,
-    began: DateTime<Utc>,
+    (began, payload): (DateTime<Utc>, &str),
 ) -> Result<JobId, Problem> {
     let publisher = &market.0.parts.publisher;
     let now = publisher.clock.now();
@@ -216,7 +237,7 @@ async fn begin_job(
         .await?;
     let owner = market.0.imports.process.as_str();
     Ok(store
-        .start_job(organization, (KIND, owner), (began, now + LEASE))
+        .start_job(organization, (KIND, owner, payload), (began, now + LEASE))
         .await?)
 }
 
@@ -274,6 +295,7 @@ pub(crate) async fn view(
             slug,
             created,
             unchanged,
+            staged,
             report,
         }) => {
             // Another process may have made it a moment ago.
@@ -283,7 +305,8 @@ pub(crate) async fn view(
             let entry = publisher.catalog.find(slug.as_str());
             let server = entry.map(|entry| server_view(market, &entry, headers));
             let result = json!({
-                "server": server, "created": created, "unchanged": unchanged, "report": report,
+                "server": server, "created": created, "unchanged": unchanged, "staged": staged,
+                "report": report,
             });
             ("done", result)
         }
@@ -339,6 +362,7 @@ mod tests {
     #[test]
     fn an_import_whose_process_is_gone_has_failed() {
         let job = JobState {
+            payload: String::new(),
             run_at: 0,
             lease_until: Some(100),
             progress: None,

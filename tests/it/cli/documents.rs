@@ -555,6 +555,84 @@ async fn the_api_takes_several_files_of_one_form() {
     assert_eq!(status, 422, "{said}");
 }
 
+/// What failed is stored: another process on the database tries it again, and not only for a while.
+#[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process"
+)]
+async fn another_process_retries_what_failed() {
+    let text = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let told = text.clone();
+    let router = axum::Router::new().fallback(async move || told.lock().unwrap().clone());
+    let address = serve_local(router).await.to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let served = start(&folder, &[]).await;
+    let client = reqwest_client();
+    let url = format!("http://{address}/later.yaml");
+    // Of two files: the second one says what is wrong with it.
+    let root = "openapi: 3.1.0\npaths: {/a: {$ref: part.yaml}}";
+    let fine = api("Fine", "/f");
+    let files = [
+        ("root.yaml", root),
+        ("part.yaml", "get: 'nothing'"),
+        ("fine.yaml", &fine),
+    ];
+    let parts = files.map(|(name, text)| {
+        format!("--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{text}\r\n")
+    });
+    let fields = ["collection", "access"].map(|name| {
+        let value = if name == "access" { "open" } else { "c" };
+        format!("--B\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    });
+    let form = format!("{}{}--B--\r\n", fields.concat(), parts.concat());
+    let bulk = client
+        .post(format!("{}/api/v1/imports", served.origin))
+        .header("content-type", "multipart/form-data; boundary=B")
+        .bearer_auth(ADMIN_KEY)
+        .body(form);
+    let bulk = bulk.send().await.unwrap();
+    let uploaded = bulk.headers()["location"].to_str().unwrap().to_owned();
+    let body = json!({ "collection": "c", "access": "open", "allowUpstream": ["127.0.0.1"], "items": [{ "url": url }] });
+    let (status, listed) = served.api(ADMIN_KEY, ("POST", "imports"), &body).await;
+    assert_eq!(status, 202, "{listed}");
+    let listed = format!("/api/v1/imports/{}", listed["id"].as_str().unwrap());
+    let ended = async |origin: &str, location: &str| loop {
+        let view = get(&client, &format!("{origin}{location}")).await;
+        if view["state"] != "running" {
+            break view["result"].clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    let first = ended(&served.origin, &uploaded).await;
+    assert_eq!((&first["total"], &first["failed"]), (&json!(2), &json!(1)));
+    assert_eq!(first["items"][1]["kept"], true, "{first}");
+    assert_eq!(ended(&served.origin, &listed).await["failed"], 1);
+    served.terminate();
+    served.ended().await;
+
+    *text.lock().unwrap() = api("Later", "/l");
+    let served = start(&folder, &[]).await;
+    let retry = async |location: &str| {
+        let path = format!("{}/retry", location.strip_prefix("/api/v1/").unwrap());
+        let (status, begun) = served.api(ADMIN_KEY, ("POST", &path), &json!({})).await;
+        assert_eq!(status, 202, "{begun}");
+        let location = format!("/api/v1/imports/{}", begun["id"].as_str().unwrap());
+        ended(&served.origin, &location).await
+    };
+    let again = retry(&uploaded).await;
+    assert_eq!(again["total"], 1, "only what failed: {again}");
+    assert_eq!(again["collection"], "c");
+    assert_eq!(again["items"][0], first["items"][1], "of all its files");
+    let again = retry(&listed).await;
+    assert_eq!(again["created"], 1, "{again}");
+    // Under the settings it was begun with.
+    assert_eq!(served.tools("/mcp/later").await.len(), 1);
+    let path = format!("{}/retry", uploaded.strip_prefix("/api/v1/").unwrap());
+    let (status, said) = served.api("no-such-key", ("POST", &path), &json!({})).await;
+    assert_eq!(status, 401, "{said}");
+}
+
 /// The same through the API: progress, and a retry of what failed.
 #[tokio::test]
 #[expect(
