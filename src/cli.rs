@@ -12,6 +12,8 @@ mod run;
 mod sent;
 mod serve;
 mod source;
+mod tools;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -98,6 +100,15 @@ enum Command {
     /// Call a tool of a running server, with a trace
     #[command(after_help = client::CALL_EXAMPLES)]
     Call(client::CallArgs),
+    /// Show the tools of a server on a running server with their grades, and change them
+    #[command(after_help = tools::EXAMPLES)]
+    Tools(Box<tools::ToolsArgs>),
+    /// Compare the versions of a server, serve another one, or try it on some consumers
+    #[command(after_help = versions::EXAMPLES)]
+    Versions(versions::VersionsArgs),
+    /// Read the document of a server again from where it is, now or from time to time
+    #[command(after_help = versions::SYNC_EXAMPLES)]
+    Sync(versions::SyncArgs),
     /// Make, list and revoke API keys of a running server
     Keys(client::KeysArgs),
     /// Bring the database's schema up to date
@@ -262,6 +273,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => block_on(serve::serve(&output, *args)),
         Command::Import(args) => block_on(import::import(&output, *args)),
         Command::Call(args) => block_on(client::call(&output, args)),
+        Command::Tools(args) => block_on(tools::tools(&output, *args)),
+        Command::Versions(args) => block_on(versions::versions(&output, args)),
+        Command::Sync(args) => block_on(versions::sync(&output, args)),
         Command::Keys(args) => block_on(client::keys(&output, args)),
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),
         Command::Backup(args) => block_on(serve::backup(&output, args)),

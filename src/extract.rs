@@ -244,6 +244,10 @@ fn member(name: &str, text: String) -> Result<Value, Problem> {
                           SCHEME=VALUE a line";
             Problem::new(ProblemKind::Invalid, detail)
         })?,
+        "stage" => Value::Bool(text.parse().map_err(|_| {
+            let detail = "`stage` is true or false";
+            Problem::new(ProblemKind::Invalid, detail)
+        })?),
         "only" => serde_json::from_str(&text)
             .map_err(|_| Problem::new(ProblemKind::Invalid, "`only` is a JSON list of names"))?,
         "serverVariables" => credentials(&text).ok_or_else(|| {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,8 @@ pub(super) struct Target {
     /// The running server
     #[arg(
         long = "server",
+        global = true,
+        display_order = 900,
         value_name = "URL",
         default_value = DEFAULT_URL,
         env = "CAUSEWAY_SERVER"
@@ -51,7 +54,14 @@ pub(super) struct Target {
 struct Auth {
     /// A key for it: the admin key, or for `call` also an API key. Without one, ./data/admin.key is
     /// used if it is there and the server runs on this machine
-    #[arg(long, value_name = "K", env = "CAUSEWAY_KEY", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        display_order = 901,
+        value_name = "K",
+        env = "CAUSEWAY_KEY",
+        hide_env_values = true
+    )]
     key: Option<String>,
 }
 
@@ -117,6 +127,21 @@ pub(super) struct HealthArgs {
         env = "CAUSEWAY_SERVER"
     )]
     url: Url,
+}
+
+/// What a segment of a path holds as it is (RFC 3986 section 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A path below `/api/v1`, of segments that may hold anything.
+pub(super) fn path_of(segments: &[&str]) -> String {
+    let escaped = segments
+        .iter()
+        .map(|segment| format!("/{}", utf8_percent_encode(segment, ESCAPED)));
+    format!("/api/v1{}", escaped.collect::<String>())
 }
 
 /// A connection to one server's API.

@@ -71,6 +71,9 @@ pub(super) struct ImportArgs {
     /// already makes a new version of it
     #[arg(long, value_name = "S")]
     slug: Option<Slug>,
+    /// Make a new version of the server there is, and let it wait until `causeway versions` promotes it
+    #[arg(long, requires = "slug")]
+    stage: bool,
     /// Who may connect: anyone, or whoever has a key, which is the default
     #[arg(long, value_name = "WHO", value_parser = ["open", "key"])]
     access: Option<String>,
@@ -201,10 +204,20 @@ async fn one(output: &Output, args: ImportArgs, place: Place) -> anyhow::Result<
     if report.is_null() {
         return Err(api.stranger());
     }
+    let staged = answer["staged"].as_i64().map(|number| {
+        let slug = answer["server"]["slug"].as_str().unwrap_or_default();
+        format!("Version {number} waits for a look: causeway versions {slug} diff {number}")
+    });
+    let served = || {
+        format!(
+            "{} is served at {}",
+            answer["server"]["title"].as_str().unwrap_or_default(),
+            answer["server"]["mcpUrl"].as_str().unwrap_or_default(),
+        )
+    };
     let mut text = format!(
-        "{} is served at {}\n{} tools; {} lost, {} warnings, {} notes",
-        answer["server"]["title"].as_str().unwrap_or_default(),
-        answer["server"]["mcpUrl"].as_str().unwrap_or_default(),
+        "{}\n{} tools; {} lost, {} warnings, {} notes",
+        staged.unwrap_or_else(served),
         report["tools"],
         report["lost"],
         report["warnings"],
@@ -249,6 +262,9 @@ fn fields(args: &ImportArgs) -> anyhow::Result<Map<String, Value>> {
     }
     if let Some(variables) = args.server.variables()? {
         fields.insert("serverVariables".to_owned(), json!(variables));
+    }
+    if args.stage {
+        fields.insert("stage".to_owned(), json!(true));
     }
     add_rules(&mut fields, args);
     let mut credentials = Map::new();
@@ -311,6 +327,7 @@ enum Batch {
 }
 
 async fn many(output: &Output, args: ImportArgs, batch: Batch) -> anyhow::Result<ExitCode> {
+    // `--stage` needs a slug.
     if args.slug.is_some() || args.upstream.is_some() || !args.credential.is_empty() {
         bail!(
             "there are many documents: --slug, --upstream and --credential are for one of them; \

@@ -41,7 +41,8 @@ pub enum Grade {
 }
 
 impl Grade {
-    fn of(score: u8) -> Self {
+    /// The grade of a score, or of the mean of several.
+    pub fn of(score: u8) -> Self {
         match score {
             90.. => Self::A,
             75.. => Self::B,
@@ -139,6 +140,15 @@ pub fn lint_server(title: &str, description: Option<&str>) -> Vec<Issue> {
 pub fn score(issues: &[Issue]) -> u8 {
     let costs = issues.iter().map(|issue| issue.rule.weight());
     costs.fold(100, u8::saturating_sub)
+}
+
+/// Looks at one tool of a server, beside the names of the others.
+pub fn lint_one(tools: &[ToolDef], at: usize) -> Option<Review> {
+    let tool = tools.get(at)?;
+    let name = sorted_words(tool);
+    let mut others = tools.iter().enumerate();
+    let twin = others.find(|(other, tool)| *other != at && sorted_words(tool) == name);
+    Some(review(tool, twin.map(|(_, tool)| tool)))
 }
 
 /// The words of a name in order of the alphabet, the articles between them left out.

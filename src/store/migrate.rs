@@ -51,9 +51,10 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0007_discarded_versions.sql"),
     ),
     (
+        8,
         "failed_items",
-        include_str!("../../migrations/sqlite/0007_failed_items.sql"),
-        include_str!("../../migrations/postgres/0007_failed_items.sql"),
+        include_str!("../../migrations/sqlite/0008_failed_items.sql"),
+        include_str!("../../migrations/postgres/0008_failed_items.sql"),
     ),
 ];
 

@@ -4,6 +4,7 @@ mod catalog;
 mod check;
 mod copies;
 mod credential;
+mod curated;
 mod documents;
 mod end;
 mod help;

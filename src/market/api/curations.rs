@@ -15,7 +15,7 @@ use crate::market::api::Market;
 use crate::market::api::servers::{act, owned};
 use crate::mcp::curation::{Curation, Curations, argument_keys, curate, definition_hash};
 use crate::mcp::fragment::Fragments;
-use crate::mcp::lint::{Issue, Review, lint, lint_server, score};
+use crate::mcp::lint::{Grade, Issue, Review, lint, lint_one, lint_server, score};
 use crate::mcp::tool::ToolDef;
 use crate::mcp::tool::compile::shaped;
 use crate::mcp::tool::shrink::Budget;
@@ -55,17 +55,40 @@ impl Workbench {
         })
     }
 
-    /// A tool as the document gives it, by the name it is served under, or by its generated one.
+    /// A tool as the document gives it: by the name it is served under; else by the one a hidden tool
+    /// would have, by its generated one, or by its operation.
     fn original(&self, name: &str) -> Result<&ToolDef, Problem> {
         let served = self.served.iter().find(|tool| tool.name.as_str() == name);
-        let same = |tool: &&ToolDef| match served {
-            Some(served) => tool.operation == served.operation,
-            None => tool.name.as_str() == name,
+        let find = |is_meant: &dyn Fn(&ToolDef) -> bool| {
+            let mut tools = self.original.iter();
+            tools.find(|tool| is_meant(tool))
         };
-        self.original
-            .iter()
-            .find(same)
-            .ok_or_else(Problem::not_found)
+        let found = match served {
+            Some(served) => find(&|tool| tool.operation == served.operation),
+            None => find(&|tool| self.own_name(tool) == name)
+                .or_else(|| find(&|tool| tool.name.as_str() == name))
+                .or_else(|| find(&|tool| tool.operation.0 == name)),
+        };
+        found.ok_or_else(Problem::not_found)
+    }
+
+    /// The name a tool has by its curation, also where it is hidden.
+    fn own_name<'a>(&'a self, tool: &'a ToolDef) -> &'a str {
+        let curation = self.curations.get(&tool.operation);
+        let own = curation.and_then(|curation| curation.name.as_ref());
+        own.unwrap_or(&tool.name).as_str()
+    }
+
+    /// The tools that are not served, since their owner hid them.
+    fn hidden(&self) -> Vec<Value> {
+        let is_hidden = |tool: &&ToolDef| {
+            let curation = self.curations.get(&tool.operation);
+            curation.is_some_and(|curation| curation.hidden)
+        };
+        let hidden = self.original.iter().filter(is_hidden);
+        hidden
+            .map(|tool| json!({ "operation": tool.operation, "name": self.own_name(tool) }))
+            .collect()
     }
 
     fn curation(&self, tool: &ToolDef) -> Curation {
@@ -76,29 +99,35 @@ impl Workbench {
     }
 
     fn review(&self, tool: &ToolDef) -> Option<Review> {
-        let mut reviews = lint(&self.served).into_iter();
-        reviews.find(|review| review.operation == tool.operation)
+        let mut served = self.served.iter();
+        let at = served.position(|served| served.operation == tool.operation)?;
+        lint_one(&self.served, at)
     }
 
-    /// The digest of a tool as it is listed.
-    fn hash(&self, tool: &ToolDef) -> String {
+    /// A tool as it is listed.
+    fn listed(&self, tool: &ToolDef) -> Fragments {
         let settings = &self.entry.settings;
         let (listed, _) = shaped(tool.clone(), settings.reshapes(&tool.operation));
         let budget = Budget::of(settings.tool_tokens_max);
-        definition_hash(&Fragments::new(Arc::new(listed), budget))
+        Fragments::new(Arc::new(listed), budget)
     }
 
     /// A tool as an owner sees it.
     pub(crate) fn view(&self, tool: &ToolDef) -> Value {
         let mut served = self.served.iter();
         let served = served.find(|other| other.operation == tool.operation);
+        let listed = served.map(|tool| self.listed(tool));
         let arguments: Vec<Value> = argument_keys(&tool.binding)
             .into_iter()
-            .map(|(key, argument)| json!({ "key": key, "argument": argument }))
+            .map(|(key, argument)| {
+                let properties = tool.input_schema.get("properties");
+                let schema = properties.and_then(|properties| properties.get(&argument));
+                json!({ "key": key, "argument": argument, "schema": schema })
+            })
             .collect();
         json!({
             "operation": tool.operation,
-            "name": served.map_or(&tool.name, |tool| &tool.name),
+            "name": served.map_or(self.own_name(tool), |tool| tool.name.as_str()),
             "curation": self.curation(tool),
             "document": {
                 "name": tool.name,
@@ -109,7 +138,8 @@ impl Workbench {
                 "servers": tool.binding.servers,
             },
             "arguments": arguments,
-            "hash": served.map(|tool| self.hash(tool)),
+            "hash": listed.as_ref().map(definition_hash),
+            "tokens": listed.as_ref().map(Fragments::tokens),
             "review": self.review(tool),
         })
     }
@@ -236,12 +266,28 @@ pub(super) async fn review(
 ) -> Result<Json<Value>, Problem> {
     let bench = Workbench::open(&market, &admin, &slug).await?;
     let reviews = lint(&bench.served);
-    let count = u32::try_from(reviews.len()).unwrap_or(u32::MAX).max(1);
-    let sum: u32 = reviews.iter().map(|review| u32::from(review.score)).sum();
+    let sum: usize = reviews.iter().map(|review| usize::from(review.score)).sum();
     // What the server itself says is read before any tool.
-    let lost = u32::from(100 - score(&bench.issues));
-    let score = (sum / count).saturating_sub(lost);
-    Ok(Json(
-        json!({ "score": score, "issues": bench.issues, "tools": reviews }),
-    ))
+    let lost = 100 - score(&bench.issues);
+    let score = u8::try_from(sum / reviews.len().max(1)).unwrap_or(100);
+    let score = score.saturating_sub(lost);
+    let costs: Vec<usize> = bench
+        .served
+        .iter()
+        .map(|tool| bench.listed(tool).tokens())
+        .collect();
+    let tools = reviews.iter().zip(&costs).map(|(review, tokens)| {
+        let mut view = json!(review);
+        view["tokens"] = json!(tokens);
+        view
+    });
+    let tools: Vec<Value> = tools.collect();
+    Ok(Json(json!({
+        "score": score,
+        "grade": Grade::of(score),
+        "issues": bench.issues,
+        "tokens": costs.iter().sum::<usize>(),
+        "tools": tools,
+        "hidden": bench.hidden(),
+    })))
 }

@@ -113,6 +113,7 @@ pub(crate) async fn history(market: &Market, entry: &Entry) -> Result<Value, Pro
         .await?
         .ok_or_else(Problem::not_found)?;
     let rollouts = store.rollouts(entry.id).await?;
+    let source = store.source(entry.id).await?;
     let rollout = |kind: &str| rollouts.iter().find(|rollout| rollout.kind == kind);
     let versions: Vec<Value> = store
         .versions(entry.id)
@@ -134,6 +135,7 @@ pub(crate) async fn history(market: &Market, entry: &Entry) -> Result<Value, Pro
         "current": current.number,
         "staged": rollout("staged").map(|row| json!({ "version": row.number, "since": time(row.created_at) })),
         "canary": rollout("canary").map(|row| json!({ "version": row.number, "percent": row.percent, "since": time(row.created_at) })),
+        "source": source.as_ref().map(source_view),
         "versions": versions,
     }))
 }

@@ -10,6 +10,17 @@ const COMMANDS: &[&[&str]] = &[
     &["check"],
     &["import"],
     &["call"],
+    &["tools"],
+    &["tools", "shop", "list"],
+    &["tools", "shop", "show"],
+    &["tools", "shop", "edit"],
+    &["versions"],
+    &["versions", "shop", "list"],
+    &["versions", "shop", "diff"],
+    &["versions", "shop", "promote"],
+    &["versions", "shop", "discard"],
+    &["versions", "shop", "canary"],
+    &["sync"],
     &["keys"],
     &["keys", "create"],
     &["keys", "list"],
@@ -37,7 +48,12 @@ async fn help_teaches() {
 
 #[tokio::test]
 async fn every_command_is_among_them() {
-    for group in [&[][..], &["keys"]] {
+    for group in [
+        &[][..],
+        &["keys"],
+        &["tools", "shop"],
+        &["versions", "shop"],
+    ] {
         let mut command = causeway(&[group, &["--help"]].concat());
         // Wide enough for one line each.
         command.env("COLUMNS", "200");
