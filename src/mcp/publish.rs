@@ -530,13 +530,6 @@ impl Draft<'_> {
 }
 
 fn act(publication: &Publication, action: &'static str, slug: &Slug) -> NewAudit {
-    NewAudit {
-        organization: publication.organization,
-        actor: publication.actor.clone(),
-        action,
-        entity: "server",
-        entity_id: slug.to_string(),
-        before: None,
-        after: None,
-    }
+    let who = (publication.organization, publication.actor.clone());
+    NewAudit::of_server(who, action, slug)
 }

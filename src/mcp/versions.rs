@@ -155,11 +155,12 @@ pub async fn promote(
     actor: &Actor,
 ) -> Result<(), VersionError> {
     let current = cx.store.server(entry.id).await?.ok_or(LiveError::Gone)?;
-    let act = act(actor, entry, "version.promote", (current.number, number));
-    let version = (entry.id, number);
+    let mut act = act(actor, entry, "version.promote");
+    act.before = Some(version(current.number));
+    act.after = Some(version(number));
     let promoted = cx
         .store
-        .promote_version(version, expected, &act, cx.clock.now());
+        .promote_version((entry.id, number), expected, &act, cx.clock.now());
     if !promoted.await? {
         return Err(VersionError::Unknown(number));
     }
@@ -181,7 +182,8 @@ pub async fn start_canary(
     if current.number == number {
         return Err(VersionError::Current(number));
     }
-    let mut act = act(actor, entry, "canary.start", (current.number, number));
+    let mut act = act(actor, entry, "canary.start");
+    act.before = Some(version(current.number));
     act.after = Some(json!({ "version": number, "percent": percent }).to_string());
     let started = cx
         .store
@@ -203,8 +205,7 @@ pub async fn end(
         Rollout::Staged => "version.discard",
         Rollout::Canary(_) => "canary.end",
     };
-    let mut act = act(actor, entry, action, (0, 0));
-    (act.before, act.after) = (None, None);
+    let act = act(actor, entry, action);
     let ended = cx
         .store
         .end_rollout(entry.id, rollout, &act, cx.clock.now());
@@ -215,14 +216,11 @@ pub async fn end(
     Ok(true)
 }
 
-fn act(actor: &Actor, entry: &Entry, action: &'static str, versions: (i64, i64)) -> NewAudit {
-    NewAudit {
-        organization: actor.organization,
-        actor: actor.name.clone(),
-        action,
-        entity: "server",
-        entity_id: entry.slug.to_string(),
-        before: Some(json!({ "version": versions.0 }).to_string()),
-        after: Some(json!({ "version": versions.1 }).to_string()),
-    }
+fn act(actor: &Actor, entry: &Entry, action: &'static str) -> NewAudit {
+    let who = (actor.organization, actor.name.clone());
+    NewAudit::of_server(who, action, &entry.slug)
+}
+
+fn version(number: i64) -> String {
+    json!({ "version": number }).to_string()
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::store::db::{Tx, execute, fetch_all, row};
 use crate::store::{Store, StoreError};
-use crate::types::OrganizationId;
+use crate::types::{OrganizationId, Slug};
 
 row! {
     #[derive(Clone, Debug)]
@@ -32,6 +32,25 @@ pub struct NewAudit {
     pub entity_id: String,
     pub before: Option<String>,
     pub after: Option<String>,
+}
+
+impl NewAudit {
+    /// What somebody of an organization does to a server.
+    pub fn of_server(
+        (organization, actor): (OrganizationId, String),
+        action: &'static str,
+        slug: &Slug,
+    ) -> Self {
+        Self {
+            organization,
+            actor,
+            action,
+            entity: "server",
+            entity_id: slug.to_string(),
+            before: None,
+            after: None,
+        }
+    }
 }
 
 const INSERT: &str = "INSERT INTO audit (id, organization_id, at, actor, action, entity, entity_id, before, after) \

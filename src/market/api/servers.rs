@@ -380,15 +380,8 @@ pub(super) fn etag(revision: i64) -> [(http::HeaderName, String); 1] {
 
 /// What an admin does to a server, for the audit.
 pub(super) fn act(admin: &Admin, action: &'static str, entry: &Entry) -> NewAudit {
-    NewAudit {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
-        action,
-        entity: "server",
-        entity_id: entry.slug.to_string(),
-        before: None,
-        after: None,
-    }
+    let who = (admin.0.organization, admin.0.principal());
+    NewAudit::of_server(who, action, &entry.slug)
 }
 
 pub(super) async fn remove(
