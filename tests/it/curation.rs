@@ -6,7 +6,7 @@ use causeway::mcp::curation::{Curation, Curations, curate, definition_hash};
 use causeway::mcp::diff::three_way::three_way;
 use causeway::mcp::diff::{Diff, Impact, Kind, Side, diff};
 use causeway::mcp::fragment::{Fragments, WireClass};
-use causeway::mcp::lint::{Grade, Review, Rule, lint};
+use causeway::mcp::lint::{Grade, Review, Rule, lint, lint_one};
 use causeway::mcp::plan::{Destination, base_url, plan};
 use causeway::mcp::tool::compile::shaped;
 use causeway::mcp::tool::profile::Profile;
@@ -476,7 +476,13 @@ fn what_the_document_changes_beneath_a_curation_is_told() {
 }
 
 fn reviewed(paths: &Value) -> Vec<Review> {
-    lint(&tools(paths))
+    let tools = tools(paths);
+    let reviews = lint(&tools);
+    for (at, review) in reviews.iter().enumerate() {
+        let alone = lint_one(&tools, at);
+        assert_eq!(alone.as_ref(), Some(review), "one is seen as all are");
+    }
+    reviews
 }
 
 fn rules(review: &Review) -> Vec<Rule> {
