@@ -1,17 +1,23 @@
 //! How a credential is attached to a planned request: the one stage that sees a secret, and the
 //! last before the network. Pure: secrets come in decrypted, and never leave in an error.
 
+pub(crate) mod certificate;
+pub mod choice;
+pub mod identity;
 pub mod mask;
 pub mod oauth;
+pub mod pass;
 mod place;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 use secrecy::SecretString;
 
+pub use crate::credential::identity::{Identity, IdentityError};
 use crate::credential::mask::MASKED;
 pub use crate::credential::mask::Mask;
 use crate::credential::oauth::{OAuthClient, Registration};
@@ -46,6 +52,8 @@ pub enum Secret {
     },
     /// What gets access tokens; never sent to the API itself.
     Client(Box<OAuthClient>),
+    /// `mutualTLS`: a client certificate and its private key.
+    Identity(Box<Identity>),
 }
 
 /// Why a credential was not attached; nothing was sent. Names schemes and origins, never a secret.
@@ -85,6 +93,8 @@ pub enum SecretError {
     #[error("a credential for HTTP basic authentication is written as user:password")]
     NotBasic,
     #[error("{0}")]
+    Identity(#[from] IdentityError),
+    #[error("{0}")]
     Unusable(&'static str),
 }
 
@@ -122,7 +132,7 @@ impl Credentials {
     pub fn client(&self, scheme: &str) -> Option<&OAuthClient> {
         match &self.get(scheme)?.secret {
             Secret::Client(client) => Some(client),
-            Secret::Token(_) | Secret::Basic { .. } => None,
+            Secret::Token(_) | Secret::Basic { .. } | Secret::Identity(_) => None,
         }
     }
 
@@ -149,6 +159,15 @@ impl Credentials {
         }
     }
 
+    /// The client certificates among them, by scheme.
+    pub fn identities(&self) -> impl Iterator<Item = (&String, &Identity)> {
+        let held = self.by_scheme.iter();
+        held.filter_map(|(scheme, credential)| match &credential.secret {
+            Secret::Identity(identity) => Some((scheme, &**identity)),
+            Secret::Token(_) | Secret::Basic { .. } | Secret::Client(_) => None,
+        })
+    }
+
     /// Hides these credentials wherever they turn up.
     pub fn mask(&self) -> &Mask {
         &self.mask
@@ -157,8 +176,9 @@ impl Credentials {
 
 impl Secret {
     /// What an owner typed, read as the scheme needs it: `user:password` for basic authentication,
-    /// a single value for everything else (a leading `Bearer ` is dropped where one will be added). For
-    /// OAuth 2 and OpenID Connect it may be a client ([`Registration::read`]).
+    /// a certificate chain and its private key in PEM for mutual TLS, and a single value for
+    /// everything else (a leading `Bearer ` is dropped where one will be added). For OAuth 2 and
+    /// OpenID Connect it may be a client ([`Registration::read`]).
     pub fn for_scheme(scheme: &SecurityScheme, text: &str) -> Result<Self, SecretError> {
         let text = text.trim();
         if text.is_empty() {
@@ -170,6 +190,9 @@ impl Secret {
                 user: user.to_owned(),
                 password: password.into(),
             });
+        }
+        if matches!(scheme, SecurityScheme::MutualTls) {
+            return Ok(Self::Identity(Box::new(Identity::parse(text)?)));
         }
         let oauth = matches!(
             scheme,
@@ -198,9 +221,16 @@ impl Secret {
         secret
     }
 
-    /// The same, if it can also be sent the way the scheme wants.
-    pub fn usable_for(scheme: &SecurityScheme, text: &str) -> Result<Self, SecretError> {
+    /// The same, if it can also be sent the way the scheme wants, now.
+    pub fn usable_for(
+        scheme: &SecurityScheme,
+        text: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Self, SecretError> {
         let secret = Self::for_scheme(scheme, text)?;
+        if let Self::Identity(identity) = &secret {
+            identity.check_at(now)?;
+        }
         check(scheme, &secret).map_err(SecretError::Unusable)?;
         Ok(secret)
     }
@@ -278,6 +308,11 @@ pub fn attach(
             reason,
         };
         let place = Placement::of(scheme, &credential.secret).map_err(unusable)?;
+        if matches!(place, Placement::Connection) && request.url.scheme() != "https" {
+            return Err(unusable(
+                "a client certificate can be shown over https only, and the API's URL is http",
+            ));
+        }
         if places
             .iter()
             .any(|other: &Placement| other.collides(&place))
@@ -316,6 +351,17 @@ pub fn attach_marks(
         }
     }
     request
+}
+
+/// The client certificate that a request attached by [`attach`] has to be sent with, and its scheme.
+pub fn identity<'c>(
+    security: &[SecurityRequirement],
+    schemes: &IndexMap<String, SecurityScheme>,
+    credentials: &'c Credentials,
+) -> Option<(&'c String, &'c Identity)> {
+    let chosen = complete(security, schemes, credentials)?;
+    let mut held = credentials.identities();
+    held.find(|(scheme, _)| chosen.0.contains_key(*scheme))
 }
 
 /// The first alternative whose schemes all have a credential.
@@ -362,7 +408,9 @@ impl fmt::Display for Kind<'_> {
             SecurityScheme::Http { scheme } => write!(f, "HTTP authentication \"{scheme}\""),
             SecurityScheme::OAuth2 { .. } => f.write_str("an OAuth 2 access token"),
             SecurityScheme::OpenIdConnect { .. } => f.write_str("an OpenID Connect access token"),
-            SecurityScheme::MutualTls => f.write_str("a TLS client certificate, not supported"),
+            SecurityScheme::MutualTls => {
+                f.write_str("a TLS client certificate and its private key")
+            }
         }
     }
 }
@@ -553,7 +601,6 @@ mod tests {
     fn what_cannot_be_attached_is_refused_and_not_sent_halfway() {
         for (alternatives, held) in [
             (json!([{"digest": []}]), vec![("digest", "x")]),
-            (json!([{"mtls": []}]), vec![("mtls", "x")]),
             (json!([{"host": []}]), vec![("host", "evil.example")]),
             (
                 json!([{"basic": [], "bearer": []}]),
@@ -574,6 +621,10 @@ mod tests {
         assert_eq!(
             Secret::for_scheme(&SecurityScheme::Bearer, " \n").err(),
             Some(SecretError::Empty)
+        );
+        assert_eq!(
+            Secret::for_scheme(&SecurityScheme::MutualTls, "x").err(),
+            Some(SecretError::Identity(IdentityError::NoCertificate))
         );
     }
 }

@@ -7,13 +7,16 @@
 
 mod address;
 mod admission;
+mod authority;
 mod body;
 mod channel;
 mod dial;
 mod document;
 mod error;
 mod files;
+mod proxy;
 pub mod rule;
+mod tls;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -34,17 +37,22 @@ use url::Url;
 
 pub use crate::egress::address::AddressKind;
 pub use crate::egress::admission::{Protected, Reason, Refusal};
+pub use crate::egress::authority::{AUTHORITIES_BYTES_MAX, Authorities, AuthoritiesError};
 pub use crate::egress::body::{Arrived, Watch};
-pub use crate::egress::channel::{Channel, TlsUnavailable};
+pub use crate::egress::channel::Channel;
 pub use crate::egress::dial::{Resolve, SystemResolver};
 pub(crate) use crate::egress::document::redirect_target;
 pub use crate::egress::document::{Fetched, Validators};
 pub use crate::egress::error::EgressError;
+pub use crate::egress::proxy::{Proxy, ProxyError};
 pub use crate::egress::rule::{AllowRule, AllowRuleError};
+pub use crate::egress::tls::TlsUnavailable;
 
+use crate::credential::Identity;
 use crate::egress::body::Until;
-use crate::egress::channel::{Answer, Tls};
+use crate::egress::channel::Answer;
 use crate::egress::dial::{Dialer, Ground};
+use crate::egress::tls::{Terms, Tls};
 use crate::events::Framing;
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
@@ -77,7 +85,29 @@ struct Shared {
     settings: EgressSettings,
     ground: Arc<Ground>,
     tls: Tls,
-    channels: Mutex<IndexMap<Vec<AllowRule>, Channel>>,
+    channels: Mutex<IndexMap<Reach, Channel>>,
+}
+
+/// What one server's requests may reach beyond the policy, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Reach {
+    pub allow: Vec<AllowRule>,
+    /// Trusted beside the system's.
+    pub authorities: Option<Authorities>,
+    /// Connections are made by it.
+    pub proxy: Option<Proxy>,
+}
+
+impl Upstream {
+    /// The same, with connections of its own that show this client certificate. They are closed when
+    /// it is dropped, and serve nothing else.
+    #[must_use]
+    pub fn identified(&self, identity: &Identity) -> Self {
+        match self {
+            Self::Http(channel) => Self::Http(channel.identified(identity.certified())),
+            Self::Internal(service) => Self::Internal(service.clone()),
+        }
+    }
 }
 
 /// How the process connects outwards.
@@ -153,6 +183,11 @@ impl Egress {
     /// rules share their connections.
     pub fn upstream(&self, allow: &[AllowRule]) -> Upstream {
         Upstream::Http(self.channel(allow))
+    }
+
+    /// An upstream with this reach. Upstreams with the same reach share their connections.
+    pub fn upstream_within(&self, reach: Reach) -> Upstream {
+        Upstream::Http(self.channel_within(reach))
     }
 
     /// Sends one request. A longer body than the limit is cut there and marked `truncated`. A
@@ -235,21 +270,34 @@ impl Egress {
     }
 
     fn channel(&self, allow: &[AllowRule]) -> Channel {
-        let mut rules = [&self.0.settings.allow[..], allow].concat();
-        rules.sort();
-        rules.dedup();
+        self.channel_within(Reach {
+            allow: allow.to_vec(),
+            ..Reach::default()
+        })
+    }
+
+    fn channel_within(&self, mut reach: Reach) -> Channel {
+        reach.allow.extend_from_slice(&self.0.settings.allow);
+        reach.allow.sort();
+        reach.allow.dedup();
         let mut channels = self.0.channels.lock();
-        if let Some(channel) = channels.get(&rules) {
+        if let Some(channel) = channels.get(&reach) {
             return channel.clone();
         }
         if channels.len() >= CHANNELS_MAX {
             channels.shift_remove_index(0);
         }
-        let channel = Channel::new(Dialer {
-            rules: rules.clone().into(),
+        let dialer = Dialer {
+            rules: reach.allow.clone().into(),
+            proxy: reach.proxy.clone(),
             ground: self.0.ground.clone(),
-        });
-        channels.insert(rules, channel.clone());
+        };
+        let terms = Terms {
+            authorities: reach.authorities.clone(),
+            identity: None,
+        };
+        let channel = Channel::new(dialer, terms);
+        channels.insert(reach, channel.clone());
         channel
     }
 

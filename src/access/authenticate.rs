@@ -89,6 +89,18 @@ impl Authenticator {
         Ok(Recognised { caller, hash: None })
     }
 
+    /// Whether a text is a key of ours. One that cannot be checked right now is taken for one.
+    pub async fn is_key(&self, text: &str) -> bool {
+        let known = match &self.0 {
+            Kind::Keys(keys) => keys.recognise(text).await.map(|(caller, _)| caller),
+            _ => self.unchanging(Some(text)),
+        };
+        match known {
+            Ok(caller) => !caller.is_anonymous(),
+            Err(error) => matches!(error, AuthenticationError::Unavailable),
+        }
+    }
+
     /// Who someone is now that was recognised before.
     pub async fn again(&self, known: &Recognised) -> Result<Caller, AuthenticationError> {
         match (&self.0, known.hash) {

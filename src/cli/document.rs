@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 
 use crate::cli::{DocumentArgs, SourceArgs, source};
 use crate::config;
+use crate::credential::choice::with_scheme;
 use crate::credential::oauth::{Endpoints, Grant, TokenSource};
 use crate::credential::{Credential, Credentials, Secret};
 use crate::demo;
@@ -24,8 +25,11 @@ use crate::mcp::tool::compile::unchecked;
 use crate::mcp::tool::profile::{Profile, ProfileChoice};
 use crate::mcp::tool::{self, ToolDef};
 use crate::openapi::bundle::{Assembly, SpecFiles};
-use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding};
-use crate::types::{OrganizationId, ServerId, Slug, VersionId};
+use crate::openapi::{self, Api, DocumentError, DocumentLimits, Finding, SecurityScheme};
+use crate::types::{Clock, OrganizationId, ServerId, Slug, VersionId};
+
+/// What a client certificate is called where the document names none.
+const CLIENT_CERTIFICATE: &str = "mutualTLS";
 
 /// What a document became.
 pub(super) struct Converted {
@@ -100,7 +104,7 @@ pub(super) async fn server(
     args: &DocumentArgs,
     access: Access,
 ) -> anyhow::Result<(Server, Vec<Finding>)> {
-    let converted = convert(egress, &args.source).await?.with_context(|| {
+    let mut converted = convert(egress, &args.source).await?.with_context(|| {
         format!(
             "{} is no document that can be served",
             args.source.file.display()
@@ -114,6 +118,7 @@ pub(super) async fn server(
     }
     let settings = ServerSettings {
         access,
+        client_certificate: ask_for_certificate(args, &mut converted),
         upstream: args.upstream.as_ref().map(ToString::to_string),
         server: args.server.document_server.clone(),
         server_variables: args.server.variables()?.unwrap_or_default(),
@@ -174,6 +179,25 @@ fn profile_choice(text: &str) -> ProfileChoice {
     named.map_or(ProfileChoice::Auto, ProfileChoice::Fixed)
 }
 
+/// A client certificate that is given for a document which asks for none is shown with every request.
+/// Gives the name it has then.
+fn ask_for_certificate(args: &DocumentArgs, converted: &mut Converted) -> Option<String> {
+    let schemes = &mut converted.api.security_schemes;
+    let given = args.credential.iter().any(|text| {
+        let name = text.split_once('=').map(|(name, _)| name);
+        name == Some(CLIENT_CERTIFICATE)
+    });
+    if !given || schemes.contains_key(CLIENT_CERTIFICATE) {
+        return None;
+    }
+    schemes.insert(CLIENT_CERTIFICATE.to_owned(), SecurityScheme::MutualTls);
+    for tool in &mut converted.tools {
+        let security = std::mem::take(&mut tool.binding.security);
+        tool.binding.security = with_scheme(security, CLIENT_CERTIFICATE);
+    }
+    Some(CLIENT_CERTIFICATE.to_owned())
+}
+
 /// Where requests go: over the network, but inside the process for a document of the demo, whose
 /// host exists nowhere else.
 fn destination(egress: &Egress, args: &DocumentArgs, tools: &[ToolDef]) -> Upstream {
@@ -231,8 +255,8 @@ fn credentials(
             );
         };
         let value = value_of(value).with_context(|| format!("--credential {name}"))?;
-        let secret =
-            Secret::usable_for(scheme, &value).with_context(|| format!("--credential {name}"))?;
+        let secret = Secret::usable_for(scheme, &value, Clock::system().now())
+            .with_context(|| format!("--credential {name}"))?;
         let wanted = origins(name, &converted.tools, to).into_iter();
         let secret = secret.approved_for(&approved);
         if let Secret::Client(client) = &secret {

@@ -15,6 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::HeaderValue;
+use memchr::memmem::Finder;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret;
 use url::form_urlencoded;
@@ -36,8 +37,16 @@ pub const VALUE_CHARACTERS_MIN: usize = 4;
 pub struct Mask(Vec<Arc<Matcher>>);
 
 struct Matcher {
-    automaton: AhoCorasick,
+    search: Search,
     longest: usize,
+}
+
+enum Search {
+    /// Many forms at once.
+    All(AhoCorasick),
+    /// One form after the other, the longest first: found without an automaton, which would cost more
+    /// to make than a call.
+    Each(Vec<Finder<'static>>),
 }
 
 impl Mask {
@@ -58,6 +67,8 @@ impl Mask {
                         values.push(user.clone());
                     }
                 }
+                // No API is ever sent a private key.
+                Secret::Identity(_) => {}
                 Secret::Client(client) => {
                     let client = &client.registration;
                     let Some(secret) = &client.secret else {
@@ -96,7 +107,28 @@ impl Mask {
             .build(&forms)
             .ok()
             .filter(|_| !forms.is_empty());
-        let matcher = automaton.map(|automaton| Arc::new(Matcher { automaton, longest }));
+        let search = automaton.map(Search::All);
+        let matcher = search.map(|search| Arc::new(Matcher { search, longest }));
+        Self(matcher.into_iter().collect())
+    }
+
+    /// A mask for values that only one call has to hide: as they are, inside JSON, and encoded for a URL
+    /// or in base64.
+    pub fn of_call(values: &BTreeSet<String>) -> Self {
+        let mut forms = BTreeSet::new();
+        for value in values {
+            forms.insert(value.clone());
+            forms.insert(json_escaped(value, |_| false, false));
+            forms.insert(utf8_percent_encode(value, &UNRESERVED).to_string());
+            forms.extend(inside_base64(value));
+        }
+        // A form may be a part of another.
+        let mut forms: Vec<String> = forms.into_iter().collect();
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        let longest = forms.first().map_or(0, String::len);
+        let finders = forms.iter().map(|form| Finder::new(form).into_owned());
+        let search = Search::Each(finders.collect());
+        let matcher = (!forms.is_empty()).then(|| Arc::new(Matcher { search, longest }));
         Self(matcher.into_iter().collect())
     }
 
@@ -161,25 +193,63 @@ impl Mask {
     /// Those that find something. A mark is no part of a secret, so no more find something later.
     fn matching<'m>(&'m self, bytes: &'m [u8]) -> impl Iterator<Item = &'m Matcher> {
         let matchers = self.0.iter().map(AsRef::as_ref);
-        matchers.filter(move |matcher| matcher.automaton.is_match(bytes))
+        matchers.filter(move |matcher| matcher.search.finds(bytes))
     }
 }
 
 impl Matcher {
     fn replace<T>(&self, haystack: &[u8], finish: impl Fn(&[u8]) -> T) -> T {
         let mut clean = Vec::with_capacity(haystack.len());
-        self.automaton
-            .replace_all_with_bytes(haystack, &mut clean, |_, _, out| {
-                out.extend_from_slice(MASKED.as_bytes());
-                true
-            });
+        match &self.search {
+            Search::All(automaton) => {
+                automaton.replace_all_with_bytes(haystack, &mut clean, |_, _, out| {
+                    out.extend_from_slice(MASKED.as_bytes());
+                    true
+                });
+            }
+            Search::Each(finders) => {
+                clean.extend_from_slice(haystack);
+                for finder in finders {
+                    clean = without(finder, &clean);
+                }
+            }
+        }
         finish(&clean)
     }
 }
 
+impl Search {
+    fn finds(&self, haystack: &[u8]) -> bool {
+        match self {
+            Self::All(automaton) => automaton.is_match(haystack),
+            Self::Each(finders) => finders.iter().any(|form| form.find(haystack).is_some()),
+        }
+    }
+
+    fn forms(&self) -> usize {
+        match self {
+            Self::All(automaton) => automaton.patterns_len(),
+            Self::Each(finders) => finders.len(),
+        }
+    }
+}
+
+/// The haystack with a mark in the place of each match.
+fn without(finder: &Finder<'_>, haystack: &[u8]) -> Vec<u8> {
+    let mut clean = Vec::with_capacity(haystack.len());
+    let mut from = 0;
+    for at in finder.find_iter(haystack) {
+        clean.extend_from_slice(&haystack[from..at]);
+        clean.extend_from_slice(MASKED.as_bytes());
+        from = at + finder.needle().len();
+    }
+    clean.extend_from_slice(&haystack[from..]);
+    clean
+}
+
 impl fmt::Debug for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns: usize = self.0.iter().map(|m| m.automaton.patterns_len()).sum();
+        let patterns: usize = self.0.iter().map(|m| m.search.forms()).sum();
         write!(f, "Mask({patterns} forms)")
     }
 }
@@ -327,6 +397,38 @@ mod tests {
 
     fn token(text: &str) -> Secret {
         Secret::Token(text.into())
+    }
+
+    #[test]
+    fn what_one_call_has_to_hide_is_hidden_beside_what_is_held() {
+        let held = Mask::new([&token("the-secret-of-the-owner")]);
+        let values = BTreeSet::from([
+            "Bearer a/token+of=one\"call".to_owned(),
+            "a/token+of=one\"call".to_owned(),
+        ]);
+        let mask = Mask::of_call(&values).with(&held);
+        let base64 = STANDARD_NO_PAD.encode("user:a/token+of=one\"call;");
+        for text in [
+            "the-secret-of-the-owner",
+            "Bearer a/token+of=one\"call",
+            "a/token+of=one\\\"call",
+            "a%2Ftoken%2Bof%3Done%22call",
+            &base64,
+            "a/token+of=one\"call and the-secret-of-the-owner",
+        ] {
+            let clean = mask.text(text);
+            assert!(clean.contains(MASKED), "{text}: {clean}");
+            assert!(
+                !clean.contains("call") && !clean.contains("owner"),
+                "{text}: {clean}"
+            );
+        }
+        assert!(matches!(mask.text("a token of one call"), Cow::Borrowed(_)));
+        assert_eq!(held.text("a/token+of=one\"call"), "a/token+of=one\"call");
+        // Made and searched in a moment, whatever it is.
+        let long = BTreeSet::from(["x".repeat(8 << 10)]);
+        let mask = Mask::of_call(&long);
+        assert_eq!(mask.text(&"x".repeat(1 << 20)), MASKED.repeat(128));
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) enum Placement {
     /// Name and value, encoded.
     Query(String, Zeroizing<String>),
     Cookie(String, Zeroizing<String>),
+    /// Nowhere in the request: the connection it is sent on shows it.
+    Connection,
 }
 
 /// A location as error messages call it.
@@ -66,13 +68,14 @@ impl Placement {
     /// Why that is impossible, for the owner.
     pub(crate) fn of(scheme: &SecurityScheme, secret: &Secret) -> Result<Self, &'static str> {
         match (scheme, secret) {
-            (SecurityScheme::MutualTls, _) => Err("TLS client certificates are not supported"),
+            (SecurityScheme::MutualTls, Secret::Identity(_)) => Ok(Self::Connection),
             (_, Secret::Client(_)) => Err("no access token was got for it"),
             (SecurityScheme::Basic, Secret::Basic { user, password }) => {
                 let pair = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
                 authorization("Basic", &Zeroizing::new(STANDARD.encode(pair.as_bytes())))
             }
-            (SecurityScheme::Basic, _) | (_, Secret::Basic { .. }) => {
+            (SecurityScheme::Basic | SecurityScheme::MutualTls, _)
+            | (_, Secret::Basic { .. } | Secret::Identity(_)) => {
                 Err("it was entered for another kind of scheme; enter it again")
             }
             (SecurityScheme::ApiKey { name, location }, Secret::Token(token)) => {
@@ -105,6 +108,7 @@ impl Placement {
             // A header scheme for `Cookie` would overwrite every cookie.
             (Self::Header(name, _), Self::Cookie(..))
             | (Self::Cookie(..), Self::Header(name, _)) => *name == COOKIE,
+            (Self::Connection, Self::Connection) => true,
             _ => false,
         }
     }
@@ -131,12 +135,14 @@ impl Placement {
             }
             Self::Query(name, _) => Self::Query(name, mark()),
             Self::Cookie(name, _) => Self::Cookie(name, mark()),
+            Self::Connection => Self::Connection,
         }
     }
 
     /// Writes it, replacing whatever an argument put there.
     pub(crate) fn apply(self, request: &mut UpstreamRequest) {
         match self {
+            Self::Connection => {}
             Self::Header(name, value) => {
                 request.headers.insert(name, value);
             }

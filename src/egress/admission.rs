@@ -124,6 +124,25 @@ pub(crate) fn admit(
     }
 }
 
+/// Whether a host is refused by its name, for want of its addresses: what is Causeway's own, what
+/// names the machine itself and no rule allows, and metadata services, which are allowed by address
+/// only.
+pub(crate) fn is_refused_name(
+    rules: &[AllowRule],
+    protected: &[Protected],
+    (host, port): (&str, u16),
+) -> bool {
+    let own = |own: &Protected| match own {
+        Protected::Listener(_) => false,
+        Protected::Host { host: own, port: p } | Protected::Site { host: own, port: p } => {
+            *p == port && host_name(own) == host
+        }
+    };
+    let local = host == "localhost" || host.ends_with(".localhost");
+    let named = || rules.iter().any(|rule| rule.admits_host(host, port));
+    protected.iter().any(own) || is_metadata_host(host) || (local && !named())
+}
+
 /// Whether an address leads to one of our back ends.
 fn is_back_end(own: &[IpAddr], address: IpAddr) -> bool {
     own.contains(&address)

@@ -1,5 +1,6 @@
 //! Pooled connections under one set of allow rules. Pools are never shared between sets: a
-//! connection that one server may use must not serve a server that may not.
+//! connection that one server may use must not serve a server that may not. Nor between connections
+//! that show a client certificate and those that do not: the other side answers to whom it sees.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,12 +13,12 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connect;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::ClientConfig;
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::sign::CertifiedKey;
 use tower::{Service, ServiceExt};
 use tower_http::decompression::{Decompression, DecompressionBody};
 
 use crate::egress::dial::Dialer;
+use crate::egress::tls::{Terms, Tls, TlsUnavailable};
 
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,26 +33,33 @@ pub struct Channel(Arc<Inner>);
 
 struct Inner {
     dialer: Dialer,
+    terms: Terms,
     plain: Decompression<Client<Dialer, Full<Bytes>>>,
     /// Made on first use: reading the trust store takes longer than starting.
     secure: OnceLock<Decompression<Client<HttpsConnector<Dialer>, Full<Bytes>>>>,
 }
 
-/// Why TLS cannot be used at all.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("no TLS: {0}; install the operating system's CA certificates (package ca-certificates)")]
-pub struct TlsUnavailable(rustls::Error);
-
 /// One answer, headers read, body still to come.
 pub(crate) type Answer = Response<DecompressionBody<Incoming>>;
 
 impl Channel {
-    pub(crate) fn new(dialer: Dialer) -> Self {
+    pub(crate) fn new(dialer: Dialer, terms: Terms) -> Self {
         Self(Arc::new(Inner {
             plain: pooled(dialer.clone()),
             dialer,
+            terms,
             secure: OnceLock::new(),
         }))
+    }
+
+    /// The same reach, with connections of its own that show this certificate. Nobody gets them but
+    /// who holds this channel.
+    pub(crate) fn identified(&self, identity: Arc<CertifiedKey>) -> Self {
+        let terms = Terms {
+            identity: Some(identity),
+            ..self.0.terms.clone()
+        };
+        Self::new(self.0.dialer.clone(), terms)
     }
 
     /// Sends without TLS.
@@ -59,7 +67,7 @@ impl Channel {
         self.0.plain.clone().oneshot(request).await
     }
 
-    /// Sends with TLS, whose configuration all channels share.
+    /// Sends with TLS, whose configuration all channels on the same terms share.
     pub(crate) async fn send_secure(
         &self,
         request: Request<Full<Bytes>>,
@@ -69,7 +77,7 @@ impl Channel {
             Some(client) => client,
             None => {
                 let connector = HttpsConnectorBuilder::new()
-                    .with_tls_config(tls.config()?)
+                    .with_tls_config(tls.config(&self.0.terms)?)
                     .https_only()
                     .enable_all_versions()
                     .wrap_connector(self.0.dialer.clone());
@@ -94,24 +102,4 @@ where
             .http2_max_header_list_size(HEADER_BYTES_MAX)
             .build(connector),
     )
-}
-
-/// The TLS configuration of the process: TLS 1.2 and 1.3, certificates judged by the operating
-/// system's trust store. Read once, on first use.
-#[derive(Default)]
-pub(crate) struct Tls(OnceLock<Result<ClientConfig, TlsUnavailable>>);
-
-impl Tls {
-    fn config(&self) -> Result<ClientConfig, TlsUnavailable> {
-        self.0.get_or_init(load).clone()
-    }
-}
-
-fn load() -> Result<ClientConfig, TlsUnavailable> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(TlsUnavailable)?
-        .with_no_client_auth())
 }

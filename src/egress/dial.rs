@@ -16,7 +16,8 @@ use parking_lot::RwLock;
 use tokio::net::TcpStream;
 use tower::{Service, ServiceExt};
 
-use crate::egress::admission::{Protected, Refusal, admit, host_name};
+use crate::egress::admission::{Protected, Refusal, admit, host_name, is_refused_name};
+use crate::egress::proxy::Proxy;
 use crate::egress::rule::AllowRule;
 
 /// Turns names into addresses. Below the policy: whatever it answers is judged.
@@ -42,6 +43,8 @@ impl Resolve for SystemResolver {
 #[derive(Clone)]
 pub(crate) struct Dialer {
     pub(crate) rules: Arc<[AllowRule]>,
+    /// Connections are made by it, and not from here.
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) ground: Arc<Ground>,
 }
 
@@ -57,6 +60,9 @@ pub(crate) struct Ground {
 pub(crate) enum DialError {
     #[error("{0}")]
     Refused(Refusal),
+    /// The name must not be reached, and behind a proxy its address is not known.
+    #[error("{host} may not be reached through a proxy")]
+    RefusedName { host: String },
     #[error("the name {host} has no address")]
     Unresolved { host: String },
     #[error("no connection within {0:?}")]
@@ -87,10 +93,38 @@ impl Service<Uri> for Dialer {
 
 impl Dialer {
     async fn dial(&self, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
-        let port = uri.port_u16().unwrap_or(match uri.scheme_str() {
-            Some("https") => 443,
-            _ => 80,
-        });
+        match &self.proxy {
+            Some(proxy) => self.dial_through(proxy, uri).await,
+            None => self.dial_straight(uri).await,
+        }
+    }
+
+    /// What of a destination can be judged without its address is judged here; the address of a name
+    /// is the proxy's to judge.
+    async fn dial_through(&self, proxy: &Proxy, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
+        let port = port_of(&uri);
+        let host = host_name(uri.host().unwrap_or_default());
+        let destination = (&*host, port);
+        {
+            let protected = self.ground.protected.read();
+            if let Ok(address) = host.parse::<IpAddr>() {
+                admit(&self.rules, &protected, &[], destination, &[address])
+                    .map_err(DialError::Refused)?;
+            } else if is_refused_name(&self.rules, &protected, destination) {
+                return Err(DialError::RefusedName { host });
+            }
+        }
+        let authority = format!("{}:{port}", uri.host().unwrap_or_default());
+        let mut stream = self.dial_straight(proxy.uri()).await?;
+        proxy
+            .tunnel(stream.inner_mut(), &authority)
+            .await
+            .map_err(|error| DialError::Failed(error.into()))?;
+        Ok(stream)
+    }
+
+    async fn dial_straight(&self, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
+        let port = port_of(&uri);
         let host = host_name(uri.host().unwrap_or_default());
         let addresses = self.ground.resolve(&host).await?;
         let own = self.ground.own_backends(port).await;
@@ -101,6 +135,13 @@ impl Dialer {
         };
         connect(uri, admitted, self.ground.connect_timeout).await
     }
+}
+
+fn port_of(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    })
 }
 
 impl Ground {

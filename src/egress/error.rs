@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use rustls::AlertDescription;
+
 use crate::egress::admission::Refusal;
 use crate::egress::dial::DialError;
 
@@ -11,6 +13,17 @@ use crate::egress::dial::DialError;
 pub enum EgressError {
     #[error("{0}")]
     Refused(Refusal),
+    #[error(
+        "{host} is a name that is never reached through a proxy: the machine itself, a metadata \
+         service, or one of Causeway's own addresses"
+    )]
+    RefusedName { host: String },
+    #[error(
+        "{origin} asks for a TLS client certificate and does not accept the one it was shown, or \
+         was shown none ({alert}); the server's owner can set one as the credential of a mutualTLS \
+         scheme, or with the setting clientCertificate"
+    )]
+    CertificateWanted { origin: String, alert: String },
     #[error("the host {host} has no address; check the server's URL")]
     Unresolved { host: String },
     #[error("no connection to {origin}: {source}")]
@@ -54,6 +67,9 @@ impl EgressError {
         let connecting = error.is_connect();
         match find_dial_error(&error) {
             Some(DialError::Refused(refusal)) => return Self::Refused(refusal.clone()),
+            Some(DialError::RefusedName { host }) => {
+                return Self::RefusedName { host: host.clone() };
+            }
             Some(DialError::Unresolved { host }) => {
                 return Self::Unresolved { host: host.clone() };
             }
@@ -64,6 +80,9 @@ impl EgressError {
                 };
             }
             Some(DialError::Failed(_)) | None => {}
+        }
+        if let Some(alert) = wanted_certificate(&error) {
+            return Self::CertificateWanted { origin, alert };
         }
         let source = innermost(&error).into();
         if connecting {
@@ -80,6 +99,33 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 fn find_dial_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DialError> {
     chain(error).find_map(|e| e.downcast_ref())
+}
+
+/// What the other side says of the certificate it was shown, or not shown.
+fn wanted_certificate(error: &(dyn Error + 'static)) -> Option<String> {
+    chain(error).find_map(|cause| {
+        // An error of the TLS library comes wrapped in one of reading or writing.
+        let inner = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let rustls::Error::AlertReceived(alert) = inner.or_else(|| cause.downcast_ref())? else {
+            return None;
+        };
+        let of_certificate = matches!(
+            alert,
+            AlertDescription::CertificateRequired
+                | AlertDescription::NoCertificate
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied
+        );
+        of_certificate.then(|| format!("{alert:?}"))
+    })
 }
 
 /// The cause that says most: the operating system's or the TLS library's.

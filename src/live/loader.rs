@@ -11,8 +11,8 @@ use url::Url;
 
 use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::credential::oauth::{OAuthClient, Registration};
-use crate::credential::{Credential, Credentials, Secret};
-use crate::egress::{AllowRule, Egress, InternalService, Upstream};
+use crate::credential::{Credential, Credentials, Identity, IdentityError, Secret};
+use crate::egress::{Egress, InternalService, Upstream};
 use crate::live::{Entry, LiveError};
 use crate::mcp::curation::Curations;
 use crate::mcp::server::{Server, ServerParts, ServerSettings};
@@ -64,14 +64,34 @@ struct Version<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
 pub enum SealedSecret {
-    Token { value: String },
-    Basic { user: String, password: String },
-    Client { registration: Box<Registration> },
+    Token {
+        value: String,
+    },
+    Basic {
+        user: String,
+        password: String,
+    },
+    Client {
+        registration: Box<Registration>,
+    },
+    /// A client certificate and its key, as they were entered.
+    Identity {
+        pem: String,
+    },
+}
+
+/// Why what was opened is no credential.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error(transparent)]
+    Origins(#[from] serde_json::Error),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
 }
 
 impl SealedSecret {
     /// As it is held, of the row it was sealed in.
-    fn into_secret(self, row: &CredentialRow) -> Result<Secret, serde_json::Error> {
+    fn into_secret(self, row: &CredentialRow) -> Result<Secret, Unread> {
         Ok(match self {
             Self::Token { value } => Secret::Token(SecretString::from(value)),
             Self::Basic { user, password } => Secret::Basic {
@@ -86,6 +106,10 @@ impl SealedSecret {
                     connection: row.connection_id,
                     origins: serde_json::from_str(origins)?,
                 }))
+            }
+            Self::Identity { pem } => {
+                let pem = zeroize::Zeroizing::new(pem);
+                Secret::Identity(Box::new(Identity::parse(&pem)?))
             }
         })
     }
@@ -219,15 +243,18 @@ impl Loader {
                 }
             };
             let secret: SealedSecret = serde_json::from_slice(&opened).map_err(unavailable)?;
+            let secret = match secret.into_secret(row) {
+                Ok(secret) => secret,
+                Err(error) => {
+                    let (slug, scheme) = (&server.slug, &row.scheme);
+                    tracing::error!(server.slug = %slug, %scheme, %error, "a credential cannot be read");
+                    unreadable.insert(row.scheme.clone());
+                    continue;
+                }
+            };
             let origins: BTreeSet<String> =
                 serde_json::from_str(&row.origins).map_err(unavailable)?;
-            by_scheme.insert(
-                row.scheme.clone(),
-                Credential {
-                    secret: secret.into_secret(row).map_err(unavailable)?,
-                    origins,
-                },
-            );
+            by_scheme.insert(row.scheme.clone(), Credential { secret, origins });
         }
         Ok(Credentials::new(by_scheme).with_unreadable(unreadable))
     }
@@ -298,12 +325,7 @@ impl Loader {
         if let Some(service) = internal {
             return Upstream::Internal(service.clone());
         }
-        let rules: Vec<AllowRule> = settings
-            .allow_upstream
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect();
-        self.0.egress.upstream(&rules)
+        self.0.egress.upstream_within(settings.reach())
     }
 }
 

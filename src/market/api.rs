@@ -4,11 +4,13 @@
 pub(crate) mod bulk;
 pub(crate) mod calls;
 pub(crate) mod clients;
+mod connection;
 pub(crate) mod credentials;
 pub(crate) mod curations;
 pub(crate) mod guard;
 pub(crate) mod imports;
 pub(crate) mod keys;
+pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;
 mod shapes;

@@ -6,6 +6,7 @@ mod exchange;
 mod failure;
 mod filter;
 mod held;
+mod passing;
 pub mod trace;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::jq::Jq;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
+pub use crate::mcp::call::passing::passed;
 pub use crate::mcp::call::trace::{Trace, dry_run, explain};
 use crate::mcp::provider::{CallContext, CallError, CallOutcome, ToolCall};
 use crate::mcp::server::{Provider, Server};

@@ -8,6 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use crate::credential::pass::Passed;
+
 /// The arguments of a call, exactly as the client wrote them: numbers keep every digit.
 /// `None` and `{}` mean the same.
 pub type Arguments = Option<Box<RawValue>>;
@@ -41,6 +43,8 @@ pub struct CallContext {
     pub holder: String,
     /// W3C trace id, 32 hex digits.
     pub trace_id: String,
+    /// Headers of the client's request that may be passed on. Nothing where there are none.
+    pub passed: Arc<Passed>,
 }
 
 /// Reports progress to a client that asked for it; otherwise says nothing.

@@ -205,7 +205,7 @@ pub async fn publish(
     let allow = publication.settings.may_reach(existing.as_deref());
     let (document, mut converted) = convert(cx, (source.files, &overlays), &allow).await?;
     check_server(&converted.tools, &publication.settings)?;
-    let secrets = secrets(&converted.api, &publication.credentials)?;
+    let secrets = secrets(&converted.api, &publication.credentials, cx.clock.now())?;
     let existing = match (existing, &publication.item) {
         (None, Some(item)) => {
             let owner = publication.organization;

@@ -15,7 +15,8 @@ use url::Url;
 use crate::access::caller::Caller;
 use crate::credential::Credentials;
 use crate::credential::oauth::TokenSource;
-use crate::egress::Upstream;
+use crate::credential::pass::PassThrough;
+use crate::egress::{Authorities, Reach, Upstream};
 use crate::mcp::content::ANSWER_BYTES_DEFAULT;
 use crate::mcp::curation::Curations;
 use crate::mcp::fragment::FirstPages;
@@ -116,6 +117,8 @@ pub struct ApiProvider {
     pub credentials: Credentials,
     /// Where the access tokens of the OAuth clients among them come from.
     pub sources: IndexMap<String, Arc<TokenSource>>,
+    /// For each credential that is a client certificate, by scheme: connections that show it.
+    pub identified: IndexMap<String, Upstream>,
 }
 
 /// What an owner sets per server.
@@ -139,6 +142,19 @@ pub struct ServerSettings {
     /// Addresses this server may reach although the egress policy refuses them by default:
     /// `CIDR-or-host[:port]`.
     pub allow_upstream: Vec<String>,
+    /// The scheme whose credential, a client certificate, every request is sent with, whatever the
+    /// document asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<String>,
+    /// Authorities in PEM that this server's API is trusted by beside the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_authorities: Option<String>,
+    /// The proxy that makes the connections (`http://host:port`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Headers of clients' requests that are copied to the API's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pass_through: Vec<PassThrough>,
     pub call_timeout_ms: u64,
     pub tools_page_max: usize,
     /// Text of an answer above it is cut.
@@ -169,6 +185,10 @@ impl Default for ServerSettings {
             server: None,
             server_variables: BTreeMap::new(),
             allow_upstream: Vec::new(),
+            client_certificate: None,
+            certificate_authorities: None,
+            proxy: None,
+            pass_through: Vec::new(),
             call_timeout_ms: 60_000,
             tools_page_max: 1_000,
             answer_bytes_max: ANSWER_BYTES_DEFAULT,
@@ -230,6 +250,18 @@ impl ServerSettings {
     pub fn reshapes(&self, operation: &OperationKey) -> bool {
         let shape = self.answer_shapes.get(&operation.0);
         shape.is_some_and(|shape| shape.jq.is_some())
+    }
+
+    /// What the server may reach, and how. What is stored was checked when it was set; should a part
+    /// not be understood all the same, less is reached and trusted.
+    pub fn reach(&self) -> Reach {
+        let rules = self.allow_upstream.iter();
+        let authorities = self.certificate_authorities.as_deref();
+        Reach {
+            allow: rules.filter_map(|text| text.parse().ok()).collect(),
+            authorities: authorities.and_then(|pem| Authorities::parse(pem).ok()),
+            proxy: self.proxy.as_deref().and_then(|text| text.parse().ok()),
+        }
     }
 
     /// What decides where requests go, for a document that came from `document`.

@@ -86,6 +86,7 @@ impl Bench {
         let api = openapi::read(bytes.as_bytes(), &DocumentLimits::default()).unwrap();
         let tools = define(&api).tools;
         assert!(!tools.is_empty());
+        let upstream = self.mcp.egress.upstream_within(settings.reach());
         let (server, _) = Server::compile(ServerParts {
             id: ServerId::generate(),
             organization: OrganizationId::DEFAULT,
@@ -99,7 +100,7 @@ impl Bench {
             curations: causeway::mcp::curation::Curations::new(),
             schemes: api.security_schemes.clone(),
             credentials,
-            upstream: self.mcp.egress.upstream(&[]),
+            upstream,
             document_url: None,
         });
         server
@@ -136,6 +137,7 @@ pub(crate) fn context() -> CallContext {
         client: None,
         holder: "anonymous".to_owned(),
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+        passed: Arc::default(),
     }
 }
 

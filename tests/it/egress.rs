@@ -2,6 +2,7 @@
 //! there, so that a hole would be seen.
 
 mod limits;
+mod proxy;
 mod ssrf;
 
 use std::collections::{HashMap, VecDeque};

@@ -34,6 +34,11 @@ mod migrations;
 mod openapi;
 mod operations;
 mod pages;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod passing;
 mod placement;
 mod profile;
 mod program;
@@ -51,3 +56,4 @@ mod template;
 mod tidy;
 mod tool;
 mod tool_request;
+mod upstream_tls;

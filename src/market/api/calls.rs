@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::extract::{Body, Path, Who};
 use crate::market::api::Market;
-use crate::mcp::call::{Trace, dry_run, explain};
+use crate::mcp::call::{Trace, dry_run, explain, passed};
 use crate::mcp::endpoint::trace_id;
 use crate::mcp::provider::{CallContext, Progress, ToolCall};
 use crate::problem::{Problem, ProblemKind};
@@ -65,6 +65,7 @@ pub(crate) async fn attempt(
         client: None,
         holder: who.0.holder(None),
         trace_id: trace_id(headers),
+        passed: passed(&market.0.parts.authenticator, &server, headers).await,
     };
     let _cancelled_when_the_client_leaves = cancel.drop_guard();
     let call = ToolCall {

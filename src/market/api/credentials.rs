@@ -205,7 +205,7 @@ pub(crate) async fn set_credential(
         return Err(Problem::not_found());
     };
     let found = api.schemes.get(scheme).ok_or_else(Problem::not_found)?;
-    let mut secret = Secret::usable_for(found, value)
+    let mut secret = Secret::usable_for(found, value, publisher.clock.now())
         .map_err(|error| Problem::new(ProblemKind::Unprocessable, format!("`value`: {error}")))?;
     let stored = publisher.store.shared_credentials(entry.id).await?;
     let before = stored.iter().find(|row| row.scheme == scheme);

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
 use crate::live::loader::curations;
-use crate::market::api::Market;
 use crate::market::api::servers::{act, owned};
+use crate::market::api::{Market, security};
 use crate::mcp::curation::{Curation, Curations, argument_keys, curate, definition_hash};
 use crate::mcp::fragment::Fragments;
 use crate::mcp::lint::{Grade, Issue, Review, lint, lint_one, lint_server, score};
@@ -25,7 +25,7 @@ use crate::store::Change;
 /// The tools of a server's current version, as the document gives them and as they are served.
 pub(crate) struct Workbench {
     pub(crate) entry: Arc<Entry>,
-    original: Vec<ToolDef>,
+    pub(super) original: Vec<ToolDef>,
     pub(crate) served: Vec<ToolDef>,
     pub(crate) curations: Curations,
     pub(crate) findings: Vec<crate::openapi::Finding>,
@@ -162,7 +162,20 @@ pub(super) async fn show(
     Path((slug, tool)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     let bench = Workbench::open(&market, &admin, &slug).await?;
-    Ok(Json(bench.view(bench.original(&tool)?)))
+    viewed(&market, &bench, bench.original(&tool)?).await
+}
+
+/// A tool as an owner sees it, with how its calls are authenticated.
+async fn viewed(
+    market: &Market,
+    bench: &Workbench,
+    tool: &ToolDef,
+) -> Result<Json<Value>, Problem> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let server = catalog.server(bench.entry.id).await?;
+    let mut view = bench.view(tool);
+    view["security"] = json!(security::choice(&server, tool, &bench.curations));
+    Ok(Json(view))
 }
 
 pub(super) async fn put(
@@ -256,7 +269,7 @@ async fn set(
         .await?;
     publisher.catalog.apply(Change::Server(entry.id)).await?;
     let bench = Workbench::open(market, admin, entry.slug.as_str()).await?;
-    Ok(Json(bench.view(tool)))
+    viewed(market, &bench, tool).await
 }
 
 pub(super) async fn review(

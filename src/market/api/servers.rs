@@ -14,7 +14,7 @@ use url::Url;
 use crate::extract::{Admin, Bytes, Path, Upload, Who};
 use crate::live::Entry;
 use crate::market::api::versions::release_of;
-use crate::market::api::{Market, clients, imports};
+use crate::market::api::{Market, clients, imports, security};
 use crate::market::discover::discover;
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::{Access, ToolsMode};
@@ -498,6 +498,8 @@ pub(super) async fn tools(
         .tools
         .values()
         .filter(|tool| who.0.may(entry.target(), Some(tool.def.name.as_str())));
+    // How calls are authenticated is for whoever sets it.
+    let choices = security::shown_to(&market, &who, (&entry, &server)).await?;
     let tools: Vec<Value> = allowed
         .map(|tool| {
             json!({
@@ -509,6 +511,7 @@ pub(super) async fn tools(
                 "outputSchema": tool.def.output_schema,
                 "annotations": tool.def.annotations,
                 "tokens": tool.fragments.tokens(),
+                "security": choices.get(&tool.def.operation),
             })
         })
         .collect();

@@ -11,10 +11,11 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::credential::pass::PassThrough;
 use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
-use crate::market::api::{Market, shapes};
+use crate::market::api::{Market, connection, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
 use crate::mcp::plan::check_destination;
 use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings, ToolsMode};
@@ -41,6 +42,15 @@ pub(crate) struct ServerEdit {
     /// All of them: those that are not named are at their defaults again.
     pub(crate) server_variables: Option<BTreeMap<String, String>>,
     pub(crate) allow_upstream: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) client_certificate: Option<Option<String>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) certificate_authorities: Option<Option<String>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) proxy: Option<Option<String>>,
+    /// All of them: those that are not named are passed on no more.
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) pass_through: Option<Option<Vec<PassThrough>>>,
     #[serde(default, deserialize_with = "double")]
     pub(crate) sessions: Option<Option<SessionSettings>>,
     #[serde(default, deserialize_with = "double")]
@@ -138,7 +148,11 @@ async fn apply_to(
     (change, expected): (&ServerEdit, Option<i64>),
 ) -> Result<Slug, EditError> {
     let publisher = &market.0.parts.publisher;
-    let settings = edited(&entry.settings, change)?;
+    let mut settings = edited(&entry.settings, change)?;
+    connection::edit(&mut settings, change, publisher.clock.now())?;
+    if let Some(Some(scheme)) = &change.client_certificate {
+        connection::check_scheme(market, entry, scheme).await?;
+    }
     if let Some(Some(shapes)) = &change.answer_shapes {
         shapes::check(market, entry, shapes).await?;
     }

@@ -5,11 +5,11 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use crate::credential::{self, Kind, Secret};
+use crate::market::api::security::is_refused;
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::publish::PublishValues;
-use crate::mcp::server::{Access, Provider, Server, ServerSettings, SessionSettings};
-use crate::mcp::tool::ToolDef;
+use crate::mcp::server::{Access, Server, ServerSettings, SessionSettings};
 use crate::openapi::{SecurityRequirement, SecurityScheme};
 use crate::problem::{Problem, ProblemKind};
 
@@ -270,6 +270,8 @@ pub struct CredentialRow {
     /// `an API key in the header X-Key`.
     pub words: String,
     pub basic: bool,
+    /// A TLS client certificate.
+    pub certificate: bool,
     /// Causeway can send such a credential.
     pub supported: bool,
     /// Tools that may use it.
@@ -363,8 +365,9 @@ impl CredentialRow {
                 .map(|scheme| Kind(scheme).to_string())
                 .unwrap_or_default(),
             basic: scheme == Some(SecurityScheme::Basic),
+            certificate: scheme == Some(SecurityScheme::MutualTls),
             supported: scheme.is_some_and(|scheme| {
-                scheme == SecurityScheme::Basic
+                matches!(scheme, SecurityScheme::Basic | SecurityScheme::MutualTls)
                     || credential::check(&scheme, &Secret::Token("x".into())).is_ok()
             }),
             tools: tools
@@ -388,21 +391,7 @@ impl CredentialRow {
 /// How many tools lack a credential.
 pub fn lacking_credentials(server: &Server) -> usize {
     let tools = server.tools.values();
-    tools
-        .filter(|tool| lacks_credential(server, &tool.def))
-        .count()
-}
-
-/// Whether a tool cannot be called because no alternative of its security is complete.
-pub fn lacks_credential(server: &Server, tool: &ToolDef) -> bool {
-    let Provider::Api(api) = &server.provider else {
-        return false;
-    };
-    let held =
-        |name: &String| api.schemes.contains_key(name) && api.credentials.get(name).is_some();
-    let complete = |alternative: &SecurityRequirement| alternative.0.keys().all(held);
-    let security = &tool.binding.security;
-    !security.is_empty() && !security.iter().any(complete)
+    tools.filter(|tool| is_refused(server, &tool.def)).count()
 }
 
 #[cfg(test)]

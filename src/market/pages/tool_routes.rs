@@ -8,10 +8,10 @@ use http::{HeaderMap, StatusCode};
 use crate::extract::{Path, Who};
 use crate::market::api::Market;
 use crate::market::api::calls::{CallRequest, attempt};
+use crate::market::api::security::is_refused;
 use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
 use crate::market::pages::page;
 use crate::market::pages::routes::{failure, frame, refused, shown_to, writer};
-use crate::market::pages::settings::lacks_credential;
 use crate::market::pages::tool::ToolPage;
 use crate::market::pages::trace::TraceView;
 use crate::problem::Problem;
@@ -43,7 +43,7 @@ async fn blank(
         .tools
         .get(tool.as_str())
         .ok_or_else(Problem::not_found)?;
-    let lacking = frame.signed_in() && lacks_credential(&server, &tool.def);
+    let lacking = frame.signed_in() && is_refused(&server, &tool.def);
     let names = (entry.slug.as_str(), entry.title.as_str());
     Ok(ToolPage {
         lacking,

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::Method;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
 use serde_json::value::RawValue;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::timeout_at;
 use url::Url;
 
 use crate::access::caller::{Caller, Target};
-use crate::credential::{self, Mask};
-use crate::egress::{Arrived, Patience, Watch, redirect_target};
+use crate::credential::pass::{self, PassError};
+use crate::credential::{self, CredentialError, Identity, IdentityError, Mask};
+use crate::egress::{Arrived, Patience, Upstream, Watch, redirect_target};
 use crate::mcp::call::Mcp;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::failure::Failure;
@@ -26,6 +27,7 @@ use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Conte
 use crate::mcp::server::{Access, ApiProvider, Provider, Server};
 use crate::mcp::template::Moment;
 use crate::mcp::tool::Tool;
+use crate::openapi::SecurityRequirement;
 use crate::policy::Subject;
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
@@ -98,8 +100,17 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Hides the server's credentials, and the access tokens that were got with them.
+    /// Hides the server's credentials, the access tokens that were got with them, and what the caller
+    /// has passed on.
     pub(crate) fn mask(&self) -> Cow<'a, Mask> {
+        let held = self.mask_of_server();
+        match self.context.passed.mask() {
+            Some(passed) => Cow::Owned(passed.with(&held)),
+            None => held,
+        }
+    }
+
+    fn mask_of_server(&self) -> Cow<'a, Mask> {
         match &self.server.provider {
             Provider::Api(api) if api.sources.is_empty() => Cow::Borrowed(api.credentials.mask()),
             Provider::Api(api) => {
@@ -157,10 +168,53 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// What is to be written into a request to its origin: headers of the caller's, and the security
+    /// they leave to be answered.
+    pub(crate) fn signing(
+        &self,
+        api: &ApiProvider,
+        request: &UpstreamRequest,
+    ) -> Result<(HeaderMap, Cow<'a, [SecurityRequirement]>), PassError> {
+        let security = &self.tool.def.binding.security;
+        let mappings = &self.server.settings.pass_through;
+        let origin = request.url.origin().ascii_serialization();
+        let headers = pass::headers(mappings, &self.context.passed, &origin)?;
+        let left = pass::unanswered(security, &api.schemes, &headers);
+        Ok((headers, left))
+    }
+
+    /// The connections that show a client certificate, as long as it is good.
+    pub(crate) fn identified<'u>(
+        &self,
+        api: &'u ApiProvider,
+        (scheme, identity): (&str, &Identity),
+    ) -> Result<&'u Upstream, CredentialError> {
+        let unusable = |reason| CredentialError::Unusable {
+            scheme: scheme.to_owned(),
+            reason,
+        };
+        match identity.check_at(self.cx.clock.now()) {
+            Err(IdentityError::Expired { .. }) => Err(unusable(
+                "its client certificate has expired; the server's owner can enter a new one",
+            )),
+            Err(_) => Err(unusable("its client certificate is not valid yet")),
+            Ok(()) => api
+                .identified
+                .get(scheme)
+                .ok_or_else(|| unusable("there are no connections for its client certificate")),
+        }
+    }
+
     /// The request as a trace shows it: a mark where its credential stands.
     pub(crate) fn shown(&self, api: &ApiProvider, request: &UpstreamRequest) -> UpstreamRequest {
+        // What cannot be passed on has stopped the call before.
+        let signing = self.signing(api, request);
         let security = &self.tool.def.binding.security;
-        credential::attach_marks(request.clone(), security, &api.schemes, &api.credentials)
+        let (headers, left) = signing.unwrap_or((HeaderMap::new(), Cow::Borrowed(security)));
+        let mut shown =
+            credential::attach_marks(request.clone(), &left, &api.schemes, &api.credentials);
+        pass::apply_marks(&mut shown, headers);
+        shown
     }
 
     /// The same after a redirect, whose URL is the API's word and may repeat a secret.
@@ -187,7 +241,7 @@ impl<'a> Work<'a> {
         account: &mut Account<'_>,
     ) -> Result<UpstreamResponse, Failure> {
         let safe = matches!(request.method, Method::GET | Method::HEAD);
-        let mut held = Held::of(self, api).await?;
+        let mut held = Held::of(self, api, &request).await?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.context.cancel,
@@ -242,7 +296,7 @@ impl<'a> Work<'a> {
         account: &mut Account<'_>,
         way: Way<'_>,
     ) -> Result<UpstreamResponse, Failure> {
-        let attached = held.attach(self, request.clone())?;
+        let (attached, upstream) = held.attach(self, request.clone())?;
         account.sending(|| {
             if way.redirected {
                 self.shown_redirected(held.api, request)
@@ -252,7 +306,7 @@ impl<'a> Work<'a> {
         });
         let egress = &self.cx.egress;
         let response = egress
-            .send_watched(&held.api.upstream, attached, way.patience, way.watch)
+            .send_watched(upstream, attached, way.patience, way.watch)
             .await?;
         account.answered(&response);
         Ok(response)

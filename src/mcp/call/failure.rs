@@ -2,6 +2,7 @@
 
 use crate::access::ledger::LedgerStatus;
 use crate::access::upstream_auth::TokenError;
+use crate::credential::pass::PassError;
 use crate::credential::{CredentialError, Mask};
 use crate::egress::EgressError;
 use crate::mcp::call::filter::FilterFault;
@@ -31,6 +32,8 @@ pub(crate) enum Failure {
     Credential(#[from] CredentialError),
     #[error("Not sent: {0}.")]
     Token(#[from] TokenError),
+    #[error("Not sent: {0}.")]
+    Pass(#[from] PassError),
     #[error("The API was not reached: {0}.")]
     Egress(#[from] EgressError),
     #[error("{0}")]
@@ -78,9 +81,11 @@ impl Failure {
     /// How the ledger names it.
     pub(crate) fn status(&self) -> LedgerStatus {
         match self {
-            Self::Credential(_) | Self::Token(_) | Self::Refused(_) | Self::Redirected { .. } => {
-                LedgerStatus::Refused
-            }
+            Self::Credential(_)
+            | Self::Token(_)
+            | Self::Pass(_)
+            | Self::Refused(_)
+            | Self::Redirected { .. } => LedgerStatus::Refused,
             Self::TimedOut | Self::Egress(EgressError::TimedOut { .. }) => LedgerStatus::Timeout,
             Self::Egress(EgressError::Refused(_)) => LedgerStatus::Refused,
             Self::Egress(EgressError::Cancelled) | Self::NotRun(CallError::Cancelled) => {

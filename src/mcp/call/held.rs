@@ -10,7 +10,8 @@ use tokio::time::timeout_at;
 use crate::access::upstream_auth::{Token, TokenError};
 use crate::credential::mask::MASKED;
 use crate::credential::oauth::TokenSource;
-use crate::credential::{self, Credentials};
+use crate::credential::{self, Credentials, pass};
+use crate::egress::Upstream;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
 use crate::mcp::provider::CallError;
@@ -23,17 +24,24 @@ pub(crate) struct Held<'a> {
     /// Absent where no token is needed.
     with_tokens: Option<Credentials>,
     tokens: Vec<(Arc<TokenSource>, Arc<Token>)>,
+    /// The schemes that need one.
+    wanting: Vec<String>,
     /// Once is enough: what a new token does not open is closed.
     renewed: bool,
 }
 
 impl<'a> Held<'a> {
     /// Gets the tokens that a call needs.
-    pub(crate) async fn of(work: &Work<'_>, api: &'a ApiProvider) -> Result<Self, Failure> {
+    pub(crate) async fn of(
+        work: &Work<'_>,
+        api: &'a ApiProvider,
+        request: &UpstreamRequest,
+    ) -> Result<Self, Failure> {
         let mut held = Self {
             api,
             with_tokens: None,
             tokens: Vec::new(),
+            wanting: wanting(work, api, request)?,
             renewed: false,
         };
         held.get(work).await?;
@@ -41,27 +49,39 @@ impl<'a> Held<'a> {
     }
 
     /// The same for a request that is not sent: no token is got, a mark stands for each.
-    pub(crate) fn rehearsed(work: &Work<'_>, api: &'a ApiProvider) -> Self {
-        let wanting = wanting(work, api).into_iter();
-        let marks = wanting.map(|scheme| (scheme, MASKED.into()));
-        Self {
+    pub(crate) fn rehearsed(
+        work: &Work<'_>,
+        api: &'a ApiProvider,
+        request: &UpstreamRequest,
+    ) -> Result<Self, Failure> {
+        let wanting = wanting(work, api, request)?;
+        let marks = wanting.iter().map(|scheme| (&**scheme, MASKED.into()));
+        Ok(Self {
             api,
             with_tokens: Some(api.credentials.with_tokens(marks)),
             tokens: Vec::new(),
+            wanting,
             renewed: false,
-        }
+        })
     }
 
-    /// The request with its credential, bound to the origin it goes to.
+    /// The request with its credential and what the caller passes on, bound to the origin it goes to,
+    /// and the connections it has to be sent on.
     pub(crate) fn attach(
         &self,
         work: &Work<'_>,
         request: UpstreamRequest,
-    ) -> Result<UpstreamRequest, Failure> {
-        let credentials = self.with_tokens.as_ref().unwrap_or(&self.api.credentials);
-        let security = &work.tool.def.binding.security;
-        let attached = credential::attach(request, security, &self.api.schemes, credentials)?;
-        Ok(attached)
+    ) -> Result<(UpstreamRequest, &'a Upstream), Failure> {
+        let api = self.api;
+        let credentials = self.with_tokens.as_ref().unwrap_or(&api.credentials);
+        let (headers, security) = work.signing(api, &request)?;
+        let mut attached = credential::attach(request, &security, &api.schemes, credentials)?;
+        pass::apply(&mut attached, headers);
+        let upstream = match credential::identity(&security, &api.schemes, credentials) {
+            Some((scheme, identity)) => work.identified(api, (scheme, identity))?,
+            None => &api.upstream,
+        };
+        Ok((attached, upstream))
     }
 
     /// Gets other tokens where the API refused the ones there were (RFC 6750 section 3.1). `true`: there are
@@ -94,7 +114,7 @@ impl<'a> Held<'a> {
     }
 
     async fn get(&mut self, work: &Work<'_>) -> Result<(), Failure> {
-        for scheme in wanting(work, self.api) {
+        for scheme in &self.wanting {
             let Some(source) = self.api.sources.get(scheme) else {
                 continue;
             };
@@ -112,12 +132,18 @@ impl<'a> Held<'a> {
     }
 }
 
-fn wanting<'w>(work: &Work<'w>, api: &ApiProvider) -> Vec<&'w str> {
-    let security = &work.tool.def.binding.security;
+/// The schemes that want a token, but for those a header of the caller's answers for.
+fn wanting(
+    work: &Work<'_>,
+    api: &ApiProvider,
+    request: &UpstreamRequest,
+) -> Result<Vec<String>, Failure> {
     if api.sources.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    credential::wanting_tokens(security, &api.schemes, &api.credentials)
+    let (_, security) = work.signing(api, request)?;
+    let wanting = credential::wanting_tokens(&security, &api.schemes, &api.credentials);
+    Ok(wanting.into_iter().map(str::to_owned).collect())
 }
 
 /// Waits no longer than the call may take. What is waited for goes on.

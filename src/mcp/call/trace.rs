@@ -144,8 +144,8 @@ async fn rehearse(
         .upstream_request(work.subject(), &mut request)
         .await?;
     // What would stop the call stops the rehearsal.
-    let attached = Held::rehearsed(work, api).attach(work, request.clone())?;
-    drop(attached);
+    let held = Held::rehearsed(work, api, &request)?;
+    drop(held.attach(work, request.clone())?);
     account.sending(|| work.shown(api, &request));
     Ok(())
 }

@@ -16,7 +16,9 @@ use tokio::time::timeout;
 
 use crate::access::authenticate::{AuthenticationError, Recognised};
 use crate::access::caller::Caller;
+use crate::credential::pass::Passed;
 use crate::live::Entry;
+use crate::mcp::call::passed;
 use crate::mcp::endpoint::stream::OpenStream;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
 use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, trace_id};
@@ -38,6 +40,8 @@ pub(super) struct Admitted {
     /// What the client sent, without its key.
     pub(super) headers: HeaderMap,
     pub(super) trace_id: String,
+    /// What of the headers may be passed on to the API.
+    pub(super) passed: Arc<Passed>,
 }
 
 impl Admitted {
@@ -108,6 +112,7 @@ pub(super) async fn admit(
         let error = RpcError::new(INVALID_REQUEST, refusal.to_string());
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
+    let passed = passed(authenticator, &server, &head.headers).await;
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
     let admitted = Admitted {
         endpoint,
@@ -118,6 +123,7 @@ pub(super) async fn admit(
         known,
         headers: head.headers,
         trace_id,
+        passed,
     };
     Ok((admitted, body))
 }

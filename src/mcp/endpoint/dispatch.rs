@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::{Caller, Target};
+use crate::credential::pass::Passed;
 use crate::mcp::call::{self, Mcp};
 use crate::mcp::content;
 use crate::mcp::endpoint::finding::Finding;
@@ -49,6 +50,7 @@ pub(super) struct Exchange {
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
     pub(super) trace_id: String,
+    pub(super) passed: Arc<Passed>,
 }
 
 impl Exchange {
@@ -170,6 +172,7 @@ impl Exchange {
             client: self.client.clone(),
             holder: self.holder.clone(),
             trace_id: self.trace_id.clone(),
+            passed: self.passed.clone(),
         }
     }
 

@@ -212,6 +212,7 @@ pub(super) fn exchange(
         progress: Progress::default(),
         cancel: tokio_util::sync::CancellationToken::new(),
         trace_id: admitted.trace_id.clone(),
+        passed: admitted.passed.clone(),
     }
 }
 

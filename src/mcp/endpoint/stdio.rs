@@ -226,6 +226,8 @@ impl Context {
             }),
             cancel,
             trace_id: uuid::Uuid::now_v7().simple().to_string(),
+            // There are no headers.
+            passed: Arc::default(),
         };
         exchange.dispatch(method, params).await
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
@@ -82,10 +83,13 @@ pub(crate) fn seal(
         Secret::Client(client) => SealedSecret::Client {
             registration: Box::new(client.registration.clone()),
         },
+        Secret::Identity(identity) => SealedSecret::Identity {
+            pem: identity.expose_pem().to_owned(),
+        },
     };
     let token_origins = match secret {
         Secret::Client(client) => Some(serde_json::to_string(&client.origins).map_err(internal)?),
-        Secret::Token(_) | Secret::Basic { .. } => None,
+        Secret::Token(_) | Secret::Basic { .. } | Secret::Identity(_) => None,
     };
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(internal)?);
     let sealed = cx
@@ -128,6 +132,7 @@ pub(crate) async fn approved(
 pub(crate) fn secrets(
     api: &Api,
     given: &[(String, String)],
+    now: DateTime<Utc>,
 ) -> Result<Vec<(String, Secret)>, PublishError> {
     given
         .iter()
@@ -138,11 +143,12 @@ pub(crate) fn secrets(
                     .ok_or_else(|| PublishError::UnknownScheme {
                         known: known(api.security_schemes.keys()),
                     })?;
-            let secret =
-                Secret::usable_for(found, text).map_err(|source| PublishError::Credential {
+            let secret = Secret::usable_for(found, text, now).map_err(|source| {
+                PublishError::Credential {
                     scheme: scheme.clone(),
                     source,
-                })?;
+                }
+            })?;
             Ok((scheme.clone(), secret))
         })
         .collect()

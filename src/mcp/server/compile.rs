@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::credential::choice::with_scheme;
 use crate::mcp::curation::curate;
 use crate::mcp::fragment::FirstPages;
 use crate::mcp::server::finder::Finder;
@@ -14,7 +15,7 @@ use crate::mcp::tool::Tool;
 use crate::mcp::tool::schema::cleaned;
 use crate::mcp::tool::shrink::Budget;
 use crate::mcp::tool::text::{self, clean, shorten};
-use crate::openapi::Finding;
+use crate::openapi::{Finding, SecurityScheme};
 
 const INSTRUCTIONS_BYTES_MAX: usize = 1_000;
 const OVERVIEW_BYTES_MAX: usize = 256 << 10;
@@ -23,11 +24,24 @@ impl Server {
     /// Builds everything a call or a list needs. What could not be compiled is a finding; the server
     /// serves all the same.
     pub fn compile(parts: ServerParts) -> (Self, Vec<Finding>) {
+        let mut schemes = parts.schemes;
+        let certificate = parts.settings.client_certificate.as_deref();
+        if let Some(scheme) = certificate {
+            let named = schemes.entry(scheme.to_owned());
+            named.or_insert(SecurityScheme::MutualTls);
+        }
+        let identities = parts.credentials.identities();
+        let identified = identities
+            .map(|(scheme, identity)| (scheme.clone(), parts.upstream.identified(identity)))
+            .collect();
         let curated = curate(parts.tools, &parts.curations);
         let mut findings = curated.findings;
         let mut tools = IndexMap::with_capacity(curated.tools.len());
         let budget = Budget::of(parts.settings.tool_tokens_max);
-        for def in curated.tools {
+        for mut def in curated.tools {
+            if let Some(scheme) = certificate {
+                def.binding.security = with_scheme(def.binding.security, scheme);
+            }
             let reshaped = parts.settings.reshapes(&def.operation);
             let (tool, found) = Tool::compile_shaped_within(def, reshaped, budget);
             findings.extend(found);
@@ -35,7 +49,7 @@ impl Server {
         }
         let to = parts.settings.destination(parts.document_url.as_ref());
         let defs = tools.values().map(|tool: &Arc<Tool>| &*tool.def);
-        let sources = tokens::sources(&parts.schemes, &parts.credentials, defs, to);
+        let sources = tokens::sources(&schemes, &parts.credentials, defs, to);
         let mut server = Self {
             id: parts.id,
             organization: parts.organization,
@@ -53,9 +67,10 @@ impl Server {
             provider: Provider::Api(Box::new(ApiProvider {
                 upstream: parts.upstream,
                 document_url: parts.document_url,
-                schemes: parts.schemes,
+                schemes,
                 credentials: parts.credentials,
                 sources,
+                identified,
             })),
             canary: None,
             on_trial: false,

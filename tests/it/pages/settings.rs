@@ -329,7 +329,17 @@ fn a_credential_is_refused_by_the_name_of_its_scheme() {
         ),
         (
             vec![("scheme", "badge"), ("value", "x")],
-            "“Value”: TLS client certificates are not supported",
+            "“Value”: certificate: there is none",
+        ),
+        (
+            vec![
+                ("scheme", "badge"),
+                (
+                    "value",
+                    "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----",
+                ),
+            ],
+            "“Value”: certificate: there is none",
         ),
         (
             vec![("scheme", "key"), ("value", "a\nb")],
