@@ -85,9 +85,11 @@ impl Failure {
             | Self::Token(_)
             | Self::Pass(_)
             | Self::Refused(_)
-            | Self::Redirected { .. } => LedgerStatus::Refused,
+            | Self::Redirected { .. }
+            | Self::Egress(EgressError::Refused(_) | EgressError::RefusedName { .. }) => {
+                LedgerStatus::Refused
+            }
             Self::TimedOut | Self::Egress(EgressError::TimedOut { .. }) => LedgerStatus::Timeout,
-            Self::Egress(EgressError::Refused(_)) => LedgerStatus::Refused,
             Self::Egress(EgressError::Cancelled) | Self::NotRun(CallError::Cancelled) => {
                 LedgerStatus::Cancelled
             }
