@@ -115,7 +115,7 @@ impl Shop {
 }
 
 #[tokio::test]
-async fn tools_are_graded_changed_hidden_and_taken_back() {
+async fn tools_are_graded_and_mended() {
     let shop = Shop::start().await;
     let listed = shop.json(&["tools", "shop"]).await;
     let cancel = &listed["tools"][1];
@@ -134,6 +134,26 @@ async fn tools_are_graded_changed_hidden_and_taken_back() {
     // The hint can be copied as it stands.
     assert!(text.contains("causeway tools shop edit cancelOrder --fix all"));
 
+    let edit = ["tools", "shop", "edit"];
+    let fix = [
+        "cancelOrder",
+        "--fix",
+        "destructive-unmarked",
+        "--hint",
+        "idempotent=yes",
+    ];
+    let fixed = shop.json(&[&edit[..], &fix].concat()).await;
+    let hints = json!({ "readOnlyHint": false, "destructiveHint": true, "idempotentHint": true });
+    assert_eq!(fixed["curation"]["annotations"], hints);
+    let reset = shop
+        .json(&[&edit[..], &["cancelOrder", "--reset", "all"]].concat())
+        .await;
+    assert_eq!(reset["curation"], json!({}));
+}
+
+#[tokio::test]
+async fn tools_are_changed_hidden_and_taken_back() {
+    let shop = Shop::start().await;
     let edit = ["tools", "shop", "edit"];
     let pin = [
         "listPets",
@@ -187,21 +207,6 @@ async fn tools_are_graded_changed_hidden_and_taken_back() {
         left["curation"],
         json!({ "arguments": { "query:limit": { "description": "At most." } } })
     );
-
-    let fix = [
-        "cancelOrder",
-        "--fix",
-        "destructive-unmarked",
-        "--hint",
-        "idempotent=yes",
-    ];
-    let fixed = shop.json(&[&edit[..], &fix].concat()).await;
-    let hints = json!({ "readOnlyHint": false, "destructiveHint": true, "idempotentHint": true });
-    assert_eq!(fixed["curation"]["annotations"], hints);
-    let reset = shop
-        .json(&[&edit[..], &["cancelOrder", "--reset", "all"]].concat())
-        .await;
-    assert_eq!(reset["curation"], json!({}));
 }
 
 #[tokio::test]
