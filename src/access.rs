@@ -4,6 +4,7 @@ pub mod authenticate;
 pub mod caller;
 pub mod key;
 pub mod ledger;
+pub mod limit;
 pub mod private_file;
 pub mod session;
 pub mod upstream_auth;

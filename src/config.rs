@@ -63,6 +63,8 @@ pub struct StoreConfig {
     pub database_url: Option<Url>,
     #[serde(deserialize_with = "empty_is_none")]
     pub database_password_file: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub redis_url: Option<Url>,
     pub connections_max: u32,
 }
 

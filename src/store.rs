@@ -16,6 +16,7 @@ pub mod imports;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod limits;
 pub mod migrate;
 pub mod servers;
 pub mod sources;

@@ -9,7 +9,8 @@ pub mod upstream;
 
 pub use clock::Clock;
 pub use id::{
-    AnswerId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, ServerId, UserId, VersionId,
+    AnswerId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, PlanId, ServerId, UserId,
+    VersionId,
 };
 pub use media_type::essence;
 pub use name::{NameError, Slug, ToolName};

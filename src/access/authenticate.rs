@@ -11,7 +11,6 @@ use tokio::sync::watch;
 
 use crate::access::caller::{Caller, Grants};
 use crate::access::key::Keys;
-use crate::types::OrganizationId;
 
 /// Recognises callers. Cheap to clone; answers from memory for every key it has seen.
 #[derive(Clone)]
@@ -127,11 +126,8 @@ impl Authenticator {
             Kind::One(expected) => {
                 if bool::from(expected.ct_eq(&digest(key))) {
                     Ok(Caller {
-                        organization: OrganizationId::DEFAULT,
-                        consumer: None,
-                        user: None,
-                        key: None,
                         grants: Grants::Organization,
+                        ..Caller::anonymous()
                     })
                 } else {
                     Err(AuthenticationError::Unknown)

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::limit::Allowance;
 use crate::types::{ConsumerId, KeyId, OrganizationId, ServerId, UserId};
 
 /// Whoever sent a request, after authentication.
@@ -15,6 +17,8 @@ pub struct Caller {
     pub user: Option<UserId>,
     pub key: Option<KeyId>,
     pub grants: Grants,
+    /// The limits its consumer was given.
+    pub allowance: Option<Arc<Allowance>>,
 }
 
 /// What a caller may use.
@@ -56,6 +60,7 @@ impl Caller {
             user: None,
             key: None,
             grants: Grants::Anonymous,
+            allowance: None,
         }
     }
 
@@ -132,7 +137,7 @@ impl Caller {
 }
 
 /// The address of one site: a host with IPv6 has all addresses of a /64 to choose from.
-fn site(address: IpAddr) -> IpAddr {
+pub(crate) fn site(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()

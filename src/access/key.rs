@@ -16,12 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::authenticate::{AuthenticationError, digest};
 use crate::access::caller::{Caller, Grant, Grants};
+use crate::access::limit::{Allowance, Limit, Plan};
 use crate::access::vault::master::{MasterKey, Purpose};
 use crate::store::audit::NewAudit;
 use crate::store::changes::next_change;
 use crate::store::keys::{KeyRow, NewKey};
 use crate::store::{Change, Store, StoreError};
-use crate::types::{Clock, ConsumerId, KeyId, OrganizationId};
+use crate::types::{Clock, ConsumerId, KeyId, OrganizationId, ServerId};
 
 const PREFIX: &str = "cw_";
 const SECRET_DIGITS: usize = 64;
@@ -166,8 +167,13 @@ impl Keys {
 
     async fn look_up(&self, hash: [u8; 32]) -> Result<Option<Arc<KnownKey>>, StoreError> {
         let _permit = self.0.lookups.acquire().await;
-        let row = self.0.store.key_by_hash(&hash).await?;
-        row.map(known).transpose().map(|known| known.map(Arc::new))
+        let Some(row) = self.0.store.key_by_hash(&hash).await? else {
+            return Ok(None);
+        };
+        let (organization, consumer) = (row.organization_id, row.consumer_id);
+        let whose = (OrganizationId(organization), ConsumerId(consumer));
+        let allowance = allowance(&self.0.store, whose).await?;
+        known(row, allowance).map(|known| Some(Arc::new(known)))
     }
 
     /// Makes a key and stores its hash.
@@ -216,7 +222,8 @@ impl Keys {
         Ok(revoked)
     }
 
-    fn forget(&self) {
+    /// Looks every key up again before it is believed.
+    pub fn forget(&self) {
         self.0.generation.fetch_add(1, Ordering::SeqCst);
         self.0.known.invalidate_all();
         self.0.changes.send_replace(());
@@ -265,15 +272,33 @@ fn act(organization: OrganizationId, actor: String, action: &'static str, key: K
 /// Whoever has the admin key.
 pub fn admin() -> Caller {
     Caller {
-        organization: OrganizationId::DEFAULT,
-        consumer: None,
-        user: None,
-        key: None,
         grants: Grants::Admin,
+        ..Caller::anonymous()
     }
 }
 
-fn known(row: KeyRow) -> Result<KnownKey, StoreError> {
+/// The limits a consumer was given, if any.
+async fn allowance(
+    store: &Store,
+    (organization, consumer): (OrganizationId, ConsumerId),
+) -> Result<Option<Arc<Allowance>>, StoreError> {
+    let read = |text: &str| {
+        serde_json::from_str::<Vec<Limit>>(text)
+            .map_err(|error| StoreError::Corrupt(format!("limits of consumer {consumer}: {error}")))
+    };
+    let own = store.consumer_limits(organization, consumer).await?;
+    let limits = own.as_deref().map(read).transpose()?.unwrap_or_default();
+    let mut plans = Vec::new();
+    for row in store.assignments(organization, consumer).await? {
+        let limits = read(&row.limits)?;
+        let name = row.plan;
+        plans.push((ServerId(row.server_id), Plan { name, limits }));
+    }
+    let empty = limits.is_empty() && plans.is_empty();
+    Ok((!empty).then(|| Arc::new(Allowance { limits, plans })))
+}
+
+fn known(row: KeyRow, allowance: Option<Arc<Allowance>>) -> Result<KnownKey, StoreError> {
     let grants = match row
         .grants
         .as_deref()
@@ -295,6 +320,7 @@ fn known(row: KeyRow) -> Result<KnownKey, StoreError> {
             user: None,
             key: Some(KeyId(row.id)),
             grants,
+            allowance,
         },
         expires_at: row.expires_at,
         revoked: row.revoked_at.is_some(),

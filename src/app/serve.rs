@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
 use crate::access::ledger::{self, Ledger};
+use crate::access::limit::{Limiter, Shared};
 use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
 use crate::access::vault::Vault;
@@ -89,6 +90,8 @@ impl App {
         let followed = catalog.clone();
         tasks.spawn(live::follow(followed, store.changes(), stop.clone()));
         tasks.spawn(changes::prune(store.clone(), clock.clone(), stop.clone()));
+        let limiter = limiter(config, &store, &clock)?;
+        tasks.spawn(limiter.clone().sweep(stop.clone()));
         let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
         tasks.spawn(answers.clone().sweep(stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
@@ -111,6 +114,7 @@ impl App {
                 tokens,
                 egress: egress.clone(),
                 ledger,
+                limiter: limiter.clone(),
                 clock: clock.clone(),
                 policies: Policies::default(),
                 answers,
@@ -152,6 +156,7 @@ impl App {
         } = self;
         listen::serve(listener, router, stop.clone(), limits).await?;
         stop.cancel();
+        let limiter = market.0.parts.mcp.limiter.clone();
         market.0.parts.mcp.jq.close().await;
         // The ledger's writer ends when nobody can hand in entries any more.
         drop(market);
@@ -162,6 +167,7 @@ impl App {
         {
             tracing::warn!("some background work did not end in time");
         }
+        limiter.settle().await;
         store.close().await;
         drop(hold);
         Ok(())
@@ -183,6 +189,14 @@ async fn catalog(
 fn tokens(egress: &Egress, clock: &Clock, (store, vault): (&Store, &Arc<Vault>)) -> Tokens {
     let kept = (store.clone(), vault.clone());
     Tokens::stored(egress.clone(), clock.clone(), kept)
+}
+
+/// What counts calls: rates in Redis where there is one.
+fn limiter(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Limiter> {
+    let shared = config.store.redis_url.as_ref();
+    let shared = shared.map(|url| Shared::open(url.as_str())).transpose();
+    let shared = shared.context("--redis-url")?;
+    Ok(Limiter::new(store.clone(), shared, clock.clone()))
 }
 
 fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpoint {

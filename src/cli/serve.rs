@@ -49,6 +49,9 @@ pub(super) struct DatabaseArgs {
     /// A Postgres database instead of SQLite
     #[arg(long, value_name = "URL")]
     database_url: Option<Url>,
+    /// A Redis server, in which all processes count rates together
+    #[arg(long, value_name = "URL")]
+    redis_url: Option<Url>,
 }
 
 #[derive(Args)]
@@ -74,6 +77,9 @@ impl DatabaseArgs {
         }
         if let Some(url) = &self.database_url {
             flags.push(("store.database_url", url.to_string().into()));
+        }
+        if let Some(url) = &self.redis_url {
+            flags.push(("store.redis_url", url.to_string().into()));
         }
         let local = Path::new(LOCAL_CONFIG);
         let path = self.config.as_deref();

@@ -10,6 +10,7 @@ pub(crate) mod curations;
 pub(crate) mod guard;
 pub(crate) mod imports;
 pub(crate) mod keys;
+pub(crate) mod limits;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;
@@ -100,6 +101,10 @@ routes! {
     "/api/v1/imports/{id}" { GET imports::show }
     "/api/v1/imports/{id}/retry" { POST bulk::retry }
     "/api/v1/consumers" { GET keys::consumers }
+    "/api/v1/consumers/{name}" { GET limits::consumer, PATCH limits::edit_consumer }
+    "/api/v1/consumers/{name}/plans/{slug}" { PUT limits::assign, DELETE limits::unassign }
+    "/api/v1/plans" { GET limits::list }
+    "/api/v1/plans/{name}" { GET limits::show, PUT limits::put, DELETE limits::remove }
     "/api/v1/keys" { GET keys::list, POST keys::create }
     "/api/v1/keys/{id}" { DELETE keys::revoke }
 }

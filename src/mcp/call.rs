@@ -1,4 +1,4 @@
-//! The flow of one tool call: look up, check, plan, attach, send, render, account.
+//! The flow of one tool call: look up, check, count, plan, attach, send, render, account.
 
 mod account;
 mod answer;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::access::caller::Caller;
 use crate::access::ledger::Ledger;
+use crate::access::limit::Limiter;
 use crate::access::upstream_auth::Tokens;
 use crate::answers::Answers;
 use crate::egress::Egress;
@@ -31,6 +32,8 @@ use crate::types::Clock;
 pub struct Mcp {
     pub egress: Egress,
     pub ledger: Ledger,
+    /// What lets calls in as long as their limits admit it.
+    pub limiter: Limiter,
     pub clock: Clock,
     pub policies: Policies,
     /// Where answers are kept that are too large for a result.
@@ -48,6 +51,7 @@ impl Mcp {
             tokens: Tokens::new(egress.clone(), clock.clone()),
             egress,
             ledger,
+            limiter: Limiter::memory(clock.clone()),
             answers: Answers::memory(clock.clone()),
             jq: Jq::of_this_program(),
             clock,
@@ -82,6 +86,7 @@ async fn carry_out(
     mut call: ToolCall,
     account: &mut Account<'_>,
 ) -> Result<CallOutcome, Failure> {
+    let _permit = work.cx.limiter.admit(&work.asked()).await?;
     let policies = &work.cx.policies;
     policies
         .tool_call(work.subject(), &mut call.arguments)

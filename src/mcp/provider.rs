@@ -1,5 +1,6 @@
 //! What a call is given and what it gives back, in words of our own.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -45,6 +46,8 @@ pub struct CallContext {
     pub trace_id: String,
     /// Headers of the client's request that may be passed on. Nothing where there are none.
     pub passed: Arc<Passed>,
+    /// Where the client calls from, if over a network.
+    pub peer: Option<IpAddr>,
 }
 
 /// Reports progress to a client that asked for it; otherwise says nothing.

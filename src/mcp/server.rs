@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::access::caller::Caller;
+use crate::access::limit::Limit;
 use crate::credential::Credentials;
 use crate::credential::oauth::TokenSource;
 use crate::credential::pass::PassThrough;
@@ -170,6 +171,9 @@ pub struct ServerSettings {
     pub tool_tokens_max: usize,
     /// What the list may cost, in tokens, before `tools: auto` offers a search instead.
     pub list_tokens_max: usize,
+    /// How much it may be used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
     /// The service inside this process that answers, by name. Set by the process itself only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
@@ -197,6 +201,7 @@ impl Default for ServerSettings {
             profile: ProfileChoice::Auto,
             tool_tokens_max: TOOL_TOKENS_MAX,
             list_tokens_max: LIST_TOKENS_MAX,
+            limits: Vec::new(),
             internal: None,
         }
     }

@@ -79,6 +79,15 @@ impl Store {
         fetch_all!(&self.db, ConsumerRow, CONSUMERS, organization.0)
     }
 
+    /// The consumer of that name.
+    pub async fn consumer(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<ConsumerRow>, StoreError> {
+        fetch_optional!(&self.db, ConsumerRow, CONSUMER, organization.0, name)
+    }
+
     /// Stores a key, and its consumer where that is new.
     pub async fn create_key(
         &self,

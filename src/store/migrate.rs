@@ -56,6 +56,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0008_failed_items.sql"),
         include_str!("../../migrations/postgres/0008_failed_items.sql"),
     ),
+    (
+        9,
+        "limits",
+        include_str!("../../migrations/sqlite/0009_limits.sql"),
+        include_str!("../../migrations/postgres/0009_limits.sql"),
+    ),
 ];
 
 impl Store {

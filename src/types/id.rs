@@ -56,6 +56,8 @@ decl_id! {
     CredentialId
     /// A piece of background work.
     JobId
+    /// A named set of limits.
+    PlanId
     /// An answer that is kept for whoever got it.
     AnswerId
 }

@@ -16,6 +16,7 @@ use axum::extract::Request;
 use axum::routing::any;
 use causeway::access::caller::Caller;
 use causeway::access::ledger::{Ledger, LedgerEntry};
+use causeway::access::limit::Limiter;
 use causeway::access::upstream_auth::Tokens;
 use causeway::answers::Answers;
 use causeway::credential::{Credential, Credentials, Secret};
@@ -51,6 +52,7 @@ impl Bench {
                 tokens: Tokens::new(egress.clone(), Clock::system()),
                 egress,
                 ledger,
+                limiter: Limiter::memory(Clock::system()),
                 clock: Clock::system(),
                 policies,
                 answers: Answers::memory(Clock::system()),
@@ -131,6 +133,7 @@ pub(crate) fn tool_call(name: &str, arguments: Value) -> ToolCall {
 
 pub(crate) fn context() -> CallContext {
     CallContext {
+        peer: None,
         cancel: CancellationToken::new(),
         deadline: Instant::now() + Duration::from_secs(20),
         progress: Progress::default(),

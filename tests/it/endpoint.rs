@@ -100,11 +100,9 @@ pub(crate) const KEY_ELSEWHERE: &str = "key-elsewhere";
 
 fn callers(server: ServerId) -> Vec<(String, Caller)> {
     let caller = |grants| Caller {
-        organization: OrganizationId::DEFAULT,
-        consumer: None,
-        user: None,
         key: Some(KeyId::generate()),
         grants,
+        ..Caller::anonymous()
     };
     let grant = |server, tools: Option<&[&str]>| Grant {
         server,

@@ -23,6 +23,7 @@ mod foreign;
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 mod hot_change;
+mod limits;
 #[expect(
     clippy::disallowed_methods,
     reason = "a test is a client of the process, and no client goes through egress"

@@ -17,12 +17,19 @@ use causeway::types::{AnswerId, CredentialId, KeyId, OrganizationId, ServerId, S
 use chrono::{DateTime, Utc};
 
 mod database;
+mod limits;
 
 pub(crate) use database::Database;
 pub(crate) use database::{
     a_change_its_line_and_its_audit_are_one, a_credential_is_its_subjects, an_import_is_whole,
     every_column_of_the_ledger_is_kept, organizations_do_not_meet, the_log_of_changes_is_pruned,
     versions_and_documents_are_never_changed, what_cannot_be_noted_is_not_done,
+};
+
+pub(crate) use limits::{
+    a_clock_set_back_begins_no_window_anew, a_crash_loses_no_unit_of_a_quota,
+    a_plan_is_given_until_it_is_taken, a_quota_is_exact_among_many_and_survives_them,
+    a_slice_is_at_most_what_is_left,
 };
 
 const ORGANIZATION: OrganizationId = OrganizationId::DEFAULT;
@@ -940,7 +947,12 @@ macro_rules! run_contract {
             a_version_that_was_let_go_of_is_known,
             a_look_is_noted_for_where_it_looked,
             many_writers_lose_nothing,
-            migrating_twice_changes_nothing
+            migrating_twice_changes_nothing,
+            a_quota_is_exact_among_many_and_survives_them,
+            a_crash_loses_no_unit_of_a_quota,
+            a_clock_set_back_begins_no_window_anew,
+            a_slice_is_at_most_what_is_left,
+            a_plan_is_given_until_it_is_taken
         );
         $crate::run_contract!($store, with_database;
             a_change_its_line_and_its_audit_are_one,

@@ -66,6 +66,7 @@ pub(crate) async fn attempt(
         holder: who.0.holder(None),
         trace_id: trace_id(headers),
         passed: passed(&market.0.parts.authenticator, &server, headers).await,
+        peer: None,
     };
     let _cancelled_when_the_client_leaves = cancel.drop_guard();
     let call = ToolCall {

@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::access::limit::Limit;
 use crate::credential::pass::PassThrough;
 use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
@@ -65,6 +66,8 @@ pub(crate) struct ServerEdit {
     pub(crate) profile: Option<ProfileChoice>,
     pub(crate) tool_tokens_max: Option<usize>,
     pub(crate) list_tokens_max: Option<usize>,
+    /// All of them.
+    pub(crate) limits: Option<Vec<Limit>>,
 }
 
 /// Tells `null` from absence.
@@ -277,6 +280,10 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
         settings.answer_shapes = shapes.clone().unwrap_or_default();
     }
     edit_list(&mut settings, change)?;
+    if let Some(limits) = &change.limits {
+        super::limits::checked(limits)?;
+        settings.limits.clone_from(limits);
+    }
     Ok(settings)
 }
 

@@ -14,6 +14,7 @@ use tokio::time::timeout_at;
 use url::Url;
 
 use crate::access::caller::{Caller, Target};
+use crate::access::limit::Asked;
 use crate::credential::pass::{self, PassError};
 use crate::credential::{self, CredentialError, Identity, IdentityError, Mask};
 use crate::egress::{Arrived, Patience, Upstream, Watch, redirect_target};
@@ -97,6 +98,17 @@ impl<'a> Work<'a> {
             server: self.server.id,
             tool: Some(self.tool.def.name.as_str()),
             trace_id: &self.context.trace_id,
+        }
+    }
+
+    /// What its limits are asked.
+    pub(crate) fn asked(&self) -> Asked<'a> {
+        Asked {
+            caller: self.caller,
+            server: self.server.id,
+            limits: &self.server.settings.limits,
+            tool: self.tool.def.name.as_str(),
+            peer: self.context.peer,
         }
     }
 

@@ -1,6 +1,9 @@
 //! Everything that can end a call early, and what the model is told about it.
 
+use serde_json::json;
+
 use crate::access::ledger::LedgerStatus;
+use crate::access::limit::LimitRefusal;
 use crate::access::upstream_auth::TokenError;
 use crate::credential::pass::PassError;
 use crate::credential::{CredentialError, Mask};
@@ -10,6 +13,9 @@ use crate::mcp::content::fields::FieldError;
 use crate::mcp::plan::{BaseUrlError, PlanError};
 use crate::mcp::provider::{CallError, CallOutcome, Content, ToolOutcome};
 use crate::policy::Refusal;
+
+/// In `_meta` of a result: after how many seconds the same call may succeed.
+const RETRY_AFTER: &str = "causeway/retryAfter";
 
 /// Why a call gave no result of its own. The texts are for the model and the owner.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,8 @@ pub(crate) enum Failure {
     Egress(#[from] EgressError),
     #[error("{0}")]
     Refused(#[from] Refusal),
+    #[error("{0}")]
+    Limited(#[from] LimitRefusal),
     #[error(
         "The API at {from} redirects to another origin, {to}. That is not followed, and no \
          credential was sent there. If the API has moved, the server's owner has to set the \
@@ -69,9 +77,16 @@ impl Failure {
                     | Self::Filter(_) => mask.text(&text).into_owned(),
                     _ => text,
                 };
+                let meta = match &failure {
+                    Self::Limited(LimitRefusal::Exceeded(exceeded)) => {
+                        Some(json!({ RETRY_AFTER: exceeded.seconds() }))
+                    }
+                    _ => None,
+                };
                 Ok(CallOutcome::Complete(ToolOutcome {
                     content: vec![Content::Text(text)],
                     is_error: true,
+                    meta,
                     ..ToolOutcome::default()
                 }))
             }
@@ -85,6 +100,7 @@ impl Failure {
             | Self::Token(_)
             | Self::Pass(_)
             | Self::Refused(_)
+            | Self::Limited(_)
             | Self::Redirected { .. }
             | Self::Egress(EgressError::Refused(_) | EgressError::RefusedName { .. }) => {
                 LedgerStatus::Refused

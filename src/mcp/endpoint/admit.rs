@@ -1,7 +1,7 @@
 //! Who may speak at all: everything that is decided before a body is read, and the answers to those
 //! who may not.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(super) struct Admitted {
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
     pub(super) known: Recognised,
+    /// Where the client calls from.
+    pub(super) peer: Option<IpAddr>,
     /// Whose share of the limits this takes.
     pub(super) holder: String,
     /// What the client sent, without its key.
@@ -114,11 +116,13 @@ pub(super) async fn admit(
     }
     let passed = passed(authenticator, &server, &head.headers).await;
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|peer| peer.0.ip());
     let admitted = Admitted {
         endpoint,
         entry,
         server,
-        holder: caller.holder(peer.map(|peer| peer.0.ip())),
+        holder: caller.holder(peer),
+        peer,
         caller,
         known,
         headers: head.headers,

@@ -1,5 +1,6 @@
 //! One request to one result, whatever the transport.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,8 @@ pub(super) struct Exchange {
     pub(super) cancel: CancellationToken,
     pub(super) trace_id: String,
     pub(super) passed: Arc<Passed>,
+    /// Where the client calls from, if over a network.
+    pub(super) peer: Option<IpAddr>,
 }
 
 impl Exchange {
@@ -173,6 +176,7 @@ impl Exchange {
             holder: self.holder.clone(),
             trace_id: self.trace_id.clone(),
             passed: self.passed.clone(),
+            peer: self.peer,
         }
     }
 

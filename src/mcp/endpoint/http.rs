@@ -213,6 +213,7 @@ pub(super) fn exchange(
         cancel: tokio_util::sync::CancellationToken::new(),
         trace_id: admitted.trace_id.clone(),
         passed: admitted.passed.clone(),
+        peer: admitted.peer,
     }
 }
 

@@ -279,6 +279,7 @@ impl Stream {
                     cancel,
                     trace_id: admitted.trace_id.clone(),
                     passed: admitted.passed.clone(),
+                    peer: admitted.peer,
                 };
                 let _cancelled_with_the_session = exchange.cancel.clone().drop_guard();
                 let result = exchange.dispatch(&method, &params).await;

@@ -228,6 +228,7 @@ impl Context {
             trace_id: uuid::Uuid::now_v7().simple().to_string(),
             // There are no headers.
             passed: Arc::default(),
+            peer: None,
         };
         exchange.dispatch(method, params).await
     }

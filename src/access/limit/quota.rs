@@ -1,0 +1,193 @@
+//! Days and months: slices of a quota are taken from the database beforehand and spent from memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
+use moka::sync::Cache;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::access::limit::counter::Counter;
+use crate::access::limit::{Applied, Limit, LimitRefusal, Window};
+use crate::store::Store;
+use crate::types::Clock;
+
+/// Counts remembered. What is forgotten unspent counts as spent.
+const COUNTS_MAX: u64 = 200_000;
+/// A slice is at most this part of the quota, and at most this many.
+const SLICE_PART: u64 = 100;
+const SLICE_MAX: u64 = 1_000;
+/// How long a quota that is used up is not asked for again, in microseconds.
+const ASK_AGAIN_US: i64 = 5_000_000;
+/// How long ended windows are kept, for people who ask what was used.
+const KEPT_FOR: Duration = Duration::from_hours(24 * 400);
+const SWEEP_EVERY: Duration = Duration::from_hours(6);
+/// How long the database may take.
+const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) struct Quotas {
+    store: Store,
+    clock: Clock,
+    counts: Cache<Counter, Arc<Count>>,
+}
+
+/// What this process holds of one count.
+#[derive(Default)]
+struct Count {
+    current: parking_lot::RwLock<Option<Arc<Slice>>>,
+    /// One at a time asks the database.
+    taking: Mutex<()>,
+}
+
+/// Part of a quota that is this process's to spend.
+struct Slice {
+    /// When its window began, in microseconds.
+    window: i64,
+    ends: i64,
+    left: AtomicI64,
+    /// Nothing was left in the database; it is asked again after this time. Another process may
+    /// have given something back by then.
+    empty_until: Option<i64>,
+}
+
+/// One that was spent, as long as it may be given back.
+pub(super) struct Spent(Arc<Slice>);
+
+impl Spent {
+    pub(super) fn give_back(&self) {
+        self.0.left.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Slice {
+    fn spend(self: &Arc<Self>) -> Option<Spent> {
+        let less = |left: i64| (left > 0).then(|| left - 1);
+        let taken = self
+            .left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+        taken.ok().map(|_| Spent(self.clone()))
+    }
+}
+
+impl Quotas {
+    pub(super) fn new(store: Store, clock: Clock) -> Self {
+        Self {
+            store,
+            clock,
+            counts: Cache::new(COUNTS_MAX),
+        }
+    }
+
+    /// Spends one, from memory as long as the slice lasts.
+    pub(super) async fn spend(&self, one: &Applied<'_>) -> Result<Spent, LimitRefusal> {
+        let count = self.counts.get_with(one.counter.clone(), Arc::default);
+        if let Some(spent) = self.held(&count, one)? {
+            return Ok(spent);
+        }
+        let _turn = count.taking.lock().await;
+        // Who waited may find that another has taken enough for both.
+        if let Some(spent) = self.held(&count, one)? {
+            return Ok(spent);
+        }
+        let slice = match timeout(LEASE_TIMEOUT, self.take(one)).await {
+            Ok(Ok(slice)) => Arc::new(slice),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "a quota cannot be counted now");
+                return Err(LimitRefusal::Uncounted);
+            }
+            Err(_) => return Err(LimitRefusal::Uncounted),
+        };
+        *count.current.write() = Some(slice.clone());
+        slice.spend().ok_or_else(|| self.used_up(&slice, one))
+    }
+
+    /// One of what is held; nothing where the database has to be asked.
+    fn held(&self, count: &Count, one: &Applied<'_>) -> Result<Option<Spent>, LimitRefusal> {
+        let Some(slice) = count.current.read().clone() else {
+            return Ok(None);
+        };
+        let now = self.clock.now().timestamp_micros();
+        // A clock that was set back does not begin an old window anew.
+        if now >= slice.ends {
+            return Ok(None);
+        }
+        match slice.spend() {
+            Some(spent) => Ok(Some(spent)),
+            None if slice.empty_until.is_some_and(|until| now < until) => {
+                Err(self.used_up(&slice, one))
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn take(&self, one: &Applied<'_>) -> Result<Slice, crate::store::StoreError> {
+        let now = self.clock.now();
+        let (began, ends) = window(one.limit, now);
+        let wanted = (one.limit.amount / SLICE_PART).clamp(1, SLICE_MAX);
+        let name = one.counter.to_string();
+        let bounds = (began.timestamp_micros(), ends.timestamp_micros());
+        let taken = self
+            .store
+            .take_quota(&name, bounds, (wanted, one.limit.amount));
+        let taken = taken.await?;
+        Ok(Slice {
+            window: taken.began,
+            ends: taken.ends,
+            left: AtomicI64::new(i64::try_from(taken.granted).unwrap_or(i64::MAX)),
+            empty_until: (taken.granted == 0).then(|| now.timestamp_micros() + ASK_AGAIN_US),
+        })
+    }
+
+    fn used_up(&self, slice: &Slice, one: &Applied<'_>) -> LimitRefusal {
+        let micros = slice.ends - self.clock.now().timestamp_micros();
+        let wait = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
+        one.exceeded(wait).into()
+    }
+
+    /// Forgets windows long gone, for as long as it runs.
+    pub(super) async fn sweep(&self) {
+        loop {
+            let before = self.clock.now() - KEPT_FOR;
+            if let Err(error) = self.store.forget_quotas(before.timestamp_micros()).await {
+                tracing::warn!(error = %error, "old quotas cannot be forgotten now");
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
+    }
+
+    /// Gives back what is left of all slices whose window has not ended.
+    pub(super) async fn settle(&self, now: DateTime<Utc>) {
+        let mut left = Vec::new();
+        for (counter, count) in &self.counts {
+            let Some(slice) = count.current.write().take() else {
+                continue;
+            };
+            let rest = slice.left.swap(0, Ordering::AcqRel);
+            if rest > 0 && slice.ends > now.timestamp_micros() {
+                left.push((counter.to_string(), slice.window, rest));
+            }
+        }
+        if let Err(error) = self.store.return_quotas(&left).await {
+            tracing::warn!(error = %error, "quotas that were not spent count as spent");
+        }
+    }
+}
+
+/// The window of a quota that `now` lies in: when it began, and when the next begins.
+fn window(limit: &Limit, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    let today = now.date_naive();
+    if limit.window != Some(Window::Month) {
+        return (midnight(today), midnight(today + Days::new(1)));
+    }
+    let reset = limit.reset_day.unwrap_or(1);
+    let day_of = |day: NaiveDate| day.with_day(reset).unwrap_or(day);
+    let began = if today.day() >= reset {
+        day_of(today)
+    } else {
+        day_of(today - Months::new(1))
+    };
+    (midnight(began), midnight(began + Months::new(1)))
+}

@@ -1,0 +1,124 @@
+//! Rates counted in Redis, for all processes together: the same algorithm in one script, which takes
+//! from all counts of a call or from none.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Script};
+use tokio::time::timeout;
+
+use crate::access::limit::rate::cell;
+use crate::access::limit::{Applied, Exceeded};
+
+/// Per count: how far apart calls are in microseconds, and how many may come at once. Redis's own
+/// clock decides, so that those of the processes may differ. Microseconds since 1970 are exact in
+/// Lua's numbers until the year 2255.
+const SCRIPT: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local next = {}
+for i, key in ipairs(KEYS) do
+  local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local due = math.max(tonumber(redis.call('GET', key) or now), now) + interval
+  local wait = due - interval * burst - now
+  if wait > 0 then return {i, wait} end
+  next[i] = due
+end
+for i, key in ipairs(KEYS) do
+  redis.call('SET', key, string.format('%.0f', next[i]), 'PX', math.ceil((next[i] - now) / 1000) + 1)
+end
+return {0, 0}
+";
+
+/// How long Redis may take before this process counts on its own.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often an outage is logged, and for how long Redis is not asked after it did not answer.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Rates in Redis.
+pub struct Shared {
+    connection: ConnectionManager,
+    script: Script,
+    outage: Mutex<Outage>,
+}
+
+#[derive(Default)]
+struct Outage {
+    complained: Option<Instant>,
+    until: Option<Instant>,
+}
+
+/// Why Redis did not count. Never tells the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum SharedError {
+    #[error("the Redis URL cannot be used: {0}")]
+    Url(String),
+    #[error("Redis did not answer: {0}")]
+    Redis(#[from] redis::RedisError),
+    #[error("Redis did not answer in time")]
+    TimedOut,
+    #[error("Redis did not answer a moment ago")]
+    Paused,
+}
+
+impl Shared {
+    /// Rates in the Redis at `url` (`redis://` or `rediss://`), to which it connects when it is
+    /// first asked.
+    pub fn open(url: &str) -> Result<Self, SharedError> {
+        let said = |error: redis::RedisError| SharedError::Url(error.category().to_owned());
+        let client = Client::open(url).map_err(said)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(ANSWER_TIMEOUT))
+            .set_number_of_retries(1);
+        let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(said)?;
+        Ok(Self {
+            connection,
+            script: Script::new(SCRIPT),
+            outage: Mutex::default(),
+        })
+    }
+
+    /// Takes one from each count, or from none and says which was used up.
+    pub(super) async fn pass(
+        &self,
+        rates: &[&Applied<'_>],
+    ) -> Result<Result<(), Exceeded>, SharedError> {
+        let paused = self.outage.lock().until;
+        if paused.is_some_and(|until| Instant::now() < until) {
+            return Err(SharedError::Paused);
+        }
+        let mut script = self.script.prepare_invoke();
+        for one in rates {
+            let (interval, burst) = cell(one).unwrap_or((1, 1));
+            // Another amount begins anew.
+            let key = format!("causeway:rate:{}:{interval}:{burst}", one.counter);
+            script.key(key).arg(interval).arg(burst);
+        }
+        let mut connection = self.connection.clone();
+        let answer = timeout(ANSWER_TIMEOUT, script.invoke_async(&mut connection)).await;
+        let (place, wait): (usize, u64) = answer.map_err(|_| SharedError::TimedOut)??;
+        let exceeded = place.checked_sub(1).and_then(|place| rates.get(place));
+        Ok(match exceeded {
+            Some(one) => Err(one.exceeded(Duration::from_micros(wait))),
+            None => Ok(()),
+        })
+    }
+
+    /// Logs an outage, now and then.
+    pub(super) fn note(&self, error: &SharedError) {
+        if matches!(error, SharedError::Paused) {
+            return;
+        }
+        let (mut outage, now) = (self.outage.lock(), Instant::now());
+        outage.until = Some(now + PAUSE);
+        let quiet = |at: Instant| now.duration_since(at) < COMPLAIN_EVERY;
+        if !outage.complained.is_some_and(quiet) {
+            outage.complained = Some(now);
+            tracing::warn!(error = %error, "rates are counted in each process alone");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Plans, who has which, and how much of its quotas a consumer has used.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::DateTime;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::access::limit::{self, Limit};
+use crate::extract::{Admin, Body, Path};
+use crate::market::api::Market;
+use crate::market::api::servers::owned;
+use crate::problem::{Problem, ProblemKind};
+use crate::store::audit::NewAudit;
+use crate::store::keys::ConsumerRow;
+use crate::store::limits::PlanRow;
+use crate::types::{ConsumerId, PlanId};
+
+const NAME_LENGTH_MAX: usize = 64;
+const DESCRIPTION_LENGTH_MAX: usize = 1_000;
+
+/// Whether limits can be kept; the problem names the one that cannot.
+pub(super) fn checked(limits: &[Limit]) -> Result<(), Problem> {
+    limit::check(limits).map_err(|(place, error)| {
+        Problem::new(
+            ProblemKind::Unprocessable,
+            format!("`limits[{place}]`: {error}"),
+        )
+    })
+}
+
+fn act(admin: &Admin, action: &'static str, (entity, id): (&'static str, &str)) -> NewAudit {
+    NewAudit {
+        organization: admin.0.organization,
+        actor: admin.0.principal(),
+        action,
+        entity,
+        entity_id: id.to_owned(),
+        before: None,
+        after: None,
+    }
+}
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    admin: Admin,
+) -> Result<Json<Value>, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let plans = store.plans(admin.0.organization).await?;
+    let plans: Vec<Value> = plans.iter().map(plan_view).collect();
+    Ok(Json(json!({ "plans": plans })))
+}
+
+fn plan_view(row: &PlanRow) -> Value {
+    json!({
+        "name": row.name,
+        "description": row.description,
+        "limits": json_of(&row.limits),
+        "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
+    })
+}
+
+/// Limits as they are stored.
+fn json_of(limits: &str) -> Value {
+    serde_json::from_str(limits).unwrap_or_else(|_| json!([]))
+}
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(plan_view(&plan(&market, &admin, &name).await?)))
+}
+
+async fn plan(market: &Market, admin: &Admin, name: &str) -> Result<PlanRow, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let row = store.plan(admin.0.organization, name).await?;
+    row.ok_or_else(Problem::not_found)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPlan {
+    #[serde(default)]
+    description: String,
+    limits: Vec<Limit>,
+}
+
+pub(super) async fn put(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+    Body(new): Body<NewPlan>,
+) -> Result<Json<Value>, Problem> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > NAME_LENGTH_MAX || !name.chars().all(plain) {
+        let detail = format!(
+            "a plan's name is 1 to {NAME_LENGTH_MAX} letters, digits, hyphens and underscores"
+        );
+        return Err(Problem::new(ProblemKind::Unprocessable, detail));
+    }
+    if new.description.chars().count() > DESCRIPTION_LENGTH_MAX {
+        let detail = format!("`description` has at most {DESCRIPTION_LENGTH_MAX} characters");
+        return Err(Problem::new(ProblemKind::Unprocessable, detail));
+    }
+    checked(&new.limits)?;
+    let store = &market.0.parts.publisher.store;
+    let before = store.plan(admin.0.organization, &name).await?;
+    let mut act = act(&admin, "plan.put", ("plan", &name));
+    act.before = before.map(|row| row.limits);
+    let limits = json!(new.limits).to_string();
+    act.after = Some(limits.clone());
+    let now = market.0.parts.publisher.clock.now();
+    let given = (&*name, &*new.description, &*limits);
+    store.put_plan(given, &act, now).await?;
+    market.0.parts.keys.forget();
+    Ok(Json(plan_view(&plan(&market, &admin, &name).await?)))
+}
+
+pub(super) async fn remove(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let row = plan(&market, &admin, &name).await?;
+    let mut act = act(&admin, "plan.delete", ("plan", &name));
+    act.before = Some(row.limits);
+    let publisher = &market.0.parts.publisher;
+    let deleted = publisher
+        .store
+        .delete_plan(&name, &act, publisher.clock.now());
+    let deleted = deleted.await.map_err(|error| match error {
+        crate::store::StoreError::Conflict(_) => Problem::new(
+            ProblemKind::Conflict,
+            "some consumer has this plan; give it another one first",
+        ),
+        error => error.into(),
+    })?;
+    if !deleted {
+        return Err(Problem::not_found());
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn found(market: &Market, admin: &Admin, name: &str) -> Result<ConsumerRow, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let row = store.consumer(admin.0.organization, name).await?;
+    row.ok_or_else(Problem::not_found)
+}
+
+/// A consumer, its limits and plans, and what of its quotas is used now.
+pub(super) async fn consumer(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    view(&market, &admin, &name).await
+}
+
+async fn view(market: &Market, admin: &Admin, name: &str) -> Result<Json<Value>, Problem> {
+    let row = found(market, admin, name).await?;
+    let (organization, id) = (admin.0.organization, ConsumerId(row.id));
+    let publisher = &market.0.parts.publisher;
+    let store = &publisher.store;
+    let limits = store.consumer_limits(organization, id).await?;
+    let plans = store.assignments(organization, id).await?;
+    let slug = |server| {
+        let entry = publisher.catalog.entry(crate::types::ServerId(server));
+        entry.map(|entry| entry.slug.clone())
+    };
+    let plans: Vec<Value> = plans
+        .iter()
+        .map(|row| json!({ "server": slug(row.server_id), "plan": row.plan }))
+        .collect();
+    let mut quotas = Vec::new();
+    for prefix in [format!("consumer:{id}/"), format!("plan:{id}:")] {
+        quotas.extend(store.quotas(&prefix, publisher.clock.now()).await?);
+    }
+    let time = DateTime::from_timestamp_micros;
+    let quotas = quotas.iter().map(|row| {
+        json!({
+            "counter": row.counter,
+            "from": time(row.window_start),
+            "until": time(row.window_end),
+            "taken": row.spent,
+        })
+    });
+    let quotas: Vec<Value> = quotas.collect();
+    Ok(Json(json!({
+        "id": row.id,
+        "name": row.name,
+        "limits": limits.as_deref().map_or_else(|| json!([]), json_of),
+        "plans": plans,
+        "quotas": quotas,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsumerEdit {
+    /// All of them.
+    limits: Vec<Limit>,
+}
+
+pub(super) async fn edit_consumer(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+    Body(change): Body<ConsumerEdit>,
+) -> Result<Json<Value>, Problem> {
+    checked(&change.limits)?;
+    let row = found(&market, &admin, &name).await?;
+    let (store, id) = (&market.0.parts.publisher.store, ConsumerId(row.id));
+    let mut act = act(&admin, "consumer.limit", ("consumer", &id.to_string()));
+    act.before = store.consumer_limits(admin.0.organization, id).await?;
+    let limits = json!(change.limits).to_string();
+    act.after = Some(limits.clone());
+    let now = market.0.parts.publisher.clock.now();
+    store.set_consumer_limits(id, &limits, &act, now).await?;
+    market.0.parts.keys.forget();
+    view(&market, &admin, &name).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Assignment {
+    plan: String,
+}
+
+pub(super) async fn assign(
+    State(market): State<Market>,
+    admin: Admin,
+    Path((name, slug)): Path<(String, String)>,
+    Body(given): Body<Assignment>,
+) -> Result<Json<Value>, Problem> {
+    let row = found(&market, &admin, &name).await?;
+    let entry = owned(&market, &admin, &slug)?;
+    let store = &market.0.parts.publisher.store;
+    let plan = store.plan(admin.0.organization, &given.plan).await?;
+    let plan = plan.ok_or_else(|| {
+        let detail = format!("`plan`: there is no plan \"{}\"", given.plan);
+        Problem::new(ProblemKind::Unprocessable, detail)
+    })?;
+    let id = ConsumerId(row.id);
+    let mut act = act(&admin, "consumer.plan", ("consumer", &id.to_string()));
+    act.after = Some(json!({ "server": entry.slug, "plan": plan.name }).to_string());
+    let now = market.0.parts.publisher.clock.now();
+    let target = (id, entry.id);
+    store
+        .assign_plan(target, PlanId(plan.id), &act, now)
+        .await?;
+    market.0.parts.keys.forget();
+    view(&market, &admin, &name).await
+}
+
+pub(super) async fn unassign(
+    State(market): State<Market>,
+    admin: Admin,
+    Path((name, slug)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let row = found(&market, &admin, &name).await?;
+    let entry = owned(&market, &admin, &slug)?;
+    let id = ConsumerId(row.id);
+    let mut act = act(&admin, "consumer.plan", ("consumer", &id.to_string()));
+    act.before = Some(json!({ "server": entry.slug }).to_string());
+    let publisher = &market.0.parts.publisher;
+    let now = publisher.clock.now();
+    if !publisher
+        .store
+        .unassign_plan((id, entry.id), &act, now)
+        .await?
+    {
+        return Err(Problem::not_found());
+    }
+    market.0.parts.keys.forget();
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,365 @@
+//! Limits from the outside: set by the API, kept for exactly as many calls, told to models.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use causeway::access::caller::Caller;
+use causeway::access::limit::{Asked, Limit, LimitError, LimitRefusal, Limiter, check};
+use causeway::types::{Clock, ServerId};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::egress::serve_local;
+use crate::serving::{Client, PATIENCE, Process};
+
+fn limits(value: Value) -> Vec<Limit> {
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn a_limit_that_means_nothing_says_why() {
+    let at = |limit: Value| check(&limits(json!([limit]))).map_err(|(_, error)| error);
+    let rate = |more: Value| {
+        let mut limit = json!({ "unit": "requests", "amount": 5, "scope": "key" });
+        let members = limit.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        limit
+    };
+    for (limit, wanted) in [
+        (rate(json!({ "window": "minute" })), Ok(())),
+        (rate(json!({ "window": "minute", "burst": 1 })), Ok(())),
+        (rate(json!({ "window": "month", "resetDay": 28 })), Ok(())),
+        (rate(json!({})), Err(LimitError::NoWindow)),
+        (
+            rate(json!({ "window": "minute", "amount": 0 })),
+            Err(LimitError::Amount),
+        ),
+        (
+            rate(json!({ "window": "day", "burst": 3 })),
+            Err(LimitError::Burst),
+        ),
+        (
+            rate(json!({ "window": "minute", "burst": 0 })),
+            Err(LimitError::Burst),
+        ),
+        (
+            rate(json!({ "window": "month", "resetDay": 29 })),
+            Err(LimitError::ResetDay),
+        ),
+        (
+            rate(json!({ "window": "day", "resetDay": 1 })),
+            Err(LimitError::ResetDay),
+        ),
+        (rate(json!({ "unit": "concurrency" })), Ok(())),
+        (
+            rate(json!({ "unit": "concurrency", "window": "day" })),
+            Err(LimitError::Concurrency),
+        ),
+    ] {
+        assert_eq!(at(limit.clone()), wanted, "{limit}");
+    }
+    let twice = json!([
+        rate(json!({ "window": "day" })),
+        rate(json!({ "window": "day", "amount": 9 }))
+    ]);
+    assert_eq!(check(&limits(twice)), Err((1, LimitError::Twice)));
+    let many = vec![rate(json!({ "window": "minute" })); 17];
+    assert_eq!(check(&limits(json!(many))), Err((16, LimitError::TooMany)));
+}
+
+#[tokio::test]
+async fn each_has_the_count_its_scope_says() {
+    let limiter = Limiter::memory(Clock::system());
+    let server = ServerId::generate();
+    let (anna, ben) = (Caller::anonymous(), Caller::anonymous());
+    let ask = async |scope: &str, caller: &Caller, tool: &str, peer: &str| {
+        let limits =
+            limits(json!([{ "unit": "requests", "amount": 1, "window": "hour", "scope": scope }]));
+        let asked = Asked {
+            caller,
+            server,
+            limits: &limits,
+            tool,
+            peer: Some(peer.parse().unwrap()),
+        };
+        limiter.admit(&asked).await.is_ok()
+    };
+    assert!(ask("server", &anna, "a", "192.0.2.1").await);
+    assert!(!ask("server", &ben, "b", "192.0.2.2").await);
+    assert!(ask("tool", &anna, "a", "192.0.2.1").await);
+    assert!(!ask("tool", &ben, "a", "192.0.2.2").await);
+    assert!(ask("tool", &ben, "b", "192.0.2.2").await);
+    // Strangers have no key: each address is one.
+    for scope in ["address", "key"] {
+        assert!(ask(scope, &anna, "a", "2001:db8::1").await, "{scope}");
+        assert!(!ask(scope, &ben, "b", "2001:db8::2").await, "{scope}");
+        assert!(ask(scope, &ben, "b", "2001:db8:0:1::2").await, "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_refused_by_one_limit_leaves_the_running_count_of_another() {
+    let limiter = Limiter::memory(Clock::system());
+    let limits = limits(json!([
+        { "unit": "concurrency", "amount": 1, "scope": "server" },
+        { "unit": "requests", "amount": 2, "window": "hour", "scope": "server" },
+    ]));
+    let (caller, server) = (Caller::anonymous(), ServerId::generate());
+    let asked = Asked {
+        caller: &caller,
+        server,
+        limits: &limits,
+        tool: "a",
+        peer: None,
+    };
+    let first = limiter.admit(&asked).await.unwrap();
+    assert!(limiter.admit(&asked).await.is_err());
+    drop(first);
+    drop(limiter.admit(&asked).await.unwrap());
+    for _ in 0..3 {
+        // Used up: that it never runs is not counted as running.
+        let error = limiter.admit(&asked).await.err().unwrap();
+        let LimitRefusal::Exceeded(exceeded) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(exceeded.limit.amount, 2);
+        assert!((1_700..=1_800).contains(&exceeded.seconds()), "{exceeded}");
+    }
+}
+
+/// Calls a tool with a key: whether it was let in, and after how many seconds it may be.
+async fn call(client: &Client, (slug, tool): (&str, &str), key: &str) -> Result<(), u64> {
+    let message = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": tool, "arguments": {} },
+    });
+    let request = client.http.post(format!("{}/mcp/{slug}", client.origin));
+    let request = request
+        .bearer_auth(key)
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2025-11-25");
+    let response = request.body(message.to_string()).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    let result = &answer["result"];
+    if result["isError"] == true {
+        let text = result["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("limit"), "{text}");
+        return Err(result["_meta"]["causeway/retryAfter"].as_u64().unwrap());
+    }
+    Ok(())
+}
+
+/// An API whose answers wait for permits, and the most that ever waited at once.
+async fn slow() -> (std::net::SocketAddr, Arc<Semaphore>, Arc<AtomicUsize>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let (most, now) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+    let (held, seen, now) = (gate.clone(), most.clone(), Arc::new(now));
+    let handler = move || {
+        let (gate, most, now) = (held.clone(), seen.clone(), now.clone());
+        async move {
+            let here = now.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(here, Ordering::SeqCst);
+            let _ = gate.acquire().await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            "done"
+        }
+    };
+    let address = serve_local(Router::new().route("/wait", get(handler))).await;
+    (address, gate, most)
+}
+
+struct Bench {
+    process: Process,
+    keys: Vec<String>,
+    _folder: tempfile::TempDir,
+}
+
+/// A process with one server, `slow`, and a key for each of two consumers, `a` and `b`.
+async fn bench(address: std::net::SocketAddr) -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(&folder.path().join("data"), None).await;
+    let client = &process.client;
+    let document = json!({
+        "openapi": "3.1.0", "info": { "title": "Slow", "version": "1" },
+        "servers": [{ "url": format!("http://{address}") }],
+        "paths": { "/wait": { "get": {
+            "operationId": "wait", "responses": { "200": { "description": "Done." } },
+        } } },
+    });
+    let server = json!({
+        "slug": "slow", "document": document, "allowUpstream": [address.to_string()],
+    });
+    let (status, said) = client.api("POST", "servers", &server).await.unwrap();
+    assert_eq!(status, 201, "{said}");
+    let mut keys = Vec::new();
+    for name in ["a", "b"] {
+        let made = client.api("POST", "keys", &json!({ "name": name })).await;
+        keys.push(made.unwrap().1["key"].as_str().unwrap().to_owned());
+    }
+    Bench {
+        process,
+        keys,
+        _folder: folder,
+    }
+}
+
+impl Bench {
+    async fn api(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, said) = self.process.client.api(method, path, &body).await.unwrap();
+        assert!((200..300).contains(&status), "{status} {said}");
+        said
+    }
+
+    /// 200 calls at once, by both keys in turn: how many each got through.
+    async fn many(&self) -> [usize; 2] {
+        let calls = (0..200).map(|number| {
+            let (client, key) = (self.process.client.clone(), self.keys[number % 2].clone());
+            tokio::spawn(async move { call(&client, ("slow", "wait"), &key).await.is_ok() })
+        });
+        let ended: Vec<_> = futures::future::join_all(calls).await;
+        let of = |which: usize| {
+            let own = ended.iter().skip(which).step_by(2);
+            own.filter(|ok| *ok.as_ref().unwrap()).count()
+        };
+        [of(0), of(1)]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_callers_get_exactly_what_limits_admit() {
+    let (address, gate, _) = slow().await;
+    gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    let bench = bench(address).await;
+    let hourly = |amount: u64, scope: &str| json!([{ "unit": "requests", "amount": amount, "window": "hour", "scope": scope }]);
+    bench
+        .api(
+            "PATCH",
+            "servers/slow",
+            json!({ "limits": hourly(30, "consumer") }),
+        )
+        .await;
+    assert_eq!(bench.many().await, [30, 30]);
+    bench
+        .api(
+            "PATCH",
+            "servers/slow",
+            json!({ "limits": hourly(37, "server") }),
+        )
+        .await;
+    let [a, b] = bench.many().await;
+    assert_eq!(a + b, 37);
+    // A plan of one consumer, and a quota of all that the other does.
+    bench
+        .api("PATCH", "servers/slow", json!({ "limits": [] }))
+        .await;
+    bench
+        .api("PUT", "plans/small", json!({ "limits": hourly(11, "key") }))
+        .await;
+    bench
+        .api("PUT", "consumers/a/plans/slow", json!({ "plan": "small" }))
+        .await;
+    let quota =
+        json!([{ "unit": "requests", "amount": 23, "window": "month", "scope": "consumer" }]);
+    bench
+        .api("PATCH", "consumers/b", json!({ "limits": quota }))
+        .await;
+    assert_eq!(bench.many().await, [11, 23]);
+    let seen = bench.api("GET", "consumers/b", Value::Null).await;
+    assert_eq!(seen["quotas"][0]["taken"], 23, "{seen}");
+    // Greater at once, also for keys that are known already.
+    bench
+        .api("PUT", "plans/small", json!({ "limits": hourly(13, "key") }))
+        .await;
+    assert_eq!(bench.many().await[0], 13);
+    bench
+        .api("DELETE", "consumers/a/plans/slow", Value::Null)
+        .await;
+    assert_eq!(bench.many().await, [100, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_calls_run_at_once_than_admitted() {
+    let (address, gate, most) = slow().await;
+    let bench = bench(address).await;
+    let limit = json!([{ "unit": "concurrency", "amount": 7, "scope": "server" }]);
+    bench
+        .api("PATCH", "servers/slow", json!({ "limits": limit }))
+        .await;
+    let waiting = bench.many();
+    let release = async {
+        let arrived = async {
+            while most.load(Ordering::SeqCst) < 7 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, arrived).await.unwrap();
+        // Long enough for the other 193 to be refused.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    };
+    let ([a, b], ()) = tokio::join!(waiting, release);
+    assert_eq!((a + b, most.load(Ordering::SeqCst)), (7, 7));
+    // All of them ended: there is room again.
+    assert_eq!(
+        call(&bench.process.client, ("slow", "wait"), &bench.keys[0]).await,
+        Ok(())
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_refused_by_name() {
+    let (address, ..) = slow().await;
+    let bench = bench(address).await;
+    let client = &bench.process.client;
+    let bad = json!([{ "unit": "requests", "amount": 5, "scope": "key" }]);
+    for (method, path, body, word) in [
+        (
+            "PATCH",
+            "servers/slow",
+            json!({ "limits": bad }),
+            "limits[0]",
+        ),
+        ("PUT", "plans/p", json!({ "limits": bad }), "limits[0]"),
+        (
+            "PATCH",
+            "consumers/a",
+            json!({ "limits": bad }),
+            "limits[0]",
+        ),
+        (
+            "PUT",
+            "plans/not a name",
+            json!({ "limits": [] }),
+            "letters",
+        ),
+        (
+            "PUT",
+            "consumers/a/plans/slow",
+            json!({ "plan": "none" }),
+            "`plan`",
+        ),
+    ] {
+        let (status, said) = client.api(method, path, &body).await.unwrap();
+        assert_eq!(status, 422, "{path}: {said}");
+        assert!(said["detail"].as_str().unwrap().contains(word), "{said}");
+    }
+    for path in ["consumers/nobody", "plans/none"] {
+        assert_eq!(client.api("GET", path, &Value::Null).await.unwrap().0, 404);
+    }
+    bench.api("PUT", "plans/p", json!({ "limits": [] })).await;
+    bench
+        .api("PUT", "consumers/a/plans/slow", json!({ "plan": "p" }))
+        .await;
+    let (status, _) = client.api("DELETE", "plans/p", &Value::Null).await.unwrap();
+    assert_eq!(status, 409);
+}

@@ -1,0 +1,177 @@
+//! Limits on a real database: quotas are shared, durable and never exceeded; plans reach keys.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use causeway::access::caller::Caller;
+use causeway::access::limit::{Asked, Exceeded, Limit, LimitRefusal, Limiter};
+use causeway::store::limits::Taken;
+use causeway::store::{Store, StoreError};
+use causeway::types::{Clock, ConsumerId, PlanId, ServerId};
+use serde_json::json;
+
+use super::{ORGANIZATION, act, at, key, server};
+
+const DAY: i64 = 86_400;
+
+/// A clock, and the hand that moves it, in seconds.
+fn clock() -> (Clock, Arc<AtomicI64>) {
+    // Noon.
+    let seconds = Arc::new(AtomicI64::new(20_000 * DAY + DAY / 2));
+    let hand = seconds.clone();
+    let now = move || chrono::DateTime::from_timestamp(hand.load(Ordering::SeqCst), 0).unwrap();
+    (Clock::from_fn(now), seconds)
+}
+
+fn a_day(amount: u64) -> Vec<Limit> {
+    let limit =
+        json!([{ "unit": "requests", "amount": amount, "window": "day", "scope": "server" }]);
+    serde_json::from_value(limit).unwrap()
+}
+
+async fn call(limiter: &Limiter, server: ServerId, limits: &[Limit]) -> Result<(), LimitRefusal> {
+    let asked = Asked {
+        caller: &Caller::anonymous(),
+        server,
+        limits,
+        tool: "tool",
+        peer: None,
+    };
+    limiter.admit(&asked).await.map(drop)
+}
+
+/// How many of `calls` at once are let in by limiters that take turns.
+async fn let_in(limiters: &[Limiter], server: ServerId, limits: &[Limit], calls: usize) -> usize {
+    let tasks = (0..calls).map(|number| {
+        let (limiter, limits) = (limiters[number % limiters.len()].clone(), limits.to_vec());
+        tokio::spawn(async move { call(&limiter, server, &limits).await.is_ok() })
+    });
+    let ended = futures::future::join_all(tasks).await;
+    ended.into_iter().filter(|ok| *ok.as_ref().unwrap()).count()
+}
+
+pub(crate) async fn a_quota_is_exact_among_many_and_survives_them(store: &Store) {
+    let (clock, _) = clock();
+    let server = ServerId::generate();
+    let limits = a_day(50);
+    let fresh = || Limiter::new(store.clone(), None, clock.clone());
+    let one = fresh();
+    assert_eq!(let_in(&[one.clone()], server, &limits, 30).await, 30);
+    // What it holds is given back, and another process goes on where it ended.
+    one.settle().await;
+    let two = [fresh(), fresh()];
+    assert_eq!(let_in(&two, server, &limits, 200).await, 20);
+    assert_eq!(let_in(&[fresh()], server, &limits, 10).await, 0);
+    // Another server's count is its own, and so is a greater amount's rest.
+    assert_eq!(let_in(&two, ServerId::generate(), &limits, 5).await, 5);
+    assert_eq!(let_in(&[fresh()], server, &a_day(60), 30).await, 10);
+}
+
+pub(crate) async fn a_crash_loses_no_unit_of_a_quota(store: &Store) {
+    let (clock, _) = clock();
+    let server = ServerId::generate();
+    let limits = a_day(1_000);
+    let mut total = 0;
+    for _ in 0..5 {
+        // Dropped without settling, as a process that is killed.
+        let crashed = Limiter::new(store.clone(), None, clock.clone());
+        total += let_in(&[crashed], server, &limits, 15).await;
+    }
+    assert_eq!(total, 75);
+    let last = Limiter::new(store.clone(), None, clock);
+    total += let_in(&[last], server, &limits, 2_000).await;
+    // Slices are of ten: five crashes cost at most five times nine.
+    assert!((955..=1_000).contains(&total), "{total}");
+}
+
+pub(crate) async fn a_clock_set_back_begins_no_window_anew(store: &Store) {
+    let (clock, hand) = clock();
+    let server = ServerId::generate();
+    let limits = a_day(5);
+    let limiter = Limiter::new(store.clone(), None, clock.clone());
+    assert_eq!(let_in(&[limiter.clone()], server, &limits, 9).await, 5);
+    let error = call(&limiter, server, &limits).await.unwrap_err();
+    let LimitRefusal::Exceeded(Exceeded { retry_after, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(retry_after.as_secs(), u64::try_from(DAY / 2).unwrap());
+    hand.fetch_add(DAY, Ordering::SeqCst);
+    assert_eq!(let_in(&[limiter.clone()], server, &limits, 3).await, 3);
+    hand.fetch_sub(DAY, Ordering::SeqCst);
+    let restarted = Limiter::new(store.clone(), None, clock);
+    for limiter in [limiter.clone(), restarted] {
+        let_in(&[limiter], server, &limits, 9).await;
+    }
+    hand.fetch_add(DAY, Ordering::SeqCst);
+    assert_eq!(let_in(&[limiter], server, &limits, 9).await, 0);
+    // Slices of a quota of five are of one, so that all of it was spent, and no more.
+    let prefix = format!("server:{server}/");
+    let rows = store.quotas(&prefix, at(0) - chrono::TimeDelta::days(4000));
+    let spent: Vec<i64> = rows.await.unwrap().iter().map(|row| row.spent).collect();
+    assert_eq!(spent, [5, 5]);
+}
+
+pub(crate) async fn a_slice_is_at_most_what_is_left(store: &Store) {
+    let bounds = (1_000, 2_000);
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        let slice = store.take_quota("c", bounds, (4, 10)).await.unwrap();
+        assert_eq!((slice.began, slice.ends), bounds);
+        taken.push(slice.granted);
+    }
+    assert_eq!(taken, [4, 4, 2, 0]);
+    store
+        .return_quotas(&[("c".into(), 1_000, 3)])
+        .await
+        .unwrap();
+    let slice = store.take_quota("c", bounds, (4, 10)).await.unwrap();
+    assert_eq!(slice.granted, 3);
+    store.forget_quotas(2_001).await.unwrap();
+    let anew = store.take_quota("c", bounds, (4, 10)).await.unwrap();
+    assert_eq!(
+        anew,
+        Taken {
+            began: 1_000,
+            ends: 2_000,
+            granted: 4
+        }
+    );
+}
+
+pub(crate) async fn a_plan_is_given_until_it_is_taken(store: &Store) {
+    let act = act();
+    let consumer = store.create_key(key(1), &act, at(0)).await.unwrap();
+    let new = server("pets");
+    let pets = new.id;
+    store.create_server(&new, &act, at(0)).await.unwrap();
+    store
+        .put_plan(("gold", "", "[1]"), &act, at(1))
+        .await
+        .unwrap();
+    store
+        .put_plan(("gold", "More.", "[2]"), &act, at(2))
+        .await
+        .unwrap();
+    let plan = store.plan(ORGANIZATION, "gold").await.unwrap().unwrap();
+    assert_eq!((&*plan.description, &*plan.limits), ("More.", "[2]"));
+    assert_eq!(store.plans(ORGANIZATION).await.unwrap().len(), 1);
+    let target = (consumer, pets);
+    let given = store.assign_plan(target, PlanId(plan.id), &act, at(3));
+    given.await.unwrap();
+    let assigned = store.assignments(ORGANIZATION, consumer).await.unwrap();
+    assert_eq!((&*assigned[0].plan, &*assigned[0].limits), ("gold", "[2]"));
+    let refused = store.delete_plan("gold", &act, at(4)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "{refused:?}"
+    );
+    assert!(store.unassign_plan(target, &act, at(5)).await.unwrap());
+    assert!(!store.unassign_plan(target, &act, at(5)).await.unwrap());
+    assert!(store.delete_plan("gold", &act, at(6)).await.unwrap());
+    let set = store.set_consumer_limits(consumer, "[3]", &act, at(7));
+    assert!(set.await.unwrap());
+    let limits = store.consumer_limits(ORGANIZATION, consumer).await.unwrap();
+    assert_eq!(limits.as_deref(), Some("[3]"));
+    let nobody = store.set_consumer_limits(ConsumerId::generate(), "[]", &act, at(8));
+    assert!(!nobody.await.unwrap());
+}
