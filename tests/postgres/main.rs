@@ -1,4 +1,5 @@
-//! What needs a Postgres server: `tests/with-postgres cargo test --test postgres`.
+//! What needs a Postgres server, and a Redis server:
+//! `tests/with-postgres tests/with-redis cargo test --test postgres`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use url::Url;
 #[path = "../store/contract.rs"]
 mod contract;
 mod crash;
+mod redis;
 #[expect(
     clippy::disallowed_methods,
     reason = "a test is a client of the process, and no client goes through egress"
@@ -50,7 +52,7 @@ impl Place {
 )]
 fn server() -> Url {
     let text = std::env::var("CAUSEWAY_TEST_POSTGRES_URL").expect(
-        "CAUSEWAY_TEST_POSTGRES_URL is not set: run `tests/with-postgres cargo test --test postgres`",
+        "CAUSEWAY_TEST_POSTGRES_URL is not set: run `tests/with-postgres tests/with-redis cargo test --test postgres`",
     );
     text.parse().unwrap()
 }
