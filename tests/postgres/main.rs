@@ -15,13 +15,13 @@ use url::Url;
 #[path = "../store/contract.rs"]
 mod contract;
 mod crash;
-mod redis;
 #[expect(
     clippy::disallowed_methods,
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 #[path = "../process/listening.rs"]
 mod listening;
+mod redis;
 #[expect(
     clippy::disallowed_methods,
     reason = "a test is a client of the process, and no client goes through egress"

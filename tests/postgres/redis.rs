@@ -52,7 +52,8 @@ async fn let_in(limiters: &[Limiter], server: ServerId, limit: &Limit) -> usize 
 }
 
 fn hourly(amount: u64) -> Limit {
-    let limit = json!({ "unit": "requests", "amount": amount, "window": "hour", "scope": "server" });
+    let limit =
+        json!({ "unit": "requests", "amount": amount, "window": "hour", "scope": "server" });
     serde_json::from_value(limit).unwrap()
 }
 
@@ -61,7 +62,9 @@ async fn redis_counts_a_rate_for_all_processes() {
     let limiters = processes(3, &url()).await;
     // Connected first: a hundred calls at once may find the first connection slow.
     for limiter in &limiters {
-        ask(limiter, ServerId::generate(), &hourly(1)).await.unwrap();
+        ask(limiter, ServerId::generate(), &hourly(1))
+            .await
+            .unwrap();
     }
     let server = ServerId::generate();
     assert_eq!(let_in(&limiters, server, &hourly(25)).await, 25);
@@ -81,5 +84,9 @@ async fn without_redis_each_process_counts_alone() {
     let (server, began) = (ServerId::generate(), Instant::now());
     assert_eq!(let_in(&limiters, server, &hourly(25)).await, 50);
     // Nobody waited for longer than the time Redis has to answer, and most not at all.
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -15,6 +15,7 @@ use crate::access::limit::Limit;
 use crate::credential::pass::PassThrough;
 use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
+use crate::market::api::limits::checked;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
 use crate::market::api::{Market, connection, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
@@ -281,7 +282,7 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
     }
     edit_list(&mut settings, change)?;
     if let Some(limits) = &change.limits {
-        super::limits::checked(limits)?;
+        checked(limits)?;
         settings.limits.clone_from(limits);
     }
     Ok(settings)
