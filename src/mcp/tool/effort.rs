@@ -189,8 +189,8 @@ mod tests {
         for (schema, depth, expected) in [
             (&one, 8, Effort::Small),
             (&one, 100, Effort::Small),
-            (&two, 8, Effort::Small),
-            (&two, 14, Effort::Large),
+            (&two, 6, Effort::Small),
+            (&two, 11, Effort::Large),
             (&two, 20, Effort::Excessive),
             (&two, 100, Effort::Excessive),
         ] {
