@@ -152,13 +152,14 @@ impl Segment {
         };
         let mut found = Vec::new();
         let mut seen = HashSet::new();
+        let mut add = |node: Node<'v>| {
+            if seen.insert(std::ptr::from_ref(node.value)) {
+                found.push(node);
+            }
+        };
         for node in from {
             for selector in &self.selectors {
-                selector.select(node, scope, &mut |node: Node<'v>| {
-                    if seen.insert(std::ptr::from_ref(node.value)) {
-                        found.push(node);
-                    }
-                })?;
+                selector.select(node, scope, &mut add)?;
             }
         }
         Ok(found)

@@ -268,6 +268,6 @@ mod tests {
         for _ in 0..400 {
             assert!(references.target("#/$defs/none", &place).is_err());
         }
-        assert!(start.elapsed().as_secs() < 3, "{:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 }

@@ -211,19 +211,26 @@ impl<'f> Graph<'f> {
 
     fn reached(&self) -> &[Set] {
         self.reached.get_or_init(|| {
-            let mut reached = vec![Set::empty(self.names.len()); self.names.len()];
-            let (mut left, mut seen) = (self.roots.clone(), Set::empty(self.names.len()));
-            while let Some(number) = left.pop() {
-                if seen.insert(number) {
-                    for other in self.direct(self.names[number]) {
-                        reached[number].insert(other);
-                        left.push(other);
-                    }
-                }
-            }
+            let mut reached = self.referred();
             close(&mut reached);
             reached
         })
+    }
+
+    /// What the roots, and the files they lead to, refer to directly.
+    fn referred(&self) -> Vec<Set> {
+        let mut referred = vec![Set::empty(self.names.len()); self.names.len()];
+        let (mut left, mut seen) = (self.roots.clone(), Set::empty(self.names.len()));
+        while let Some(number) = left.pop() {
+            if !seen.insert(number) {
+                continue;
+            }
+            for other in self.direct(self.names[number]) {
+                referred[number].insert(other);
+                left.push(other);
+            }
+        }
+        referred
     }
 
     /// The files that a file refers to.
