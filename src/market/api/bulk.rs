@@ -23,7 +23,7 @@ use crate::market::api::{Market, imports};
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::bundle::{SpecFiles, choose};
-use crate::openapi::{deep, upload};
+use crate::openapi::{DocumentLimits, deep, upload};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::imports::{FailedItem, FailedRow, FailedSource, ImportItem};
 use crate::types::{JobId, OrganizationId};
@@ -194,6 +194,20 @@ impl Source {
         }
     }
 
+    /// Whether it may lie in the database as it is: recordings and collections hold secrets.
+    async fn is_storable(&self, limits: &DocumentLimits) -> bool {
+        match self {
+            Self::Url(_) => true,
+            Self::Files(files) => {
+                let (files, limits) = (files.clone(), limits.clone());
+                let read = tokio::task::spawn_blocking(move || {
+                    deep(|| choose::is_openapi(&files, &limits))
+                });
+                read.await.unwrap_or_default()
+            }
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
             Self::Url(url) => url.as_str().len(),
@@ -354,7 +368,8 @@ async fn run(market: &Market, job: JobId, bulk: &Bulk) {
         let mut report = ItemReport::of(name, result);
         if report.outcome == Outcome::Failed {
             let item = source.kept(index, &report.name);
-            let fits = source.size() <= left;
+            let limits = &market.0.parts.publisher.limits;
+            let fits = source.size() <= left && source.is_storable(limits).await;
             let kept = fits && keep(market, (bulk.organization, job), &item).await;
             left -= if kept { source.size() } else { 0 };
             report.kept = Some(kept);

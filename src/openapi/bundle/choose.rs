@@ -86,6 +86,17 @@ pub fn one(
     }
 }
 
+/// Whether the root is an OpenAPI document, which holds no secrets; files of other formats do, and what
+/// cannot be read may.
+pub fn is_openapi(files: &SpecFiles, limits: &DocumentLimits) -> bool {
+    let root = files.files.get(&files.root);
+    let read = root.map(|bytes| document::part(bytes, limits, &mut Findings::default()));
+    let Some(Ok(root)) = read else { return false };
+    ["openapi", "swagger"]
+        .iter()
+        .any(|key| root.get(*key).is_some())
+}
+
 /// Every file of a format that is converted, alone.
 fn foreign(files: &BTreeMap<String, Bytes>, limits: &DocumentLimits) -> Vec<SpecFiles> {
     let is_foreign = |bytes: &[u8]| {
