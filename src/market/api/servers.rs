@@ -467,11 +467,8 @@ pub(super) async fn report(
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let entry = owned(&market, &admin, &slug)?;
-    let row = market
-        .0
-        .parts
-        .publisher
-        .store
+    let store = &market.0.parts.publisher.store;
+    let row = store
         .server(entry.id)
         .await?
         .ok_or_else(Problem::not_found)?;
