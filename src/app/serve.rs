@@ -86,10 +86,7 @@ impl App {
         let (feed, listening) = Feed::start(&store, clock.clone(), stop.clone());
         tasks.spawn(ledger::write(store.clone(), entries));
         tasks.spawn(listening);
-        tasks.spawn(keys.clone().follow(store.changes(), stop.clone()));
-        let followed = catalog.clone();
-        tasks.spawn(live::follow(followed, store.changes(), stop.clone()));
-        tasks.spawn(changes::prune(store.clone(), clock.clone(), stop.clone()));
+        keep_in_step((&tasks, &stop), &store, (&keys, &catalog, &clock));
         let limiter = limiter(config, &store, &clock)?;
         tasks.spawn(limiter.clone().sweep(stop.clone()));
         let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
@@ -172,6 +169,18 @@ impl App {
         drop(hold);
         Ok(())
     }
+}
+
+/// Takes notice of changes, until it is told to stop.
+fn keep_in_step(
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+    store: &Store,
+    (keys, catalog, clock): (&Keys, &Catalog, &Clock),
+) {
+    tasks.spawn(keys.clone().follow(store.changes(), stop.clone()));
+    let followed = catalog.clone();
+    tasks.spawn(live::follow(followed, store.changes(), stop.clone()));
+    tasks.spawn(changes::prune(store.clone(), clock.clone(), stop.clone()));
 }
 
 async fn catalog(
