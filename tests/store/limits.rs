@@ -56,7 +56,10 @@ pub(crate) async fn a_quota_is_exact_among_many_and_survives_them(store: &Store)
     let limits = a_day(50);
     let fresh = || Limiter::new(store.clone(), None, clock.clone());
     let one = fresh();
-    assert_eq!(let_in(&[one.clone()], server, &limits, 30).await, 30);
+    assert_eq!(
+        let_in(std::slice::from_ref(&one), server, &limits, 30).await,
+        30
+    );
     // What it holds is given back, and another process goes on where it ended.
     one.settle().await;
     let two = [fresh(), fresh()];
@@ -89,14 +92,20 @@ pub(crate) async fn a_clock_set_back_begins_no_window_anew(store: &Store) {
     let server = ServerId::generate();
     let limits = a_day(5);
     let limiter = Limiter::new(store.clone(), None, clock.clone());
-    assert_eq!(let_in(&[limiter.clone()], server, &limits, 9).await, 5);
+    assert_eq!(
+        let_in(std::slice::from_ref(&limiter), server, &limits, 9).await,
+        5
+    );
     let error = call(&limiter, server, &limits).await.unwrap_err();
     let LimitRefusal::Exceeded(Exceeded { retry_after, .. }) = error else {
-        panic!("{error}");
+        unreachable!("{error}");
     };
     assert_eq!(retry_after.as_secs(), u64::try_from(DAY / 2).unwrap());
     hand.fetch_add(DAY, Ordering::SeqCst);
-    assert_eq!(let_in(&[limiter.clone()], server, &limits, 3).await, 3);
+    assert_eq!(
+        let_in(std::slice::from_ref(&limiter), server, &limits, 3).await,
+        3
+    );
     hand.fetch_sub(DAY, Ordering::SeqCst);
     let restarted = Limiter::new(store.clone(), None, clock);
     for limiter in [limiter.clone(), restarted] {
