@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use causeway::access::authenticate::Authenticator;
 use causeway::access::caller::{Caller, Grant, Grants};
+use causeway::access::ledger::LedgerEntry;
 use causeway::credential::Credentials;
 use causeway::live::Catalog;
 use causeway::mcp::call::Mcp;
@@ -59,6 +60,8 @@ pub(crate) struct Site {
     id: ServerId,
     echo: Echo,
     mcp: Arc<Mcp>,
+    /// What the ledger hears of calls.
+    pub(crate) ledger: mpsc::Receiver<LedgerEntry>,
     http: reqwest::Client,
 }
 
@@ -134,6 +137,7 @@ impl Site {
             id: ServerId::generate(),
             echo: Echo::start().await,
             mcp: Arc::new(bench.mcp),
+            ledger: bench.ledger,
             http: reqwest::Client::new(),
         };
         let document = plan.document.unwrap_or_else(|| document(&plan.tools));

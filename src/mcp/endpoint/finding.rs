@@ -1,10 +1,14 @@
 //! The three tools of a server whose tools are searched: `search_tools`, `describe_tool` and
-//! `call_tool`. What a caller may not use is not found, and is refused as what is not there.
+//! `call_tool`. What a caller may not use is not found, and is refused as what is not there. What is
+//! answered here has its ledger entry too, with no upstream; a call of another tool has that tool's.
+
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::access::ledger::{LedgerEntry, LedgerStatus};
 use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::provider::{CallOutcome, Content, ToolCall, ToolOutcome};
 use crate::mcp::server::finder::{DESCRIBED_MAX, FOUND, FOUND_MAX, Finder, described, found};
@@ -48,30 +52,69 @@ impl Exchange {
         let Some(finder) = &self.server.finder else {
             return Finding::Call(call);
         };
+        let started = Instant::now();
         let given = call
             .arguments
             .as_ref()
             .map_or("{}", |arguments| arguments.get());
-        if call.name == finder.search {
-            return Finding::Answer(self.search(finder, given));
-        }
-        if call.name == finder.describe {
-            return Finding::Answer(self.describe(finder, given));
-        }
-        if call.name != finder.call {
-            return Finding::Call(call);
-        }
-        match serde_json::from_str::<Call>(given) {
-            Err(error) => Finding::Answer(refused(&format!("The arguments do not fit: {error}."))),
-            Ok(wanted) if self.visible(&wanted.name).is_none() => {
-                Finding::Answer(unknown(finder, &wanted.name))
+        let outcome = if call.name == finder.search {
+            self.search(finder, given)
+        } else if call.name == finder.describe {
+            self.describe(finder, given)
+        } else if call.name == finder.call {
+            match self.called(finder, given) {
+                Ok(wanted) => {
+                    return Finding::Call(ToolCall {
+                        name: wanted.name,
+                        arguments: wanted.arguments,
+                        resumption: call.resumption,
+                    });
+                }
+                Err(refused) => refused,
             }
-            Ok(wanted) => Finding::Call(ToolCall {
-                name: wanted.name,
-                arguments: wanted.arguments,
-                resumption: call.resumption,
-            }),
+        } else {
+            return Finding::Call(call);
+        };
+        self.account(&call.name, given, &outcome, started.elapsed());
+        Finding::Answer(outcome)
+    }
+
+    /// The tool that `call_tool` is to call, or why it calls none.
+    fn called(&self, finder: &Finder, given: &str) -> Result<Call, CallOutcome> {
+        let wanted: Call = serde_json::from_str(given)
+            .map_err(|error| refused(&format!("The arguments do not fit: {error}.")))?;
+        match self.visible(&wanted.name) {
+            Some(_) => Ok(wanted),
+            None => Err(unknown(finder, &wanted.name)),
         }
+    }
+
+    /// Enters an answer in the ledger. It was given at once, so there is nobody to have left.
+    fn account(&self, tool: &str, given: &str, outcome: &CallOutcome, took: Duration) {
+        let is_error = matches!(
+            outcome,
+            CallOutcome::Complete(ToolOutcome { is_error: true, .. })
+        );
+        self.mcp.ledger.record(LedgerEntry {
+            organization: self.server.organization,
+            caller: self.caller.clone(),
+            at: self.mcp.clock.now(),
+            server: self.server.id,
+            version: self.server.version,
+            tool: tool.to_owned(),
+            trace_id: self.trace_id.clone(),
+            status: if is_error {
+                LedgerStatus::ToolError
+            } else {
+                LedgerStatus::Ok
+            },
+            upstream_status: None,
+            request_bytes: given.len() as u64,
+            response_bytes: 0,
+            upstream_time: Duration::ZERO,
+            total_time: took,
+            attempts: 0,
+        });
     }
 
     fn visible(&self, name: &str) -> Option<&Tool> {

@@ -1,5 +1,6 @@
 //! A server whose tools are searched: what is listed, what is found, and for whom.
 
+use causeway::access::ledger::LedgerStatus;
 use causeway::mcp::server::{Access, ServerSettings, ToolsMode};
 use serde_json::{Value, json};
 
@@ -66,6 +67,63 @@ async fn three_tools_stand_for_all() {
     assert_eq!(direct["isError"], false);
     let wrong = call(&site, "", "call_tool", json!({ "nme": "beta" })).await;
     assert_eq!(wrong["isError"], true);
+}
+
+#[tokio::test]
+async fn the_ledger_hears_of_searches_and_of_the_tool_that_was_called() {
+    let mut site = Site::with(searched(open())).await;
+    let one = json!({ "names": ["beta"] });
+    let none = json!({ "names": ["nobody"] });
+    let beta = json!({ "name": "beta", "arguments": { "q": "x" } });
+    let nobody = json!({ "name": "nobody", "arguments": {} });
+    for (tool, arguments, entered, status, upstream) in [
+        (
+            "search_tools",
+            json!({ "query": "b" }),
+            "search_tools",
+            LedgerStatus::Ok,
+            None,
+        ),
+        (
+            "search_tools",
+            json!({}),
+            "search_tools",
+            LedgerStatus::ToolError,
+            None,
+        ),
+        (
+            "describe_tool",
+            one,
+            "describe_tool",
+            LedgerStatus::Ok,
+            None,
+        ),
+        (
+            "describe_tool",
+            none,
+            "describe_tool",
+            LedgerStatus::ToolError,
+            None,
+        ),
+        ("call_tool", beta, "beta", LedgerStatus::Ok, Some(200)),
+        (
+            "call_tool",
+            nobody,
+            "call_tool",
+            LedgerStatus::ToolError,
+            None,
+        ),
+    ] {
+        let sent = arguments.to_string();
+        call(&site, KEY_ALL, tool, arguments).await;
+        let entry = site.ledger.try_recv().unwrap();
+        assert_eq!((entry.tool.as_str(), entry.status), (entered, status));
+        assert_eq!(entry.upstream_status, upstream, "{entered}");
+        assert_eq!(entry.attempts, u32::from(upstream.is_some()));
+        assert!(entry.caller.key.is_some());
+        assert!(upstream.is_some() || entry.request_bytes == sent.len() as u64);
+        assert!(site.ledger.try_recv().is_err(), "one entry a call");
+    }
 }
 
 #[tokio::test]
