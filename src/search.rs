@@ -1,17 +1,23 @@
 //! Finds entries by what somebody wants, in English or Chinese, among the words of their fields.
 //!
-//! Two rankings are fused: BM25 over words and the ideas behind them, which knows what is rare, and
-//! the likeness of vectors, which knows what is spelled alike. What is found comes with a measure of
-//! how much of the question it covers, so that "there is nothing" can be said.
+//! A question is read three times: as words and the ideas behind them, each with the words of the
+//! index that come close to it, which BM25 ranks, knowing what is rare; as a whole, by the likeness of
+//! vectors; and for what it wants done. What is found comes with a measure of how well it fits, so
+//! that "there is nothing" can be said.
 
 pub mod embed;
+pub mod intent;
 pub mod lexicon;
+pub mod vectors;
+pub mod vocabulary;
 pub mod words;
 
 use std::collections::HashMap;
 
 use crate::search::embed::{Embed, likeness};
+use crate::search::intent::{Effect, Intent};
 use crate::search::lexicon::{Lexicon, Meaning};
+use crate::search::vocabulary::Vocabulary;
 
 /// A part of an entry, and what a word in it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +44,11 @@ impl Field {
     }
 }
 
-/// Something to be found: its fields.
-pub type Entry = Vec<(Field, String)>;
+/// Something to be found.
+pub struct Entry {
+    pub fields: Vec<(Field, String)>,
+    pub effect: Effect,
+}
 
 /// What is looked at of one field.
 const FIELD_BYTES_MAX: usize = 2_000;
@@ -49,11 +58,13 @@ const QUESTION_BYTES_MAX: usize = 1_000;
 /// BM25: how soon more of the same word counts no more, and how much long entries are discounted.
 const K1: f32 = 2.0;
 const B: f32 = 0.4;
-/// Reciprocal rank fusion: how flat ranks are, and what the second ranking counts beside the first.
-const RANK: f32 = 3.0;
-const LIKENESS: f32 = 0.15;
 /// How much of a score hangs on how much of the name was asked for.
-const NAMED: f32 = 0.9;
+const NAMED: f32 = 0.8;
+/// What the likeness of the whole counts beside the words, in the order and in the fit.
+const LIKENESS: f32 = 0.5;
+const LIKENESS_FIT: f32 = 0.4;
+/// What is looked at of what an entry says of itself as a whole.
+const SPOKEN_BYTES_MAX: usize = 200;
 
 /// Entries, ready to be searched.
 pub struct Index {
@@ -62,21 +73,25 @@ pub struct Index {
     lengths: Vec<f32>,
     length_mean: f32,
     vectors: Vec<Vec<f32>>,
-    /// What the words of each entry's name mean.
-    names: Vec<Vec<Meaning>>,
+    effects: Vec<Effect>,
+    vocabulary: Vocabulary,
+    /// What the words of each entry's name mean: of each, its terms.
+    names: Vec<Vec<Terms>>,
 }
+
+type Terms = Vec<(String, f32)>;
 
 /// An entry that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
     /// The entry's place in what the index was built from.
     pub place: usize,
-    /// How much of the question the entry covers, from 0 to 1.
-    pub coverage: f32,
+    /// How well it fits: near 0 where next to nothing speaks for it, near 1 and more where much does.
+    pub fit: f32,
 }
 
-/// Below this coverage, what was found is likely not what was meant.
-pub const COVERAGE_MIN: f32 = 0.2;
+/// Below this fit, what was found is likely not what was meant.
+pub const FIT_MIN: f32 = 0.4;
 
 impl Index {
     pub fn build(entries: &[Entry], embed: &dyn Embed) -> Self {
@@ -91,17 +106,20 @@ impl Index {
                 postings.entry(term).or_default().push((place, weight));
             }
             lengths.push(length);
-            let name = entry.iter().filter(|(field, _)| *field == Field::Name);
-            let name = name.flat_map(|(_, text)| lexicon.meanings(head(text, FIELD_BYTES_MAX)));
-            names.push(name.collect());
+            let name = entry.of(Field::Name);
+            let name = name.flat_map(|text| lexicon.meanings(head(text, FIELD_BYTES_MAX)));
+            names.push(name.map(|meaning| meaning.terms).collect());
             vectors.push(embed.embed(&spoken(entry)));
         }
         let length_mean = lengths.iter().sum::<f32>() / (lengths.len().max(1) as f32);
+        let texts = entries.iter().flat_map(|entry| &entry.fields);
         Self {
             postings,
             lengths,
             length_mean: length_mean.max(1.0),
             vectors,
+            effects: entries.iter().map(|entry| entry.effect).collect(),
+            vocabulary: Vocabulary::of(texts.map(|(_, text)| head(text, FIELD_BYTES_MAX))),
             names,
         }
     }
@@ -116,31 +134,42 @@ impl Index {
         visible: impl Fn(usize) -> bool,
     ) -> Vec<Hit> {
         let question = head(question, QUESTION_BYTES_MAX);
-        let meanings = distinct(Lexicon::built_in().meanings(question));
+        let mut meanings = distinct(Lexicon::built_in().meanings(question));
+        let intent = Intent::of(question, &meanings);
+        let most = self.most(&meanings);
+        self.vocabulary.widen(&mut meanings);
         let words = self.by_words(&meanings);
         let vector = embed.embed(question);
-        let likenesses: Vec<f32> = self.vectors.iter().map(|v| likeness(v, &vector)).collect();
-        let mut fused = vec![0.0; self.lengths.len()];
-        for (scores, weight) in [(&words, 1.0), (&likenesses, LIKENESS)] {
-            let mut order: Vec<usize> = (0..scores.len())
-                .filter(|at| scores[*at] > 0.0 && visible(*at))
-                .collect();
-            order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-            for (rank, at) in order.into_iter().enumerate() {
-                fused[at] += weight / (RANK + rank as f32);
-            }
-        }
-        let mut order: Vec<usize> = (0..fused.len())
-            .filter(|at| words[*at] > 0.0 && fused[*at] > 0.0)
-            .collect();
-        order.sort_by(|a, b| fused[*b].total_cmp(&fused[*a]).then(a.cmp(b)));
-        order.truncate(limit);
-        let hits = order.into_iter();
-        hits.map(|place| Hit {
+        let likenesses = self.vectors.iter().map(|v| likeness(v, &vector).max(0.0));
+        let likenesses: Vec<f32> = likenesses.collect();
+        let seen: Vec<usize> = (0..words.len()).filter(|at| visible(*at)).collect();
+        let best = |of: &[f32]| seen.iter().map(|at| of[*at]).fold(0.0, f32::max);
+        let (by_words, alike) = (best(&words).max(f32::MIN_POSITIVE), best(&likenesses));
+        let scored = seen.iter().map(|&at| {
+            let score = words[at] / by_words + LIKENESS * likenesses[at];
+            (score * intent.suits(self.effects[at]), at)
+        });
+        let mut scored: Vec<(f32, usize)> = scored.filter(|(score, _)| *score > 0.0).collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        scored.truncate(limit);
+        let hits = scored.into_iter();
+        hits.map(|(_, place)| Hit {
             place,
-            coverage: self.coverage(&meanings, place),
+            fit: words[place] / most + LIKENESS_FIT * alike,
         })
         .collect()
+    }
+
+    /// What an entry would come to that had each word that was asked, once: what scores are measured
+    /// by. A word no entry has counts most, for it says that something else may be meant.
+    fn most(&self, meanings: &[Meaning]) -> f32 {
+        let most = meanings.iter().map(|meaning| {
+            let known = meaning.terms.iter();
+            let known = known.filter_map(|(term, _)| self.postings.get(term));
+            let rarest = known.map(|p| self.rarity(p.len())).reduce(f32::max);
+            rarest.unwrap_or_else(|| self.rarity(0))
+        });
+        most.sum::<f32>().max(f32::MIN_POSITIVE)
     }
 
     fn by_words(&self, meanings: &[Meaning]) -> Vec<f32> {
@@ -181,13 +210,12 @@ impl Index {
     /// words of "create a site", and only one of them has no other.
     fn named(&self, place: usize, asked: &HashMap<&str, f32>) -> f32 {
         let (mut covered, mut all) = (0.0, 0.0);
-        for meaning in &self.names[place] {
-            let terms = meaning.terms.iter();
-            let known = terms.filter_map(|(term, _)| self.postings.get(term));
+        for terms in &self.names[place] {
+            let known = terms.iter().filter_map(|(term, _)| self.postings.get(term));
             let rarity = 1.0 + known.map(|p| self.rarity(p.len())).fold(0.0, f32::max);
-            let terms = meaning.terms.iter();
-            let here =
-                terms.filter_map(|(term, weight)| Some(asked.get(term.as_str())?.min(*weight)));
+            let here = terms
+                .iter()
+                .filter_map(|(term, weight)| Some(asked.get(term.as_str())?.min(*weight)));
             covered += rarity * here.fold(0.0, f32::max).min(1.0);
             all += rarity;
         }
@@ -199,29 +227,6 @@ impl Index {
         (1.0 + (all - entries + 0.5) / (entries + 0.5)).ln()
     }
 
-    /// How much of what was asked an entry has, rare words counting more.
-    fn coverage(&self, meanings: &[Meaning], place: usize) -> f32 {
-        let (mut covered, mut asked) = (0.0, 0.0);
-        for meaning in meanings {
-            let known = meaning.terms.iter().filter_map(|(term, weight)| {
-                let postings = self.postings.get(term)?;
-                let here = postings.binary_search_by_key(&place, |(at, _)| *at);
-                Some((self.rarity(postings.len()) * weight, here.is_ok()))
-            });
-            let known: Vec<(f32, bool)> = known.collect();
-            let most = known.iter().map(|(rarity, _)| *rarity).fold(0.0, f32::max);
-            let here = known.iter().filter(|(_, here)| *here);
-            // A word no entry has says that something else may be meant.
-            asked += if known.is_empty() {
-                self.rarity(0)
-            } else {
-                most
-            };
-            covered += here.map(|(rarity, _)| *rarity).fold(0.0, f32::max);
-        }
-        if asked > 0.0 { covered / asked } else { 0.0 }
-    }
-
     /// Roughly what the index holds in memory.
     pub fn bytes(&self) -> usize {
         let postings: usize = self.postings.values().map(|p| 80 + p.len() * 16).sum();
@@ -229,10 +234,17 @@ impl Index {
             .names
             .iter()
             .flatten()
-            .map(|m| 24 + m.terms.len() * 40)
+            .map(|terms| 24 + terms.len() * 40)
             .sum();
         let vectors: usize = self.vectors.iter().map(|v| 32 + v.len() * 4).sum();
-        postings + vectors + names + self.lengths.len() * 4
+        postings + vectors + names + self.vocabulary.bytes() + self.lengths.len() * 5
+    }
+}
+
+impl Entry {
+    fn of(&self, field: Field) -> impl Iterator<Item = &str> {
+        let fields = self.fields.iter().filter(move |(own, _)| *own == field);
+        fields.map(|(_, text)| text.as_str())
     }
 }
 
@@ -240,7 +252,7 @@ impl Index {
 fn weigh(entry: &Entry) -> (HashMap<String, f32>, f32) {
     let mut weights: HashMap<String, f32> = HashMap::new();
     let mut length = 0.0;
-    for (field, text) in entry {
+    for (field, text) in &entry.fields {
         let meanings = Lexicon::built_in().meanings(head(text, FIELD_BYTES_MAX));
         length += field.weight() * meanings.len() as f32;
         for (term, weight) in meanings.into_iter().flat_map(|meaning| meaning.terms) {
@@ -250,24 +262,33 @@ fn weigh(entry: &Entry) -> (HashMap<String, f32>, f32) {
     (weights, length)
 }
 
-/// What an entry says of itself in words: what a question is likened to.
+/// What an entry says of itself as a whole, in short: what a question is likened to.
 fn spoken(entry: &Entry) -> String {
-    let fields = entry.iter().filter(|(field, _)| {
-        matches!(
-            field,
-            Field::Name | Field::Title | Field::Description | Field::Action
-        )
-    });
-    let texts: Vec<&str> = fields
-        .map(|(_, text)| head(text, FIELD_BYTES_MAX))
-        .collect();
+    let descriptions = entry.of(Field::Description).map(first_sentence);
+    let texts = entry
+        .of(Field::Name)
+        .chain(descriptions)
+        .chain(entry.of(Field::Path));
+    let texts: Vec<&str> = texts.map(|text| head(text, SPOKEN_BYTES_MAX)).collect();
     texts.join("\n")
 }
 
+fn first_sentence(text: &str) -> &str {
+    let text = text.trim_start();
+    let end = text
+        .char_indices()
+        .zip(text.chars().skip(1))
+        .find(|((_, c), next)| {
+            next.is_whitespace() && matches!(c, '.' | '!' | '?') || *next == '\n'
+        });
+    end.map_or(text, |((at, c), _)| &text[..at + c.len_utf8()])
+}
+
+/// Each meaning once.
 fn distinct(meanings: Vec<Meaning>) -> Vec<Meaning> {
     let mut found: Vec<Meaning> = Vec::new();
     for meaning in meanings {
-        if !found.contains(&meaning) {
+        if !found.iter().any(|known| known.terms == meaning.terms) {
             found.push(meaning);
         }
     }

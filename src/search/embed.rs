@@ -1,62 +1,48 @@
 //! Texts as vectors, so that what is alike lies close together.
 
-use crate::search::lexicon::Lexicon;
+use crate::search::vectors::{DIMENSIONS, known, to_length_one};
+use crate::search::words::{Word, is_stop, words};
 
 /// Makes vectors of texts. A provider's model can stand here; the built-in one needs none.
 pub trait Embed: Send + Sync {
-    /// A vector of length one, of the same dimensions for every text.
+    /// A vector of length one, of the same dimensions for every text; of zeros where the text says
+    /// nothing that is understood.
     fn embed(&self, text: &str) -> Vec<f32>;
 }
 
-/// Words, their ideas and their groups of three letters, hashed into a vector: finds misspellings
-/// and parts of words, which comparing whole words cannot.
-pub struct Hashed;
+/// The mean of the directions of a text's English words, rare words counting more.
+pub struct Averaged;
 
-const DIMENSIONS: usize = 256;
-/// How much three letters count beside a word.
-const LETTERS: f32 = 0.35;
-
-impl Embed for Hashed {
+impl Embed for Averaged {
     fn embed(&self, text: &str) -> Vec<f32> {
         let mut vector = vec![0.0; DIMENSIONS];
-        let meanings = Lexicon::built_in().meanings(text);
-        for (term, weight) in meanings.iter().flat_map(|meaning| &meaning.terms) {
-            push(&mut vector, term, *weight);
-            if !term.starts_with('#') {
-                push_letters(&mut vector, term);
+        for word in words(text) {
+            let Word::Letters(word) = word else { continue };
+            let Some(known) = known(&word).filter(|_| !is_stop(&word)) else {
+                continue;
+            };
+            for (sum, x) in vector.iter_mut().zip(known.direction()) {
+                *sum += known.weight() * x;
             }
         }
-        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        if length > 0.0 {
-            for x in &mut vector {
-                *x /= length;
-            }
-        }
+        to_length_one(&mut vector);
         vector
     }
 }
 
-fn push_letters(vector: &mut [f32], word: &str) {
-    let framed: Vec<char> = format!("<{word}>").chars().collect();
-    for letters in framed.windows(3) {
-        push(vector, &String::from_iter(letters), LETTERS);
-    }
-}
-
-fn push(vector: &mut [f32], feature: &str, weight: f32) {
-    let hash = fnv(feature);
-    let at = (hash >> 1) as usize % vector.len();
-    vector[at] += if hash & 1 == 0 { weight } else { -weight };
-}
-
-/// FNV-1a, which is the same everywhere and always.
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
+/// Numbers that are multiplied at once.
+const LANES: usize = 8;
 
 /// How close two vectors of length one are: 1 the same direction, 0 nothing in common.
 pub fn likeness(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
+    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (a, b) in a_lanes.iter().zip(b_lanes) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
 }

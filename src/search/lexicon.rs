@@ -13,18 +13,26 @@ static BUILT_IN: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::read(include_str!
 pub struct Lexicon {
     /// Stems joined by a space, or a run of Chinese, to the numbers of their lines.
     ideas: HashMap<String, Vec<u16>>,
+    /// The first English words of each line.
+    english: Vec<Vec<String>>,
 }
 
 /// One word of a text with everything it may mean: any of these terms stands for it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Meaning {
     /// Term and weight, the word itself first.
     pub terms: Vec<(String, f32)>,
+    /// How it is said in English: the words as they are written, or those of the ideas that a run of
+    /// Chinese stands for.
+    pub said: Vec<String>,
 }
 
 /// Phrases have at most this many words, and this many characters in Chinese.
 const PHRASE_WORDS_MAX: usize = 4;
 const RUN_CHARACTERS_MAX: usize = 6;
+/// How many phrases of a line, and how many lines, say in English what Chinese means.
+const ENGLISH_PHRASES: usize = 4;
+const ENGLISH_IDEAS: usize = 3;
 
 /// How much an idea counts beside the word itself: more, because other words may say the same.
 const IDEA: f32 = 1.2;
@@ -38,11 +46,14 @@ impl Lexicon {
 
     fn read(text: &str) -> Self {
         let mut ideas: HashMap<String, Vec<u16>> = HashMap::new();
+        let mut english = Vec::new();
         let lines = text
             .lines()
             .filter(|line| !line.starts_with('#') && !line.is_empty());
         for (number, line) in lines.enumerate() {
             let number = u16::try_from(number).unwrap_or(u16::MAX);
+            let phrases = line.split(',').take(ENGLISH_PHRASES);
+            english.push(phrases.flat_map(plain).collect());
             for phrase in line.split(',') {
                 let lines = ideas.entry(key(phrase)).or_default();
                 if lines.last() != Some(&number) {
@@ -51,7 +62,7 @@ impl Lexicon {
             }
         }
         ideas.remove("");
-        Self { ideas }
+        Self { ideas, english }
     }
 
     /// What the words of `text` mean, in order.
@@ -68,11 +79,12 @@ impl Lexicon {
                 Word::Letters(word) => {
                     let (length, ideas) = self.phrase(&words[at..]);
                     if length > 1 {
-                        found.push(meaning(None, ideas));
+                        let said = words[at..at + length].iter().filter_map(letters);
+                        found.push(meaning(None, ideas, said.collect()));
                     }
                     if length <= 1 && !(is_stop(word) && ideas.is_empty()) {
                         let own = Some(stem(word)).filter(|_| !is_stop(word));
-                        found.push(meaning(own, ideas));
+                        found.push(meaning(own, ideas, vec![word.clone()]));
                     }
                     at += length.max(1);
                 }
@@ -119,7 +131,9 @@ impl Lexicon {
                 continue;
             };
             found.extend(unknown_run(&mut unknown));
-            let mut known = meaning(None, ideas);
+            let english = ideas.iter().take(ENGLISH_IDEAS);
+            let english = english.filter_map(|idea| self.english.get(usize::from(*idea)));
+            let mut known = meaning(None, ideas, english.flatten().cloned().collect());
             known
                 .terms
                 .extend(pairs(&text).into_iter().map(|pair| (pair, PAIR)));
@@ -141,6 +155,7 @@ fn unknown_run(run: &mut String) -> Vec<Meaning> {
     pairs
         .map(|pair| Meaning {
             terms: vec![(pair, PAIR)],
+            said: Vec::new(),
         })
         .collect()
 }
@@ -154,12 +169,26 @@ fn key(phrase: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn meaning(own: Option<String>, ideas: &[u16]) -> Meaning {
+fn letters(word: &Word) -> Option<String> {
+    match word {
+        Word::Letters(word) => Some(word.clone()),
+        Word::East(_) => None,
+    }
+}
+
+/// The words of a phrase that say something.
+fn plain(phrase: &str) -> Vec<String> {
+    let words = words(phrase);
+    let letters = words.iter().filter_map(letters);
+    letters.filter(|word| !is_stop(word)).collect()
+}
+
+fn meaning(own: Option<String>, ideas: &[u16], said: Vec<String>) -> Meaning {
     // A word of many ideas says little of each.
     let weight = IDEA / (ideas.len().max(1) as f32).sqrt();
     let mut terms: Vec<(String, f32)> = own.into_iter().map(|word| (word, 1.0)).collect();
     terms.extend(ideas.iter().map(|idea| (format!("#{idea}"), weight)));
-    Meaning { terms }
+    Meaning { terms, said }
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ use crate::mcp::tool::text::{clean, shorten};
 use crate::mcp::tool::words::first_sentence;
 use crate::mcp::tool::{Tool, ToolDef, name};
 use crate::openapi::PathPiece;
-use crate::search::embed::Hashed;
-use crate::search::{COVERAGE_MIN, Entry, Field, Index};
+use crate::search::embed::Averaged;
+use crate::search::intent::Effect;
+use crate::search::words::{Word, words};
+use crate::search::{Entry, FIT_MIN, Field, Index};
 
 /// The search over the tools of one server.
 pub struct Finder {
@@ -37,7 +39,7 @@ const DESCRIBED_TOKENS_MAX: usize = 8_000;
 /// What a search found.
 pub struct Found<'a> {
     pub tools: Vec<&'a Tool>,
-    /// The best of all covers what was asked.
+    /// The best of all fits what was asked.
     pub confident: bool,
     /// There are more.
     pub more: bool,
@@ -67,7 +69,7 @@ impl Finder {
             })
         };
         Self {
-            index: Index::build(&entries, &Hashed),
+            index: Index::build(&entries, &Averaged),
             search: named("search_tools"),
             describe: named("describe_tool"),
             call: named("call_tool"),
@@ -84,8 +86,8 @@ impl Finder {
     ) -> Found<'a> {
         let tool = |place: usize| server.tools.get_index(place).map(|(_, tool)| &**tool);
         let sees = |place| tool(place).is_some_and(&visible);
-        let hits = self.index.find(query, &Hashed, RANKED_MAX, sees);
-        let confident = hits.first().is_some_and(|hit| hit.coverage >= COVERAGE_MIN);
+        let hits = self.index.find(query, &Averaged, RANKED_MAX, sees);
+        let confident = hits.first().is_some_and(|hit| hit.fit >= FIT_MIN);
         let page = hits.iter().skip(skip).take(limit);
         Found {
             tools: page.filter_map(|hit| tool(hit.place)).collect(),
@@ -208,7 +210,7 @@ fn entry(def: &ToolDef) -> Entry {
         .and_then(Value::as_object);
     let arguments = properties.into_iter().flat_map(serde_json::Map::keys);
     let arguments: Vec<&str> = arguments.map(String::as_str).collect();
-    vec![
+    let fields = vec![
         (Field::Name, def.name.to_string()),
         (Field::Title, def.title.clone().unwrap_or_default()),
         (Field::Description, def.description.clone()),
@@ -216,5 +218,26 @@ fn entry(def: &ToolDef) -> Entry {
         (Field::Path, literals.collect::<Vec<_>>().join(" ")),
         (Field::Tags, def.tags.join(" ")),
         (Field::Arguments, arguments.join(" ")),
-    ]
+    ];
+    Entry {
+        fields,
+        effect: effect(def),
+    }
+}
+
+/// What names of operations begin with that are sent by POST and yet only look.
+const LOOKING: &str =
+    " search query list find get check count validate show read fetch retrieve lookup ";
+
+/// What a tool does, by its method; a POST may be a question that does not fit a URL.
+fn effect(def: &ToolDef) -> Effect {
+    match def.binding.method.as_str() {
+        "GET" | "HEAD" => Effect::Looks,
+        "DELETE" => Effect::Removes,
+        "POST" => match words(def.name.as_str()).first() {
+            Some(Word::Letters(word)) if LOOKING.contains(&format!(" {word} ")) => Effect::Looks,
+            _ => Effect::Changes,
+        },
+        _ => Effect::Changes,
+    }
 }
