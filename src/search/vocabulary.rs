@@ -1,6 +1,7 @@
 //! The words of an index by what they mean: which of them come close to a word that none of them is.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use crate::search::embed::likeness;
 use crate::search::lexicon::Meaning;
@@ -25,23 +26,31 @@ const SPELLED_LETTERS_MIN: usize = 5;
 
 impl Vocabulary {
     pub fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut forms: HashMap<String, (usize, String)> = HashMap::new();
+        let mut written: HashSet<String> = HashSet::new();
         for word in texts.flat_map(words) {
-            let Word::Letters(word) = word else { continue };
-            if is_stop(&word) {
-                continue;
+            if let Word::Letters(word) = word
+                && !is_stop(&word)
+            {
+                written.insert(word);
             }
-            // The shortest form that is known stands for all of them.
-            let rank = (known(&word).is_none(), word.len());
-            let form = (rank.1 + usize::from(rank.0) * 1_000, word);
-            let best = forms.entry(stem(&form.1)).or_insert_with(|| form.clone());
-            if form < *best {
-                *best = form;
+        }
+        // The shortest form that is known stands for all of them.
+        let mut forms: HashMap<String, (bool, usize, String)> = HashMap::new();
+        for word in written {
+            let form = (known(&word).is_none(), word.len(), word);
+            match forms.entry(stem(&form.2)) {
+                Entry::Occupied(mut best) if form < *best.get() => {
+                    best.insert(form);
+                }
+                Entry::Occupied(_) => {}
+                Entry::Vacant(place) => {
+                    place.insert(form);
+                }
             }
         }
         let words = forms.into_iter();
         let mut words: Vec<_> = words
-            .map(|(stem, (_, form))| (stem, known(&form)))
+            .map(|(stem, (_, _, form))| (stem, known(&form)))
             .collect();
         words.sort_by(|a, b| a.0.cmp(&b.0));
         Self { words }

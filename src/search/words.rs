@@ -1,6 +1,9 @@
 //! Text becomes words that can be compared: lower case, names split into what they are made of,
 //! English reduced to stems, Chinese and Japanese in pairs of characters.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// A piece of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
@@ -11,16 +14,18 @@ pub enum Word {
 }
 
 /// Words of questions and descriptions that say nothing of the matter.
-const STOPS: &str = " a about am an and any are as at be been being but by can could did do does \
+const STOPS: &str = "a about am an and any are as at be been being but by can could did do does \
     doing done each etc every for from had has have he her here hers him his how i if in into is it \
     its just let like may me might must my need no not of off on onto or our out over own per please \
     shall she should so some such than that the their them then there these they this those thus to \
     too up us use used using via want was we were what when where which while who whom why will with \
-    would yes yet you your s t ll re ve m d ";
+    would yes yet you your s t ll re ve m d";
+
+static STOP: LazyLock<HashSet<&str>> = LazyLock::new(|| STOPS.split_whitespace().collect());
 
 /// Whether a word is only grammar.
 pub fn is_stop(word: &str) -> bool {
-    STOPS.contains(&format!(" {word} "))
+    STOP.contains(word)
 }
 
 /// The words of `text`, in order.
