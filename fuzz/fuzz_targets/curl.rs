@@ -3,26 +3,14 @@
 
 #![no_main]
 
-use causeway::mcp::tool::define;
-use causeway::openapi::{DocumentLimits, read};
+#[path = "../read_check.rs"]
+mod read_check;
+
 use libfuzzer_sys::fuzz_target;
+use read_check::read_or_refuse;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = format!("curl https://a.example.com {}", String::from_utf8_lossy(bytes));
     read_or_refuse(text.as_bytes());
     read_or_refuse(bytes);
 });
-
-fn read_or_refuse(bytes: &[u8]) {
-    let limits = DocumentLimits {
-        document_bytes_max: 1 << 20,
-        operations_max: 200,
-        nodes_max: 20_000,
-        depth_max: 64,
-        expansions_max: 10_000,
-    };
-    if let Ok(api) = read(bytes, &limits) {
-        assert!(!api.operations.is_empty());
-        define(&api);
-    }
-}
