@@ -14,6 +14,7 @@ pub mod bundle;
 pub mod conjunction;
 pub mod definition;
 pub mod document;
+pub mod encoding;
 pub mod finding;
 pub mod foreign;
 pub mod keyword;
@@ -431,11 +432,23 @@ pub struct MediaType {
     pub name: String,
     /// `true` where the document gives none.
     pub schema: Value,
-    /// 3.2 `itemSchema` of a sequential media type.
+    /// 3.2 `itemSchema` of an answer that is a sequence. That of a body is part of its `schema`.
     pub item_schema: Option<Value>,
     /// `encoding` by property name.
     pub encoding: IndexMap<String, PartEncoding>,
+    /// 3.2 `prefixEncoding` and `itemEncoding`.
+    pub positions: Option<PartPositions>,
     pub example: Option<Value>,
+}
+
+/// How the parts of a multipart body are written that have no names (OAS 3.2.0, "Encoding By
+/// Position").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartPositions {
+    /// `prefixEncoding`: of the first parts, in their order.
+    pub first: Vec<PartEncoding>,
+    /// `itemEncoding`: of every part after them.
+    pub rest: PartEncoding,
 }
 
 /// An Encoding Object (OAS 3.1.1 section 4.8.15). `None` means the default for the media type.

@@ -13,6 +13,7 @@ mod header;
 mod multipart;
 mod raw;
 mod rename;
+mod sequence;
 mod shape;
 mod style;
 mod template;

@@ -339,6 +339,9 @@ pub struct BodyMedia {
     /// The parts of a multipart body that are files.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub files: Vec<String>,
+    /// The parts of a multipart body that is an array.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub positions: Option<Positions>,
     /// How JSON is written as XML.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub xml: Option<XmlModel>,
@@ -348,11 +351,46 @@ pub struct BodyMedia {
     pub types: Vec<String>,
 }
 
+/// The parts of a multipart body that have no names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Positions {
+    /// The first parts, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<PositionedPart>,
+    /// Every part after them.
+    pub rest: PositionedPart,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PositionedPart {
+    #[serde(flatten)]
+    pub encoding: PartEncoding,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_file: bool,
+}
+
+impl Positions {
+    /// The part at a position.
+    pub fn at(&self, index: usize) -> &PositionedPart {
+        self.first.get(index).unwrap_or(&self.rest)
+    }
+
+    /// Whether any of the parts is a file.
+    pub fn has_files(&self) -> bool {
+        self.rest.is_file || self.first.iter().any(|part| part.is_file)
+    }
+}
+
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BodyCodec {
     Json,
+    /// The argument is an array, each item of which is written on its own (see
+    /// [`crate::events::Framing`]).
+    Sequence,
     Form,
     Multipart,
     /// The argument is a file: base64, or a link.

@@ -97,6 +97,8 @@ codes! {
     ResponseInvalid "response-invalid" Note "Give each status a Response Object.";
     ResponseRefUnresolved "response-ref-unresolved" Note "Put the response into this document, under `components/responses`.";
     MediaTypeInvalid "media-type-invalid" Warning "Give each media type an object.";
+    ItemSchemaIgnored "item-schema-ignored" Warning "Describe the whole body with `schema`, or offer it as JSON lines, a JSON text sequence, server-sent events or multipart.";
+    EncodingIgnored "encoding-ignored" Warning "Use `encoding` for parts with names, and `prefixEncoding` and `itemEncoding` for the parts of a multipart body that is an array.";
     BodyMediaType "body-media-type" Lost "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
     BodyLeftOut "body-left-out" Warning "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
     // Schemas and references.

@@ -1,15 +1,17 @@
-//! Request bodies and responses: media types, their schemas, their encodings.
+//! Request bodies and responses: media types and their schemas.
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
+use crate::events::Framing;
 use crate::openapi::finding::{Code, quoted};
 use crate::openapi::keyword::weight;
 use crate::openapi::parameter::{Declared, example, style};
-use crate::openapi::pointer::{Located, is_true, text};
+use crate::openapi::pointer::{Located, escape};
 use crate::openapi::reference::RefFault;
 use crate::openapi::schema::Reading;
-use crate::openapi::{MediaType, PartEncoding, PartHeader, RequestBody, Response, upconvert_2_0};
+use crate::openapi::{MediaType, PartEncoding, RequestBody, Response, upconvert_2_0};
+use crate::types::essence;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data";
@@ -43,7 +45,11 @@ impl<'a> Reading<'a> {
             self.findings.add(Code::BodyInvalid, pointer, message);
             return None;
         };
-        let content = self.content(&content, followed.shared);
+        let mut content = self.content(&content, followed.shared);
+        for media in &mut content {
+            let place = format!("{}/content/{}", at.pointer, escape(&media.name));
+            self.sequence(media, &place);
+        }
         if content.is_empty() {
             let message = "the request body has no media type; it is left out";
             self.findings.add(Code::BodyInvalid, pointer, message);
@@ -153,78 +159,40 @@ impl<'a> Reading<'a> {
             .map(|schema| self.shared_schema(schema, shared));
         MediaType {
             encoding: self.part_encodings(at),
+            positions: self.part_positions(at),
             item_schema,
             example: example(at),
             ..media(name, schema)
         }
     }
 
-    /// The `encoding` of a media type, by property.
-    pub fn part_encodings(&mut self, media: &Located<'_>) -> IndexMap<String, PartEncoding> {
-        let mut encodings = IndexMap::new();
-        for (property, part) in media.get("encoding").iter().flat_map(Located::members) {
-            let encoding = if part.value.get("$ref").is_some() {
-                self.referred(&part, "encoding").map(|at| self.part(&at))
-            } else {
-                Some(self.part(&part))
-            };
-            encodings.extend(encoding.map(|encoding| (property.to_owned(), encoding)));
+    /// Makes what is said of the items of a sequence part of what is said of the whole: both apply
+    /// (OAS 3.2.0, "Sequential Media Types"). What cannot apply is a finding.
+    fn sequence(&mut self, media: &mut MediaType, pointer: &str) {
+        let multipart = essence(&media.name).starts_with("multipart/");
+        let mut ignored = |code, message: &str| self.findings.add(code, pointer, message);
+        if !multipart && media.positions.take().is_some() {
+            let message =
+                "only a multipart body has parts with a position; their encoding is left out";
+            ignored(Code::EncodingIgnored, message);
         }
-        encodings
-    }
-
-    /// What the reference at `at` leads to; a finding if that is nothing.
-    fn referred(&mut self, at: &Located<'_>, what: &str) -> Option<Located<'a>> {
-        let reference = at.text("$ref")?;
-        match self.references.target(&reference, &at.pointer) {
-            Ok(target) => Some(target.at),
-            Err(fault) => {
-                let message = format!("the {what}'s reference {}", fault.reason());
-                self.findings
-                    .add(Code::MediaTypeInvalid, at.pointer.clone(), message);
-                None
-            }
+        if media.positions.is_some() && !media.encoding.is_empty() {
+            let message = "`encoding` stands beside an encoding by position; an array is sent by \
+                           position, an object by name";
+            ignored(Code::EncodingIgnored, message);
         }
-    }
-
-    fn part(&mut self, at: &Located<'_>) -> PartEncoding {
-        let named = at.text("style");
-        let style = named.as_deref().and_then(style);
-        if let (Some(named), None) = (&named, style) {
-            let message = format!("{} is no style", quoted(named));
-            self.findings
-                .add(Code::StyleUnsupported, at.pointer.clone(), message);
+        let mut items = media.item_schema.take();
+        if !multipart && Framing::of(&media.name).is_none() && items.take().is_some() {
+            let message = format!("{} is no sequence of items", quoted(&media.name));
+            ignored(Code::ItemSchemaIgnored, &message);
         }
-        PartEncoding {
-            content_type: at.text("contentType"),
-            style,
-            explode: at.value.get("explode").map(|flag| is_true(Some(flag))),
-            allow_reserved: at
-                .value
-                .get("allowReserved")
-                .map(|flag| is_true(Some(flag))),
-            headers: self.part_headers(at),
-        }
-    }
-
-    /// The headers of a part. "`Content-Type` is described separately and SHALL be ignored"
-    /// (OAS 3.1.1 section 4.8.15.1.1), and `Content-Disposition` is written from the part's name.
-    fn part_headers(&mut self, at: &Located<'_>) -> IndexMap<String, PartHeader> {
-        let mut headers = IndexMap::new();
-        for (name, header) in at.get("headers").iter().flat_map(Located::members) {
-            let ours = ["content-type", "content-disposition"];
-            let is_ours = ours.iter().any(|known| name.eq_ignore_ascii_case(known));
-            if is_ours || http::HeaderName::try_from(name).is_err() {
-                continue;
-            }
-            let read = if header.value.get("$ref").is_some() {
-                self.referred(&header, "header").map(|at| part_header(&at))
-            } else {
-                Some(part_header(&header))
-            };
-            headers.extend(read.map(|read| (name.to_owned(), read)));
-        }
-        headers
+        let whole = media.schema.take();
+        media.schema = match items {
+            Some(items) if whole == json!(true) => json!({"type": "array", "items": items}),
+            Some(items) => json!({"type": "array", "items": items, "allOf": [whole]}),
+            None if media.positions.is_some() && whole == json!(true) => json!({"type": "array"}),
+            None => whole,
+        };
     }
 
     /// The body of a 2.0 operation: its one body parameter, or its form fields.
@@ -344,23 +312,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn part_header(at: &Located<'_>) -> PartHeader {
-    let schema = at.get("schema");
-    let one = schema.as_ref().and_then(|schema| {
-        let listed = schema.get("enum").filter(|list| list.items().count() == 1);
-        let only = listed.and_then(|list| list.items().next());
-        let fixed = schema
-            .get("const")
-            .or(only)
-            .or_else(|| schema.get("default"));
-        text(fixed?.value)
-    });
-    PartHeader {
-        required: at.flag("required"),
-        value: one,
-    }
-}
-
 fn at_description(field: &Declared<'_>) -> Option<String> {
     field.description.clone().or(field.at.text("description"))
 }
@@ -383,6 +334,7 @@ fn media(name: &str, schema: Value) -> MediaType {
         schema,
         item_schema: None,
         encoding: IndexMap::new(),
+        positions: None,
         example: None,
     }
 }

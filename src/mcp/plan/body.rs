@@ -1,12 +1,13 @@
-//! Bodies: JSON of any root, forms, multipart, text, XML and bytes.
+//! Bodies: JSON of any root, sequences, forms, multipart, text, XML and bytes.
 
 use bytes::Bytes;
 use http::HeaderValue;
 
+use crate::events::Framing;
 use crate::mcp::plan::file::{self, File, Links};
 use crate::mcp::plan::multipart::multipart;
 use crate::mcp::plan::raw::{Raw, Shape};
-use crate::mcp::plan::{Given, PlanError, form, xml};
+use crate::mcp::plan::{Given, PlanError, form, sequence, xml};
 use crate::mcp::tool::file::ANY_PART;
 use crate::mcp::tool::{BodyArguments, BodyBinding, BodyCodec, BodyMedia, PropertyBinding};
 
@@ -63,11 +64,15 @@ pub(super) fn write(
     let mut content_type = media.name.clone();
     let bytes = match media.codec {
         BodyCodec::Json => Bytes::from(raw.text().to_owned()),
+        BodyCodec::Sequence => {
+            let framing = Framing::of(&media.name).unwrap_or(Framing::Lines);
+            sequence::sequence(&argument, &raw, framing)?.into()
+        }
         BodyCodec::Form => form::form(&argument, &raw, &media.encoding)?.into(),
         BodyCodec::Multipart => {
-            let (boundary, bytes) = multipart(&argument, &raw, media, links)?;
-            content_type = format!("{}; boundary={boundary}", media.name);
-            bytes.into()
+            let written = multipart(&argument, &raw, media, links)?;
+            content_type = written.content_type;
+            written.bytes.into()
         }
         BodyCodec::Binary => {
             let file = File::read(&argument, &raw, links)?;
@@ -94,6 +99,15 @@ pub(super) fn links(binding: &BodyBinding, given: &Given) -> Vec<String> {
     };
     match (media.codec, raw.shape()) {
         (BodyCodec::Binary, _) => file::link(&raw).into_iter().collect(),
+        (BodyCodec::Multipart, Shape::Array(items)) => {
+            let positions = media.positions.as_ref();
+            let is_file = |index| positions.is_some_and(|parts| parts.at(index).is_file);
+            let files = items
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| is_file(*index));
+            files.filter_map(|(_, item)| file::link(item)).collect()
+        }
         (BodyCodec::Multipart, Shape::Object(members)) => {
             let is_file = |name: &String| {
                 let mut files = media.files.iter();

@@ -1,4 +1,5 @@
-//! `multipart/form-data` (RFC 7578): a part for each property, and for each item of an array.
+//! Multipart bodies: forms (RFC 7578), which have a part for each property and for each item of an
+//! array, and bodies whose parts have no names but a place (RFC 2046 section 5.1).
 
 use std::fmt::Write;
 
@@ -11,51 +12,117 @@ use crate::mcp::plan::form::styled;
 use crate::mcp::plan::raw::{Raw, Shape};
 use crate::mcp::plan::style;
 use crate::mcp::tool::file::ANY_PART;
-use crate::mcp::tool::media::codec;
-use crate::mcp::tool::{BodyCodec, BodyMedia};
+use crate::mcp::tool::media::{codec, may_name_parts};
+use crate::mcp::tool::{BodyCodec, BodyMedia, PositionedPart};
 use crate::openapi::PartEncoding;
+use crate::types::essence;
 
-/// A part: its headers, and what it holds.
-type Part = (String, Bytes);
+/// One part.
+struct Part {
+    /// The whole `Content-Disposition`, where it has one.
+    disposition: Option<String>,
+    /// Its media type, where it is said.
+    kind: Option<String>,
+    /// The lines of its other headers.
+    headers: String,
+    bytes: Bytes,
+}
 
-/// The body and its boundary.
+/// A body and its `Content-Type`.
+pub(super) struct Written {
+    pub(super) content_type: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Writes a body.
 pub(super) fn multipart(
     argument: &str,
     raw: &Raw,
     media: &BodyMedia,
     links: &Links,
-) -> Result<(String, Vec<u8>), PlanError> {
+) -> Result<Written, PlanError> {
     let mut parts: Vec<Part> = Vec::new();
-    match raw.shape() {
-        Shape::Object(members) => {
+    match (raw.shape(), &media.positions) {
+        (Shape::Array(items), Some(positions)) => {
+            for (index, item) in items.iter().enumerate() {
+                let name = format!("{argument}.{index}");
+                parts.push(positioned(&name, item, positions.at(index), links)?);
+            }
+        }
+        (Shape::Array(items), None) if essence(&media.name) != "multipart/form-data" => {
+            parts.extend(items.iter().map(|item| by_type(None, item, None)));
+        }
+        (Shape::Object(members), _) if may_name_parts(&media.name) => {
             for (name, member) in &members {
                 field(&mut parts, (name, member), media, links)?;
             }
         }
-        // Parts without names, as in `multipart/mixed` (OAS 3.2.0, "Encoding By Position").
-        Shape::Array(items) if !media.name.starts_with("multipart/form-data") => {
-            parts.extend(items.iter().map(|item| by_type(None, item, None)));
-        }
-        _ => {
-            return Err(PlanError::value(
-                argument,
-                "a multipart body is written as an object",
-            ));
+        (_, positions) => {
+            let rule = if positions.is_some() {
+                "a body of parts without names is written as an array"
+            } else {
+                "a multipart body is written as an object"
+            };
+            return Err(PlanError::value(argument, rule));
         }
     }
+    Ok(framed(&media.name, &parts))
+}
+
+/// The parts between boundaries that none of them contains.
+fn framed(media_type: &str, parts: &[Part]) -> Written {
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for (_, bytes) in &parts {
-        digest.update(bytes);
+    for part in parts {
+        digest.update(&part.bytes);
     }
     let boundary = format!("causeway-{}", &hex::encode(digest.finish())[..32]);
-    let mut out = Vec::new();
-    for (head, bytes) in parts {
-        out.extend_from_slice(format!("--{boundary}\r\n{head}\r\n").as_bytes());
-        out.extend_from_slice(&bytes);
-        out.extend_from_slice(b"\r\n");
+    let mut bytes = Vec::new();
+    for part in parts {
+        let mut head = format!("--{boundary}\r\n");
+        if let Some(disposition) = &part.disposition {
+            let _ = write!(head, "Content-Disposition: {disposition}\r\n");
+        }
+        if let Some(kind) = &part.kind {
+            let _ = write!(head, "Content-Type: {kind}\r\n");
+        }
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.extend_from_slice(part.headers.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&part.bytes);
+        bytes.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    Ok((boundary, out))
+    bytes.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    let root = parts.first().and_then(|part| part.kind.as_deref());
+    let root = root.filter(|_| wants_type(media_type));
+    let root = root.map_or_else(String::new, |kind| format!("; type=\"{}\"", essence(kind)));
+    Written {
+        content_type: format!("{media_type}{root}; boundary={boundary}"),
+        bytes,
+    }
+}
+
+/// Whether a media type has to say that of its first part, and does not (RFC 2387 section 3.1).
+fn wants_type(media_type: &str) -> bool {
+    let mut parameters = media_type.split(';').skip(1);
+    let is_type = |parameter: &str| {
+        let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
+        name.trim().eq_ignore_ascii_case("type")
+    };
+    essence(media_type) == "multipart/related" && !parameters.any(is_type)
+}
+
+/// A part without a name.
+fn positioned(
+    argument: &str,
+    item: &Raw,
+    part: &PositionedPart,
+    links: &Links,
+) -> Result<Part, PlanError> {
+    if part.is_file {
+        of_file((argument, None), item, Some(&part.encoding), links)
+    } else {
+        Ok(by_type(None, item, Some(&part.encoding)))
+    }
 }
 
 /// The parts of one property. Null is no part.
@@ -75,9 +142,11 @@ fn field(
         .any(|file| file == name || file == ANY_PART);
     if let Some(encoding) = encoding.filter(|encoding| encoding.is_styled() && !file) {
         let pairs = style::pairs(name, member, styled(encoding, Escape::Plain));
-        let written = pairs.into_iter().map(|(name, value)| {
-            let head = format!("{}\r\n", disposition(&name, None));
-            (head, Bytes::from(value))
+        let written = pairs.into_iter().map(|(name, value)| Part {
+            disposition: Some(disposition(&name, None)),
+            kind: None,
+            headers: String::new(),
+            bytes: Bytes::from(value),
         });
         parts.extend(written);
         return Ok(());
@@ -89,7 +158,7 @@ fn field(
     };
     for item in items.iter().filter(|item| !item.is_null()) {
         parts.push(if file {
-            of_file(name, item, encoding, links)?
+            of_file((name, Some(name)), item, encoding, links)?
         } else {
             by_type(Some(name), item, encoding)
         });
@@ -98,19 +167,23 @@ fn field(
 }
 
 fn of_file(
-    name: &str,
+    (argument, name): (&str, Option<&str>),
     raw: &Raw,
     encoding: Option<&PartEncoding>,
     links: &Links,
 ) -> Result<Part, PlanError> {
-    let file = File::read(name, raw, links)?;
+    let file = File::read(argument, raw, links)?;
     let declared = encoding.and_then(|encoding| encoding.content_type.as_deref());
-    let filename = file.filename.as_deref().unwrap_or(name);
-    let mut head = disposition(name, Some(filename));
-    let kind = file.media_type(declared);
-    let _ = write!(head, "\r\nContent-Type: {kind}\r\n");
-    head.push_str(&headers(encoding, &file.headers));
-    Ok((head, file.bytes))
+    let disposition = name.map(|name| {
+        let filename = file.filename.as_deref().unwrap_or(name);
+        disposition(name, Some(filename))
+    });
+    Ok(Part {
+        disposition,
+        kind: Some(file.media_type(declared)),
+        headers: headers(encoding, &file.headers),
+        bytes: file.bytes,
+    })
 }
 
 /// A part that is no file: text for scalars, JSON for objects, unless the document says otherwise.
@@ -125,14 +198,13 @@ fn by_type(name: Option<&str>, raw: &Raw, encoding: Option<&PartEncoding>) -> Pa
     let kind = declared.or((!scalar).then_some("application/json"));
     let json = kind.and_then(codec) == Some(BodyCodec::Json);
     let text = if json { raw.text().into() } else { raw.plain() };
-    let mut head = name.map_or_else(String::new, |name| {
-        format!("{}\r\n", disposition(name, None))
-    });
-    if let Some(kind) = kind.or(name.is_none().then_some("text/plain; charset=utf-8")) {
-        let _ = write!(head, "Content-Type: {kind}\r\n");
+    let kind = kind.or(name.is_none().then_some("text/plain; charset=utf-8"));
+    Part {
+        disposition: name.map(|name| disposition(name, None)),
+        kind: kind.map(str::to_owned),
+        headers: headers(encoding, &[]),
+        bytes: Bytes::from(text.into_owned()),
     }
-    head.push_str(&headers(encoding, &[]));
-    (head, Bytes::from(text.into_owned()))
 }
 
 fn disposition(name: &str, filename: Option<&str>) -> String {
@@ -144,7 +216,7 @@ fn disposition(name: &str, filename: Option<&str>) -> String {
     };
     let filename = filename.map(|filename| format!("; filename=\"{}\"", quoted(filename)));
     format!(
-        "Content-Disposition: form-data; name=\"{}\"{}",
+        "form-data; name=\"{}\"{}",
         quoted(name),
         filename.unwrap_or_default()
     )

@@ -4,17 +4,19 @@ use serde_json::{Map, Value, json};
 
 use crate::mcp::tool::file;
 use crate::mcp::tool::input::{Builder, admits_null, describe};
-use crate::mcp::tool::media::{self, Sendable, content_type, is_merge_patch, sendable};
+use crate::mcp::tool::media::{self, Sendable, content_type, is_list, is_merge_patch, sendable};
 use crate::mcp::tool::{
-    BodyArguments, BodyBinding, BodyCodec, BodyMedia, PropertyBinding, name, xml,
+    BodyArguments, BodyBinding, BodyCodec, BodyMedia, PositionedPart, Positions, PropertyBinding,
+    name, xml,
 };
 use crate::openapi::upconvert_3_0::nullable;
 use crate::openapi::{MediaType, RequestBody, SpecVersion};
+use crate::types::essence;
 
 impl Builder<'_> {
     /// Adds the arguments of a body; `None` where none of its media types can be written.
     pub fn body(&mut self, body: &RequestBody) -> Option<BodyBinding> {
-        let has_files = |media: &MediaType| !self.parts(media).files.is_empty();
+        let has_files = |media: &MediaType| self.parts(media).has_files();
         let mut choices = sendable(body, &self.schemas, has_files);
         let mut media: Vec<BodyMedia> = Vec::new();
         choices.retain(|one| {
@@ -67,7 +69,7 @@ impl Builder<'_> {
             BodyCodec::Multipart => self.parts(media),
             _ => file::Parts {
                 encoding: media.encoding.clone(),
-                files: Vec::new(),
+                ..file::Parts::default()
             },
         };
         let model = (codec == BodyCodec::Xml).then(|| xml::model(self.api, &media.schema));
@@ -78,6 +80,7 @@ impl Builder<'_> {
             codec,
             encoding: parts.encoding,
             files: parts.files,
+            positions: parts.positions,
             types: media::types(codec, schema, model.is_some()),
             xml: model,
         }
@@ -86,7 +89,20 @@ impl Builder<'_> {
     /// What is known of the parts of a multipart body.
     fn parts(&self, media: &MediaType) -> file::Parts {
         let typeless = matches!(self.api.version, SpecVersion::V3_1 | SpecVersion::V3_2);
-        file::parts(&self.schemas, &media.schema, &media.encoding, typeless)
+        let mut parts = file::parts(&self.schemas, &media.schema, &media.encoding, typeless);
+        // A form has names for its parts, unless it says where each stands.
+        let by_position =
+            media.positions.is_some() || !essence(&media.name).starts_with("multipart/form-data");
+        if by_position && is_list(self.schemas.resolve(&media.schema)) {
+            let declared = media.positions.as_ref();
+            parts.positions = Some(file::positions(
+                &self.schemas,
+                &media.schema,
+                declared,
+                typeless,
+            ));
+        }
+        parts
     }
 
     /// The argument that chooses the media type.
@@ -230,7 +246,7 @@ impl Builder<'_> {
     fn alternative(&mut self, one: Sendable<'_>, written: &BodyMedia) -> Value {
         let text = json!({ "type": "string", "contentMediaType": written.name });
         let schema = match one.codec {
-            BodyCodec::Json | BodyCodec::Form => {
+            BodyCodec::Json | BodyCodec::Sequence | BodyCodec::Form => {
                 let mut schema = self.schemas.prepare(&one.media.schema);
                 if is_merge_patch(&one.media.name) {
                     accept_nulls(&mut schema);
@@ -264,6 +280,9 @@ impl Builder<'_> {
                 "additionalProperties": file::schema(None, None, true),
             });
         }
+        if let Some(positions) = written.positions.as_ref().filter(|parts| parts.has_files()) {
+            return positioned(self.schemas.prepare(resolved), positions);
+        }
         if written.files.is_empty() {
             return self.schemas.prepare(schema);
         }
@@ -286,6 +305,38 @@ impl Builder<'_> {
         }
         prepared
     }
+}
+
+/// The schema of an array, with those of its items that are files in their places.
+fn positioned(mut schema: Value, positions: &Positions) -> Value {
+    let Some(members) = schema.as_object_mut() else {
+        return schema;
+    };
+    let items = members.get("items").cloned().unwrap_or_else(|| json!({}));
+    let shown = |part: &PositionedPart, schema: Value| {
+        if part.is_file {
+            file::schema(words(&schema), Some(&part.encoding), false)
+        } else {
+            schema
+        }
+    };
+    let prefix = members.shift_remove("prefixItems");
+    let mut prefix = prefix
+        .and_then(|prefix| prefix.as_array().cloned())
+        .unwrap_or_default();
+    prefix.resize(positions.first.len(), items.clone());
+    let first = positions.first.iter().zip(prefix);
+    let first: Vec<Value> = first.map(|(part, schema)| shown(part, schema)).collect();
+    if !first.is_empty() {
+        members.insert("prefixItems".into(), Value::Array(first));
+    }
+    members.insert("items".into(), shown(&positions.rest, items));
+    schema
+}
+
+/// What a schema says of itself.
+fn words(schema: &Value) -> Option<&str> {
+    schema.get("description")?.as_str()
 }
 
 /// Whether `null` is a value of its own in a body: the schema names it, or says nothing.

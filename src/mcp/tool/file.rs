@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use crate::mcp::tool::media::{has_type, holds_bytes, is_text};
 use crate::mcp::tool::schema::Schemas;
 use crate::mcp::tool::text::{ARGUMENT_DESCRIPTION_BYTES_MAX, clean, shorten};
-use crate::openapi::{PartEncoding, PartHeader};
+use crate::mcp::tool::{PositionedPart, Positions};
+use crate::openapi::{PartEncoding, PartHeader, PartPositions};
 
 /// What is known of the parts of a multipart body.
 #[derive(Default)]
@@ -15,6 +16,16 @@ pub struct Parts {
     pub encoding: IndexMap<String, PartEncoding>,
     /// The parts that are files.
     pub files: Vec<String>,
+    /// The parts of a body that is an array; they have no names.
+    pub positions: Option<Positions>,
+}
+
+impl Parts {
+    /// Whether any part is a file.
+    pub fn has_files(&self) -> bool {
+        let named = !self.files.is_empty();
+        named || self.positions.as_ref().is_some_and(Positions::has_files)
+    }
 }
 
 /// Stands for all parts, where the document describes a multipart body as bytes.
@@ -30,7 +41,7 @@ pub fn parts(
 ) -> Parts {
     let mut parts = Parts {
         encoding: declared.clone(),
-        files: Vec::new(),
+        ..Parts::default()
     };
     if holds_bytes(schemas.resolve(schema)) {
         parts.files.push(ANY_PART.to_owned());
@@ -39,43 +50,81 @@ pub fn parts(
     let properties = properties.and_then(Value::as_object);
     for (name, property) in properties.into_iter().flatten() {
         let item = item(schemas, property);
-        let declared = declared
-            .get(name)
-            .and_then(|part| part.content_type.as_deref());
-        let content = |key: &str| item.get(key).and_then(Value::as_str);
-        let file = match declared {
-            _ if holds_bytes(item) => true,
-            Some(declared) => {
-                has_type(item, "string")
-                    && content("contentEncoding").is_none()
-                    && !is_text(declared)
-            }
-            None => typeless_is_file && says_nothing(item),
-        };
-        let mut part = parts.encoding.get(name).cloned().unwrap_or_default();
-        if file {
-            let kind = content("contentMediaType").unwrap_or("application/octet-stream");
-            part.content_type.get_or_insert_with(|| kind.to_owned());
+        let (part, is_file) = part(item, declared.get(name), typeless_is_file);
+        if is_file {
             parts.files.push(name.clone());
-        } else if let Some(encoding) = content("contentEncoding") {
-            // "Equivalent to specifying [..] `Content-Transfer-Encoding`" (4.8.15.4.2).
-            let kind = content("contentMediaType").unwrap_or("application/octet-stream");
-            part.content_type.get_or_insert_with(|| kind.to_owned());
-            let header = PartHeader {
-                required: true,
-                value: Some(encoding.to_owned()),
-            };
-            part.headers
-                .entry("Content-Transfer-Encoding".to_owned())
-                .or_insert(header);
-        } else if let Some(kind) = content("contentMediaType") {
-            part.content_type.get_or_insert_with(|| kind.to_owned());
         }
         if part != PartEncoding::default() {
             parts.encoding.insert(name.clone(), part);
         }
     }
     parts
+}
+
+/// The same of a multipart body that is an array. What no schema and no encoding describes is sent as
+/// what it is, never as a file.
+pub fn positions(
+    schemas: &Schemas<'_>,
+    schema: &Value,
+    declared: Option<&PartPositions>,
+    typeless_is_file: bool,
+) -> Positions {
+    let schema = schemas.resolve(schema);
+    let prefix = schema.get("prefixItems").and_then(Value::as_array);
+    let prefix = prefix.map_or(&[][..], Vec::as_slice);
+    let first = declared.map_or(&[][..], |declared| &declared.first);
+    let rest = declared.map(|declared| &declared.rest);
+    let positioned = |index: usize| {
+        let encoding = first.get(index).or(rest);
+        let item = prefix.get(index).or_else(|| schema.get("items"));
+        let described = item.is_some() || encoding.is_some_and(|e| e.content_type.is_some());
+        let item = item.map_or(&Value::Bool(true), |item| schemas.resolve(item));
+        let (encoding, is_file) = part(item, encoding, typeless_is_file && described);
+        PositionedPart { encoding, is_file }
+    };
+    let count = prefix.len().max(first.len());
+    Positions {
+        first: (0..count).map(positioned).collect(),
+        rest: positioned(count),
+    }
+}
+
+/// How one value is sent as a part, and whether it is a file.
+fn part(
+    item: &Value,
+    declared: Option<&PartEncoding>,
+    typeless_is_file: bool,
+) -> (PartEncoding, bool) {
+    let mut part = declared.cloned().unwrap_or_default();
+    let content = |key: &str| item.get(key).and_then(Value::as_str);
+    let typeless = typeless_is_file && says_nothing(item);
+    let is_file = match part.content_type.as_deref() {
+        _ if holds_bytes(item) => true,
+        Some(declared) => {
+            (typeless || has_type(item, "string"))
+                && content("contentEncoding").is_none()
+                && !is_text(declared)
+        }
+        None => typeless,
+    };
+    if is_file {
+        let kind = content("contentMediaType").unwrap_or("application/octet-stream");
+        part.content_type.get_or_insert_with(|| kind.to_owned());
+    } else if let Some(encoding) = content("contentEncoding") {
+        // "Equivalent to specifying [..] `Content-Transfer-Encoding`" (4.8.15.4.2).
+        let kind = content("contentMediaType").unwrap_or("application/octet-stream");
+        part.content_type.get_or_insert_with(|| kind.to_owned());
+        let header = PartHeader {
+            required: true,
+            value: Some(encoding.to_owned()),
+        };
+        part.headers
+            .entry("Content-Transfer-Encoding".to_owned())
+            .or_insert(header);
+    } else if let Some(kind) = content("contentMediaType") {
+        part.content_type.get_or_insert_with(|| kind.to_owned());
+    }
+    (part, is_file)
 }
 
 /// The schema of one part: each item of an array is a part of its own.
@@ -102,7 +151,7 @@ fn says_nothing(schema: &Value) -> bool {
         "contentMediaType",
         "format",
     ];
-    !SAYING.iter().any(|key| schema.get(key).is_some())
+    schema != false && !SAYING.iter().any(|key| schema.get(key).is_some())
 }
 
 /// The schema with which a file part is shown, within that of its property.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::events::Framing;
 use crate::mcp::tool::BodyCodec;
 use crate::mcp::tool::schema::Schemas;
 use crate::openapi::{MediaType, RequestBody};
@@ -14,8 +15,7 @@ pub fn codec(media_type: &str) -> Option<BodyCodec> {
     Some(match (kind, subtype) {
         ("*" | "application", "*") | (_, "json") => BodyCodec::Json,
         ("application", "x-www-form-urlencoded") => BodyCodec::Form,
-        ("multipart", "form-data" | "mixed" | "*") => BodyCodec::Multipart,
-        ("multipart", _) => return None,
+        ("multipart", _) => BodyCodec::Multipart,
         (_, "xml") => BodyCodec::Xml,
         (_, other) if other.ends_with("+json") => BodyCodec::Json,
         (_, other) if other.ends_with("+xml") => BodyCodec::Xml,
@@ -39,7 +39,7 @@ pub fn content_type(media_type: &str, codec: BodyCodec) -> Option<String> {
         BodyCodec::Text => "text/plain",
         BodyCodec::Xml => "application/xml",
         BodyCodec::Form => "application/x-www-form-urlencoded",
-        BodyCodec::Binary => return None,
+        BodyCodec::Binary | BodyCodec::Sequence => return None,
     };
     Some(concrete.to_owned())
 }
@@ -72,6 +72,10 @@ pub fn sendable<'a>(
             let open = matches!(essence(&media.name).as_str(), "*/*" | "application/*");
             let schema = schemas.resolve(&media.schema);
             let codec = match codec {
+                BodyCodec::Multipart if !is_list(schema) && !may_name_parts(&media.name) => {
+                    return None;
+                }
+                _ if is_list(schema) && Framing::of(&media.name).is_some() => BodyCodec::Sequence,
                 _ if open && holds_bytes(schema) => BodyCodec::Binary,
                 // A text of a type we do not know is a text.
                 BodyCodec::Binary if is_plain_text(schema) && may_be_text(&media.name) => {
@@ -104,11 +108,12 @@ const CHOICES_MAX: usize = 8;
 fn rank(codec: BodyCodec) -> usize {
     match codec {
         BodyCodec::Json => 0,
-        BodyCodec::Form => 1,
-        BodyCodec::Multipart => 2,
-        BodyCodec::Text => 3,
-        BodyCodec::Xml => 4,
-        BodyCodec::Binary => 5,
+        BodyCodec::Sequence => 1,
+        BodyCodec::Form => 2,
+        BodyCodec::Multipart => 3,
+        BodyCodec::Text => 4,
+        BodyCodec::Xml => 5,
+        BodyCodec::Binary => 6,
     }
 }
 
@@ -139,6 +144,8 @@ pub fn types(codec: BodyCodec, schema: &Value, modelled: bool) -> Vec<String> {
     let these = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect();
     match codec {
         BodyCodec::Json => of_schema(),
+        BodyCodec::Sequence => these(&["array"]),
+        BodyCodec::Multipart if is_list(schema) => these(&["array"]),
         BodyCodec::Form | BodyCodec::Multipart => these(&["object"]),
         BodyCodec::Binary => these(&["string", "object"]),
         BodyCodec::Xml if modelled => match of_schema() {
@@ -150,6 +157,19 @@ pub fn types(codec: BodyCodec, schema: &Value, modelled: bool) -> Vec<String> {
         },
         BodyCodec::Text | BodyCodec::Xml => these(&["string"]),
     }
+}
+
+/// Whether the parts of such a multipart body may have names, which is what forms are made of.
+pub fn may_name_parts(media_type: &str) -> bool {
+    let named = ["multipart/form-data", "multipart/mixed", "multipart/*"];
+    named.contains(&essence(media_type).as_str())
+}
+
+/// Whether a schema is that of an array.
+pub fn is_list(schema: &Value) -> bool {
+    let items = ["items", "prefixItems"];
+    has_type(schema, "array")
+        || (schema.get("type").is_none() && items.iter().any(|key| schema.get(key).is_some()))
 }
 
 /// Whether a schema is that of bytes, which an argument holds as base64.
