@@ -75,7 +75,7 @@ impl<'a> Reading<'a> {
         }
         let nested = ["encoding", "prefixEncoding", "itemEncoding"];
         if let Some(nested) = nested.iter().find(|key| at.value.get(**key).is_some()) {
-            let message = format!("the `{nested}` of parts within a part is left out");
+            let message = format!("parts within a part are sent as JSON, whatever `{nested}` says");
             self.findings
                 .add(Code::EncodingIgnored, at.pointer.clone(), message);
         }

@@ -99,8 +99,8 @@ codes! {
     MediaTypeInvalid "media-type-invalid" Warning "Give each media type an object.";
     ItemSchemaIgnored "item-schema-ignored" Warning "Describe the whole body with `schema`, or offer it as JSON lines, a JSON text sequence, server-sent events or multipart.";
     EncodingIgnored "encoding-ignored" Warning "Use `encoding` for parts with names, and `prefixEncoding` and `itemEncoding` for the parts of a multipart body that is an array.";
-    BodyMediaType "body-media-type" Lost "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
-    BodyLeftOut "body-left-out" Warning "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too.";
+    BodyMediaType "body-media-type" Lost "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too, or describe its parts as an array.";
+    BodyLeftOut "body-left-out" Warning "Offer the body as JSON, a form, multipart/form-data, text, XML or bytes too, or describe its parts as an array.";
     // Schemas and references.
     RefExternal "ref-external" Warning "Upload the file with the document, in a zip archive or beside it.";
     RefUnresolved "ref-unresolved" Warning "Correct the reference; until then any value is accepted.";

@@ -193,8 +193,11 @@ fn by_type(name: Option<&str>, raw: &Raw, encoding: Option<&PartEncoding>) -> Pa
         .into_iter()
         .flat_map(|list| list.split(','))
         .map(str::trim);
-    let declared = declared.find(|kind| !kind.is_empty() && !kind.contains(['*', '\r', '\n']));
     let scalar = matches!(raw.shape(), Shape::Scalar(_));
+    // Parts within a part are not written: they are JSON, and say so.
+    let written = |kind: &str| scalar || codec(kind) != Some(BodyCodec::Multipart);
+    let valid = |kind: &str| !kind.is_empty() && !kind.contains(['*', '\r', '\n']);
+    let declared = declared.find(|kind| valid(kind) && written(kind));
     let kind = declared.or((!scalar).then_some("application/json"));
     let json = kind.and_then(codec) == Some(BodyCodec::Json);
     let text = if json { raw.text().into() } else { raw.plain() };

@@ -232,6 +232,50 @@ fn what_is_left_out_of_a_body_is_told() {
 }
 
 #[test]
+fn what_says_nothing_of_a_sequence_is_told() {
+    let nested = "multipart/mixed: {schema: {type: array}, prefixEncoding: [{}, {contentType: multipart/mixed, prefixEncoding: [{}]}], itemEncoding: {$ref: '#/nowhere'}}";
+    let both = "multipart/mixed: {itemSchema: {type: string}, encoding: {p: {}}, itemEncoding: {}}";
+    let lines = "application/jsonl: {itemSchema: {type: string}, itemEncoding: {}}";
+    let api = read(&document(&format!(
+        "  /a:\n    post: {{requestBody: {{content: {{application/json: {{itemSchema: {{}}}}, {nested}}}}}}}\n    put: {{requestBody: {{content: {{{both}, {lines}}}}}}}",
+    )))
+    .unwrap();
+    let (post, put) = (
+        "/paths/~1a/post/requestBody/content",
+        "/paths/~1a/put/requestBody/content",
+    );
+    let found: Vec<(&str, String)> = api
+        .findings
+        .iter()
+        .map(|f| (f.code.as_ref(), f.pointer.clone()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (
+                "encoding-ignored",
+                format!("{post}/multipart~1mixed/prefixEncoding/1")
+            ),
+            (
+                "media-type-invalid",
+                format!("{post}/multipart~1mixed/itemEncoding")
+            ),
+            ("item-schema-ignored", format!("{post}/application~1json")),
+            ("encoding-ignored", format!("{put}/multipart~1mixed")),
+            ("encoding-ignored", format!("{put}/application~1jsonl")),
+        ]
+    );
+    let schemas: Vec<_> = api
+        .operations
+        .iter()
+        .flat_map(|operation| &operation.body.as_ref().unwrap().content)
+        .map(|media| media.schema.to_string())
+        .collect();
+    let texts = r#"{"type":"array","items":{"type":"string"}}"#;
+    assert_eq!(schemas, ["true", r#"{"type":"array"}"#, texts, texts]);
+}
+
+#[test]
 fn operations_override_the_parameters_of_their_path() {
     let api = read(&document(
         "  /a/{id}:\n    parameters:\n      - {name: id, in: path, required: true, schema: {type: string}}\n      - {name: q, in: query, schema: {type: string}}\n      - {name: q, in: header, schema: {type: string}}\n    get:\n      parameters:\n        - {name: q, in: query, required: true, schema: {type: integer}}\n        - {name: extra, in: query, schema: {type: boolean}}",

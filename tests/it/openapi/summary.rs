@@ -114,6 +114,14 @@ fn media(out: &mut String, content: &[MediaType]) {
             let encoding = serde_json::to_string(&media.encoding).unwrap();
             write!(out, " encoding {encoding}").unwrap();
         }
+        if let Some(positions) = &media.positions {
+            for (index, encoding) in positions.first.iter().enumerate() {
+                let encoding = serde_json::to_string(encoding).unwrap();
+                write!(out, " encoding of {index} {encoding}").unwrap();
+            }
+            let rest = serde_json::to_string(&positions.rest).unwrap();
+            write!(out, " encoding of the rest {rest}").unwrap();
+        }
         if let Some(example) = &media.example {
             write!(out, " example {example}").unwrap();
         }
