@@ -121,7 +121,9 @@ proptest! {
         kind in prop::sample::select(vec![
             "application/json", "application/x-www-form-urlencoded", "multipart/form-data",
             "application/merge-patch+json", "application/xml", "image/*", "text/plain", "*/*",
+            "application/jsonl", "application/json-seq", "text/event-stream", "multipart/related",
         ]),
+        says in prop::sample::select(vec!["schema", "itemSchema"]),
         values in prop::collection::vec(value(), 6),
     ) {
         let (p, q, h, c) = parameters;
@@ -129,7 +131,7 @@ proptest! {
         root["xml"] = json!({"name": "r"});
         let version = if modern { "3.2.0" } else { "3.0.4" };
         let operation = json!({"x-version": version, "parameters": [p, q, h, c],
-            "requestBody": {"content": {kind: {"schema": root}}}, "responses": {}});
+            "requestBody": {"content": {kind: {says: root}}}, "responses": {}});
         let mut arguments = json!({"p": values[0], "q": values[1], "X-H": values[2], "c": values[3],
             "body": values[4]});
         if let Some(members) = values[5].as_object() {
