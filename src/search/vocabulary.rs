@@ -127,7 +127,7 @@ fn direction(said: &[String]) -> Option<[f32; DIMENSIONS]> {
         }
     }
     to_length_one(&mut sum);
-    (sum != [0.0; DIMENSIONS]).then_some(sum)
+    sum.iter().any(|x| x.abs() > 0.0).then_some(sum)
 }
 
 fn triples(word: &str) -> Vec<[char; 3]> {

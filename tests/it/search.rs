@@ -225,7 +225,7 @@ fn what_users_want_is_found() {
     let Some(servers) = servers() else { return };
     let plain: HashMap<&String, Plain> = servers.iter().map(|(n, s)| (n, Plain::of(s))).collect();
     let mut scores: BTreeMap<(&str, String), Score> = BTreeMap::new();
-    let only = std::env::var("CAUSEWAY_TEST_QUESTIONS").ok();
+    let only = std::env::var_os("CAUSEWAY_TEST_QUESTIONS");
     for (set, question) in &sets() {
         if only.as_ref().is_some_and(|only| only != set) {
             continue;
@@ -264,9 +264,12 @@ fn what_users_want_is_found() {
             s.listed / (s.asked + s.nothing_asked),
         );
     }
-    if only.is_some() {
-        return;
+    if only.is_none() {
+        assert_reached(&scores);
     }
+}
+
+fn assert_reached(scores: &BTreeMap<(&str, String), Score>) {
     // What was reached, less a little: this may only grow.
     for (set, five_min, said_min, sure_min) in [(HELD_OUT, 78, 90, 83), (FRESH, 73, 80, 69)] {
         let of_set = || {
@@ -280,7 +283,7 @@ fn what_users_want_is_found() {
             "{set}: {five} of {asked} in the first five"
         );
         assert!(
-            five > plain_five * 2,
+            five > plain_five * 3,
             "{set}: {five}, plain BM25 {plain_five}"
         );
         let (nothing, said) = (sum(|s| s.nothing_asked), sum(|s| s.nothing_said));
