@@ -3,6 +3,7 @@
 //! Results go to standard output, everything said on the way to standard error. Exit codes: 0 fine,
 //! 1 the command failed (for `check`: something was lost), 2 it could not be understood.
 
+mod audit;
 mod check;
 mod client;
 mod document;
@@ -119,6 +120,8 @@ enum Command {
     /// Put a backup in the place of a database that is not there yet
     #[command(after_help = serve::RESTORE_EXAMPLES)]
     Restore(serve::RestoreArgs),
+    /// Prove that nobody changed the record of who did what
+    Audit(audit::AuditArgs),
     /// Ask a running server whether it is alive; the exit code says it, for container health checks
     Healthcheck(client::HealthArgs),
     /// Run jq filters for the process that started this one
@@ -280,6 +283,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),
         Command::Backup(args) => block_on(serve::backup(&output, args)),
         Command::Restore(args) => block_on(serve::restore(&output, args)),
+        Command::Audit(args) => block_on(audit::audit(&output, args)),
         Command::Healthcheck(args) => block_on(client::healthcheck(&output, args)),
         Command::Run(args) => block_on(run::run(&output, args)),
         Command::Stdio(args) => block_on(run::stdio(args)),

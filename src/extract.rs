@@ -113,6 +113,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
+/// The parameters behind the path; what is wrong with one is said as a problem.
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        let axum::extract::Query(value) =
+            read.map_err(|rejection| rejected(rejection.status(), rejection.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
 /// The fields of a form; what is wrong with one is said as a problem.
 pub struct Form<T>(pub T);
 

@@ -71,7 +71,10 @@ pub(super) struct RestoreArgs {
 }
 
 impl DatabaseArgs {
-    fn load(&self, mut flags: Vec<(&'static str, toml::Value)>) -> anyhow::Result<Config> {
+    pub(super) fn load(
+        &self,
+        mut flags: Vec<(&'static str, toml::Value)>,
+    ) -> anyhow::Result<Config> {
         if let Some(data) = &self.data {
             flags.push(("store.data", data.display().to_string().into()));
         }
@@ -213,9 +216,18 @@ fn given(config: &Config) -> bool {
     config.secrets.admin_key.is_some() || config.secrets.admin_key_file.is_some()
 }
 
-async fn open(config: &Config) -> anyhow::Result<(Store, Location)> {
+/// Opens the database, which is not made where there is none. `what` is to be done with it.
+pub(super) async fn existing(config: &Config, what: &str) -> anyhow::Result<Store> {
     let location = location(config)?;
-    Ok((Store::open(&location, 2).await?, location))
+    if let Location::File(file) = &location
+        && !file.is_file()
+    {
+        bail!(
+            "there is no database {} to {what}; give the data directory of the server with --data",
+            file.display()
+        );
+    }
+    Ok(Store::open(&location, 2).await?)
 }
 
 pub(super) async fn migrate(output: &Output, args: DatabaseArgs) -> anyhow::Result<ExitCode> {
@@ -244,14 +256,7 @@ pub(super) async fn backup(output: &Output, args: BackupArgs) -> anyhow::Result<
         )?;
         return Ok(ExitCode::from(2));
     }
-    let file = config.store.data.join("causeway.db");
-    if !file.is_file() {
-        bail!(
-            "there is no database {} to back up; give the data directory of the server with --data",
-            file.display()
-        );
-    }
-    let (store, _) = open(&config).await?;
+    let store = existing(&config, "back up").await?;
     store.backup(&args.target).await?;
     store.close().await;
     let text = format!(

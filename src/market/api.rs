@@ -1,6 +1,7 @@
 //! The management API under `/api/v1`: thin handlers over the flows. `api/openapi.yaml` describes it,
 //! and a test holds the two together.
 
+mod audit;
 pub(crate) mod bulk;
 pub(crate) mod calls;
 pub(crate) mod clients;
@@ -107,6 +108,7 @@ routes! {
     "/api/v1/plans/{name}" { GET limits::show, PUT limits::put, DELETE limits::remove }
     "/api/v1/keys" { GET keys::list, POST keys::create }
     "/api/v1/keys/{id}" { DELETE keys::revoke }
+    "/api/v1/audit" { GET audit::list }
 }
 
 /// The routes below `/api/v1`.

@@ -1,9 +1,12 @@
 //! Who changed what. Rows are added in the transaction of the change they tell of, and never changed:
-//! a trigger sees to it.
+//! a trigger sees to it, and a chain of hashes shows where somebody went past the trigger.
+
+pub mod chain;
 
 use uuid::Uuid;
 
-use crate::store::db::{Tx, execute, fetch_all, row};
+use crate::store::audit::chain::{Link, START};
+use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, Slug};
 
@@ -18,6 +21,17 @@ row! {
         pub entity_id: String,
         pub before: Option<String>,
         pub after: Option<String>,
+        /// Its place in the chain, from 1; `None`: it is older than the chain.
+        pub seq: Option<i64>,
+        pub hash: Option<Vec<u8>>,
+    }
+}
+
+row! {
+    /// The number a row gets, and the hash of the row before it.
+    pub struct PlaceRow {
+        pub seq: i64,
+        pub hash: Vec<u8>,
     }
 }
 
@@ -53,36 +67,74 @@ impl NewAudit {
     }
 }
 
-const INSERT: &str = "INSERT INTO audit (id, organization_id, at, actor, action, entity, entity_id, before, after) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const LIST: &str = "SELECT id, at, actor, action, entity, entity_id, before, after FROM audit \
-     WHERE organization_id = $1 ORDER BY at DESC, id DESC LIMIT $2";
+const INSERT: &str = "INSERT INTO audit (id, organization_id, at, actor, action, entity, entity_id, before, after, seq, hash) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const LIST: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
+     WHERE organization_id = $1 AND (COALESCE(seq, 0), id) > ($2, $3) ORDER BY COALESCE(seq, 0), id LIMIT $4";
+const PLACE: &str =
+    "SELECT COALESCE(seq, 0) AS value FROM audit WHERE organization_id = $1 AND id = $2";
+const NEXT: &str = "INSERT INTO audit_heads (organization_id, seq, hash) VALUES ($1, 1, $2) \
+     ON CONFLICT (organization_id) DO UPDATE SET seq = audit_heads.seq + 1 RETURNING seq, hash";
+const MOVE_HEAD: &str = "UPDATE audit_heads SET hash = $2 WHERE organization_id = $1";
 
 impl Store {
-    /// The newest acts.
+    /// Acts in the order they were done, from the one that follows `after`. Nothing ever turns up
+    /// before a row of the chain that was seen, so whoever asks for what follows the last one misses
+    /// none. `None`: the organization has no row `after`.
     pub async fn audit(
         &self,
         organization: OrganizationId,
+        after: Option<Uuid>,
         limit: i64,
-    ) -> Result<Vec<AuditRow>, StoreError> {
-        fetch_all!(&self.db, AuditRow, LIST, organization.0, limit)
+    ) -> Result<Option<Vec<AuditRow>>, StoreError> {
+        let (seq, id) = match after {
+            None => (-1, Uuid::nil()),
+            Some(id) => {
+                let place = fetch_optional!(&self.db, Number, PLACE, organization.0, id)?;
+                let Some(place) = place else {
+                    return Ok(None);
+                };
+                (place.value, id)
+            }
+        };
+        fetch_all!(&self.db, AuditRow, LIST, organization.0, seq, id, limit).map(Some)
     }
 }
 
-/// Notes an act in the transaction that does it.
+/// Notes an act in the transaction that does it. Others of the same organization wait from here until
+/// it ends: on Postgres for the row of the head, on SQLite they wait anyway.
 pub(super) async fn append(tx: &mut Tx, act: &NewAudit, at: i64) -> Result<(), StoreError> {
+    let (id, organization) = (Uuid::now_v7(), act.organization.0);
+    let place = fetch_in!(tx, PlaceRow, NEXT, organization, START.as_slice())?;
+    let place = place.ok_or(StoreError::Stale)?;
+    let link = Link {
+        organization,
+        seq: place.seq,
+        id,
+        at,
+        actor: &act.actor,
+        action: act.action,
+        entity: act.entity,
+        entity_id: &act.entity_id,
+        before: act.before.as_deref(),
+        after: act.after.as_deref(),
+    };
+    let hash = link.hash(&place.hash);
     execute!(
         tx,
         INSERT,
-        Uuid::now_v7(),
-        act.organization.0,
+        id,
+        organization,
         at,
-        &act.actor,
-        act.action,
-        act.entity,
-        &act.entity_id,
-        act.before.as_deref(),
-        act.after.as_deref()
+        link.actor,
+        link.action,
+        link.entity,
+        link.entity_id,
+        link.before,
+        link.after,
+        link.seq,
+        hash.as_slice()
     )?;
+    execute!(tx, MOVE_HEAD, organization, hash.as_slice())?;
     Ok(())
 }

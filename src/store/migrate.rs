@@ -62,6 +62,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0009_limits.sql"),
         include_str!("../../migrations/postgres/0009_limits.sql"),
     ),
+    (
+        10,
+        "audit_chain",
+        include_str!("../../migrations/sqlite/0010_audit_chain.sql"),
+        include_str!("../../migrations/postgres/0010_audit_chain.sql"),
+    ),
 ];
 
 impl Store {

@@ -16,9 +16,14 @@ use causeway::store::{Change, Store, StoreError};
 use causeway::types::{AnswerId, CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
 use chrono::{DateTime, Utc};
 
+mod audit;
 mod database;
 mod limits;
 
+pub(crate) use audit::{
+    a_row_that_was_tampered_with_is_found, many_writers_make_one_chain,
+    rows_from_before_the_chain_are_told_apart, the_audit_is_read_in_pages,
+};
 pub(crate) use database::Database;
 pub(crate) use database::{
     a_change_its_line_and_its_audit_are_one, a_credential_is_its_subjects, an_import_is_whole,
@@ -808,7 +813,7 @@ pub(crate) async fn the_audit_is_kept(store: &Store) {
     };
     let new = server("pets");
     store.create_server(&new, &made, at(0)).await.unwrap();
-    let rows = store.audit(ORGANIZATION, 10).await.unwrap();
+    let rows = store.audit(ORGANIZATION, None, 10).await.unwrap().unwrap();
     assert_eq!((rows.len(), rows[0].action.as_str()), (1, "create"));
     assert_eq!(rows[0].at, at(0).timestamp_micros());
 }
@@ -947,6 +952,8 @@ macro_rules! run_contract {
             a_version_that_was_let_go_of_is_known,
             a_look_is_noted_for_where_it_looked,
             many_writers_lose_nothing,
+            many_writers_make_one_chain,
+            the_audit_is_read_in_pages,
             migrating_twice_changes_nothing,
             a_quota_is_exact_among_many_and_survives_them,
             a_crash_loses_no_unit_of_a_quota,
@@ -962,7 +969,9 @@ macro_rules! run_contract {
             every_column_of_the_ledger_is_kept,
             a_credential_is_its_subjects,
             organizations_do_not_meet,
-            the_log_of_changes_is_pruned
+            the_log_of_changes_is_pruned,
+            a_row_that_was_tampered_with_is_found,
+            rows_from_before_the_chain_are_told_apart
         );
     };
     ($store:path, with_database; $($name:ident),*) => {$(

@@ -32,7 +32,7 @@ impl Database {
         }
     }
 
-    async fn run(&self, sql: &str) -> Result<(), String> {
+    pub(super) async fn run(&self, sql: &str) -> Result<(), String> {
         let sql = AssertSqlSafe(sql.to_owned());
         let done = match self {
             Self::Lite(pool) => sqlx::raw_sql(sql).execute(pool).await.map(drop),
@@ -42,7 +42,7 @@ impl Database {
     }
 
     /// The rows of a query whose columns are all text.
-    async fn texts(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub(super) async fn texts(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
             Self::Lite(pool) => {
@@ -449,7 +449,11 @@ pub(crate) async fn organizations_do_not_meet(store: &Store, database: &Database
 
     assert!(store.keys(stranger).await.unwrap().is_empty());
     assert!(store.consumers(stranger).await.unwrap().is_empty());
-    assert!(store.audit(stranger, 10).await.unwrap().is_empty());
+    let rows = store.audit(stranger, None, 10).await.unwrap().unwrap();
+    assert!(rows.is_empty());
+    let ours = store.audit(ORGANIZATION, None, 1).await.unwrap().unwrap();
+    let after = store.audit(stranger, Some(ours[0].id), 10).await.unwrap();
+    assert!(after.is_none());
     let hash = new.version.document_hash;
     assert!(store.document(stranger, &hash).await.unwrap().is_none());
     // The same names are free in another organization, and are other things there.

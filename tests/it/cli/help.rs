@@ -28,6 +28,8 @@ const COMMANDS: &[&[&str]] = &[
     &["migrate"],
     &["backup"],
     &["restore"],
+    &["audit"],
+    &["audit", "verify"],
     &["healthcheck"],
 ];
 
@@ -51,6 +53,7 @@ async fn every_command_is_among_them() {
     for group in [
         &[][..],
         &["keys"],
+        &["audit"],
         &["tools", "shop"],
         &["versions", "shop"],
     ] {
