@@ -17,9 +17,9 @@ Examples:
   causeway audit verify --data ./data
   causeway audit verify --database-url postgres://localhost/causeway --noted 4711:9f86d081…
 
-Reads the database, also while it is served. The last line is the head of the chain: keep it where who
-may write to the database may not, and give it to the next run with --noted. Without it, a chain that
-was made anew as a whole looks right.
+Reads the database, also while it is served. The last line is the head of the chain: keep it where
+those who may write to the database cannot, and give it to the next run with --noted. Without it, a
+chain that was made anew as a whole looks right.
 
 Exit codes: 0 every row fits, 1 one does not, or the database cannot be read.";
 

@@ -218,16 +218,14 @@ fn given(config: &Config) -> bool {
 
 /// Opens the database, which is not made where there is none. `what` is to be done with it.
 pub(super) async fn existing(config: &Config, what: &str) -> anyhow::Result<Store> {
-    let location = location(config)?;
-    if let Location::File(file) = &location
-        && !file.is_file()
-    {
+    let file = config.store.data.join("causeway.db");
+    if config.store.database_url.is_none() && !file.is_file() {
         bail!(
             "there is no database {} to {what}; give the data directory of the server with --data",
             file.display()
         );
     }
-    Ok(Store::open(&location, 2).await?)
+    Ok(Store::open(&location(config)?, 2).await?)
 }
 
 pub(super) async fn migrate(output: &Output, args: DatabaseArgs) -> anyhow::Result<ExitCode> {

@@ -35,7 +35,8 @@ async fn the_audit_is_read_verified_and_found_out() {
     let text = data.display().to_string();
     let served = Serving::on(&data, &["--admin-key", ADMIN_KEY]).await;
     for name in ["one", "two"] {
-        let made = served.api(ADMIN_KEY, ("POST", "keys"), &json!({ "name": name }));
+        let key = json!({ "name": name });
+        let made = served.api(ADMIN_KEY, ("POST", "keys"), &key);
         assert_eq!(made.await.0, 201);
     }
 
@@ -59,13 +60,14 @@ async fn the_audit_is_read_verified_and_found_out() {
         assert_eq!(row["hash"], hash(&previous, row), "{row}");
         row["hash"].as_str().unwrap().clone_into(&mut previous);
     }
+    let unknown = format!("after={}", uuid::Uuid::nil());
     for query in [
         "limit=0",
         "limit=1001",
         "limit=x",
         "after=x",
         "more=1",
-        &format!("after={}", uuid::Uuid::nil()),
+        &unknown,
     ] {
         let path = format!("audit?{query}");
         let (status, problem) = served.api(ADMIN_KEY, ("GET", &path), &Value::Null).await;
