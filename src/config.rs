@@ -105,6 +105,8 @@ pub struct LimitsConfig {
     pub document_bytes_max: usize,
     pub operations_max: usize,
     pub live_bytes_max: u64,
+    /// 0: for good.
+    pub ledger_days: u32,
 }
 
 /// Where settings come from, the later winning over the earlier.

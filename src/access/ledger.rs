@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
-use crate::store::Store;
 use crate::store::ledger::LedgerRow;
-use crate::types::{KeyId, OrganizationId, ServerId, VersionId};
+use crate::store::{Store, StoreError};
+use crate::types::{Clock, KeyId, OrganizationId, ServerId, VersionId};
+
+/// How often old calls are removed, and how many at once.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const SWEPT_MAX: i64 = 5_000;
+const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// What one call was and what it cost.
 #[derive(Clone, Debug)]
@@ -126,6 +132,47 @@ async fn append(store: &Store, rows: &[LedgerRow], entries: &mpsc::Receiver<Ledg
         }
         tokio::time::sleep(RETRY_AFTER).await;
     }
+}
+
+/// Removes calls from more than `days` ago, from time to time, until it is told to stop. With 0 days
+/// they are kept for good.
+pub async fn sweep(store: Store, clock: Clock, days: u32, stop: CancellationToken) {
+    if days == 0 {
+        return;
+    }
+    let kept = i64::from(days) * MICROS_PER_DAY;
+    loop {
+        let before = clock.now().timestamp_micros().saturating_sub(kept);
+        let swept = tokio::select! {
+            () = stop.cancelled() => return,
+            swept = sweep_once(&store, before) => swept,
+        };
+        match swept {
+            Ok(gone) if gone > 0 => tracing::info!(gone, "old calls were removed from the ledger"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = %error, "the ledger cannot be swept now"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+    }
+}
+
+/// Removes calls from before `at`, in microseconds, some at a time, so that others can write in between.
+async fn sweep_once(store: &Store, at: i64) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    for row in store.organizations().await? {
+        loop {
+            let swept = store.sweep_ledger(OrganizationId(row.id), at, SWEPT_MAX);
+            let swept = swept.await?;
+            gone += swept;
+            if swept == 0 {
+                break;
+            }
+        }
+    }
+    Ok(gone)
 }
 
 fn row(entry: LedgerEntry) -> LedgerRow {

@@ -87,6 +87,7 @@ impl App {
         tasks.spawn(ledger::write(store.clone(), entries));
         tasks.spawn(listening);
         keep_in_step((&tasks, &stop), &store, (&keys, &catalog, &clock));
+        sweep_ledger(config, (&tasks, &stop), (&store, &clock));
         let limiter = limiter(config, &store, &clock)?;
         tasks.spawn(limiter.clone().sweep(stop.clone()));
         let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
@@ -198,6 +199,17 @@ async fn catalog(
 fn tokens(egress: &Egress, clock: &Clock, (store, vault): (&Store, &Arc<Vault>)) -> Tokens {
     let kept = (store.clone(), vault.clone());
     Tokens::stored(egress.clone(), clock.clone(), kept)
+}
+
+/// Removes old calls from the ledger while the process runs.
+fn sweep_ledger(
+    config: &Config,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+    (store, clock): (&Store, &Clock),
+) {
+    let days = config.limits.ledger_days;
+    let sweeping = ledger::sweep(store.clone(), clock.clone(), days, stop.clone());
+    tasks.spawn(sweeping);
 }
 
 /// What counts calls: rates in Redis where there is one.

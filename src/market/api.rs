@@ -11,6 +11,7 @@ pub(crate) mod curations;
 pub(crate) mod guard;
 pub(crate) mod imports;
 pub(crate) mod keys;
+mod ledger;
 pub(crate) mod limits;
 pub(crate) mod security;
 pub(crate) mod servers;
@@ -109,6 +110,9 @@ routes! {
     "/api/v1/keys" { GET keys::list, POST keys::create }
     "/api/v1/keys/{id}" { DELETE keys::revoke }
     "/api/v1/audit" { GET audit::list }
+    "/api/v1/ledger" { GET ledger::list }
+    "/api/v1/ledger.csv" { GET ledger::csv }
+    "/api/v1/ledger.json" { GET ledger::file }
 }
 
 /// The routes below `/api/v1`.

@@ -1,8 +1,9 @@
-//! The ledger: one row per call, written once however often it is handed in.
+//! The ledger: one row per call, written once however often it is handed in, read newest first, and
+//! removed when it is old.
 
 use uuid::Uuid;
 
-use crate::store::db::{Number, execute, fetch_optional};
+use crate::store::db::{Number, execute, fetch_all, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::OrganizationId;
 
@@ -36,12 +37,63 @@ pub struct LedgerRow {
     pub attempts: i64,
 }
 
+row! {
+    /// A call as it is read, with the names its server and consumer have now.
+    #[derive(Clone, Debug)]
+    pub struct CallRow {
+        pub id: Uuid,
+        pub at: i64,
+        pub server: Option<String>,
+        pub server_id: Option<Uuid>,
+        pub version_id: Option<Uuid>,
+        pub consumer: Option<String>,
+        pub consumer_id: Option<Uuid>,
+        pub key_id: Option<Uuid>,
+        pub tool: Option<String>,
+        pub status: String,
+        pub upstream_status: Option<i64>,
+        pub request_bytes: i64,
+        pub response_bytes: i64,
+        pub upstream_us: i64,
+        pub total_us: i64,
+        pub attempts: i64,
+        pub trace_id: String,
+    }
+}
+
+/// Which calls; `None` is any.
+#[derive(Clone, Debug, Default)]
+pub struct Calls {
+    pub server: Option<Uuid>,
+    pub consumer: Option<Uuid>,
+    pub tool: Option<String>,
+    pub status: Option<String>,
+    /// The first moment, in microseconds.
+    pub from: Option<i64>,
+    /// The first moment that is too late.
+    pub to: Option<i64>,
+}
+
+/// Where a page of calls begins: after the call of that time and id.
+pub type After = (i64, Uuid);
+
 const INSERT: &str = "INSERT INTO ledger (id, organization_id, consumer_id, key_id, kind, server_id, version_id, tool, model, \
      target, parent_id, trace_id, status, upstream_status, request_bytes, response_bytes, at, upstream_us, total_us, \
      tokens_input, tokens_cached, tokens_output, tokens_reasoning, cost_nanos, attempts) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
      $24, $25) ON CONFLICT (id) DO NOTHING";
 const COUNT: &str = "SELECT COUNT(*) AS value FROM ledger WHERE organization_id = $1";
+// Newest first.
+const READ: &str = "SELECT l.id, l.at, s.slug AS server, l.server_id, l.version_id, c.name AS consumer, l.consumer_id, l.key_id, \
+     l.tool, l.status, l.upstream_status, l.request_bytes, l.response_bytes, l.upstream_us, l.total_us, l.attempts, l.trace_id \
+     FROM ledger l LEFT JOIN servers s ON s.id = l.server_id LEFT JOIN consumers c ON c.id = l.consumer_id \
+     WHERE l.organization_id = $1 AND l.at >= $2 AND l.at < $3 AND l.at <= $4 AND (l.at < $4 OR l.id < $5) \
+     AND ($6 IS NULL OR l.server_id = $6) AND ($7 IS NULL OR l.consumer_id = $7) \
+     AND ($8 IS NULL OR l.tool = $8) AND ($9 IS NULL OR l.status = $9) \
+     ORDER BY l.at DESC, l.id DESC LIMIT $10";
+const PLACE: &str = "SELECT at AS value FROM ledger WHERE organization_id = $1 AND id = $2";
+const SWEEP: &str = "DELETE FROM ledger WHERE id IN \
+     (SELECT id FROM ledger WHERE organization_id = $1 AND at < $2 ORDER BY at LIMIT $3)";
 
 impl Store {
     /// Adds rows in one transaction; those that are there already stay as they are.
@@ -84,5 +136,54 @@ impl Store {
     /// How many calls there were.
     pub async fn ledger_count(&self, organization: OrganizationId) -> Result<i64, StoreError> {
         Ok(fetch_optional!(&self.db, Number, COUNT, organization.0)?.map_or(0, |row| row.value))
+    }
+
+    /// Calls, newest first, from the one that follows `after`.
+    pub async fn calls(
+        &self,
+        organization: OrganizationId,
+        calls: &Calls,
+        after: Option<After>,
+        limit: i64,
+    ) -> Result<Vec<CallRow>, StoreError> {
+        let (at, id) = after.unwrap_or((i64::MAX, Uuid::max()));
+        fetch_all!(
+            &self.db,
+            CallRow,
+            READ,
+            organization.0,
+            calls.from.unwrap_or(i64::MIN),
+            calls.to.unwrap_or(i64::MAX),
+            at,
+            id,
+            calls.server,
+            calls.consumer,
+            calls.tool.as_deref(),
+            calls.status.as_deref(),
+            limit
+        )
+    }
+
+    /// When a call was, for the page that begins after it.
+    pub async fn place_of_call(
+        &self,
+        organization: OrganizationId,
+        id: Uuid,
+    ) -> Result<Option<After>, StoreError> {
+        let at = fetch_optional!(&self.db, Number, PLACE, organization.0, id)?;
+        Ok(at.map(|row| (row.value, id)))
+    }
+
+    /// Removes up to `limit` calls from before `at`, in microseconds, the oldest first.
+    pub async fn sweep_ledger(
+        &self,
+        organization: OrganizationId,
+        at: i64,
+        limit: i64,
+    ) -> Result<u64, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let gone = execute!(&mut tx, SWEEP, organization.0, at, limit)?;
+        tx.commit().await?;
+        Ok(gone)
     }
 }

@@ -9,6 +9,7 @@ mod curated;
 mod documents;
 mod end;
 mod help;
+mod ledger;
 mod one_document;
 mod refusal;
 mod secrets;

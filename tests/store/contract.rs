@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 
 mod audit;
 mod database;
+mod ledger;
 mod limits;
 
 pub(crate) use audit::{
@@ -31,6 +32,7 @@ pub(crate) use database::{
     versions_and_documents_are_never_changed, what_cannot_be_noted_is_not_done,
 };
 
+pub(crate) use ledger::calls_are_read_in_pages_and_swept;
 pub(crate) use limits::{
     a_clock_set_back_begins_no_window_anew, a_crash_loses_no_unit_of_a_quota,
     a_plan_is_given_until_it_is_taken, a_quota_is_exact_among_many_and_survives_them,
@@ -954,6 +956,7 @@ macro_rules! run_contract {
             many_writers_lose_nothing,
             many_writers_make_one_chain,
             the_audit_is_read_in_pages,
+            calls_are_read_in_pages_and_swept,
             migrating_twice_changes_nothing,
             a_quota_is_exact_among_many_and_survives_them,
             a_crash_loses_no_unit_of_a_quota,

@@ -1,0 +1,198 @@
+//! The ledger, read: in pages, and as a file.
+
+mod export;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::extract::{Admin, Query};
+use crate::market::api::Market;
+use crate::market::api::ledger::export::{Export, Format};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::ledger::{After, CallRow, Calls};
+
+/// Rows of an answer, and of a file.
+const ROWS_MAX: i64 = 1_000;
+const ROWS_DEFAULT: i64 = 100;
+const EXPORT_ROWS_MAX: i64 = 100_000;
+const STATUSES: [&str; 5] = ["ok", "tool_error", "refused", "cancelled", "timeout"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// A slug or an id.
+    server: Option<String>,
+    /// A name or an id.
+    consumer: Option<String>,
+    tool: Option<String>,
+    status: Option<String>,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    /// The call that the page follows.
+    after: Option<Uuid>,
+    limit: Option<i64>,
+}
+
+/// What is asked for, checked.
+struct Wanted {
+    calls: Calls,
+    after: Option<After>,
+    limit: i64,
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Invalid, detail)
+}
+
+/// `limits` are the rows where nothing is said, and at most.
+async fn wanted(
+    (market, admin): (&Market, &Admin),
+    asked: Asked,
+    (rows, rows_max): (i64, i64),
+) -> Result<Wanted, Problem> {
+    let limit = asked.limit.unwrap_or(rows);
+    if !(1..=rows_max).contains(&limit) {
+        return Err(invalid(format!("`limit` is 1 to {rows_max}")));
+    }
+    if let Some(status) = &asked.status
+        && !STATUSES.contains(&status.as_str())
+    {
+        return Err(invalid(format!(
+            "`status` is one of {}",
+            STATUSES.join(", ")
+        )));
+    }
+    let (organization, parts) = (admin.0.organization, &market.0.parts.publisher);
+    let after =
+        match asked.after {
+            None => None,
+            Some(id) => {
+                let place = parts.store.place_of_call(organization, id).await?;
+                Some(place.ok_or_else(|| {
+                    invalid("`after`: the ledger has no such call, or not any more")
+                })?)
+            }
+        };
+    let calls = Calls {
+        server: asked
+            .server
+            .map(|server| server_id(market, admin, &server))
+            .transpose()?,
+        consumer: match asked.consumer {
+            None => None,
+            Some(consumer) => Some(consumer_id(market, admin, &consumer).await?),
+        },
+        tool: asked.tool,
+        status: asked.status,
+        from: asked.from.map(|at| at.timestamp_micros()),
+        to: asked.to.map(|at| at.timestamp_micros()),
+    };
+    Ok(Wanted {
+        calls,
+        after,
+        limit,
+    })
+}
+
+/// The id of a server there is, or of one there was.
+fn server_id(market: &Market, admin: &Admin, named: &str) -> Result<Uuid, Problem> {
+    if let Ok(id) = named.parse() {
+        return Ok(id);
+    }
+    let entry = market.0.parts.publisher.catalog.find(named);
+    let entry = entry.filter(|entry| entry.organization == admin.0.organization);
+    let entry =
+        entry.ok_or_else(|| invalid(format!("`server`: there is no server \"{named}\"")))?;
+    Ok(entry.id.0)
+}
+
+async fn consumer_id(market: &Market, admin: &Admin, named: &str) -> Result<Uuid, Problem> {
+    if let Ok(id) = named.parse() {
+        return Ok(id);
+    }
+    let store = &market.0.parts.publisher.store;
+    let row = store.consumer(admin.0.organization, named).await?;
+    let row =
+        row.ok_or_else(|| invalid(format!("`consumer`: there is no consumer \"{named}\"")))?;
+    Ok(row.id)
+}
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    admin: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let limits = (ROWS_DEFAULT, ROWS_MAX);
+    let wanted = wanted((&market, &admin), asked, limits).await?;
+    let store = &market.0.parts.publisher.store;
+    let organization = admin.0.organization;
+    let rows = store.calls(organization, &wanted.calls, wanted.after, wanted.limit);
+    let rows = rows.await?;
+    let full = i64::try_from(rows.len()).is_ok_and(|count| count == wanted.limit);
+    let next = rows.last().filter(|_| full).map(|row| row.id);
+    let rows: Vec<Value> = rows.iter().map(view).collect();
+    Ok(Json(json!({ "calls": rows, "next": next })))
+}
+
+pub(super) async fn csv(
+    State(market): State<Market>,
+    admin: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    export(&market, &admin, asked, Format::Csv).await
+}
+
+pub(super) async fn file(
+    State(market): State<Market>,
+    admin: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    export(&market, &admin, asked, Format::Json).await
+}
+
+async fn export(
+    market: &Market,
+    admin: &Admin,
+    asked: Asked,
+    format: Format,
+) -> Result<Response, Problem> {
+    let limits = (EXPORT_ROWS_MAX, EXPORT_ROWS_MAX);
+    let wanted = wanted((market, admin), asked, limits).await?;
+    let export = Export {
+        store: market.0.parts.publisher.store.clone(),
+        organization: admin.0.organization,
+        calls: wanted.calls,
+        after: wanted.after,
+        left: wanted.limit,
+        format,
+    };
+    Ok(export.answer())
+}
+
+/// A call, for programs.
+fn view(row: &CallRow) -> Value {
+    json!({
+        "id": row.id,
+        "at": DateTime::from_timestamp_micros(row.at),
+        "server": row.server,
+        "serverId": row.server_id,
+        "versionId": row.version_id,
+        "consumer": row.consumer,
+        "consumerId": row.consumer_id,
+        "keyId": row.key_id,
+        "tool": row.tool,
+        "status": row.status,
+        "upstreamStatus": row.upstream_status,
+        "requestBytes": row.request_bytes,
+        "responseBytes": row.response_bytes,
+        "upstreamMicros": row.upstream_us,
+        "totalMicros": row.total_us,
+        "attempts": row.attempts,
+        "traceId": row.trace_id,
+    })
+}

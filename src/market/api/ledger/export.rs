@@ -1,0 +1,204 @@
+//! Calls as a file, written while they are read.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+
+use crate::market::api::ledger::view;
+use crate::store::ledger::{After, CallRow, Calls};
+use crate::store::{Store, StoreError};
+use crate::types::OrganizationId;
+
+/// Calls read at once.
+const PAGE: i64 = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Csv,
+    /// One array.
+    Json,
+}
+
+/// A file that is written.
+pub(super) struct Export {
+    pub(super) store: Store,
+    pub(super) organization: OrganizationId,
+    pub(super) calls: Calls,
+    pub(super) after: Option<After>,
+    /// Calls it may still have.
+    pub(super) left: i64,
+    pub(super) format: Format,
+}
+
+/// How far it is.
+enum Step {
+    Head,
+    Rows { first: bool },
+    Done,
+}
+
+impl Export {
+    /// The answer, of which little is held at a time. What the database refuses on the way cuts it off.
+    pub(super) fn answer(self) -> Response {
+        let (kind, name) = match self.format {
+            Format::Csv => (
+                "text/csv; charset=utf-8",
+                "attachment; filename=\"ledger.csv\"",
+            ),
+            Format::Json => ("application/json", "attachment; filename=\"ledger.json\""),
+        };
+        let pieces = stream::try_unfold((self, Step::Head), async |(mut export, step)| {
+            let (piece, step) = match step {
+                Step::Head => (export.head(), Step::Rows { first: true }),
+                Step::Rows { first } => export.rows(first).await.inspect_err(|error| {
+                    tracing::warn!(error = %error, "an export of the ledger was cut off");
+                })?,
+                Step::Done => return Ok(None),
+            };
+            Ok::<_, StoreError>(Some((piece, (export, step))))
+        });
+        let headers = [(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, name)];
+        (headers, Body::from_stream(pieces)).into_response()
+    }
+
+    fn head(&self) -> String {
+        match self.format {
+            Format::Csv => line(COLUMNS.map(str::to_owned)),
+            Format::Json => "[".to_owned(),
+        }
+    }
+
+    /// The next calls, or the end.
+    async fn rows(&mut self, first: bool) -> Result<(String, Step), StoreError> {
+        let limit = self.left.min(PAGE);
+        let reading = self
+            .store
+            .calls(self.organization, &self.calls, self.after, limit);
+        let rows = if limit == 0 {
+            Vec::new()
+        } else {
+            reading.await?
+        };
+        let Some(last) = rows.last() else {
+            let end = match self.format {
+                Format::Csv => "",
+                Format::Json => "\n]\n",
+            };
+            return Ok((end.to_owned(), Step::Done));
+        };
+        self.after = Some((last.at, last.id));
+        self.left -= i64::try_from(rows.len()).unwrap_or(limit);
+        let mut text = String::new();
+        for (index, row) in rows.iter().enumerate() {
+            match self.format {
+                Format::Csv => text.push_str(&line(cells(row))),
+                Format::Json => {
+                    text.push_str(if first && index == 0 { "\n" } else { ",\n" });
+                    text.push_str(&view(row).to_string());
+                }
+            }
+        }
+        Ok((text, Step::Rows { first: false }))
+    }
+}
+
+const COLUMNS: [&str; 17] = [
+    "at",
+    "id",
+    "server",
+    "server_id",
+    "version_id",
+    "consumer",
+    "consumer_id",
+    "key_id",
+    "tool",
+    "status",
+    "upstream_status",
+    "request_bytes",
+    "response_bytes",
+    "upstream_us",
+    "total_us",
+    "attempts",
+    "trace_id",
+];
+
+/// A call in the order of [`COLUMNS`]; what is not known is empty.
+fn cells(row: &CallRow) -> [String; 17] {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    let at = chrono::DateTime::from_timestamp_micros(row.at);
+    let at = at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
+    [
+        at.unwrap_or_default(),
+        row.id.to_string(),
+        text(&row.server),
+        id(row.server_id),
+        id(row.version_id),
+        text(&row.consumer),
+        id(row.consumer_id),
+        id(row.key_id),
+        text(&row.tool),
+        row.status.clone(),
+        row.upstream_status
+            .map(|n| n.to_string())
+            .unwrap_or_default(),
+        row.request_bytes.to_string(),
+        row.response_bytes.to_string(),
+        row.upstream_us.to_string(),
+        row.total_us.to_string(),
+        row.attempts.to_string(),
+        row.trace_id.clone(),
+    ]
+}
+
+/// A line of RFC 4180.
+fn line(cells: [String; 17]) -> String {
+    let mut line = cells.map(|cell| quoted(&cell)).join(",");
+    line.push_str("\r\n");
+    line
+}
+
+/// A value as a spreadsheet takes for text: one that could be a formula gets an apostrophe in front.
+fn quoted(value: &str) -> String {
+    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let value = if formula {
+        format!("'{value}")
+    } else {
+        value.to_owned()
+    };
+    if value.contains(['"', ',', '\r', '\n']) {
+        return format!("\"{}\"", value.replace('"', "\"\""));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_never_a_formula_and_always_one_value() {
+        for (value, written) in [
+            ("", ""),
+            ("listPets", "listPets"),
+            ("a-b=c@d", "a-b=c@d"),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\tx", "'\tx"),
+            ("\rx", "\"'\rx\""),
+            (
+                "=HYPERLINK(\"x\",\"y\")",
+                "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\"",
+            ),
+            ("a,b", "\"a,b\""),
+            ("a\nb", "\"a\nb\""),
+            ("say \"x\"", "\"say \"\"x\"\"\""),
+            ("'quoted'", "'quoted'"),
+        ] {
+            assert_eq!(quoted(value), written, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The ledger as the API tells it, in pages and as files.
+
+use serde_json::{Value, json};
+
+use crate::cli::ADMIN_KEY;
+use crate::program::{PATIENCE, Serving};
+
+/// A file of the API: its headers that matter, and its text.
+async fn file(served: &Serving, path: &str) -> (String, String) {
+    let client = reqwest::Client::builder().timeout(PATIENCE).build();
+    let url = format!("{}/api/v1/{path}", served.origin);
+    let asked = client.unwrap().get(url).bearer_auth(ADMIN_KEY);
+    let answer = asked.send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{path}");
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    let headers = format!(
+        "{} {}",
+        header("content-type"),
+        header("content-disposition")
+    );
+    (headers, answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn calls_are_read_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Serving::on(&folder.path().join("data"), &["--admin-key", ADMIN_KEY]).await;
+    for limit in 1..=3 {
+        served
+            .call("/mcp/petstore", "listPets", json!({ "limit": limit }))
+            .await;
+    }
+    let read = async |query: &str| {
+        let path = format!("ledger{query}");
+        served.api(ADMIN_KEY, ("GET", &path), &Value::Null).await
+    };
+    // The ledger is written a moment later.
+    let wait = async {
+        loop {
+            let (status, page) = read("").await;
+            assert_eq!(status, 200, "{page}");
+            if page["calls"].as_array().unwrap().len() == 3 {
+                return page;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let all = tokio::time::timeout(PATIENCE, wait).await.unwrap();
+    assert_eq!(all["next"], Value::Null);
+    let call = &all["calls"][0];
+    assert_eq!(
+        (&call["tool"], &call["server"]),
+        (&json!("listPets"), &json!("petstore"))
+    );
+    assert_eq!(call["status"], "ok");
+
+    let (_, first) = read("?limit=2&server=petstore&tool=listPets&status=ok").await;
+    assert_eq!(
+        first["calls"].as_array().unwrap(),
+        &all["calls"].as_array().unwrap()[..2]
+    );
+    let next = first["next"].as_str().unwrap();
+    let (_, second) = read(&format!("?limit=2&after={next}")).await;
+    assert_eq!(
+        second["calls"].as_array().unwrap(),
+        &all["calls"].as_array().unwrap()[2..]
+    );
+    assert_eq!(second["next"], Value::Null);
+    for query in [
+        "?status=refused",
+        "?to=2020-01-01T00:00:00Z",
+        "?server=bookshop",
+        "?tool=x",
+    ] {
+        let (status, page) = read(query).await;
+        assert_eq!(
+            (status, &page["calls"]),
+            (200, &json!([])),
+            "{query}: {page}"
+        );
+    }
+    for query in [
+        "?status=x",
+        "?limit=0",
+        "?limit=1001",
+        "?server=nobody",
+        "?consumer=nobody",
+        "?from=x",
+        "?more=1",
+    ] {
+        let (status, problem) = read(query).await;
+        assert_eq!(status, 400, "{query}: {problem}");
+    }
+
+    let (headers, text) = file(&served, "ledger.csv?limit=2").await;
+    assert_eq!(
+        headers,
+        "text/csv; charset=utf-8 attachment; filename=\"ledger.csv\""
+    );
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert_eq!(
+        lines.len(),
+        4,
+        "a head, two calls, and the end of the last line: {text}"
+    );
+    assert!(lines[0].starts_with("at,id,server,"), "{text}");
+    let cells: Vec<&str> = lines[1].split(',').collect();
+    assert_eq!(cells.len(), lines[0].split(',').count());
+    assert_eq!(
+        (cells[1], cells[2]),
+        (call["id"].as_str().unwrap(), "petstore")
+    );
+    let (headers, text) = file(&served, "ledger.json").await;
+    assert!(headers.starts_with("application/json "), "{headers}");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), all["calls"]);
+    let (_, text) = file(&served, "ledger.json?status=refused").await;
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!([]));
+}
