@@ -159,6 +159,20 @@ fn entries_in_a_list_are_small() {
 }
 
 /// Name, arguments, size and hash: enough to see that a tool changed.
+#[test]
+fn a_method_of_hyphens_at_the_root_has_a_name() {
+    let document = r#"{"openapi": "3.2.0", "info": {"title": "t", "version": "1"}, "paths": {"/": {
+        "additionalOperations": {"-": {"responses": {}}, "--": {"responses": {}}}}}}"#;
+    let api = openapi::read(document.as_bytes(), &DocumentLimits::default()).unwrap();
+    let names = define(&api)
+        .tools
+        .into_iter()
+        .map(|tool| tool.name.to_string());
+    let names: Vec<String> = names.collect();
+    assert_eq!(names[0], "operation");
+    assert!(names[1].starts_with("operation_"), "{names:?}");
+}
+
 fn line(tool: &ToolDef) -> String {
     let arguments: Vec<&str> = tool.input_schema["properties"]
         .as_object()

@@ -25,8 +25,9 @@ impl ToolNames {
             .operation_id
             .as_deref()
             .map(identifier)
-            .filter(|name| name.bytes().any(|b| b.is_ascii_alphanumeric()))
-            .unwrap_or_else(|| from_path(operation));
+            .filter(|name| says_something(name))
+            .or_else(|| Some(from_path(operation)).filter(|name| says_something(name)))
+            .unwrap_or_else(|| NAMELESS.to_owned());
         let name = if wanted.len() <= ToolName::GENERATED_LENGTH_MAX && self.is_free(&wanted) {
             wanted
         } else {
@@ -59,6 +60,13 @@ fn suffixed_text(wanted: &str, key: &str, is_free: impl Fn(&str) -> bool) -> Str
         .map(|round| format!("{stem}_{}", short_hash(&format!("{key}#{round}"))))
         .find(|name| is_free(name))
         .expect("more names than operations")
+}
+
+/// What an operation is called of which nothing can be read: a method may be all hyphens.
+const NAMELESS: &str = "operation";
+
+fn says_something(name: &str) -> bool {
+    name.bytes().any(|b| b.is_ascii_alphanumeric())
 }
 
 fn from_path(operation: &Operation) -> String {
