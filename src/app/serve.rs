@@ -81,13 +81,11 @@ impl App {
         let vault = Arc::new(Vault::new(&master));
         let catalog = catalog(config, &store, &vault, &egress).await?;
         let keys = Keys::new(store.clone(), &master, &admin, clock.clone());
-        let (ledger, entries) = Ledger::channel(LEDGER_ENTRIES_MAX);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (feed, listening) = Feed::start(&store, clock.clone(), stop.clone());
-        tasks.spawn(ledger::write(store.clone(), entries));
         tasks.spawn(listening);
         keep_in_step((&tasks, &stop), &store, (&keys, &catalog, &clock));
-        sweep_ledger(config, (&tasks, &stop), (&store, &clock));
+        let ledger = keep_ledger(config, (&tasks, &stop), (&store, &clock));
         let limiter = limiter(config, &store, &clock)?;
         tasks.spawn(limiter.clone().sweep(stop.clone()));
         let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
@@ -201,15 +199,18 @@ fn tokens(egress: &Egress, clock: &Clock, (store, vault): (&Store, &Arc<Vault>))
     Tokens::stored(egress.clone(), clock.clone(), kept)
 }
 
-/// Removes old calls from the ledger while the process runs.
-fn sweep_ledger(
+/// The ledger, which is written and rid of old calls while the process runs.
+fn keep_ledger(
     config: &Config,
     (tasks, stop): (&TaskTracker, &CancellationToken),
     (store, clock): (&Store, &Clock),
-) {
+) -> Ledger {
+    let (ledger, entries) = Ledger::channel(LEDGER_ENTRIES_MAX);
+    tasks.spawn(ledger::write(store.clone(), entries));
     let days = config.limits.ledger_days;
     let sweeping = ledger::sweep(store.clone(), clock.clone(), days, stop.clone());
     tasks.spawn(sweeping);
+    ledger
 }
 
 /// What counts calls: rates in Redis where there is one.
