@@ -42,13 +42,9 @@ fn call(number: u8, second: i64) -> LedgerRow {
     }
 }
 
-pub(crate) async fn calls_are_read_in_pages_and_swept(store: &Store) {
-    let new = server("pets");
-    let of = new.id.0;
-    store.create_server(&new, &act(), at(0)).await.unwrap();
-    let consumer = store.create_key(key(1), &act(), at(0)).await.unwrap().0;
+fn entries(of: Uuid, consumer: Uuid) -> [LedgerRow; 5] {
     // Two of one moment are told apart by their ids.
-    let rows = [
+    [
         call(1, 10),
         LedgerRow {
             server: Some(of),
@@ -70,14 +66,13 @@ pub(crate) async fn calls_are_read_in_pages_and_swept(store: &Store) {
             server: Some(Uuid::from_u128(99)),
             ..call(5, 40)
         },
-    ];
-    store.append_ledger(&rows).await.unwrap();
-    let read = async |calls: Calls| {
-        let rows = store.calls(ORGANIZATION, &calls, None, 10).await.unwrap();
-        numbers(&rows)
-    };
+    ]
+}
+
+/// What is asked of the ledger, and the numbers of the calls that answer it.
+fn questions(of: Uuid, consumer: Uuid) -> Vec<(Calls, Vec<i64>)> {
     let micros = |second| Some(at(second).timestamp_micros());
-    for (calls, expected) in [
+    vec![
         (Calls::default(), vec![5, 4, 3, 2, 1]),
         (
             Calls {
@@ -123,7 +118,21 @@ pub(crate) async fn calls_are_read_in_pages_and_swept(store: &Store) {
             },
             vec![2],
         ),
-    ] {
+    ]
+}
+
+pub(crate) async fn calls_are_read_in_pages_and_swept(store: &Store) {
+    let new = server("pets");
+    let of = new.id.0;
+    store.create_server(&new, &act(), at(0)).await.unwrap();
+    let consumer = store.create_key(key(1), &act(), at(0)).await.unwrap().0;
+    let rows = entries(of, consumer);
+    store.append_ledger(&rows).await.unwrap();
+    let read = async |calls: Calls| {
+        let rows = store.calls(ORGANIZATION, &calls, None, 10).await.unwrap();
+        numbers(&rows)
+    };
+    for (calls, expected) in questions(of, consumer) {
         assert_eq!(read(calls.clone()).await, expected, "{calls:?}");
     }
     let any = Calls::default();

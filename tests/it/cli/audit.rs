@@ -28,6 +28,24 @@ fn hash(previous: &str, row: &Value) -> String {
     hex::encode(digest)
 }
 
+/// The head of the chain is told, and whoever noted one finds it again.
+async fn the_head_is_noted(verify: &[&str], (rows, last): (usize, &str)) {
+    let verified = run(&[verify, &["--json"]].concat()).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    let head = verified.json()["chains"][0]["head"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(head, format!("{rows}:{last}"));
+    let shown = run(&[verify, &["--noted", &head]].concat()).await;
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.stdout.trim_end().ends_with(&head), "{shown:?}");
+    let never = format!("1:{}", "ab".repeat(32));
+    let lost = run(&[verify, &["--noted", &never]].concat()).await;
+    assert_eq!(lost.code, Some(1), "{lost:?}");
+    assert!(lost.stdout.contains(&never), "{lost:?}");
+}
+
 #[tokio::test]
 async fn the_audit_is_read_verified_and_found_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -80,20 +98,7 @@ async fn the_audit_is_read_verified_and_found_out() {
 
     // While it is served.
     let verify = ["audit", "verify", "--data", &text];
-    let verified = run(&[&verify[..], &["--json"]].concat()).await;
-    assert_eq!(verified.code, Some(0), "{verified:?}");
-    let head = verified.json()["chains"][0]["head"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert_eq!(head, format!("{}:{previous}", rows.len()));
-    let shown = run(&[&verify[..], &["--noted", &head]].concat()).await;
-    assert_eq!(shown.code, Some(0), "{shown:?}");
-    assert!(shown.stdout.trim_end().ends_with(&head), "{shown:?}");
-    let never = format!("1:{}", "ab".repeat(32));
-    let lost = run(&[&verify[..], &["--noted", &never]].concat()).await;
-    assert_eq!(lost.code, Some(1), "{lost:?}");
-    assert!(lost.stdout.contains(&never), "{lost:?}");
+    the_head_is_noted(&verify, (rows.len(), &previous)).await;
     served.terminate();
     assert_eq!(served.ended().await.0, Some(0));
 
