@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::mcp::content::json::{DEPTH_MAX, elements, member, members, unquoted};
 use crate::mcp::provider::Arguments;
+use crate::openapi::pointer::unescape;
 
 /// How many fields may be named, and how long a field may be.
 pub const FIELDS_MAX: usize = 64;
@@ -313,7 +314,7 @@ fn steps(field: &str) -> Result<Vec<Step>, FieldError> {
             .split('/')
             .map(|name| match name {
                 "*" => Step::Every,
-                name => Step::Exact(name.replace("~1", "/").replace("~0", "~")),
+                name => Step::Exact(unescape(name).into_owned()),
             })
             .collect(),
         None => {

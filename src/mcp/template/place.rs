@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::mcp::template::data::Data;
 use crate::mcp::tool::text::{clean, is_clean};
+use crate::types::essence;
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +22,7 @@ pub enum Place {
 impl Place {
     /// The place a body of that media type is.
     pub fn of_media(media_type: &str) -> Self {
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        let essence = essence.to_ascii_lowercase();
+        let essence = essence(media_type);
         if essence.ends_with("json") {
             Self::Json
         } else if essence == "application/x-www-form-urlencoded" {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::openapi::finding::quoted;
 use crate::openapi::foreign::address;
+use crate::types::essence;
 
 /// Words of one command.
 const WORDS_MAX: usize = 2_000;
@@ -271,7 +272,7 @@ impl Command {
             .headers
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
-        let essence = found.1.split(';').next()?.trim().to_ascii_lowercase();
+        let essence = essence(&found.1);
         (essence.contains('/') && essence.is_ascii()).then_some(essence)
     }
 

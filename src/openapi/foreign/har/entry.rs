@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 use crate::openapi::foreign::address;
+use crate::types::essence;
 
 /// A body longer than this says no more than its beginning would.
 const BODY_BYTES_MAX: usize = 4 << 20;
@@ -230,7 +231,7 @@ impl<'a> Entry<'a> {
 /// The essence of a media type that is declared.
 fn media(at: Option<&Value>) -> Option<String> {
     let declared = at?.get("mimeType")?.as_str()?;
-    let essence = declared.split(';').next()?.trim().to_ascii_lowercase();
+    let essence = essence(declared);
     (essence.contains('/') && essence.is_ascii()).then_some(essence)
 }
 

@@ -10,6 +10,7 @@ use crate::openapi::foreign::postman::auth::Auth;
 use crate::openapi::foreign::postman::{Scope, body, description};
 use crate::openapi::foreign::sample::Shape;
 use crate::openapi::pointer::text;
+use crate::types::essence;
 
 /// Saved answers looked at.
 const ANSWERS_MAX: usize = 50;
@@ -211,7 +212,7 @@ fn content_type(at: &Value) -> Option<String> {
     let found = headers(at)
         .into_iter()
         .find(|header| header.name.eq_ignore_ascii_case("content-type"))?;
-    let essence = found.value.split(';').next()?.trim().to_ascii_lowercase();
+    let essence = essence(&found.value);
     let valid = essence.contains('/') && !essence.contains("{{") && essence.is_ascii();
     valid.then_some(essence)
 }
