@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::mcp::tool::name;
 use crate::mcp::tool::text::{self, ARGUMENT_DESCRIPTION_BYTES_MAX, clean, is_clean, shorten};
+use crate::openapi::keyword::{self, Kind};
 use crate::openapi::merge::DEFINITION;
 use crate::openapi::pointer::unescape;
 
@@ -177,24 +178,13 @@ impl<'a> Schemas<'a> {
                         schemas.required(object, names)
                     })
                 }
-                ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(members)) => {
-                    Value::Array(members.iter().map(|member| self.schema(member)).collect())
-                }
-                (
-                    "items"
-                    | "additionalProperties"
-                    | "not"
-                    | "if"
-                    | "then"
-                    | "else"
-                    | "contains"
-                    | "propertyNames"
-                    | "unevaluatedItems"
-                    | "unevaluatedProperties"
-                    | "contentSchema",
-                    schema,
-                ) => self.schema(schema),
-                (_, value) => cleaned(value),
+                (key, value) => match (keyword::kind(key), value) {
+                    (Kind::Schemas, Value::Array(members)) => {
+                        Value::Array(members.iter().map(|member| self.schema(member)).collect())
+                    }
+                    (Kind::Schema | Kind::Items, schema) => self.schema(schema),
+                    (_, value) => cleaned(value),
+                },
             };
             out.insert(clean(key), value);
         }
@@ -404,34 +394,18 @@ pub fn each_inner(
     visit: &mut dyn FnMut(&mut Value, Option<&str>),
 ) {
     for (key, value) in object.iter_mut() {
-        match (key.as_str(), value) {
-            (
-                "properties" | "patternProperties" | "dependentSchemas" | "$defs",
-                Value::Object(members),
-            ) => {
+        match (keyword::kind(key), value) {
+            (kind, Value::Object(members)) if key == "$defs" || matches!(kind, Kind::SchemaMap) => {
                 for (name, member) in members.iter_mut() {
                     visit(member, Some(name.as_str()).filter(|_| key == "properties"));
                 }
             }
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(members)) => {
+            (Kind::Schemas, Value::Array(members)) => {
                 for member in members {
                     visit(member, None);
                 }
             }
-            (
-                "items"
-                | "additionalProperties"
-                | "not"
-                | "if"
-                | "then"
-                | "else"
-                | "contains"
-                | "propertyNames"
-                | "unevaluatedProperties"
-                | "unevaluatedItems"
-                | "contentSchema",
-                schema,
-            ) => visit(schema, None),
+            (Kind::Schema | Kind::Items, schema) => visit(schema, None),
             _ => {}
         }
     }
