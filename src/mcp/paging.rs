@@ -17,7 +17,7 @@ use crate::mcp::content::json::{elements, members, unquoted};
 use crate::mcp::paging::name::Role;
 use crate::mcp::paging::signal::Page;
 use crate::mcp::provider::Arguments;
-use crate::mcp::tool::{BodyArguments, ToolDef};
+use crate::mcp::tool::ToolDef;
 use crate::openapi::Location;
 
 /// The arguments of a tool that lead through its pages.
@@ -82,14 +82,7 @@ impl Pager {
         let query = query
             .filter(|parameter| parameter.location == Location::Query)
             .map(|p| (&p.argument, &p.name, p.fixed.as_ref()));
-        let body = def
-            .binding
-            .body
-            .iter()
-            .flat_map(|body| match &body.arguments {
-                BodyArguments::Lifted(properties) => properties.as_slice(),
-                BodyArguments::Whole(_) => &[],
-            });
+        let body = def.binding.lifted().iter();
         let body = body.map(|p| (&p.argument, &p.name, p.fixed.as_ref()));
         let (mut arguments, mut size_fixed) = (Vec::new(), None);
         for (argument, wire, fixed) in query.chain(body) {

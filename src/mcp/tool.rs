@@ -271,6 +271,16 @@ pub struct Binding {
     pub templates: Option<Box<Templates>>,
 }
 
+impl Binding {
+    /// The properties of the body that are arguments of their own.
+    pub fn lifted(&self) -> &[PropertyBinding] {
+        match self.body.as_ref().map(|body| &body.arguments) {
+            Some(BodyArguments::Lifted(properties)) => properties,
+            Some(BodyArguments::Whole(_)) | None => &[],
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParameterBinding {

@@ -417,14 +417,7 @@ fn joined(first: &str, below: &[String]) -> String {
 fn known(def: &ToolDef, wire: &str) -> Option<String> {
     let parameters = def.binding.parameters.iter();
     let parameters = parameters.map(|p| (&p.name, &p.argument));
-    let body = def
-        .binding
-        .body
-        .iter()
-        .flat_map(|body| match &body.arguments {
-            BodyArguments::Lifted(properties) => properties.as_slice(),
-            BodyArguments::Whole(_) => &[],
-        });
+    let body = def.binding.lifted().iter();
     let all = || {
         parameters
             .clone()
