@@ -104,13 +104,17 @@ struct Sent<'r> {
 }
 
 impl<'r> Sent<'r> {
-    fn read(
+    /// The form, and what was entered in it.
+    fn with_form(
         market: &'r Market,
         headers: &'r HeaderMap,
         slug: &str,
-        token: Option<&str>,
-    ) -> Result<Self, Box<Response>> {
-        Self::about(market, headers, writer(market, headers, token)?, slug)
+        form: Result<RawForm, RawFormRejection>,
+    ) -> Result<(Self, Entered), Box<Response>> {
+        let form = pairs(market, headers, form)?;
+        let admin = writer(market, headers, entered(&form, "csrf"))?;
+        let sent = Self::about(market, headers, admin, slug)?;
+        Ok((sent, form))
     }
 
     fn about(
@@ -187,13 +191,7 @@ pub(super) async fn save(
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
-    let read = pairs(&market, &headers, form).and_then(|form| {
-        Ok((
-            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
-            form,
-        ))
-    });
-    let (sent, form) = match read {
+    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
         Ok(read) => read,
         Err(response) => return *response,
     };
@@ -229,13 +227,7 @@ pub(super) async fn rename(
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
-    let read = pairs(&market, &headers, form).and_then(|form| {
-        Ok((
-            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
-            form,
-        ))
-    });
-    let (sent, form) = match read {
+    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
         Ok(read) => read,
         Err(response) => return *response,
     };
@@ -266,13 +258,7 @@ pub(super) async fn credential(
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
-    let read = pairs(&market, &headers, form).and_then(|form| {
-        Ok((
-            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
-            form,
-        ))
-    });
-    let (sent, form) = match read {
+    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
         Ok(read) => read,
         Err(response) => return *response,
     };
@@ -464,13 +450,7 @@ pub(super) async fn delete(
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
-    let read = pairs(&market, &headers, form).and_then(|form| {
-        Ok((
-            Sent::read(&market, &headers, &slug, entered(&form, "csrf"))?,
-            form,
-        ))
-    });
-    let (sent, form) = match read {
+    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
         Ok(read) => read,
         Err(response) => return *response,
     };
