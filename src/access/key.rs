@@ -258,15 +258,7 @@ impl Keys {
 }
 
 fn act(organization: OrganizationId, actor: String, action: &'static str, key: KeyId) -> NewAudit {
-    NewAudit {
-        organization,
-        actor,
-        action,
-        entity: "key",
-        entity_id: key.to_string(),
-        before: None,
-        after: None,
-    }
+    NewAudit::of((organization, actor), action, ("key", key.to_string()))
 }
 
 /// Whoever has the admin key.

@@ -50,17 +50,22 @@ pub struct NewAudit {
 
 impl NewAudit {
     /// What somebody of an organization does to a server.
-    pub fn of_server(
+    pub fn of_server(who: (OrganizationId, String), action: &'static str, slug: &Slug) -> Self {
+        Self::of(who, action, ("server", slug.to_string()))
+    }
+
+    /// Something done to an entity of that kind and name, without what it was and is.
+    pub fn of(
         (organization, actor): (OrganizationId, String),
         action: &'static str,
-        slug: &Slug,
+        (entity, entity_id): (&'static str, String),
     ) -> Self {
         Self {
             organization,
             actor,
             action,
-            entity: "server",
-            entity_id: slug.to_string(),
+            entity,
+            entity_id,
             before: None,
             after: None,
         }

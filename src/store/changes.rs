@@ -40,7 +40,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 pub enum Change {
     /// Made, edited or removed.
     Server(ServerId),
-    /// Made or revoked.
+    /// Made or revoked; or what the keys of a consumer may do is another thing, and the id is that of
+    /// the consumer or its plan. Whoever knows keys looks all of them up again, whichever it is.
     Key(KeyId),
     /// Notices may have been missed: compare everything.
     Unknown,

@@ -31,15 +31,8 @@ pub(super) fn checked(limits: &[Limit]) -> Result<(), Problem> {
 }
 
 fn act(admin: &Admin, action: &'static str, (entity, id): (&'static str, &str)) -> NewAudit {
-    NewAudit {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
-        action,
-        entity,
-        entity_id: id.to_owned(),
-        before: None,
-        after: None,
-    }
+    let who = (admin.0.organization, admin.0.principal());
+    NewAudit::of(who, action, (entity, id.to_owned()))
 }
 
 pub(super) async fn list(
