@@ -37,14 +37,13 @@ impl Default for Rates {
 impl Rates {
     /// Takes one from the count, if there is one.
     pub(super) fn pass(&self, one: &Applied<'_>) -> Result<(), Exceeded> {
-        let Some(quota) = quota(one) else {
+        let (Some(window), Some((interval, burst))) = (one.rate(), cell(one)) else {
             return Ok(());
         };
-        let (interval, burst) = cell(one).unwrap_or_default();
         let key = (one.counter.clone(), interval, burst);
-        let cell = self
-            .cells
-            .get_with(key, || Arc::new(RateLimiter::direct(quota)));
+        let cell = self.cells.get_with(key, || {
+            Arc::new(RateLimiter::direct(quota(window, one.limit.amount, burst)))
+        });
         cell.check().map_err(|early| {
             let wait = early.wait_time_from(self.clock.now());
             one.exceeded(wait)
@@ -60,10 +59,10 @@ pub(super) fn cell(one: &Applied<'_>) -> Option<(u64, u64)> {
     Some(((micros / one.limit.amount.max(1)).max(1), burst.max(1)))
 }
 
-fn quota(one: &Applied<'_>) -> Option<Quota> {
-    let (_, burst) = cell(one)?;
-    let amount = u32::try_from(one.limit.amount).unwrap_or(u32::MAX);
-    let period = one.rate()? / amount.max(1);
-    let burst = NonZeroU32::new(u32::try_from(burst).unwrap_or(u32::MAX))?;
-    Some(Quota::with_period(period.max(Duration::from_nanos(1)))?.allow_burst(burst))
+fn quota(window: Duration, amount: u64, burst: u64) -> Quota {
+    let whole =
+        |n: u64| NonZeroU32::new(u32::try_from(n).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+    let period = (window / whole(amount).get()).max(Duration::from_nanos(1));
+    let quota = Quota::with_period(period).expect("a period that is not nothing");
+    quota.allow_burst(whole(burst))
 }
