@@ -203,11 +203,18 @@ fn loosen(schema: &mut Value) {
     }
 }
 
-/// `null` beside a plain type; a reference gets an alternative.
+/// `null` beside a plain type; a reference, and what has parts or alternatives that refuse it, gets an
+/// alternative.
 fn admit_null(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
     };
+    let nothing = json!({ "type": "null" });
+    if object.contains_key("allOf") {
+        let whole = std::mem::take(schema);
+        *schema = json!({ "anyOf": [whole, nothing] });
+        return;
+    }
     match object.get_mut("type") {
         Some(Value::String(kind)) if kind != "null" => {
             let kind = kind.clone();
@@ -219,11 +226,12 @@ fn admit_null(schema: &mut Value) {
         Some(_) => {}
         None => {
             if let Some(target) = object.shift_remove("$ref") {
-                object.insert(
-                    "anyOf".into(),
-                    json!([{ "$ref": target }, { "type": "null" }]),
-                );
+                object.insert("anyOf".into(), json!([{ "$ref": target }]));
             }
         }
+    }
+    let alternatives = object.get_mut("anyOf").and_then(Value::as_array_mut);
+    if let Some(alternatives) = alternatives.filter(|all| !all.contains(&nothing)) {
+        alternatives.push(nothing);
     }
 }
