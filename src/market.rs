@@ -3,5 +3,6 @@
 pub mod address;
 pub mod api;
 pub mod discover;
+pub mod language;
 pub mod pages;
 mod table;

@@ -50,6 +50,16 @@ impl Address {
             .map_or_else(|| near.clone(), |url| url.origin().ascii_serialization())
     }
 
+    /// The path of the public URL, which stands before every path of ours: empty, or beginning with a
+    /// slash.
+    pub fn prefix(&self) -> &str {
+        let text = self.at_start();
+        let after_scheme = text.find("://").map_or(0, |at| at + 3);
+        text[after_scheme..]
+            .find('/')
+            .map_or("", |at| &text[after_scheme + at..])
+    }
+
     pub fn is_https(&self) -> bool {
         self.at_start().starts_with("https://")
     }

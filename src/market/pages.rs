@@ -33,6 +33,8 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use crate::market::language::{Language, Said};
+
 /// What surrounds every page.
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
@@ -42,12 +44,26 @@ pub struct Frame {
     pub here: &'static str,
     /// What just happened, after a redirect.
     pub notice: Option<String>,
+    /// The language it is written in.
+    pub language: Language,
+    /// The path of the public URL, before every path of ours; empty, or `/` and no slash at the end.
+    pub prefix: String,
 }
 
 impl Frame {
     /// Whether somebody is signed in.
     pub fn signed_in(&self) -> bool {
         self.csrf.is_some()
+    }
+
+    /// A message of the page's language, by its key.
+    pub fn say<'a>(&self, key: &'a str) -> Said<'a> {
+        self.language.say(key)
+    }
+
+    /// One of our own addresses (`/keys`), as a browser reaches it from outside.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 
     /// The token for a form; empty for visitors, which no handler accepts.

@@ -7,6 +7,7 @@ mod keys;
 mod reporting;
 mod settings;
 mod trying;
+mod words;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -14,6 +14,7 @@ use crate::access::key::admin;
 use crate::extract::{Admin, Form, Path, SECURE_SESSION_COOKIE, SESSION_COOKIE, session};
 use crate::live::Entry;
 use crate::market::api::{Market, guard};
+use crate::market::language::{self, Language};
 use crate::market::pages::failure::ErrorPage;
 use crate::market::pages::home::{Home, ServerCard};
 use crate::market::pages::login::{Login, next_path};
@@ -54,6 +55,7 @@ routes! {
     "/oauth/callback" { GET settings_routes::connected }
     "/keys" { GET key_routes::list, POST key_routes::make }
     "/keys/revoke" { POST key_routes::revoke }
+    "/language" { GET language::choose }
     "/assets/{name}" { GET asset }
 }
 
@@ -91,7 +93,7 @@ const CARDS_MAX: usize = 24;
 /// More than a card shows.
 const SUMMARY_CHARS_MAX: usize = 400;
 
-pub(super) type Fields = HashMap<String, String>;
+pub(crate) type Fields = HashMap<String, String>;
 
 pub(super) fn frame(market: &Market, headers: &HeaderMap, here: &'static str) -> Frame {
     let csrf = session(headers, market).map(|session| market.0.parts.sessions.csrf(&session));
@@ -99,6 +101,8 @@ pub(super) fn frame(market: &Market, headers: &HeaderMap, here: &'static str) ->
         csrf,
         here,
         notice: None,
+        language: Language::of(headers),
+        prefix: market.0.parts.address.prefix().to_owned(),
     }
 }
 
