@@ -21,4 +21,391 @@ frame-api = Management API
 
 ## The start page
 
+home-title = APIs your agents can call
+home-words = Each server below is an API, described by its OpenAPI document and served over the Model Context Protocol. Open one to connect your agent to it.
+home-search = Search servers
+home-none = No servers yet
+home-none-words = A server is made from an OpenAPI document: a file, a pasted text, or the address of an API's documentation.
+home-publish-first = Publish the first one
+home-sign-in-first = Sign in to publish the first one
 home-nothing-matches = Nothing matches “{ $query }”
+home-try-other = Try fewer or other words, or <a href="{ $all }">see every server</a>.
+home-no-description = No description in the document
+home-more = More servers
+search-do = Search
+badge-open = open
+badge-needs-key = needs a key
+badge-read-only = read-only
+badge-destroys = may destroy
+badge-writes = writes
+badge-repeatable = repeatable
+tokens-of-list = Estimated tokens of the list of tools, which a model reads before its first call
+tokens-of-tool = Estimated tokens of its entry in the list of tools
+count-tokens = about { $count } tokens
+
+## What was done just now
+
+done-published = Published. The tools can be called now.
+done-saved = Saved. The settings are live.
+done-renamed = Renamed. The old address goes on working.
+done-imported = Imported. The new version is live.
+done-unchanged = This is the document that is served already; nothing was changed.
+done-credential-set = The credential is stored and used from now on.
+done-credential-removed = The credential is removed.
+done-credential-approved = The destination is approved; the credential is sent there now.
+done-connected = Connected. Calls use this connection from now on.
+done-disconnected = The connection is ended.
+done-revoked = Revoked. The key opens nothing any more.
+done-deleted = The server is deleted.
+
+## What went wrong
+
+failure-see-all = See all servers
+failure-400 = Bad Request
+failure-401 = Unauthorized
+failure-403 = Forbidden
+failure-404 = Not Found
+failure-405 = Method Not Allowed
+failure-409 = Conflict
+failure-412 = Precondition Failed
+failure-413 = Payload Too Large
+failure-422 = Unprocessable Entity
+failure-429 = Too Many Requests
+failure-500 = Internal Server Error
+failure-502 = Bad Gateway
+failure-503 = Service Unavailable
+failure-504 = Gateway Timeout
+failure-no-server = There is no server of that name, or you have to sign in to see it.
+failure-other-session = The form is from another session; go back, reload the page and try again.
+failure-unread = The form was not read: { $reason }.
+
+## Signing in
+
+login-words = Publishing and managing servers needs the admin key. Calling them does not: agents use their own keys.
+login-key = Admin key
+login-where = Where is the admin key?
+login-where-words = It is what <code>--admin-key</code> was given. Without that, it was made at the first start: a sign-in link for one use was printed then, and the key itself is in the data directory (<code>./data</code> unless <code>--data</code> says otherwise), readable only by the account that runs Causeway.
+login-wrong = That is not the admin key.
+login-link-used = This link was used already, is older than 30 minutes, or was printed before the server was started again. Sign in with the admin key.
+
+## Keys
+
+keys-words = An agent sends its key as <code>Authorization: Bearer …</code> or <code>X-API-Key</code>. Give each agent its own, so that one can be revoked without the others.
+keys-made-for = Key for { $name }
+keys-copy-now = Copy it now. It is stored only as a hash and cannot be shown again.
+keys-key = Key
+keys-all = All keys
+keys-none = No keys yet. Servers that need a key cannot be called until you make one.
+keys-made = Made
+keys-last-used = Last used
+keys-never = never
+keys-everywhere = all
+keys-nowhere = none that still exists
+keys-revoke = Revoke
+keys-revoke-named = Revoke { $name }
+keys-revoked = revoked
+keys-hidden = { $count ->
+    [one] { $count } more key, which the management API lists.
+   *[other] { $count } more keys, which the management API lists.
+}
+keys-new = New key
+keys-name-help = Who or what will use it, like “support agent”.
+keys-servers-help = Short names, one a line. Empty: every server, also later ones.
+keys-none-chosen = None chosen: every server, also later ones.
+keys-make = Make the key
+
+## Labels that refusals name too
+
+label-name = Name
+label-url = Address
+label-document = Text
+label-file = File
+label-slug = Short name
+label-upstream = Address of the API
+label-allow-upstream = Allowed private destinations
+label-timeout = Time for a call
+label-tools-page = Tools in one page of the list
+label-answer = Largest answer
+label-tool-tokens = Tokens of a tool
+label-list-tokens = Tokens of the list
+label-idle = Idle time of a session
+label-sessions-max = Sessions at most
+label-value = Value
+label-token-origins = Authorization server
+label-json = Arguments as JSON
+label-user = User name
+label-password = Password
+label-confirm = Short name, to confirm
+access-legend = Who may call it
+access-key = Callers with a key
+access-key-help = Keys are made on the page <a href="{ $keys }">Keys</a>.
+access-open = Everybody
+access-open-help = Whoever reaches this address may call every tool, with the credentials stored here.
+as-document = as the document says
+
+## The document to publish
+
+source-legend = OpenAPI document
+source-help = Swagger 2.0 or OpenAPI 3.0, 3.1, 3.2, as JSON or YAML. Fill in one of the three.
+source-url-help = Of the document, of the API, or of its documentation page (Swagger UI, Redoc, Scalar).
+source-file = File, or a zip archive of all its files
+source-file-help = At most { $size }. Files in folders go into an archive.
+publish-title = Publish an API
+publish-words = Every operation of the document becomes a tool. What cannot be one, and every guess, is listed in the report afterwards.
+publish-more = Name, API address, private networks
+publish-slug-help = For the address <code>/mcp/…</code>: a-z, 0-9 and hyphens, at most 40. Made from the title if left empty.
+publish-upstream-help = Where calls go, instead of the server the document names.
+publish-allow-help = One a line, address, network or host with an optional port. Private, loopback and link-local addresses are refused unless they are listed here.
+publish-credentials = Credentials for the API are entered on the server's page, once its security schemes are known.
+publish-taken = “Short name”: there is a server { $slug } already; choose another name, or import a new version of it in its settings.
+upload-too-large = The document is too large; it may have { $size }.
+
+## An import
+
+import-title = Import
+import-running = Publishing…
+import-reading = Reading the document and making tools of it
+import-seconds = { $count ->
+    [one] { $count } second so far
+   *[other] { $count } seconds so far
+}
+import-begun = Just begun
+import-reloads = This page reloads itself. You may leave it: the work goes on.
+import-live = { $title } is live
+import-callable = { $count ->
+    [one] { $count } tool can be called now.
+   *[other] { $count } tools can be called now.
+}
+import-connect = Connect an agent
+import-settings = Credentials and settings
+import-many = { $count ->
+    [one] { $count } document imported
+   *[other] { $count } documents imported
+}
+import-failed = Not published
+import-again = Try again
+import-unknown = There is no such import, or it ended more than an hour ago. If it went well, its server is in the list.
+report-title = Conversion report
+report-clean = Nothing was lost and nothing had to be guessed.
+report-lost = Operations that are no tools
+report-warning = Guessed or changed, please check
+report-note = Worth knowing
+report-hidden = { $count ->
+    [one] { $count } more finding; the API and <code>causeway check</code> list all of them.
+   *[other] { $count } more findings; the API and <code>causeway check</code> list all of them.
+}
+
+## A server
+
+server-tabs = Server
+server-overview = Overview
+server-lacking = { $count ->
+    [one] { $count } tool cannot be called yet: the API wants a credential that is not set.
+   *[other] { $count } tools cannot be called yet: the API wants a credential that is not set.
+}
+server-connect = Connect
+server-endpoint = MCP endpoint
+server-put-key = Put your key where it says <code>YOUR_KEY</code>.
+server-make-key = Make a key
+server-ask-key = The operator of this site gives you one.
+server-tools = Tools
+server-no-tools = This server has no tools: no operation of its document could become one.
+server-report-why = The <a href="{ $report }">report</a> says why.
+server-search = Search tools
+server-search-count = { $count ->
+    [one] Search { $count } tool
+   *[other] Search { $count } tools
+}
+server-no-match = No tool matches “{ $query }”.
+server-all-tools = See all tools
+server-more-tools = More tools
+snippet-terminal = In a terminal
+snippet-other = Any other client
+snippet-most = Most clients read this form
+
+## A tool
+
+tool-lacking = It cannot be called yet: the API wants a credential that is not set.
+tool-set-it = Set it
+tool-try = Try it
+tool-no-arguments = It takes no arguments.
+tool-required = required
+tool-choose = Choose…
+tool-not-set = not set
+tool-json-instead = Write the arguments as JSON instead
+tool-json-help = One object. If there is anything here, the fields above are not used.
+tool-dry-run = Dry run
+tool-call = Call
+tool-call-writes = A call is real and may change data at the API.
+tool-dry-run-help = A dry run shows the request and sends nothing.
+tool-arguments = Arguments
+tool-argument = Argument
+tool-type = Type
+tool-meaning = Meaning
+tool-sign-in = Sign in to try it
+tool-schemas = Schemas
+tool-input = Input schema
+tool-output = Output schema
+tool-json-wrong = Arguments as JSON: this is not JSON ({ $reason }).
+tool-json-object = Arguments as JSON: write one object, in braces.
+tool-correct = Nothing was sent. Please correct: { $names }.
+tool-is-required = This is required.
+tool-choose-one = Choose one of the values.
+tool-want-number = Write a number, like 12 or 0.5.
+tool-want-json = This is not JSON ({ $reason }). A text needs double quotes.
+kind-one-of = one of { $choices }
+kind-list-of = list of { $items }
+kind-list = list
+kind-or = or
+kind-any = any
+
+## What came of a call
+
+trace-would-fail = This call would fail
+trace-would-send = This would be sent
+trace-failed = The call failed
+trace-succeeded = The call succeeded
+trace-dry-run = dry run, nothing was sent
+trace-total = { $time } in all
+trace-first-byte = { $time } to the first byte
+trace-not-sent = nothing was sent
+trace-no-answer = no answer
+trace-id = trace <code>{ $id }</code>
+trace-image = The image the tool returned
+trace-other = { $media }, about { $count } bytes. It cannot be shown here.
+trace-hidden = { $count ->
+    [one] { $count } more part, which the management API shows.
+   *[other] { $count } more parts, which the management API shows.
+}
+trace-rest = … and { $count } more bytes, which the management API shows
+trace-request = Request
+trace-body-size = Body, { $count } bytes
+trace-body-none = Body: { $count } bytes
+trace-healed = Read as the JSON they held: { $names }
+trace-whole = Result as a client gets it
+
+## Settings: credentials
+
+settings-title = Settings
+credentials-title = Credentials
+credentials-words = For the API, not for the agents. They are kept encrypted, are sent to the approved destinations only, and are never shown again.
+credentials-none = The document names no security scheme, so calls are sent without a credential.
+credential-unused = unused
+credential-unreadable = cannot be read
+credential-set = set
+credential-not-set = not set
+credential-gone = The document has this security scheme no more, so the stored credential is sent nowhere.
+credential-remove = Remove
+credential-remove-named = Remove the credential for { $scheme }
+credential-other-key = It was encrypted with another master key, so calls that need it fail. Start Causeway with the master key of this database, or enter the credential again.
+credential-wants = { $count ->
+    [0] It wants { $kind }, and no tool uses it.
+    [one] It wants { $kind }, and { $count } tool may use it.
+   *[other] It wants { $kind }, and { $count } tools may use it.
+}
+credential-unsupported = Causeway cannot send this kind of credential.
+credential-sent-to = Sent to { $origins }
+credential-waiting = { $count ->
+    [one] Calls go to { $origins } now. The credential was not entered for this destination and is withheld.
+   *[other] Calls go to { $origins } now. The credential was not entered for these destinations and is withheld.
+}
+credential-approve = { $count ->
+    [one] Approve the new destination
+   *[other] Approve the new destinations
+}
+credential-certificate = Certificate chain and private key, in PEM
+credential-new-value = New value
+credential-replace = Replace
+credential-do-set = Set
+credential-will-go = What you enter will be sent to { $origins }.
+credential-want-user = “User name” is needed, and has no colon in it.
+credential-moved = “{ $scheme }”: The destinations changed after the page was loaded, and nothing was approved. Look at them again.
+kind-key-path = an API key in the path variable { $name }
+kind-key-query = an API key in the query parameter { $name }
+kind-key-header = an API key in the header { $name }
+kind-key-cookie = an API key in the cookie { $name }
+kind-basic = user:password, HTTP basic authentication
+kind-bearer = a bearer token
+kind-http = HTTP authentication “{ $scheme }”
+kind-oauth = an OAuth 2 access token
+kind-openid = an OpenID Connect access token
+kind-certificate = a TLS client certificate and its private key
+client-words = Tokens are got with the client <code>{ $id }</code>. Its secret is sent to { $origins } only.
+client-connected = It is connected.
+client-not-connected = <b>It has to be connected</b> before calls can use it.
+client-waiting = The authorization server is at { $origins } now. The client secret was not entered for it and is withheld.
+client-approve = Approve the authorization server
+client-connect-again = Connect again
+client-disconnect = Disconnect
+client-connect-account = Connect an account
+client-use = Use a client id and secret
+client-register = Register <code>{ $uri }</code> as the redirect URI with the authorization server, enter the client it gives you, and press Connect afterwards.
+client-secret-below = The client secret will be sent to the token URL below, and the tokens to { $destinations }.
+client-secret-sent = The client secret will be sent to { $origins }, and the tokens to { $destinations }.
+client-id = Client id
+client-secret = Client secret
+client-scopes = Scopes
+client-as-tools = as the tools need
+client-audience = Audience
+client-none = none
+client-token-url = Token URL
+client-authentication = The secret is sent
+client-basic = in a header (basic)
+client-post = in the form (post)
+client-authorization-url = Authorization URL
+client-revocation-url = Revocation URL
+client-save = Save the client
+connecting-title = Connect
+connecting-words = Sign in at <code>{ $host }</code> with the account that all calls of this server shall use, and allow the access. You come back here within ten minutes.
+connecting-go = Go to { $host }
+
+## Settings: access and calls
+
+settings-calls = Access and calls
+settings-calls-words = Changes are live at once. Open connections and running calls are not interrupted.
+settings-internal = This server is answered inside the process, so it has no address to set.
+settings-no-destination = The document names no server, so calls have nowhere to go until this is set.
+settings-destinations = Calls go to { $origins } now. Leave it empty to go where the document says.
+settings-allow-help = One a line: address, network or host, with a port if only that one is meant. Private, loopback and link-local addresses are refused unless they are listed.
+settings-limits = Limits and older clients
+settings-timeout-help = Seconds, 0.1 to 600.
+settings-tools-page-help = 1 to 10,000. Many clients read the first page only.
+settings-answer-help = KiB, 1 to 1,024. Longer ones are cut, and say how to get the rest.
+settings-tools = How tools are shown
+settings-tools-auto = Listed, or searched where they are many
+settings-tools-all = All listed
+settings-tools-search = Found by a search
+settings-profile = Schemas written for
+settings-profile-auto = Whoever asks, by its name
+settings-profile-portable = Any client
+settings-profile-strict = OpenAI, strict
+settings-profile-full = Whole schemas
+settings-tool-tokens-help = 200 to 100,000. Descriptions and schemas are shortened to fit.
+settings-list-tokens-help = 500 to 1,000,000. Above that, or above 128 tools, they are searched.
+settings-sse = HTTP+SSE, the transport of 2024
+settings-sse-default = As this process is started
+settings-on = On
+settings-off = Off
+settings-sessions = Sessions
+settings-sessions-help = For clients that need an <code>Mcp-Session-Id</code>. Without them every request stands alone, which is the default.
+settings-idle-help = Seconds, 1 to 86,400.
+settings-sessions-max-help = 1 to 100,000. Beyond that, the one idle longest ends.
+settings-save = Save
+settings-stale = Somebody changed this server after the page was loaded. Compare your entries with what is set now, shown on a reloaded page, and save again.
+settings-want-seconds = “{ $label }”: write seconds as a number, like 30 or 0.5.
+settings-want-whole = “{ $label }”: write a whole number, like 100.
+
+## Settings: document, name, end
+
+document-title = Document
+document-version = Version { $version }, published { $published }.
+document-version-from = Version { $version }, published { $published } from <code>{ $url }</code>.
+document-next = A new document becomes the next version; keys, settings and credentials stay.
+document-again = Import again
+rename-words = The old address goes on working, so no client has to change at once.
+rename-help = For the address <code>/mcp/…</code>: a-z, 0-9 and hyphens, at most 40.
+rename-do = Rename
+delete-title = Delete
+delete-words = Its tools, versions and credentials go, and clients that use it get 404. This cannot be undone.
+delete-do = Delete this server
+delete-confirm = “Short name, to confirm”: type { $slug } to delete this server.

@@ -59,6 +59,19 @@ impl Language {
         }
     }
 
+    /// Texts as code, one after the other as the language sets them apart.
+    pub fn codes(self, texts: &[String]) -> Html {
+        let codes = texts.iter().map(|text| {
+            let text = Html::from(text.as_str());
+            format!("<code>{text}</code>")
+        });
+        let codes: Vec<String> = codes.collect();
+        Html(codes.join(match self {
+            Self::English => ", ",
+            Self::Chinese => "、",
+        }))
+    }
+
     /// A message by its key. One that is missing shows as its key; a test finds those.
     pub fn say(self, key: &str) -> Said<'_> {
         Said {
@@ -111,6 +124,38 @@ impl fmt::Display for Said<'_> {
 
 impl askama::filters::HtmlSafe for Said<'_> {}
 
+impl From<Said<'_>> for Html {
+    fn from(said: Said<'_>) -> Self {
+        Self(said.to_string())
+    }
+}
+
+/// A text that is HTML: a message, or what was escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Html(String);
+
+impl Html {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Html {
+    /// Escapes the text.
+    fn from(text: &str) -> Self {
+        let escaped = askama::filters::escape(text, askama::filters::Html);
+        Self(escaped.map_or_else(|never| match never {}, |it| it.to_string()))
+    }
+}
+
+impl fmt::Display for Html {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl askama::filters::HtmlSafe for Html {}
+
 /// What can stand in a message.
 pub trait Argument {
     /// The value, its text escaped for HTML.
@@ -119,8 +164,13 @@ pub trait Argument {
 
 impl Argument for str {
     fn value(&self) -> FluentValue<'static> {
-        let escaped = askama::filters::escape(self, askama::filters::Html);
-        FluentValue::from(escaped.map_or_else(|never| match never {}, |it| it.to_string()))
+        FluentValue::from(Html::from(self).0)
+    }
+}
+
+impl Argument for Html {
+    fn value(&self) -> FluentValue<'static> {
+        FluentValue::from(self.0.clone())
     }
 }
 

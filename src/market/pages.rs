@@ -33,7 +33,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::market::language::{Language, Said};
+use crate::market::language::{Html, Language, Said};
 
 /// What surrounds every page.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,8 @@ pub struct Frame {
     /// Where in the menu the page is: `servers`, `publish`, `keys`, or nothing.
     pub here: &'static str,
     /// What just happened, after a redirect.
-    pub notice: Option<String>,
+    /// A message's key.
+    pub notice: Option<&'static str>,
     /// The language it is written in.
     pub language: Language,
     /// The path of the public URL, before every path of ours; empty, or `/` and no slash at the end.
@@ -59,6 +60,11 @@ impl Frame {
     /// A message of the page's language, by its key.
     pub fn say<'a>(&self, key: &'a str) -> Said<'a> {
         self.language.say(key)
+    }
+
+    /// Texts as code, one after the other.
+    pub fn codes(&self, texts: &[String]) -> Html {
+        self.language.codes(texts)
     }
 
     /// One of our own addresses (`/keys`), as a browser reaches it from outside.
@@ -124,12 +130,6 @@ pub(crate) fn plain(content_type: &'static str, body: &'static [u8]) -> Response
     response
 }
 
-/// A number with its noun: `1 tool`, `2,048 tools`.
-pub fn count(number: &usize, noun: &str) -> String {
-    let plural = if *number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number))
-}
-
 /// A number with its thousands apart.
 pub fn grouped(number: &usize) -> String {
     let digits = number.to_string();
@@ -150,13 +150,13 @@ mod tests {
     #[test]
     fn numbers_are_readable() {
         for (number, text) in [
-            (0, "0 tools"),
-            (1, "1 tool"),
-            (999, "999 tools"),
-            (1_000, "1,000 tools"),
-            (1_234_567, "1,234,567 tools"),
+            (0, "0"),
+            (1, "1"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
         ] {
-            assert_eq!(count(&number, "tool"), text);
+            assert_eq!(grouped(&number), text);
         }
     }
 }

@@ -6,6 +6,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::market::language::{Html, Language};
 use crate::market::pages::tool::{kind, properties, required, text};
 use crate::market::pages::trace::shown;
 use crate::mcp::tool::ToolDef;
@@ -32,14 +33,14 @@ pub struct Field {
     pub id: String,
     pub control: Control,
     /// The schema in a few words.
-    pub kind: String,
+    pub kind: Html,
     pub required: bool,
     pub description: String,
     /// What it may look like.
     pub example: String,
     /// What was entered.
     pub value: String,
-    pub error: Option<String>,
+    pub error: Option<Html>,
 }
 
 /// How an argument is entered.
@@ -66,7 +67,7 @@ pub fn entered<'e>(form: &'e Entered, name: &str) -> Option<&'e str> {
 }
 
 /// The controls for a tool's arguments; the required ones first.
-pub fn fields(def: &ToolDef) -> Vec<Field> {
+pub fn fields(def: &ToolDef, language: Language) -> Vec<Field> {
     let schema = &def.input_schema;
     let required = required(schema);
     let mut fields: Vec<Field> = properties(schema)
@@ -80,9 +81,9 @@ pub fn fields(def: &ToolDef) -> Vec<Field> {
                 label: name.clone(),
                 name: format!("{PREFIX}{name}"),
                 id: format!("argument-{index}"),
-                example: example(schema, resolved, &control),
+                example: example((schema, resolved), &control, language),
                 control,
-                kind: kind(resolved),
+                kind: kind(resolved, language),
                 required: required.contains(&name.as_str()),
                 description: described
                     .into_iter()
@@ -162,7 +163,7 @@ fn control(schema: &Value, one_line: bool) -> Control {
 }
 
 /// A value the document gives, as it would be entered; or a sample of what is written as JSON.
-fn example(root: &Value, schema: &Value, control: &Control) -> String {
+fn example((root, schema): (&Value, &Value), control: &Control, language: Language) -> String {
     let given = given_example(schema);
     if !given.is_empty() || *control != Control::Json {
         return given;
@@ -171,7 +172,7 @@ fn example(root: &Value, schema: &Value, control: &Control) -> String {
     if sample.len() > SAMPLE_BYTES_MAX || sample == "null" {
         return "JSON".to_owned();
     }
-    shown(&sample)
+    shown(&sample, language)
 }
 
 /// A value of a schema's shape, with what is required of it.
@@ -239,25 +240,31 @@ pub fn fill(fields: &mut [Field], form: &Entered) {
 ///
 /// # Errors
 /// A sentence that names the fields to correct.
-pub fn arguments(fields: &mut [Field], form: &Entered) -> Result<Box<RawValue>, String> {
+pub fn arguments(
+    fields: &mut [Field],
+    form: &Entered,
+    language: Language,
+) -> Result<Box<RawValue>, Html> {
     let whole = entered(form, WHOLE).unwrap_or_default().trim();
     let members = if whole.is_empty() {
-        members(fields)?
+        members(fields, language)?
     } else {
         whole.to_owned()
     };
-    let raw: Box<RawValue> = serde_json::from_str(&members)
-        .map_err(|error| format!("Arguments as JSON: this is not JSON ({error})."))?;
+    let raw: Box<RawValue> = serde_json::from_str(&members).map_err(|error| {
+        let said = language.say("tool-json-wrong");
+        said.with("reason", error.to_string())
+    })?;
     if raw.get().starts_with('{') {
         return Ok(raw);
     }
-    Err("Arguments as JSON: write one object, from { to }.".to_owned())
+    Err(language.say("tool-json-object").into())
 }
 
-fn members(fields: &mut [Field]) -> Result<String, String> {
+fn members(fields: &mut [Field], language: Language) -> Result<String, Html> {
     let mut members = Vec::new();
     for field in fields.iter_mut() {
-        match json(field) {
+        match json(field, language) {
             Ok(Some(json)) => members.push(format!("{}:{json}", Value::from(field.label.as_str()))),
             Ok(None) => {}
             Err(fault) => field.error = Some(fault),
@@ -271,20 +278,18 @@ fn members(fields: &mut [Field]) -> Result<String, String> {
     if wrong.is_empty() {
         return Ok(format!("{{{}}}", members.join(",")));
     }
-    Err(format!(
-        "Nothing was sent. Please correct: {}.",
-        wrong.join(", ")
-    ))
+    let said = language.say("tool-correct");
+    Err(said.with("names", wrong.join(", ")).into())
 }
 
 /// A field's value as JSON text; none where nothing was entered.
-fn json(field: &Field) -> Result<Option<String>, String> {
+fn json(field: &Field, language: Language) -> Result<Option<String>, Html> {
     let trimmed = field.value.trim();
     if trimmed.is_empty()
         && (field.value.is_empty() || !matches!(field.control, Control::Line | Control::Text))
     {
         return if field.required {
-            Err("This is required.".to_owned())
+            Err(language.say("tool-is-required").into())
         } else {
             Ok(None)
         };
@@ -295,14 +300,14 @@ fn json(field: &Field) -> Result<Option<String>, String> {
             let known = choices.iter().any(|(value, _)| value == trimmed);
             known
                 .then(|| Some(trimmed.to_owned()))
-                .ok_or_else(|| "Choose one of the values.".to_owned())
+                .ok_or_else(|| language.say("tool-choose-one").into())
         }
         Control::Number => {
             let begins = trimmed.starts_with(|c: char| c == '-' || c.is_ascii_digit());
             let number = begins && is_json().is_ok();
             number
                 .then(|| Some(trimmed.to_owned()))
-                .ok_or_else(|| "Write a number, like 12 or 0.5.".to_owned())
+                .ok_or_else(|| language.say("tool-want-number").into())
         }
         Control::Date | Control::Line => Ok(Some(Value::from(field.value.as_str()).to_string())),
         // Browsers end the lines of a text area with CRLF (HTML, "form-data set").
@@ -311,9 +316,10 @@ fn json(field: &Field) -> Result<Option<String>, String> {
         )),
         Control::Json => match is_json() {
             Ok(_) => Ok(Some(trimmed.to_owned())),
-            Err(error) => Err(format!(
-                "This is not JSON ({error}). A text needs double quotes."
-            )),
+            Err(error) => {
+                let said = language.say("tool-want-json");
+                Err(said.with("reason", error.to_string()).into())
+            }
         },
     }
 }
@@ -328,7 +334,7 @@ mod tests {
             name: "a.x".into(),
             id: "argument-0".into(),
             control: control(&schema, false),
-            kind: String::new(),
+            kind: Html::default(),
             required: false,
             description: String::new(),
             example: String::new(),
@@ -366,7 +372,7 @@ mod tests {
             (json!({"type": "string"}), "", "{}"),
         ] {
             let mut fields = [field(schema, entered)];
-            let arguments = arguments(&mut fields, &Vec::new()).unwrap();
+            let arguments = arguments(&mut fields, &Vec::new(), Language::English).unwrap();
             assert_eq!(arguments.get(), sent);
         }
     }
@@ -383,8 +389,8 @@ mod tests {
             (json!({"type": "boolean"}), "yes"),
         ] {
             let mut fields = [field(schema, entered)];
-            let error = arguments(&mut fields, &Vec::new()).unwrap_err();
-            assert!(error.ends_with("correct: x."), "{error}");
+            let error = arguments(&mut fields, &Vec::new(), Language::English).unwrap_err();
+            assert!(error.as_str().ends_with("correct: x."), "{error}");
             assert!(fields[0].error.is_some(), "{entered}");
         }
     }
@@ -395,15 +401,17 @@ mod tests {
             required: true,
             ..field(json!({"type": "string"}), "")
         }];
-        assert!(arguments(&mut fields, &Vec::new()).is_err());
+        assert!(arguments(&mut fields, &Vec::new(), Language::English).is_err());
         let form = |text: &str| vec![(WHOLE.to_owned(), text.to_owned())];
         assert_eq!(
-            arguments(&mut fields, &form(" {\"y\": 1} ")).unwrap().get(),
+            arguments(&mut fields, &form(" {\"y\": 1} "), Language::English)
+                .unwrap()
+                .get(),
             "{\"y\": 1}"
         );
         for wrong in ["[1]", "null", "{"] {
-            let error = arguments(&mut fields, &form(wrong)).unwrap_err();
-            assert!(error.starts_with("Arguments as JSON"), "{error}");
+            let error = arguments(&mut fields, &form(wrong), Language::English).unwrap_err();
+            assert!(error.as_str().starts_with("Arguments as JSON"), "{error}");
         }
     }
 

@@ -2,27 +2,48 @@
 
 use serde_json::{Value, json};
 
+use crate::market::language::{Html, Language};
+
 /// Stands for the reader's key.
 const KEY: &str = "YOUR_KEY";
+const OTHER: Label = Label::Message("snippet-other");
 /// The environment variable the reader's key is put into, where a client wants one.
 const KEY_VARIABLE: &str = "CAUSEWAY_KEY";
 
 /// What to copy for one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snippet {
-    pub client: &'static str,
+    pub client: Label,
     /// Where it goes.
-    pub place: &'static str,
+    pub place: Label,
     /// `sh` or `json`.
     pub language: &'static str,
     pub text: String,
 }
 
+/// What a snippet is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// The same in every language: a product, a path.
+    Name(&'static str),
+    /// A message, by its key.
+    Message(&'static str),
+}
+
+impl Label {
+    pub fn said(self, language: Language) -> Html {
+        match self {
+            Self::Name(name) => name.into(),
+            Self::Message(key) => language.say(key).into(),
+        }
+    }
+}
+
 /// The snippets for the server `name` at `url`; with a key's placeholder unless it is open.
 pub fn snippets(name: &str, url: &str, open: bool) -> Vec<Snippet> {
-    let sh = |client, place, text| Snippet {
-        client,
-        place,
+    let sh = |client, text| Snippet {
+        client: Label::Name(client),
+        place: Label::Message("snippet-terminal"),
         language: "sh",
         text,
     };
@@ -33,18 +54,22 @@ pub fn snippets(name: &str, url: &str, open: bool) -> Vec<Snippet> {
         text: format!("{value:#}"),
     };
     vec![
-        sh("Claude Code", "In a terminal", claude_code(name, url, open)),
+        sh("Claude Code", claude_code(name, url, open)),
         json(
-            "Cursor",
-            "~/.cursor/mcp.json",
+            Label::Name("Cursor"),
+            Label::Name("~/.cursor/mcp.json"),
             json!({"mcpServers": {name: entry(None, url, open)}}),
         ),
-        json("VS Code", ".vscode/mcp.json", vs_code(name, url, open)),
-        sh("Codex", "In a terminal", codex(name, url, open)),
-        sh("Gemini CLI", "In a terminal", gemini(name, url, open)),
         json(
-            "Any other client",
-            "Most clients read this form",
+            Label::Name("VS Code"),
+            Label::Name(".vscode/mcp.json"),
+            vs_code(name, url, open),
+        ),
+        sh("Codex", codex(name, url, open)),
+        sh("Gemini CLI", gemini(name, url, open)),
+        json(
+            OTHER,
+            Label::Message("snippet-most"),
             json!({"mcpServers": {name: entry(Some("http"), url, open)}}),
         ),
     ]
@@ -136,7 +161,9 @@ mod tests {
 
     const URL: &str = "https://mcp.example.com/mcp/petstore";
 
-    fn text(client: &str, open: bool) -> String {
+    fn text(client: &'static str, open: bool) -> String {
+        let client = Some(Label::Name(client)).filter(|_| client != "Any other client");
+        let client = client.unwrap_or(OTHER);
         let all = snippets("petstore", URL, open);
         all.into_iter().find(|s| s.client == client).unwrap().text
     }

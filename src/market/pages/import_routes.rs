@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::extract::Path;
 use crate::market::api::{Market, imports};
+use crate::market::language::Language;
 use crate::market::pages::import::{ImportOutcome, ImportProgress, ImportedItem};
 use crate::market::pages::page;
 use crate::market::pages::report::Report;
@@ -29,8 +30,7 @@ pub(super) async fn show(
     let view = match found {
         Ok(Some(view)) => view,
         Ok(None) => {
-            let detail = "There is no such import, or it ended more than an hour ago. If it went \
-                          well, its server is in the list.";
+            let detail = Language::of(&headers).say("import-unknown");
             return failure(&market, &headers, StatusCode::NOT_FOUND, detail);
         }
         Err(problem) => return refused(&market, &headers, &problem),

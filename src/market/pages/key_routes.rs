@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::market::api::{Market, keys as keys_api};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::keys::{KeyRow, Keys, NewKey, SERVERS_LISTED_MAX};
 use crate::market::pages::page;
-use crate::market::pages::routes::{Fields, frame, notice, reader, refused, writer};
+use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to, writer};
 use crate::market::pages::settings::labelled;
 use crate::problem::Problem;
 use crate::store::keys;
@@ -50,8 +50,8 @@ async fn keys_page(market: &Market, headers: &HeaderMap, made: Made, query: &Fie
         .as_ref()
         .map_or(StatusCode::OK, |problem| problem.kind.status());
     let template = Keys {
+        error: made.refused.as_ref().map(|it| labelled(it, frame.language)),
         frame,
-        error: made.refused.as_ref().map(labelled),
         hidden: rows.len().saturating_sub(ROWS_MAX),
         keys: rows
             .into_iter()
@@ -174,7 +174,7 @@ pub(super) async fn revoke(
         None => Err(Problem::not_found()),
     };
     match ended {
-        Ok(()) => Redirect::to("/keys?done=revoked").into_response(),
+        Ok(()) => to(&market, "/keys?done=revoked"),
         Err(problem) => refused(&market, &headers, &problem),
     }
 }

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::market::language::Html;
 use crate::market::pages::Frame;
 
 /// More servers than this are named in a field and not listed with a box each.
@@ -12,7 +13,7 @@ pub const SERVERS_LISTED_MAX: usize = 200;
 #[template(path = "keys.html")]
 pub struct Keys {
     pub frame: Frame,
-    pub error: Option<String>,
+    pub error: Option<Html>,
     pub keys: Vec<KeyRow>,
     /// The key just made, shown this once.
     pub created: Option<NewKey>,

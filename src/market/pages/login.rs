@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::market::language::Html;
 use crate::market::pages::Frame;
 
 /// `GET /login`.
@@ -9,7 +10,7 @@ use crate::market::pages::Frame;
 #[template(path = "login.html")]
 pub struct Login {
     pub frame: Frame,
-    pub error: Option<String>,
+    pub error: Option<Html>,
     /// The path to go to afterwards.
     pub next: String,
 }

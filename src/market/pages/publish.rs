@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::market::language::Html;
 use crate::market::pages::Frame;
 
 /// `GET /publish`, and again with what was entered when it was refused. A file and secrets cannot
@@ -10,7 +11,7 @@ use crate::market::pages::Frame;
 #[template(path = "publish.html")]
 pub struct Publish {
     pub frame: Frame,
-    pub error: Option<String>,
+    pub error: Option<Html>,
     pub values: PublishValues,
     /// For people, like `64 MB`.
     pub size_max: String,

@@ -2,7 +2,7 @@
 
 use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{Multipart, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
@@ -10,10 +10,12 @@ use serde_json::json;
 use crate::extract::{Admin, Upload};
 use crate::market::api::Market;
 use crate::market::api::servers::{self, Begun, NewServer};
+use crate::market::language::Language;
+use crate::market::pages::failure::Refusal;
 use crate::market::pages::page;
 use crate::market::pages::publish::{Publish, PublishValues};
-use crate::market::pages::routes::{Fields, failure, frame, reader, writer};
-use crate::market::pages::settings::labelled;
+use crate::market::pages::routes::{Fields, failure, frame, reader, to, writer};
+use crate::market::pages::settings::sentence;
 use crate::problem::{Problem, ProblemKind};
 use crate::types::Slug;
 
@@ -30,13 +32,14 @@ pub(super) async fn show(State(market): State<Market>, headers: HeaderMap) -> Re
 fn publish_page(
     market: &Market,
     headers: &HeaderMap,
-    refused: Option<&Problem>,
+    refused: Option<&Refusal>,
     values: PublishValues,
 ) -> Response {
-    let status = refused.map_or(StatusCode::OK, |problem| problem.kind.status());
+    let status = refused.map_or(StatusCode::OK, Refusal::status);
+    let frame = frame(market, headers, "publish");
     let template = Publish {
-        frame: frame(market, headers, "publish"),
-        error: refused.map(labelled),
+        error: refused.map(|it| it.said(frame.language)),
+        frame,
         values,
         size_max: size_max(market),
     };
@@ -52,12 +55,13 @@ pub(super) async fn publish(
         Ok(read) => read,
         Err(response) => return *response,
     };
-    match begin(&market, &admin, &form, files).await {
-        Ok(Begun::Done(published)) => {
-            Redirect::to(&format!("/servers/{}?done=published", published.slug)).into_response()
-        }
-        Ok(Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
-        Err(problem) => publish_page(&market, &headers, Some(&problem), values(&form)),
+    match begin(&market, (&admin, Language::of(&headers)), &form, files).await {
+        Ok(Begun::Done(published)) => to(
+            &market,
+            &format!("/servers/{}?done=published", published.slug),
+        ),
+        Ok(Begun::Running(id)) => to(&market, &format!("/imports/{id}")),
+        Err(refusal) => publish_page(&market, &headers, Some(&refusal), values(&form)),
     }
 }
 
@@ -70,15 +74,12 @@ pub(super) async fn submitted(
 ) -> Result<(Admin, Fields, Files), Box<Response>> {
     reader(market, headers, "/")?;
     let wrong = |status: StatusCode, detail: String| {
-        let detail = if status == StatusCode::PAYLOAD_TOO_LARGE {
-            format!(
-                "The document is too large; it may have {}.",
-                size_max(market)
-            )
-        } else {
-            detail
-        };
-        Box::new(failure(market, headers, status, &detail))
+        if status != StatusCode::PAYLOAD_TOO_LARGE {
+            return Box::new(failure(market, headers, status, sentence(&detail).as_str()));
+        }
+        let said = Language::of(headers).say("upload-too-large");
+        let said = said.with("size", size_max(market));
+        Box::new(failure(market, headers, status, said))
     };
     let form = form.map_err(|rejection| wrong(rejection.status(), rejection.body_text()))?;
     let read = fields(form).await;
@@ -129,20 +130,17 @@ pub(super) fn values(form: &Fields) -> PublishValues {
 
 async fn begin(
     market: &Market,
-    admin: &Admin,
+    (admin, language): (&Admin, Language),
     form: &Fields,
     files: Files,
-) -> Result<Begun, Problem> {
+) -> Result<Begun, Refusal> {
     if let Some(slug) = text(form, "slug") {
         slug.parse::<Slug>()
             .map_err(|error| Problem::new(ProblemKind::Invalid, format!("`slug`: {error}")))?;
         // The API takes this for a new version; who fills in this form means a new server.
         if market.0.parts.publisher.catalog.find(slug).is_some() {
-            let detail = format!(
-                "`slug`: there is a server {slug} already; choose another name, or import a new \
-                 version of it in its settings"
-            );
-            return Err(Problem::new(ProblemKind::Conflict, detail));
+            let taken = language.say("publish-taken").with("slug", slug);
+            return Err(Refusal::Page(StatusCode::CONFLICT, taken.into()));
         }
     }
     let rules = text(form, "allow")
@@ -157,7 +155,7 @@ async fn begin(
     });
     let fields: NewServer = serde_json::from_value(body)
         .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
-    servers::begin(market, admin, Upload { fields, files }).await
+    Ok(servers::begin(market, admin, Upload { fields, files }).await?)
 }
 
 /// How large a document may be, for people.

@@ -17,6 +17,7 @@ pub struct Report {
 pub struct FindingGroup {
     /// `lost`, `warning` or `note`.
     pub severity: &'static str,
+    /// A message's key.
     pub title: &'static str,
     pub count: usize,
     pub rows: Vec<FindingRow>,
@@ -38,13 +39,9 @@ impl Report {
     /// The report on a server with so many tools.
     pub fn new(tools: usize, findings: &[Finding]) -> Self {
         let groups = [
-            (Severity::Lost, "lost", "Operations that are no tools"),
-            (
-                Severity::Warning,
-                "warning",
-                "Guessed or changed, please check",
-            ),
-            (Severity::Note, "note", "Worth knowing"),
+            (Severity::Lost, "lost", "report-lost"),
+            (Severity::Warning, "warning", "report-warning"),
+            (Severity::Note, "note", "report-note"),
         ];
         let groups = groups.into_iter().filter_map(|(severity, word, title)| {
             let of_this = || findings.iter().filter(move |f| f.severity == severity);

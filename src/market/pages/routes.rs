@@ -14,8 +14,8 @@ use crate::access::key::admin;
 use crate::extract::{Admin, Form, Path, SECURE_SESSION_COOKIE, SESSION_COOKIE, session};
 use crate::live::Entry;
 use crate::market::api::{Market, guard};
-use crate::market::language::{self, Language};
-use crate::market::pages::failure::ErrorPage;
+use crate::market::language::{self, Html, Language};
+use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::home::{Home, ServerCard};
 use crate::market::pages::login::{Login, next_path};
 use crate::market::pages::settings::sentence;
@@ -68,24 +68,23 @@ pub fn router(market: Market) -> Router {
         .with_state(market)
 }
 
-/// What the address says was done just now: one of these sentences, never a text of its own.
-pub(super) fn notice(query: &Fields) -> Option<String> {
-    let text = match query.get("done")?.as_str() {
-        "published" => "Published. The tools can be called now.",
-        "saved" => "Saved. The settings are live.",
-        "renamed" => "Renamed. The old address goes on working.",
-        "imported" => "Imported. The new version is live.",
-        "unchanged" => "This is the document that is served already; nothing was changed.",
-        "credential-set" => "The credential is stored and used from now on.",
-        "credential-removed" => "The credential is removed.",
-        "credential-approved" => "The destination is approved; the credential is sent there now.",
-        "connected" => "Connected. Calls use this connection from now on.",
-        "disconnected" => "The connection is ended.",
-        "revoked" => "Revoked. The key opens nothing any more.",
-        "deleted" => "The server is deleted.",
+/// What the address says was done just now: the key of one of these messages, never a text of its own.
+pub(super) fn notice(query: &Fields) -> Option<&'static str> {
+    Some(match query.get("done")?.as_str() {
+        "published" => "done-published",
+        "saved" => "done-saved",
+        "renamed" => "done-renamed",
+        "imported" => "done-imported",
+        "unchanged" => "done-unchanged",
+        "credential-set" => "done-credential-set",
+        "credential-removed" => "done-credential-removed",
+        "credential-approved" => "done-credential-approved",
+        "connected" => "done-connected",
+        "disconnected" => "done-disconnected",
+        "revoked" => "done-revoked",
+        "deleted" => "done-deleted",
         _ => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
 /// Servers on one page; each is loaded to be shown.
@@ -112,12 +111,11 @@ pub(super) fn writer(
     headers: &HeaderMap,
     token: Option<&str>,
 ) -> Result<Admin, Box<Response>> {
-    let session =
-        session(headers, market).ok_or_else(|| Box::new(Redirect::to("/login").into_response()))?;
+    let session = session(headers, market).ok_or_else(|| Box::new(to(market, "/login")))?;
     if token.is_some_and(|token| market.0.parts.sessions.is_csrf(&session, token)) {
         return Ok(Admin(admin()));
     }
-    let detail = "the form is from another session; go back, reload the page and try again";
+    let detail = Language::of(headers).say("failure-other-session");
     Err(Box::new(failure(
         market,
         headers,
@@ -134,44 +132,52 @@ pub(super) fn reader(
 ) -> Result<Admin, Box<Response>> {
     match session(headers, market) {
         Some(_) => Ok(Admin(admin())),
-        None => Err(Box::new(
-            Redirect::to(&format!("/login?next={here}")).into_response(),
-        )),
+        None => Err(Box::new(to(market, &format!("/login?next={here}")))),
     }
 }
+
+/// A redirect to one of our own addresses.
+pub(super) fn to(market: &Market, path: &str) -> Response {
+    Redirect::to(&format!("{}{path}", market.0.parts.address.prefix())).into_response()
+}
+
+/// Said of a server that is not there, or not for whoever asks.
+const NO_SERVER: &str = "There is no server of that name, or you have to sign in to see it.";
 
 /// A server as far as it is for this visitor to see.
 pub(super) fn shown_to(market: &Market, frame: &Frame, slug: &str) -> Result<Arc<Entry>, Problem> {
     let entry = market.0.parts.publisher.catalog.find(slug);
     entry
         .filter(|entry| entry.settings.access == Access::Open || frame.signed_in())
-        .ok_or_else(|| {
-            let detail = "There is no server of that name, or you have to sign in to see it.";
-            Problem::new(ProblemKind::NotFound, detail)
-        })
+        .ok_or_else(|| Problem::new(ProblemKind::NotFound, NO_SERVER))
 }
 
 pub(super) fn failure(
     market: &Market,
     headers: &HeaderMap,
     status: StatusCode,
-    detail: &str,
+    detail: impl Into<Html>,
 ) -> Response {
-    let title = status.canonical_reason().unwrap_or("Error").to_owned();
     let frame = frame(market, headers, "");
+    let title = status_title(status, frame.language);
     page(
         status,
         &ErrorPage {
             frame,
             status: status.as_u16(),
             title,
-            detail: sentence(detail),
+            detail: detail.into(),
         },
     )
 }
 
 pub(super) fn refused(market: &Market, headers: &HeaderMap, problem: &Problem) -> Response {
-    failure(market, headers, problem.kind.status(), &problem.detail)
+    let status = problem.kind.status();
+    if problem.detail == NO_SERVER {
+        let detail = Language::of(headers).say("failure-no-server");
+        return failure(market, headers, status, detail);
+    }
+    failure(market, headers, status, sentence(&problem.detail).as_str())
 }
 
 async fn asset(Path(name): Path<String>, Query(query): Query<Fields>) -> Response {
@@ -199,7 +205,7 @@ async fn home(
     let more = entries
         .get(CARDS_MAX - 1)
         .filter(|_| entries.len() > CARDS_MAX);
-    let more = more.map(|last| next_page("/", &query, last.slug.as_str()));
+    let more = more.map(|last| next_page(&frame.at("/"), &query, last.slug.as_str()));
     let mut cards = Vec::new();
     for entry in entries.iter().take(CARDS_MAX) {
         cards.push(card(&market, entry).await);
@@ -264,25 +270,15 @@ async fn login_form(
 ) -> Response {
     let now = market.0.parts.publisher.clock.now();
     let next = next_path(query.get("next").map(String::as_str)).to_owned();
+    let frame = frame(&market, &headers, "");
     let mut error = None;
     if let Some(token) = query.get("token") {
         if market.0.parts.sessions.take_link(token, now) {
             return signed_in(&market, &next);
         }
-        error = Some(
-            "This link was used already, is older than 30 minutes, or was printed before the server \
-             was started again. Sign in with the admin key."
-                .to_owned(),
-        );
+        error = Some(frame.say("login-link-used").into());
     }
-    page(
-        StatusCode::OK,
-        &Login {
-            frame: frame(&market, &headers, ""),
-            error,
-            next,
-        },
-    )
+    page(StatusCode::OK, &Login { frame, error, next })
 }
 
 async fn login(
@@ -297,15 +293,9 @@ async fn login(
     {
         return signed_in(&market, &next);
     }
-    let error = Some("That is not the admin key.".to_owned());
-    page(
-        StatusCode::UNAUTHORIZED,
-        &Login {
-            frame: frame(&market, &headers, ""),
-            error,
-            next,
-        },
-    )
+    let frame = frame(&market, &headers, "");
+    let error = Some(frame.say("login-wrong").into());
+    page(StatusCode::UNAUTHORIZED, &Login { frame, error, next })
 }
 
 fn signed_in(market: &Market, next: &str) -> Response {
@@ -325,7 +315,7 @@ fn with_cookie(market: &Market, to: &str, value: &str, seconds: u32) -> Response
     } else {
         (SESSION_COOKIE, "")
     };
-    let mut response = Redirect::to(to).into_response();
+    let mut response = self::to(market, to);
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{flag}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(SET_COOKIE, cookie);

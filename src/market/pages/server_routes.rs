@@ -1,7 +1,7 @@
 //! The page of a server: how to connect, its tools, and what its document lacks.
 
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 
 use crate::extract::Path;
@@ -10,7 +10,7 @@ use crate::market::api::Market;
 use crate::market::api::servers::findings;
 use crate::market::pages::report::Report;
 use crate::market::pages::routes::{
-    Fields, frame, next_page, notice, plain_text, refused, shown_to,
+    Fields, frame, next_page, notice, plain_text, refused, shown_to, to,
 };
 use crate::market::pages::server::{ServerPage, ToolRow};
 use crate::market::pages::settings::lacking_credentials;
@@ -36,7 +36,7 @@ pub(super) async fn show(
         Err(problem) => return refused(&market, &headers, &problem),
     };
     if entry.slug.as_str() != slug {
-        return Redirect::to(&format!("/servers/{}", entry.slug)).into_response();
+        return to(&market, &format!("/servers/{}", entry.slug));
     }
     match template(&market, (frame, &headers), &entry, &query).await {
         Ok(template) => page(StatusCode::OK, &template),
@@ -54,7 +54,7 @@ async fn template(
     let asked = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (query, after) = (asked("q"), asked("after"));
     let (tools, last) = rows(&server, &query, &after);
-    let path = format!("/servers/{}", entry.slug);
+    let path = frame.at(&format!("/servers/{}", entry.slug));
     let public = market.0.parts.address.asked_by(headers);
     let endpoint_url = format!("{public}/mcp/{}", entry.slug);
     let open = entry.settings.access == Access::Open;

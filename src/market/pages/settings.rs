@@ -4,13 +4,14 @@
 use askama::Template;
 use serde_json::{Value, json};
 
-use crate::credential::{self, Kind, Secret};
+use crate::credential::{self, Secret};
 use crate::market::api::security::is_refused;
+use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::publish::PublishValues;
 use crate::mcp::server::{Access, Server, ServerSettings, SessionSettings};
-use crate::openapi::{SecurityRequirement, SecurityScheme};
+use crate::openapi::{Location, SecurityRequirement, SecurityScheme};
 use crate::problem::{Problem, ProblemKind};
 
 /// `GET /servers/{slug}/settings`, and again with what was entered when it was refused.
@@ -42,9 +43,9 @@ pub struct SettingsPage {
 
 impl SettingsPage {
     /// What is wrong in a section, if that is where it is.
-    pub fn fault_in(&self, section: Section) -> Option<&str> {
+    pub fn fault_in(&self, section: Section) -> Option<&Html> {
         let fault = self.fault.as_ref().filter(|fault| fault.section == section);
-        fault.map(|fault| fault.text.as_str())
+        fault.map(|fault| &fault.text)
     }
 }
 
@@ -62,38 +63,38 @@ pub enum Section {
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub section: Section,
-    pub text: String,
+    pub text: Html,
 }
 
-/// The API's names of fields, and the labels they have here.
+/// The API's names of fields, and the messages that label them here.
 const LABELS: [(&str, &str); 17] = [
-    ("upstream", "Address of the API"),
-    ("allowUpstream", "Allowed private destinations"),
-    ("callTimeoutMs", "Time for a call"),
-    ("toolsPageMax", "Tools in one page of the list"),
-    ("answerBytesMax", "Largest answer"),
-    ("toolTokensMax", "Tokens of a tool"),
-    ("listTokensMax", "Tokens of the list"),
-    ("sessions.idleMs", "Idle time of a session"),
-    ("sessions.sessionsMax", "Sessions at most"),
-    ("slug", "Short name"),
-    ("document", "Text"),
-    ("file", "File"),
-    ("url", "Address"),
-    ("value", "Value"),
-    ("tokenOrigins", "Authorization server"),
-    ("name", "Name"),
-    ("servers", "Servers"),
+    ("upstream", "label-upstream"),
+    ("allowUpstream", "label-allow-upstream"),
+    ("callTimeoutMs", "label-timeout"),
+    ("toolsPageMax", "label-tools-page"),
+    ("answerBytesMax", "label-answer"),
+    ("toolTokensMax", "label-tool-tokens"),
+    ("listTokensMax", "label-list-tokens"),
+    ("sessions.idleMs", "label-idle"),
+    ("sessions.sessionsMax", "label-sessions-max"),
+    ("slug", "label-slug"),
+    ("document", "label-document"),
+    ("file", "label-file"),
+    ("url", "label-url"),
+    ("value", "label-value"),
+    ("tokenOrigins", "label-token-origins"),
+    ("name", "label-name"),
+    ("servers", "frame-servers"),
 ];
 
 /// A refusal as a sentence, with the form's labels in place of the API's names. What a document is
 /// refused for speaks of the document's own names, which stay.
-pub fn labelled(problem: &Problem) -> String {
+pub fn labelled(problem: &Problem, language: Language) -> Html {
     let detail = problem.detail.as_str();
     if problem.kind == ProblemKind::Unprocessable && !detail.starts_with(['`', '“']) {
-        return sentence(detail);
+        return sentence(detail).as_str().into();
     }
-    sentence(&with_labels(detail))
+    sentence(&with_labels(detail, language)).as_str().into()
 }
 
 /// A text with a capital at its beginning and a stop at its end.
@@ -107,10 +108,11 @@ pub fn sentence(text: &str) -> String {
     text
 }
 
-fn with_labels(detail: &str) -> String {
+fn with_labels(detail: &str, language: Language) -> String {
     LABELS
         .iter()
         .fold(detail.to_owned(), |text, (name, label)| {
+            let label = language.say(label);
             text.replace(&format!("`{name}`"), &format!("“{label}”"))
         })
 }
@@ -193,10 +195,17 @@ impl SettingsForm {
     ///
     /// # Errors
     /// A sentence that names the field that is no number.
-    pub fn change(&self, internal: bool) -> Result<Value, String> {
+    pub fn change(&self, internal: bool, language: Language) -> Result<Value, Html> {
+        let milliseconds = |label, text: &str| {
+            milliseconds(text).ok_or_else(|| wrong(language, "settings-want-seconds", label))
+        };
+        let whole = |label, text: &str| {
+            let number = text.parse::<usize>();
+            number.map_err(|_| wrong(language, "settings-want-whole", label))
+        };
         let sessions = SessionSettings {
-            idle_ms: milliseconds("Idle time of a session", &self.idle_seconds)?,
-            sessions_max: whole("Sessions at most", &self.sessions_max)?,
+            idle_ms: milliseconds("label-idle", &self.idle_seconds)?,
+            sessions_max: whole("label-sessions-max", &self.sessions_max)?,
         };
         let mut change = json!({
             "access": if self.open { Access::Open } else { Access::Key },
@@ -206,16 +215,16 @@ impl SettingsForm {
                 _ => None,
             },
             "sessions": self.sessions.then_some(sessions),
-            "callTimeoutMs": milliseconds("Time for a call", &self.timeout_seconds)?,
-            "toolsPageMax": whole::<u64>("Tools in one page of the list", &self.tools_page_max)?,
+            "callTimeoutMs": milliseconds("label-timeout", &self.timeout_seconds)?,
+            "toolsPageMax": whole("label-tools-page", &self.tools_page_max)?,
             "tools": self.tools,
             "profile": self.profile,
-            "toolTokensMax": whole::<u64>("Tokens of a tool", &self.tool_tokens_max)?,
-            "listTokensMax": whole::<u64>("Tokens of the list", &self.list_tokens_max)?,
+            "toolTokensMax": whole("label-tool-tokens", &self.tool_tokens_max)?,
+            "listTokensMax": whole("label-list-tokens", &self.list_tokens_max)?,
         });
         if !self.answer_kib.is_empty() {
-            let kib: u32 = whole("Largest answer", &self.answer_kib)?;
-            change["answerBytesMax"] = json!(u64::from(kib) << 10);
+            let kib = whole("label-answer", &self.answer_kib)?;
+            change["answerBytesMax"] = json!(kib.saturating_mul(1 << 10));
         }
         if !internal {
             let upstream = Some(&self.upstream).filter(|url| !url.is_empty());
@@ -239,7 +248,7 @@ fn seconds(milliseconds: u64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn milliseconds(label: &str, text: &str) -> Result<u64, String> {
+fn milliseconds(text: &str) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let parsed = whole
@@ -250,25 +259,24 @@ fn milliseconds(label: &str, text: &str) -> Result<u64, String> {
     parsed
         .zip(thousandths)
         .and_then(|(whole, part)| whole.checked_mul(1000)?.checked_add(part))
-        .ok_or_else(|| format!("“{label}”: write seconds as a number, like 30 or 0.5"))
 }
 
-fn whole<T: std::str::FromStr>(label: &str, text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("“{label}”: write a whole number, like 100"))
+fn wrong(language: Language, key: &str, label: &str) -> Html {
+    let label = language.say(label);
+    language.say(key).with("label", label).into()
 }
 
 /// A security scheme of the document, and whether there is a credential for it. Never the
 /// credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CredentialRow {
     pub scheme: String,
     /// The document has the scheme no more; the credential is stored and unused.
     pub gone: bool,
     /// It can be decrypted with the master key in use.
     pub readable: bool,
-    /// `an API key in the header X-Key`.
-    pub words: String,
+    /// As the document has it now.
+    pub kind: Option<SecurityScheme>,
     pub basic: bool,
     /// A TLS client certificate.
     pub certificate: bool,
@@ -360,15 +368,11 @@ impl CredentialRow {
             scheme: name.to_owned(),
             gone: scheme.is_none(),
             readable: row["readable"] == true,
-            words: scheme
-                .as_ref()
-                .map(|scheme| Kind(scheme).to_string())
-                .unwrap_or_default(),
             basic: scheme == Some(SecurityScheme::Basic),
             certificate: scheme == Some(SecurityScheme::MutualTls),
-            supported: scheme.is_some_and(|scheme| {
+            supported: scheme.as_ref().is_some_and(|scheme| {
                 matches!(scheme, SecurityScheme::Basic | SecurityScheme::MutualTls)
-                    || credential::check(&scheme, &Secret::Token("x".into())).is_ok()
+                    || credential::check(scheme, &Secret::Token("x".into())).is_ok()
             }),
             tools: tools
                 .filter(|tool| tool.def.binding.security.iter().any(uses))
@@ -384,7 +388,33 @@ impl CredentialRow {
                 .filter_map(ClientOffer::read)
                 .collect(),
             client: ClientRow::read(&row["oauth"]["client"]),
+            kind: scheme,
         })
+    }
+
+    /// What it wants: `an API key in the header X-Key`.
+    pub fn words(&self, language: Language) -> Html {
+        let Some(kind) = &self.kind else {
+            return Html::default();
+        };
+        let said = match kind {
+            SecurityScheme::ApiKey { name, location } => {
+                let key = match location {
+                    Location::Path => "kind-key-path",
+                    Location::Query | Location::Querystring => "kind-key-query",
+                    Location::Header => "kind-key-header",
+                    Location::Cookie => "kind-key-cookie",
+                };
+                language.say(key).with("name", name)
+            }
+            SecurityScheme::Basic => language.say("kind-basic"),
+            SecurityScheme::Bearer => language.say("kind-bearer"),
+            SecurityScheme::Http { scheme } => language.say("kind-http").with("scheme", scheme),
+            SecurityScheme::OAuth2 { .. } => language.say("kind-oauth"),
+            SecurityScheme::OpenIdConnect { .. } => language.say("kind-openid"),
+            SecurityScheme::MutualTls => language.say("kind-certificate"),
+        };
+        said.into()
     }
 }
 
@@ -422,14 +452,18 @@ mod tests {
             internal: None,
             ..ServerSettings::default()
         };
-        let change = SettingsForm::of(&settings, 3).change(false).unwrap();
+        let change = SettingsForm::of(&settings, 3)
+            .change(false, Language::English)
+            .unwrap();
         let mut expected = serde_json::to_value(&settings).unwrap();
         assert_eq!(change, expected);
         for name in ["upstream", "allowUpstream"] {
             expected.as_object_mut().unwrap().remove(name);
         }
         assert_eq!(
-            SettingsForm::of(&settings, 3).change(true).unwrap(),
+            SettingsForm::of(&settings, 3)
+                .change(true, Language::English)
+                .unwrap(),
             expected
         );
     }
@@ -437,7 +471,7 @@ mod tests {
     #[test]
     fn seconds_are_read_exactly() {
         for (text, expected) in [("30", 30_000), ("0.5", 500), ("1.25", 1_250), ("0.001", 1)] {
-            assert_eq!(milliseconds("x", text), Ok(expected));
+            assert_eq!(milliseconds(text), Some(expected));
             assert_eq!(seconds(expected), text);
         }
         for text in [
@@ -452,13 +486,15 @@ mod tests {
             "99999999999999999999",
             "x",
         ] {
-            assert!(milliseconds("x", text).is_err(), "{text}");
+            assert_eq!(milliseconds(text), None, "{text}");
         }
     }
 
     #[test]
     fn refusals_speak_of_labels() {
-        let said = |kind, detail: &str| labelled(&Problem::new(kind, detail));
+        let said = |kind, detail: &str| {
+            labelled(&Problem::new(kind, detail), Language::English).to_string()
+        };
         assert_eq!(
             said(
                 ProblemKind::Invalid,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::multipart::MultipartRejection;
 use axum::extract::rejection::RawFormRejection;
 use axum::extract::{Multipart, OriginalUri, Query, RawForm, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
@@ -17,13 +17,15 @@ use crate::live::Entry;
 use crate::market::api::credentials::Seen;
 use crate::market::api::settings::ServerEdit;
 use crate::market::api::{Market, clients, credentials, servers, settings};
+use crate::market::language::Language;
 use crate::market::pages::arguments::{Entered, entered};
+use crate::market::pages::failure::Refusal;
 use crate::market::pages::page;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::publish_routes::{size_max, submitted, text, values};
-use crate::market::pages::routes::{Fields, failure, frame, notice, reader, refused, writer};
+use crate::market::pages::routes::{Fields, failure, frame, notice, reader, refused, to, writer};
 use crate::market::pages::settings::{
-    ConnectingPage, CredentialRow, Fault, Section, SettingsForm, SettingsPage, labelled,
+    ConnectingPage, CredentialRow, Fault, Section, SettingsForm, SettingsPage,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::types::Slug;
@@ -45,7 +47,7 @@ pub(super) async fn show(
         Err(problem) => return refused(&market, &headers, &problem),
     };
     if entry.slug.as_str() != slug {
-        return Redirect::to(&format!("/servers/{}/settings", entry.slug)).into_response();
+        return to(&market, &format!("/servers/{}/settings", entry.slug));
     }
     match template(&market, &headers, &admin, &entry).await {
         Ok(mut template) => {
@@ -133,6 +135,10 @@ impl<'r> Sent<'r> {
         })
     }
 
+    fn language(&self) -> Language {
+        Language::of(self.headers)
+    }
+
     fn slug(&self) -> &str {
         self.entry.slug.as_str()
     }
@@ -141,15 +147,16 @@ impl<'r> Sent<'r> {
     async fn again(
         &self,
         section: Section,
-        problem: &Problem,
+        refusal: impl Into<Refusal> + Send,
         fill: impl FnOnce(&mut SettingsPage) + Send,
     ) -> Response {
+        let refusal = refusal.into();
         match template(self.market, self.headers, &self.admin, &self.entry).await {
             Ok(mut template) => {
-                let text = labelled(problem);
+                let text = refusal.said(template.frame.language);
                 template.fault = Some(Fault { section, text });
                 fill(&mut template);
-                page(problem.kind.status(), &template)
+                page(refusal.status(), &template)
             }
             Err(problem) => refused(self.market, self.headers, &problem),
         }
@@ -157,8 +164,9 @@ impl<'r> Sent<'r> {
 }
 
 /// The page after a change, which says so.
-fn back(slug: &str, done: &str, section: &str) -> Response {
-    Redirect::to(&format!("/servers/{slug}/settings?done={done}#{section}")).into_response()
+fn back(market: &Market, slug: &str, done: &str, section: &str) -> Response {
+    let path = format!("/servers/{slug}/settings?done={done}#{section}");
+    to(market, &path)
 }
 
 /// The pairs of a form, or the page that says why they cannot be read.
@@ -170,13 +178,9 @@ fn pairs(
     match form {
         Ok(RawForm(bytes)) => Ok(url::form_urlencoded::parse(&bytes).into_owned().collect()),
         Err(rejection) => {
-            let detail = format!("The form was not read: {}.", rejection.body_text());
-            Err(Box::new(failure(
-                market,
-                headers,
-                rejection.status(),
-                &detail,
-            )))
+            let said = Language::of(headers).say("failure-unread");
+            let said = said.with("reason", rejection.body_text());
+            Err(Box::new(failure(market, headers, rejection.status(), said)))
         }
     }
 }
@@ -197,26 +201,34 @@ pub(super) async fn save(
     };
     let form = SettingsForm::entered(&form);
     let internal = sent.entry.settings.internal.is_some();
-    let saved = match edit(&form, internal) {
-        Ok(edit) => settings::apply(&market, &sent.admin, sent.slug(), edit).await,
-        Err(problem) => Err(problem),
+    let saved = match edit(&form, internal, sent.language()) {
+        Ok(edit) => {
+            let applied = settings::apply(&market, &sent.admin, sent.slug(), edit).await;
+            applied.map_err(Refusal::from)
+        }
+        Err(refusal) => Err(refusal),
     };
     match saved {
-        Ok(entry) => back(entry.slug.as_str(), "saved", "settings"),
-        Err(mut problem) => {
-            if problem.kind == ProblemKind::Stale {
-                "Somebody changed this server after the page was loaded. Compare your entries with \
-                 what is set now, shown on a reloaded page, and save again."
-                    .clone_into(&mut problem.detail);
+        Ok(entry) => back(&market, entry.slug.as_str(), "saved", "settings"),
+        Err(mut refusal) => {
+            if let Refusal::Problem(problem) = &refusal
+                && problem.kind == ProblemKind::Stale
+            {
+                let said = sent.language().say("settings-stale");
+                refusal = Refusal::Page(refusal.status(), said.into());
             }
-            sent.again(Section::Settings, &problem, |page| page.form = form)
+            sent.again(Section::Settings, refusal, |page| page.form = form)
                 .await
         }
     }
 }
 
-fn edit(form: &SettingsForm, internal: bool) -> Result<(ServerEdit, Option<i64>), Problem> {
-    let change = form.change(internal).map_err(invalid)?;
+fn edit(
+    form: &SettingsForm,
+    internal: bool,
+    language: Language,
+) -> Result<(ServerEdit, Option<i64>), Refusal> {
+    let change = form.change(internal, language).map_err(Refusal::entry)?;
     let change = serde_json::from_value(change).map_err(|error| invalid(error.to_string()))?;
     Ok((change, form.revision.parse().ok()))
 }
@@ -243,9 +255,9 @@ pub(super) async fn rename(
         Err(error) => Err(invalid(format!("`slug`: {error}"))),
     };
     match renamed {
-        Ok(entry) => back(entry.slug.as_str(), "renamed", "name"),
+        Ok(entry) => back(&market, entry.slug.as_str(), "renamed", "name"),
         Err(problem) => {
-            sent.again(Section::Name, &problem, |page| page.rename = wanted)
+            sent.again(Section::Name, problem, |page| page.rename = wanted)
                 .await
         }
     }
@@ -284,29 +296,31 @@ pub(super) async fn credential(
                 .await
                 .map(|_| "credential-approved")
         }
-        _ => match secret(&form) {
-            Ok(value) => {
-                let value = (&*value, &on_the_page(&form));
-                credentials::set_credential(&market, &sent.admin, target, value)
-                    .await
-                    .map(|_| "credential-set")
-            }
-            Err(problem) => Err(problem),
-        },
+        _ => {
+            let Some(value) = secret(&form) else {
+                let said = sent.language().say("credential-want-user");
+                let refusal = Refusal::entry(said);
+                return sent.again(Section::Credentials, refusal, |_| ()).await;
+            };
+            let value = (&*value, &on_the_page(&form));
+            credentials::set_credential(&market, &sent.admin, target, value)
+                .await
+                .map(|_| "credential-set")
+        }
     };
     match done {
-        Ok(done) => back(sent.slug(), done, "credentials"),
+        Ok(done) => back(&market, sent.slug(), done, "credentials"),
         Err(problem) => {
-            let detail = if problem.kind == ProblemKind::Conflict && problem.detail.starts_with('`')
-            {
-                "The destinations changed after the page was loaded, and nothing was approved. Look \
-                 at them again."
-                    .to_owned()
+            let moved = problem.kind == ProblemKind::Conflict && problem.detail.starts_with('`');
+            let refusal = if moved {
+                let said = sent.language().say("credential-moved");
+                let said = said.with("scheme", scheme);
+                Refusal::Page(problem.kind.status(), said.into())
             } else {
-                problem.detail
+                let detail = format!("“{scheme}”: {}", problem.detail);
+                Problem::new(problem.kind, detail).into()
             };
-            let problem = Problem::new(problem.kind, format!("“{scheme}”: {detail}"));
-            sent.again(Section::Credentials, &problem, |_| ()).await
+            sent.again(Section::Credentials, refusal, |_| ()).await
         }
     }
 }
@@ -357,24 +371,25 @@ pub(super) async fn connected(
     };
     let state = text("state").unwrap_or_default();
     match clients::complete(&market, &admin, &headers, (state, returned)).await {
-        Ok(slug) => back(&slug, "connected", "credentials"),
+        Ok(slug) => back(&market, &slug, "connected", "credentials"),
         Err(problem) => refused(&market, &headers, &problem),
     }
 }
 
-/// What was entered as the credential: a value, or a user's name and password.
-fn secret(form: &Entered) -> Result<String, Problem> {
+/// What was entered as the credential: a value, or a user's name and password; none where the name
+/// cannot be one.
+fn secret(form: &Entered) -> Option<String> {
     if entered(form, "oauth").is_some() {
-        return Ok(client(form));
+        return Some(client(form));
     }
     let Some(user) = entered(form, "user") else {
-        return Ok(entered(form, "value").unwrap_or_default().to_owned());
+        return Some(entered(form, "value").unwrap_or_default().to_owned());
     };
     if user.is_empty() || user.contains(':') {
         // RFC 7617 section 2: the first colon ends the name.
-        return Err(invalid("“User name” is needed, and has no colon in it"));
+        return None;
     }
-    Ok(format!(
+    Some(format!(
         "{user}:{}",
         entered(form, "password").unwrap_or_default()
     ))
@@ -432,11 +447,11 @@ pub(super) async fn document(
             } else {
                 "imported"
             };
-            back(published.slug.as_str(), done, "import")
+            back(&market, published.slug.as_str(), done, "import")
         }
-        Ok(servers::Begun::Running(id)) => Redirect::to(&format!("/imports/{id}")).into_response(),
+        Ok(servers::Begun::Running(id)) => to(&market, &format!("/imports/{id}")),
         Err(problem) => {
-            sent.again(Section::Document, &problem, |page| {
+            sent.again(Section::Document, problem, |page| {
                 page.values = values(&form);
             })
             .await
@@ -455,15 +470,14 @@ pub(super) async fn delete(
         Err(response) => return *response,
     };
     let deleted = if entered(&form, "confirm").is_some_and(|text| text.trim() == sent.slug()) {
-        servers::delete(&market, &sent.admin, sent.slug()).await
+        let deleted = servers::delete(&market, &sent.admin, sent.slug()).await;
+        deleted.map_err(Refusal::from)
     } else {
-        Err(invalid(format!(
-            "“Short name, to confirm”: type {} to delete this server",
-            sent.slug()
-        )))
+        let said = sent.language().say("delete-confirm");
+        Err(Refusal::entry(said.with("slug", sent.slug())))
     };
     match deleted {
-        Ok(()) => Redirect::to("/?done=deleted").into_response(),
-        Err(problem) => sent.again(Section::Delete, &problem, |_| ()).await,
+        Ok(()) => to(&market, "/?done=deleted"),
+        Err(refusal) => sent.again(Section::Delete, refusal, |_| ()).await,
     }
 }

@@ -4,6 +4,7 @@ use askama::Template;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Control, Field};
 use crate::market::pages::trace::{Part, TraceView, shown};
@@ -26,7 +27,7 @@ pub struct ToolPage {
     pub fields: Vec<Field>,
     /// What was entered as all arguments in one.
     pub json: String,
-    pub error: Option<String>,
+    pub error: Option<Html>,
     pub trace: Option<TraceView>,
     pub input_schema: String,
     pub output_schema: Option<String>,
@@ -36,20 +37,20 @@ impl ToolPage {
     /// The page of a tool nobody has tried yet.
     pub fn new(frame: Frame, (slug, server): (&str, &str), def: &ToolDef) -> Self {
         Self {
-            frame,
             slug: slug.to_owned(),
             server: server.to_owned(),
             tool: ToolView::from(def),
             lacking: false,
-            fields: crate::market::pages::arguments::fields(def),
+            fields: crate::market::pages::arguments::fields(def, frame.language),
             json: String::new(),
             error: None,
             trace: None,
-            input_schema: shown(&def.input_schema.to_string()),
+            input_schema: shown(&def.input_schema.to_string(), frame.language),
             output_schema: def
                 .output_schema
                 .as_ref()
-                .map(|schema| shown(&schema.to_string())),
+                .map(|schema| shown(&schema.to_string(), frame.language)),
+            frame,
         }
     }
 }
@@ -72,6 +73,7 @@ pub struct ToolView {
 /// A word about what a tool may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Badge {
+    /// A message's key.
     pub label: &'static str,
     /// A class of the stylesheet.
     pub tone: &'static str,
@@ -121,12 +123,12 @@ fn length(part: &impl Serialize) -> usize {
 pub(crate) fn badges(hints: &Annotations) -> Vec<Badge> {
     let badge = |label, tone| Badge { label, tone };
     let mut badges = vec![match (hints.read_only_hint, hints.destructive_hint) {
-        (true, _) => badge("read-only", "good"),
-        (false, true) => badge("may destroy", "bad"),
-        (false, false) => badge("writes", "fair"),
+        (true, _) => badge("badge-read-only", "good"),
+        (false, true) => badge("badge-destroys", "bad"),
+        (false, false) => badge("badge-writes", "fair"),
     }];
     if hints.idempotent_hint && !hints.read_only_hint {
-        badges.push(badge("repeatable", "plain"));
+        badges.push(badge("badge-repeatable", "plain"));
     }
     badges
 }
@@ -152,7 +154,7 @@ pub(crate) fn text<'a>(schema: &'a Value, key: &str) -> &'a str {
 }
 
 /// A schema in a few words: `integer`, `one of a, b`, `list of string`.
-pub(crate) fn kind(schema: &Value) -> String {
+pub(crate) fn kind(schema: &Value, language: Language) -> Html {
     if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
         let words: Vec<String> = choices
             .iter()
@@ -168,24 +170,26 @@ pub(crate) fn kind(schema: &Value) -> String {
         } else {
             ""
         };
-        return format!("one of {}{rest}", words.join(", "));
+        let choices = format!("{}{rest}", words.join(", "));
+        return language.say("kind-one-of").with("choices", choices).into();
     }
     let name = match schema.get("type") {
         Some(Value::String(name)) => name.clone(),
         Some(Value::Array(names)) => {
             let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
-            names.join(" or ")
+            names.join(&format!(" {} ", language.say("kind-or")))
         }
         _ if schema.get("properties").is_some() || schema.get("$ref").is_some() => "object".into(),
-        _ => "any".into(),
+        _ => language.say("kind-any").to_string(),
     };
     match (name.as_str(), schema.get("items"), text(schema, "format")) {
         ("array", Some(items), _) if items.get("items").is_none() => {
-            format!("list of {}", kind(items))
+            let items = kind(items, language);
+            language.say("kind-list-of").with("items", items).into()
         }
-        ("array", _, _) => "list".into(),
-        (_, _, "") => name,
-        (_, _, format) => format!("{name} ({format})"),
+        ("array", _, _) => language.say("kind-list").into(),
+        (_, _, "") => name.as_str().into(),
+        (_, _, format) => format!("{name} ({format})").as_str().into(),
     }
 }
 
@@ -215,7 +219,7 @@ mod tests {
             (json!({}), "any"),
             (json!(true), "any"),
         ] {
-            assert_eq!(kind(&schema), words, "{schema}");
+            assert_eq!(kind(&schema, Language::English).as_str(), words, "{schema}");
         }
     }
 }

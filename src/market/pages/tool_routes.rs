@@ -9,6 +9,7 @@ use crate::extract::{Path, Who};
 use crate::market::api::Market;
 use crate::market::api::calls::{CallRequest, attempt};
 use crate::market::api::security::is_refused;
+use crate::market::language::Language;
 use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
 use crate::market::pages::page;
 use crate::market::pages::routes::{failure, frame, refused, shown_to, writer};
@@ -61,8 +62,9 @@ pub(super) async fn call(
     let form: Entered = match form {
         Ok(RawForm(bytes)) => url::form_urlencoded::parse(&bytes).into_owned().collect(),
         Err(rejection) => {
-            let detail = format!("the form was not read ({rejection}); it may hold 1 MB");
-            return failure(&market, &headers, rejection.status(), &detail);
+            let said = Language::of(&headers).say("failure-unread");
+            let said = said.with("reason", rejection.body_text());
+            return failure(&market, &headers, rejection.status(), said);
         }
     };
     let admin = match writer(&market, &headers, entered(&form, "csrf")) {
@@ -77,7 +79,8 @@ pub(super) async fn call(
     entered(&form, WHOLE)
         .unwrap_or_default()
         .clone_into(&mut template.json);
-    let arguments = match arguments::arguments(&mut template.fields, &form) {
+    let arguments = match arguments::arguments(&mut template.fields, &form, template.frame.language)
+    {
         Ok(arguments) => arguments,
         Err(error) => {
             template.error = Some(error);
@@ -92,11 +95,11 @@ pub(super) async fn call(
     let named = (names.0.as_str(), names.1.clone());
     match attempt(&market, &Who(admin.0), named, (request, &headers)).await {
         Ok(trace) => {
-            template.trace = Some(TraceView::from(trace));
+            template.trace = Some(TraceView::new(trace, template.frame.language));
             page(StatusCode::OK, &template)
         }
         Err(problem) => {
-            template.error = Some(problem.detail);
+            template.error = Some(problem.detail.as_str().into());
             page(problem.kind.status(), &template)
         }
     }

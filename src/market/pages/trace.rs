@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::market::pages::grouped;
+use crate::market::language::Language;
 use crate::mcp::call::Trace;
 
 /// How much of one text is shown.
@@ -45,7 +45,7 @@ pub struct RequestView {
     pub url: String,
     pub headers: Vec<(String, String)>,
     pub body: Option<String>,
-    pub body_size: String,
+    pub body_size: usize,
 }
 
 /// One part of a result.
@@ -54,12 +54,27 @@ pub enum Part {
     Text(String),
     /// A `data:` URL.
     Image(String),
-    /// What cannot be shown here, in words.
-    Other(String),
+    /// What cannot be shown here: its media type, and about how large it is.
+    Other {
+        media: String,
+        bytes: usize,
+    },
 }
 
-impl From<Trace> for TraceView {
-    fn from(trace: Trace) -> Self {
+impl TraceView {
+    /// What happened, in a few words: a message's key.
+    pub fn title(&self) -> &'static str {
+        match (self.dry_run, self.failed) {
+            (true, true) => "trace-would-fail",
+            (true, false) => "trace-would-send",
+            (false, true) => "trace-failed",
+            (false, false) => "trace-succeeded",
+        }
+    }
+
+    pub fn new(trace: Trace, language: Language) -> Self {
+        let shown = |text: &str| shown(text, language);
+        let cut = |text: &str| cut(text, language);
         let whole = trace.result.as_deref().map(RawValue::get);
         let result: Value = whole
             .and_then(|text| serde_json::from_str(text).ok())
@@ -92,13 +107,13 @@ impl From<Trace> for TraceView {
                     })
                     .collect(),
                 body: request.body.as_deref().map(shown),
-                body_size: format!("{} bytes", grouped(&request.body_bytes)),
+                body_size: request.body_bytes,
             }),
             parts: content
                 .into_iter()
                 .flatten()
                 .take(PARTS_MAX)
-                .map(part)
+                .map(|content| part(content, language))
                 .collect(),
             hidden: count.saturating_sub(PARTS_MAX),
             whole: whole.map(shown),
@@ -107,31 +122,29 @@ impl From<Trace> for TraceView {
     }
 }
 
-fn part(content: &Value) -> Part {
+fn part(content: &Value, language: Language) -> Part {
+    let shown = |text: &str| shown(text, language);
     let word = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let media = word(content, "mimeType");
     let data = content["data"].as_str().unwrap_or_default();
-    let size = grouped(&(data.len() / 4 * 3));
+    let other = |media: String, data: &str| Part::Other {
+        media,
+        bytes: data.len() / 4 * 3,
+    };
     match content["type"].as_str() {
         Some("text") => Part::Text(shown(content["text"].as_str().unwrap_or_default())),
         Some("image") if shows(&media) && data.len() <= IMAGE_CHARS_MAX => {
             Part::Image(format!("data:{media};base64,{data}"))
         }
-        Some("image" | "audio") => Part::Other(format!("{media}, about {size} bytes")),
+        Some("image" | "audio") => other(media, data),
         Some("resource") => {
             let resource = &content["resource"];
             match resource["text"].as_str() {
                 Some(text) => Part::Text(shown(text)),
-                None => {
-                    let blob = resource["blob"]
-                        .as_str()
-                        .map_or(0, |blob| blob.len() / 4 * 3);
-                    Part::Other(format!(
-                        "{}, about {} bytes",
-                        word(resource, "mimeType"),
-                        grouped(&blob)
-                    ))
-                }
+                None => other(
+                    word(resource, "mimeType"),
+                    resource["blob"].as_str().unwrap_or_default(),
+                ),
             }
         }
         _ => Part::Text(shown(&content.to_string())),
@@ -154,25 +167,22 @@ fn milliseconds(time: f64) -> String {
 }
 
 /// A text, indented where it is JSON, and cut.
-pub fn shown(text: &str) -> String {
+pub fn shown(text: &str, language: Language) -> String {
     let is_json = text.starts_with(['{', '[']) && text.len() <= TEXT_BYTES_MAX * 4;
     if is_json && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
-        return cut(&indented(text));
+        return cut(&indented(text), language);
     }
-    cut(text)
+    cut(text, language)
 }
 
 /// The beginning of a text that is too long to show.
-fn cut(text: &str) -> String {
+fn cut(text: &str, language: Language) -> String {
     if text.len() <= TEXT_BYTES_MAX {
         return text.to_owned();
     }
     let end = text.floor_char_boundary(TEXT_BYTES_MAX);
-    let rest = grouped(&(text.len() - end));
-    format!(
-        "{}\n… and {rest} more bytes, which the management API shows",
-        &text[..end]
-    )
+    let rest = language.say("trace-rest").with("count", text.len() - end);
+    format!("{}\n{rest}", &text[..end])
 }
 
 /// JSON with line breaks. Works on the text, so that every number stays as it was written.
@@ -231,18 +241,18 @@ mod tests {
     #[test]
     fn json_is_indented_without_changing_a_value() {
         let text = r#"{"a":[1.10,{"b":"x,\"}\\"},[],{ }],"n":12345678901234567890123}"#;
-        let shown = shown(text);
+        let shown = shown(text, Language::English);
         assert_eq!(
             shown,
             "{\n  \"a\": [\n    1.10,\n    {\n      \"b\": \"x,\\\"}\\\\\"\n    },\n    [],\n    {}\n  ],\n  \"n\": 12345678901234567890123\n}"
         );
-        assert_eq!(super::shown("{not json"), "{not json");
+        assert_eq!(super::shown("{not json", Language::English), "{not json");
     }
 
     #[test]
     fn long_texts_are_cut_between_characters() {
         let long = "é".repeat(TEXT_BYTES_MAX);
-        let shown = shown(&long);
+        let shown = shown(&long, Language::English);
         assert!(shown.len() < TEXT_BYTES_MAX + 100);
         assert!(
             shown.contains("65,536 more bytes"),
@@ -255,15 +265,20 @@ mod tests {
     fn parts_that_no_page_can_show_are_named() {
         let image = json!({"type": "image", "data": "AAAA", "mimeType": "image/png"});
         assert_eq!(
-            part(&image),
+            part(&image, Language::English),
             Part::Image("data:image/png;base64,AAAA".into())
         );
         let drawing = json!({"type": "image", "data": "AAAA", "mimeType": "image/svg+xml"});
         assert_eq!(
-            part(&drawing),
-            Part::Other("image/svg+xml, about 3 bytes".into())
+            part(&drawing, Language::English),
+            Part::Other {
+                media: "image/svg+xml".into(),
+                bytes: 3
+            }
         );
         let link = json!({"type": "resource_link", "uri": "https://x/"});
-        assert!(matches!(part(&link), Part::Text(text) if text.contains("https://x/")));
+        assert!(
+            matches!(part(&link, Language::English), Part::Text(text) if text.contains("https://x/"))
+        );
     }
 }

@@ -112,3 +112,78 @@ fn messages_hold_text_and_little_else() {
         }
     }
 }
+
+/// Names that are the same in every language, and examples of what is entered.
+const NAMES: [&str; 8] = [
+    "Causeway",
+    "· Causeway",
+    "Anthropic",
+    "Gemini",
+    "https://api.example.com",
+    "https://api.example.com/v1",
+    "openapi: 3.1.0",
+    "10.0.0.5:8080",
+];
+
+#[test]
+fn a_template_holds_no_sentence_and_no_address_of_its_own() {
+    let said = Regex::new(r"(?s)\{\{.*?\}\}").unwrap();
+    let flow = Regex::new(r"(?s)\{%.*?%\}|\{#.*?#\}").unwrap();
+    let text = Regex::new(r">([^<]*)<").unwrap();
+    let shown =
+        Regex::new(r#"(?:title|placeholder|aria-label|alt|label|data-label|content)="([^"]*)""#)
+            .unwrap();
+    let own = Regex::new(r#"(?:href|action|src|hx-get)="(/[^"]*)""#).unwrap();
+    let settings = Regex::new(r#"<meta [^>]*>"#).unwrap();
+    let letters = Regex::new(r"\p{L}{2}").unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let source = fs::read_to_string(&path).unwrap();
+        let source = flow.replace_all(&source, "");
+        // What is said in a page is not what its template says; it keeps its place all the same.
+        let source = said.replace_all(&source, "…");
+        let source = settings.replace_all(&source, "");
+        let texts = text.captures_iter(&source).map(|it| it[1].to_owned());
+        let attributes = shown.captures_iter(&source).map(|it| it[1].to_owned());
+        let literal: Vec<String> = texts
+            .chain(attributes)
+            .map(|text| text.trim().to_owned())
+            .filter(|text| {
+                letters.is_match(text) && !NAMES.contains(&text.replace("… ", "").as_str())
+            })
+            .collect();
+        assert!(literal.is_empty(), "{}: {literal:?}", path.display());
+        let addresses: Vec<_> = own.find_iter(&source).map(|it| it.as_str()).collect();
+        assert!(addresses.is_empty(), "{}: {addresses:?}", path.display());
+    }
+}
+
+#[test]
+fn a_reader_of_chinese_meets_no_english_sentence() {
+    let served = crate::pages::serve();
+    let cookie = format!("{}; causeway-language=zh-CN", served.sign_in());
+    let sentences: Vec<String> = catalog("en.ftl")
+        .into_values()
+        .filter(|text| !text.contains(['{', '<', '\n']) && text.split(' ').count() >= 3)
+        .collect();
+    for path in [
+        "/",
+        "/?q=nothing-has-this",
+        "/login",
+        "/login?token=0",
+        "/keys",
+        "/publish",
+        "/servers/petstore",
+        "/servers/petstore?q=nothing-has-this",
+        "/servers/petstore/settings",
+        "/servers/petstore/tools/listPets",
+        "/servers/nothing",
+    ] {
+        let page = served.get(path, &cookie);
+        assert!(page.contains("<html lang=\"zh-CN\">"), "{path}: {page}");
+        for sentence in &sentences {
+            assert!(!page.contains(sentence.as_str()), "{path}: {sentence}");
+        }
+    }
+}
