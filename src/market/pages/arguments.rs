@@ -438,13 +438,21 @@ mod tests {
             (json!({}), "JSON"),
         ] {
             assert_eq!(
-                example(&root, resolve(&root, &schema), &Control::Json),
+                example(
+                    (&root, resolve(&root, &schema)),
+                    &Control::Json,
+                    Language::English
+                ),
                 expected,
                 "{schema}"
             );
         }
         assert_eq!(
-            example(&root, &json!({"type": "string"}), &Control::Line),
+            example(
+                (&root, &json!({"type": "string"})),
+                &Control::Line,
+                Language::English
+            ),
             ""
         );
     }
@@ -454,7 +462,8 @@ mod tests {
         let root =
             json!({"$defs": {"Size": {"enum": ["s", "m"]}, "Loop": {"$ref": "#/$defs/Loop"}}});
         let nullable = json!({"anyOf": [{"$ref": "#/$defs/Size"}, {"type": "null"}]});
-        assert_eq!(kind(resolve(&root, &nullable)), "one of s, m");
+        let said = kind(resolve(&root, &nullable), Language::English);
+        assert_eq!(said.as_str(), "one of s, m");
         let endless = json!({"$ref": "#/$defs/Loop"});
         assert_eq!(control(resolve(&root, &endless), false), Control::Json);
     }
