@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
 use url::Url;
 
 use crate::cli::output::Output;
@@ -137,6 +138,15 @@ struct ServeArgs {
     /// What clients call this server, where that is not the address it listens on
     #[arg(long, value_name = "URL")]
     public_url: Option<Url>,
+    /// A certificate chain in PEM: the listener speaks HTTPS; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of that certificate in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A proxy in front of this server, whose X-Forwarded-For says who calls: address or CIDR range
+    #[arg(long, value_name = "NETWORK")]
+    trusted_proxy: Vec<IpNet>,
     /// A destination every server may reach although it is private: CIDR-or-host[:port]
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,

@@ -3,9 +3,10 @@
 //! `config.default.toml` is the reference: every key, its meaning and its default. This is the only
 //! module that reads the environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use url::Url;
 
@@ -31,6 +32,12 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "empty_is_none")]
     pub public_url: Option<Url>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub tls_cert: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub tls_key: Option<PathBuf>,
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
     pub legacy_sse: bool,
     pub log_format: LogFormat,
     pub log_level: String,
@@ -107,6 +114,8 @@ pub struct LimitsConfig {
     pub live_bytes_max: u64,
     /// 0: for good.
     pub ledger_days: u32,
+    /// 0: no ceiling.
+    pub address_requests_per_minute: u64,
 }
 
 /// Where settings come from, the later winning over the earlier.
@@ -287,6 +296,19 @@ fn rules<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<AllowR
         .iter()
         .map(|text| text.parse().map_err(serde::de::Error::custom))
         .collect()
+}
+
+/// Networks; a bare address is a network of one.
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let network = |text: &String| {
+        let one = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| one()).map_err(|_| {
+            let said = format!("\"{text}\" is no address and no CIDR range");
+            serde::de::Error::custom(said)
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 /// The process's environment.

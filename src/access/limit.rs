@@ -206,7 +206,11 @@ pub struct Asked<'a> {
 
 /// Lets calls in as long as their limits admit it. Cheap to clone.
 #[derive(Clone)]
-pub struct Limiter(Arc<Inner>);
+pub struct Limiter {
+    inner: Arc<Inner>,
+    /// What each client address may ask without a key.
+    ceiling: Option<Limit>,
+}
 
 struct Inner {
     clock: Clock,
@@ -260,6 +264,16 @@ impl Exceeded {
         }
     }
 
+    /// What the headers `RateLimit-Policy` and `RateLimit` say of it
+    /// (draft-ietf-httpapi-ratelimit-headers).
+    pub fn headers(&self) -> (String, String) {
+        let scope = self.limit.scope.as_str();
+        let window = self.limit.window.and_then(Window::short);
+        let window = window.unwrap_or_default().as_secs();
+        let policy = format!("\"{scope}\";q={};w={window}", self.limit.amount);
+        (policy, format!("\"{scope}\";r=0;t={}", self.seconds()))
+    }
+
     /// The time to wait in whole seconds, at least one.
     pub fn seconds(&self) -> u64 {
         let part = u64::from(self.retry_after.subsec_nanos() > 0);
@@ -290,13 +304,41 @@ impl Limiter {
     }
 
     fn with(clock: Clock, shared: Option<Shared>, quotas: Option<Quotas>) -> Self {
-        Self(Arc::new(Inner {
-            clock,
-            rates: Rates::default(),
-            shared,
-            running: Running::default(),
-            quotas,
-        }))
+        Self {
+            inner: Arc::new(Inner {
+                clock,
+                rates: Rates::default(),
+                shared,
+                running: Running::default(),
+                quotas,
+            }),
+            ceiling: None,
+        }
+    }
+
+    /// With a ceiling for strangers: requests a minute from each client address; 0 is none.
+    #[must_use]
+    pub fn with_ceiling(mut self, amount: u64) -> Self {
+        self.ceiling = (amount > 0).then_some(Limit {
+            unit: Unit::Requests,
+            amount,
+            window: Some(Window::Minute),
+            scope: Scope::Address,
+            burst: None,
+            reset_day: None,
+        });
+        self
+    }
+
+    /// Counts a request that came without a key against the ceiling of its address. This machine has
+    /// none.
+    pub async fn knock(&self, peer: Option<IpAddr>) -> Result<(), Exceeded> {
+        let peer = peer.filter(|peer| !peer.to_canonical().is_loopback());
+        let (Some(limit), Some(peer)) = (&self.ceiling, peer) else {
+            return Ok(());
+        };
+        let counter = Counter::of_stranger(limit, peer);
+        self.pass_rates(&[Applied { limit, counter }]).await
     }
 
     /// Lets a call in, or says which limit does not admit it. A call without limits costs nothing
@@ -308,7 +350,7 @@ impl Limiter {
                 _runs: Runs::default(),
             });
         }
-        let runs = self.0.running.enter(&applied)?;
+        let runs = self.inner.running.enter(&applied)?;
         self.pass_rates(&applied).await?;
         self.spend(&applied).await?;
         Ok(Permit { _runs: runs })
@@ -319,20 +361,22 @@ impl Limiter {
         if rates.is_empty() {
             return Ok(());
         }
-        if let Some(shared) = &self.0.shared {
+        if let Some(shared) = &self.inner.shared {
             match shared.pass(&rates).await {
                 Ok(passed) => return passed,
                 // Each process on its own is better than none at all, or than refusing everything.
                 Err(error) => shared.note(&error),
             }
         }
-        rates.into_iter().try_for_each(|one| self.0.rates.pass(one))
+        rates
+            .into_iter()
+            .try_for_each(|one| self.inner.rates.pass(one))
     }
 
     async fn spend(&self, applied: &[Applied<'_>]) -> Result<(), LimitRefusal> {
         let mut spent = Vec::new();
         for one in applied.iter().filter(|one| one.is_quota()) {
-            let Some(quotas) = &self.0.quotas else {
+            let Some(quotas) = &self.inner.quotas else {
                 return Err(LimitRefusal::Uncounted);
             };
             match quotas.spend(one).await {
@@ -348,15 +392,15 @@ impl Limiter {
 
     /// Forgets, from time to time, what was spent of windows long gone.
     pub async fn sweep(self, stop: CancellationToken) {
-        if let Some(quotas) = &self.0.quotas {
+        if let Some(quotas) = &self.inner.quotas {
             stop.run_until_cancelled(quotas.sweep()).await;
         }
     }
 
     /// Gives back to the database what was taken and not spent. Called once, at the end.
     pub async fn settle(&self) {
-        if let Some(quotas) = &self.0.quotas {
-            quotas.settle(self.0.clock.now()).await;
+        if let Some(quotas) = &self.inner.quotas {
+            quotas.settle(self.inner.clock.now()).await;
         }
     }
 }

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::app::edge::Edge;
+
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_LIST_BYTES_MAX: u32 = 64 << 10;
 
 /// A bound socket.
@@ -74,10 +78,11 @@ impl Listener {
 /// that still run are waited for, at most `limits.grace`. A second signal ends the process at once.
 pub async fn serve(
     listener: Listener,
-    router: Router,
+    site: Site,
     shutdown: CancellationToken,
     limits: Limits,
 ) -> anyhow::Result<()> {
+    let site = Arc::new(site);
     let connections = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
     let signals = Signals::new()?;
@@ -91,10 +96,10 @@ pub async fn serve(
         tokio::select! {
             (permit, accepted) = next => match accepted {
                 Ok((stream, peer)) => {
-                    let served = graceful.watch(connection(stream, peer, router.clone()));
+                    let (site, watcher) = (site.clone(), graceful.watcher());
                     // Ends with its client, or by `graceful`.
                     tokio::spawn(async move {
-                        if let Err(error) = served.await {
+                        if let Err(error) = site.connection(stream, peer, watcher).await {
                             tracing::debug!(error = %error, "a connection ended with an error");
                         }
                         drop(permit);
@@ -121,33 +126,77 @@ pub async fn serve(
     Ok(())
 }
 
-fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<
-    Error = Box<dyn std::error::Error + Send + Sync>,
-> + Send {
-    // Without it every streamed answer waits for an acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .max_buf_size(128 << 10)
-        .half_close(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEADER_LIST_BYTES_MAX);
-    let router = router.map_request(move |mut request: http::Request<_>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request
-    });
-    builder
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .into_owned()
+/// What is served on every connection.
+pub struct Site {
+    pub router: Router,
+    pub edge: Edge,
+    /// Clients speak TLS, where it is there.
+    pub tls: Option<TlsAcceptor>,
+}
+
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Site {
+    /// Served as it is: without a prefix, proxies or TLS.
+    pub fn plain(router: Router) -> Self {
+        Self {
+            router,
+            edge: Edge::default(),
+            tls: None,
+        }
+    }
+
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        watcher: Watcher,
+    ) -> Result<(), ConnectionError> {
+        // Without it every streamed answer waits for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return self.serve(stream, peer, watcher).await;
+        };
+        let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
+        self.serve(stream, peer, watcher).await
+    }
+
+    async fn serve<S>(
+        &self,
+        stream: S,
+        peer: SocketAddr,
+        watcher: Watcher,
+    ) -> Result<(), ConnectionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_READ_TIMEOUT)
+            .max_buf_size(128 << 10)
+            .half_close(false);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(HEADER_LIST_BYTES_MAX);
+        let (inward, outward) = (self.edge.clone(), self.edge.clone());
+        let service = self
+            .router
+            .clone()
+            .map_request(move |mut request: http::Request<_>| {
+                inward.receive(&mut request, peer);
+                request
+            })
+            .map_response(move |mut response: http::Response<_>| {
+                outward.send(&mut response);
+                response
+            });
+        let served =
+            builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        watcher.watch(served.into_owned()).await
+    }
 }
 
 /// Ctrl-C and SIGTERM.

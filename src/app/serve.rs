@@ -18,10 +18,12 @@ use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
 use crate::access::vault::Vault;
 use crate::answers::Answers;
+use crate::app::edge::Edge;
 use crate::app::hold::Hold;
-use crate::app::listen::{self, Limits, Listener};
+use crate::app::listen::{self, Limits, Listener, Site};
 use crate::app::operate::Operations;
 use crate::app::secrets;
+use crate::app::tls::Tls;
 use crate::config::{Config, Demo};
 use crate::demo;
 use crate::egress::{Egress, EgressSettings, Protected};
@@ -51,7 +53,7 @@ pub const DEMO: &str = "demo";
 
 /// A process that is ready to serve.
 pub struct App {
-    pub router: axum::Router,
+    pub site: Site,
     pub market: Market,
     /// A link that signs in once, where the admin key was made just now.
     pub sign_in: Option<String>,
@@ -70,6 +72,7 @@ impl App {
     pub async fn build(config: &Config, address: SocketAddr) -> anyhow::Result<Self> {
         let clock = Clock::system();
         check_demo(config)?;
+        let tls = tls(config)?;
         let location = location(config)?;
         let fresh = matches!(&location, Location::File(path) if !path.exists());
         let master = secrets::master_key(config)?;
@@ -118,13 +121,27 @@ impl App {
             }),
             egress,
             hosts: hosts(config, address),
-            address: Address::new(config.server.public_url.as_ref(), address),
+            address: Address::new(config.server.public_url.as_ref(), (address, tls.is_some())),
             document_bytes_max: config.limits.document_bytes_max,
         });
         tasks.spawn(sync::follow(market.0.parts.publisher.clone(), stop.clone()));
+        if let Some(tls) = &tls {
+            tasks.spawn(tls.clone().follow(stop.clone()));
+        }
         let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
         Ok(Self {
-            router: router::router(endpoint(config, &market, &stop), market.clone(), operations),
+            site: Site {
+                router: router::router(
+                    endpoint(config, &market, &stop),
+                    market.clone(),
+                    operations,
+                ),
+                edge: Edge {
+                    prefix: market.0.parts.address.prefix().to_owned(),
+                    trusted_proxies: config.server.trusted_proxies.clone(),
+                },
+                tls: tls.map(|tls| tls.acceptor()).transpose()?,
+            },
             sign_in: made.then(|| market.0.parts.sessions.link(clock.now())),
             public_url: market.0.parts.address.at_start().to_owned(),
             market,
@@ -141,7 +158,7 @@ impl App {
     /// database.
     pub async fn run(self, listener: Listener) -> anyhow::Result<()> {
         let Self {
-            router,
+            site,
             market,
             tasks,
             stop,
@@ -150,7 +167,7 @@ impl App {
             hold,
             ..
         } = self;
-        listen::serve(listener, router, stop.clone(), limits).await?;
+        listen::serve(listener, site, stop.clone(), limits).await?;
         stop.cancel();
         let limiter = market.0.parts.mcp.limiter.clone();
         market.0.parts.mcp.jq.close().await;
@@ -218,7 +235,8 @@ fn limiter(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Limi
     let shared = config.store.redis_url.as_ref();
     let shared = shared.map(|url| Shared::open(url.as_str())).transpose();
     let shared = shared.context("--redis-url")?;
-    Ok(Limiter::new(store.clone(), shared, clock.clone()))
+    let limiter = Limiter::new(store.clone(), shared, clock.clone());
+    Ok(limiter.with_ceiling(config.limits.address_requests_per_minute))
 }
 
 fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpoint {
@@ -229,6 +247,7 @@ fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpo
         mcp: parts.mcp.clone(),
         hosts: parts.hosts.clone(),
         legacy_sse: config.server.legacy_sse,
+        prefix: parts.address.prefix().to_owned(),
         shutdown: stop.clone(),
     })
 }
@@ -304,6 +323,15 @@ fn document_limits(config: &Config) -> DocumentLimits {
         document_bytes_max: config.limits.document_bytes_max,
         operations_max: config.limits.operations_max,
         ..DocumentLimits::default()
+    }
+}
+
+/// The certificate to show, where one was given.
+fn tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    match (&config.server.tls_cert, &config.server.tls_key) {
+        (Some(certificate), Some(key)) => Tls::open(certificate, key).map(Some),
+        (None, None) => Ok(None),
+        _ => bail!("--tls-cert and --tls-key belong together: give both, or neither"),
     }
 }
 

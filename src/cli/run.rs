@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::authenticate::Authenticator;
 use crate::access::ledger::Ledger;
-use crate::app::listen::{self, Listener};
+use crate::app::listen::{self, Listener, Site};
 use crate::app::logs;
 use crate::cli::output::Output;
 use crate::cli::{DocumentArgs, RunArgs, document};
@@ -61,6 +61,7 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
                 HostPolicy::SameOrigin
             },
             legacy_sse: true,
+            prefix: String::new(),
             shutdown: shutdown.clone(),
         },
         server.slug.as_str(),
@@ -89,7 +90,13 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
             .router()
             .route("/healthz", axum::routing::get(async || "ok\n")),
     );
-    listen::serve(listener, router, shutdown, listen::Limits::default()).await?;
+    listen::serve(
+        listener,
+        Site::plain(router),
+        shutdown,
+        listen::Limits::default(),
+    )
+    .await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -109,6 +109,22 @@ fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
     if let Some(url) = &args.public_url {
         flags.push(("server.public_url", url.to_string().into()));
     }
+    for (key, file) in [
+        ("server.tls_cert", &args.tls_cert),
+        ("server.tls_key", &args.tls_key),
+    ] {
+        if let Some(file) = file {
+            flags.push((key, file.display().to_string().into()));
+        }
+    }
+    if !args.trusted_proxy.is_empty() {
+        let networks = args.trusted_proxy.iter();
+        let networks = networks.map(|it| toml::Value::String(it.to_string()));
+        flags.push((
+            "server.trusted_proxies",
+            networks.collect::<Vec<_>>().into(),
+        ));
+    }
     if !args.allow_upstream.is_empty() {
         let rules = args
             .allow_upstream

@@ -17,7 +17,7 @@ pub enum Address {
 }
 
 impl Address {
-    pub fn new(public: Option<&Url>, listener: SocketAddr) -> Self {
+    pub fn new(public: Option<&Url>, (listener, tls): (SocketAddr, bool)) -> Self {
         if let Some(url) = public {
             return Self::Public(url.as_str().trim_end_matches('/').to_owned());
         }
@@ -28,7 +28,8 @@ impl Address {
                 SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        Self::Listener(format!("http://{near}"))
+        let scheme = if tls { "https" } else { "http" };
+        Self::Listener(format!("{scheme}://{near}"))
     }
 
     /// For what is said to nobody in particular.
@@ -44,7 +45,8 @@ impl Address {
             return self.at_start().to_owned();
         };
         let host = headers.get(HOST).and_then(|value| value.to_str().ok());
-        let named = host.and_then(|host| Url::parse(&format!("http://{host}/")).ok());
+        let scheme = if self.is_https() { "https" } else { "http" };
+        let named = host.and_then(|host| Url::parse(&format!("{scheme}://{host}/")).ok());
         named
             .filter(|url| url.path() == "/" && url.username().is_empty() && url.query().is_none())
             .map_or_else(|| near.clone(), |url| url.origin().ascii_serialization())
@@ -58,6 +60,11 @@ impl Address {
         text[after_scheme..]
             .find('/')
             .map_or("", |at| &text[after_scheme + at..])
+    }
+
+    /// A path of a browser's address, as our routes know it.
+    pub fn inner<'a>(&self, path: &'a str) -> &'a str {
+        path.strip_prefix(self.prefix()).unwrap_or(path)
     }
 
     pub fn is_https(&self) -> bool {
@@ -74,12 +81,12 @@ mod tests {
     #[test]
     fn links_lead_to_where_the_request_went_unless_it_was_said() {
         let everywhere = "0.0.0.0:8080".parse().unwrap();
-        let unsaid = Address::new(None, everywhere);
+        let unsaid = Address::new(None, (everywhere, false));
         assert_eq!(unsaid.at_start(), "http://127.0.0.1:8080");
-        let six = Address::new(None, "[::]:80".parse().unwrap());
+        let six = Address::new(None, ("[::]:80".parse().unwrap(), false));
         assert_eq!(six.at_start(), "http://[::1]:80");
         let public = Url::parse("https://mcp.example.com/").unwrap();
-        let said = Address::new(Some(&public), everywhere);
+        let said = Address::new(Some(&public), (everywhere, false));
         for (host, expected) in [
             ("box.local:8080", "http://box.local:8080"),
             ("192.168.1.5:8080", "http://192.168.1.5:8080"),

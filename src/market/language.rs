@@ -215,7 +215,10 @@ pub(crate) async fn choose(
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     });
-    let mut response = Redirect::to(next_path(path.as_deref())).into_response();
+    let mut response = Redirect::to(next_path(
+        path.as_deref().map(|it| market.0.parts.address.inner(it)),
+    ))
+    .into_response();
     let asked = query.get("to").and_then(|tag| Language::of_tag(tag));
     if let Some(language) = asked {
         let secure = if market.0.parts.address.is_https() {
@@ -224,8 +227,9 @@ pub(crate) async fn choose(
             ""
         };
         let tag = language.tag();
+        let prefix = market.0.parts.address.prefix();
         let cookie = format!(
-            "{COOKIE_NAME}={tag}; Path=/; HttpOnly; SameSite=Lax; Max-Age={COOKIE_SECONDS}{secure}"
+            "{COOKIE_NAME}={tag}; Path={prefix}/; HttpOnly; SameSite=Lax; Max-Age={COOKIE_SECONDS}{secure}"
         );
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.headers_mut().insert(SET_COOKIE, cookie);

@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use crate::access::caller::Caller;
 use crate::access::ledger::Ledger;
-use crate::access::limit::Limiter;
+use crate::access::limit::{Exceeded, LimitRefusal, Limiter};
 use crate::access::upstream_auth::Tokens;
 use crate::answers::Answers;
+use crate::credential::Mask;
 use crate::egress::Egress;
 use crate::jq::Jq;
 use crate::mcp::call::account::Account;
@@ -42,6 +43,11 @@ pub struct Mcp {
     pub jq: Jq,
     /// Where access tokens of APIs come from.
     pub tokens: Tokens,
+}
+
+/// What a call is answered with that a limit outside of all flows keeps back.
+pub fn limited(limit: Exceeded) -> Result<CallOutcome, CallError> {
+    Failure::Limited(LimitRefusal::Exceeded(limit)).into_outcome(&Mask::default())
 }
 
 impl Mcp {

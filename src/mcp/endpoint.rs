@@ -67,6 +67,8 @@ pub struct EndpointParts {
     pub hosts: HostPolicy,
     /// Whether legacy HTTP+SSE is served where a server does not say.
     pub legacy_sse: bool,
+    /// The path before every path of ours, as clients reach us; often empty.
+    pub prefix: String,
     /// Ends every stream.
     pub shutdown: CancellationToken,
 }

@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 use causeway::access::authenticate::Authenticator;
 use causeway::access::ledger::Ledger;
-use causeway::app::listen::{self, Listener};
+use causeway::app::listen::{self, Listener, Site};
 use causeway::credential::Credentials;
 use causeway::egress::{Egress, EgressSettings};
 use causeway::live::Catalog;
@@ -138,6 +138,7 @@ async fn main() -> anyhow::Result<()> {
         mcp: publisher.mcp.clone(),
         hosts: HostPolicy::Loopback { public: None },
         legacy_sse: true,
+        prefix: String::new(),
         shutdown: shutdown.clone(),
     });
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
@@ -148,7 +149,7 @@ async fn main() -> anyhow::Result<()> {
     }
     listen::serve(
         listener,
-        endpoint.router(),
+        Site::plain(endpoint.router()),
         shutdown,
         listen::Limits::default(),
     )

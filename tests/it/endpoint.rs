@@ -156,6 +156,7 @@ impl Site {
             mcp: self.mcp.clone(),
             hosts,
             legacy_sse: true,
+            prefix: String::new(),
             shutdown: self.shutdown.clone(),
         }
     }

@@ -15,6 +15,11 @@ mod curating;
 mod curation;
 mod demo;
 mod discover;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod edge;
 mod egress;
 mod endpoint;
 mod foreign;

@@ -36,11 +36,17 @@ pub(crate) struct Client {
 impl Process {
     /// Starts a process on its data, and waits until it says where it listens.
     pub(crate) async fn start(data: &Path, database: Option<&str>) -> Self {
+        Self::start_with(data, database, &[]).await
+    }
+
+    /// As [`Process::start`], with more flags.
+    pub(crate) async fn start_with(data: &Path, database: Option<&str>, flags: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command
             .args(["--json", "serve", "--listen", "127.0.0.1:0", "--no-demo"])
             .args(["--admin-key", ADMIN_KEY, "--data"])
             .arg(data)
+            .args(flags)
             .env("CAUSEWAY__SECRETS__MASTER_KEY", MASTER_KEY)
             .env("CAUSEWAY__SERVER__LOG_LEVEL", "warn")
             .stdin(Stdio::null())

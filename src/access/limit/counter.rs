@@ -13,6 +13,8 @@ pub enum Owner {
     Server(ServerId),
     Plan(ConsumerId, ServerId),
     Consumer(ConsumerId),
+    /// Of the whole site.
+    Site,
 }
 
 /// One count.
@@ -50,6 +52,19 @@ impl Counter {
     }
 }
 
+impl Counter {
+    /// The count of what one address asks of the site without a key.
+    pub(super) fn of_stranger(limit: &Limit, peer: IpAddr) -> Self {
+        Self {
+            owner: Owner::Site,
+            unit: limit.unit,
+            window: limit.window,
+            scope: limit.scope,
+            holder: Holder::Address(site(peer)),
+        }
+    }
+}
+
 /// Strangers have neither key nor consumer: they are told apart by where they come from.
 fn holder(scope: Scope, asked: &Asked<'_>) -> Holder {
     let caller = asked.caller;
@@ -77,6 +92,7 @@ impl fmt::Display for Counter {
             Owner::Server(server) => write!(f, "server:{server}")?,
             Owner::Plan(consumer, server) => write!(f, "plan:{consumer}:{server}")?,
             Owner::Consumer(consumer) => write!(f, "consumer:{consumer}")?,
+            Owner::Site => write!(f, "site")?,
         }
         let unit = match self.unit {
             Unit::Requests => "requests",

@@ -11,11 +11,13 @@ use axum::response::Response;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
 
 use crate::access::authenticate::{AuthenticationError, Recognised};
 use crate::access::caller::Caller;
+use crate::access::limit::Exceeded;
 use crate::credential::pass::Passed;
 use crate::live::Entry;
 use crate::mcp::call::passed;
@@ -44,6 +46,8 @@ pub(super) struct Admitted {
     pub(super) trace_id: String,
     /// What of the headers may be passed on to the API.
     pub(super) passed: Arc<Passed>,
+    /// The ceiling of the client's address, where this request is above it.
+    pub(super) over: Option<Exceeded>,
 }
 
 impl Admitted {
@@ -69,11 +73,8 @@ pub(super) async fn admit(
         let error = RpcError::new(INVALID_REQUEST, error.to_string());
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
+    let (known, peer, over) = recognise(&endpoint, &head).await?;
     let authenticator = &endpoint.0.parts.authenticator;
-    let known = match authenticator.recognise(&head.headers).await {
-        Ok(known) => known,
-        Err(error) => return Err(unauthenticated(&error)),
-    };
     let caller = known.caller.clone();
     for name in [AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")] {
         head.headers.remove(name);
@@ -115,8 +116,6 @@ pub(super) async fn admit(
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
     let passed = passed(authenticator, &server, &head.headers).await;
-    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|peer| peer.0.ip());
     let admitted = Admitted {
         endpoint,
         entry,
@@ -128,8 +127,44 @@ pub(super) async fn admit(
         headers: head.headers,
         trace_id,
         passed,
+        over,
     };
     Ok((admitted, body))
+}
+
+/// Who calls from where, and whether that is above the ceiling for those without a key, at which only a
+/// message may still be read: it may be a call, which is answered as one.
+async fn recognise(
+    endpoint: &Endpoint,
+    head: &Parts,
+) -> Result<(Recognised, Option<IpAddr>, Option<Exceeded>), Response> {
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|peer| peer.0.ip());
+    let limiter = &endpoint.0.parts.mcp.limiter;
+    let known = match endpoint
+        .0
+        .parts
+        .authenticator
+        .recognise(&head.headers)
+        .await
+    {
+        Ok(known) => known,
+        // Whoever tries keys is a stranger.
+        Err(error) => {
+            return Err(match limiter.knock(peer).await {
+                Ok(()) => unauthenticated(&error),
+                Err(over) => too_many_requests(&over, None),
+            });
+        }
+    };
+    let over = match known.caller.is_anonymous() {
+        true => limiter.knock(peer).await.err(),
+        false => None,
+    };
+    if let Some(over) = over.as_ref().filter(|_| head.method != Method::POST) {
+        return Err(too_many_requests(over, None));
+    }
+    Ok((known, peer, over))
 }
 
 fn no_server(slug: &str) -> Response {
@@ -151,6 +186,24 @@ fn unauthenticated(error: &AuthenticationError) -> Response {
             challenge(&error.to_string(), true)
         }
     }
+}
+
+/// Status 429 with what to wait for. A tool call is answered with a tool error instead: clients end
+/// their session at a status like this.
+pub(super) fn too_many_requests(over: &Exceeded, id: Option<&str>) -> Response {
+    let error = RpcError::new(INVALID_REQUEST, over.to_string());
+    let mut response = rpc_error(StatusCode::TOO_MANY_REQUESTS, &error, id);
+    let (policy, rest) = over.headers();
+    for (name, value) in [
+        ("retry-after", over.seconds().to_string()),
+        ("ratelimit-policy", policy),
+        ("ratelimit", rest),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 fn challenge(message: &str, invalid: bool) -> Response {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::{Caller, Target};
+use crate::access::limit::Exceeded;
 use crate::credential::pass::Passed;
 use crate::mcp::call::{self, Mcp};
 use crate::mcp::content;
@@ -54,6 +55,8 @@ pub(super) struct Exchange {
     pub(super) passed: Arc<Passed>,
     /// Where the client calls from, if over a network.
     pub(super) peer: Option<IpAddr>,
+    /// The ceiling that no further call of this client is let through.
+    pub(super) over: Option<Exceeded>,
 }
 
 impl Exchange {
@@ -181,6 +184,10 @@ impl Exchange {
     }
 
     async fn call(&self, params: &Params<'_>) -> Result<String, RpcError> {
+        if let Some(over) = &self.over {
+            let outcome = call::limited(over.clone()).map_err(call_error)?;
+            return self.outcome(&outcome);
+        }
         let name = params
             .name
             .as_deref()

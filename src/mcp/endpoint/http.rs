@@ -11,7 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::mcp::endpoint::admit::{Admitted, admit, json_response, read, rpc_error};
+use crate::mcp::endpoint::admit::{
+    Admitted, admit, json_response, read, rpc_error, too_many_requests,
+};
 use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::endpoint::session::{Session, SessionClient, SessionLimits};
 use crate::mcp::endpoint::stream::{First, Running, event, response};
@@ -77,10 +79,16 @@ async fn post(admitted: Admitted, body: Body) -> Response {
     let admitted = Arc::new(admitted);
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     if text.trim_start().starts_with('[') {
-        return batch::answer(&admitted, session.as_ref(), text).await;
+        return match &admitted.over {
+            None => batch::answer(&admitted, session.as_ref(), text).await,
+            Some(over) => too_many_requests(over, None),
+        };
     }
     match Message::parse(text) {
         Ok(Message::Request { id, method, params }) => {
+            if let Some(over) = admitted.over.as_ref().filter(|_| method != "tools/call") {
+                return too_many_requests(over, Some(id.get()));
+            }
             let version = match decide(&admitted, session.as_deref(), &method, &params) {
                 Ok(version) => version,
                 Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, Some(id.get())),
@@ -92,6 +100,9 @@ async fn post(admitted: Admitted, body: Body) -> Response {
             request(&admitted, session, version, (id.get(), &method, &params)).await
         }
         Ok(Message::Notification { method, params }) => {
+            if let Some(over) = &admitted.over {
+                return too_many_requests(over, None);
+            }
             if let Some(session) = &session {
                 notified(session, &method, &params);
             }
@@ -214,6 +225,7 @@ pub(super) fn exchange(
         trace_id: admitted.trace_id.clone(),
         passed: admitted.passed.clone(),
         peer: admitted.peer,
+        over: admitted.over.clone(),
     }
 }
 

@@ -12,7 +12,9 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::mcp::endpoint::admit::{Admitted, admit, json_response, read, rpc_error};
+use crate::mcp::endpoint::admit::{
+    Admitted, admit, json_response, read, rpc_error, too_many_requests,
+};
 use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::endpoint::http::{client, notified};
 use crate::mcp::endpoint::listen::{Listening, Release, all_changes, too_many};
@@ -78,8 +80,12 @@ async fn open_at(endpoint: Endpoint, slug: &str, messages: String, request: Requ
     }
     let (owner, gone) = (admitted.endpoint.clone(), session.clone());
     let id = &session.id;
+    let prefix = &admitted.endpoint.0.parts.prefix;
     Listening {
-        opening: vec![event("endpoint", &format!("{messages}?sessionId={id}"))],
+        opening: vec![event(
+            "endpoint",
+            &format!("{prefix}{messages}?sessionId={id}"),
+        )],
         standing: Standing::of(&admitted),
         outbox: Some(outbox),
         watching: Some(session.clone()),
@@ -143,6 +149,9 @@ pub(super) async fn receive(
         Ok(admitted) => admitted,
         Err(response) => return response,
     };
+    if let Some(over) = &admitted.over {
+        return too_many_requests(over, None);
+    }
     let sessions = &admitted.endpoint.0.legacy;
     let Some(session) = sessions.find(
         &query.session_id,
@@ -280,6 +289,7 @@ impl Stream {
                     trace_id: admitted.trace_id.clone(),
                     passed: admitted.passed.clone(),
                     peer: admitted.peer,
+                    over: None,
                 };
                 let _cancelled_with_the_session = exchange.cancel.clone().drop_guard();
                 let result = exchange.dispatch(&method, &params).await;

@@ -229,6 +229,7 @@ impl Context {
             // There are no headers.
             passed: Arc::default(),
             peer: None,
+            over: None,
         };
         exchange.dispatch(method, params).await
     }
