@@ -23,7 +23,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use ipnet::IpNet;
 use url::Url;
 
 use crate::cli::output::Output;
@@ -146,7 +145,7 @@ struct ServeArgs {
     tls_key: Option<PathBuf>,
     /// A proxy in front of this server, whose X-Forwarded-For says who calls: address or CIDR range
     #[arg(long, value_name = "NETWORK")]
-    trusted_proxy: Vec<IpNet>,
+    trusted_proxy: Vec<String>,
     /// A destination every server may reach although it is private: CIDR-or-host[:port]
     #[arg(long, value_name = "DESTINATION")]
     allow_upstream: Vec<AllowRule>,

@@ -198,6 +198,12 @@ impl Api {
         serde_json::from_slice(&text).map_err(|_| self.stranger())
     }
 
+    /// A path of ours, below the path that the server's URL may have.
+    fn address(&self, path: &str) -> anyhow::Result<Url> {
+        let base = self.url.as_str().trim_end_matches('/');
+        Ok(format!("{base}{path}").parse()?)
+    }
+
     /// What answers, but not as Causeway does.
     pub(super) fn stranger(&self) -> anyhow::Error {
         anyhow::anyhow!(
@@ -226,7 +232,7 @@ impl Api {
         });
         let request = UpstreamRequest {
             method,
-            url: self.url.join(path)?,
+            url: self.address(path)?,
             headers,
             body: body.unwrap_or_default(),
         };

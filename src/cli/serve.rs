@@ -119,7 +119,7 @@ fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
     }
     if !args.trusted_proxy.is_empty() {
         let networks = args.trusted_proxy.iter();
-        let networks = networks.map(|it| toml::Value::String(it.to_string()));
+        let networks = networks.map(|it| toml::Value::String(it.clone()));
         flags.push((
             "server.trusted_proxies",
             networks.collect::<Vec<_>>().into(),
