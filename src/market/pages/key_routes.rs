@@ -174,7 +174,7 @@ pub(super) async fn revoke(
         None => Err(Problem::not_found()),
     };
     match ended {
-        Ok(()) => to(&market, "/keys?done=revoked"),
+        Ok(()) => to("/keys?done=revoked"),
         Err(problem) => refused(&market, &headers, &problem),
     }
 }

@@ -56,11 +56,8 @@ pub(super) async fn publish(
         Err(response) => return *response,
     };
     match begin(&market, (&admin, Language::of(&headers)), &form, files).await {
-        Ok(Begun::Done(published)) => to(
-            &market,
-            &format!("/servers/{}?done=published", published.slug),
-        ),
-        Ok(Begun::Running(id)) => to(&market, &format!("/imports/{id}")),
+        Ok(Begun::Done(published)) => to(&format!("/servers/{}?done=published", published.slug)),
+        Ok(Begun::Running(id)) => to(&format!("/imports/{id}")),
         Err(refusal) => publish_page(&market, &headers, Some(&refusal), values(&form)),
     }
 }

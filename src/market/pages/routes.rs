@@ -111,7 +111,7 @@ pub(super) fn writer(
     headers: &HeaderMap,
     token: Option<&str>,
 ) -> Result<Admin, Box<Response>> {
-    let session = session(headers, market).ok_or_else(|| Box::new(to(market, "/login")))?;
+    let session = session(headers, market).ok_or_else(|| Box::new(to("/login")))?;
     if token.is_some_and(|token| market.0.parts.sessions.is_csrf(&session, token)) {
         return Ok(Admin(admin()));
     }
@@ -132,13 +132,13 @@ pub(super) fn reader(
 ) -> Result<Admin, Box<Response>> {
     match session(headers, market) {
         Some(_) => Ok(Admin(admin())),
-        None => Err(Box::new(to(market, &format!("/login?next={here}")))),
+        None => Err(Box::new(to(&format!("/login?next={here}")))),
     }
 }
 
-/// A redirect to one of our own addresses.
-pub(super) fn to(market: &Market, path: &str) -> Response {
-    Redirect::to(&format!("{}{path}", market.0.parts.address.prefix())).into_response()
+/// A redirect to one of our own addresses; on its way out it gets the path of the public URL.
+pub(super) fn to(path: &str) -> Response {
+    Redirect::to(path).into_response()
 }
 
 /// Said of a server that is not there, or not for whoever asks.
@@ -315,7 +315,7 @@ fn with_cookie(market: &Market, to: &str, value: &str, seconds: u32) -> Response
     } else {
         (SESSION_COOKIE, "")
     };
-    let mut response = self::to(market, to);
+    let mut response = self::to(to);
     let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{flag}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(SET_COOKIE, cookie);

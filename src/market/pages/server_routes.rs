@@ -36,7 +36,7 @@ pub(super) async fn show(
         Err(problem) => return refused(&market, &headers, &problem),
     };
     if entry.slug.as_str() != slug {
-        return to(&market, &format!("/servers/{}", entry.slug));
+        return to(&format!("/servers/{}", entry.slug));
     }
     match template(&market, (frame, &headers), &entry, &query).await {
         Ok(template) => page(StatusCode::OK, &template),

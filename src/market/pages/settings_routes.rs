@@ -47,7 +47,7 @@ pub(super) async fn show(
         Err(problem) => return refused(&market, &headers, &problem),
     };
     if entry.slug.as_str() != slug {
-        return to(&market, &format!("/servers/{}/settings", entry.slug));
+        return to(&format!("/servers/{}/settings", entry.slug));
     }
     match template(&market, &headers, &admin, &entry).await {
         Ok(mut template) => {
@@ -164,9 +164,9 @@ impl<'r> Sent<'r> {
 }
 
 /// The page after a change, which says so.
-fn back(market: &Market, slug: &str, done: &str, section: &str) -> Response {
+fn back(slug: &str, done: &str, section: &str) -> Response {
     let path = format!("/servers/{slug}/settings?done={done}#{section}");
-    to(market, &path)
+    to(&path)
 }
 
 /// The pairs of a form, or the page that says why they cannot be read.
@@ -209,7 +209,7 @@ pub(super) async fn save(
         Err(refusal) => Err(refusal),
     };
     match saved {
-        Ok(entry) => back(&market, entry.slug.as_str(), "saved", "settings"),
+        Ok(entry) => back(entry.slug.as_str(), "saved", "settings"),
         Err(mut refusal) => {
             if let Refusal::Problem(problem) = &refusal
                 && problem.kind == ProblemKind::Stale
@@ -255,7 +255,7 @@ pub(super) async fn rename(
         Err(error) => Err(invalid(format!("`slug`: {error}"))),
     };
     match renamed {
-        Ok(entry) => back(&market, entry.slug.as_str(), "renamed", "name"),
+        Ok(entry) => back(entry.slug.as_str(), "renamed", "name"),
         Err(problem) => {
             sent.again(Section::Name, problem, |page| page.rename = wanted)
                 .await
@@ -309,7 +309,7 @@ pub(super) async fn credential(
         }
     };
     match done {
-        Ok(done) => back(&market, sent.slug(), done, "credentials"),
+        Ok(done) => back(sent.slug(), done, "credentials"),
         Err(problem) => {
             let moved = problem.kind == ProblemKind::Conflict && problem.detail.starts_with('`');
             let refusal = if moved {
@@ -371,7 +371,7 @@ pub(super) async fn connected(
     };
     let state = text("state").unwrap_or_default();
     match clients::complete(&market, &admin, &headers, (state, returned)).await {
-        Ok(slug) => back(&market, &slug, "connected", "credentials"),
+        Ok(slug) => back(&slug, "connected", "credentials"),
         Err(problem) => refused(&market, &headers, &problem),
     }
 }
@@ -447,9 +447,9 @@ pub(super) async fn document(
             } else {
                 "imported"
             };
-            back(&market, published.slug.as_str(), done, "import")
+            back(published.slug.as_str(), done, "import")
         }
-        Ok(servers::Begun::Running(id)) => to(&market, &format!("/imports/{id}")),
+        Ok(servers::Begun::Running(id)) => to(&format!("/imports/{id}")),
         Err(problem) => {
             sent.again(Section::Document, problem, |page| {
                 page.values = values(&form);
@@ -477,7 +477,7 @@ pub(super) async fn delete(
         Err(Refusal::entry(said.with("slug", sent.slug())))
     };
     match deleted {
-        Ok(()) => to(&market, "/?done=deleted"),
+        Ok(()) => to("/?done=deleted"),
         Err(refusal) => sent.again(Section::Delete, refusal, |_| ()).await,
     }
 }
