@@ -116,6 +116,8 @@ pub struct LimitsConfig {
     pub ledger_days: u32,
     /// 0: no ceiling.
     pub address_requests_per_minute: u64,
+    /// 0: for good.
+    pub usage_days: u32,
 }
 
 /// Where settings come from, the later winning over the earlier.

@@ -18,8 +18,10 @@ pub mod keys;
 pub mod ledger;
 pub mod limits;
 pub mod migrate;
+pub mod sealed;
 pub mod servers;
 pub mod sources;
+pub mod usage;
 pub mod versions;
 
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod latency;
 pub mod media_type;
 pub mod name;
 pub mod upstream;
@@ -12,6 +13,7 @@ pub use id::{
     AnswerId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, PlanId, ServerId, UserId,
     VersionId,
 };
+pub use latency::Latency;
 pub use media_type::essence;
 pub use name::{NameError, Slug, ToolName};
 pub use upstream::{UpstreamRequest, UpstreamResponse};

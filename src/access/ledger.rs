@@ -9,13 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::store::ledger::LedgerRow;
+use crate::store::usage::DAY;
 use crate::store::{Store, StoreError};
 use crate::types::{Clock, KeyId, OrganizationId, ServerId, VersionId};
 
 /// How often old calls are removed, and how many at once.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
 const SWEPT_MAX: i64 = 5_000;
-const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
+/// For how long usage can be told by the hour; what is older is kept by the day.
+pub const HOURS_DAYS: u32 = 35;
 
 /// What one call was and what it cost.
 #[derive(Clone, Debug)]
@@ -134,23 +136,21 @@ async fn append(store: &Store, rows: &[LedgerRow], entries: &mpsc::Receiver<Ledg
     }
 }
 
-/// Removes calls from more than `days` ago, from time to time, until it is told to stop. With 0 days
-/// they are kept for good.
-pub async fn sweep(store: Store, clock: Clock, days: u32, stop: CancellationToken) {
-    if days == 0 {
-        return;
-    }
-    let kept = i64::from(days) * MICROS_PER_DAY;
+/// How long calls are kept, and how long what they add up to, in days; 0 is for good.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    pub calls_days: u32,
+    pub usage_days: u32,
+}
+
+/// Removes what is older than it is kept, from time to time, and makes days of hours that are long past,
+/// until it is told to stop.
+pub async fn sweep(store: Store, clock: Clock, kept: Kept, stop: CancellationToken) {
     loop {
-        let before = clock.now().timestamp_micros().saturating_sub(kept);
-        let swept = tokio::select! {
+        let now = clock.now().timestamp_micros();
+        tokio::select! {
             () = stop.cancelled() => return,
-            swept = sweep_once(&store, before) => swept,
-        };
-        match swept {
-            Ok(gone) if gone > 0 => tracing::info!(gone, "old calls were removed from the ledger"),
-            Ok(_) => {}
-            Err(error) => tracing::warn!(error = %error, "the ledger cannot be swept now"),
+            () = sweep_all(&store, now, kept) => {}
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -159,8 +159,23 @@ pub async fn sweep(store: Store, clock: Clock, days: u32, stop: CancellationToke
     }
 }
 
+async fn sweep_all(store: &Store, now: i64, kept: Kept) {
+    let before = |days: u32| now.saturating_sub(i64::from(days) * DAY);
+    if kept.calls_days > 0 {
+        match sweep_calls(store, before(kept.calls_days)).await {
+            Ok(gone) if gone > 0 => tracing::info!(gone, "old calls were removed from the ledger"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = %error, "the ledger cannot be swept now"),
+        }
+    }
+    let gone_before = (kept.usage_days > 0).then(|| before(kept.usage_days));
+    if let Err(error) = sweep_usage(store, before(HOURS_DAYS), gone_before).await {
+        tracing::warn!(error = %error, "what calls add up to cannot be swept now");
+    }
+}
+
 /// Removes calls from before `at`, in microseconds, some at a time, so that others can write in between.
-async fn sweep_once(store: &Store, at: i64) -> Result<u64, StoreError> {
+async fn sweep_calls(store: &Store, at: i64) -> Result<u64, StoreError> {
     let mut gone = 0;
     for row in store.organizations().await? {
         loop {
@@ -173,6 +188,24 @@ async fn sweep_once(store: &Store, at: i64) -> Result<u64, StoreError> {
         }
     }
     Ok(gone)
+}
+
+/// Makes days of the hours of whole days before `hours_until`, and removes days from before `gone_before`.
+async fn sweep_usage(
+    store: &Store,
+    hours_until: i64,
+    gone_before: Option<i64>,
+) -> Result<(), StoreError> {
+    let until = hours_until.max(gone_before.unwrap_or(i64::MIN));
+    let until = until - until.rem_euclid(DAY);
+    for row in store.organizations().await? {
+        let organization = OrganizationId(row.id);
+        while store.compact_usage(organization, until).await? > 0 {}
+        let Some(before) = gone_before else { continue };
+        let before = before - before.rem_euclid(DAY);
+        while store.sweep_usage(organization, before).await? > 0 {}
+    }
+    Ok(())
 }
 
 fn row(entry: LedgerEntry) -> LedgerRow {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
-use crate::access::ledger::{self, Ledger};
+use crate::access::ledger::{self, Kept, Ledger};
 use crate::access::limit::{Limiter, Shared};
 use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
@@ -224,8 +224,11 @@ fn keep_ledger(
 ) -> Ledger {
     let (ledger, entries) = Ledger::channel(LEDGER_ENTRIES_MAX);
     tasks.spawn(ledger::write(store.clone(), entries));
-    let days = config.limits.ledger_days;
-    let sweeping = ledger::sweep(store.clone(), clock.clone(), days, stop.clone());
+    let kept = Kept {
+        calls_days: config.limits.ledger_days,
+        usage_days: config.limits.usage_days,
+    };
+    let sweeping = ledger::sweep(store.clone(), clock.clone(), kept, stop.clone());
     tasks.spawn(sweeping);
     ledger
 }

@@ -117,6 +117,21 @@ macro_rules! fetch_in {
     };
 }
 
+/// All rows of a query inside a transaction.
+macro_rules! fetch_all_in {
+    ($tx:expr, $row:ty, $sql:expr $(, $bind:expr)*) => {
+        match $tx {
+            crate::store::db::Tx::Postgres(tx) => {
+                sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.fetch_all(&mut **tx).await
+            }
+            crate::store::db::Tx::Lite(tx) => {
+                sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.fetch_all(&mut **tx).await
+            }
+        }
+        .map_err(crate::store::StoreError::from)
+    };
+}
+
 /// Runs a statement inside a transaction: how many rows it changed.
 macro_rules! execute {
     ($tx:expr, $sql:expr $(, $bind:expr)*) => {
@@ -132,7 +147,7 @@ macro_rules! execute {
     };
 }
 
-pub(super) use {execute, fetch_all, fetch_in, fetch_optional, from_row, row};
+pub(super) use {execute, fetch_all, fetch_all_in, fetch_in, fetch_optional, from_row, row};
 
 /// One number.
 #[derive(Debug)]

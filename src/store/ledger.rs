@@ -1,10 +1,10 @@
-//! The ledger: one row per call, written once however often it is handed in, read newest first, and
-//! removed when it is old.
+//! The ledger: one row per call, written once however often it is handed in and added up in the same
+//! transaction, read newest first, and removed when it is old.
 
 use uuid::Uuid;
 
 use crate::store::db::{Number, execute, fetch_all, fetch_optional, row};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, usage};
 use crate::types::OrganizationId;
 
 /// A row as it is stored. Times in microseconds, money in nano-dollars.
@@ -99,8 +99,9 @@ impl Store {
     /// Adds rows in one transaction; those that are there already stay as they are.
     pub async fn append_ledger(&self, rows: &[LedgerRow]) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let mut new = Vec::with_capacity(rows.len());
         for row in rows {
-            execute!(
+            let added = execute!(
                 &mut tx,
                 INSERT,
                 row.id,
@@ -129,7 +130,11 @@ impl Store {
                 row.cost_nanos,
                 row.attempts
             )?;
+            if added > 0 {
+                new.push(row);
+            }
         }
+        usage::count(&mut tx, &new).await?;
         tx.commit().await
     }
 

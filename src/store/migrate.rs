@@ -68,6 +68,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0010_audit_chain.sql"),
         include_str!("../../migrations/postgres/0010_audit_chain.sql"),
     ),
+    (
+        13,
+        "usage",
+        include_str!("../../migrations/sqlite/0013_usage.sql"),
+        include_str!("../../migrations/postgres/0013_usage.sql"),
+    ),
 ];
 
 impl Store {

@@ -29,6 +29,14 @@ async fn empty() -> Place {
 crate::run_contract!(empty);
 
 #[tokio::test]
+async fn two_processes_on_one_file_add_up() {
+    let place = empty().await;
+    let file = Location::File(place.folder.path().join("causeway.db"));
+    let other = Store::open(&file, 4).await.unwrap();
+    contract::two_writers_add_up(&place.store, &other, &place.database().await).await;
+}
+
+#[tokio::test]
 async fn a_backup_taken_while_serving_is_restored() {
     let place = empty().await;
     contract::the_audit_is_kept(&place.store).await;

@@ -81,6 +81,14 @@ async fn empty() -> Place {
     Place { store, url }
 }
 
+#[tokio::test]
+async fn two_processes_on_one_database_add_up() {
+    let place = empty().await;
+    let other = Location::Postgres(place.url.clone());
+    let other = Store::open(&other, 4).await.unwrap();
+    contract::two_writers_add_up(&place.store, &other, &place.database().await).await;
+}
+
 crate::run_contract!(empty);
 
 async fn heard(changes: &mut tokio::sync::broadcast::Receiver<Change>, wanted: Change) {

@@ -20,6 +20,7 @@ mod audit;
 mod database;
 mod ledger;
 mod limits;
+mod usage;
 
 pub(crate) use audit::{
     a_row_that_was_tampered_with_is_found, many_writers_make_one_chain,
@@ -37,6 +38,11 @@ pub(crate) use limits::{
     a_clock_set_back_begins_no_window_anew, a_crash_loses_no_unit_of_a_quota,
     a_plan_is_given_until_it_is_taken, a_quota_is_exact_among_many_and_survives_them,
     a_slice_is_at_most_what_is_left,
+};
+
+pub(crate) use usage::{
+    a_roll_up_is_the_sum_of_its_calls, two_writers_add_up,
+    usage_is_the_same_by_days_until_it_is_swept,
 };
 
 const ORGANIZATION: OrganizationId = OrganizationId::DEFAULT;
@@ -957,6 +963,7 @@ macro_rules! run_contract {
             many_writers_make_one_chain,
             the_audit_is_read_in_pages,
             calls_are_read_in_pages_and_swept,
+            usage_is_the_same_by_days_until_it_is_swept,
             migrating_twice_changes_nothing,
             a_quota_is_exact_among_many_and_survives_them,
             a_crash_loses_no_unit_of_a_quota,
@@ -970,6 +977,7 @@ macro_rules! run_contract {
             an_import_is_whole,
             versions_and_documents_are_never_changed,
             every_column_of_the_ledger_is_kept,
+            a_roll_up_is_the_sum_of_its_calls,
             a_credential_is_its_subjects,
             organizations_do_not_meet,
             the_log_of_changes_is_pruned,

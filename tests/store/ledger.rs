@@ -12,7 +12,7 @@ fn numbers(rows: &[CallRow]) -> Vec<i64> {
     rows.iter().map(|row| row.request_bytes).collect()
 }
 
-fn call(number: u8, second: i64) -> LedgerRow {
+pub(super) fn call(number: u8, second: i64) -> LedgerRow {
     LedgerRow {
         id: Uuid::from_u128(u128::from(number)),
         organization: ORGANIZATION,
