@@ -8,4 +8,5 @@ pub mod limit;
 pub mod private_file;
 pub mod session;
 pub mod upstream_auth;
+pub mod usage;
 pub mod vault;

@@ -7,6 +7,7 @@ pub(crate) mod calls;
 pub(crate) mod clients;
 mod connection;
 pub(crate) mod credentials;
+mod csv;
 pub(crate) mod curations;
 pub(crate) mod guard;
 pub(crate) mod imports;
@@ -17,6 +18,7 @@ pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;
 mod shapes;
+pub(crate) mod usage;
 pub(crate) mod versions;
 
 use std::sync::Arc;
@@ -113,6 +115,9 @@ routes! {
     "/api/v1/ledger" { GET ledger::list }
     "/api/v1/ledger.csv" { GET ledger::csv }
     "/api/v1/ledger.json" { GET ledger::file }
+    "/api/v1/usage" { GET usage::show }
+    "/api/v1/usage.csv" { GET usage::csv }
+    "/api/v1/usage.json" { GET usage::json_file }
 }
 
 /// The routes below `/api/v1`.

@@ -100,7 +100,7 @@ async fn wanted(
 }
 
 /// The id of a server there is, or of one there was.
-fn server_id(market: &Market, admin: &Admin, named: &str) -> Result<Uuid, Problem> {
+pub(super) fn server_id(market: &Market, admin: &Admin, named: &str) -> Result<Uuid, Problem> {
     if let Ok(id) = named.parse() {
         return Ok(id);
     }
@@ -111,7 +111,11 @@ fn server_id(market: &Market, admin: &Admin, named: &str) -> Result<Uuid, Proble
     Ok(entry.id.0)
 }
 
-async fn consumer_id(market: &Market, admin: &Admin, named: &str) -> Result<Uuid, Problem> {
+pub(super) async fn consumer_id(
+    market: &Market,
+    admin: &Admin,
+    named: &str,
+) -> Result<Uuid, Problem> {
     if let Ok(id) = named.parse() {
         return Ok(id);
     }

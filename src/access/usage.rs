@@ -1,0 +1,401 @@
+//! What was called over a time, told in steps of an hour or a day and by what it was called of: read from
+//! the roll-ups, so that a year costs no more than its days. Steps begin and end in UTC.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::access::ledger::HOURS_DAYS;
+use crate::store::usage::{DAY, HOUR, UsageRow, Used};
+use crate::store::{Store, StoreError};
+use crate::types::{Latency, OrganizationId};
+
+/// Steps of one window.
+pub const STEPS_MAX: i64 = 1_000;
+/// Rows that are read for one.
+const ROWS_MAX: usize = 300_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Hour,
+    Day,
+}
+
+/// Whole steps from a moment to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first moment, in microseconds, at which a step begins.
+    pub from: i64,
+    /// The first moment that is too late, at which one ends.
+    pub to: i64,
+    pub step: Step,
+    /// A step that ends later than this is not over.
+    pub now: i64,
+}
+
+/// What calls are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    Server,
+    /// A tool of a server.
+    Tool,
+    Consumer,
+}
+
+/// What calls are of. Nobody, and nothing, is the nil UUID and the empty text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Of {
+    pub server: Uuid,
+    pub tool: String,
+    pub consumer: Uuid,
+}
+
+/// What calls come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub calls: i64,
+    /// Those that failed: `tool_error`, `refused` and `timeout`.
+    pub errors: i64,
+    /// Those whose client left. They neither failed nor succeeded.
+    pub cancelled: i64,
+    pub request_bytes: i64,
+    pub response_bytes: i64,
+    pub upstream_us: i64,
+    /// `None`: of no call is it known.
+    pub tokens: Option<i64>,
+    pub cost_nanos: Option<i64>,
+    /// Of the calls that were answered: not of those that were refused or whose client left.
+    pub latency: Latency,
+}
+
+/// What the calls of one kind come to, in all and step by step; a step without calls is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    pub totals: Tally,
+    pub steps: BTreeMap<i64, Tally>,
+}
+
+/// A window, told.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub window: Window,
+    pub all: Told,
+    groups: BTreeMap<(By, Of), Told>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    #[error("`from` is before `to`")]
+    Backwards,
+    #[error("that are more than {STEPS_MAX} steps; ask for less, or by the day")]
+    Steps,
+    #[error("hours are kept for {HOURS_DAYS} days; ask for what is older by the day")]
+    HoursGone,
+    #[error("that is too much to add up; ask for less, or for one server, consumer or tool")]
+    TooMuch,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Step {
+    /// In microseconds.
+    pub fn length(self) -> i64 {
+        match self {
+            Self::Hour => HOUR,
+            Self::Day => DAY,
+        }
+    }
+}
+
+impl Window {
+    /// The whole steps that hold `from` and everything up to `to`.
+    ///
+    /// # Errors
+    /// It is no time, too many steps, or hours that are gone.
+    pub fn new(
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+        step: Step,
+        now: DateTime<Utc>,
+    ) -> Result<Self, UsageError> {
+        let (from, to) = (from.timestamp_micros(), to.timestamp_micros());
+        let (length, now) = (step.length(), now.timestamp_micros());
+        if from >= to {
+            return Err(UsageError::Backwards);
+        }
+        let from = from - from.rem_euclid(length);
+        let to = to.saturating_add((-to).rem_euclid(length));
+        if (to - from) / length > STEPS_MAX {
+            return Err(UsageError::Steps);
+        }
+        let kept = now - i64::from(HOURS_DAYS) * DAY;
+        if step == Step::Hour && from < kept - kept.rem_euclid(DAY) {
+            return Err(UsageError::HoursGone);
+        }
+        Ok(Self {
+            from,
+            to,
+            step,
+            now,
+        })
+    }
+
+    /// When each step begins.
+    pub fn steps(&self) -> impl Iterator<Item = i64> + use<> {
+        let (from, length) = (self.from, self.step.length());
+        (0..(self.to - from) / length).map(move |n| from + n * length)
+    }
+
+    /// Whether a step is not over.
+    pub fn is_partial(&self, step: i64) -> bool {
+        step + self.step.length() > self.now
+    }
+}
+
+impl Tally {
+    fn add(&mut self, row: &UsageRow, latency: &Latency) {
+        let known = |sum: Option<i64>, more: Option<i64>| match (sum, more) {
+            (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+            (sum, more) => sum.or(more),
+        };
+        self.calls = self.calls.saturating_add(row.calls);
+        self.errors = self.errors.saturating_add(row.errors);
+        if row.status == "cancelled" {
+            self.cancelled = self.cancelled.saturating_add(row.calls);
+        }
+        self.request_bytes = self.request_bytes.saturating_add(row.request_bytes);
+        self.response_bytes = self.response_bytes.saturating_add(row.response_bytes);
+        self.upstream_us = self.upstream_us.saturating_add(row.upstream_us);
+        self.tokens = known(self.tokens, row.tokens);
+        self.cost_nanos = known(self.cost_nanos, row.cost_nanos);
+        if !matches!(row.status.as_str(), "cancelled" | "refused") {
+            self.latency.merge(latency);
+        }
+    }
+
+    /// How many of 1,000 calls did not fail, of those that ended; `None`: none did.
+    pub fn success_per_mille(&self) -> Option<i64> {
+        let ended = self.calls - self.cancelled;
+        // Only all of them are all of them: one failure of a million is not 100 %.
+        (ended > 0).then(|| (ended - self.errors).saturating_mul(1_000) / ended)
+    }
+}
+
+impl Told {
+    fn add(&mut self, step: i64, row: &UsageRow, latency: &Latency) {
+        self.totals.add(row, latency);
+        self.steps.entry(step).or_default().add(row, latency);
+    }
+}
+
+impl Report {
+    /// Adds rows up.
+    ///
+    /// # Errors
+    /// A row cannot be read.
+    pub fn of(window: Window, by: &[By], rows: &[UsageRow]) -> Result<Self, StoreError> {
+        let mut report = Self {
+            window,
+            all: Told::default(),
+            groups: BTreeMap::new(),
+        };
+        for row in rows {
+            report.add(by, row)?;
+        }
+        Ok(report)
+    }
+
+    fn add(&mut self, by: &[By], row: &UsageRow) -> Result<(), StoreError> {
+        let corrupt = || StoreError::Corrupt("the times of calls in a roll-up".to_owned());
+        let latency = Latency::from_text(&row.latency).ok_or_else(corrupt)?;
+        let step = row.bucket - row.bucket.rem_euclid(self.window.step.length());
+        self.all.add(step, row, &latency);
+        for by in by {
+            let group = self.groups.entry((*by, of(*by, row))).or_default();
+            group.add(step, row, &latency);
+        }
+        Ok(())
+    }
+
+    /// What there is of a kind, the most called first.
+    pub fn by(&self, by: By) -> Vec<(&Of, &Told)> {
+        let groups = self.groups.iter().filter(|((kind, _), _)| *kind == by);
+        let mut groups: Vec<_> = groups.map(|((_, of), told)| (of, told)).collect();
+        groups.sort_by_key(|(of, told)| (std::cmp::Reverse(told.totals.calls), *of));
+        groups
+    }
+}
+
+fn of(by: By, row: &UsageRow) -> Of {
+    let nobody = Of::default();
+    match by {
+        By::Server => Of {
+            server: row.server_id,
+            ..nobody
+        },
+        By::Tool => Of {
+            server: row.server_id,
+            tool: row.tool.clone(),
+            ..nobody
+        },
+        By::Consumer => Of {
+            consumer: row.consumer_id,
+            ..nobody
+        },
+    }
+}
+
+/// Reads a window, a day at a time, so that hours that become days meanwhile are seen once.
+///
+/// # Errors
+/// More rows than are read for one, or the database.
+pub async fn read(
+    store: &Store,
+    (organization, used): (OrganizationId, &Used),
+    window: Window,
+    by: &[By],
+) -> Result<Report, UsageError> {
+    let mut report = Report::of(window, by, &[])?;
+    let (mut from, mut left) = (window.from, ROWS_MAX);
+    while from < window.to {
+        let to = (from - from.rem_euclid(DAY) + DAY).min(window.to);
+        let limit = i64::try_from(left + 1).unwrap_or(i64::MAX);
+        let rows = store.usage(organization, used, (from, to), limit).await?;
+        left = left.checked_sub(rows.len()).ok_or(UsageError::TooMuch)?;
+        for row in &rows {
+            report.add(by, row)?;
+        }
+        from = to;
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn window(from: &str, to: &str, step: Step) -> Result<Window, UsageError> {
+        let now = time("2026-07-01T12:30:00Z");
+        Window::new((time(from), time(to)), step, now)
+    }
+
+    fn row(hour: i64, status: &str, calls: i64, micros: u64) -> UsageRow {
+        let mut latency = Latency::default();
+        for _ in 0..calls {
+            latency.merge(&Latency::of(micros));
+        }
+        UsageRow {
+            bucket: hour * HOUR,
+            server_id: Uuid::from_u128(1),
+            tool: "list".into(),
+            consumer_id: Uuid::nil(),
+            status: status.into(),
+            calls,
+            errors: if status == "ok" || status == "cancelled" {
+                0
+            } else {
+                calls
+            },
+            request_bytes: calls,
+            response_bytes: 2 * calls,
+            upstream_us: 3,
+            tokens: None,
+            cost_nanos: None,
+            latency: latency.to_text(),
+        }
+    }
+
+    #[test]
+    fn a_window_is_whole_steps_of_utc() {
+        let hours = window(
+            "2026-07-01T09:59:59+02:00",
+            "2026-07-01T10:00:01Z",
+            Step::Hour,
+        )
+        .unwrap();
+        let steps: Vec<_> = hours
+            .steps()
+            .map(|at| DateTime::from_timestamp_micros(at).unwrap())
+            .collect();
+        assert_eq!(
+            steps,
+            ["07", "08", "09", "10"].map(|hour| time(&format!("2026-07-01T{hour}:00:00Z")))
+        );
+        // Midnight somewhere else is in the middle of a day here.
+        let days = window(
+            "2026-06-30T00:00:00+05:30",
+            "2026-07-01T00:00:00Z",
+            Step::Day,
+        )
+        .unwrap();
+        assert_eq!(days.steps().count(), 2);
+        assert_eq!(days.to, time("2026-07-01T00:00:00Z").timestamp_micros());
+        let now = window("2026-07-01T00:00:00Z", "2026-07-01T12:30:00Z", Step::Hour).unwrap();
+        let partial: Vec<_> = now.steps().filter(|step| now.is_partial(*step)).collect();
+        assert_eq!(partial, [time("2026-07-01T12:00:00Z").timestamp_micros()]);
+        for (from, to, step) in [
+            ("2026-07-01T00:00:00Z", "2026-07-01T00:00:00Z", Step::Day),
+            ("2026-05-01T00:00:00Z", "2026-05-02T00:00:00Z", Step::Hour),
+            ("2020-07-01T00:00:00Z", "2026-05-02T00:00:00Z", Step::Day),
+        ] {
+            assert!(window(from, to, step).is_err(), "{from} {to}");
+        }
+        assert!(window("2026-05-27T00:00:00Z", "2026-05-28T00:00:00Z", Step::Hour).is_ok());
+    }
+
+    #[test]
+    fn what_nobody_called_has_no_rate_and_no_time() {
+        let none = Tally::default();
+        assert_eq!(
+            (none.success_per_mille(), none.latency.percentile(50)),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn rows_add_up_by_steps_and_groups() {
+        let rows = [
+            row(0, "ok", 3, 1_000),
+            row(1, "tool_error", 1, 100_000),
+            row(1, "refused", 5, 1),
+            row(25, "cancelled", 2, 9_000_000),
+            UsageRow {
+                tool: "get".into(),
+                ..row(25, "ok", 999, 2_000)
+            },
+        ];
+        let window = Window {
+            from: 0,
+            to: 2 * DAY,
+            step: Step::Day,
+            now: 2 * DAY,
+        };
+        let report = Report::of(window, &[By::Tool, By::Consumer], &rows).unwrap();
+        let totals = &report.all.totals;
+        assert_eq!(
+            (totals.calls, totals.errors, totals.cancelled),
+            (1_010, 6, 2)
+        );
+        assert_eq!(totals.success_per_mille(), Some(994));
+        assert_eq!(totals.latency.calls(), 1_003, "neither refused nor left");
+        let days: Vec<_> = report
+            .all
+            .steps
+            .iter()
+            .map(|(at, tally)| (*at, tally.calls))
+            .collect();
+        assert_eq!(days, [(0, 9), (DAY, 1_001)]);
+        let tools: Vec<_> = report
+            .by(By::Tool)
+            .iter()
+            .map(|(of, told)| (of.tool.clone(), told.totals.calls))
+            .collect();
+        assert_eq!(tools, [("get".into(), 999), ("list".into(), 11)]);
+        assert_eq!(report.by(By::Consumer).len(), 1);
+        assert!(report.by(By::Server).is_empty(), "nobody asked");
+    }
+}

@@ -1,0 +1,330 @@
+//! What calls add up to, as JSON, and as a file.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Duration, Utc};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::access::usage::{self, By, Of, Report, Step, Tally, UsageError, Window};
+use crate::extract::{Admin, Query};
+use crate::market::api::Market;
+use crate::market::api::csv::line;
+use crate::market::api::ledger::{consumer_id, server_id};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::usage::Used;
+
+/// Groups of an answer, each with its steps, and of a file; the most called ones.
+const GROUPS_MAX: usize = 50;
+const FILE_GROUPS_MAX: usize = 1_000;
+/// Names that are looked up.
+const NAMES_MAX: i64 = 10_000;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    pub(crate) from: Option<DateTime<Utc>>,
+    pub(crate) to: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub(crate) step: StepAsked,
+    #[serde(default)]
+    by: ByAsked,
+    /// A slug or an id.
+    pub(crate) server: Option<String>,
+    /// A name or an id.
+    pub(crate) consumer: Option<String>,
+    pub(crate) tool: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StepAsked {
+    #[default]
+    Hour,
+    Day,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum ByAsked {
+    Server,
+    Tool,
+    Consumer,
+    #[default]
+    None,
+}
+
+/// What ids are called now; what is gone has no name.
+pub(crate) struct Names {
+    pub(crate) servers: HashMap<Uuid, String>,
+    pub(crate) consumers: HashMap<Uuid, String>,
+}
+
+impl ByAsked {
+    fn by(self) -> Option<By> {
+        match self {
+            Self::Server => Some(By::Server),
+            Self::Tool => Some(By::Tool),
+            Self::Consumer => Some(By::Consumer),
+            Self::None => None,
+        }
+    }
+}
+
+impl From<UsageError> for Problem {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::Store(error) => error.into(),
+            other => Self::new(ProblemKind::Invalid, other.to_string()),
+        }
+    }
+}
+
+/// The time somebody asks about; without a word, a day by the hour, or 30 days by the day.
+fn window(asked: &Asked, now: DateTime<Utc>) -> Result<Window, UsageError> {
+    let (step, back) = match asked.step {
+        StepAsked::Hour => (Step::Hour, Duration::hours(24)),
+        StepAsked::Day => (Step::Day, Duration::days(30)),
+    };
+    let to = asked.to.unwrap_or(now);
+    let from = asked.from.or_else(|| to.checked_sub_signed(back));
+    Window::new((from.unwrap_or(to), to), step, now)
+}
+
+/// Reads what is asked for, told apart by each of `by`.
+pub(crate) async fn report(
+    market: &Market,
+    admin: &Admin,
+    asked: &Asked,
+    by: &[By],
+) -> Result<Report, Problem> {
+    let parts = &market.0.parts.publisher;
+    let window = window(asked, parts.clock.now())?;
+    let server = asked.server.as_deref();
+    let used = Used {
+        server: server
+            .map(|server| server_id(market, admin, server))
+            .transpose()?,
+        consumer: match &asked.consumer {
+            None => None,
+            Some(consumer) => Some(consumer_id(market, admin, consumer).await?),
+        },
+        tool: asked.tool.clone(),
+    };
+    let of = (admin.0.organization, &used);
+    Ok(usage::read(&parts.store, of, window, by).await?)
+}
+
+/// What servers and consumers are called.
+pub(crate) async fn names(market: &Market, admin: &Admin) -> Result<Names, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let named = store.usage_names(admin.0.organization, NAMES_MAX).await?;
+    let map = |rows: Vec<crate::store::usage::NameRow>| {
+        rows.into_iter().map(|row| (row.id, row.name)).collect()
+    };
+    Ok(Names {
+        servers: map(named.0),
+        consumers: map(named.1),
+    })
+}
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    admin: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let by = asked.by.by();
+    let report = report(&market, &admin, &asked, by.as_slice()).await?;
+    let names = names(&market, &admin).await?;
+    let groups = by.map(|by| report.by(by)).unwrap_or_default();
+    let shown: Vec<Value> = groups.iter().take(GROUPS_MAX).map(|(of, told)| {
+        let steps = told.steps.iter().map(|(at, tally)| step_view(&report.window, *at, tally));
+        json!({ "of": of_view(of, &names), "totals": view(&told.totals), "series": steps.collect::<Vec<_>>() })
+    }).collect();
+    Ok(Json(json!({
+        "from": DateTime::from_timestamp_micros(report.window.from),
+        "to": DateTime::from_timestamp_micros(report.window.to),
+        "step": match report.window.step { Step::Hour => "hour", Step::Day => "day" },
+        "totals": view(&report.all.totals),
+        "series": series(&report),
+        "groups": shown,
+        "groupsLeftOut": groups.len().saturating_sub(GROUPS_MAX),
+    })))
+}
+
+pub(super) async fn csv(
+    State(market): State<Market>,
+    admin: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let rows = rows(&market, &admin, &asked).await?;
+    let mut text = line(COLUMNS.map(str::to_owned));
+    for (of, values) in rows {
+        text.push_str(&line(cells(&of, &values)));
+    }
+    Ok(file("text/csv; charset=utf-8", "usage.csv", text))
+}
+
+pub(super) async fn json_file(
+    State(market): State<Market>,
+    admin: Admin,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    let rows = rows(&market, &admin, &asked).await?;
+    let rows: Vec<Value> = rows
+        .into_iter()
+        .map(|(of, mut values)| {
+            values["of"] = of;
+            values
+        })
+        .collect();
+    let text = format!("{}\n", Value::Array(rows));
+    Ok(file("application/json", "usage.json", text))
+}
+
+fn file(kind: &'static str, name: &str, text: String) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    (
+        [
+            (CONTENT_TYPE, kind.to_owned()),
+            (CONTENT_DISPOSITION, disposition),
+        ],
+        text,
+    )
+        .into_response()
+}
+
+/// Each step of each group, or of all where nothing is told apart.
+async fn rows(
+    market: &Market,
+    admin: &Admin,
+    asked: &Asked,
+) -> Result<Vec<(Value, Value)>, Problem> {
+    let by = asked.by.by();
+    let report = report(market, admin, asked, by.as_slice()).await?;
+    let Some(by) = by else {
+        return Ok(series(&report)
+            .into_iter()
+            .map(|step| (Value::Null, step))
+            .collect());
+    };
+    let names = names(market, admin).await?;
+    let mut rows = Vec::new();
+    for (of, told) in report.by(by).into_iter().take(FILE_GROUPS_MAX) {
+        let of = of_view(of, &names);
+        let steps = told
+            .steps
+            .iter()
+            .map(|(at, tally)| step_view(&report.window, *at, tally));
+        rows.extend(steps.map(|step| (of.clone(), step)));
+    }
+    Ok(rows)
+}
+
+/// All steps, also those without a call.
+fn series(report: &Report) -> Vec<Value> {
+    let none = Tally::default();
+    let steps = report.window.steps();
+    steps
+        .map(|at| {
+            step_view(
+                &report.window,
+                at,
+                report.all.steps.get(&at).unwrap_or(&none),
+            )
+        })
+        .collect()
+}
+
+fn step_view(window: &Window, at: i64, tally: &Tally) -> Value {
+    let mut step = view(tally);
+    step["at"] = json!(DateTime::from_timestamp_micros(at));
+    step["partial"] = json!(window.is_partial(at));
+    step
+}
+
+/// Times and rates are null where there was no call: 0 would be a lie.
+fn view(tally: &Tally) -> Value {
+    json!({
+        "calls": tally.calls,
+        "errors": tally.errors,
+        "cancelled": tally.cancelled,
+        "successPerMille": tally.success_per_mille(),
+        "requestBytes": tally.request_bytes,
+        "responseBytes": tally.response_bytes,
+        "upstreamMicros": tally.upstream_us,
+        "tokens": tally.tokens,
+        "costNanos": tally.cost_nanos,
+        "p50Micros": tally.latency.percentile(50),
+        "p95Micros": tally.latency.percentile(95),
+        "p99Micros": tally.latency.percentile(99),
+    })
+}
+
+fn of_view(of: &Of, names: &Names) -> Value {
+    let id = |id: Uuid| (!id.is_nil()).then_some(id);
+    json!({
+        "server": names.servers.get(&of.server),
+        "serverId": id(of.server),
+        "tool": (!of.tool.is_empty()).then_some(&of.tool),
+        "consumer": names.consumers.get(&of.consumer),
+        "consumerId": id(of.consumer),
+    })
+}
+
+const COLUMNS: [&str; 19] = [
+    "at",
+    "partial",
+    "server",
+    "server_id",
+    "tool",
+    "consumer",
+    "consumer_id",
+    "calls",
+    "errors",
+    "cancelled",
+    "success_per_mille",
+    "request_bytes",
+    "response_bytes",
+    "upstream_us",
+    "tokens",
+    "cost_nanos",
+    "p50_us",
+    "p95_us",
+    "p99_us",
+];
+
+/// A step in the order of [`COLUMNS`]; what is not known is empty.
+fn cells(of: &Value, step: &Value) -> [String; 19] {
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    [
+        text(&step["at"]),
+        text(&step["partial"]),
+        text(&of["server"]),
+        text(&of["serverId"]),
+        text(&of["tool"]),
+        text(&of["consumer"]),
+        text(&of["consumerId"]),
+        text(&step["calls"]),
+        text(&step["errors"]),
+        text(&step["cancelled"]),
+        text(&step["successPerMille"]),
+        text(&step["requestBytes"]),
+        text(&step["responseBytes"]),
+        text(&step["upstreamMicros"]),
+        text(&step["tokens"]),
+        text(&step["costNanos"]),
+        text(&step["p50Micros"]),
+        text(&step["p95Micros"]),
+        text(&step["p99Micros"]),
+    ]
+}
