@@ -13,6 +13,7 @@ frame-main = Main
 frame-servers = Servers
 frame-publish = Publish
 frame-keys = Keys
+frame-usage = Usage
 frame-sign-in = Sign in
 frame-sign-out = Sign out
 frame-language = Language
@@ -409,3 +410,44 @@ delete-title = Delete
 delete-words = Its tools, versions and credentials go, and clients that use it get 404. This cannot be undone.
 delete-do = Delete this server
 delete-confirm = “Short name, to confirm”: type { $slug } to delete this server.
+
+## Usage
+
+usage-title = Usage
+usage-period = Period
+usage-24h = 24 hours
+usage-7d = 7 days
+usage-30d = 30 days
+usage-90d = 90 days
+usage-server = Server
+usage-tool = Tool
+usage-consumer = Consumer
+usage-any = any
+usage-show = Show
+usage-calls = Calls
+usage-errors = Errors
+usage-success = Success
+usage-bytes = Bytes in and out
+usage-cost = Cost
+usage-no-data = no data
+usage-nothing = No calls in this time.
+usage-window = { $from } to { $to }, UTC. A step that is not over is drawn paler.
+usage-calls-chart = Calls over time
+usage-fine = succeeded
+usage-failed = failed
+usage-calls-desc = Bars of the calls of each step: { $calls } in all, of which { $errors } failed. The table below has every number.
+usage-time-chart = Time to answer
+usage-time-desc = How long half of the calls (p50) and 95 of 100 (p95) took at most, step by step, with a gap where there was none. The table below has every number.
+usage-as-table = As a table
+usage-when = When (UTC)
+usage-partial = not over
+usage-by-server = Servers
+usage-by-tool = Tools
+usage-by-consumer = Consumers
+usage-unnamed = none, or removed
+usage-csv = Export as CSV
+usage-json = Export as JSON
+usage-hidden = { $count ->
+    [one] { $count } more, which the management API tells of.
+   *[other] { $count } more, which the management API tells of.
+}

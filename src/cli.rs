@@ -10,6 +10,7 @@ mod document;
 mod import;
 mod output;
 mod run;
+mod secrets;
 mod sent;
 mod serve;
 mod source;
@@ -122,6 +123,9 @@ enum Command {
     Restore(serve::RestoreArgs),
     /// Prove that nobody changed the record of who did what
     Audit(audit::AuditArgs),
+    /// Seal credentials under a new master key, and retire the old one
+    #[command(after_help = secrets::EXAMPLES)]
+    Secrets(secrets::SecretsArgs),
     /// Ask a running server whether it is alive; the exit code says it, for container health checks
     Healthcheck(client::HealthArgs),
     /// Run jq filters for the process that started this one
@@ -293,6 +297,7 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => block_on(serve::backup(&output, args)),
         Command::Restore(args) => block_on(serve::restore(&output, args)),
         Command::Audit(args) => block_on(audit::audit(&output, args)),
+        Command::Secrets(args) => block_on(secrets::secrets(&output, args)),
         Command::Healthcheck(args) => block_on(client::healthcheck(&output, args)),
         Command::Run(args) => block_on(run::run(&output, args)),
         Command::Stdio(args) => block_on(run::stdio(args)),

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::authenticate::{AuthenticationError, digest};
 use crate::access::caller::{Caller, Grant, Grants};
 use crate::access::limit::{Allowance, Limit, Plan};
-use crate::access::vault::master::{MasterKey, Purpose};
+use crate::access::vault::kept::HashKey;
 use crate::store::audit::NewAudit;
 use crate::store::changes::next_change;
 use crate::store::keys::{KeyRow, NewKey};
@@ -106,10 +106,10 @@ pub fn is_well_formed(text: &str) -> bool {
 
 impl Keys {
     /// `admin` is the key that may do everything.
-    pub fn new(store: Store, master: &MasterKey, admin: &SecretString, clock: Clock) -> Self {
+    pub fn new(store: Store, hash_key: &HashKey, admin: &SecretString, clock: Clock) -> Self {
         Self(Arc::new(Inner {
             store,
-            hash_key: hmac::Key::new(hmac::HMAC_SHA256, &*master.derive(Purpose::ApiKeys)),
+            hash_key: hmac::Key::new(hmac::HMAC_SHA256, &hash_key.0),
             admin: Some(admin.expose_secret())
                 .filter(|key| !key.is_empty())
                 .map(digest),

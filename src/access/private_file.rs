@@ -27,6 +27,36 @@ pub fn write_new(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
+/// Puts a file in the place of the one of that name: whoever reads it sees the one or the other, whole.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let draft = folder.join(format!(".{}.draft", uuid::Uuid::now_v7()));
+    let written = create(&draft)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&draft, path));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&draft);
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// An empty file beside another one, to be locked.
+pub fn open_beside(path: &Path, ending: &str) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(name)
+}
+
 /// The text of a file of at most `bytes_max`, or `None` where others may read it too.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Zeroizing<String>>> {
     let file = File::open(path)?;

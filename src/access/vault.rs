@@ -4,13 +4,20 @@
 //! rotation rewraps 60 bytes a row and never touches a plaintext. Organization and row are
 //! authenticated with both layers: a row copied over another one does not open.
 
+pub mod kept;
 pub mod master;
+pub mod ring;
+pub mod rotate;
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::access::vault::master::{KEY_BYTES, MasterKey, Purpose};
+use crate::access::vault::ring::{KeySource, Keyring, Stamp};
 use crate::types::OrganizationId;
 
 /// First byte of a sealed value: the layout that follows.
@@ -18,11 +25,19 @@ const LAYOUT: u8 = 1;
 const TAG_BYTES: usize = 16;
 const WRAPPED_BYTES: usize = NONCE_LEN + KEY_BYTES + TAG_BYTES;
 
-/// Seals and opens the secrets of rows.
+/// Seals and opens the secrets of rows. It seals with the current master key, and opens what earlier ones
+/// sealed that are still there; where they are in a file, it sees when that changes.
 #[derive(Debug)]
 pub struct Vault {
-    key_id: String,
-    wrapping: RandomizedNonceKey,
+    keys: ArcSwap<Keys>,
+    source: KeySource,
+}
+
+#[derive(Debug)]
+struct Keys {
+    /// With their ids, the current one first.
+    wrapping: Vec<(String, RandomizedNonceKey)>,
+    stamp: Option<Stamp>,
 }
 
 /// What a row stores: which master key sealed it, and the sealed bytes
@@ -56,17 +71,52 @@ pub enum VaultError {
 }
 
 impl Vault {
-    /// A vault under this master key.
+    /// A vault under this master key, for good.
     pub fn new(master: &MasterKey) -> Self {
+        let keys = std::iter::once(master);
         Self {
-            key_id: master.id().to_owned(),
-            wrapping: cipher(&*master.derive(Purpose::Vault)),
+            keys: ArcSwap::from_pointee(Keys::of(keys, None)),
+            source: KeySource::Text,
+        }
+    }
+
+    /// A vault under the keys that were read from there.
+    pub fn of(ring: &Keyring, source: KeySource) -> Self {
+        // The file may have changed since it was read; then it is read again.
+        let keys = Keys::of(ring.iter(), None);
+        Self {
+            keys: ArcSwap::from_pointee(keys),
+            source,
         }
     }
 
     /// The id of the master key in use, as it stands in [`Sealed::key_id`].
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    pub fn key_id(&self) -> String {
+        let keys = self.up_to_date();
+        keys.wrapping
+            .first()
+            .map(|(id, _)| id.clone())
+            .unwrap_or_default()
+    }
+
+    /// The keys as they are now: a look at the file tells whether it has to be read.
+    fn up_to_date(&self) -> Arc<Keys> {
+        let (keys, stamp) = (self.keys.load_full(), self.source.stamp());
+        if stamp.is_none() || stamp == keys.stamp {
+            return keys;
+        }
+        match Keyring::again(&self.source) {
+            Ok(Some(ring)) => {
+                // Of before it was read: a change after that is seen the next time.
+                self.keys.store(Arc::new(Keys::of(ring.iter(), stamp)));
+                self.keys.load_full()
+            }
+            Ok(None) => keys,
+            Err(error) => {
+                tracing::warn!(error = %error, "the master keys cannot be read again");
+                keys
+            }
+        }
     }
 
     /// Encrypts `plaintext` for one row. Two calls never give the same bytes.
@@ -74,10 +124,12 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Random`] only.
     pub fn seal(&self, plaintext: &[u8], row: &RowIdentity) -> Result<Sealed, VaultError> {
+        let keys = self.up_to_date();
+        let (key_id, wrapping) = keys.wrapping.first().ok_or(VaultError::Random)?;
         let mut data_key = Zeroizing::new([0u8; KEY_BYTES]);
         aws_lc_rs::rand::fill(&mut *data_key).map_err(|_| VaultError::Random)?;
         let mut bytes = vec![LAYOUT];
-        append_sealed(&mut bytes, &self.wrapping, &*data_key, &row.aad(b"key"))?;
+        append_sealed(&mut bytes, wrapping, &*data_key, &row.aad(b"key"))?;
         append_sealed(
             &mut bytes,
             &cipher(&*data_key),
@@ -85,7 +137,25 @@ impl Vault {
             &row.aad(b"secret"),
         )?;
         Ok(Sealed {
-            key_id: self.key_id.clone(),
+            key_id: key_id.clone(),
+            bytes,
+        })
+    }
+
+    /// Wraps the data key of a sealed value anew, with the current master key. What it holds is not
+    /// opened.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], but a changed secret is not noticed.
+    pub fn reseal(&self, sealed: &Sealed, row: &RowIdentity) -> Result<Sealed, VaultError> {
+        let (data_key, body) = self.data_key(sealed, row)?;
+        let keys = self.up_to_date();
+        let (key_id, wrapping) = keys.wrapping.first().ok_or(VaultError::Random)?;
+        let mut bytes = vec![LAYOUT];
+        append_sealed(&mut bytes, wrapping, &data_key, &row.aad(b"key"))?;
+        bytes.extend_from_slice(body);
+        Ok(Sealed {
+            key_id: key_id.clone(),
             bytes,
         })
     }
@@ -100,19 +170,55 @@ impl Vault {
         sealed: &Sealed,
         row: &RowIdentity,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-        if sealed.key_id != self.key_id {
-            return Err(VaultError::WrongKey {
-                sealed_with: sealed.key_id.clone(),
-                in_use: self.key_id.clone(),
-            });
-        }
+        let (data_key, body) = self.data_key(sealed, row)?;
+        open_sealed(&cipher(&data_key), body, &row.aad(b"secret"))
+    }
+
+    /// The key of a row, and what it seals.
+    fn data_key<'a>(
+        &self,
+        sealed: &'a Sealed,
+        row: &RowIdentity,
+    ) -> Result<(Zeroizing<Vec<u8>>, &'a [u8]), VaultError> {
         let (&layout, rest) = sealed.bytes.split_first().ok_or(VaultError::Damaged)?;
+        let mut keys = self.keys.load_full();
+        if keys.wrapping(&sealed.key_id).is_none() {
+            keys = self.up_to_date();
+        }
+        let wrapping = keys.wrapping(&sealed.key_id);
+        let wrapping = wrapping.ok_or_else(|| VaultError::WrongKey {
+            sealed_with: sealed.key_id.clone(),
+            in_use: keys.ids(),
+        })?;
         if layout != LAYOUT || rest.len() < WRAPPED_BYTES {
             return Err(VaultError::Damaged);
         }
         let (wrapped, body) = rest.split_at(WRAPPED_BYTES);
-        let data_key = open_sealed(&self.wrapping, wrapped, &row.aad(b"key"))?;
-        open_sealed(&cipher(&data_key), body, &row.aad(b"secret"))
+        let data_key = open_sealed(wrapping, wrapped, &row.aad(b"key"))?;
+        Ok((data_key, body))
+    }
+}
+
+impl Keys {
+    fn of<'a>(keys: impl Iterator<Item = &'a MasterKey>, stamp: Option<Stamp>) -> Self {
+        let wrapping = keys.map(|key| {
+            let cipher = cipher(&*key.derive(Purpose::Vault));
+            (key.id().to_owned(), cipher)
+        });
+        Self {
+            wrapping: wrapping.collect(),
+            stamp,
+        }
+    }
+
+    fn wrapping(&self, id: &str) -> Option<&RandomizedNonceKey> {
+        let found = self.wrapping.iter().find(|(known, _)| known == id);
+        found.map(|(_, key)| key)
+    }
+
+    fn ids(&self) -> String {
+        let ids: Vec<&str> = self.wrapping.iter().map(|(id, _)| id.as_str()).collect();
+        ids.join(", ")
     }
 }
 
@@ -245,16 +351,39 @@ mod tests {
         let other = vault(2);
         let message = other.open(&sealed, &row(1, 1)).unwrap_err().to_string();
         assert!(message.contains(&sealed.key_id), "{message}");
-        assert!(message.contains(other.key_id()), "{message}");
+        assert!(message.contains(&other.key_id()), "{message}");
         assert!(message.contains("master.key"), "{message}");
         let relabelled = Sealed {
-            key_id: other.key_id().to_owned(),
+            key_id: other.key_id(),
             ..sealed
         };
         assert!(matches!(
             other.open(&relabelled, &row(1, 1)),
             Err(VaultError::Damaged)
         ));
+    }
+
+    #[test]
+    fn a_vault_sees_a_new_key_in_its_file_and_wraps_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let ring = Keyring::read_or_generate(&path).unwrap();
+        let vault = Vault::of(&ring, KeySource::Ours(path.clone()));
+        let before = vault.seal(b"secret", &row(1, 1)).unwrap();
+        assert_eq!(before.key_id, ring.id());
+        let new = Keyring::add_current(&path).unwrap();
+        assert_eq!(&*vault.open(&before, &row(1, 1)).unwrap(), b"secret");
+        let after = vault.reseal(&before, &row(1, 1)).unwrap();
+        assert_eq!(after.key_id, new.id());
+        assert!(vault.reseal(&before, &row(1, 2)).is_err(), "of another row");
+        assert_eq!(vault.seal(b"more", &row(1, 1)).unwrap().key_id, new.id());
+        // A process that has only the new key opens it, one with only the old key does not.
+        let only_new = Vault::new(new.current());
+        assert_eq!(&*only_new.open(&after, &row(1, 1)).unwrap(), b"secret");
+        assert!(Vault::new(ring.current()).open(&after, &row(1, 1)).is_err());
+        // One that was not asked since the key was added learns it from a row.
+        let other = Vault::of(&ring, KeySource::Ours(path));
+        assert_eq!(&*other.open(&after, &row(1, 1)).unwrap(), b"secret");
     }
 
     #[test]

@@ -7,19 +7,21 @@ use anyhow::{Context, bail};
 use secrecy::SecretString;
 
 use crate::access::private_file;
-use crate::access::vault::master::MasterKey;
+use crate::access::vault::ring::{KeySource, Keyring};
 use crate::app::serve::private_directory;
 use crate::config::Config;
 
-/// The key of the vault: given, or made on a first run with SQLite. A database that is there is never
-/// given another key: what is sealed in it would not open, and nobody would know why.
-pub fn master_key(config: &Config) -> anyhow::Result<MasterKey> {
+/// The master keys, and where they are: given, or made on a first run with SQLite. A database that is
+/// there is never given another key: what is sealed in it would not open, and nobody would know why.
+pub fn master_keys(config: &Config) -> anyhow::Result<(Keyring, KeySource)> {
     let secrets = &config.secrets;
     if let Some(text) = &secrets.master_key {
-        return MasterKey::from_text(text).context("secrets.master_key");
+        let ring = Keyring::from_text(text).context("secrets.master_key")?;
+        return Ok((ring, KeySource::Text));
     }
     if let Some(path) = &secrets.master_key_file {
-        return MasterKey::read(path).context("secrets.master_key_file");
+        let ring = Keyring::read(path).context("secrets.master_key_file")?;
+        return Ok((ring, KeySource::Given(path.clone())));
     }
     if config.store.database_url.is_some() {
         bail!(
@@ -38,7 +40,8 @@ pub fn master_key(config: &Config) -> anyhow::Result<MasterKey> {
              again, and API keys made again"
         );
     }
-    MasterKey::read_or_generate(&path).context("the master key")
+    let ring = Keyring::read_or_generate(&path).context("the master key")?;
+    Ok((ring, KeySource::Ours(path)))
 }
 
 const ADMIN_KEY_LENGTH_MIN: usize = 16;

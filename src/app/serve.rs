@@ -16,7 +16,7 @@ use crate::access::ledger::{self, Kept, Ledger};
 use crate::access::limit::{Limiter, Shared};
 use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
-use crate::access::vault::Vault;
+use crate::access::vault::{Vault, kept};
 use crate::answers::Answers;
 use crate::app::edge::Edge;
 use crate::app::hold::Hold;
@@ -75,15 +75,16 @@ impl App {
         let tls = tls(config)?;
         let location = location(config)?;
         let fresh = matches!(&location, Location::File(path) if !path.exists());
-        let master = secrets::master_key(config)?;
+        let (ring, source) = secrets::master_keys(config)?;
         let (admin, made) = secrets::admin_key(config)?;
         let hold = Hold::of(&location)?;
         let store = Store::open(&location, config.store.connections_max).await?;
         store.migrate().await?;
         let egress = egress(config, address, &location)?;
-        let vault = Arc::new(Vault::new(&master));
+        let vault = Arc::new(Vault::of(&ring, source));
         let catalog = catalog(config, &store, &vault, &egress).await?;
-        let keys = Keys::new(store.clone(), &master, &admin, clock.clone());
+        let hash_key = kept::hash_key(&store, &vault, &ring).await?;
+        let keys = Keys::new(store.clone(), &hash_key, &admin, clock.clone());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (feed, listening) = Feed::start(&store, clock.clone(), stop.clone());
         tasks.spawn(listening);
@@ -108,7 +109,7 @@ impl App {
             },
             authenticator: Authenticator::keys(keys.clone()),
             keys,
-            sessions: Sessions::new(&master, &admin),
+            sessions: Sessions::new(ring.current(), &admin),
             mcp: Arc::new(Mcp {
                 tokens,
                 egress: egress.clone(),

@@ -249,7 +249,7 @@ pub(super) async fn migrate(output: &Output, args: DatabaseArgs) -> anyhow::Resu
     let location = location(&config)?;
     if matches!(&location, Location::File(path) if !path.exists()) {
         // A database is never without its key.
-        secrets::master_key(&config)?;
+        secrets::master_keys(&config)?;
     }
     let store = Store::open(&location, 2).await?;
     store.migrate().await?;

@@ -25,6 +25,8 @@ mod settings_routes;
 pub mod tool;
 mod tool_routes;
 pub mod trace;
+pub mod usage;
+mod usage_routes;
 
 use askama::Template;
 use axum::body::Body;
@@ -40,7 +42,7 @@ use crate::market::language::{Html, Language, Said};
 pub struct Frame {
     /// The session's CSRF token; absent for visitors, who get no form that writes.
     pub csrf: Option<String>,
-    /// Where in the menu the page is: `servers`, `publish`, `keys`, or nothing.
+    /// Where in the menu the page is: `servers`, `publish`, `keys`, `usage`, or nothing.
     pub here: &'static str,
     /// What just happened, after a redirect.
     /// A message's key.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use causeway::access::caller::Caller;
-use causeway::access::ledger::{Ledger, LedgerEntry, LedgerStatus, write};
+use causeway::access::ledger::{Kept, Ledger, LedgerEntry, LedgerStatus, sweep, write};
 use causeway::store::{Location, Store};
 use causeway::types::{Clock, OrganizationId, ServerId, VersionId};
 use serde_json::{Value, json};
@@ -164,4 +164,111 @@ async fn an_outage_of_the_database_loses_nothing() {
     drop(ledger);
     let ended = tokio::time::timeout(PATIENCE, writer).await;
     ended.expect("an end in time").unwrap();
+}
+
+/// A number the database says.
+async fn number(file: &std::path::Path, sql: &'static str) -> i64 {
+    let options = SqliteConnectOptions::new().filename(file);
+    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query_scalar(sql)
+        .fetch_one(&mut database)
+        .await
+        .unwrap()
+}
+
+const USED: &str = "SELECT COALESCE(SUM(calls), 0) FROM usage_hourly";
+
+/// A burst of calls of a server that is served.
+async fn burst(folder: &std::path::Path, count: usize) -> Serving {
+    let router = Router::new().route("/fast", get(async || "{}"));
+    let origin = format!("http://{}", crate::egress::serve_local(router).await);
+    let served = Serving::on(folder, &["--no-demo", "--admin-key", ADMIN]).await;
+    let new = json!({
+        "slug": "counted", "access": "open", "document": document(&origin),
+        "allowUpstream": ["127.0.0.0/8"],
+    });
+    let (status, answer) = served.api(ADMIN, ("POST", "servers"), &new).await;
+    assert_eq!(status, 201, "{answer}");
+    let calls = (0..count).map(|_| served.call("/mcp/counted", "fast", json!({})));
+    futures::future::join_all(calls).await;
+    served
+}
+
+#[tokio::test]
+async fn a_burst_before_an_end_in_good_order_is_counted_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("causeway.db");
+    let served = burst(folder.path(), 300).await;
+    served.terminate();
+    assert_eq!(served.ended().await.0, Some(0));
+    assert_eq!(rows(&file).await.len(), 300);
+    assert_eq!(number(&file, USED).await, 300);
+}
+
+#[tokio::test]
+async fn a_crash_leaves_the_sums_of_the_calls_that_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("causeway.db");
+    let served = burst(folder.path(), 100).await;
+    // Dropping it is `kill -9`, perhaps in the middle of a batch.
+    drop(served);
+    let written = i64::try_from(rows(&file).await.len()).unwrap();
+    assert!(written <= 100);
+    assert_eq!(number(&file, USED).await, written);
+}
+
+#[tokio::test]
+async fn the_sweep_removes_what_is_old_and_nothing_where_nothing_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("causeway.db");
+    let store = Store::open(&Location::File(file.clone()), 2).await.unwrap();
+    store.migrate().await.unwrap();
+    let clock = Clock::system();
+    let (ledger, entries) = Ledger::channel(64);
+    for days in [0, 1, 89, 91, 399, 402] {
+        let at = clock.now() - chrono::Duration::days(days);
+        ledger.record(LedgerEntry {
+            at,
+            ..entry(&format!("day{days}"))
+        });
+    }
+    drop(ledger);
+    write(store.clone(), entries).await;
+    let swept = async |calls_days, usage_days| {
+        let stop = tokio_util::sync::CancellationToken::new();
+        let kept = Kept {
+            calls_days,
+            usage_days,
+        };
+        let task = tokio::spawn(sweep(store.clone(), clock.clone(), kept, stop.clone()));
+        // The first round is over at the latest when hours of long ago are days.
+        let wait = async {
+            while number(&file, "SELECT COUNT(*) FROM usage_hourly WHERE bucket < (SELECT MAX(bucket) FROM usage_hourly) - 3600000000 * 24 * 40").await > 0
+                || (usage_days > 0 && number(&file, "SELECT COUNT(*) FROM usage_daily").await > 3)
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .expect("a sweep in time");
+        stop.cancel();
+        tokio::time::timeout(PATIENCE, task)
+            .await
+            .expect("an end in time")
+            .unwrap();
+        let days = number(&file, "SELECT COUNT(*) FROM usage_daily").await;
+        let hours = number(&file, "SELECT COUNT(*) FROM usage_hourly").await;
+        (rows(&file).await.len(), hours, days)
+    };
+    assert_eq!(
+        swept(0, 0).await,
+        (6, 2, 4),
+        "nothing ends, and hours become days"
+    );
+    assert_eq!(
+        swept(90, 400).await,
+        (3, 2, 3),
+        "calls of 91, 399 and 402 days ago, and a day of 402"
+    );
 }

@@ -12,8 +12,10 @@ mod help;
 mod ledger;
 mod one_document;
 mod refusal;
+mod rotation;
 mod secrets;
 mod slow;
+mod usage;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

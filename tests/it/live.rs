@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use causeway::access::authenticate::Authenticator;
 use causeway::access::key::{KeyRequest, Keys};
 use causeway::access::vault::Vault;
+use causeway::access::vault::kept::HashKey;
 use causeway::access::vault::master::MasterKey;
 use causeway::live::loader::Loader;
 use causeway::live::{self, Catalog};
@@ -127,7 +128,7 @@ impl Place {
 
     /// A process's keys.
     fn keys(&self) -> Keys {
-        let master = MasterKey::from_bytes([7; 32]);
+        let master = HashKey(vec![7; 32].into());
         let admin = SecretString::from("an-admin-key-for-tests".to_owned());
         Keys::new(self.store.clone(), &master, &admin, Clock::system())
     }
@@ -273,7 +274,7 @@ async fn the_server_used_longest_ago_makes_room() {
 async fn an_empty_admin_key_equals_nothing() {
     let place = Place::start().await;
     let (master, none) = (
-        MasterKey::from_bytes([7; 32]),
+        HashKey(vec![7; 32].into()),
         SecretString::from(String::new()),
     );
     let keys = Keys::new(place.store.clone(), &master, &none, Clock::system());

@@ -3,20 +3,18 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::access::private_file;
+/// Keys of one file: the one in use, and earlier ones.
+pub const KEYS_MAX: usize = 8;
 
 /// Length of the master key and of every derived key.
 pub const KEY_BYTES: usize = 32;
-
-/// A key file longer than this is not one; no more of it is read.
-const FILE_BYTES_MAX: u64 = 1024;
 
 /// The root of all keys. Its `Debug` shows the id only.
 pub struct MasterKey {
@@ -60,6 +58,8 @@ pub enum MasterKeyError {
     },
     #[error("the master key file {path} may be read by others; run `chmod 600 {path}`")]
     Exposed { path: PathBuf },
+    #[error("a key file holds at most {KEYS_MAX} master keys; forget those that nothing uses")]
+    TooMany,
     #[error("the random number generator failed")]
     Random,
 }
@@ -95,52 +95,6 @@ impl MasterKey {
         Ok(Self::from_bytes(bytes))
     }
 
-    /// Reads a key file that somebody put there. Its mode is theirs to choose: a mounted secret is
-    /// readable by a group (Kubernetes `fsGroup`) or by all (a bind mount), since its owner is another
-    /// user than ours. What everyone may read is logged.
-    pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
-        let fault = |source| MasterKeyError::File {
-            path: path.to_owned(),
-            source,
-        };
-        let (text, by_everyone) = private_file::read_given(path, FILE_BYTES_MAX).map_err(fault)?;
-        if by_everyone {
-            tracing::warn!(
-                "every user of this system may read the master key file {}",
-                path.display()
-            );
-        }
-        Self::from_text(&text)
-    }
-
-    /// Reads the key file we made, or makes it (mode 0600) where there is none. One that other users
-    /// can read now is refused. Two processes that start at once end up with the same key: the file
-    /// appears complete, or not at all.
-    pub fn read_or_generate(path: &Path) -> Result<Self, MasterKeyError> {
-        if !path.exists() {
-            let made = Self::generate()?;
-            match made.write_new(path) {
-                Ok(()) => return Ok(made),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => {
-                    return Err(MasterKeyError::File {
-                        path: path.to_owned(),
-                        source,
-                    });
-                }
-            }
-        }
-        let fault = |source| MasterKeyError::File {
-            path: path.to_owned(),
-            source,
-        };
-        let read = private_file::read(path, FILE_BYTES_MAX).map_err(fault)?;
-        let text = read.ok_or_else(|| MasterKeyError::Exposed {
-            path: path.to_owned(),
-        })?;
-        Self::from_text(&text)
-    }
-
     /// Names the key without revealing it: 16 hex digits. Stored with everything it seals.
     pub fn id(&self) -> &str {
         &self.id
@@ -151,9 +105,9 @@ impl MasterKey {
         expand(&self.bytes, purpose.label())
     }
 
-    fn write_new(&self, path: &Path) -> io::Result<()> {
-        let text = Zeroizing::new(format!("{}\n", STANDARD.encode(*self.bytes)));
-        private_file::write_new(path, &text)
+    /// A line of a key file.
+    pub(crate) fn to_line(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{}\n", STANDARD.encode(*self.bytes)))
     }
 }
 
@@ -197,8 +151,6 @@ fn expand(master: &[u8; KEY_BYTES], label: &[u8]) -> Zeroizing<[u8; KEY_BYTES]> 
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -226,63 +178,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn the_file_is_made_once_and_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("master.key");
-        let made = MasterKey::read_or_generate(&path).unwrap();
-        let again = MasterKey::read_or_generate(&path).unwrap();
-        assert_eq!(made.id(), again.id());
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "no draft is left"
-        );
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(
-                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                0o600
-            );
-            for exposed in [0o644, 0o640, 0o604] {
-                fs::set_permissions(&path, fs::Permissions::from_mode(exposed)).unwrap();
-                let message = MasterKey::read_or_generate(&path).unwrap_err().to_string();
-                assert!(message.contains("chmod 600"), "{message}");
-            }
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_file_that_was_given_is_read_whatever_its_mode() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mounted");
-        let key = STANDARD.encode([7u8; 32]);
-        fs::write(&path, format!("{key}\n")).unwrap();
-        // As `openssl` leaves it, as `fsGroup` mounts it, and as a careful owner keeps it.
-        for mode in [0o644, 0o440, 0o640, 0o400] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let read = MasterKey::read(&path).unwrap();
-            assert_eq!(read.id(), MasterKey::from_bytes([7u8; 32]).id(), "{mode:o}");
-        }
-    }
-
-    #[test]
-    fn processes_that_start_at_once_agree() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("master.key");
-        let ids: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| MasterKey::read_or_generate(&path).unwrap().id().to_owned())
-                })
-                .collect();
-            threads.into_iter().map(|t| t.join().unwrap()).collect()
-        });
-        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }
 }

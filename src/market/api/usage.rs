@@ -33,7 +33,7 @@ pub(crate) struct Asked {
     #[serde(default)]
     pub(crate) step: StepAsked,
     #[serde(default)]
-    by: ByAsked,
+    pub(crate) by: ByAsked,
     /// A slug or an id.
     pub(crate) server: Option<String>,
     /// A name or an id.
@@ -51,7 +51,7 @@ pub(crate) enum StepAsked {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum ByAsked {
+pub(crate) enum ByAsked {
     Server,
     Tool,
     Consumer,

@@ -22,7 +22,7 @@ use crate::market::pages::settings::sentence;
 use crate::market::pages::tool::tokens;
 use crate::market::pages::{
     Frame, assets, import_routes, key_routes, page, publish_routes, server_routes, settings_routes,
-    tool_routes,
+    tool_routes, usage_routes,
 };
 use crate::market::table::routes;
 use crate::mcp::server::Access;
@@ -56,6 +56,7 @@ routes! {
     "/keys" { GET key_routes::list, POST key_routes::make }
     "/keys/revoke" { POST key_routes::revoke }
     "/language" { GET language::choose }
+    "/usage" { GET usage_routes::show }
     "/assets/{name}" { GET asset }
 }
 

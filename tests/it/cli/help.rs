@@ -30,6 +30,10 @@ const COMMANDS: &[&[&str]] = &[
     &["restore"],
     &["audit"],
     &["audit", "verify"],
+    &["secrets"],
+    &["secrets", "rotate"],
+    &["secrets", "status"],
+    &["secrets", "forget"],
     &["healthcheck"],
 ];
 
@@ -54,6 +58,7 @@ async fn every_command_is_among_them() {
         &[][..],
         &["keys"],
         &["audit"],
+        &["secrets"],
         &["tools", "shop"],
         &["versions", "shop"],
     ] {

@@ -6,6 +6,7 @@
 )]
 
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 use crate::cli::ADMIN_KEY;
 use crate::program::{PATIENCE, Serving};
@@ -125,4 +126,74 @@ async fn exports(served: &Serving, calls: &Value) {
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), *calls);
     let (_, text) = file(served, "ledger.json?status=refused").await;
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!([]));
+}
+
+/// As many calls as three pages of an export have, each a microsecond after the one before.
+async fn fill(file: &std::path::Path, count: i64) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut database = sqlx::sqlite::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+               INSERT INTO ledger SELECT randomblob(16), (SELECT id FROM organizations LIMIT 1), NULL, NULL, 'tool', NULL, NULL, \
+               '=cmd', NULL, NULL, NULL, i, 'ok', 200, i, 2, i, 3, 4, NULL, NULL, NULL, NULL, NULL, 1 FROM n";
+    sqlx::query(sql)
+        .bind(count)
+        .execute(&mut database)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_export_goes_on_from_page_to_page_and_a_fault_cuts_it_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let served = Serving::on(&data, &["--no-demo", "--admin-key", ADMIN_KEY]).await;
+    let database = data.join("causeway.db");
+    fill(&database, 2_500).await;
+    let (_, text) = file(&served, "ledger.csv").await;
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert_eq!(lines.len(), 2_502);
+    let bytes = |line: &str| line.split(',').nth(11).unwrap().parse::<i64>().unwrap();
+    let numbers: Vec<i64> = lines[1..2_501].iter().map(|line| bytes(line)).collect();
+    assert_eq!(
+        numbers,
+        (1..=2_500).rev().collect::<Vec<_>>(),
+        "each once, newest first"
+    );
+    assert!(lines[1].contains(",'=cmd,"), "{}", lines[1]);
+    let (_, text) = file(&served, "ledger.json?limit=1001").await;
+    let calls: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(calls.as_array().unwrap().len(), 1_001);
+
+    // A row of the second page that cannot be read: what came before it comes, and no end.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&database);
+    let mut broken = sqlx::sqlite::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    let sql = "UPDATE ledger SET id = X'00' WHERE request_bytes = 1000";
+    sqlx::query(sql).execute(&mut broken).await.unwrap();
+    let client = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .build()
+        .unwrap();
+    let url = format!("{}/api/v1/ledger.json", served.origin);
+    let mut answer = client.get(url).bearer_auth(ADMIN_KEY).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut text = Vec::new();
+    let cut = loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => text.extend_from_slice(&chunk),
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(cut, "a client sees that it is not whole");
+    let text = String::from_utf8(text).unwrap();
+    assert!(serde_json::from_str::<Value>(&text).is_err());
+    assert!(
+        text.len() > 1_000,
+        "the first page is there: {}",
+        text.len()
+    );
 }

@@ -13,7 +13,7 @@ async fn refused(data: &Path, words: &[&str]) {
     run(&[&serve[..], &[&data]].concat()).await.refused(words);
 }
 
-fn private(path: &Path, text: &str) {
+pub(super) fn private(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
