@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::access::vault::master::MasterKey;
 use crate::access::vault::ring::{KeySource, Keyring};
 use crate::access::vault::rotate::{Rotated, reseal_all};
 use crate::access::vault::{Vault, kept};
@@ -114,7 +115,7 @@ async fn rotate(output: &Output, database: &DatabaseArgs) -> anyhow::Result<Exit
     kept::hash_key(&opened.store, &before, &opened.ring).await?;
     let seals = opened.seals().await?;
     check_kept(&opened.ring, &seals)?;
-    let ours = opened.ring.iter().map(|key| key.id()).collect::<Vec<_>>();
+    let ours = opened.ring.iter().map(MasterKey::id).collect::<Vec<_>>();
     let begun = seals
         .keys()
         .any(|id| id != opened.ring.id() && ours.contains(&id.as_str()));
@@ -195,7 +196,7 @@ async fn report(
             "safeToRemove": key.id() != current && sealed == 0,
         }));
     }
-    let known: Vec<&str> = opened.ring.iter().map(|key| key.id()).collect();
+    let known: Vec<&str> = opened.ring.iter().map(MasterKey::id).collect();
     let mut missing: Vec<Value> = Vec::new();
     for id in seals.keys().filter(|id| !known.contains(&id.as_str())) {
         let sealed = count(&seals, id);

@@ -395,7 +395,9 @@ fn lines(window: &Window, steps: &[(i64, &Tally)]) -> Chart {
             let middle = i64::midpoint(x(index, steps.len()), x(index + 1, steps.len()));
             let height = y(value, top);
             path.push_str(if joined { "L" } else { "M" });
-            path.push_str(&format!("{middle} {height}"));
+            path.push_str(&middle.to_string());
+            path.push(' ');
+            path.push_str(&height.to_string());
             // A line of one point cannot be seen.
             let alone = !joined
                 && steps

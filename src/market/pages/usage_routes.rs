@@ -70,7 +70,7 @@ async fn usage_page(
     let (read, error): (Option<Report>, _) = match report(market, admin, &asked, &all).await {
         Ok(report) => (Some(report), None),
         Err(problem) if problem.kind == ProblemKind::Invalid => {
-            (None, Some(problem.detail.to_string()))
+            (None, Some(problem.detail.clone()))
         }
         Err(problem) => return Err(problem),
     };
