@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Caller;
 use crate::access::vault::{RowIdentity, Sealed, Vault};
+use crate::openapi::OperationKey;
 use crate::store::Store;
 use crate::store::answers::{AnswerQuota, NewAnswer};
 use crate::types::{AnswerId, Clock, OrganizationId, ServerId, Slug};
@@ -58,6 +59,9 @@ struct Held {
 pub struct Kept {
     /// Whose tool gave it.
     pub server: ServerId,
+    /// Which of them, where not everyone may use it: another key of the same consumer may be good for
+    /// other tools only.
+    pub operation: Option<OperationKey>,
     pub media_type: String,
     pub bytes: Bytes,
 }
@@ -114,6 +118,7 @@ impl Answers {
                     organization,
                     server: answer.server,
                     principal: principal(caller, holder),
+                    operation: answer.operation.map(|operation| operation.0),
                     media_type: answer.media_type,
                     size: answer.bytes.len(),
                     key_id: sealed.key_id,
@@ -138,7 +143,9 @@ impl Answers {
             Place::Memory(held) => {
                 let held = held.lock();
                 let found = held.get(&id)?;
-                let may = is_of(&found.principal, caller) && found.expires_at > now;
+                let may = is_of(&found.principal, caller)
+                    && found.expires_at > now
+                    && is_within(caller, &found.answer);
                 may.then(|| found.answer.clone())
             }
             Place::Database { store, vault } => {
@@ -158,11 +165,13 @@ impl Answers {
                     bytes: row.sealed,
                 };
                 let opened = vault.open(&sealed, &identity).ok()?;
-                Some(Kept {
+                let kept = Kept {
                     server: ServerId(row.server_id),
+                    operation: row.operation.map(OperationKey),
                     media_type: row.media_type,
                     bytes: Bytes::copy_from_slice(&opened),
-                })
+                };
+                is_within(caller, &kept).then_some(kept)
             }
         }
     }
@@ -215,6 +224,12 @@ fn is_of(stored: &str, caller: &Caller) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || (caller.is_anonymous() && rest.starts_with('@')))
 }
 
+/// Whether the caller may still use what gave an answer.
+fn is_within(caller: &Caller, kept: &Kept) -> bool {
+    let operation = kept.operation.as_ref();
+    operation.is_none_or(|operation| caller.may_read_of(kept.server, operation))
+}
+
 /// Adds what there is room for, in place of what the same principal kept longest.
 fn hold(
     held: &mut IndexMap<AnswerId, Held>,
@@ -258,6 +273,7 @@ mod tests {
     fn kept(bytes: usize) -> Kept {
         Kept {
             server: ServerId::generate(),
+            operation: None,
             media_type: "text/plain".into(),
             bytes: Bytes::from(vec![b'x'; bytes]),
         }

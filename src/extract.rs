@@ -10,7 +10,6 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::access::authenticate::AuthenticationError;
 use crate::access::caller::Caller;
 use crate::access::key;
 use crate::access::session::Session;
@@ -38,12 +37,7 @@ impl FromRequestParts<Market> for Who {
             .authenticator
             .authenticate(&parts.headers)
             .await;
-        let caller = caller.map_err(|error| match error {
-            AuthenticationError::Unavailable => {
-                Problem::new(ProblemKind::Unavailable, error.to_string())
-            }
-            other => Problem::new(ProblemKind::Unauthenticated, other.to_string()),
-        })?;
+        let caller = caller?;
         if caller.is_anonymous() && session_may_act(parts, market) {
             return Ok(Self(key::admin()));
         }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Target;
 use crate::live::loader::Loader;
-use crate::mcp::server::{Access, Server, ServerSettings};
+use crate::mcp::server::{Server, ServerSettings};
 use crate::store::changes::next_change;
 use crate::store::{Change, StoreError};
 use crate::types::{OrganizationId, ServerId, Slug};
@@ -40,7 +40,7 @@ impl Entry {
         Target {
             organization: self.organization,
             server: self.id,
-            open: self.settings.access == Access::Open,
+            access: self.settings.access,
         }
     }
 }

@@ -7,6 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
+use crate::access::authenticate::AuthenticationError;
 use crate::access::upstream_auth::TokenError;
 use crate::live::LiveError;
 use crate::mcp::provider::CallError;
@@ -23,6 +24,8 @@ pub struct Problem {
     pub detail: String,
     /// More members of the document, such as `findings`.
     pub extensions: Option<serde_json::Value>,
+    /// What `WWW-Authenticate` says of a credential that is no good.
+    pub challenge: Option<String>,
 }
 
 /// The kinds there are. Each has one status and one title.
@@ -99,6 +102,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             extensions: None,
+            challenge: None,
         }
     }
 
@@ -141,7 +145,10 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.kind {
             ProblemKind::Unauthenticated => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                let challenge = self.challenge.as_deref().unwrap_or("Bearer");
+                if let Ok(challenge) = HeaderValue::from_str(challenge) {
+                    headers.insert(WWW_AUTHENTICATE, challenge);
+                }
             }
             ProblemKind::Unavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
@@ -149,6 +156,17 @@ impl IntoResponse for Problem {
             _ => {}
         }
         response
+    }
+}
+
+impl From<AuthenticationError> for Problem {
+    fn from(error: AuthenticationError) -> Self {
+        if error.is_ours() {
+            return Self::new(ProblemKind::Unavailable, error.to_string());
+        }
+        let mut problem = Self::new(ProblemKind::Unauthenticated, error.to_string());
+        problem.challenge = Some(error.challenge());
+        problem
     }
 }
 

@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod curations;
 mod db;
 pub mod imports;
+pub mod issuers;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;

@@ -1,5 +1,5 @@
-//! Request headers become a [`Caller`]. Keys come as `Authorization: Bearer` or `X-API-Key`; a
-//! cookie is never looked at here.
+//! Request headers become a [`Caller`]. Keys and tokens come as `Authorization: Bearer` or
+//! `X-API-Key`; a cookie is never looked at here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use crate::access::caller::{Caller, Grants};
+use crate::access::issuer::{Issuers, Verified};
 use crate::access::key::Keys;
+use crate::access::token::{self, TOKEN_BYTES_MAX, TokenFault};
 
 /// Recognises callers. Cheap to clone; answers from memory for every key it has seen.
 #[derive(Clone)]
@@ -23,14 +25,23 @@ enum Kind {
     One(Arc<[u8; 32]>),
     /// Callers known beforehand, by the digest of their key.
     Known(Arc<HashMap<[u8; 32], Caller>>),
-    Keys(Keys),
+    /// Keys of the store, and tokens of the issuers it knows.
+    Keys(Keys, Option<Issuers>),
+}
+
+/// What somebody is asked about again by.
+#[derive(Clone)]
+enum Proof {
+    None,
+    Key([u8; 32]),
+    Token(Arc<Verified>),
 }
 
 /// Someone who was recognised, and what it takes to ask again. Holds no key.
 #[derive(Clone)]
 pub struct Recognised {
     pub caller: Caller,
-    hash: Option<[u8; 32]>,
+    proof: Proof,
 }
 
 /// Why a request has no caller. Never carries the credential.
@@ -42,6 +53,27 @@ pub enum AuthenticationError {
     Ambiguous,
     #[error("keys cannot be checked right now")]
     Unavailable,
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    #[error("the issuer of the token has brought as many consumers as it may")]
+    Crowded,
+}
+
+impl AuthenticationError {
+    /// Whether it says nothing of the credential: it may be good.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Unavailable | Self::Crowded)
+    }
+
+    /// What a client is told in `WWW-Authenticate` (RFC 6750 section 3).
+    pub fn challenge(&self) -> String {
+        match self {
+            Self::Token(fault) => {
+                format!("Bearer error=\"invalid_token\", error_description=\"{fault}\"")
+            }
+            _ => "Bearer error=\"invalid_token\"".to_owned(),
+        }
+    }
 }
 
 /// Longer headers are no keys of ours.
@@ -68,7 +100,12 @@ impl Authenticator {
 
     /// The keys of the store, and the admin key.
     pub fn keys(keys: Keys) -> Self {
-        Self(Kind::Keys(keys))
+        Self(Kind::Keys(keys, None))
+    }
+
+    /// The keys of the store, the admin key, and tokens of the issuers of the store.
+    pub fn keys_and_tokens(keys: Keys, issuers: Issuers) -> Self {
+        Self(Kind::Keys(keys, Some(issuers)))
     }
 
     /// Who sends these headers. No credential at all is [`Caller::anonymous`], which is not an
@@ -79,31 +116,41 @@ impl Authenticator {
 
     /// As [`Authenticator::authenticate`], where the caller stays and is asked about again.
     pub async fn recognise(&self, headers: &HeaderMap) -> Result<Recognised, AuthenticationError> {
-        let key = key_of(headers)?;
-        if let (Kind::Keys(keys), Some(key)) = (&self.0, key) {
-            let (caller, hash) = keys.recognise(key).await?;
-            return Ok(Recognised { caller, hash });
-        }
-        let caller = self.unchanging(key)?;
-        Ok(Recognised { caller, hash: None })
+        self.recognise_text(key_of(headers)?).await
     }
 
-    /// Whether a text is a key of ours. One that cannot be checked right now is taken for one.
+    async fn recognise_text(&self, text: Option<&str>) -> Result<Recognised, AuthenticationError> {
+        if let (Kind::Keys(keys, issuers), Some(text)) = (&self.0, text) {
+            if let Some(issuers) = issuers
+                && token::looks_like(text)
+                && !keys.is_admin(text)
+            {
+                let (caller, verified) = issuers.recognise(text).await?;
+                let proof = Proof::Token(verified);
+                return Ok(Recognised { caller, proof });
+            }
+            let (caller, hash) = keys.recognise(text).await?;
+            let proof = hash.map_or(Proof::None, Proof::Key);
+            return Ok(Recognised { caller, proof });
+        }
+        let (caller, proof) = (self.unchanging(text)?, Proof::None);
+        Ok(Recognised { caller, proof })
+    }
+
+    /// Whether a text is a key of ours, or a token that lets somebody in. One that cannot be checked
+    /// right now is taken for one.
     pub async fn is_key(&self, text: &str) -> bool {
-        let known = match &self.0 {
-            Kind::Keys(keys) => keys.recognise(text).await.map(|(caller, _)| caller),
-            _ => self.unchanging(Some(text)),
-        };
-        match known {
-            Ok(caller) => !caller.is_anonymous(),
-            Err(error) => matches!(error, AuthenticationError::Unavailable),
+        match self.recognise_text(Some(text)).await {
+            Ok(known) => !known.caller.is_anonymous(),
+            Err(error) => error.is_ours(),
         }
     }
 
     /// Who someone is now that was recognised before.
     pub async fn again(&self, known: &Recognised) -> Result<Caller, AuthenticationError> {
-        match (&self.0, known.hash) {
-            (Kind::Keys(keys), Some(hash)) => keys.recall(hash).await,
+        match (&self.0, &known.proof) {
+            (Kind::Keys(keys, _), Proof::Key(hash)) => keys.recall(*hash).await,
+            (Kind::Keys(_, Some(issuers)), Proof::Token(verified)) => issuers.again(verified).await,
             _ => Ok(known.caller.clone()),
         }
     }
@@ -111,7 +158,7 @@ impl Authenticator {
     /// Tells whenever a key was made or revoked; nothing where keys do not change.
     pub fn changes(&self) -> Option<watch::Receiver<()>> {
         match &self.0 {
-            Kind::Keys(keys) => Some(keys.changes()),
+            Kind::Keys(keys, _) => Some(keys.changes()),
             Kind::Open | Kind::One(_) | Kind::Known(_) => None,
         }
     }
@@ -137,7 +184,7 @@ impl Authenticator {
                 .get(&digest(key))
                 .cloned()
                 .ok_or(AuthenticationError::Unknown),
-            Kind::Keys(_) => Err(AuthenticationError::Unknown),
+            Kind::Keys(..) => Err(AuthenticationError::Unknown),
         }
     }
 }
@@ -160,7 +207,10 @@ pub fn key_of(headers: &HeaderMap) -> Result<Option<&str>, AuthenticationError> 
         (a, b) => a.or(b),
     };
     match key {
-        Some(key) if key.len() > KEY_BYTES_MAX => Err(AuthenticationError::Unknown),
+        Some(key) if key.len() > KEY_BYTES_MAX && !token::looks_like(key) => {
+            Err(AuthenticationError::Unknown)
+        }
+        Some(key) if key.len() > TOKEN_BYTES_MAX => Err(TokenFault::Malformed.into()),
         key => Ok(key.filter(|key| !key.is_empty())),
     }
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::access::limit::Allowance;
+use crate::mcp::server::Access;
+use crate::openapi::OperationKey;
 use crate::types::{ConsumerId, KeyId, OrganizationId, ServerId, UserId};
 
 /// Whoever sent a request, after authentication.
@@ -39,9 +41,10 @@ pub enum Grants {
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
     pub server: ServerId,
-    /// `None`: all its tools.
+    /// `None`: all its tools. Otherwise those of these operations, however they are called: an owner who
+    /// renames a tool takes nothing from a key, and gives nothing away with a name that was used before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub tools: Option<BTreeSet<String>>,
+    pub tools: Option<BTreeSet<OperationKey>>,
 }
 
 /// What is asked about: a server as the catalog's index knows it.
@@ -49,7 +52,7 @@ pub struct Grant {
 pub struct Target {
     pub organization: OrganizationId,
     pub server: ServerId,
-    pub open: bool,
+    pub access: Access,
 }
 
 impl Caller {
@@ -72,39 +75,49 @@ impl Caller {
         self.grants == Grants::Admin
     }
 
-    /// May this caller use the server at all (`tool` absent), or this tool of it?
-    pub fn may(&self, target: Target, tool: Option<&str>) -> bool {
-        if target.open {
-            return true;
-        }
-        if target.organization != self.organization {
-            return false;
-        }
-        match &self.grants {
-            Grants::Anonymous => false,
-            Grants::Admin | Grants::Organization => true,
-            Grants::Scoped(grants) => {
-                grants
-                    .iter()
-                    .filter(|g| g.server == target.server)
-                    .any(|g| match (tool, &g.tools) {
-                        (None, _) | (_, None) => true,
-                        (Some(tool), Some(tools)) => tools.contains(tool),
-                    })
-            }
-        }
+    /// May this caller use the server at all (`tool` absent), or the tool of this operation?
+    pub fn may(&self, target: Target, tool: Option<&OperationKey>) -> bool {
+        self.reaches(target, |grant| match (tool, &grant.tools) {
+            (None, _) | (_, None) => true,
+            (Some(tool), Some(tools)) => tools.contains(tool),
+        })
     }
 
     /// Whether every tool of the server is the caller's to use.
     pub fn sees_all(&self, target: Target) -> bool {
-        let whole = |grant: &Grant| grant.server == target.server && grant.tools.is_none();
-        target.open
-            || target.organization == self.organization
-                && match &self.grants {
-                    Grants::Anonymous => false,
-                    Grants::Admin | Grants::Organization => true,
-                    Grants::Scoped(grants) => grants.iter().any(whole),
-                }
+        self.reaches(target, |grant| grant.tools.is_none())
+    }
+
+    /// Whether the caller gets as far as the server, and where only its own grants lead there, by one
+    /// that is `enough`.
+    fn reaches(&self, target: Target, enough: impl Fn(&Grant) -> bool) -> bool {
+        if target.access == Access::Open {
+            return true;
+        }
+        target.organization == self.organization
+            && match &self.grants {
+                Grants::Anonymous => false,
+                Grants::Admin => true,
+                Grants::Organization => target.access == Access::Key,
+                Grants::Scoped(grants) => grants
+                    .iter()
+                    .any(|grant| grant.server == target.server && enough(grant)),
+            }
+    }
+
+    /// Whether what a tool answered to its consumer is within what this very caller may use: other keys
+    /// of the same consumer may be good for other tools.
+    pub fn may_read_of(&self, server: ServerId, tool: &OperationKey) -> bool {
+        let Grants::Scoped(grants) = &self.grants else {
+            return true;
+        };
+        let named = |grant: &Grant| match &grant.tools {
+            None => true,
+            Some(tools) => tools.contains(tool),
+        };
+        grants
+            .iter()
+            .any(|grant| grant.server == server && named(grant))
     }
 
     /// Who a session belongs to: the same through a renewed key of the same consumer.
@@ -132,7 +145,7 @@ impl Caller {
 
     /// Whether what the caller sees of the server may differ from what others see.
     pub fn is_restricted(&self, target: Target) -> bool {
-        !target.open
+        target.access != Access::Open
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::access::limit::{Allowance, Limit, Plan};
 use crate::access::vault::kept::HashKey;
 use crate::store::audit::NewAudit;
 use crate::store::changes::next_change;
-use crate::store::keys::{KeyRow, NewKey};
+use crate::store::keys::{KeyRow, NewKey, NewSecret, Replaced};
 use crate::store::{Change, Store, StoreError};
 use crate::types::{Clock, ConsumerId, KeyId, OrganizationId, ServerId};
 
@@ -65,6 +66,12 @@ pub struct MadeKey {
     pub id: KeyId,
     pub consumer: ConsumerId,
     pub prefix: String,
+    pub secret: SecretString,
+}
+
+/// What came of replacing a key, and the secret of the new one.
+pub struct Rotated {
+    pub replaced: Replaced,
     pub secret: SecretString,
 }
 
@@ -176,6 +183,32 @@ impl Keys {
         known(row, allowance).map(|known| Some(Arc::new(known)))
     }
 
+    /// Replaces a key by one with another secret; the old one goes on for `overlap`. `actor` is who
+    /// does it, for the audit.
+    pub async fn rotate(
+        &self,
+        (organization, actor): (OrganizationId, String),
+        id: KeyId,
+        overlap: Duration,
+    ) -> Result<Rotated, StoreError> {
+        let (secret, now, new) = (generate(), self.0.clock.now(), KeyId::generate());
+        let secret_row = NewSecret {
+            id: new,
+            prefix: secret[..PREFIX.len() + SHOWN_DIGITS].to_owned(),
+            hash: self.hash(&secret),
+            replaces: id,
+            ends_at: now + overlap,
+        };
+        let mut act = act(organization, actor, "rotate", id);
+        act.after = Some(json!({ "replacedBy": new }).to_string());
+        let replaced = self.0.store.replace_key(secret_row, &act, now).await?;
+        self.forget();
+        Ok(Rotated {
+            replaced,
+            secret: secret.into(),
+        })
+    }
+
     /// Makes a key and stores its hash.
     pub async fn create(&self, request: KeyRequest) -> Result<MadeKey, StoreError> {
         let secret = generate();
@@ -220,6 +253,11 @@ impl Keys {
         let revoked = self.0.store.revoke_key(id, &act, now).await?;
         self.forget();
         Ok(revoked)
+    }
+
+    /// Grows with every change of keys, of issuers and of what consumers may do.
+    pub(super) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::SeqCst)
     }
 
     /// Looks every key up again before it is believed.
@@ -270,7 +308,7 @@ pub fn admin() -> Caller {
 }
 
 /// The limits a consumer was given, if any.
-async fn allowance(
+pub(super) async fn allowance(
     store: &Store,
     (organization, consumer): (OrganizationId, ConsumerId),
 ) -> Result<Option<Arc<Allowance>>, StoreError> {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::authenticate::Authenticator;
+use crate::access::issuer::Issuers;
 use crate::access::key::Keys;
 use crate::access::ledger::{self, Kept, Ledger};
 use crate::access::limit::{Limiter, Shared};
@@ -107,7 +108,7 @@ impl App {
                 egress: egress.clone(),
                 remote_refs: config.egress.allow_remote_refs,
             },
-            authenticator: Authenticator::keys(keys.clone()),
+            authenticator: authenticator(&keys, (&store, &egress), &clock),
             keys,
             sessions: Sessions::new(ring.current(), &admin),
             mcp: Arc::new(Mcp {
@@ -210,6 +211,12 @@ async fn catalog(
     let loader = Loader::new(store.clone(), vault.clone(), egress.clone(), internal);
     let bytes_max = usize::try_from(config.limits.live_bytes_max).unwrap_or(usize::MAX);
     Ok(Catalog::open(loader, bytes_max).await?)
+}
+
+fn authenticator(keys: &Keys, (store, egress): (&Store, &Egress), clock: &Clock) -> Authenticator {
+    let reached = (store.clone(), egress.clone());
+    let issuers = Issuers::new(keys.clone(), reached, clock.clone());
+    Authenticator::keys_and_tokens(keys.clone(), issuers)
 }
 
 fn tokens(egress: &Egress, clock: &Clock, (store, vault): (&Store, &Arc<Vault>)) -> Tokens {

@@ -9,8 +9,10 @@ mod connection;
 pub(crate) mod credentials;
 mod csv;
 pub(crate) mod curations;
+pub(crate) mod grants;
 pub(crate) mod guard;
 pub(crate) mod imports;
+pub(crate) mod issuers;
 pub(crate) mod keys;
 mod ledger;
 pub(crate) mod limits;
@@ -111,6 +113,9 @@ routes! {
     "/api/v1/plans/{name}" { GET limits::show, PUT limits::put, DELETE limits::remove }
     "/api/v1/keys" { GET keys::list, POST keys::create }
     "/api/v1/keys/{id}" { DELETE keys::revoke }
+    "/api/v1/keys/{id}/rotate" { POST keys::rotate }
+    "/api/v1/issuers" { GET issuers::list }
+    "/api/v1/issuers/{name}" { GET issuers::show, PUT issuers::put, DELETE issuers::remove }
     "/api/v1/audit" { GET audit::list }
     "/api/v1/ledger" { GET ledger::list }
     "/api/v1/ledger.csv" { GET ledger::csv }

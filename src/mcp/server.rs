@@ -320,8 +320,11 @@ pub fn is_searched(tools: usize, tokens: usize) -> bool {
 pub enum Access {
     /// Anyone who reaches the listener.
     Open,
-    /// Only a key granted for the server.
+    /// Any key of the organization whose grants do not end before it.
     Key,
+    /// Only a key whose grants name the server, its owner and admins. For everyone else there is no such
+    /// server.
+    Private,
 }
 
 /// Bounded sessions of the handshake era (`Mcp-Session-Id`).

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
 use crate::store::db::{execute, fetch_all, fetch_in, fetch_optional, row};
+use crate::store::servers::hold_names;
 use crate::store::{Store, StoreError};
 use crate::types::{ConsumerId, KeyId, OrganizationId};
 
@@ -23,6 +24,8 @@ row! {
         pub expires_at: Option<i64>,
         pub revoked_at: Option<i64>,
         pub last_used_at: Option<i64>,
+        /// The key it took the place of.
+        pub replaces: Option<Uuid>,
     }
 }
 
@@ -48,10 +51,41 @@ pub struct NewKey {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// A secret that takes the place of another.
+pub struct NewSecret {
+    pub id: KeyId,
+    pub prefix: String,
+    pub hash: [u8; 32],
+    /// The key that is replaced, and when it ends.
+    pub replaces: KeyId,
+    pub ends_at: DateTime<Utc>,
+}
+
+/// What came of replacing a key.
+#[derive(Debug)]
+pub enum Replaced {
+    /// The new one.
+    Done(KeyRow),
+    /// There is none of that id.
+    Missing,
+    /// It was revoked, or expired.
+    Ended,
+    /// It was replaced before.
+    Already,
+}
+
 const BY_HASH: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at FROM api_keys WHERE hash = $1";
+     last_used_at, replaces FROM api_keys WHERE hash = $1";
 const LIST: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at FROM api_keys WHERE organization_id = $1 ORDER BY created_at DESC LIMIT 1000";
+     last_used_at, replaces FROM api_keys WHERE organization_id = $1 ORDER BY created_at DESC LIMIT 1000";
+const ONE: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
+     last_used_at, replaces FROM api_keys WHERE organization_id = $1 AND id = $2";
+const REPLACEMENT: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
+     last_used_at, replaces FROM api_keys WHERE replaces = $1";
+const END_BY: &str = "UPDATE api_keys SET expires_at = $3 WHERE id = $1 AND revoked_at IS NULL \
+     AND (expires_at IS NULL OR expires_at > $3) AND organization_id = $2";
+const REPLACE: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
+     expires_at, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const CONSUMERS: &str = "SELECT id, name, created_at FROM consumers WHERE organization_id = $1 ORDER BY name LIMIT 1000";
 const CONSUMER: &str =
     "SELECT id, name, created_at FROM consumers WHERE organization_id = $1 AND name = $2";
@@ -147,6 +181,51 @@ impl Store {
         self.commit_change(tx, act, (Change::Key(id), 2), at)
             .await?;
         Ok(true)
+    }
+
+    /// Replaces a key by a new one of the same consumer, name and grants, that lasts as long from now on
+    /// as the old one was made for.
+    pub async fn replace_key(
+        &self,
+        new: NewSecret,
+        act: &NewAudit,
+        now: DateTime<Utc>,
+    ) -> Result<Replaced, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let (at, organization) = (now.timestamp_micros(), act.organization.0);
+        hold_names(&mut tx, [&format!("key {}", new.replaces)]).await?;
+        let Some(old) = fetch_in!(&mut tx, KeyRow, ONE, organization, new.replaces.0)? else {
+            return Ok(Replaced::Missing);
+        };
+        if fetch_in!(&mut tx, KeyRow, REPLACEMENT, old.id)?.is_some() {
+            return Ok(Replaced::Already);
+        }
+        if old.revoked_at.is_some() || old.expires_at.is_some_and(|end| end <= at) {
+            return Ok(Replaced::Ended);
+        }
+        // One that ends earlier by itself still does.
+        let ends_at = new.ends_at.timestamp_micros();
+        execute!(&mut tx, END_BY, old.id, organization, ends_at)?;
+        let life = old.expires_at.map(|end| end - old.created_at);
+        execute!(
+            &mut tx,
+            REPLACE,
+            new.id.0,
+            organization,
+            old.consumer_id,
+            &old.name,
+            &new.prefix,
+            new.hash.as_slice(),
+            old.grants.as_deref(),
+            at,
+            life.map(|life| at.saturating_add(life)),
+            old.id
+        )?;
+        let made = fetch_in!(&mut tx, KeyRow, ONE, organization, new.id.0)?;
+        let made = made.ok_or(StoreError::Stale)?;
+        self.commit_change(tx, act, (Change::Key(new.id), 1), at)
+            .await?;
+        Ok(Replaced::Done(made))
     }
 
     /// Notes when keys were last used. Not a change of the catalog.

@@ -73,6 +73,10 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         "usage",
         include_str!("../../migrations/sqlite/0013_usage.sql"),
         include_str!("../../migrations/postgres/0013_usage.sql"),
+        12,
+        "callers",
+        include_str!("../../migrations/sqlite/0012_callers.sql"),
+        include_str!("../../migrations/postgres/0012_callers.sql"),
     ),
 ];
 

@@ -13,6 +13,7 @@ use crate::extract::{Body, Path, Who};
 use crate::market::api::Market;
 use crate::mcp::call::{Trace, dry_run, explain, passed};
 use crate::mcp::endpoint::trace_id;
+use crate::mcp::server::Access;
 use crate::mcp::provider::{CallContext, Progress, ToolCall};
 use crate::problem::{Problem, ProblemKind};
 
@@ -47,7 +48,8 @@ pub(crate) async fn attempt(
     let catalog = &market.0.parts.publisher.catalog;
     let entry = catalog.find(slug).ok_or_else(Problem::not_found)?;
     if !who.0.may(entry.target(), None) {
-        return Err(if who.0.is_anonymous() {
+        let asks = who.0.is_anonymous() && entry.settings.access == Access::Key;
+        return Err(if asks {
             Problem::new(
                 ProblemKind::Unauthenticated,
                 "send a key as Authorization: Bearer or X-API-Key",

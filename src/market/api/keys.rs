@@ -1,30 +1,40 @@
-//! Keys: made and shown once, listed, revoked.
+//! Keys: made and shown once, listed, replaced, revoked.
+
+use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use http::StatusCode;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::access::caller::Grant;
 use crate::access::key::KeyRequest;
 use crate::extract::{Admin, Body, Path};
 use crate::market::api::Market;
+use crate::market::api::grants::{self, GrantRequest};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::keys::KeyRow;
+use crate::store::keys::{KeyRow, Replaced};
 use crate::types::KeyId;
 
 const NAME_LENGTH_MAX: usize = 100;
+const OVERLAP_DAYS_MAX: i64 = 30;
+/// How long a key that was replaced goes on, where nothing is said.
+pub(crate) const OVERLAP_USUAL: &str = "24h";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewKey {
     pub(crate) name: String,
-    /// Slugs; none: every server.
+    /// Slugs. Neither `servers` nor `grants`: every server that is open to all keys.
     #[serde(default)]
     pub(crate) servers: Vec<String>,
+    /// Servers, or some tools of them.
+    #[serde(default)]
+    pub(crate) grants: Option<Vec<GrantRequest>>,
     #[serde(default)]
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
@@ -46,25 +56,18 @@ pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<
             format!("`name` is 1 to {NAME_LENGTH_MAX} characters"),
         ));
     }
-    let grants = new.servers.iter().map(|slug| {
-        let entry = market.0.parts.publisher.catalog.find(slug);
-        let entry = entry.ok_or_else(|| {
-            Problem::new(
-                ProblemKind::Unprocessable,
-                format!("`servers`: there is no server \"{slug}\""),
-            )
-        });
-        entry.map(|entry| Grant {
-            server: entry.id,
-            tools: None,
-        })
-    });
-    let grants: Vec<Grant> = grants.collect::<Result<_, _>>()?;
+    if new.grants.as_ref().is_some_and(Vec::is_empty) {
+        let detail = "`grants` names no server; leave it out for every server";
+        return Err(Problem::new(ProblemKind::Unprocessable, detail));
+    }
+    let whole = new.servers.iter().map(|slug| GrantRequest::whole(slug));
+    let requests: Vec<_> = whole.chain(new.grants.unwrap_or_default()).collect();
+    let grants = grants::resolve(market, admin, &requests).await?;
     let request = KeyRequest {
         organization: admin.0.organization,
         actor: admin.0.principal(),
         name: name.clone(),
-        grants: (!grants.is_empty()).then_some(grants),
+        grants: (!grants.is_empty()).then(|| grants.clone()),
         expires_at: new.expires_at,
     };
     let made = market.0.parts.keys.create(request).await?;
@@ -75,6 +78,7 @@ pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<
         "key": made.secret.expose_secret(),
         "consumer": made.consumer,
         "servers": new.servers,
+        "grants": (!grants.is_empty()).then(|| grants::view(market, &grants)),
         "expiresAt": new.expires_at,
     }))
 }
@@ -84,7 +88,15 @@ pub(super) async fn list(
     admin: Admin,
 ) -> Result<Json<Value>, Problem> {
     let keys = rows(&market, &admin).await?;
-    let keys: Vec<Value> = keys.iter().map(view).collect();
+    let replaced = replacements(&keys);
+    let keys: Vec<Value> = keys
+        .iter()
+        .map(|row| {
+            let mut shown = view(&market, row);
+            shown["replacedBy"] = json!(replaced.get(&row.id));
+            shown
+        })
+        .collect();
     Ok(Json(json!({ "keys": keys })))
 }
 
@@ -98,14 +110,27 @@ pub(crate) async fn rows(market: &Market, admin: &Admin) -> Result<Vec<KeyRow>, 
         .await?)
 }
 
-fn view(row: &KeyRow) -> Value {
+/// The key that took the place of each.
+pub(crate) fn replacements(rows: &[KeyRow]) -> HashMap<Uuid, Uuid> {
+    let pairs = rows.iter().filter_map(|row| Some((row.replaces?, row.id)));
+    pairs.collect()
+}
+
+/// What a key is good for; `None`: every server.
+pub(crate) fn granted(row: &KeyRow) -> Option<Vec<Grant>> {
+    let grants = row.grants.as_deref()?;
+    Some(serde_json::from_str(grants).unwrap_or_default())
+}
+
+fn view(market: &Market, row: &KeyRow) -> Value {
     let time = |micros: Option<i64>| micros.and_then(DateTime::from_timestamp_micros);
     json!({
         "id": row.id,
         "name": row.name,
         "prefix": row.prefix,
         "consumer": row.consumer_id,
-        "grants": row.grants.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok()),
+        "grants": granted(row).map(|grants| grants::view(market, &grants)),
+        "replaces": row.replaces,
         "createdAt": time(Some(row.created_at)),
         "expiresAt": time(row.expires_at),
         "revokedAt": time(row.revoked_at),
@@ -131,6 +156,72 @@ pub(crate) async fn end(market: &Market, admin: &Admin, id: KeyId) -> Result<(),
     } else {
         Err(Problem::not_found())
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Rotation {
+    /// How long the old key goes on, like `24h`.
+    #[serde(default)]
+    overlap: Option<String>,
+}
+
+pub(super) async fn rotate(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(id): Path<Uuid>,
+    Body(rotation): Body<Rotation>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let overlap = rotation.overlap.as_deref().unwrap_or(OVERLAP_USUAL);
+    let made = replace(&market, &admin, KeyId(id), overlap).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Makes a key that takes the place of another; the answer is the only place that ever shows it.
+pub(crate) async fn replace(
+    market: &Market,
+    admin: &Admin,
+    id: KeyId,
+    overlap: &str,
+) -> Result<Value, Problem> {
+    let overlap = overlap_of(overlap).ok_or_else(|| {
+        let detail = format!(
+            "`overlap` is 0 to {OVERLAP_DAYS_MAX} days, as a number and one of s, m, h and d, like \"24h\""
+        );
+        Problem::new(ProblemKind::Invalid, detail)
+    })?;
+    let who = (admin.0.organization, admin.0.principal());
+    let rotated = market.0.parts.keys.rotate(who, id, overlap).await?;
+    let conflict = |detail| Err(Problem::new(ProblemKind::Conflict, detail));
+    let row = match rotated.replaced {
+        Replaced::Done(row) => row,
+        Replaced::Missing => return Err(Problem::not_found()),
+        Replaced::Ended => return conflict("the key has ended; make a new one"),
+        Replaced::Already => return conflict("the key was replaced already; rotate the newer one"),
+    };
+    let mut shown = view(market, &row);
+    shown["key"] = json!(rotated.secret.expose_secret());
+    shown["oldKeyEndsBy"] = json!(DateTime::from_timestamp_micros(
+        row.created_at
+            .saturating_add(overlap.num_microseconds().unwrap_or_default())
+    ));
+    Ok(shown)
+}
+
+/// A whole number and a unit, within what an overlap may be.
+fn overlap_of(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let number: u32 = digits.parse().ok()?;
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "" if number == 0 => 0,
+        _ => return None,
+    };
+    let overlap = Duration::seconds(i64::from(number) * unit);
+    (overlap <= Duration::days(OVERLAP_DAYS_MAX)).then_some(overlap)
 }
 
 pub(super) async fn consumers(

@@ -494,7 +494,7 @@ pub(super) async fn tools(
     let allowed = server
         .tools
         .values()
-        .filter(|tool| who.0.may(entry.target(), Some(tool.def.name.as_str())));
+        .filter(|tool| who.0.may(entry.target(), Some(&tool.def.operation)));
     // How calls are authenticated is for whoever sets it.
     let choices = security::shown_to(&market, &who, (&entry, &server)).await?;
     let tools: Vec<Value> = allowed

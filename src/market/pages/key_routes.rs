@@ -135,6 +135,7 @@ pub(super) async fn make(
     let new = keys_api::NewKey {
         name: name.clone(),
         servers: servers.clone(),
+        grants: None,
         expires_at: None,
     };
     let made = match keys_api::make(&market, &admin, new).await {

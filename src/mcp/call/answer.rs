@@ -13,7 +13,7 @@ use crate::mcp::call::filter::{self, Filtered};
 use crate::mcp::content::fields::{self, Fields};
 use crate::mcp::content::{self, ANSWER_BYTES_MAX, Manner, Rendered, render_as};
 use crate::mcp::provider::{Arguments, CallError, ToolOutcome};
-use crate::mcp::server::ApiProvider;
+use crate::mcp::server::{Access, ApiProvider};
 use crate::mcp::template::{self, Moment};
 use crate::mcp::tool::Tool;
 
@@ -122,8 +122,10 @@ async fn keep(work: &Work<'_>, rendered: &mut Rendered) {
     let Some(whole) = &rendered.whole else {
         return;
     };
+    let limited = work.server.settings.access != Access::Open;
     let kept = Kept {
         server: work.server.id,
+        operation: limited.then(|| work.tool.def.operation.clone()),
         media_type: whole.media_type.clone(),
         bytes: whole.bytes.clone(),
     };

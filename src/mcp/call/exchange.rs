@@ -25,7 +25,7 @@ use crate::mcp::call::held::Held;
 use crate::mcp::content::Rendered;
 use crate::mcp::plan::{Aids, Linked, Links, accept, base_url};
 use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody};
-use crate::mcp::server::{Access, ApiProvider, Provider, Server};
+use crate::mcp::server::{ApiProvider, Provider, Server};
 use crate::mcp::template::Moment;
 use crate::mcp::tool::Tool;
 use crate::openapi::SecurityRequirement;
@@ -73,12 +73,12 @@ impl<'a> Work<'a> {
         let target = Target {
             organization: server.organization,
             server: server.id,
-            open: server.settings.access == Access::Open,
+            access: server.settings.access,
         };
         let tool = server
             .tools
             .get(name)
-            .filter(|_| caller.may(target, Some(name)))
+            .filter(|tool| caller.may(target, Some(&tool.def.operation)))
             .ok_or_else(|| CallError::UnknownTool(name.to_owned()))?;
         let timeout = Duration::from_millis(server.settings.call_timeout_ms);
         Ok(Self {

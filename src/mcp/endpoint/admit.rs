@@ -24,7 +24,7 @@ use crate::mcp::call::passed;
 use crate::mcp::endpoint::stream::OpenStream;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
 use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, trace_id};
-use crate::mcp::server::Server;
+use crate::mcp::server::{Access, Server};
 use crate::policy::Subject;
 
 /// How long the body of a request may take to arrive.
@@ -82,10 +82,11 @@ pub(super) async fn admit(
     let entry = endpoint.0.parts.catalog.find(slug);
     let entry = entry.ok_or_else(|| no_server(slug))?;
     if !caller.may(entry.target(), None) {
-        return Err(if caller == Caller::anonymous() {
+        let asks = caller == Caller::anonymous() && entry.settings.access == Access::Key;
+        return Err(if asks {
             challenge(
                 "this server needs an API key: send it as Authorization: Bearer or X-API-Key",
-                false,
+                "Bearer",
             )
         } else {
             no_server(slug)
@@ -177,15 +178,11 @@ fn no_server(slug: &str) -> Response {
 }
 
 fn unauthenticated(error: &AuthenticationError) -> Response {
-    match error {
-        AuthenticationError::Unavailable => {
-            let error = RpcError::new(INTERNAL_ERROR, error.to_string());
-            rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
-        }
-        AuthenticationError::Unknown | AuthenticationError::Ambiguous => {
-            challenge(&error.to_string(), true)
-        }
+    if error.is_ours() {
+        let error = RpcError::new(INTERNAL_ERROR, error.to_string());
+        return rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None);
     }
+    challenge(&error.to_string(), &error.challenge())
 }
 
 /// Status 429 with what to wait for. A tool call is answered with a tool error instead: clients end
@@ -207,16 +204,12 @@ pub(super) fn too_many_requests(over: &Exceeded, id: Option<&str>) -> Response {
 }
 
 fn challenge(message: &str, invalid: bool) -> Response {
+fn challenge(message: &str, challenge: &str) -> Response {
     let error = RpcError::new(INVALID_REQUEST, message.to_owned());
     let mut response = rpc_error(StatusCode::UNAUTHORIZED, &error, None);
-    let value = if invalid {
-        "Bearer error=\"invalid_token\""
-    } else {
-        "Bearer"
-    };
-    response
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+    if let Ok(value) = HeaderValue::from_str(challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
     response
 }
 

@@ -28,6 +28,7 @@ use crate::mcp::provider::{
     Resumption, ToolCall,
 };
 use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
+use crate::mcp::tool::Tool;
 use crate::mcp::tool::profile::Profile;
 
 /// How long the URI of a watched resource may be.
@@ -225,7 +226,8 @@ impl Exchange {
             .as_deref()
             .ok_or_else(|| RpcError::invalid_params("`uri` is missing: which resource?"))?;
         let known = self.server.resources.iter().find(|r| r.uri == uri);
-        let known = known.filter(|resource| lists::sees(&self.caller, self.target, resource));
+        let whose = (&self.caller, self.target);
+        let known = known.filter(|resource| lists::sees(&self.server, whose, resource));
         let resource = match (known, &self.server.provider) {
             (Some(resource), _) => Some(Resource {
                 uri: resource.uri.clone(),
@@ -267,7 +269,7 @@ impl Exchange {
     fn text_of(&self, resource: &ResourceDef) -> String {
         match &resource.before_tools {
             Some(head) if !self.caller.sees_all(self.target) => {
-                let sees = |tool: &str| self.caller.may(self.target, Some(tool));
+                let sees = |tool: &Tool| self.caller.may(self.target, Some(&tool.def.operation));
                 self.server.overview(head, sees)
             }
             _ => resource.text.to_string(),

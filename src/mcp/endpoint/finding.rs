@@ -119,7 +119,8 @@ impl Exchange {
 
     fn visible(&self, name: &str) -> Option<&Tool> {
         let tool = self.server.tools.get(name)?;
-        self.caller.may(self.target, Some(name)).then_some(tool)
+        let operation = Some(&tool.def.operation);
+        self.caller.may(self.target, operation).then_some(tool)
     }
 
     fn search(&self, finder: &Finder, given: &str) -> CallOutcome {
@@ -130,7 +131,7 @@ impl Exchange {
         let limit = wanted.limit.unwrap_or(FOUND).clamp(1, FOUND_MAX);
         let page = wanted.page.unwrap_or(1).max(1);
         let skip = (page - 1).saturating_mul(limit);
-        let visible = |tool: &Tool| self.caller.may(self.target, Some(tool.def.name.as_str()));
+        let visible = |tool: &Tool| self.caller.may(self.target, Some(&tool.def.operation));
         let result = finder.find(&self.server, &wanted.query, (skip, limit), visible);
         let tools: Vec<Value> = result.tools.iter().map(|tool| found(tool)).collect();
         let mut answer = json!({ "tools": tools, "confident": result.confident });

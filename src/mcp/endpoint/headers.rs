@@ -14,6 +14,7 @@ use crate::mcp::endpoint::wire::{
     HEADER_MISMATCH, INVALID_PARAMS, Params, RpcError, UNSUPPORTED_VERSION,
 };
 use crate::mcp::server::Server;
+use crate::mcp::tool::Tool;
 
 /// What a request's version is: stated in the body, in the header, or not at all.
 pub(super) fn version(
@@ -119,13 +120,15 @@ pub(super) fn check(
 pub(super) fn check_arguments(
     headers: &HeaderMap,
     server: &Server,
+    may: impl Fn(&Tool) -> bool,
     params: &Params<'_>,
 ) -> Result<(), RpcError> {
-    let Some(tool) = params
+    let named = params
         .name
         .as_deref()
-        .and_then(|name| server.tools.get(name))
-    else {
+        .and_then(|name| server.tools.get(name));
+    // What is not the caller's to use is refused later, as a tool that is not there.
+    let Some(tool) = named.filter(|tool| may(tool)) else {
         return Ok(());
     };
     if tool.header_arguments.is_empty() {

@@ -25,6 +25,7 @@ use crate::mcp::endpoint::wire::{
 use crate::mcp::endpoint::{Endpoint, MESSAGES_MAX, batch, headers, listen, progress};
 use crate::mcp::provider::{Client, Progress};
 use crate::mcp::server::{Provider, Server};
+use crate::mcp::tool::Tool;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -153,7 +154,9 @@ fn decide(
     if version.is_stateless() {
         headers::check(&admitted.headers, method, params)?;
         if method == "tools/call" {
-            headers::check_arguments(&admitted.headers, &admitted.server, params)?;
+            let target = admitted.entry.target();
+            let may = |tool: &Tool| admitted.caller.may(target, Some(&tool.def.operation));
+            headers::check_arguments(&admitted.headers, &admitted.server, may, params)?;
         }
     }
     Ok(version)

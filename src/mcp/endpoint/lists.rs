@@ -4,6 +4,7 @@
 //! so that it survives an edit of the server between two pages.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,6 +14,7 @@ use crate::access::caller::{Caller, Target};
 use crate::mcp::endpoint::wire::{RpcError, quote};
 use crate::mcp::fragment::WireClass;
 use crate::mcp::server::{PromptDef, ResourceDef, Server};
+use crate::mcp::tool::Tool;
 use crate::mcp::tool::profile::Profile;
 
 /// How many members a cursor names: as many may be removed between two pages.
@@ -32,7 +34,8 @@ pub(super) fn tools(
 ) -> Result<String, RpcError> {
     let cursor = cursor.filter(|cursor| !cursor.is_empty());
     if let Some(finder) = &server.finder {
-        let listed = finder.listed(server.tools.len());
+        let may = |tool: &&Arc<Tool>| caller.may(target, Some(&tool.def.operation));
+        let listed = finder.listed(server.tools.values().filter(may).count());
         let names = listed.iter().filter_map(|tool| tool["name"].as_str());
         let page = Page::after(cursor, names, listed.len())?;
         let rest = listed.iter().enumerate().skip(page.start);
@@ -53,7 +56,7 @@ pub(super) fn tools(
         .values()
         .enumerate()
         .skip(page.start)
-        .filter(|(_, tool)| sees_all || caller.may(target, Some(tool.def.name.as_str())));
+        .filter(|(_, tool)| sees_all || caller.may(target, Some(&tool.def.operation)));
     Ok(page.write(
         "tools",
         visible.map(|(place, tool)| {
@@ -102,7 +105,7 @@ pub(super) fn resources(
         .iter()
         .enumerate()
         .skip(page.start)
-        .filter(|(_, resource)| sees(caller, target, resource));
+        .filter(|(_, resource)| sees(server, (caller, target), resource));
     Ok(page.write(
         "resources",
         visible.map(|(place, resource)| {
@@ -116,11 +119,15 @@ pub(super) fn resources(
 }
 
 /// Whether the caller may read a resource: what documents a tool is for those who may call it.
-pub(super) fn sees(caller: &Caller, target: Target, resource: &ResourceDef) -> bool {
-    resource
-        .tool
-        .as_ref()
-        .is_none_or(|tool| caller.may(target, Some(tool.as_str())))
+pub(super) fn sees(
+    server: &Server,
+    (caller, target): (&Caller, Target),
+    resource: &ResourceDef,
+) -> bool {
+    resource.tool.as_ref().is_none_or(|name| {
+        let tool = server.tools.get(name);
+        tool.is_some_and(|tool| caller.may(target, Some(&tool.def.operation)))
+    })
 }
 
 fn resource_entry(resource: &ResourceDef, titles: bool) -> String {

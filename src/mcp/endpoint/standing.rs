@@ -3,7 +3,7 @@
 
 use tokio::sync::watch;
 
-use crate::access::authenticate::{AuthenticationError, Recognised};
+use crate::access::authenticate::Recognised;
 use crate::mcp::endpoint::Endpoint;
 use crate::mcp::endpoint::admit::Admitted;
 use crate::types::ServerId;
@@ -46,8 +46,8 @@ impl Standing {
         let parts = &self.endpoint.0.parts;
         let caller = match parts.authenticator.again(&self.known).await {
             Ok(caller) => caller,
-            Err(AuthenticationError::Unavailable) => self.known.caller.clone(),
-            Err(AuthenticationError::Unknown | AuthenticationError::Ambiguous) => return false,
+            Err(error) if error.is_ours() => self.known.caller.clone(),
+            Err(_) => return false,
         };
         let entry = parts.catalog.entry(self.server);
         entry.is_some_and(|entry| caller.may(entry.target(), None))

@@ -19,7 +19,7 @@ use crate::mcp::endpoint::wire::{
 };
 use crate::mcp::endpoint::{BATCH_MAX, BODY_BYTES_MAX, headers, progress};
 use crate::mcp::provider::Progress;
-use crate::mcp::server::Server;
+use crate::mcp::server::{Access, Server};
 
 /// Serves `server` until the input ends. Whoever has the process has the server: the caller is
 /// anonymous, and the server has to be open.
@@ -215,7 +215,7 @@ impl Context {
             target: Target {
                 organization: self.server.organization,
                 server: self.server.id,
-                open: true,
+                access: Access::Open,
             },
             version,
             session: session.cloned(),

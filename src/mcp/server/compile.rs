@@ -81,9 +81,7 @@ impl Server {
         server.list_tokens = server.tools.values().map(|t| t.fragments.tokens()).sum();
         server.finder = Finder::of(&server);
         if let Some(finder) = &server.finder {
-            server
-                .instructions
-                .push_str(&how_to_find(finder, server.tools.len()));
+            server.instructions.push_str(&how_to_find(finder));
         }
         server.resources = resources(&server, parts.description.as_deref());
         server.prompts = prompts(&server);
@@ -92,9 +90,9 @@ impl Server {
     }
 
     /// `head`, and a line for each tool of which `sees` says so.
-    pub fn overview(&self, head: &str, sees: impl Fn(&str) -> bool) -> String {
+    pub fn overview(&self, head: &str, sees: impl Fn(&Tool) -> bool) -> String {
         let mut text = head.to_owned();
-        let seen = |tool: &&Arc<Tool>| sees(tool.def.name.as_str());
+        let seen = |tool: &&Arc<Tool>| sees(tool);
         for tool in self.tools.values().filter(seen) {
             let description = clean(&tool.def.description);
             let first = description.lines().next().unwrap_or_default();
@@ -111,10 +109,11 @@ fn instructions(title: &str, description: Option<&str>) -> String {
     shorten(text.trim(), INSTRUCTIONS_BYTES_MAX)
 }
 
-fn how_to_find(finder: &Finder, tools: usize) -> String {
+/// Without their number, which is another for a caller who may use some of them only.
+fn how_to_find(finder: &Finder) -> String {
     format!(
-        "\n\nThere are {tools} tools, which are not listed: find them with {}, read their arguments \
-         with {}, and call them with {}.",
+        "\n\nIts tools are not listed: find them with {}, read their arguments with {}, and call them \
+         with {}.",
         finder.search, finder.describe, finder.call
     )
 }

@@ -1,0 +1,162 @@
+//! Issuers of tokens: who may vouch for callers, and what their tokens are good for.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::DateTime;
+use http::StatusCode;
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use crate::access::caller::Grant;
+use crate::access::issuer::settings::{GrantsFrom, IssuerSettings};
+use crate::extract::{Admin, Body, Path};
+use crate::market::api::Market;
+use crate::market::api::grants::{self, GrantRequest};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::StoreError;
+use crate::store::audit::NewAudit;
+use crate::store::issuers::{ISSUERS_MAX, IssuerRow, NewIssuer};
+
+const NAME_LENGTH_MAX: usize = 64;
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    admin: Admin,
+) -> Result<Json<Value>, Problem> {
+    let rows = rows(&market, &admin).await?;
+    let issuers: Vec<Value> = rows.iter().map(|row| view(&market, row)).collect();
+    Ok(Json(json!({ "issuers": issuers })))
+}
+
+pub(crate) async fn rows(market: &Market, admin: &Admin) -> Result<Vec<IssuerRow>, Problem> {
+    let store = &market.0.parts.publisher.store;
+    Ok(store.issuers(admin.0.organization).await?)
+}
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let row = store.issuer(admin.0.organization, &name).await?;
+    let row = row.ok_or_else(Problem::not_found)?;
+    Ok(Json(view(&market, &row)))
+}
+
+pub(super) async fn put(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+    Body(new): Body<IssuerSettings<GrantRequest>>,
+) -> Result<Json<Value>, Problem> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > NAME_LENGTH_MAX || !name.chars().all(plain) {
+        return Err(wrong(format!(
+            "an issuer's name is 1 to {NAME_LENGTH_MAX} letters, digits, hyphens and underscores"
+        )));
+    }
+    new.check().map_err(|error| wrong(error.to_string()))?;
+    let settings = kept(&market, &admin, new).await?;
+    let text = serde_json::to_string(&settings).map_err(|error| Problem::internal(&error))?;
+    let new = NewIssuer {
+        name: &name,
+        issuer: &settings.issuer,
+        settings: &text,
+    };
+    let publisher = &market.0.parts.publisher;
+    let mut act = act(&admin, "put", &name);
+    act.after = Some(text.clone());
+    let stored = publisher.store.put_issuer(new, &act, publisher.clock.now());
+    match stored.await {
+        Ok(true) => {}
+        Ok(false) => return Err(wrong(format!("at most {ISSUERS_MAX} issuers"))),
+        Err(StoreError::Conflict(_)) => {
+            let detail = "another issuer has this `issuer` already; change that one";
+            return Err(Problem::new(ProblemKind::Conflict, detail));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    market.0.parts.keys.forget();
+    show(State(market), admin, Path(name)).await
+}
+
+pub(super) async fn remove(
+    State(market): State<Market>,
+    admin: Admin,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    end(&market, &admin, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets an issuer; its tokens are refused at once.
+pub(crate) async fn end(market: &Market, admin: &Admin, name: &str) -> Result<(), Problem> {
+    let publisher = &market.0.parts.publisher;
+    let act = act(admin, "delete", name);
+    let ended = publisher.store.delete_issuer(name, &act, publisher.clock.now());
+    let ended = ended.await?;
+    market.0.parts.keys.forget();
+    ended.then_some(()).ok_or_else(Problem::not_found)
+}
+
+fn wrong(detail: String) -> Problem {
+    Problem::new(ProblemKind::Unprocessable, detail)
+}
+
+fn act(admin: &Admin, action: &'static str, name: &str) -> NewAudit {
+    let who = (admin.0.organization, admin.0.principal());
+    NewAudit::of(who, action, ("issuer", name.to_owned()))
+}
+
+/// Settings with the grants as they are kept.
+async fn kept(
+    market: &Market,
+    admin: &Admin,
+    new: IssuerSettings<GrantRequest>,
+) -> Result<IssuerSettings, Problem> {
+    let resolve = async |requests: &[GrantRequest]| grants::resolve(market, admin, requests).await;
+    let grants_from = match new.grants_from {
+        None => None,
+        Some(from) => {
+            let mut values: IndexMap<String, Vec<Grant>> = IndexMap::new();
+            for (value, requests) in &from.values {
+                values.insert(value.clone(), resolve(requests).await?);
+            }
+            Some(GrantsFrom {
+                claim: from.claim,
+                values,
+            })
+        }
+    };
+    Ok(IssuerSettings {
+        grants: resolve(&new.grants).await?,
+        grants_from,
+        issuer: new.issuer,
+        audience: new.audience,
+        jwks_url: new.jwks_url,
+        algorithms: new.algorithms,
+        consumer_claim: new.consumer_claim,
+        every_server: new.every_server,
+        clock_skew_seconds: new.clock_skew_seconds,
+    })
+}
+
+fn view(market: &Market, row: &IssuerRow) -> Value {
+    let mut shown = json!({
+        "name": row.name,
+        "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
+    });
+    let Ok(settings) = serde_json::from_str::<IssuerSettings>(&row.settings) else {
+        return shown;
+    };
+    let mut said = json!(settings);
+    said["grants"] = grants::view(market, &settings.grants);
+    for (value, granted) in settings.grants_from.iter().flat_map(|from| &from.values) {
+        said["grantsFrom"]["values"][value] = grants::view(market, granted);
+    }
+    if let (Some(shown), Value::Object(said)) = (shown.as_object_mut(), said) {
+        shown.extend(said);
+    }
+    shown
+}
