@@ -107,9 +107,10 @@ fn callers(server: ServerId) -> Vec<(String, Caller)> {
         grants,
         ..Caller::anonymous()
     };
+    let operation = |tool: &&str| causeway::openapi::OperationKey(format!("GET /{tool}"));
     let grant = |server, tools: Option<&[&str]>| Grant {
         server,
-        tools: tools.map(|tools| tools.iter().map(|tool| (*tool).to_owned()).collect()),
+        tools: tools.map(|tools| tools.iter().map(operation).collect()),
     };
     let beta = Grants::Scoped(vec![grant(server, Some(&["beta"]))]);
     let elsewhere = Grants::Scoped(vec![grant(ServerId::generate(), None)]);

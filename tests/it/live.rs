@@ -204,7 +204,7 @@ async fn ten_thousand_servers_are_an_index_until_they_are_used() {
     let set = place.store.edit_server(first, settings, &act, now);
     set.await.unwrap();
     catalog.apply(Change::Unknown).await.unwrap();
-    assert!(catalog.find("first").unwrap().target().open);
+    assert_eq!(catalog.find("first").unwrap().target().access, Access::Open);
     assert_eq!(catalog.held().0, 1);
 }
 

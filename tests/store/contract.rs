@@ -17,6 +17,7 @@ use causeway::types::{AnswerId, CredentialId, KeyId, OrganizationId, ServerId, S
 use chrono::{DateTime, Utc};
 
 mod audit;
+mod callers;
 mod database;
 mod ledger;
 mod limits;
@@ -25,6 +26,10 @@ mod usage;
 pub(crate) use audit::{
     a_row_that_was_tampered_with_is_found, many_writers_make_one_chain,
     rows_from_before_the_chain_are_told_apart, the_audit_is_read_in_pages,
+};
+pub(crate) use callers::{
+    a_key_is_replaced_once_and_goes_on_for_a_while, a_subject_is_one_consumer,
+    an_issuer_has_one_name_and_one_iss, of_many_one_replaces_a_key,
 };
 pub(crate) use database::Database;
 pub(crate) use database::{
@@ -772,6 +777,7 @@ fn answer(server: ServerId, principal: &str, size: usize, second: i64) -> NewAns
         organization: ORGANIZATION,
         server,
         principal: principal.into(),
+        operation: None,
         media_type: "text/plain".into(),
         size,
         key_id: "k".into(),
@@ -969,7 +975,11 @@ macro_rules! run_contract {
             a_crash_loses_no_unit_of_a_quota,
             a_clock_set_back_begins_no_window_anew,
             a_slice_is_at_most_what_is_left,
-            a_plan_is_given_until_it_is_taken
+            a_plan_is_given_until_it_is_taken,
+            a_key_is_replaced_once_and_goes_on_for_a_while,
+            of_many_one_replaces_a_key,
+            an_issuer_has_one_name_and_one_iss,
+            a_subject_is_one_consumer
         );
         $crate::run_contract!($store, with_database;
             a_change_its_line_and_its_audit_are_one,

@@ -69,6 +69,7 @@ async fn any_replica_gives_an_answer_back_and_the_database_does_not_show_it() {
         ..Caller::anonymous()
     };
     let kept = Kept {
+        operation: None,
         server,
         media_type: "application/pdf".into(),
         bytes: Bytes::from(b"a secret of the API ".repeat(50_000)),

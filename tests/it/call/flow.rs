@@ -42,7 +42,7 @@ async fn what_a_caller_may_not_use_does_not_exist() {
     let scoped = |tool: &str| {
         Grants::Scoped(vec![Grant {
             server: server.id,
-            tools: Some([tool.to_owned()].into()),
+            tools: Some([causeway::openapi::OperationKey(format!("GET /{tool}"))].into()),
         }])
     };
     for (name, grants, allowed) in [
