@@ -451,3 +451,8 @@ usage-hidden = { $count ->
     [one] { $count } more, which the management API tells of.
    *[other] { $count } more, which the management API tells of.
 }
+
+## Settings of a server
+
+settings-private = Callers with a key that names it
+settings-private-hint = For everyone else there is no such server, not even in lists.

@@ -410,3 +410,8 @@ usage-unnamed = 无，或已删除
 usage-csv = 导出 CSV
 usage-json = 导出 JSON
 usage-hidden = 另有 { $count } 项，可通过管理 API 查看。
+
+## Settings of a server
+
+settings-private = 仅限明确授权的密钥
+settings-private-hint = 对其他人而言，此服务器不存在，也不会出现在列表中。

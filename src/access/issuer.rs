@@ -149,7 +149,8 @@ impl Issuers {
         // First what costs nothing, so that nobody is asked for the sake of a token that is over.
         let skew = i64::from(settings.clock_skew_seconds);
         let ends = token.check(&settings.audience, (self.now(), skew))?;
-        let subject = claim(&token.claims, &settings.consumer_claim).and_then(|claim| claim.as_str());
+        let subject =
+            claim(&token.claims, &settings.consumer_claim).and_then(|claim| claim.as_str());
         let subject = subject
             .filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()))
             .ok_or(TokenFault::Claims)?;

@@ -110,11 +110,7 @@ impl<'t> Token<'t> {
 
     /// Whether the token is for one of these, and when it ends, in seconds since 1970, if it is good at
     /// `now`.
-    pub fn check(
-        &self,
-        audiences: &[String],
-        (now, skew): (i64, i64),
-    ) -> Result<i64, TokenFault> {
+    pub fn check(&self, audiences: &[String], (now, skew): (i64, i64)) -> Result<i64, TokenFault> {
         let stated = self.claims.get("aud").ok_or(TokenFault::Audience)?;
         if !strings(stated).any(|audience| audiences.iter().any(|ours| ours == audience)) {
             return Err(TokenFault::Audience);
@@ -140,9 +136,7 @@ impl<'t> Token<'t> {
             clippy::cast_possible_truncation,
             reason = "within the range of both, and a fraction of a second does not matter"
         )]
-        seconds
-            .map(|at| Some(at as i64))
-            .ok_or(TokenFault::Claims)
+        seconds.map(|at| Some(at as i64)).ok_or(TokenFault::Claims)
     }
 }
 

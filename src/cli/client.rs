@@ -100,8 +100,21 @@ enum KeysCommand {
         /// value with :// is the URL of the running server instead
         #[arg(long = "server", value_name = "SLUG")]
         servers: Vec<String>,
+        /// A single tool it is good for; may be repeated
+        #[arg(long = "tool", value_name = "SLUG/TOOL")]
+        tools: Vec<String>,
         #[command(flatten)]
         auth: Auth,
+    },
+    /// Replace a key by one with a new secret, which is shown once; the old one goes on for a while
+    Rotate {
+        /// The key's id, as the list shows it
+        id: uuid::Uuid,
+        /// How long the old key goes on: a number and s, m, h or d, at most 30d
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        overlap: String,
+        #[command(flatten)]
+        target: Target,
     },
     /// List the keys, without their secrets
     List {
@@ -354,6 +367,7 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
         KeysCommand::Create {
             name,
             servers,
+            tools,
             auth,
         } => {
             let (urls, slugs): (Vec<String>, Vec<String>) =
@@ -367,9 +381,7 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
                 .send(
                     Method::POST,
                     "/api/v1/keys",
-                    Some(Sent::json(
-                        json!({ "name": name, "servers": slugs }).to_string(),
-                    )),
+                    Some(Sent::json(wanted(&name, &slugs, &tools)?.to_string())),
                 )
                 .await?;
             if made["key"].is_null() {
@@ -382,6 +394,11 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
             );
             output.result(&text, &made)?;
         }
+        KeysCommand::Rotate {
+            id,
+            overlap,
+            target,
+        } => rotate(output, (id, &overlap), target).await?,
         KeysCommand::List { target } => {
             let api = Api::of(target)?;
             let answer = api.send(Method::GET, "/api/v1/keys", None).await?;
@@ -402,6 +419,44 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn rotate(
+    output: &Output,
+    (id, overlap): (uuid::Uuid, &str),
+    target: Target,
+) -> anyhow::Result<()> {
+    let api = Api::of(target)?;
+    let body = Sent::json(json!({ "overlap": overlap }).to_string());
+    let path = format!("/api/v1/keys/{id}/rotate");
+    let made = api.send(Method::POST, &path, Some(body)).await?;
+    let text = |name: &str| made[name].as_str().unwrap_or_default();
+    if made["key"].is_null() {
+        return Err(api.stranger());
+    }
+    let said = format!(
+        "{}\n\nThis is the only time it is shown. Its id is {}; it replaces {id}, which ends by {}.",
+        text("key"),
+        text("id"),
+        text("oldKeyEndsBy")
+    );
+    output.result(&said, &made)
+}
+
+/// What a new key is asked for: whole servers, and single tools of servers.
+fn wanted(name: &str, servers: &[String], tools: &[String]) -> anyhow::Result<Value> {
+    let mut body = json!({ "name": name, "servers": servers });
+    let grants = tools.iter().map(|text| {
+        let (server, tool) = text
+            .split_once('/')
+            .with_context(|| format!("--tool is written SLUG/TOOL, which `{text}` is not"))?;
+        Ok(json!({ "server": server, "tools": [tool] }))
+    });
+    let grants: Vec<Value> = grants.collect::<anyhow::Result<_>>()?;
+    if !grants.is_empty() {
+        body["grants"] = json!(grants);
+    }
+    Ok(body)
 }
 
 fn default_url() -> anyhow::Result<Url> {

@@ -315,12 +315,13 @@ pub fn is_searched(tools: usize, tokens: usize) -> bool {
 }
 
 /// Who may connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Anyone who reaches the listener.
     Open,
     /// Any key of the organization whose grants do not end before it.
+    #[default]
     Key,
     /// Only a key whose grants name the server, its owner and admins. For everyone else there is no such
     /// server.

@@ -14,6 +14,7 @@ use causeway::live::loader::Loader;
 use causeway::live::{self, Catalog};
 use causeway::mcp::provider::{CallOutcome, ToolOutcome};
 use causeway::mcp::publish::{GivenSettings, Publication, Publisher, SpecSource, publish};
+use causeway::mcp::server::Access;
 use causeway::openapi::DocumentLimits;
 use causeway::store::audit::NewAudit;
 use causeway::store::servers::ServerChange;

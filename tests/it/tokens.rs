@@ -133,7 +133,12 @@ async fn a_good_token_is_a_consumer_of_its_own() {
     bench.trust(&json!({ "everyServer": true })).await;
     let mut consumers = BTreeMap::new();
     for signer in &signers {
-        for typ in [Value::Null, json!("JWT"), json!("at+jwt"), json!("application/at+JWT")] {
+        for typ in [
+            Value::Null,
+            json!("JWT"),
+            json!("at+jwt"),
+            json!("application/at+JWT"),
+        ] {
             let mut header = header(signer, signer.algorithm());
             if !typ.is_null() {
                 header["typ"] = typ;
@@ -148,13 +153,20 @@ async fn a_good_token_is_a_consumer_of_its_own() {
             assert_eq!(caller.principal(), format!("consumer:{consumer}"));
         }
     }
-    let rows = bench.store.consumers(OrganizationId::DEFAULT).await.unwrap();
+    let rows = bench
+        .store
+        .consumers(OrganizationId::DEFAULT)
+        .await
+        .unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["login/ES256", "login/EdDSA", "login/RS256"]);
     assert_eq!(bench.issuer.asked(), 1);
     // Beside the key that is a key, and the key that is none.
     assert!(bench.ask("admin").await.unwrap().is_admin());
-    assert!(matches!(bench.ask("cw_1").await, Err(AuthenticationError::Unknown)));
+    assert!(matches!(
+        bench.ask("cw_1").await,
+        Err(AuthenticationError::Unknown)
+    ));
     // What lets somebody in is passed on to no API.
     let token = signers[0].token(&header(&signers[0], "RS256"), &bench.claims(&json!({})));
     assert!(bench.authenticator.is_key(&token).await);
@@ -178,7 +190,9 @@ async fn a_token_with_anything_wrong_is_refused_and_says_what() {
         json!({ "kty": "oct", "kid": "oct", "k": b64("secret") }),
     ];
     let bench = Bench::start(jwks).await;
-    bench.trust(&json!({ "everyServer": true, "clockSkewSeconds": 0 })).await;
+    bench
+        .trust(&json!({ "everyServer": true, "clockSkewSeconds": 0 }))
+        .await;
     let good = bench.claims(&json!({}));
     let of = |header: Value| rsa.token(&header, &good);
     let with = |claims: Value| rsa.token(&header(&rsa, "rsa"), &bench.claims(&claims));
@@ -186,7 +200,10 @@ async fn a_token_with_anything_wrong_is_refused_and_says_what() {
     let (signed, signature) = whole.rsplit_once('.').unwrap();
     let claimed = signed.split_once('.').unwrap().1;
     // Signed with the text of the public key as if that were a secret.
-    let confused = format!("{}.{claimed}", b64(json!({ "alg": "HS256", "kid": "rsa" }).to_string()));
+    let confused = format!(
+        "{}.{claimed}",
+        b64(json!({ "alg": "HS256", "kid": "rsa" }).to_string())
+    );
     let secret = rsa.jwk("rsa")["n"].as_str().unwrap().to_owned();
     let hmac = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
     let tag = aws_lc_rs::hmac::sign(&hmac, confused.as_bytes());
@@ -198,41 +215,171 @@ async fn a_token_with_anything_wrong_is_refused_and_says_what() {
         ("alg none", unsigned("none"), Some(Fault::Algorithm)),
         ("alg None", unsigned("None"), Some(Fault::Algorithm)),
         ("no signature", unsigned("RS256"), Some(Fault::Key)),
-        ("hmac with the public key", format!("{confused}.{}", b64(tag)), Some(Fault::Algorithm)),
-        ("a secret in the set", of(json!({ "alg": "HS256", "kid": "oct" })), Some(Fault::Algorithm)),
-        ("not accepted", of(json!({ "alg": "RS512", "kid": "rsa" })), Some(Fault::Algorithm)),
-        ("type of another key", of(json!({ "alg": "ES256", "kid": "rsa" })), Some(Fault::Key)),
-        ("key of another type", of(json!({ "alg": "RS256", "kid": "p256" })), Some(Fault::Key)),
-        ("key for another algorithm", of(json!({ "alg": "RS256", "kid": "pinned" })), Some(Fault::Key)),
-        ("key for encryption", other.token(&json!({ "alg": "RS256", "kid": "enc" }), &good), Some(Fault::Key)),
-        ("unknown key", of(json!({ "alg": "RS256", "kid": "none" })), Some(Fault::Key)),
-        ("no kid, one fits", ed.token(&json!({ "alg": "EdDSA" }), &good), None),
-        ("critical", of(json!({ "alg": "RS256", "kid": "rsa", "crit": ["exp"] })), Some(Fault::Malformed)),
-        ("critical null", of(json!({ "alg": "RS256", "kid": "rsa", "crit": null })), Some(Fault::Malformed)),
-        ("id token", of(json!({ "alg": "RS256", "kid": "rsa", "typ": "logout+jwt" })), Some(Fault::Malformed)),
-        ("own key", other.token(&json!({ "alg": "RS256", "kid": "rsa", "jwk": other.jwk("rsa") }), &good), Some(Fault::Signature)),
-        ("signed by another", other.token(&header(&rsa, "rsa"), &good), Some(Fault::Signature)),
-        ("cut signature", whole[..whole.len() - 4].to_owned(), Some(Fault::Signature)),
-        ("other claims", format!("{}.{}.{signature}", signed.split_once('.').unwrap().0, b64(bench.claims(&json!({ "sub": "ben" })).to_string())), Some(Fault::Signature)),
+        (
+            "hmac with the public key",
+            format!("{confused}.{}", b64(tag)),
+            Some(Fault::Algorithm),
+        ),
+        (
+            "a secret in the set",
+            of(json!({ "alg": "HS256", "kid": "oct" })),
+            Some(Fault::Algorithm),
+        ),
+        (
+            "not accepted",
+            of(json!({ "alg": "RS512", "kid": "rsa" })),
+            Some(Fault::Algorithm),
+        ),
+        (
+            "type of another key",
+            of(json!({ "alg": "ES256", "kid": "rsa" })),
+            Some(Fault::Key),
+        ),
+        (
+            "key of another type",
+            of(json!({ "alg": "RS256", "kid": "p256" })),
+            Some(Fault::Key),
+        ),
+        (
+            "key for another algorithm",
+            of(json!({ "alg": "RS256", "kid": "pinned" })),
+            Some(Fault::Key),
+        ),
+        (
+            "key for encryption",
+            other.token(&json!({ "alg": "RS256", "kid": "enc" }), &good),
+            Some(Fault::Key),
+        ),
+        (
+            "unknown key",
+            of(json!({ "alg": "RS256", "kid": "none" })),
+            Some(Fault::Key),
+        ),
+        (
+            "no kid, one fits",
+            ed.token(&json!({ "alg": "EdDSA" }), &good),
+            None,
+        ),
+        (
+            "critical",
+            of(json!({ "alg": "RS256", "kid": "rsa", "crit": ["exp"] })),
+            Some(Fault::Malformed),
+        ),
+        (
+            "critical null",
+            of(json!({ "alg": "RS256", "kid": "rsa", "crit": null })),
+            Some(Fault::Malformed),
+        ),
+        (
+            "id token",
+            of(json!({ "alg": "RS256", "kid": "rsa", "typ": "logout+jwt" })),
+            Some(Fault::Malformed),
+        ),
+        (
+            "own key",
+            other.token(
+                &json!({ "alg": "RS256", "kid": "rsa", "jwk": other.jwk("rsa") }),
+                &good,
+            ),
+            Some(Fault::Signature),
+        ),
+        (
+            "signed by another",
+            other.token(&header(&rsa, "rsa"), &good),
+            Some(Fault::Signature),
+        ),
+        (
+            "cut signature",
+            whole[..whole.len() - 4].to_owned(),
+            Some(Fault::Signature),
+        ),
+        (
+            "other claims",
+            format!(
+                "{}.{}.{signature}",
+                signed.split_once('.').unwrap().0,
+                b64(bench.claims(&json!({ "sub": "ben" })).to_string())
+            ),
+            Some(Fault::Signature),
+        ),
         ("too long", padded, Some(Fault::Malformed)),
-        ("no JSON", format!("{}.{}.", b64("{}x"), b64("{}")), Some(Fault::Malformed)),
-        ("two headers", format!("{}.{claimed}.{signature}", b64("{\"alg\":\"RS256\",\"alg\":\"none\"}")), Some(Fault::Malformed)),
-        ("another issuer", with(json!({ "iss": "https://other.example" })), Some(Fault::Issuer)),
-        ("no issuer", with(json!({ "iss": null })), Some(Fault::Issuer)),
-        ("another audience", with(json!({ "aud": "elsewhere" })), Some(Fault::Audience)),
-        ("no audience", with(json!({ "aud": null })), Some(Fault::Audience)),
-        ("one of two audiences", with(json!({ "aud": ["elsewhere", "causeway"] })), None),
+        (
+            "no JSON",
+            format!("{}.{}.", b64("{}x"), b64("{}")),
+            Some(Fault::Malformed),
+        ),
+        (
+            "two headers",
+            format!(
+                "{}.{claimed}.{signature}",
+                b64("{\"alg\":\"RS256\",\"alg\":\"none\"}")
+            ),
+            Some(Fault::Malformed),
+        ),
+        (
+            "another issuer",
+            with(json!({ "iss": "https://other.example" })),
+            Some(Fault::Issuer),
+        ),
+        (
+            "no issuer",
+            with(json!({ "iss": null })),
+            Some(Fault::Issuer),
+        ),
+        (
+            "another audience",
+            with(json!({ "aud": "elsewhere" })),
+            Some(Fault::Audience),
+        ),
+        (
+            "no audience",
+            with(json!({ "aud": null })),
+            Some(Fault::Audience),
+        ),
+        (
+            "one of two audiences",
+            with(json!({ "aud": ["elsewhere", "causeway"] })),
+            None,
+        ),
         ("expired", with(json!({ "exp": NOW })), Some(Fault::Expired)),
         ("no end", with(json!({ "exp": null })), Some(Fault::Claims)),
-        ("end as text", with(json!({ "exp": "4000000000" })), Some(Fault::Claims)),
-        ("end as fraction", with(json!({ "exp": 1_800_000_000.5 + 60.0 })), None),
-        ("endless", with(json!({ "exp": 1e300 })), Some(Fault::Claims)),
+        (
+            "end as text",
+            with(json!({ "exp": "4000000000" })),
+            Some(Fault::Claims),
+        ),
+        (
+            "end as fraction",
+            with(json!({ "exp": 1_800_000_000.5 + 60.0 })),
+            None,
+        ),
+        (
+            "endless",
+            with(json!({ "exp": 1e300 })),
+            Some(Fault::Claims),
+        ),
         ("early", with(json!({ "nbf": NOW + 1 })), Some(Fault::Early)),
         ("just begun", with(json!({ "nbf": NOW })), None),
-        ("no subject", with(json!({ "sub": null })), Some(Fault::Claims)),
-        ("empty subject", with(json!({ "sub": "" })), Some(Fault::Claims)),
-        ("subject too long", with(json!({ "sub": "x".repeat(256) })), Some(Fault::Claims)),
-        ("subject is no text", with(json!({ "sub": 5 })), Some(Fault::Claims)),
+        (
+            "no subject",
+            with(json!({ "sub": null })),
+            Some(Fault::Claims),
+        ),
+        (
+            "empty subject",
+            with(json!({ "sub": "" })),
+            Some(Fault::Claims),
+        ),
+        (
+            "subject too long",
+            with(json!({ "sub": "x".repeat(256) })),
+            Some(Fault::Claims),
+        ),
+        (
+            "subject is no text",
+            with(json!({ "sub": 5 })),
+            Some(Fault::Claims),
+        ),
     ];
     for (name, token, wanted) in &cases {
         assert_eq!(bench.fault(token).await, *wanted, "{name}");
@@ -288,7 +435,15 @@ async fn forged_tokens_never_make_an_issuer_work() {
     let asked = bench.issuer.asked();
     assert!((2..=5).contains(&asked), "{asked}");
     assert_eq!(bench.fault(&good).await, None);
-    assert!(bench.store.consumers(OrganizationId::DEFAULT).await.unwrap().len() == 1);
+    assert!(
+        bench
+            .store
+            .consumers(OrganizationId::DEFAULT)
+            .await
+            .unwrap()
+            .len()
+            == 1
+    );
     // Many at once, of an issuer nobody asked yet.
     let bench = Bench::start(vec![signer.jwk("a")]).await;
     bench.trust(&json!({ "everyServer": true })).await;
@@ -344,7 +499,9 @@ async fn keys_change_and_issuers_fail() {
     assert!(matches!(error, AuthenticationError::Unavailable), "{error}");
     // Unless the address of its keys was given.
     let keys = format!("{}/keys", bench.issuer.origin);
-    bench.trust(&json!({ "everyServer": true, "jwksUrl": keys })).await;
+    bench
+        .trust(&json!({ "everyServer": true, "jwksUrl": keys }))
+        .await;
     assert_eq!(bench.fault(&by_new).await, None);
 }
 
@@ -375,8 +532,16 @@ async fn claims_become_grants_and_changes_count_at_once() {
         ("roles", json!({ "roles": "reader writer" }), &fixed),
         ("scope", json!({ "scope": "reader writer" }), &both),
         ("scp", json!({ "scp": "a reader" }), &both),
-        ("realm_access.roles", json!({ "realm_access": { "roles": ["reader"] } }), &both),
-        ("https://x.example/roles", json!({ "https://x.example/roles": ["reader"] }), &both),
+        (
+            "realm_access.roles",
+            json!({ "realm_access": { "roles": ["reader"] } }),
+            &both,
+        ),
+        (
+            "https://x.example/roles",
+            json!({ "https://x.example/roles": ["reader"] }),
+            &both,
+        ),
         ("roles", json!({}), &fixed),
     ] {
         bench.trust(&mapped(claim)).await;
@@ -385,7 +550,10 @@ async fn claims_become_grants_and_changes_count_at_once() {
         assert_eq!(granted(claims).await, *wanted, "{claim}");
     }
     // A claim is not another with the same value.
-    let token = signer.token(&header(&signer, "a"), &bench.claims(&json!({ "azp": "anna" })));
+    let token = signer.token(
+        &header(&signer, "a"),
+        &bench.claims(&json!({ "azp": "anna" })),
+    );
     let app = bench.ask(&token).await.unwrap().consumer;
     bench.trust(&json!({ "everyServer": true })).await;
     let user = bench.ask(&token).await.unwrap();
@@ -393,7 +561,10 @@ async fn claims_become_grants_and_changes_count_at_once() {
     assert_eq!(user.grants, Grants::Organization);
     // Nothing granted: nothing but what is open.
     bench.trust(&json!({})).await;
-    assert_eq!(bench.ask(&token).await.unwrap().grants, Grants::Scoped(Vec::new()));
+    assert_eq!(
+        bench.ask(&token).await.unwrap().grants,
+        Grants::Scoped(Vec::new())
+    );
     // Limits of the consumer count for the next request.
     let consumer = user.consumer.unwrap();
     let act = NewAudit::of(
@@ -415,7 +586,11 @@ async fn claims_become_grants_and_changes_count_at_once() {
         "delete",
         ("issuer", "login".into()),
     );
-    bench.store.delete_issuer("login", &act, date(NOW)).await.unwrap();
+    bench
+        .store
+        .delete_issuer("login", &act, date(NOW))
+        .await
+        .unwrap();
     bench.keys.forget();
     assert_eq!(bench.fault(&token).await, Some(TokenFault::Issuer));
 }

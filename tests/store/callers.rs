@@ -99,9 +99,16 @@ pub(crate) async fn of_many_one_replaces_a_key(store: &Store) {
     let good = async |secret: &SecretString| keys.recognise(secret.expose_secret()).await.ok();
     let old = good(&made.secret).await.unwrap().0;
     let who = (ORGANIZATION, "test".to_owned());
-    let rotated = keys.rotate(who, made.id, Duration::seconds(60)).await.unwrap();
+    let rotated = keys
+        .rotate(who, made.id, Duration::seconds(60))
+        .await
+        .unwrap();
     let new = good(&rotated.secret).await.unwrap().0;
-    assert_eq!(new.principal(), old.principal(), "sessions outlive a rotation");
+    assert_eq!(
+        new.principal(),
+        old.principal(),
+        "sessions outlive a rotation"
+    );
     assert_ne!(new.key, old.key);
     for (second, old_is_good) in [(1_000, true), (1_059, true), (1_060, false)] {
         hand.store(second, Ordering::SeqCst);
@@ -129,7 +136,10 @@ pub(crate) async fn an_issuer_has_one_name_and_one_iss(store: &Store) {
     ));
     assert!(put("a", "https://a", "{\"x\":1}").await.unwrap());
     let second = store.issuer(ORGANIZATION, "a").await.unwrap().unwrap();
-    assert_ne!(first.id, second.id, "what is known of the former is not of this one");
+    assert_ne!(
+        first.id, second.id,
+        "what is known of the former is not of this one"
+    );
     assert_eq!(store.all_issuers().await.unwrap(), [second.clone()]);
     assert_eq!(store.issuers(ORGANIZATION).await.unwrap(), [second]);
     assert!(store.delete_issuer("a", &act(), at(2)).await.unwrap());
@@ -155,7 +165,11 @@ pub(crate) async fn a_subject_is_one_consumer(store: &Store) {
     assert!(found.iter().all(|id| *id == Some(first)));
     // A consumer that was made here has the name already, and stays who it is.
     let second = of("https://a", "sub:2", "agent", 2).await.unwrap();
-    let agent = store.consumer(ORGANIZATION, "agent").await.unwrap().unwrap();
+    let agent = store
+        .consumer(ORGANIZATION, "agent")
+        .await
+        .unwrap()
+        .unwrap();
     assert_ne!(second.0, agent.id);
     assert_eq!(of("https://a", "sub:3", "a/3", 2).await, None);
     assert_eq!(of("https://a", "sub:1", "a/1", 2).await, Some(first));

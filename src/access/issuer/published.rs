@@ -86,9 +86,7 @@ impl State {
     }
 
     fn good(&self, now: i64) -> Option<Arc<KeySet>> {
-        self.keys
-            .clone()
-            .filter(|_| self.age(now) < STALE_S_MAX)
+        self.keys.clone().filter(|_| self.age(now) < STALE_S_MAX)
     }
 }
 
@@ -165,7 +163,9 @@ impl Published {
         let at = self.settings.description().ok_or_else(wrong)?;
         let body = get(reader, &at).await?;
         let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let url = said["jwks_uri"].as_str().and_then(|url| Url::parse(url).ok());
+        let url = said["jwks_uri"]
+            .as_str()
+            .and_then(|url| Url::parse(url).ok());
         url.filter(|url| said["issuer"] == *self.settings.issuer && is_private_to_us(url))
             .ok_or_else(wrong)
     }

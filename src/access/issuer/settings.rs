@@ -68,7 +68,9 @@ pub enum SettingsError {
     Issuer,
     #[error("`jwksUrl` has to be an https URL without a user (http for this machine only)")]
     KeysUrl,
-    #[error("`algorithms` is one or more of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA")]
+    #[error(
+        "`algorithms` is one or more of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA"
+    )]
     Algorithms,
     #[error("`grants` and `grantsFrom` have at most {GRANTS_MAX} grants, for {VALUES_MAX} values")]
     Grants,
@@ -99,7 +101,9 @@ fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
     if whole && !value.is_object() {
         Ok(texts)
     } else {
-        Err(serde::de::Error::custom("expected a text or a list of them"))
+        Err(serde::de::Error::custom(
+            "expected a text or a list of them",
+        ))
     }
 }
 

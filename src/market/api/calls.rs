@@ -13,8 +13,8 @@ use crate::extract::{Body, Path, Who};
 use crate::market::api::Market;
 use crate::mcp::call::{Trace, dry_run, explain, passed};
 use crate::mcp::endpoint::trace_id;
-use crate::mcp::server::Access;
 use crate::mcp::provider::{CallContext, Progress, ToolCall};
+use crate::mcp::server::Access;
 use crate::problem::{Problem, ProblemKind};
 
 #[derive(Deserialize)]

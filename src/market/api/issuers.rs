@@ -94,7 +94,9 @@ pub(super) async fn remove(
 pub(crate) async fn end(market: &Market, admin: &Admin, name: &str) -> Result<(), Problem> {
     let publisher = &market.0.parts.publisher;
     let act = act(admin, "delete", name);
-    let ended = publisher.store.delete_issuer(name, &act, publisher.clock.now());
+    let ended = publisher
+        .store
+        .delete_issuer(name, &act, publisher.clock.now());
     let ended = ended.await?;
     market.0.parts.keys.forget();
     ended.then_some(()).ok_or_else(Problem::not_found)

@@ -122,7 +122,7 @@ fn with_labels(detail: &str, language: Language) -> String {
 pub struct SettingsForm {
     /// The server's revision the form was made from.
     pub revision: String,
-    pub open: bool,
+    pub access: Access,
     pub upstream: String,
     pub allow: String,
     /// `default`, `on` or `off`.
@@ -147,7 +147,7 @@ impl SettingsForm {
         let sessions = settings.sessions.unwrap_or_default();
         Self {
             revision: revision.to_string(),
-            open: settings.access == Access::Open,
+            access: settings.access,
             upstream: settings.upstream.clone().unwrap_or_default(),
             allow: settings.allow_upstream.join("\n"),
             legacy_sse: match settings.legacy_sse {
@@ -174,7 +174,11 @@ impl SettingsForm {
         let text = |name: &str| entered(form, name).unwrap_or_default().trim().to_owned();
         Self {
             revision: text("revision"),
-            open: text("access") == "open",
+            access: match text("access").as_str() {
+                "open" => Access::Open,
+                "private" => Access::Private,
+                _ => Access::Key,
+            },
             upstream: text("upstream"),
             allow: text("allow"),
             legacy_sse: text("legacySse"),
@@ -208,7 +212,7 @@ impl SettingsForm {
             sessions_max: whole("label-sessions-max", &self.sessions_max)?,
         };
         let mut change = json!({
-            "access": if self.open { Access::Open } else { Access::Key },
+            "access": self.access,
             "legacySse": match self.legacy_sse.as_str() {
                 "on" => Some(true),
                 "off" => Some(false),

@@ -25,6 +25,7 @@ const COMMANDS: &[&[&str]] = &[
     &["keys", "create"],
     &["keys", "list"],
     &["keys", "revoke"],
+    &["keys", "rotate"],
     &["migrate"],
     &["backup"],
     &["restore"],

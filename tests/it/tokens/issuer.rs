@@ -80,7 +80,11 @@ impl Signer {
                     .unwrap();
                 signature
             }
-            Self::P256(pair) => pair.sign(&random, text.as_bytes()).unwrap().as_ref().to_vec(),
+            Self::P256(pair) => pair
+                .sign(&random, text.as_bytes())
+                .unwrap()
+                .as_ref()
+                .to_vec(),
             Self::Ed25519(pair) => pair.sign(text.as_bytes()).as_ref().to_vec(),
         }
     }
@@ -119,7 +123,10 @@ impl TokenIssuer {
         }));
         let state = shown.clone();
         let answer = any(async move |request: Request| answer(&state, &request));
-        let origin = format!("http://{}", serve_local(Router::new().fallback(answer)).await);
+        let origin = format!(
+            "http://{}",
+            serve_local(Router::new().fallback(answer)).await
+        );
         Self { origin, shown }
     }
 
