@@ -25,7 +25,7 @@ pub struct Problem {
     /// More members of the document, such as `findings`.
     pub extensions: Option<serde_json::Value>,
     /// What `WWW-Authenticate` says of a credential that is no good.
-    pub challenge: Option<String>,
+    pub challenge: Option<Box<str>>,
 }
 
 /// The kinds there are. Each has one status and one title.
@@ -165,7 +165,7 @@ impl From<AuthenticationError> for Problem {
             return Self::new(ProblemKind::Unavailable, error.to_string());
         }
         let mut problem = Self::new(ProblemKind::Unauthenticated, error.to_string());
-        problem.challenge = Some(error.challenge());
+        problem.challenge = Some(error.challenge().into());
         problem
     }
 }

@@ -71,7 +71,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 
 /// Whether a credential is meant as a token: three parts, the first of which begins an object.
 pub fn looks_like(text: &str) -> bool {
-    text.starts_with("ey") && text.bytes().filter(|byte| *byte == b'.').count() == 2
+    text.starts_with('e') && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 impl<'t> Token<'t> {

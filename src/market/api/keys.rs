@@ -62,7 +62,13 @@ pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<
     }
     let whole = new.servers.iter().map(|slug| GrantRequest::whole(slug));
     let requests: Vec<_> = whole.chain(new.grants.unwrap_or_default()).collect();
-    let grants = grants::resolve(market, admin, &requests).await?;
+    let field = if requests.len() == new.servers.len() {
+        "servers"
+    } else {
+        "grants"
+    };
+    let resolved = grants::resolve(market, admin, &requests).await;
+    let grants = resolved.map_err(|problem| named(field, problem))?;
     let request = KeyRequest {
         organization: admin.0.organization,
         actor: admin.0.principal(),
@@ -108,6 +114,14 @@ pub(crate) async fn rows(market: &Market, admin: &Admin) -> Result<Vec<KeyRow>, 
         .store
         .keys(admin.0.organization)
         .await?)
+}
+
+/// A problem that says which field it is about.
+fn named(field: &str, mut problem: Problem) -> Problem {
+    if problem.kind == ProblemKind::Unprocessable {
+        problem.detail = format!("`{field}`: {}", problem.detail);
+    }
+    problem
 }
 
 /// The key that took the place of each.

@@ -82,8 +82,7 @@ pub(super) async fn admit(
     let entry = endpoint.0.parts.catalog.find(slug);
     let entry = entry.ok_or_else(|| no_server(slug))?;
     if !caller.may(entry.target(), None) {
-        let asks = caller == Caller::anonymous() && entry.settings.access == Access::Key;
-        return Err(if asks {
+        return Err(if asks_for_key(&caller, &entry) {
             challenge(
                 "this server needs an API key: send it as Authorization: Bearer or X-API-Key",
                 "Bearer",
@@ -166,6 +165,9 @@ async fn recognise(
         return Err(too_many_requests(over, None));
     }
     Ok((known, peer, over))
+/// A private server is for nobody without a key to know of.
+fn asks_for_key(caller: &Caller, entry: &Entry) -> bool {
+    caller.is_anonymous() && entry.settings.access == Access::Key
 }
 
 fn no_server(slug: &str) -> Response {
