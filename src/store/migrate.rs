@@ -69,14 +69,16 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0010_audit_chain.sql"),
     ),
     (
-        13,
-        "usage",
-        include_str!("../../migrations/sqlite/0013_usage.sql"),
-        include_str!("../../migrations/postgres/0013_usage.sql"),
         12,
         "callers",
         include_str!("../../migrations/sqlite/0012_callers.sql"),
         include_str!("../../migrations/postgres/0012_callers.sql"),
+    ),
+    (
+        13,
+        "usage",
+        include_str!("../../migrations/sqlite/0013_usage.sql"),
+        include_str!("../../migrations/postgres/0013_usage.sql"),
     ),
 ];
 

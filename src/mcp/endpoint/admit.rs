@@ -149,6 +149,7 @@ async fn recognise(
         .await
     {
         Ok(known) => known,
+        Err(error) if error.is_ours() => return Err(unauthenticated(&error)),
         // Whoever tries keys is a stranger.
         Err(error) => {
             return Err(match limiter.knock(peer).await {
@@ -165,6 +166,8 @@ async fn recognise(
         return Err(too_many_requests(over, None));
     }
     Ok((known, peer, over))
+}
+
 /// A private server is for nobody without a key to know of.
 fn asks_for_key(caller: &Caller, entry: &Entry) -> bool {
     caller.is_anonymous() && entry.settings.access == Access::Key
@@ -205,7 +208,6 @@ pub(super) fn too_many_requests(over: &Exceeded, id: Option<&str>) -> Response {
     response
 }
 
-fn challenge(message: &str, invalid: bool) -> Response {
 fn challenge(message: &str, challenge: &str) -> Response {
     let error = RpcError::new(INVALID_REQUEST, message.to_owned());
     let mut response = rpc_error(StatusCode::UNAUTHORIZED, &error, None);
