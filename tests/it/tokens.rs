@@ -12,7 +12,7 @@ use causeway::access::caller::{Caller, Grants};
 use causeway::access::issuer::Issuers;
 use causeway::access::key::Keys;
 use causeway::access::token::TokenFault;
-use causeway::access::vault::master::MasterKey;
+use causeway::access::vault::kept::HashKey;
 use causeway::store::audit::NewAudit;
 use causeway::store::issuers::NewIssuer;
 use causeway::store::{Location, Store};
@@ -49,9 +49,9 @@ impl Bench {
         let hand = Arc::new(AtomicI64::new(NOW));
         let seconds = hand.clone();
         let clock = Clock::from_fn(move || date(seconds.load(Ordering::SeqCst)));
-        let master = MasterKey::generate().unwrap();
+        let hash_key = HashKey(vec![7; 32].into());
         let admin = SecretString::from("admin");
-        let keys_of = Keys::new(store.clone(), &master, &admin, clock.clone());
+        let keys_of = Keys::new(store.clone(), &hash_key, &admin, clock.clone());
         let reached = (store.clone(), egress(&["127.0.0.0/8"]));
         let issuers = Issuers::new(keys_of.clone(), reached, clock);
         Self {

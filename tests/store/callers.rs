@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use causeway::access::key::Keys;
-use causeway::access::vault::master::MasterKey;
+use causeway::access::vault::kept::HashKey;
 use causeway::store::issuers::{NewIssuer, NewSubject};
 use causeway::store::keys::{NewSecret, Replaced};
 use causeway::store::{Change, Store, StoreError};
@@ -85,9 +85,9 @@ pub(crate) async fn of_many_one_replaces_a_key(store: &Store) {
     let hand = Arc::new(AtomicI64::new(1_000));
     let seconds = hand.clone();
     let clock = Clock::from_fn(move || at(seconds.load(Ordering::SeqCst)));
-    let master = MasterKey::generate().unwrap();
+    let hash_key = HashKey(vec![7; 32].into());
     let admin = SecretString::from("admin");
-    let keys = Keys::new(store.clone(), &master, &admin, clock);
+    let keys = Keys::new(store.clone(), &hash_key, &admin, clock);
     let request = causeway::access::key::KeyRequest {
         organization: ORGANIZATION,
         actor: "test".into(),
