@@ -98,7 +98,7 @@ async fn fill(data: &Path) {
             row: Uuid::from_u128(number),
         };
         let sealed = vault.seal(b"an answer", &row).unwrap();
-        sqlx::query("INSERT INTO answers SELECT $1, organization_id, id, 'p', 'text/plain', 9, $2, $3, $4 FROM servers LIMIT 1")
+        sqlx::query("INSERT INTO answers (id, organization_id, server_id, principal, media_type, size, key_id, sealed, expires_at) SELECT $1, organization_id, id, 'p', 'text/plain', 9, $2, $3, $4 FROM servers LIMIT 1")
             .bind(row.row).bind(sealed.key_id).bind(sealed.bytes).bind(i64::MAX)
             .execute(&mut *tx).await.unwrap();
     }
