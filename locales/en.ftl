@@ -6,6 +6,11 @@ count-tools = { $count ->
    *[other] { $count } tools
 }
 
+count-servers = { $count ->
+    [one] { $count } server
+   *[other] { $count } servers
+}
+
 ## Around every page
 
 frame-skip = Skip to the content
@@ -14,17 +19,30 @@ frame-servers = Servers
 frame-publish = Publish
 frame-keys = Keys
 frame-usage = Usage
+frame-docs = Docs
 frame-sign-in = Sign in
 frame-sign-out = Sign out
 frame-language = Language
 frame-about = Causeway serves OpenAPI documents as MCP servers.
 frame-api = Management API
+frame-copy = Copy
+frame-copied = Copied
 
 ## The start page
 
 home-title = APIs your agents can call
 home-words = Each server below is an API, described by its OpenAPI document and served over the Model Context Protocol. Open one to connect your agent to it.
 home-search = Search servers
+home-search-hint = Search servers and their tools
+home-category = Category
+home-tag = Tag
+home-any = Any
+home-sort = Sort by
+home-sort-relevance = Relevance
+home-sort-name = Name
+home-sort-newest = Newest
+home-matching-tools = Matching tools
+home-nothing-there = Nothing here
 home-none = No servers yet
 home-none-words = A server is made from an OpenAPI document: a file, a pasted text, or the address of an API's documentation.
 home-publish-first = Publish the first one
@@ -89,6 +107,13 @@ login-where-words = It is what <code>--admin-key</code> was given. Without that,
 login-wrong = That is not the admin key.
 login-link-used = This link was used already, is older than 30 minutes, or was printed before the server was started again. Sign in with the admin key.
 
+## The documentation
+
+docs-title = Documentation
+docs-words = It comes with this server, and needs no other site.
+docs-search = Search the headings
+docs-no-guide = There is no such guide.
+
 ## Keys
 
 keys-words = An agent sends its key as <code>Authorization: Bearer …</code> or <code>X-API-Key</code>. Give each agent its own, so that one can be revoked without the others.
@@ -133,6 +158,8 @@ label-idle = Idle time of a session
 label-sessions-max = Sessions at most
 label-value = Value
 label-token-origins = Authorization server
+label-category = Category
+label-tags = Tags
 label-json = Arguments as JSON
 label-user = User name
 label-password = Password
@@ -368,6 +395,8 @@ settings-internal = This server is answered inside the process, so it has no add
 settings-no-destination = The document names no server, so calls have nowhere to go until this is set.
 settings-destinations = Calls go to { $origins } now. Leave it empty to go where the document says.
 settings-allow-help = One a line: address, network or host, with a port if only that one is meant. Private, loopback and link-local addresses are refused unless they are listed.
+settings-category-help = What the catalog files it under.
+settings-tags-help = Up to 12, between commas.
 settings-limits = Limits and older clients
 settings-timeout-help = Seconds, 0.1 to 600.
 settings-tools-page-help = 1 to 10,000. Many clients read the first page only.

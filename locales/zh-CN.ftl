@@ -2,6 +2,8 @@
 
 count-tools = { $count } 个工具
 
+count-servers = { $count } 个服务器
+
 ## 每个页面的框架
 
 frame-skip = 跳到正文
@@ -10,17 +12,30 @@ frame-servers = 服务器
 frame-publish = 发布
 frame-keys = 密钥
 frame-usage = 用量
+frame-docs = 文档
 frame-sign-in = 登录
 frame-sign-out = 退出登录
 frame-language = 语言
 frame-about = Causeway 把 OpenAPI 文档变成 MCP 服务器。
 frame-api = 管理 API
+frame-copy = 复制
+frame-copied = 已复制
 
 ## 首页
 
 home-title = 智能体可以直接调用的 API
 home-words = 下面的每个服务器都是一个 API：由 OpenAPI 文档描述，通过 Model Context Protocol（MCP）提供服务。打开任意一个，即可把智能体接入。
 home-search = 搜索服务器
+home-search-hint = 搜索服务器及其工具
+home-category = 分类
+home-tag = 标签
+home-any = 全部
+home-sort = 排序
+home-sort-relevance = 相关度
+home-sort-name = 名称
+home-sort-newest = 最新
+home-matching-tools = 匹配的工具
+home-nothing-there = 这里没有内容
 home-none = 还没有服务器
 home-none-words = 服务器由 OpenAPI 文档生成：可以上传文件、粘贴文本，或填写 API 文档的地址。
 home-publish-first = 发布第一个服务器
@@ -85,6 +100,13 @@ login-where-words = 即启动时通过 <code>--admin-key</code> 指定的密钥�
 login-wrong = 管理员密钥不正确。
 login-link-used = 该链接已被使用、已超过 30 分钟，或服务在链接生成后重新启动过。请使用管理员密钥登录。
 
+## 使用文档
+
+docs-title = 使用文档
+docs-words = 文档随本服务一同提供，无需访问其他网站。文档内容目前只有英文。
+docs-search = 搜索标题
+docs-no-guide = 没有这篇文档。
+
 ## 密钥
 
 keys-words = 智能体通过 <code>Authorization: Bearer …</code> 或 <code>X-API-Key</code> 发送密钥。请为每个智能体分别创建密钥，以便单独吊销。
@@ -126,6 +148,8 @@ label-idle = 会话空闲时间
 label-sessions-max = 最大会话数
 label-value = 值
 label-token-origins = 授权服务器
+label-category = 分类
+label-tags = 标签
 label-json = JSON 参数
 label-user = 用户名
 label-password = 密码
@@ -330,6 +354,8 @@ settings-internal = 该服务器由进程内部应答，没有可设置的地址
 settings-no-destination = 文档没有指定服务器，设置此项之前无法发出调用。
 settings-destinations = 调用现在发往 { $origins }。留空则以文档为准。
 settings-allow-help = 每行一个地址、网段或主机；如只允许某个端口，请注明。私有、回环和链路本地地址只有在此列出才允许访问。
+settings-category-help = 在目录中的分类。
+settings-tags-help = 最多 12 个，用逗号分隔。
 settings-limits = 限制与旧版客户端
 settings-timeout-help = 单位为秒，0.1 至 600。
 settings-tools-page-help = 1 至 10,000。许多客户端只读取第一页。

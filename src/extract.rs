@@ -263,7 +263,7 @@ fn member(name: &str, text: String) -> Result<Value, Problem> {
                           NAME=VALUE a line";
             Problem::new(ProblemKind::Invalid, detail)
         })?,
-        "allowUpstream" => {
+        "allowUpstream" | "tags" => {
             let rules = text
                 .split([',', '\n'])
                 .map(str::trim)

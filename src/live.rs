@@ -3,6 +3,7 @@
 //! Invariant: a call to a warm server touches no database and waits for no lock. A new form of a
 //! server is published by one pointer swap; calls in flight keep the form they started with.
 
+pub mod listed;
 pub mod loader;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::caller::Target;
 use crate::live::loader::Loader;
 use crate::mcp::server::{Server, ServerSettings};
+use crate::search::shelf::{Listing, Shelf};
 use crate::store::changes::next_change;
 use crate::store::{Change, StoreError};
 use crate::types::{OrganizationId, ServerId, Slug};
@@ -66,6 +68,8 @@ pub struct Catalog(Arc<Inner>);
 
 struct Inner {
     index: ArcSwap<Index>,
+    /// What the catalog shows and finds of each server; follows the index.
+    shelf: ArcSwap<Shelf>,
     /// One change of the index at a time.
     changing: Mutex<()>,
     loader: Option<Loader>,
@@ -211,6 +215,7 @@ impl Catalog {
     fn with(loader: Option<Loader>, bytes_max: usize) -> Self {
         Self(Arc::new(Inner {
             index: ArcSwap::default(),
+            shelf: ArcSwap::default(),
             changing: Mutex::new(()),
             loader,
             bytes: AtomicUsize::new(0),
@@ -241,6 +246,21 @@ impl Catalog {
             .collect();
         entries.sort_by(|a, b| a.slug.cmp(&b.slug));
         entries
+    }
+
+    /// What may be searched and shown of every server, as it is now.
+    pub fn shelf(&self) -> Arc<Shelf> {
+        self.0.shelf.load_full()
+    }
+
+    /// Puts a server's line into the shelf, or takes it away. `changing` is held.
+    async fn shelve(&self, id: ServerId, now: Option<Arc<Listing>>) -> Result<(), LiveError> {
+        let shelf = self.shelf();
+        // Now and then the large part is made anew, which takes a while where there are many.
+        let made = tokio::task::spawn_blocking(move || shelf.with(id, now));
+        let made = made.await.map_err(LiveError::unavailable)?;
+        self.0.shelf.store(Arc::new(made));
+        Ok(())
     }
 
     /// The compiled server; loaded on first use, by one task however many ask. While a newer form
@@ -379,8 +399,9 @@ impl Catalog {
             let _changing = self.0.changing.lock().await;
             let Some((entry, aliases)) = loader.entry(id).await? else {
                 self.forget(id);
-                return Ok(());
+                return self.shelve(id, None).await;
             };
+            self.shelve(id, loader.listing(id).await?).await?;
             let mut index = Index::clone(&self.0.index.load());
             let slot = Self::put(&mut index, entry, &aliases);
             self.0.index.store(Arc::new(index));
@@ -451,6 +472,7 @@ impl Catalog {
             for (entry, aliases) in loader.entries().await? {
                 Self::put_new(&mut index, entry, &aliases);
             }
+            self.0.shelf.store(Arc::new(loader.shelf().await?));
             self.0.index.store(Arc::new(index));
             return Ok(());
         }

@@ -4,5 +4,6 @@ pub mod address;
 pub mod api;
 pub mod discover;
 pub mod language;
+pub mod markdown;
 pub mod pages;
 mod table;

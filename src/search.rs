@@ -8,6 +8,7 @@
 pub mod embed;
 pub mod intent;
 pub mod lexicon;
+pub mod shelf;
 pub mod vectors;
 pub mod vocabulary;
 pub mod words;

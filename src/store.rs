@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
+pub mod listed;
 pub mod migrate;
 pub mod sealed;
 pub mod servers;

@@ -80,6 +80,12 @@ pub(super) struct ImportArgs {
     /// How tools are shown: all in a list, or found by a search above 128 tools or 25,000 tokens
     #[arg(long, value_name = "HOW", value_parser = ["auto", "all", "search"])]
     tools: Option<String>,
+    /// What the catalog files it under
+    #[arg(long, value_name = "NAME")]
+    category: Option<String>,
+    /// What the catalog says it is about, instead of the tags of the document; may be repeated
+    #[arg(long, value_name = "WORD")]
+    tag: Vec<String>,
     /// The API's base URL, instead of the document's servers
     #[arg(long, value_name = "URL")]
     upstream: Option<Url>,
@@ -253,6 +259,7 @@ fn fields(args: &ImportArgs) -> anyhow::Result<Map<String, Value>> {
         ("slug", args.slug.as_ref().map(ToString::to_string)),
         ("access", args.access.clone()),
         ("tools", args.tools.clone()),
+        ("category", args.category.clone()),
         ("upstream", args.upstream.as_ref().map(ToString::to_string)),
         ("server", args.server.document_server.clone()),
     ] {
@@ -282,6 +289,9 @@ fn add_rules(fields: &mut Map<String, Value>, args: &ImportArgs) {
     if !args.allow_upstream.is_empty() {
         let rules = args.allow_upstream.iter().map(ToString::to_string);
         fields.insert("allowUpstream".to_owned(), rules.collect());
+    }
+    if !args.tag.is_empty() {
+        fields.insert("tags".to_owned(), json!(args.tag));
     }
 }
 
@@ -346,6 +356,7 @@ async fn many(output: &Output, args: ImportArgs, batch: Batch) -> anyhow::Result
     fields.insert("collection".to_owned(), json!(collection(&args)));
     fields.insert("access".to_owned(), json!(args.access));
     fields.insert("tools".to_owned(), json!(args.tools));
+    fields.insert("category".to_owned(), json!(args.category));
     add_rules(&mut fields, &args);
     fields.retain(|_, value| !value.is_null());
     let sent = match batch {

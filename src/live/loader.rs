@@ -13,10 +13,11 @@ use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::credential::oauth::{OAuthClient, Registration};
 use crate::credential::{Credential, Credentials, Identity, IdentityError, Secret};
 use crate::egress::{Egress, InternalService, Upstream};
-use crate::live::{Entry, LiveError};
+use crate::live::{Entry, LiveError, listed};
 use crate::mcp::curation::Curations;
 use crate::mcp::server::{Server, ServerParts, ServerSettings};
 use crate::openapi::{self, OperationKey};
+use crate::search::shelf::{Listing, Shelf};
 use crate::store::credentials::CredentialRow;
 use crate::store::curations::CurationRow;
 use crate::store::servers::{IndexRow, ServerRow};
@@ -164,6 +165,20 @@ impl Loader {
             entry,
             aliases.into_iter().map(|row| row.slug).collect(),
         )))
+    }
+
+    /// Every server as the catalog lists it.
+    pub(super) async fn shelf(&self) -> Result<Shelf, StoreError> {
+        listed::shelf(&self.0.store).await
+    }
+
+    pub(super) async fn listing(&self, id: ServerId) -> Result<Option<Arc<Listing>>, LiveError> {
+        let store = &self.0.store;
+        let Some(row) = store.listed_one(id).await.map_err(unavailable)? else {
+            return Ok(None);
+        };
+        let own = curations(store.curations(id).await.map_err(unavailable)?);
+        Ok(listed::listing(row, &own).map(Arc::new))
     }
 
     pub(super) async fn revisions(&self) -> Result<Vec<(ServerId, i64)>, StoreError> {

@@ -16,6 +16,7 @@ pub(crate) mod issuers;
 pub(crate) mod keys;
 mod ledger;
 pub(crate) mod limits;
+mod listing;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;
@@ -81,7 +82,7 @@ routes! {
     /// Every path with its methods, for the tests that hold the document and the table of permissions
     /// against it.
     "/api/v1/openapi.json" { GET openapi_json }
-    "/api/v1/servers" { GET servers::list, POST servers::create }
+    "/api/v1/servers" { GET listing::list, POST servers::create }
     "/api/v1/servers/{slug}" { GET servers::show, PATCH settings::edit, DELETE servers::remove }
     "/api/v1/servers/{slug}/document" { GET servers::document, PUT servers::reimport }
     "/api/v1/servers/{slug}/report" { GET servers::report }

@@ -1,14 +1,15 @@
 //! The pages: templates over plain view structs.
 //!
-//! Pages hold no rules. A template sees text, numbers and yes or no, escaped by askama; there is no
-//! script, and no style outside the one stylesheet, so that the content security policy can refuse
-//! both.
+//! Pages hold no rules. A template sees text, numbers and yes or no, escaped by askama; scripts and
+//! styles are files of ours, so that the content security policy can refuse every other.
 
 pub mod arguments;
 pub mod assets;
 pub mod connect;
+pub mod docs;
 pub mod failure;
 pub mod home;
+mod home_routes;
 pub mod import;
 mod import_routes;
 mod key_routes;
@@ -42,7 +43,7 @@ use crate::market::language::{Html, Language, Said};
 pub struct Frame {
     /// The session's CSRF token; absent for visitors, who get no form that writes.
     pub csrf: Option<String>,
-    /// Where in the menu the page is: `servers`, `publish`, `keys`, `usage`, or nothing.
+    /// Where in the menu the page is: `servers`, `publish`, `keys`, `usage`, `docs`, or nothing.
     pub here: &'static str,
     /// What just happened, after a redirect.
     /// A message's key.
@@ -53,7 +54,38 @@ pub struct Frame {
     pub prefix: String,
 }
 
+/// One item of the menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MenuItem {
+    pub path: &'static str,
+    /// Its message's key.
+    pub key: &'static str,
+    /// The page is part of it.
+    pub here: bool,
+}
+
+/// Where in the menu, its address, its message, and whether visitors have it.
+const MENU: [(&str, &str, &str, bool); 5] = [
+    ("servers", "/", "frame-servers", true),
+    ("publish", "/publish", "frame-publish", false),
+    ("keys", "/keys", "frame-keys", false),
+    ("usage", "/usage", "frame-usage", false),
+    ("docs", "/docs", "frame-docs", true),
+];
+
 impl Frame {
+    /// The menu of whoever looks at the page.
+    pub fn menu(&self) -> Vec<MenuItem> {
+        let items = MENU.iter().filter(|(.., open)| *open || self.signed_in());
+        items
+            .map(|(name, path, key, _)| MenuItem {
+                path,
+                key,
+                here: self.here == *name,
+            })
+            .collect()
+    }
+
     /// Whether somebody is signed in.
     pub fn signed_in(&self) -> bool {
         self.csrf.is_some()
@@ -102,7 +134,7 @@ pub fn page(status: StatusCode, template: &impl Template) -> Response {
 /// `Origin: null` with a form (Fetch, "append a request `Origin` header") and every write would
 /// look cross-site.
 pub fn security_headers() -> HeaderMap {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; \
+    const POLICY: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; \
                           form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     let fixed: [(HeaderName, &'static str); 5] = [
         (CONTENT_SECURITY_POLICY, POLICY),

@@ -2,10 +2,11 @@
 
 pub mod binding;
 mod convert;
+mod given;
 mod release;
 mod slug;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,13 +18,15 @@ use url::Url;
 use crate::access::vault::Vault;
 use crate::credential::{Secret, SecretError};
 use crate::egress::Egress;
+use crate::live::listed::listed;
 use crate::live::{Catalog, Entry, LiveError};
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets};
 use crate::mcp::publish::convert::{Converted, check_server, convert, found_at};
+pub use crate::mcp::publish::given::GivenSettings;
 pub use crate::mcp::publish::release::Release;
 use crate::mcp::publish::release::{Held, Proposal, hold};
-use crate::mcp::server::{Access, ServerSettings, ToolsMode};
+use crate::mcp::server::ServerSettings;
 use crate::openapi::bundle::SpecFiles;
 use crate::openapi::{self, DocumentError, DocumentLimits, Finding};
 use crate::store::audit::NewAudit;
@@ -81,50 +84,6 @@ pub struct Publication {
     pub credentials: Vec<(String, String)>,
     /// For a server there is; a new one is served at once.
     pub release: Release,
-}
-
-/// What was said of a server's settings. What was not stays as it is, or is a new server's default.
-#[derive(Clone, Debug, Default)]
-pub struct GivenSettings {
-    pub access: Option<Access>,
-    pub upstream: Option<String>,
-    pub server: Option<String>,
-    pub server_variables: Option<BTreeMap<String, String>>,
-    pub allow_upstream: Option<Vec<String>>,
-    pub tools: Option<ToolsMode>,
-    /// The service inside this process that answers. Only the process itself says so: whoever
-    /// publishes another document means another API.
-    pub internal: Option<String>,
-}
-
-impl GivenSettings {
-    /// What may be reached for a document: as the server will, or as the one there is.
-    pub fn may_reach(&self, current: Option<&Entry>) -> Vec<String> {
-        let given = self.allow_upstream.clone();
-        given
-            .or_else(|| Some(current?.settings.allow_upstream.clone()))
-            .unwrap_or_default()
-    }
-
-    fn on(&self, current: &ServerSettings) -> ServerSettings {
-        let mut settings = current.clone();
-        settings.access = self.access.unwrap_or(current.access);
-        if self.upstream.is_some() {
-            settings.upstream.clone_from(&self.upstream);
-        }
-        if self.server.is_some() {
-            settings.server.clone_from(&self.server);
-        }
-        if let Some(variables) = &self.server_variables {
-            settings.server_variables.clone_from(variables);
-        }
-        if let Some(rules) = &self.allow_upstream {
-            settings.allow_upstream.clone_from(rules);
-        }
-        settings.tools = self.tools.unwrap_or(current.tools);
-        settings.internal.clone_from(&self.internal);
-        settings
-    }
 }
 
 /// What became of it.
@@ -318,6 +277,7 @@ fn new_version(
         tools: json(&converted.tools)?,
         schemes: json(&converted.api.security_schemes)?,
         findings: json(&converted.findings)?,
+        listed: listed(converted.api.description.as_deref(), &converted.tools),
     })
 }
 

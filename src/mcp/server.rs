@@ -174,6 +174,12 @@ pub struct ServerSettings {
     /// How much it may be used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// What the catalog files it under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// What the catalog says it is about; `None`: the tags of the document's operations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
     /// The service inside this process that answers, by name. Set by the process itself only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
@@ -202,6 +208,8 @@ impl Default for ServerSettings {
             tool_tokens_max: TOOL_TOKENS_MAX,
             list_tokens_max: LIST_TOKENS_MAX,
             limits: Vec::new(),
+            category: None,
+            tags: None,
             internal: None,
         }
     }

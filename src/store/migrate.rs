@@ -80,6 +80,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0013_usage.sql"),
         include_str!("../../migrations/postgres/0013_usage.sql"),
     ),
+    (
+        15,
+        "catalog_entries",
+        include_str!("../../migrations/sqlite/0015_catalog_entries.sql"),
+        include_str!("../../migrations/postgres/0015_catalog_entries.sql"),
+    ),
 ];
 
 impl Store {

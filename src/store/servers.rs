@@ -7,6 +7,7 @@ use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
 use crate::store::credentials::{self, NewCredential};
 use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
+use crate::store::listed::{self, NewListed};
 use crate::store::versions::end_older;
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, ServerId, Slug, VersionId};
@@ -119,6 +120,8 @@ pub struct NewVersion {
     pub tools: String,
     pub schemes: String,
     pub findings: String,
+    /// What the catalog shows of it.
+    pub listed: NewListed,
 }
 
 /// A server to be made.
@@ -424,5 +427,5 @@ async fn insert_version(
         at,
         version.overlays.as_deref()
     )?;
-    Ok(())
+    listed::insert(tx, version.id, &version.listed).await
 }

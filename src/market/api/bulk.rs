@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::extract::{Admin, Path, Upload};
 use crate::market::api::servers::{check_rules, find, text_of, url_of};
-use crate::market::api::{Market, imports};
+use crate::market::api::{Market, imports, listing};
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::bundle::{SpecFiles, choose};
@@ -41,6 +41,8 @@ pub(super) struct NewImport {
     collection: Option<String>,
     access: Option<Access>,
     tools: Option<ToolsMode>,
+    category: Option<String>,
+    tags: Option<Vec<String>>,
     allow_upstream: Option<Vec<String>>,
     #[serde(default)]
     items: Vec<NewItem>,
@@ -71,9 +73,8 @@ pub(crate) struct Bulk {
 #[serde(rename_all = "camelCase")]
 struct Begun {
     collection: String,
-    access: Option<Access>,
-    tools: Option<ToolsMode>,
-    allow_upstream: Option<Vec<String>>,
+    #[serde(flatten)]
+    settings: GivenSettings,
 }
 
 struct Item {
@@ -139,9 +140,7 @@ impl Bulk {
     pub(super) fn payload(&self) -> String {
         let begun = Begun {
             collection: self.collection.clone(),
-            access: self.settings.access,
-            tools: self.settings.tools,
-            allow_upstream: self.settings.allow_upstream.clone(),
+            settings: self.settings.clone(),
         };
         json!(begun).to_string()
     }
@@ -157,17 +156,6 @@ impl Bulk {
 
     fn settle(&self, index: usize, report: ItemReport) {
         self.items.lock()[index].report = report;
-    }
-}
-
-impl Begun {
-    fn settings(&self) -> GivenSettings {
-        GivenSettings {
-            access: self.access,
-            tools: self.tools,
-            allow_upstream: self.allow_upstream.clone(),
-            ..GivenSettings::default()
-        }
     }
 }
 
@@ -266,11 +254,17 @@ pub(super) async fn create(
     } else {
         return Err(invalid("send either `items` or `file`"));
     };
+    let category = fields.category.as_deref().map(listing::category);
     let begun = Begun {
         collection: fields.collection.unwrap_or_default(),
-        access: fields.access,
-        tools: fields.tools,
-        allow_upstream: fields.allow_upstream,
+        settings: GivenSettings {
+            access: fields.access,
+            tools: fields.tools,
+            category: category.transpose()?.flatten(),
+            tags: fields.tags.as_deref().map(listing::tags).transpose()?,
+            allow_upstream: fields.allow_upstream,
+            ..GivenSettings::default()
+        },
     };
     let items = items(sources, fields.only.as_deref(), &begun.collection)?;
     start(&market, &admin, begun, items).await
@@ -341,7 +335,7 @@ async fn start(
     let bulk = Arc::new(Bulk {
         organization: admin.0.organization,
         actor: admin.0.principal(),
-        settings: begun.settings(),
+        settings: begun.settings,
         collection: begun.collection,
         items: Mutex::new(items),
     });

@@ -14,7 +14,7 @@ use url::Url;
 use crate::extract::{Admin, Bytes, Path, Upload, Who};
 use crate::live::Entry;
 use crate::market::api::versions::release_of;
-use crate::market::api::{Market, clients, imports, security};
+use crate::market::api::{Market, clients, imports, listing, security};
 use crate::market::discover::discover;
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::{Access, ToolsMode};
@@ -52,6 +52,8 @@ pub(crate) struct NewServer {
     pub(crate) allow_upstream: Option<Vec<String>>,
     /// How its tools are shown; `auto` where nothing is said of a new server.
     pub(crate) tools: Option<ToolsMode>,
+    pub(crate) category: Option<String>,
+    pub(crate) tags: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) credentials: std::collections::BTreeMap<String, String>,
     /// Of a server there is: the new version waits until somebody promotes it.
@@ -89,6 +91,9 @@ pub(crate) async fn begin(
         .as_deref()
         .map(|text| url_of("upstream", text))
         .transpose()?;
+    let category = fields.category.as_deref().map(listing::category);
+    let category = category.transpose()?.flatten();
+    let tags = fields.tags.as_deref().map(listing::tags).transpose()?;
     let overlays = fields.overlay.map(overlays);
     let what = What::new(fields.document, fields.url.as_deref(), files, fields.root)?;
     let sent = Sent { what, overlays };
@@ -104,6 +109,8 @@ pub(crate) async fn begin(
             server_variables: fields.server_variables,
             allow_upstream: fields.allow_upstream,
             tools: fields.tools,
+            category,
+            tags,
             internal: None,
         },
         credentials: fields.credentials.into_iter().collect(),
@@ -305,22 +312,6 @@ pub(super) fn check_rules(rules: &[String]) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-pub(super) async fn list(
-    State(market): State<Market>,
-    who: Who,
-    headers: HeaderMap,
-) -> Json<Value> {
-    let catalog = &market.0.parts.publisher.catalog;
-    let visible = catalog
-        .entries()
-        .into_iter()
-        .filter(|entry| who.0.may(entry.target(), None));
-    let servers: Vec<Value> = visible
-        .map(|entry| server_view(&market, &entry, &headers))
-        .collect();
-    Json(json!({ "servers": servers }))
 }
 
 /// What everyone who may use a server may know of it; its URLs as this request can use them.

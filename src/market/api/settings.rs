@@ -17,7 +17,7 @@ use crate::extract::{Admin, Body, Path};
 use crate::live::Entry;
 use crate::market::api::limits::checked;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
-use crate::market::api::{Market, connection, shapes};
+use crate::market::api::{Market, connection, listing, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
 use crate::mcp::plan::check_destination;
 use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings, ToolsMode};
@@ -67,6 +67,11 @@ pub(crate) struct ServerEdit {
     pub(crate) profile: Option<ProfileChoice>,
     pub(crate) tool_tokens_max: Option<usize>,
     pub(crate) list_tokens_max: Option<usize>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) category: Option<Option<String>>,
+    /// All of them; `null`: those of the document.
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) tags: Option<Option<Vec<String>>>,
     /// All of them.
     pub(crate) limits: Option<Vec<Limit>>,
 }
@@ -309,6 +314,12 @@ fn edit_list(settings: &mut ServerSettings, change: &ServerEdit) -> Result<(), P
             return Err(Problem::new(ProblemKind::Invalid, detail));
         }
         settings.list_tokens_max = tokens;
+    }
+    if let Some(category) = &change.category {
+        settings.category = listing::category(category.as_deref().unwrap_or_default())?;
+    }
+    if let Some(tags) = &change.tags {
+        settings.tags = tags.as_deref().map(listing::tags).transpose()?;
     }
     Ok(())
 }

@@ -58,6 +58,8 @@ pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
         access,
         allow_upstream,
         tools,
+        category,
+        tags,
         credentials,
         stage,
     } = fields;
@@ -75,6 +77,8 @@ pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
         ("access", access.is_some()),
         ("allowUpstream", allow_upstream.is_some()),
         ("tools", tools.is_some()),
+        ("category", category.is_some()),
+        ("tags", tags.is_some()),
         ("credentials", !credentials.is_empty()),
     ];
     match beside.iter().find(|(_, is_sent)| *is_sent) {

@@ -1,4 +1,4 @@
-//! The stylesheet and the icon, compiled in.
+//! The stylesheet, the icon and the scripts, compiled in.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ struct Asset {
     body: &'static [u8],
 }
 
-const ASSETS: [Asset; 2] = [
+const ASSETS: [Asset; 4] = [
     Asset {
         name: "causeway.css",
         content_type: "text/css; charset=utf-8",
@@ -25,6 +25,16 @@ const ASSETS: [Asset; 2] = [
         name: "causeway.svg",
         content_type: "image/svg+xml",
         body: include_bytes!("../../../assets/causeway.svg"),
+    },
+    Asset {
+        name: "causeway.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_bytes!("../../../assets/causeway.js"),
+    },
+    Asset {
+        name: "htmx.min.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_bytes!("../../../assets/htmx.min.js"),
     },
 ];
 

@@ -16,13 +16,11 @@ use crate::live::Entry;
 use crate::market::api::{Market, guard};
 use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
-use crate::market::pages::home::{Home, ServerCard};
 use crate::market::pages::login::{Login, next_path};
 use crate::market::pages::settings::sentence;
-use crate::market::pages::tool::tokens;
 use crate::market::pages::{
-    Frame, assets, import_routes, key_routes, page, publish_routes, server_routes, settings_routes,
-    tool_routes, usage_routes,
+    Frame, assets, docs, home_routes, import_routes, key_routes, page, publish_routes,
+    server_routes, settings_routes, tool_routes, usage_routes,
 };
 use crate::market::table::routes;
 use crate::mcp::server::Access;
@@ -30,7 +28,7 @@ use crate::problem::{Problem, ProblemKind};
 
 routes! {
     /// Every page with its methods. Only the forms with a document may be large.
-    "/" { GET home }
+    "/" { GET home_routes::show }
     "/login" { GET login_form, POST login }
     "/logout" { POST logout }
     "/publish" { GET publish_routes::show, POST publish_routes::publish }
@@ -55,6 +53,8 @@ routes! {
     "/oauth/callback" { GET settings_routes::connected }
     "/keys" { GET key_routes::list, POST key_routes::make }
     "/keys/revoke" { POST key_routes::revoke }
+    "/docs" { GET docs::index }
+    "/docs/{name}" { GET docs::show }
     "/language" { GET language::choose }
     "/usage" { GET usage_routes::show }
     "/assets/{name}" { GET asset }
@@ -87,11 +87,6 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         _ => return None,
     })
 }
-
-/// Servers on one page; each is loaded to be shown.
-const CARDS_MAX: usize = 24;
-/// More than a card shows.
-const SUMMARY_CHARS_MAX: usize = 400;
 
 pub(crate) type Fields = HashMap<String, String>;
 
@@ -145,11 +140,16 @@ pub(super) fn to(path: &str) -> Response {
 /// Said of a server that is not there, or not for whoever asks.
 const NO_SERVER: &str = "There is no server of that name, or you have to sign in to see it.";
 
+/// Whether a server is for this visitor to see: the one place where that is decided.
+pub(super) fn sees(frame: &Frame, entry: &Entry) -> bool {
+    entry.settings.access == Access::Open || frame.signed_in()
+}
+
 /// A server as far as it is for this visitor to see.
 pub(super) fn shown_to(market: &Market, frame: &Frame, slug: &str) -> Result<Arc<Entry>, Problem> {
     let entry = market.0.parts.publisher.catalog.find(slug);
     entry
-        .filter(|entry| entry.settings.access == Access::Open || frame.signed_in())
+        .filter(|entry| sees(frame, entry))
         .ok_or_else(|| Problem::new(ProblemKind::NotFound, NO_SERVER))
 }
 
@@ -185,43 +185,6 @@ async fn asset(Path(name): Path<String>, Query(query): Query<Fields>) -> Respons
     assets::asset(&name, query.get("v").map(String::as_str))
 }
 
-async fn home(
-    State(market): State<Market>,
-    headers: HeaderMap,
-    Query(query): Query<Fields>,
-) -> Response {
-    let mut frame = frame(&market, &headers, "servers");
-    frame.notice = notice(&query);
-    let asked = |name: &str| query.get(name).cloned().unwrap_or_default();
-    let (query, after) = (asked("q"), asked("after"));
-    let wanted = query.trim().to_lowercase();
-    let catalog = &market.0.parts.publisher.catalog;
-    let mut entries = catalog.entries();
-    entries.retain(|entry| {
-        (entry.settings.access == Access::Open || frame.signed_in())
-            && entry.slug.as_str() > after.as_str()
-            && (entry.title.to_lowercase().contains(&wanted)
-                || entry.slug.as_str().contains(&wanted))
-    });
-    let more = entries
-        .get(CARDS_MAX - 1)
-        .filter(|_| entries.len() > CARDS_MAX);
-    let more = more.map(|last| next_page(&frame.at("/"), &query, last.slug.as_str()));
-    let mut cards = Vec::new();
-    for entry in entries.iter().take(CARDS_MAX) {
-        cards.push(card(&market, entry).await);
-    }
-    page(
-        StatusCode::OK,
-        &Home {
-            frame,
-            query,
-            servers: cards,
-            more,
-        },
-    )
-}
-
 /// The address of a list's next page.
 pub(super) fn next_page(path: &str, query: &str, after: &str) -> String {
     let mut pairs = url::form_urlencoded::Serializer::new(String::new());
@@ -229,39 +192,6 @@ pub(super) fn next_page(path: &str, query: &str, after: &str) -> String {
         pairs.append_pair("q", query);
     }
     format!("{path}?{}", pairs.append_pair("after", after).finish())
-}
-
-/// The first paragraph of a server's description, which follows its name.
-fn summary(instructions: &str) -> String {
-    let lines = instructions.lines().skip(1).map(str::trim);
-    let lines: Vec<&str> = lines
-        .skip_while(|line| line.is_empty())
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let text = plain_text(&lines.join(" "));
-    text.chars().take(SUMMARY_CHARS_MAX).collect()
-}
-
-/// A description without the marks of Markdown that stand around names, which a page would show.
-pub(super) fn plain_text(markdown: &str) -> String {
-    markdown.replace('`', "")
-}
-
-/// A server that cannot be loaded is listed all the same.
-async fn card(market: &Market, entry: &Entry) -> ServerCard {
-    let server = market.0.parts.publisher.catalog.server(entry.id).await.ok();
-    let server = server.as_ref();
-    let tools = server.map(|server| server.tools.values());
-    ServerCard {
-        slug: entry.slug.to_string(),
-        title: entry.title.clone(),
-        description: server
-            .map(|server| summary(&server.instructions))
-            .unwrap_or_default(),
-        open: entry.settings.access == Access::Open,
-        tools: server.map_or(0, |server| server.tools.len()),
-        tokens: tools.map_or(0, |tools| tools.map(|tool| tokens(&tool.def)).sum()),
-    }
 }
 
 async fn login_form(

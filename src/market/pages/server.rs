@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::market::language::Html;
 use crate::market::pages::Frame;
 use crate::market::pages::connect::Snippet;
 use crate::market::pages::report::Report;
@@ -14,7 +15,7 @@ pub struct ServerPage {
     pub frame: Frame,
     pub slug: String,
     pub title: String,
-    pub description: String,
+    pub description: Html,
     pub endpoint_url: String,
     /// Callable without a key.
     pub open: bool,

@@ -6,15 +6,15 @@ use http::{HeaderMap, StatusCode};
 
 use crate::extract::Path;
 use crate::live::Entry;
+use crate::live::listed::tokens;
 use crate::market::api::Market;
 use crate::market::api::servers::findings;
+use crate::market::markdown::{Links, render};
 use crate::market::pages::report::Report;
-use crate::market::pages::routes::{
-    Fields, frame, next_page, notice, plain_text, refused, shown_to, to,
-};
+use crate::market::pages::routes::{Fields, frame, next_page, notice, refused, shown_to, to};
 use crate::market::pages::server::{ServerPage, ToolRow};
 use crate::market::pages::settings::lacking_credentials;
-use crate::market::pages::tool::{badges, tokens};
+use crate::market::pages::tool::badges;
 use crate::market::pages::{Frame, connect, page};
 use crate::mcp::server::{Access, Server};
 use crate::mcp::tool::ToolDef;
@@ -62,7 +62,7 @@ async fn template(
     Ok(ServerPage {
         slug: entry.slug.to_string(),
         title: entry.title.clone(),
-        description: plain_text(&description.join("\n")),
+        description: render(&description.join("\n"), &Links::Foreign),
         snippets: connect::snippets(entry.slug.as_str(), &endpoint_url, open),
         endpoint_url,
         open,

@@ -67,7 +67,9 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the messages that label them here.
-const LABELS: [(&str, &str); 17] = [
+const LABELS: [(&str, &str); 19] = [
+    ("category", "label-category"),
+    ("tags", "label-tags"),
     ("upstream", "label-upstream"),
     ("allowUpstream", "label-allow-upstream"),
     ("callTimeoutMs", "label-timeout"),
@@ -139,6 +141,9 @@ pub struct SettingsForm {
     pub profile: String,
     pub tool_tokens_max: String,
     pub list_tokens_max: String,
+    pub category: String,
+    /// Between commas; empty: those of the document.
+    pub tags: String,
 }
 
 impl SettingsForm {
@@ -166,6 +171,8 @@ impl SettingsForm {
             profile: word(&settings.profile),
             tool_tokens_max: settings.tool_tokens_max.to_string(),
             list_tokens_max: settings.list_tokens_max.to_string(),
+            category: settings.category.clone().unwrap_or_default(),
+            tags: settings.tags.as_deref().unwrap_or_default().join(", "),
         }
     }
 
@@ -192,6 +199,8 @@ impl SettingsForm {
             profile: text("profile"),
             tool_tokens_max: text("toolTokensMax"),
             list_tokens_max: text("listTokensMax"),
+            category: text("category"),
+            tags: text("tags"),
         }
     }
 
@@ -230,6 +239,10 @@ impl SettingsForm {
             let kib = whole("label-answer", &self.answer_kib)?;
             change["answerBytesMax"] = json!(kib.saturating_mul(1 << 10));
         }
+        let tags = self.tags.split([',', '，', '、']).map(str::trim);
+        let tags: Vec<&str> = tags.filter(|tag| !tag.is_empty()).collect();
+        change["tags"] = json!(Some(tags).filter(|tags| !tags.is_empty()));
+        change["category"] = json!(Some(&self.category).filter(|text| !text.is_empty()));
         if !internal {
             let upstream = Some(&self.upstream).filter(|url| !url.is_empty());
             let rules = self.allow.split(['\n', ',']).map(str::trim);
@@ -454,6 +467,8 @@ mod tests {
             tool_tokens_max: 900,
             list_tokens_max: 9_000,
             internal: None,
+            category: Some("Commerce".to_owned()),
+            tags: Some(vec!["pets".to_owned(), "食品".to_owned()]),
             ..ServerSettings::default()
         };
         let change = SettingsForm::of(&settings, 3)

@@ -1,17 +1,16 @@
 //! A tool for people: its arguments, what it may do, what it costs to list, and a form to try it.
 
 use askama::Template;
-use serde::Serialize;
 use serde_json::Value;
 
+use crate::live::listed::tokens;
 use crate::market::language::{Html, Language};
+use crate::market::markdown::{Links, render};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Control, Field};
 use crate::market::pages::trace::{Part, TraceView, shown};
 use crate::mcp::tool::{Annotations, ToolDef};
 
-/// Bytes of JSON per token. Tokenizers differ; JSON with English text lies close to this.
-const BYTES_PER_TOKEN: usize = 4;
 const CHOICES_MAX: usize = 6;
 
 /// `GET /servers/{slug}/tools/{tool}`, and the same with what came of trying it.
@@ -60,7 +59,7 @@ impl ToolPage {
 pub struct ToolView {
     pub name: String,
     pub title: String,
-    pub description: String,
+    pub description: Html,
     /// `GET /pets/{petId}`.
     pub operation: String,
     pub badges: Vec<Badge>,
@@ -84,7 +83,7 @@ impl From<&ToolDef> for ToolView {
         Self {
             name: def.name.to_string(),
             title: def.title.clone().unwrap_or_default(),
-            description: body(def).to_owned(),
+            description: render(body(def), &Links::Foreign),
             operation: format!("{} {}", def.binding.method, def.binding.path.raw),
             badges: badges(&def.annotations),
             writes: !def.annotations.read_only_hint,
@@ -103,21 +102,6 @@ fn body(def: &ToolDef) -> &str {
         }
         _ => text,
     }
-}
-
-/// What a tool's entry in tools/list costs its reader, estimated by its length.
-pub fn tokens(def: &ToolDef) -> usize {
-    let bytes = length(&def.name)
-        + length(&def.title)
-        + length(&def.description)
-        + length(&def.input_schema)
-        + length(&def.output_schema)
-        + length(&def.annotations);
-    bytes.div_ceil(BYTES_PER_TOKEN)
-}
-
-fn length(part: &impl Serialize) -> usize {
-    serde_json::to_vec(part).map_or(0, |json| json.len())
 }
 
 pub(crate) fn badges(hints: &Annotations) -> Vec<Badge> {

@@ -40,6 +40,7 @@ fn shop(id: ServerId) -> NewServer {
             tools: "[]".into(),
             schemes: "{}".into(),
             findings: "[]".into(),
+            listed: causeway::store::listed::NewListed::default(),
         },
         credentials: Vec::new(),
     }

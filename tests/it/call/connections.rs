@@ -179,6 +179,7 @@ async fn stored(store: &Store, client: &OAuthClient) -> ServerId {
             tools: "[]".to_owned(),
             schemes: "{}".to_owned(),
             findings: "[]".to_owned(),
+            listed: causeway::store::listed::NewListed::default(),
         },
         credentials: vec![NewCredential {
             id: client.credential,

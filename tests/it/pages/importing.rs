@@ -68,7 +68,7 @@ fn a_slow_import_has_a_page_that_reloads_until_it_ends() {
             }
         };
         assert!(
-            ended.starts_with("HTTP/1.1 200") && !ended.contains("<script"),
+            ended.starts_with("HTTP/1.1 200") && !ended.contains("<script>"),
             "{ended}"
         );
         if ends_well {

@@ -1,0 +1,59 @@
+// What pages do beyond reading and sending forms. Everything works without it.
+(() => {
+  "use strict";
+
+  const say = (text) => {
+    const region = document.getElementById("spoken");
+    if (region) region.textContent = text;
+  };
+
+  // A button beside each text that is there to be copied.
+  const copyable = (code) => {
+    const holder = code.parentElement;
+    if (holder.querySelector(":scope > button.copy")) return;
+    const words = document.body.dataset;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy quiet";
+    button.textContent = words.copy;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+      } catch {
+        getSelection().selectAllChildren(code);
+        return;
+      }
+      button.textContent = words.copied;
+      say(words.copied);
+      setTimeout(() => { button.textContent = words.copy; }, 2000);
+    });
+    holder.append(button);
+  };
+
+  const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const relative = (time) => {
+    const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+    if (Number.isNaN(seconds)) return;
+    const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? units.at(-1);
+    if (!time.title) time.title = time.textContent;
+    const format = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+    time.textContent = format.format(Math.round(seconds / size), unit);
+  };
+
+  const enhance = (root) => {
+    if (navigator.clipboard) {
+      root.querySelectorAll(".snippets pre > code, .endpoint > code").forEach(copyable);
+    }
+    root.querySelectorAll("time.ago[datetime]").forEach(relative);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => enhance(document));
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const swapped = event.detail.target;
+    enhance(swapped);
+    // What had the focus went with what was swapped.
+    if (document.activeElement === document.body) swapped.focus({ preventScroll: true });
+    const spoken = swapped.querySelector("[data-say]");
+    if (spoken) say(spoken.textContent.trim());
+  });
+})();

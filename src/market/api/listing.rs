@@ -1,0 +1,106 @@
+//! What the catalog files servers under, and how they are searched.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::extract::Who;
+use crate::live::Entry;
+use crate::market::api::Market;
+use crate::market::api::servers::server_view;
+use crate::problem::{Problem, ProblemKind};
+use crate::search::shelf::{Sort, Wanted};
+use crate::types::ServerId;
+
+/// What a category or a tag may have.
+const WORD_CHARS_MAX: usize = 40;
+const TAGS_MAX: usize = 12;
+/// Tools that are named for each server that was found.
+const MATCHES_MAX: usize = 5;
+
+/// What `GET /api/v1/servers` is asked for. Nothing of it: every server, by slug.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Asked {
+    q: String,
+    category: String,
+    tag: String,
+    sort: Option<String>,
+}
+
+/// `GET /api/v1/servers`.
+pub(super) async fn list(
+    State(market): State<Market>,
+    who: Who,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let sees = |entry: &Entry| who.0.may(entry.target(), None);
+    let sort = asked.sort.as_deref().map(|word| {
+        Sort::of_word(word).ok_or_else(|| {
+            let words: Vec<&str> = Sort::ALL.iter().map(|(_, word)| *word).collect();
+            let detail = format!("`sort` is one of {}", words.join(", "));
+            Problem::new(ProblemKind::Invalid, detail)
+        })
+    });
+    let sort = sort.transpose()?;
+    let nothing_asked = [&asked.q, &asked.category, &asked.tag]
+        .iter()
+        .all(|text| text.is_empty());
+    if nothing_asked && sort.is_none() {
+        let visible = catalog.entries().into_iter().filter(|entry| sees(entry));
+        let servers = visible.map(|entry| server_view(&market, &entry, &headers));
+        return Ok(Json(json!({ "servers": servers.collect::<Vec<_>>() })));
+    }
+    let wanted = Wanted {
+        text: &asked.q,
+        category: &asked.category,
+        tag: &asked.tag,
+        sort: sort.unwrap_or_default(),
+    };
+    let sees = |id: ServerId| catalog.entry(id).is_some_and(|entry| sees(&entry));
+    let found = catalog.shelf().find(wanted, (0, usize::MAX), sees);
+    let servers = found.listings.iter().filter_map(|listing| {
+        let mut view = server_view(&market, &*catalog.entry(listing.id)?, &headers);
+        let matching = listing.matching(&asked.q, MATCHES_MAX);
+        let matching = matching
+            .iter()
+            .map(|tool| json!({"name": tool.name, "title": tool.title}));
+        view["matchingTools"] = matching.collect();
+        Some(view)
+    });
+    Ok(Json(json!({ "servers": servers.collect::<Vec<_>>() })))
+}
+
+/// A category as it is stored; none where it is empty.
+pub(super) fn category(text: &str) -> Result<Option<String>, Problem> {
+    Ok(Some(word("category", text)?).filter(|text| !text.is_empty()))
+}
+
+/// Tags as they are stored: each once.
+pub(super) fn tags(texts: &[String]) -> Result<Vec<String>, Problem> {
+    let mut tags: Vec<String> = Vec::new();
+    for text in texts {
+        let tag = word("tags", text)?;
+        if !tag.is_empty() && !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    if tags.len() > TAGS_MAX {
+        let detail = format!("`tags` has at most {TAGS_MAX} words");
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
+    Ok(tags)
+}
+
+fn word(field: &str, text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.chars().count() > WORD_CHARS_MAX || text.contains(char::is_control) {
+        let detail = format!("`{field}`: at most {WORD_CHARS_MAX} characters, in one line");
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,82 @@
+//! The catalog's page, and the part of it that changes while somebody types.
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+
+use crate::market::api::Market;
+use crate::market::pages::home::{Choice, Home, ServerCard};
+use crate::market::pages::page;
+use crate::market::pages::routes::{Fields, frame, notice, sees};
+use crate::mcp::server::Access;
+use crate::search::shelf::{Sort, Wanted};
+use crate::types::ServerId;
+
+/// Servers on one page.
+const CARDS_MAX: usize = 24;
+const PAGES_MAX: usize = 10_000;
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    headers: HeaderMap,
+    Query(query): Query<Fields>,
+) -> Response {
+    let home = home(&market, &headers, &query);
+    // Going back asks for the whole page again.
+    let is_set = |name: &str| headers.get(name).is_some_and(|value| value == "true");
+    if is_set("hx-request") && !is_set("hx-history-restore-request") {
+        return page(StatusCode::OK, &home.as_results());
+    }
+    page(StatusCode::OK, &home)
+}
+
+fn home(market: &Market, headers: &HeaderMap, query: &Fields) -> Home {
+    let mut frame = frame(market, headers, "servers");
+    frame.notice = notice(query);
+    let asked = |name: &str| query.get(name).map(|text| text.trim()).unwrap_or_default();
+    let number = asked("page").parse::<usize>().unwrap_or(1);
+    let number = number.clamp(1, PAGES_MAX);
+    let wanted = Wanted {
+        text: asked("q"),
+        category: asked("category"),
+        tag: asked("tag"),
+        sort: Sort::of_word(asked("sort")).unwrap_or_default(),
+    };
+    let catalog = &market.0.parts.publisher.catalog;
+    let shelf = catalog.shelf();
+    let visible = |id: ServerId| catalog.entry(id).is_some_and(|entry| sees(&frame, &entry));
+    let skip = (number - 1) * CARDS_MAX;
+    let found = shelf.find(wanted, (skip, CARDS_MAX), visible);
+    let (categories, tags) = shelf.facets(visible);
+    let cards = found.listings.iter().map(|listing| {
+        let entry = catalog.entry(listing.id);
+        let open = entry.is_some_and(|entry| entry.settings.access == Access::Open);
+        ServerCard::new(listing, open, wanted.text)
+    });
+    let sort = Sort::ALL.iter().find(|(sort, _)| *sort == wanted.sort);
+    let more = (found.total > skip + CARDS_MAX).then(|| next(query, number + 1));
+    Home {
+        servers: cards.collect(),
+        filtered: [wanted.text, wanted.category, wanted.tag]
+            .iter()
+            .any(|text| !text.is_empty()),
+        sort: sort.map_or("", |(_, word)| word).to_owned(),
+        categories: Choice::all(categories, wanted.category),
+        tags: Choice::all(tags, wanted.tag),
+        total: found.total,
+        more: more.map(|more| format!("{}?{more}", frame.at("/"))),
+        query: wanted.text.to_owned(),
+        frame,
+    }
+}
+
+/// The query of the list's next page.
+fn next(query: &Fields, number: usize) -> String {
+    let mut pairs = url::form_urlencoded::Serializer::new(String::new());
+    for name in ["q", "category", "tag", "sort"] {
+        if let Some(value) = query.get(name).filter(|value| !value.trim().is_empty()) {
+            pairs.append_pair(name, value);
+        }
+    }
+    pairs.append_pair("page", &number.to_string()).finish()
+}
