@@ -6,7 +6,6 @@ use http::{HeaderMap, StatusCode};
 
 use crate::extract::Path;
 use crate::live::Entry;
-use crate::live::listed::tokens;
 use crate::market::api::Market;
 use crate::market::api::servers::findings;
 use crate::market::markdown::{Links, render};
@@ -68,7 +67,15 @@ async fn template(
         open,
         tools,
         tool_count: server.tools.len(),
-        tokens: server.tools.values().map(|tool| tokens(&tool.def)).sum(),
+        // As the catalog shows it.
+        tokens: market
+            .0
+            .parts
+            .publisher
+            .catalog
+            .shelf()
+            .get(entry.id)
+            .map_or(0, |listing| listing.tokens()),
         more: last.map(|last| next_page(&path, &query, &last)),
         query,
         lacking: if frame.signed_in() {
