@@ -21,8 +21,8 @@ mod callers;
 mod database;
 mod ledger;
 mod limits;
-mod usage;
 mod listed;
+mod usage;
 
 pub(crate) use audit::{
     a_row_that_was_tampered_with_is_found, many_writers_make_one_chain,
