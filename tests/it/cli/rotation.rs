@@ -80,6 +80,13 @@ async fn calls(served: &Serving, key: &str) -> bool {
     status == 200 && answer["result"]["isError"] != json!(true) && answer.get("error").is_none()
 }
 
+/// Ends a process and waits until its directory is free.
+async fn stopped(served: Serving) {
+    served.terminate();
+    let (code, said) = served.ended().await;
+    assert_eq!(code, Some(0), "{said}");
+}
+
 async fn secrets(data: &Path, arguments: &[&str]) -> Ended {
     let data = data.display().to_string();
     run(&[&["secrets"], arguments, &["--data", &data, "--json"]].concat()).await
@@ -206,12 +213,12 @@ async fn a_rotation_lets_calls_go_on_survives_a_crash_and_leaves_copies_usable()
     let new = std::fs::read_to_string(data.join("master.key")).unwrap();
     assert!(!new.contains(old.trim()), "the old key is gone");
     assert!(calls(&served, &agent).await);
-    drop(served);
+    stopped(Arc::into_inner(served).expect("nobody calls any more")).await;
 
     // A process that knows only the new key: credentials open, and keys that were made before are known.
     let served = Serving::on(&data, &flags).await;
     assert!(calls(&served, &agent).await);
-    drop(served);
+    stopped(served).await;
 
     // The copy from before, with the key from before.
     let elsewhere = folder.path().join("elsewhere");
@@ -251,12 +258,12 @@ async fn a_key_of_ones_own_is_put_first_by_its_owner() {
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_eq!(done.json()["keys"][1]["safeToRemove"], true);
     assert!(calls(&served, &agent).await);
-    drop(served);
+    stopped(served).await;
     std::fs::write(&file, &two).unwrap();
     let served = Serving::on(&data, &flags).await;
     assert!(calls(&served, &agent).await);
     // Without the key, what it sealed is named.
-    drop(served);
+    stopped(served).await;
     std::fs::write(&file, &one).unwrap();
     let status = secrets(&data, &[&["status"][..], &with].concat())
         .await
