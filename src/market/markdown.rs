@@ -4,6 +4,8 @@
 //! are ever written, with the attributes below; everything else is text, escaped. Images and raw HTML
 //! are left out.
 
+use std::fmt::Write;
+
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use url::Url;
 
@@ -166,7 +168,7 @@ impl Writer<'_> {
         };
         self.out.push_str(open);
         if let Links::Docs(_) = self.links {
-            self.out.push_str(&format!(" id=\"h-{}\"", self.headings));
+            let _ = write!(self.out, " id=\"h-{}\"", self.headings);
         }
         self.out.push('>');
         self.open.push(close);
@@ -184,7 +186,7 @@ impl Writer<'_> {
         } else {
             " rel=\"nofollow noopener noreferrer\""
         };
-        self.out.push_str(&format!("<a href=\"{address}\"{rel}>"));
+        let _ = write!(self.out, "<a href=\"{address}\"{rel}>");
         self.open.push("</a>");
     }
 

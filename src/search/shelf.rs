@@ -5,8 +5,8 @@
 //! in. Words are compared by their beginnings; nothing is stemmed, because half a word has no stem.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -17,8 +17,6 @@ use crate::types::ServerId;
 /// How much of what was typed is read.
 const QUERY_CHARS_MAX: usize = 200;
 const QUERY_WORDS_MAX: usize = 8;
-/// Beginnings of a name in one piece.
-const JOINED_MAX: usize = 4;
 const WORD_CHARS_MAX: usize = 48;
 /// Tools of one server that are looked at to say which fit.
 const TOOLS_LOOKED_AT_MAX: usize = 2_000;
@@ -50,6 +48,26 @@ pub struct ListedTool {
     pub tokens: u32,
 }
 
+impl ListedTool {
+    /// How many of these words it has.
+    fn fits(&self, asked: &[String]) -> usize {
+        let texts = [&*self.name, &*self.title];
+        // Most tools have none, which is seen without taking them apart.
+        let joined = texts.map(|text| {
+            let letters = text.chars().filter(|c| c.is_alphanumeric());
+            letters.flat_map(char::to_lowercase).collect::<String>()
+        });
+        let plain = joined.iter().all(|text| text.is_ascii());
+        let may_fit = |word: &String| !plain || joined.iter().any(|text| text.contains(&**word));
+        if !asked.iter().any(may_fit) {
+            return 0;
+        }
+        let own: Vec<String> = texts.into_iter().flat_map(terms).collect();
+        let fits = |word: &&String| own.iter().any(|term| term.starts_with(word.as_str()));
+        asked.iter().filter(fits).count()
+    }
+}
+
 impl Listing {
     /// What listing all of its tools costs a model.
     pub fn tokens(&self) -> usize {
@@ -65,15 +83,8 @@ impl Listing {
         }
         let looked_at = self.tools.iter().take(TOOLS_LOOKED_AT_MAX);
         let mut fitting: Vec<(usize, &ListedTool)> = looked_at
-            .filter_map(|tool| {
-                let own: Vec<String> = [&*tool.name, &*tool.title]
-                    .into_iter()
-                    .flat_map(terms)
-                    .collect();
-                let fits = |word: &&String| own.iter().any(|term| term.starts_with(word.as_str()));
-                let count = asked.iter().filter(fits).count();
-                (count > 0).then_some((count, tool))
-            })
+            .map(|tool| (tool.fits(&asked), tool))
+            .filter(|(count, _)| *count > 0)
             .collect();
         // Stable: among equals, the order of the list.
         fitting.sort_by_key(|(count, _)| Reverse(*count));
@@ -129,9 +140,23 @@ pub type Facet = Vec<(String, usize)>;
 #[derive(Clone, Default)]
 pub struct Shelf {
     settled: Arc<Part>,
-    changed: Arc<Part>,
+    changed: Arc<Changed>,
     /// Servers of the large part that are gone or in the small one.
     replaced: Arc<HashSet<ServerId>>,
+}
+
+/// Servers that changed. Their words are taken when somebody searches: many imports in a row cost nothing
+/// here.
+#[derive(Default)]
+struct Changed {
+    listings: Vec<Arc<Listing>>,
+    part: OnceLock<Part>,
+}
+
+impl Changed {
+    fn part(&self) -> &Part {
+        self.part.get_or_init(|| Part::new(self.listings.clone()))
+    }
 }
 
 impl Shelf {
@@ -157,7 +182,10 @@ impl Shelf {
         }
         Self {
             settled: self.settled.clone(),
-            changed: Arc::new(Part::new(changed)),
+            changed: Arc::new(Changed {
+                listings: changed,
+                part: OnceLock::new(),
+            }),
             replaced: Arc::new(replaced),
         }
     }
@@ -168,7 +196,8 @@ impl Shelf {
                 .get(id)
                 .filter(|_| !self.replaced.contains(&id))
         };
-        self.changed.get(id).or_else(settled)
+        let changed = self.changed.listings.iter().find(|it| it.id == id);
+        changed.or_else(settled)
     }
 
     /// The servers that fit and may be seen, from `skip` on, `take` at most. The same rows give the same
@@ -182,11 +211,8 @@ impl Shelf {
         let asked = asked(wanted.text);
         let nothing = !wanted.text.trim().is_empty() && asked.is_empty();
         let mut hits: Vec<(u32, &Arc<Listing>)> = Vec::new();
-        for part in [&self.settled, &self.changed]
-            .into_iter()
-            .filter(|_| !nothing)
-        {
-            let large = Arc::ptr_eq(part, &self.settled);
+        let parts = [(&*self.settled, true), (self.changed.part(), false)];
+        for (part, large) in parts.into_iter().filter(|_| !nothing) {
             let scores = part.scores(&asked);
             let fitting = part
                 .listings
@@ -224,7 +250,7 @@ impl Shelf {
 
     /// The categories and the tags of what may be seen.
     pub fn facets(&self, sees: impl Fn(ServerId) -> bool) -> (Facet, Facet) {
-        let (mut categories, mut tags) = (BTreeMap::new(), BTreeMap::new());
+        let (mut categories, mut tags) = (HashMap::new(), HashMap::new());
         let settled = self.settled.listings.iter();
         let settled = settled.filter(|it| !self.replaced.contains(&it.id));
         for listing in settled
@@ -242,9 +268,9 @@ impl Shelf {
     }
 }
 
-fn facet(counts: BTreeMap<&str, usize>) -> Facet {
+fn facet(counts: HashMap<&str, usize>) -> Facet {
     let mut all: Vec<(&str, usize)> = counts.into_iter().collect();
-    all.sort_by_key(|(_, count)| Reverse(*count));
+    all.sort_unstable_by_key(|(name, count)| (Reverse(*count), *name));
     all.truncate(FACETS_MAX);
     let owned = all
         .into_iter()
@@ -389,7 +415,7 @@ fn asked(text: &str) -> Vec<String> {
     asked
 }
 
-/// The words a text is found by: its words, names also in one piece, and Chinese by each character and
+/// The words a text is found by: its words, each two neighbours of a name in one piece, and Chinese by each character and
 /// each two neighbours.
 fn terms(text: &str) -> Vec<String> {
     let text = folded(text);
@@ -410,8 +436,7 @@ fn terms(text: &str) -> Vec<String> {
         if piece.is_ascii() {
             // Somebody types on over the end of a word: `stockl` in `listStockLevels`.
             let own = terms[before..].to_vec();
-            let last = own.len().saturating_sub(1).min(JOINED_MAX);
-            terms.extend((0..last).map(|from| own[from..].concat()));
+            terms.extend(own.windows(2).map(<[String]>::concat));
         }
     }
     for term in &mut terms {
@@ -441,7 +466,7 @@ mod tests {
             slug: slug.into(),
             title: title.into(),
             summary: format!("Everything about {slug}"),
-            category: (number % 2 == 0).then(|| "Commerce".to_owned()),
+            category: number.is_multiple_of(2).then(|| "Commerce".to_owned()),
             tags: vec![format!("tag{number}"), "shared".to_owned()],
             tools: tools
                 .iter()

@@ -33,7 +33,7 @@ fn made(number: usize) -> (NewServer, Listing) {
         format!("get_{subject}_by_{number}"),
     ];
     let tools: Vec<String> = tools.iter().filter(|it| it.is_ascii()).cloned().collect();
-    let category = (number % 3 == 0).then(|| "Trade".to_owned());
+    let category = number.is_multiple_of(3).then(|| "Trade".to_owned());
     let stored: Vec<_> = tools
         .iter()
         .map(|tool| json!([format!("GET /{tool}"), tool, format!("{subject} {kind}"), 7]))

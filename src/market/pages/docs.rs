@@ -34,6 +34,7 @@ guides![
     "answers",
     "limits",
     "operators",
+    "proxies",
     "audit",
     "conformance",
     "performance",
