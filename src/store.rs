@@ -22,8 +22,10 @@ pub mod listed;
 pub mod migrate;
 pub mod sealed;
 pub mod servers;
+pub mod sessions;
 pub mod sources;
 pub mod usage;
+pub mod users;
 pub mod versions;
 
 use std::path::{Path, PathBuf};

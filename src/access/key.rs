@@ -283,7 +283,7 @@ impl Keys {
     pub async fn apply(&self, change: Change) {
         match change {
             Change::Server(_) => {}
-            Change::Key(_) => self.forget(),
+            Change::Key(_) | Change::User(_) => self.forget(),
             Change::Unknown => match self.0.store.key_changes().await {
                 Ok(count) if self.0.compared.swap(count, Ordering::Relaxed) != count => {
                     self.forget();

@@ -18,13 +18,13 @@ use uuid::Uuid;
 use crate::store::audit::{self, NewAudit};
 use crate::store::db::{Db, Number, Tx, execute, fetch_optional};
 use crate::store::{Store, StoreError};
-use crate::types::{Clock, KeyId, ServerId};
+use crate::types::{Clock, KeyId, ServerId, UserId};
 
 const CHANNEL: &str = "causeway_changes";
 const NOTIFY: &str = "SELECT pg_notify('causeway_changes', $1)";
 const APPEND: &str = "INSERT INTO change_log (organization_id, entity, entity_id, revision, at) VALUES ($1, $2, $3, $4, $5)";
-const KEY_CHANGES: &str = "SELECT COUNT(*) AS value FROM change_log WHERE entity = 'key'";
-const PRUNE: &str = "DELETE FROM change_log WHERE at < $1 AND entity <> 'key'";
+const KEY_CHANGES: &str = "SELECT COUNT(*) AS value FROM change_log WHERE entity IN ('key', 'user')";
+const PRUNE: &str = "DELETE FROM change_log WHERE at < $1 AND entity NOT IN ('key', 'user')";
 /// How often everything is compared although no notice came.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(5);
 /// How long the log of server changes is kept, and how often what is older is removed. Nothing reads
@@ -43,6 +43,8 @@ pub enum Change {
     /// Made or revoked; or what the keys of a consumer may do is another thing, and the id is that of
     /// the consumer or its plan. Whoever knows keys looks all of them up again, whichever it is.
     Key(KeyId),
+    /// A person was made, disabled, or given another role. What their keys open goes with it.
+    User(UserId),
     /// Notices may have been missed: compare everything.
     Unknown,
 }
@@ -52,6 +54,7 @@ impl Change {
         match self {
             Self::Server(id) => Some(("server", id.0)),
             Self::Key(id) => Some(("key", id.0)),
+            Self::User(id) => Some(("user", id.0)),
             Self::Unknown => None,
         }
     }
@@ -62,6 +65,7 @@ impl Change {
             match entity {
                 "server" => Some(Self::Server(ServerId(id))),
                 "key" => Some(Self::Key(KeyId(id))),
+                "user" => Some(Self::User(UserId(id))),
                 _ => None,
             }
         });
@@ -92,7 +96,7 @@ impl Store {
         Ok(())
     }
 
-    /// How many changes of keys there ever were: a number that differs after any of them.
+    /// How many changes of keys and of people there ever were: a number that differs after any of them.
     pub async fn key_changes(&self) -> Result<i64, StoreError> {
         Ok(fetch_optional!(&self.db, Number, KEY_CHANGES)?.map_or(0, |row| row.value))
     }

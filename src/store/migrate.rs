@@ -69,6 +69,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0010_audit_chain.sql"),
     ),
     (
+        11,
+        "accounts",
+        include_str!("../../migrations/sqlite/0011_accounts.sql"),
+        include_str!("../../migrations/postgres/0011_accounts.sql"),
+    ),
+    (
         12,
         "callers",
         include_str!("../../migrations/sqlite/0012_callers.sql"),
