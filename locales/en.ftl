@@ -98,14 +98,6 @@ failure-no-server = There is no server of that name, or you have to sign in to s
 failure-other-session = The form is from another session; go back, reload the page and try again.
 failure-unread = The form was not read: { $reason }.
 
-## Signing in
-
-login-words = Publishing and managing servers needs the admin key. Calling them does not: agents use their own keys.
-login-key = Admin key
-login-where = Where is the admin key?
-login-where-words = It is what <code>--admin-key</code> was given. Without that, it was made at the first start: a sign-in link for one use was printed then, and the key itself is in the data directory (<code>./data</code> unless <code>--data</code> says otherwise), readable only by the account that runs Causeway.
-login-wrong = That is not the admin key.
-login-link-used = This link was used already, is older than 30 minutes, or was printed before the server was started again. Sign in with the admin key.
 
 ## The documentation
 
@@ -485,3 +477,99 @@ usage-hidden = { $count ->
 
 settings-private = Callers with a key that names it
 settings-private-hint = For everyone else there is no such server, not even in lists.
+
+## Accounts
+
+frame-account = Account
+frame-users = Users
+login-title = Sign in
+login-about = Agents need no account: they call with keys of their own.
+login-name = Name
+login-password = Password
+login-by-key = Sign in with the admin key
+login-by-key-about = For the operator of this server. The key is what <code>--admin-key</code> was given; without that, it is in the file <code>admin.key</code> of the data directory.
+login-key = Admin key
+login-use-key = Use the key
+login-code = Code
+login-code-hint = The six digits your device shows, or one of your recovery codes.
+login-go-on = Go on
+login-again = Start again
+setup-title = Make the first admin
+setup-about = Nobody has an account here yet. Whoever opened this link first becomes the admin, and invites the others.
+invite-title = You are invited
+invite-about = Choose a password; you sign in with it and this name.
+reset-title = Choose another password
+reset-about = Every session of this account ends when the password is set.
+account-title = Your account
+account-password = Password
+account-old-password = Current password
+account-new-password = New password
+account-set-password = Set the password
+account-change-password = Change the password
+account-others-end = Every other session ends.
+account-of-key = You are signed in with the admin key, which has no account. Make yourself one under Users, and sign in with that.
+account-wrong = That is not right. Nothing more is said about it on purpose.
+account-later = Too many tries. Try again in { $seconds ->
+    [one] { $seconds } second
+   *[other] { $seconds } seconds
+}.
+account-no-link = This link was used already, is too old, or was replaced by another one. Ask for a new one.
+account-password-length = { $least } to { $most } characters.
+account-password-plain = That password is too easy: it is the name, or one letter over and over.
+account-name-rule = 1 to 64 of the letters a to z, digits, and the signs . _ - @, with a letter or digit first.
+account-name-taken = There is somebody of that name already.
+account-nobody = There is nobody and nothing like that.
+account-oneself = Nobody takes their own role or account away. Ask another admin.
+account-busy = Too many people are signing in right now. Try again.
+account-failed = Something went wrong inside. It was logged.
+codes-title = One-time codes
+codes-about = Ask for a code of your phone whenever you sign in, so that your password alone opens nothing.
+codes-begin = Set up a device
+codes-scan = Scan this with an authenticator app.
+codes-secret = Or type this secret into it:
+codes-here = Or open it on this device
+codes-first = The code it shows now
+codes-confirm = Ask for codes from now on
+codes-are-on = A code is asked for when you sign in. { $left ->
+    [one] { $left } recovery code is left.
+   *[other] { $left } recovery codes are left.
+}
+codes-recovery = A code is asked for from now on. Keep these recovery codes: each stands in once for a code when the device is lost, and they are not shown again.
+codes-end = Ask for no codes any more
+sessions-title = Where you are signed in
+sessions-browser = Browser
+sessions-since = Since
+sessions-seen = Last seen
+sessions-this = this one
+sessions-end = End
+sessions-everywhere = Sign out everywhere
+role-admin = Admin
+role-publisher = Publisher
+role-member = Member
+users-title = Users
+users-about = The people who sign in here. Agents are no users: they call with keys.
+users-link = Link for { $name }
+users-link-once = Send it to them now. It is good once, is stored only as a hash, and cannot be shown again.
+users-link-word = Link
+users-list = All users
+users-none = Nobody has an account yet.
+users-role = Role
+users-last = Last sign-in
+users-never = never
+users-change = Change
+users-disabled = disabled
+users-invited = invited
+users-codes = codes
+users-save = Save
+users-reset = Make a link
+users-forget-device = Forget the device
+users-disable = Disable
+users-enable = Enable
+users-invite = Invite somebody
+users-roles-about = Members browse, call tools and have keys of their own. Publishers also publish servers and manage those. Admins do everything.
+users-make-link = Make the invitation
+done-made = The password is set. Sign in with it.
+done-password = The password is changed. Every other session has ended.
+done-codes-off = No code is asked for any more.
+done-ended = The session is ended.
+done-changed = Changed.

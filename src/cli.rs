@@ -15,6 +15,7 @@ mod sent;
 mod serve;
 mod source;
 mod tools;
+mod users;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ Each command's --help has examples of its own.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
-  causeway serve                      on this machine only; prints a link that signs in once
+  causeway serve                      on this machine only; prints a link that makes the first admin
   causeway serve --listen 0.0.0.0:8080 --public-url https://mcp.example.com
   causeway serve --allow-upstream 10.0.0.0/8:443
 
@@ -113,6 +114,9 @@ enum Command {
     Sync(versions::SyncArgs),
     /// Make, list and revoke API keys of a running server
     Keys(client::KeysArgs),
+    /// Make, list and help in the people who sign in on a running server
+    #[command(after_help = users::EXAMPLES)]
+    Users(users::UsersArgs),
     /// Bring the database's schema up to date
     Migrate(serve::DatabaseArgs),
     /// Copy the SQLite database, also while it is served; the master key is not in the copy
@@ -160,6 +164,10 @@ struct ServeArgs {
     /// none is given
     #[arg(long, value_name = "KEY")]
     admin_key: Option<String>,
+    /// A file with the password of the first admin, who is made with the name `admin` where nobody has
+    /// an account yet; without it, a link is printed
+    #[arg(long, value_name = "FILE")]
+    admin_password_file: Option<PathBuf>,
     /// Seed the demo into a fresh SQLite database also where the listener is not loopback
     #[arg(long, conflicts_with = "no_demo")]
     demo: bool,
@@ -293,6 +301,7 @@ pub fn main() -> ExitCode {
         Command::Versions(args) => block_on(versions::versions(&output, args)),
         Command::Sync(args) => block_on(versions::sync(&output, args)),
         Command::Keys(args) => block_on(client::keys(&output, args)),
+        Command::Users(args) => block_on(users::users(&output, args)),
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),
         Command::Backup(args) => block_on(serve::backup(&output, args)),
         Command::Restore(args) => block_on(serve::restore(&output, args)),

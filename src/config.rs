@@ -87,6 +87,8 @@ pub struct SecretsConfig {
     pub admin_key: Option<String>,
     #[serde(deserialize_with = "empty_is_none")]
     pub admin_key_file: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub admin_password_file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for SecretsConfig {

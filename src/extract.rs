@@ -1,17 +1,20 @@
-//! What handlers take as arguments: who is asking, and what they sent. A handler that takes an
-//! [`Admin`] cannot forget to ask for one.
+//! What handlers take as arguments: who is asking, and what they sent. Whether somebody may is asked
+//! before, at the gate (`market::gate`).
+
+use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::multipart::MultipartError;
-use axum::extract::{FromRequest, FromRequestParts, Multipart, Request};
-use http::header::{CONTENT_TYPE, COOKIE};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Multipart, Request};
+use http::header::{CONTENT_TYPE, COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::access::caller::Caller;
-use crate::access::key;
+use crate::access::account::{Origin, Visit};
+use crate::access::caller::{Caller, site};
+use crate::access::person::Person;
 use crate::access::session::Session;
 use crate::market::api::Market;
 use crate::problem::{Problem, ProblemKind};
@@ -19,78 +22,192 @@ use crate::problem::{Problem, ProblemKind};
 /// Whoever asks, known or not.
 pub struct Who(pub Caller);
 
-/// Someone who may manage: the admin key, or a session that began with it.
-pub struct Admin(pub Caller);
+/// Whoever asks, as they were recognised: with a key, or with a session.
+#[derive(Clone)]
+pub struct Identity {
+    pub caller: Caller,
+    /// Somebody with a role; `None`: nobody, or an API key's owner.
+    pub person: Option<Person>,
+}
+
+/// Who looks at a page, and what their browser says. Reads as its headers.
+#[derive(Clone)]
+pub struct Visitor {
+    pub headers: HeaderMap,
+    /// Where they come from: the site, or nothing that is known.
+    pub address: String,
+    pub visit: Option<Visit>,
+}
 
 /// The cookie a session is kept in.
 pub const SESSION_COOKIE: &str = "causeway_session";
 /// The same where the public URL is https: the browser holds it to this host.
 pub const SECURE_SESSION_COOKIE: &str = "__Host-causeway_session";
 
-impl FromRequestParts<Market> for Who {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, market: &Market) -> Result<Self, Problem> {
-        let caller = market
-            .0
-            .parts
-            .authenticator
-            .authenticate(&parts.headers)
-            .await;
-        let caller = caller?;
-        if caller.is_anonymous() && session_may_act(parts, market) {
-            return Ok(Self(key::admin()));
-        }
-        Ok(Self(caller))
+/// Recognises whoever sends a request to the management API.
+pub(crate) async fn identify(parts: &Parts, market: &Market) -> Result<Identity, Problem> {
+    let authenticator = &market.0.parts.authenticator;
+    let caller = authenticator.authenticate(&parts.headers).await;
+    let caller = caller?;
+    if caller.is_admin() {
+        let person = Some(Person::of_admin_key());
+        return Ok(Identity { caller, person });
     }
-}
-
-impl FromRequestParts<Market> for Admin {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, market: &Market) -> Result<Self, Problem> {
-        let Who(caller) = Who::from_request_parts(parts, market).await?;
-        if caller.is_admin() {
-            return Ok(Self(caller));
-        }
-        Err(if caller.is_anonymous() {
-            Problem::new(
-                ProblemKind::Unauthenticated,
-                "this needs the admin key, as Authorization: Bearer or X-API-Key",
-            )
-        } else {
-            Problem::new(
-                ProblemKind::Forbidden,
-                "this needs the admin key; a consumer's key calls tools only",
-            )
-        })
+    if caller.is_anonymous()
+        && let Some(visit) = visit(&parts.headers, market).await?
+        && may_act(parts, market, &visit)
+    {
+        return Ok(Identity {
+            caller: visit.person.caller.clone(),
+            person: Some(visit.person),
+        });
     }
+    let person = None;
+    Ok(Identity { caller, person })
 }
 
 /// A session reads; to write it needs its CSRF token in a header, which no form of another site has.
-fn session_may_act(parts: &Parts, market: &Market) -> bool {
-    let Some(session) = session(&parts.headers, market) else {
-        return false;
-    };
+fn may_act(parts: &Parts, market: &Market, visit: &Visit) -> bool {
     let reads = matches!(parts.method, Method::GET | Method::HEAD);
     let token = parts
         .headers
         .get("x-csrf-token")
         .and_then(|value| value.to_str().ok());
-    reads || token.is_some_and(|token| market.0.parts.sessions.is_csrf(&session, token))
+    let sessions = market.0.parts.accounts.sessions();
+    reads || token.is_some_and(|token| sessions.is_csrf(&visit.session, token))
 }
 
-/// The session of a request's cookie.
+impl FromRequestParts<Market> for Identity {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, market: &Market) -> Result<Self, Problem> {
+        match parts.extensions.get::<Self>() {
+            Some(known) => Ok(known.clone()),
+            None => identify(parts, market).await,
+        }
+    }
+}
+
+impl FromRequestParts<Market> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, market: &Market) -> Result<Self, Problem> {
+        let identity = Identity::from_request_parts(parts, market).await?;
+        Ok(Self(identity.caller))
+    }
+}
+
+/// The person that came through the gate. Where the gate let somebody in without being one, there is
+/// none.
+impl FromRequestParts<Market> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, market: &Market) -> Result<Self, Problem> {
+        let identity = Identity::from_request_parts(parts, market).await?;
+        identity.person.ok_or_else(|| {
+            let detail = "this needs somebody who signed in, or the admin key";
+            Problem::new(ProblemKind::Unauthenticated, detail)
+        })
+    }
+}
+
+impl Visitor {
+    pub(crate) async fn recognise(parts: &Parts, market: &Market) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self {
+            headers: parts.headers.clone(),
+            address: peer.map_or_else(String::new, |peer| site(peer.ip()).to_string()),
+            visit: visit(&parts.headers, market).await?,
+        })
+    }
+
+    /// Where a try to sign in comes from.
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        let user_agent = self.headers.get(USER_AGENT);
+        Origin {
+            address: &self.address,
+            user_agent: user_agent
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The CSRF token of their session.
+    pub(crate) fn csrf(&self, market: &Market) -> Option<String> {
+        let visit = self.visit.as_ref()?;
+        Some(market.0.parts.accounts.sessions().csrf(&visit.session))
+    }
+
+    pub fn person(&self) -> Option<&Person> {
+        self.visit.as_ref().map(|visit| &visit.person)
+    }
+}
+
+impl std::ops::Deref for Visitor {
+    type Target = HeaderMap;
+
+    fn deref(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl FromRequestParts<Market> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, market: &Market) -> Result<Self, Problem> {
+        match parts.extensions.get::<Self>() {
+            Some(known) => Ok(known.clone()),
+            None => Self::recognise(parts, market).await,
+        }
+    }
+}
+
+/// The session of a request, if it is good at this moment.
+async fn visit(headers: &HeaderMap, market: &Market) -> Result<Option<Visit>, Problem> {
+    let accounts = &market.0.parts.accounts;
+    for value in cookies(headers, session_cookie(market)) {
+        if let Some(visit) = accounts.visit(value).await? {
+            return Ok(Some(visit));
+        }
+    }
+    Ok(None)
+}
+
+/// What a request's session cookie says, whether or not the session is still good: only to tell one
+/// browser from another.
 pub fn session(headers: &HeaderMap, market: &Market) -> Option<Session> {
     let now = market.0.parts.publisher.clock.now();
+    let sessions = market.0.parts.accounts.sessions();
+    cookies(headers, session_cookie(market)).find_map(|value| sessions.read(value, now))
+}
+
+/// What the cookie of a session is called. Where the public URL is https, one that another site of its
+/// domain could have set is none of ours.
+pub(crate) fn session_cookie(market: &Market) -> &'static str {
+    if market.0.parts.address.is_https() {
+        SECURE_SESSION_COOKIE
+    } else {
+        SESSION_COOKIE
+    }
+}
+
+/// Cookies of one name that are looked at.
+const COOKIES_MAX: usize = 4;
+
+/// The values of the cookies of a name.
+pub(crate) fn cookies<'h>(
+    headers: &'h HeaderMap,
+    wanted: &'static str,
+) -> impl Iterator<Item = &'h str> {
     headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .filter(|(name, _)| *name == SESSION_COOKIE || *name == SECURE_SESSION_COOKIE)
-        .find_map(|(_, value)| market.0.parts.sessions.read(value, now))
+        .filter(move |(name, _)| *name == wanted)
+        .map(|(_, value)| value)
+        .take(COOKIES_MAX)
 }
 
 /// The parameters of the path; what is wrong with one is said as a problem.

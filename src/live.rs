@@ -23,7 +23,7 @@ use crate::mcp::server::{Server, ServerSettings};
 use crate::search::shelf::{Listing, Shelf};
 use crate::store::changes::next_change;
 use crate::store::{Change, StoreError};
-use crate::types::{OrganizationId, ServerId, Slug};
+use crate::types::{OrganizationId, ServerId, Slug, UserId};
 
 /// What is known of a server without loading it.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Entry {
     pub title: String,
     pub revision: i64,
     pub settings: ServerSettings,
+    /// `None`: the admins'.
+    pub owner: Option<UserId>,
 }
 
 impl Entry {
@@ -43,6 +45,7 @@ impl Entry {
             organization: self.organization,
             server: self.id,
             access: self.settings.access,
+            owner: self.owner,
         }
     }
 }
@@ -196,6 +199,7 @@ impl Catalog {
             title: server.title.clone(),
             revision: server.revision,
             settings: server.settings.clone(),
+            owner: None,
         };
         let mut index = Index::clone(&self.0.index.load());
         let slot = Self::put(&mut index, entry, &[]);

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod api;
 pub mod discover;
+pub mod gate;
 pub mod language;
 pub mod markdown;
 pub mod pages;

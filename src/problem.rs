@@ -7,7 +7,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
+use crate::access::account::AccountError;
 use crate::access::authenticate::AuthenticationError;
+use crate::access::password::PasswordError;
 use crate::access::upstream_auth::TokenError;
 use crate::live::LiveError;
 use crate::mcp::provider::CallError;
@@ -235,11 +237,31 @@ impl From<PublishError> for Problem {
             | PublishError::Destination(_)) => {
                 Self::new(ProblemKind::Unprocessable, other.to_string())
             }
+            PublishError::NotYours => Self::new(ProblemKind::Forbidden, error.to_string()),
             PublishError::Busy => Self::new(
                 ProblemKind::Unavailable,
                 "too many imports are waiting; try again",
             ),
         }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        let kind = match error {
+            AccountError::Store(error) => return error.into(),
+            AccountError::Vault(ref error) => return Self::internal(error),
+            AccountError::Password(PasswordError::Failed) => return Self::internal(&error),
+            AccountError::Password(PasswordError::Busy) | AccountError::Later(_) => {
+                ProblemKind::Unavailable
+            }
+            AccountError::Password(PasswordError::Length | PasswordError::Plain)
+            | AccountError::Name => ProblemKind::Unprocessable,
+            AccountError::Taken | AccountError::Oneself => ProblemKind::Conflict,
+            AccountError::Nobody => ProblemKind::NotFound,
+            AccountError::Wrong | AccountError::NoLink => ProblemKind::Forbidden,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -227,7 +227,11 @@ impl Accounts {
         if session.is_of_admin_key() {
             let person = Person::of_admin_key();
             let id = None;
-            return Ok(Some(Visit { session, id, person }));
+            return Ok(Some(Visit {
+                session,
+                id,
+                person,
+            }));
         }
         let hash = self.0.sessions.hash_of(&session);
         let Some(row) = self.0.store.signed_in(&hash, now).await? else {
@@ -243,7 +247,11 @@ impl Accounts {
         let organization = OrganizationId(row.organization_id);
         let person = Person::of_user(organization, (UserId(row.user_id), row.name), role);
         let id = Some(row.id);
-        Ok(Some(Visit { session, id, person }))
+        Ok(Some(Visit {
+            session,
+            id,
+            person,
+        }))
     }
 
     /// Ends the session of a visit; the one of the admin key ends when its cookie is gone.
@@ -286,7 +294,12 @@ impl Accounts {
         let user = visit.person.user().ok_or(AccountError::Nobody)?;
         let row = self.own(user).await?;
         let attempt = self.admit(&row.name, from)?;
-        if !self.0.passwords.is(old, row.password_hash.as_deref()).await? {
+        if !self
+            .0
+            .passwords
+            .is(old, row.password_hash.as_deref())
+            .await?
+        {
             return Err(AccountError::Wrong);
         }
         self.0.throttle.went_well(&attempt);

@@ -53,6 +53,8 @@ pub struct Target {
     pub organization: OrganizationId,
     pub server: ServerId,
     pub access: Access,
+    /// Whose it is; `None`: the admins'.
+    pub owner: Option<UserId>,
 }
 
 impl Caller {
@@ -98,7 +100,10 @@ impl Caller {
             && match &self.grants {
                 Grants::Anonymous => false,
                 Grants::Admin => true,
-                Grants::Organization => target.access == Access::Key,
+                Grants::Organization => {
+                    let own = self.user.is_some() && target.owner == self.user;
+                    own || target.access == Access::Key
+                }
                 Grants::Scoped(grants) => grants
                     .iter()
                     .any(|grant| grant.server == target.server && enough(grant)),

@@ -23,7 +23,7 @@ use crate::store::audit::NewAudit;
 use crate::store::changes::next_change;
 use crate::store::keys::{KeyRow, NewKey, NewSecret, Replaced};
 use crate::store::{Change, Store, StoreError};
-use crate::types::{Clock, ConsumerId, KeyId, OrganizationId, ServerId};
+use crate::types::{Clock, ConsumerId, KeyId, OrganizationId, ServerId, UserId};
 
 const PREFIX: &str = "cw_";
 const SECRET_DIGITS: usize = 64;
@@ -80,6 +80,8 @@ pub struct KeyRequest {
     pub organization: OrganizationId,
     /// Who makes it, for the audit.
     pub actor: String,
+    /// Whose it is, and whether its consumer has to be theirs too.
+    pub owner: (Option<UserId>, bool),
     pub name: String,
     /// `None`: every server of the organization.
     pub grants: Option<Vec<Grant>>,
@@ -221,6 +223,8 @@ impl Keys {
         let new = NewKey {
             id,
             organization: request.organization,
+            owner: request.owner.0,
+            own_only: request.owner.1,
             consumer: request.name.clone(),
             name: request.name,
             prefix: prefix.clone(),

@@ -81,7 +81,11 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _place = self.0.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
+        let _place = self
+            .0
+            .waiting
+            .try_acquire()
+            .map_err(|_| PasswordError::Busy)?;
         let _turn = self.0.running.acquire().await;
         tokio::task::spawn_blocking(work)
             .await

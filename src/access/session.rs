@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::access::authenticate::digest;
+use crate::access::vault::kept::HashKey;
 use crate::access::vault::master::{MasterKey, Purpose};
 use crate::types::UserId;
 
@@ -31,6 +32,7 @@ pub struct Sessions(Arc<Inner>);
 struct Inner {
     seal: hmac::Key,
     csrf: hmac::Key,
+    tickets: hmac::Key,
     once: hmac::Key,
     /// Changes with the admin key.
     generation: String,
@@ -71,12 +73,14 @@ impl Session {
 }
 
 impl Sessions {
-    pub fn new(master: &MasterKey, admin: &SecretString) -> Self {
+    /// What is stored by its hash is found by it also after the master key was changed, under `kept`.
+    pub fn new(master: &MasterKey, kept: &HashKey, admin: &SecretString) -> Self {
         let key = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &*master.derive(purpose));
         Self(Arc::new(Inner {
             seal: key(Purpose::Sessions),
             csrf: key(Purpose::Csrf),
-            once: key(Purpose::SignIn),
+            tickets: key(Purpose::SignIn),
+            once: kept.derived(b"causeway/once"),
             generation: hex::encode(&digest(admin.expose_secret())[..8]),
         }))
     }
@@ -156,18 +160,18 @@ impl Sessions {
             expires: (now + TICKET).timestamp(),
             password: hex::encode(&digest(password_hash)[..8]),
         };
-        seal(&self.0.once, &ticket)
+        seal(&self.0.tickets, &ticket)
     }
 
     /// Whose password was right a short while ago.
     pub fn of_ticket(&self, ticket: &str, now: DateTime<Utc>) -> Option<UserId> {
-        let ticket: Ticket = open(&self.0.once, ticket)?;
+        let ticket: Ticket = open(&self.0.tickets, ticket)?;
         (ticket.expires > now.timestamp()).then_some(UserId(ticket.user))
     }
 
     /// Whether the password of a ticket is the one there is.
     pub fn is_current(&self, ticket: &str, password_hash: &str) -> bool {
-        let ticket: Option<Ticket> = open(&self.0.once, ticket);
+        let ticket: Option<Ticket> = open(&self.0.tickets, ticket);
         ticket.is_some_and(|it| it.password == hex::encode(&digest(password_hash)[..8]))
     }
 }
@@ -204,7 +208,9 @@ mod tests {
     use super::*;
 
     fn sessions(admin: &str) -> Sessions {
-        Sessions::new(&MasterKey::from_bytes([7; 32]), &SecretString::from(admin))
+        let master = MasterKey::from_bytes([7; 32]);
+        let kept = HashKey(zeroize::Zeroizing::new(vec![9; 32]));
+        Sessions::new(&master, &kept, &SecretString::from(admin))
     }
 
     fn at(seconds: i64) -> DateTime<Utc> {

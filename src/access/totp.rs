@@ -72,7 +72,9 @@ pub fn uri(secret: &[u8], name: &str) -> String {
 /// A recovery code as people are shown it: four groups of four.
 pub fn recovery_code(bytes: &[u8; RECOVERY_BYTES]) -> String {
     let text = base32(bytes).to_lowercase();
-    let groups: Vec<&str> = (0..4).map(|index| &text[index * 4..index * 4 + 4]).collect();
+    let groups: Vec<&str> = (0..4)
+        .map(|index| &text[index * 4..index * 4 + 4])
+        .collect();
     groups.join("-")
 }
 

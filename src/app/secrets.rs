@@ -1,4 +1,5 @@
-//! The two keys of a process: given from outside, or made once and kept in the data directory.
+//! The two keys of a process: given from outside, or made once and kept in the data directory. And the
+//! first admin's password, where a file has one.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -47,9 +48,10 @@ pub fn master_keys(config: &Config) -> anyhow::Result<(Keyring, KeySource)> {
 const ADMIN_KEY_LENGTH_MIN: usize = 16;
 /// No more of a key file is read.
 const ADMIN_KEY_BYTES_MAX: u64 = 1024;
+const PASSWORD_BYTES_MAX: u64 = 4096;
 
-/// The admin key, and whether it was made just now.
-pub fn admin_key(config: &Config) -> anyhow::Result<(SecretString, bool)> {
+/// The admin key, which is made where none is given.
+pub fn admin_key(config: &Config) -> anyhow::Result<SecretString> {
     let secrets = &config.secrets;
     let given = match (&secrets.admin_key, &secrets.admin_key_file) {
         (Some(text), _) => Some(text.clone()),
@@ -66,7 +68,7 @@ pub fn admin_key(config: &Config) -> anyhow::Result<(SecretString, bool)> {
                 "the admin key has at least {ADMIN_KEY_LENGTH_MIN} characters; make one with `openssl rand -hex 24`"
             );
         }
-        return Ok((SecretString::from(text), false));
+        return Ok(SecretString::from(text));
     }
     if config.store.database_url.is_some() {
         bail!(
@@ -78,20 +80,36 @@ pub fn admin_key(config: &Config) -> anyhow::Result<(SecretString, bool)> {
     private_directory(&config.store.data)?;
     let path = config.store.data.join("admin.key");
     if path.exists() {
-        return Ok((kept_admin_key(&path)?, false));
+        return kept_admin_key(&path);
     }
     let mut bytes = [0_u8; 24];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
     let text = hex::encode(bytes);
     match private_file::write_new(&path, &format!("{text}\n")) {
-        Ok(()) => Ok((SecretString::from(text), true)),
+        Ok(()) => Ok(SecretString::from(text)),
         // Another process was faster.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Ok((kept_admin_key(&path)?, false))
-        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => kept_admin_key(&path),
         Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
     }
+}
+
+/// Who the first admin is that is made with a password from a file.
+pub const ADMIN_NAME: &str = "admin";
+
+/// The password of the first admin, where a file with one is given.
+pub fn admin_password(config: &Config) -> anyhow::Result<Option<SecretString>> {
+    let Some(path) = &config.secrets.admin_password_file else {
+        return Ok(None);
+    };
+    let shown = path.display();
+    let (text, by_everyone) = private_file::read_given(path, PASSWORD_BYTES_MAX)
+        .with_context(|| format!("cannot read {shown}"))?;
+    if by_everyone {
+        tracing::warn!("every user of this system may read the password in {shown}");
+    }
+    let password = text.trim_end_matches(['\n', '\r']);
+    Ok(Some(SecretString::from(password.to_owned())))
 }
 
 fn kept_admin_key(path: &Path) -> anyhow::Result<SecretString> {

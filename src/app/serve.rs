@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::account::Accounts;
 use crate::access::authenticate::Authenticator;
 use crate::access::issuer::Issuers;
 use crate::access::key::Keys;
@@ -35,7 +36,9 @@ use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
-use crate::mcp::publish::{GivenSettings, Publication, Publisher, Release, SpecSource, publish};
+use crate::mcp::publish::{
+    GivenSettings, OnBehalf, Publication, Publisher, Release, SpecSource, publish,
+};
 use crate::mcp::server::Access;
 use crate::mcp::sync;
 use crate::openapi::DocumentLimits;
@@ -56,8 +59,9 @@ pub const DEMO: &str = "demo";
 pub struct App {
     pub site: Site,
     pub market: Market,
-    /// A link that signs in once, where the admin key was made just now.
-    pub sign_in: Option<String>,
+    /// The token of the link that makes the first admin, where nobody is there yet and no other process
+    /// has one.
+    pub setup: Option<String>,
     /// What clients call this process.
     pub public_url: String,
     pub seeded: bool,
@@ -77,7 +81,7 @@ impl App {
         let location = location(config)?;
         let fresh = matches!(&location, Location::File(path) if !path.exists());
         let (ring, source) = secrets::master_keys(config)?;
-        let (admin, made) = secrets::admin_key(config)?;
+        let admin = secrets::admin_key(config)?;
         let hold = Hold::of(&location)?;
         let store = Store::open(&location, config.store.connections_max).await?;
         store.migrate().await?;
@@ -97,6 +101,8 @@ impl App {
         tasks.spawn(answers.clone().sweep(stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
         let tokens = tokens(&egress, &clock, (&store, &vault));
+        let sessions = Sessions::new(ring.current(), &hash_key, &admin);
+        let accounts = Accounts::new((store.clone(), vault.clone()), sessions, clock.clone())?;
         let market = Market::new(MarketParts {
             publisher: Publisher {
                 store: store.clone(),
@@ -110,7 +116,7 @@ impl App {
             },
             authenticator: authenticator(&keys, (&store, &egress), &clock),
             keys,
-            sessions: Sessions::new(ring.current(), &admin),
+            accounts,
             mcp: Arc::new(Mcp {
                 tokens,
                 egress: egress.clone(),
@@ -144,7 +150,7 @@ impl App {
                 },
                 tls: tls.map(|tls| tls.acceptor()).transpose()?,
             },
-            sign_in: made.then(|| market.0.parts.sessions.link(clock.now())),
+            setup: first_admin(config, &market.0.parts.accounts).await?,
             public_url: market.0.parts.address.at_start().to_owned(),
             market,
             seeded,
@@ -187,6 +193,19 @@ impl App {
         drop(hold);
         Ok(())
     }
+}
+
+/// Makes the first admin with a password that was given, or gives the token of the link that does, to one
+/// process of many.
+async fn first_admin(config: &Config, accounts: &Accounts) -> anyhow::Result<Option<String>> {
+    if let Some(password) = secrets::admin_password(config)? {
+        let made = accounts.first_admin(secrets::ADMIN_NAME, &password).await;
+        if made.context("--admin-password-file")? {
+            tracing::info!("the first admin is made: {}", secrets::ADMIN_NAME);
+        }
+        return Ok(None);
+    }
+    Ok(accounts.claim_setup().await?)
 }
 
 /// Takes notice of changes, until it is told to stop.
@@ -402,6 +421,7 @@ async fn seed(market: &Market) -> anyhow::Result<bool> {
             actor: "demo".to_owned(),
             slug: Some(slug.parse()?),
             item: None,
+            on_behalf: OnBehalf::default(),
             settings: GivenSettings {
                 access: Some(Access::Open),
                 internal: Some(DEMO.to_owned()),

@@ -138,6 +138,10 @@ fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
     if let Some(key) = &args.admin_key {
         flags.push(("secrets.admin_key", key.clone().into()));
     }
+    if let Some(path) = &args.admin_password_file {
+        let path = path.display().to_string();
+        flags.push(("secrets.admin_password_file", path.into()));
+    }
     match (args.demo, args.no_demo) {
         (true, _) => flags.push(("server.demo", "on".into())),
         (_, true) => flags.push(("server.demo", "off".into())),
@@ -166,7 +170,7 @@ pub(super) async fn serve(output: &Output, args: ServeArgs) -> anyhow::Result<Ex
             "url": app.public_url,
             "listening": listener.address(),
             "servers": entries.len(),
-            "signIn": app.sign_in.as_ref().map(|token| format!("{}/login?token={token}", app.public_url)),
+            "setup": app.setup.as_ref().map(|token| format!("{}/setup?token={token}", app.public_url)),
         }),
     )?;
     app.run(listener).await?;
@@ -185,9 +189,9 @@ fn greeting(app: &App, config: &Config, first: Option<&str>) -> String {
             config.server.listen
         ));
     }
-    if let Some(token) = &app.sign_in {
+    if let Some(token) = &app.setup {
         parts.push(format!(
-            "Sign in once, within 30 minutes:\n  {url}/login?token={token}"
+            "Make the first admin, within 30 minutes:\n  {url}/setup?token={token}"
         ));
     }
     if app.seeded {

@@ -23,7 +23,7 @@ use crate::store::curations::CurationRow;
 use crate::store::servers::{IndexRow, ServerRow};
 use crate::store::versions::VersionParts;
 use crate::store::{Store, StoreError};
-use crate::types::{CredentialId, OrganizationId, ServerId, VersionId};
+use crate::types::{CredentialId, OrganizationId, ServerId, UserId, VersionId};
 
 /// Servers compiled at once.
 const COMPILING_MAX: usize = 2;
@@ -325,7 +325,8 @@ impl Loader {
             upstream,
         };
         // A schema may go deeper than this thread's stack does.
-        let (server, findings) = openapi::deep(|| Server::compile(parts));
+        let (mut server, findings) = openapi::deep(|| Server::compile(parts));
+        server.owner = row.owner_id.map(UserId);
         if !findings.is_empty() {
             tracing::debug!(server.slug = %server.slug, findings = findings.len(), "compiled with findings");
         }
@@ -367,6 +368,7 @@ fn entry(row: IndexRow) -> Option<Entry> {
             title: row.title,
             revision: row.revision,
             settings,
+            owner: row.owner_id.map(UserId),
         }),
         (settings, _) => {
             let error = settings

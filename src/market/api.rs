@@ -22,6 +22,7 @@ pub(crate) mod servers;
 pub(crate) mod settings;
 mod shapes;
 pub(crate) mod usage;
+pub(crate) mod users;
 pub(crate) mod versions;
 
 use std::sync::Arc;
@@ -32,12 +33,13 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 
+use crate::access::account::Accounts;
 use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
-use crate::access::session::Sessions;
 use crate::egress::Egress;
 use crate::market::address::Address;
 use crate::market::api::imports::Imports;
+use crate::market::gate;
 use crate::market::table::routes;
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::HostPolicy;
@@ -48,7 +50,7 @@ pub struct MarketParts {
     pub publisher: Publisher,
     pub keys: Keys,
     pub authenticator: Authenticator,
-    pub sessions: Sessions,
+    pub accounts: Accounts,
     pub egress: Egress,
     pub mcp: Arc<Mcp>,
     pub hosts: HostPolicy,
@@ -117,6 +119,10 @@ routes! {
     "/api/v1/keys/{id}/rotate" { POST keys::rotate }
     "/api/v1/issuers" { GET issuers::list }
     "/api/v1/issuers/{name}" { GET issuers::show, PUT issuers::put, DELETE issuers::remove }
+    "/api/v1/users" { GET users::list, POST users::create }
+    "/api/v1/users/{name}" { PATCH users::edit }
+    "/api/v1/users/{name}/reset" { POST users::reset }
+    "/api/v1/users/{name}/codes" { DELETE users::forget_device }
     "/api/v1/audit" { GET audit::list }
     "/api/v1/ledger" { GET ledger::list }
     "/api/v1/ledger.csv" { GET ledger::csv }
@@ -131,6 +137,7 @@ pub fn router(market: Market) -> Router {
     let limit = market.0.parts.document_bytes_max + (1 << 20);
     table()
         .layer(DefaultBodyLimit::max(limit))
+        .layer(middleware::from_fn_with_state(market.clone(), gate::of_api))
         .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
         .with_state(market)
 }

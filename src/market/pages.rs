@@ -3,6 +3,8 @@
 //! Pages hold no rules. A template sees text, numbers and yes or no, escaped by askama; scripts and
 //! styles are files of ours, so that the content security policy can refuse every other.
 
+pub mod account;
+mod account_routes;
 pub mod arguments;
 pub mod assets;
 pub mod connect;
@@ -14,6 +16,7 @@ pub mod import;
 mod import_routes;
 mod key_routes;
 pub mod keys;
+mod link_routes;
 pub mod login;
 pub mod publish;
 mod publish_routes;
@@ -23,11 +26,14 @@ pub mod server;
 mod server_routes;
 pub mod settings;
 mod settings_routes;
+mod sign_in_routes;
 pub mod tool;
 mod tool_routes;
 pub mod trace;
 pub mod usage;
 mod usage_routes;
+mod user_routes;
+pub mod users;
 
 use askama::Template;
 use axum::body::Body;
@@ -48,6 +54,11 @@ pub struct Frame {
     /// What just happened, after a redirect.
     /// A message's key.
     pub notice: Option<&'static str>,
+    /// Who is signed in; `None` for visitors, and for the admin key, which is nobody in particular.
+    pub name: Option<String>,
+    /// Whether they may make servers, and whether they look after people.
+    pub publishes: bool,
+    pub administers: bool,
     /// The language it is written in.
     pub language: Language,
     /// The path of the public URL, before every path of ours; empty, or `/` and no slash at the end.
@@ -64,19 +75,34 @@ pub struct MenuItem {
     pub here: bool,
 }
 
-/// Where in the menu, its address, its message, and whether visitors have it.
-const MENU: [(&str, &str, &str, bool); 5] = [
-    ("servers", "/", "frame-servers", true),
-    ("publish", "/publish", "frame-publish", false),
-    ("keys", "/keys", "frame-keys", false),
-    ("usage", "/usage", "frame-usage", false),
-    ("docs", "/docs", "frame-docs", true),
+/// Where in the menu, its address, its message, and who has it.
+const MENU: [(&str, &str, &str, Sees); 6] = [
+    ("servers", "/", "frame-servers", Sees::Everybody),
+    ("publish", "/publish", "frame-publish", Sees::Publishers),
+    ("keys", "/keys", "frame-keys", Sees::SignedIn),
+    ("usage", "/usage", "frame-usage", Sees::Admins),
+    ("users", "/admin/users", "frame-users", Sees::Admins),
+    ("docs", "/docs", "frame-docs", Sees::Everybody),
 ];
+
+/// Who has an item of the menu.
+#[derive(Clone, Copy)]
+enum Sees {
+    Everybody,
+    SignedIn,
+    Publishers,
+    Admins,
+}
 
 impl Frame {
     /// The menu of whoever looks at the page.
     pub fn menu(&self) -> Vec<MenuItem> {
-        let items = MENU.iter().filter(|(.., open)| *open || self.signed_in());
+        let items = MENU.iter().filter(|(.., sees)| match sees {
+            Sees::Everybody => true,
+            Sees::SignedIn => self.signed_in(),
+            Sees::Publishers => self.publishes,
+            Sees::Admins => self.administers,
+        });
         items
             .map(|(name, path, key, _)| MenuItem {
                 path,

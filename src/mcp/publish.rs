@@ -33,7 +33,7 @@ use crate::store::audit::NewAudit;
 use crate::store::credentials::NewCredential;
 use crate::store::servers::{Import, NewServer, NewVersion, ServerRow};
 use crate::store::{Change, Store, StoreError};
-use crate::types::{Clock, OrganizationId, ServerId, Slug, VersionId};
+use crate::types::{Clock, OrganizationId, ServerId, Slug, UserId, VersionId};
 
 /// What publishing needs. Cheap to clone.
 #[derive(Clone)]
@@ -79,11 +79,21 @@ pub struct Publication {
     /// The item of a bulk import this is. Its server is named after its title, always the same; a
     /// server that has the same document under that name is taken for it.
     pub item: Option<String>,
+    pub on_behalf: OnBehalf,
     pub settings: GivenSettings,
     /// Security scheme and value.
     pub credentials: Vec<(String, String)>,
     /// For a server there is; a new one is served at once.
     pub release: Release,
+}
+
+/// For whom a server is published. By default for nobody, who may publish any anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnBehalf {
+    /// Whose a new server is.
+    pub owner: Option<UserId>,
+    /// Only their own servers are theirs to publish anew.
+    pub own_only: bool,
 }
 
 /// What became of it.
@@ -135,6 +145,8 @@ pub enum PublishError {
     /// Which of the document's servers is to be used cannot be found out.
     #[error("{0}")]
     Destination(String),
+    #[error("the server of that name belongs to somebody else")]
+    NotYours,
     #[error("too many imports are waiting")]
     Busy,
     #[error(transparent)]
@@ -157,6 +169,7 @@ pub async fn publish(
         .as_ref()
         .and_then(|slug| cx.catalog.find(slug.as_str()));
     let existing = existing.filter(|entry| entry.organization == publication.organization);
+    check_owner(publication.on_behalf, existing.as_deref())?;
     let overlays = match source.overlays {
         Some(given) => given,
         None => overlays_of(cx, existing.as_deref()).await?,
@@ -172,6 +185,7 @@ pub async fn publish(
         }
         (existing, _) => existing,
     };
+    check_owner(publication.on_behalf, existing.as_deref())?;
     let found_at = found_at(cx, existing.as_deref(), origin.as_ref()).await?;
     let current = existing.as_deref().map(|entry| entry.settings.clone());
     let settings = publication.settings.on(&current.unwrap_or_default());
@@ -201,6 +215,15 @@ pub async fn publish(
         report,
         credentials: outcome.bound,
     })
+}
+
+/// Whether the server there is may be published anew.
+fn check_owner(by: OnBehalf, existing: Option<&Entry>) -> Result<(), PublishError> {
+    let anothers = existing.is_some_and(|entry| by.owner.is_none() || entry.owner != by.owner);
+    if by.own_only && anothers {
+        return Err(PublishError::NotYours);
+    }
+    Ok(())
 }
 
 /// A document, ready to be stored, with everything that was said beside it.
@@ -399,6 +422,7 @@ async fn create(
         slug: given
             .clone()
             .unwrap_or_else(|| free_slug(cx, publication, title, &taken)),
+        owner: publication.on_behalf.owner,
         settings: json(&settings)?,
         version: draft.version,
         credentials,

@@ -28,12 +28,14 @@ use crate::mcp::tool::profile::ProfileChoice;
 use crate::mcp::tool::shrink::TOOL_TOKENS_MAX;
 use crate::mcp::tool::{Tool, ToolDef};
 use crate::openapi::{OperationKey, SecurityScheme};
-use crate::types::{OrganizationId, ServerId, Slug, ToolName, VersionId};
+use crate::types::{OrganizationId, ServerId, Slug, ToolName, UserId, VersionId};
 
 /// Everything the transports and the call flow need; no database is touched after it is built.
 pub struct Server {
     pub id: ServerId,
     pub organization: OrganizationId,
+    /// Whose it is; `None`: the admins'.
+    pub owner: Option<UserId>,
     pub slug: Slug,
     pub version: VersionId,
     /// Grows with every change of the server that a client could notice.

@@ -11,7 +11,9 @@ use url::Url;
 
 use crate::egress::Validators;
 use crate::live::Entry;
-use crate::mcp::publish::{GivenSettings, Publication, Publisher, Release, SpecSource, publish};
+use crate::mcp::publish::{
+    GivenSettings, OnBehalf, Publication, Publisher, Release, SpecSource, publish,
+};
 use crate::store::sources::{Checked, SourceRow};
 use crate::types::{OrganizationId, ServerId};
 
@@ -147,6 +149,7 @@ fn publication(entry: &Entry, organization: OrganizationId) -> Publication {
         actor: "sync".to_owned(),
         slug: Some(entry.slug.clone()),
         item: None,
+        on_behalf: OnBehalf::default(),
         settings: GivenSettings::default(),
         credentials: Vec::new(),
         release: Release::IfCompatible,

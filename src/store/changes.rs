@@ -23,7 +23,8 @@ use crate::types::{Clock, KeyId, ServerId, UserId};
 const CHANNEL: &str = "causeway_changes";
 const NOTIFY: &str = "SELECT pg_notify('causeway_changes', $1)";
 const APPEND: &str = "INSERT INTO change_log (organization_id, entity, entity_id, revision, at) VALUES ($1, $2, $3, $4, $5)";
-const KEY_CHANGES: &str = "SELECT COUNT(*) AS value FROM change_log WHERE entity IN ('key', 'user')";
+const KEY_CHANGES: &str =
+    "SELECT COUNT(*) AS value FROM change_log WHERE entity IN ('key', 'user')";
 const PRUNE: &str = "DELETE FROM change_log WHERE at < $1 AND entity NOT IN ('key', 'user')";
 /// How often everything is compared although no notice came.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(5);

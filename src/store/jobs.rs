@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::store::db::{Tx, execute, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
-use crate::types::{JobId, OrganizationId};
+use crate::types::{JobId, OrganizationId, UserId};
 
 row! {
     #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ row! {
     pub struct JobState {
         /// What it was begun with.
         pub payload: String,
+        /// Who began it; `None`: the admins, or the process itself.
+        pub owner_id: Option<Uuid>,
         pub run_at: i64,
         pub lease_until: Option<i64>,
         /// What its owner said last; in the end, how it ended.
@@ -41,9 +43,9 @@ const DUE_SKIPPING: &str = "SELECT id, organization_id, kind, payload, attempts 
 const LEASE: &str = "UPDATE jobs SET lease_owner = $2, lease_until = $3, attempts = attempts + 1 \
      WHERE id = $1 AND finished_at IS NULL AND (lease_until IS NULL OR lease_until < $4)";
 const RENEW: &str = "UPDATE jobs SET lease_until = $3, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
-const START: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, lease_owner, lease_until, attempts) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1)";
-const STATE: &str = "SELECT payload, run_at, lease_until, progress, finished_at FROM jobs WHERE id = $1 AND organization_id = $2 AND kind = $3";
+const START: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, lease_owner, lease_until, attempts, owner_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8)";
+const STATE: &str = "SELECT payload, owner_id, run_at, lease_until, progress, finished_at FROM jobs WHERE id = $1 AND organization_id = $2 AND kind = $3";
 const COMPLETE: &str = "UPDATE jobs SET finished_at = $3, lease_until = NULL, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
 const FORGET_OLD: &str = "DELETE FROM jobs WHERE kind = $1 AND run_at < $2 AND (finished_at IS NOT NULL OR lease_until < $2)";
 const FORGET_MANY: &str = "DELETE FROM jobs WHERE kind = $1 AND finished_at IS NOT NULL AND id NOT IN \
@@ -73,10 +75,11 @@ impl Store {
         Ok(id)
     }
 
-    /// A job that runs already, since `began` and in the process `owner`, which has it until `until`.
+    /// A job of somebody that runs already, since `began` and in the process `owner`, which has it until
+    /// `until`.
     pub async fn start_job(
         &self,
-        organization: OrganizationId,
+        (organization, user): (OrganizationId, Option<UserId>),
         (kind, owner, payload): (&str, &str, &str),
         (began, until): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<JobId, StoreError> {
@@ -91,7 +94,8 @@ impl Store {
             payload,
             began.timestamp_micros(),
             owner,
-            until.timestamp_micros()
+            until.timestamp_micros(),
+            user.map(|user| user.0)
         )?;
         tx.commit().await?;
         Ok(id)

@@ -8,7 +8,7 @@ use crate::store::changes::Change;
 use crate::store::db::{execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::servers::hold_names;
 use crate::store::{Store, StoreError};
-use crate::types::{ConsumerId, KeyId, OrganizationId};
+use crate::types::{ConsumerId, KeyId, OrganizationId, UserId};
 
 row! {
     /// A key as it is stored: never the key itself.
@@ -26,6 +26,8 @@ row! {
         pub last_used_at: Option<i64>,
         /// The key it took the place of.
         pub replaces: Option<Uuid>,
+        /// Who made it for themselves; `None`: the admins.
+        pub owner_id: Option<Uuid>,
     }
 }
 
@@ -35,6 +37,7 @@ row! {
         pub id: Uuid,
         pub name: String,
         pub created_at: i64,
+        pub owner_id: Option<Uuid>,
     }
 }
 
@@ -42,6 +45,11 @@ row! {
 pub struct NewKey {
     pub id: KeyId,
     pub organization: OrganizationId,
+    /// Whose it is; `None`: the admins'.
+    pub owner: Option<UserId>,
+    /// A consumer of that name has to be theirs too; else it is a [`StoreError::Conflict`] on
+    /// `consumers_name_unique`.
+    pub own_only: bool,
     /// The consumer it is for; made if there is none of that name.
     pub consumer: String,
     pub name: String,
@@ -74,25 +82,28 @@ pub enum Replaced {
     Already,
 }
 
-const BY_HASH: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces FROM api_keys WHERE hash = $1";
-const LIST: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces FROM api_keys WHERE organization_id = $1 ORDER BY created_at DESC LIMIT 1000";
+/// What somebody's keys open goes with their account.
+const BY_HASH: &str = "SELECT k.id, k.organization_id, k.consumer_id, k.name, k.prefix, k.grants, k.created_at, k.expires_at, \
+     COALESCE(k.revoked_at, u.disabled_at) AS revoked_at, k.last_used_at, k.replaces, k.owner_id \
+     FROM api_keys k LEFT JOIN users u ON u.id = k.owner_id WHERE k.hash = $1";
 const ONE: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces FROM api_keys WHERE organization_id = $1 AND id = $2";
+     last_used_at, replaces, owner_id FROM api_keys WHERE id = $1 AND organization_id = $2";
+const LIST: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
+     last_used_at, replaces, owner_id FROM api_keys WHERE organization_id = $1 AND ($2 IS NULL OR owner_id = $2) \
+     ORDER BY created_at DESC LIMIT 1000";
 const REPLACEMENT: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces FROM api_keys WHERE replaces = $1";
+     last_used_at, replaces, owner_id FROM api_keys WHERE replaces = $1";
 const END_BY: &str = "UPDATE api_keys SET expires_at = $3 WHERE id = $1 AND revoked_at IS NULL \
      AND (expires_at IS NULL OR expires_at > $3) AND organization_id = $2";
 const REPLACE: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
-     expires_at, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const CONSUMERS: &str = "SELECT id, name, created_at FROM consumers WHERE organization_id = $1 ORDER BY name LIMIT 1000";
+     expires_at, replaces, owner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 ORDER BY name LIMIT 1000";
 const CONSUMER: &str =
-    "SELECT id, name, created_at FROM consumers WHERE organization_id = $1 AND name = $2";
-const INSERT_CONSUMER: &str = "INSERT INTO consumers (id, organization_id, name, created_at) VALUES ($1, $2, $3, $4) \
+    "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name = $2";
+const INSERT_CONSUMER: &str = "INSERT INTO consumers (id, organization_id, name, created_at, owner_id) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (organization_id, name) DO NOTHING";
 const INSERT: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
-     expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+     expires_at, owner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND organization_id = $2 AND revoked_at IS NULL";
 const USED: &str = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1";
 
@@ -101,9 +112,22 @@ impl Store {
         fetch_optional!(&self.db, KeyRow, BY_HASH, hash.as_slice())
     }
 
-    /// The newest thousand, revoked ones too.
-    pub async fn keys(&self, organization: OrganizationId) -> Result<Vec<KeyRow>, StoreError> {
-        fetch_all!(&self.db, KeyRow, LIST, organization.0)
+    /// The newest thousand, revoked ones too; of one person, or of everybody.
+    pub async fn keys(
+        &self,
+        organization: OrganizationId,
+        owner: Option<UserId>,
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        let owner = owner.map(|owner| owner.0);
+        fetch_all!(&self.db, KeyRow, LIST, organization.0, owner)
+    }
+
+    pub async fn key(
+        &self,
+        organization: OrganizationId,
+        id: KeyId,
+    ) -> Result<Option<KeyRow>, StoreError> {
+        fetch_optional!(&self.db, KeyRow, ONE, id.0, organization.0)
     }
 
     pub async fn consumers(
@@ -138,7 +162,8 @@ impl Store {
             fresh.0,
             organization.0,
             &new.consumer,
-            at
+            at,
+            new.owner.map(|owner| owner.0)
         )?;
         let consumer = fetch_in!(
             &mut tx,
@@ -148,6 +173,9 @@ impl Store {
             &new.consumer
         )?
         .ok_or(StoreError::Stale)?;
+        if new.own_only && consumer.owner_id != new.owner.map(|owner| owner.0) {
+            return Err(StoreError::Conflict("consumers_name_unique".to_owned()));
+        }
         execute!(
             &mut tx,
             INSERT,
@@ -159,7 +187,8 @@ impl Store {
             new.hash.as_slice(),
             new.grants.as_deref(),
             at,
-            new.expires_at.map(|at| at.timestamp_micros())
+            new.expires_at.map(|at| at.timestamp_micros()),
+            new.owner.map(|owner| owner.0)
         )?;
         self.commit_change(tx, act, (Change::Key(new.id), 1), at)
             .await?;
@@ -194,7 +223,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let (at, organization) = (now.timestamp_micros(), act.organization.0);
         hold_names(&mut tx, [&format!("key {}", new.replaces)]).await?;
-        let Some(old) = fetch_in!(&mut tx, KeyRow, ONE, organization, new.replaces.0)? else {
+        let Some(old) = fetch_in!(&mut tx, KeyRow, ONE, new.replaces.0, organization)? else {
             return Ok(Replaced::Missing);
         };
         if fetch_in!(&mut tx, KeyRow, REPLACEMENT, old.id)?.is_some() {
@@ -219,9 +248,10 @@ impl Store {
             old.grants.as_deref(),
             at,
             life.map(|life| at.saturating_add(life)),
-            old.id
+            old.id,
+            old.owner_id
         )?;
-        let made = fetch_in!(&mut tx, KeyRow, ONE, organization, new.id.0)?;
+        let made = fetch_in!(&mut tx, KeyRow, ONE, new.id.0, organization)?;
         let made = made.ok_or(StoreError::Stale)?;
         self.commit_change(tx, act, (Change::Key(new.id), 1), at)
             .await?;

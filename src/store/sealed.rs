@@ -66,6 +66,8 @@ pub enum SealedTable {
     Connections,
     Authorizations,
     Answers,
+    /// The shared secrets of one-time codes.
+    Users,
 }
 
 /// What a row was sealed to, and is sealed to from now on.
@@ -78,11 +80,12 @@ pub struct Resealed {
 }
 
 impl SealedTable {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Credentials,
         Self::Connections,
         Self::Authorizations,
         Self::Answers,
+        Self::Users,
     ];
 
     fn read(self) -> &'static str {
@@ -91,6 +94,7 @@ impl SealedTable {
             Self::Connections => read!("connections"),
             Self::Authorizations => read!("authorizations"),
             Self::Answers => read!("answers"),
+            Self::Users => READ_USERS,
         }
     }
 
@@ -100,14 +104,20 @@ impl SealedTable {
             Self::Connections => write!("connections"),
             Self::Authorizations => write!("authorizations"),
             Self::Answers => write!("answers"),
+            Self::Users => WRITE_USERS,
         }
     }
 }
 
+const READ_USERS: &str = "SELECT id, organization_id, totp_key_id AS key_id, totp_sealed AS sealed FROM users \
+     WHERE totp_key_id <> $1 AND id > $2 ORDER BY id LIMIT $3";
+const WRITE_USERS: &str =
+    "UPDATE users SET totp_key_id = $3, totp_sealed = $4 WHERE id = $1 AND totp_sealed = $2";
 const COUNT: &str = "SELECT 'credentials' AS place, key_id, COUNT(*) AS count FROM credentials GROUP BY key_id \
      UNION ALL SELECT 'connections', key_id, COUNT(*) FROM connections WHERE key_id <> '' GROUP BY key_id \
      UNION ALL SELECT 'authorizations', key_id, COUNT(*) FROM authorizations GROUP BY key_id \
      UNION ALL SELECT 'answers', key_id, COUNT(*) FROM answers GROUP BY key_id \
+     UNION ALL SELECT 'users', totp_key_id, COUNT(*) FROM users WHERE totp_key_id IS NOT NULL GROUP BY totp_key_id \
      UNION ALL SELECT 'kept_keys', key_id, COUNT(*) FROM kept_keys GROUP BY key_id";
 const KEPT: &str = "SELECT key_id, sealed FROM kept_keys WHERE purpose = $1";
 const KEEP: &str = "INSERT INTO kept_keys (purpose, key_id, sealed) VALUES ($1, $2, $3) ON CONFLICT (purpose) DO NOTHING";

@@ -10,7 +10,7 @@ use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional,
 use crate::store::listed::{self, NewListed};
 use crate::store::versions::end_older;
 use crate::store::{Store, StoreError};
-use crate::types::{OrganizationId, ServerId, Slug, VersionId};
+use crate::types::{OrganizationId, ServerId, Slug, UserId, VersionId};
 
 row! {
     /// What the index knows of a server.
@@ -23,6 +23,7 @@ row! {
         pub settings: String,
         pub revision: i64,
         pub updated_at: i64,
+        pub owner_id: Option<Uuid>,
     }
 }
 
@@ -65,6 +66,7 @@ row! {
         pub schemes: String,
         pub findings: String,
         pub version_at: i64,
+        pub owner_id: Option<Uuid>,
     }
 }
 
@@ -128,26 +130,28 @@ pub struct NewVersion {
 pub struct NewServer {
     pub id: ServerId,
     pub slug: Slug,
+    /// `None`: the admins'.
+    pub owner: Option<UserId>,
     pub settings: String,
     pub version: NewVersion,
     /// Stored in the same transaction: a server is never seen without what was given with it.
     pub credentials: Vec<NewCredential>,
 }
 
-const INDEX: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at FROM servers ORDER BY slug";
-const INDEX_ONE: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at FROM servers WHERE id = $1";
+const INDEX: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at, owner_id FROM servers ORDER BY slug";
+const INDEX_ONE: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at, owner_id FROM servers WHERE id = $1";
 const ALIASES: &str = "SELECT slug, server_id FROM server_aliases";
 const ALIASES_OF: &str = "SELECT slug, server_id FROM server_aliases WHERE server_id = $1";
 const REVISIONS: &str = "SELECT id, revision FROM servers";
 const SERVER: &str = "SELECT s.id, s.organization_id, s.slug, s.title, s.settings, s.revision, s.version_id, v.number, \
-     v.document_hash, v.document_url, v.overlays, v.converter, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at \
+     v.document_hash, v.document_url, v.overlays, v.converter, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at, s.owner_id \
      FROM servers s JOIN server_versions v ON v.id = s.version_id WHERE s.id = $1";
 const DOCUMENT: &str = "SELECT bytes FROM documents WHERE organization_id = $1 AND hash = $2";
 const INSERT_DOCUMENT: &str = "INSERT INTO documents (organization_id, hash, bytes, created_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const INSERT_SERVER: &str = "INSERT INTO servers \
-     (id, organization_id, slug, title, settings, revision, version_id, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7)";
+     (id, organization_id, slug, title, settings, revision, version_id, created_at, updated_at, owner_id) \
+     VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7, $8)";
 const INSERT_VERSION: &str = "INSERT INTO server_versions (id, organization_id, server_id, number, document_hash, \
      document_url, converter, title, description, tools, schemes, findings, created_at, overlays) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
@@ -227,7 +231,8 @@ impl Store {
             &new.version.title,
             &new.settings,
             new.version.id.0,
-            at
+            at,
+            new.owner.map(|owner| owner.0)
         )?;
         insert_version(&mut tx, (organization, id, 1), &new.version, at).await?;
         for credential in &new.credentials {

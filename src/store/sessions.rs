@@ -50,7 +50,8 @@ const LIST: &str = "SELECT id, created_at, last_seen_at, expires_at, user_agent 
      WHERE user_id = $1 AND expires_at > $2 AND revoked_at IS NULL ORDER BY last_seen_at DESC, id LIMIT 100";
 const INSERT: &str = "INSERT INTO sessions (id, hash, organization_id, user_id, created_at, last_seen_at, expires_at, user_agent) \
      SELECT $1, $2, u.organization_id, u.id, $4, $4, $5, $6 FROM users u WHERE u.id = $3 AND u.disabled_at IS NULL AND COALESCE(u.password_hash, '') = $7";
-const FORGET: &str = "DELETE FROM sessions WHERE user_id = $1 AND (expires_at <= $2 OR revoked_at IS NOT NULL)";
+const FORGET: &str =
+    "DELETE FROM sessions WHERE user_id = $1 AND (expires_at <= $2 OR revoked_at IS NOT NULL)";
 /// Of many, those that were seen longest ago end.
 const END_MANY: &str = "DELETE FROM sessions WHERE user_id = $1 AND id NOT IN \
      (SELECT id FROM sessions WHERE user_id = $1 ORDER BY last_seen_at DESC, id DESC LIMIT $2)";
@@ -80,13 +81,7 @@ impl Store {
         user: UserId,
         now: DateTime<Utc>,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        fetch_all!(
-            &self.db,
-            SessionRow,
-            LIST,
-            user.0,
-            now.timestamp_micros()
-        )
+        fetch_all!(&self.db, SessionRow, LIST, user.0, now.timestamp_micros())
     }
 
     /// Begins a session, unless the person is disabled or has another password by now. Sessions that ended are forgotten, and of too
@@ -130,13 +125,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        let ended = execute!(
-            &mut tx,
-            REVOKE,
-            session,
-            user.0,
-            now.timestamp_micros()
-        )?;
+        let ended = execute!(&mut tx, REVOKE, session, user.0, now.timestamp_micros())?;
         tx.commit().await?;
         Ok(ended == 1)
     }

@@ -28,7 +28,11 @@ fn named(text: &str) -> Result<String, AccountError> {
     let fits = name.len() <= NAME_LENGTH_MAX
         && name.starts_with(letters)
         && name.chars().all(|c| letters(c) || "._-@".contains(c));
-    if fits { Ok(name) } else { Err(AccountError::Name) }
+    if fits {
+        Ok(name)
+    } else {
+        Err(AccountError::Name)
+    }
 }
 
 /// What is changed of somebody.
@@ -47,14 +51,18 @@ impl Accounts {
         let now = self.now();
         let organization = OrganizationId::DEFAULT;
         let store = &self.0.store;
-        let claimed = store.claim_setup(organization, &hash, (now, now + SETUP)).await?;
+        let claimed = store
+            .claim_setup(organization, &hash, (now, now + SETUP))
+            .await?;
         Ok(claimed.then_some(token))
     }
 
     pub async fn is_setup(&self, token: &str) -> Result<bool, StoreError> {
         let hash = self.0.sessions.once(Once::Link, token);
         let store = &self.0.store;
-        store.is_setup(OrganizationId::DEFAULT, &hash, self.now()).await
+        store
+            .is_setup(OrganizationId::DEFAULT, &hash, self.now())
+            .await
     }
 
     /// Makes the first admin, who is in at once: the cookie's value.
@@ -156,11 +164,7 @@ impl Accounts {
     }
 
     /// The token of a link somebody chooses a password with: an invitation where they never had one.
-    pub async fn reset(
-        &self,
-        by: &Person,
-        name: &str,
-    ) -> Result<(LinkKind, String), AccountError> {
+    pub async fn reset(&self, by: &Person, name: &str) -> Result<(LinkKind, String), AccountError> {
         let user = self.user(by, name).await?;
         if user.disabled_at.is_some() {
             return Err(AccountError::Nobody);

@@ -1,6 +1,7 @@
 //! What was derived from the first master key and outlives it: the key under which API keys are hashed.
 //! The hashes of keys that nobody remembers cannot be made anew, so it is kept, sealed like a secret.
 
+use aws_lc_rs::hmac;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -16,6 +17,14 @@ pub(super) const API_KEYS: &str = "api-keys";
 
 /// The key under which API keys are hashed.
 pub struct HashKey(pub Zeroizing<Vec<u8>>);
+
+impl HashKey {
+    /// A key for another purpose, which outlives the master key as well.
+    pub fn derived(&self, label: &[u8]) -> hmac::Key {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref())
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeptError {

@@ -34,7 +34,7 @@ pub enum Purpose {
     Sessions,
     /// CSRF tokens.
     Csrf,
-    /// One-time links and codes, and what says that a password was right while a code is asked for.
+    /// What says that a password was right while a code is asked for.
     SignIn,
     /// State a stateless MCP client carries between two requests.
     RequestState,

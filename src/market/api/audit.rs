@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::extract::{Admin, Query};
+use crate::access::person::Person;
+use crate::extract::Query;
 use crate::market::api::Market;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::AuditRow;
@@ -30,14 +31,14 @@ fn rows_default() -> i64 {
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Query(Page { after, limit }): Query<Page>,
 ) -> Result<Json<Value>, Problem> {
     let invalid = |detail: String| Problem::new(ProblemKind::Invalid, detail);
     if !(1..=ROWS_MAX).contains(&limit) {
         return Err(invalid(format!("`limit` is 1 to {ROWS_MAX}")));
     }
-    let organization = admin.0.organization;
+    let organization = person.organization();
     let store = &market.0.parts.publisher.store;
     let rows = store.audit(organization, after, limit).await?;
     let rows = rows.ok_or_else(|| invalid("`after`: the audit has no such row".to_owned()))?;

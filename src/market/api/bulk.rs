@@ -17,10 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::extract::{Admin, Path, Upload};
-use crate::market::api::servers::{check_rules, find, text_of, url_of};
+use crate::access::person::Person;
+use crate::extract::{Path, Upload};
+use crate::market::api::servers::{check_rules, find, may_open, on_behalf, text_of, url_of};
 use crate::market::api::{Market, imports, listing};
-use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
+use crate::mcp::publish::{
+    GivenSettings, OnBehalf, Publication, Published, Release, SpecSource, publish,
+};
 use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::bundle::{SpecFiles, choose};
 use crate::openapi::{DocumentLimits, deep, upload};
@@ -62,6 +65,7 @@ struct NewItem {
 /// One bulk import, running or ended.
 pub(crate) struct Bulk {
     pub(super) organization: OrganizationId,
+    pub(super) on_behalf: OnBehalf,
     actor: String,
     collection: String,
     settings: GivenSettings,
@@ -242,10 +246,11 @@ impl ItemReport {
 
 pub(super) async fn create(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     upload: Upload<NewImport>,
 ) -> Result<Response, Problem> {
     let Upload { fields, files } = upload;
+    may_open(&person, fields.allow_upstream.as_deref())?;
     check_rules(fields.allow_upstream.as_deref().unwrap_or_default())?;
     let sources = if files.is_empty() {
         listed(fields.items)?
@@ -267,17 +272,17 @@ pub(super) async fn create(
         },
     };
     let items = items(sources, fields.only.as_deref(), &begun.collection)?;
-    start(&market, &admin, begun, items).await
+    start(&market, &person, begun, items).await
 }
 
 /// A new import of what failed in another one, whichever process ran that.
 pub(super) async fn retry(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    let organization = admin.0.organization;
-    let payload = imports::payload_of_many(&market, organization, id).await?;
+    let organization = person.organization();
+    let payload = imports::payload_of_many(&market, &person, id).await?;
     let payload = payload.ok_or_else(Problem::not_found)?;
     let begun: Begun = serde_json::from_str(&payload).map_err(|error| Problem::internal(&error))?;
     let store = &market.0.parts.publisher.store;
@@ -287,7 +292,7 @@ pub(super) async fn retry(
         let detail = "nothing that failed is kept to be tried again; send it again, with `only`";
         return Err(Problem::new(ProblemKind::Conflict, detail));
     }
-    start(&market, &admin, begun, items).await
+    start(&market, &person, begun, items).await
 }
 
 /// Items as they were before they failed.
@@ -327,14 +332,15 @@ fn again(rows: Vec<FailedRow>) -> Result<Vec<Item>, Problem> {
 
 async fn start(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     begun: Begun,
     items: Vec<Item>,
 ) -> Result<Response, Problem> {
     let room = market.0.imports.admit_many()?;
     let bulk = Arc::new(Bulk {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
+        organization: person.organization(),
+        on_behalf: on_behalf(person),
+        actor: person.actor(),
         settings: begun.settings,
         collection: begun.collection,
         items: Mutex::new(items),
@@ -410,6 +416,7 @@ async fn import(
         actor: bulk.actor.clone(),
         slug: remembered.and_then(|slug| slug.parse().ok()),
         item: Some(format!("{}/{name}", bulk.collection)),
+        on_behalf: bulk.on_behalf,
         settings: bulk.settings.clone(),
         credentials: Vec::new(),
         release: Release::Now,

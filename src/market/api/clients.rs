@@ -8,9 +8,10 @@ use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::access::person::Person;
 use crate::access::upstream_auth::{Begun, Pending, Returned};
 use crate::credential::oauth::{Endpoints, Grant, OAuthClient, Registration, TokenSource};
-use crate::extract::{Admin, Path, session};
+use crate::extract::{Path, session};
 use crate::market::api::Market;
 use crate::market::api::credentials::{Seen, seen};
 use crate::market::api::servers::{act, owned};
@@ -202,11 +203,11 @@ pub(super) async fn let_all_go(market: &Market, server: &Server) {
 
 pub(super) async fn connect(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     headers: HeaderMap,
     Path((slug, scheme)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let begun = begin(&market, &admin, &headers, (&slug, &scheme)).await?;
+    let begun = begin(&market, &person, &headers, (&slug, &scheme)).await?;
     Ok(Json(json!({
         "authorizationUrl": begun.url.as_str(),
         "redirectUri": redirect_uri(&market, &headers),
@@ -217,11 +218,11 @@ pub(super) async fn connect(
 /// Begins a connection for whoever asks.
 pub(crate) async fn begin(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     headers: &HeaderMap,
     (slug, scheme): (&str, &str),
 ) -> Result<Begun, Problem> {
-    let entry = owned(market, admin, slug)?;
+    let entry = owned(market, person, slug)?;
     let server = market.0.parts.publisher.catalog.server(entry.id).await?;
     let source = source(&server, scheme)?;
     if source.grant != Grant::AuthorizationCode {
@@ -242,14 +243,14 @@ fn who(market: &Market, headers: &HeaderMap) -> String {
     let session = session(headers, market);
     session.map_or_else(
         || BY_KEY.to_owned(),
-        |session| market.0.parts.sessions.csrf(&session),
+        |session| market.0.parts.accounts.sessions().csrf(&session),
     )
 }
 
 /// Ends a connection that was begun, by the one who began it: the server it is for.
 pub(crate) async fn complete(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     headers: &HeaderMap,
     (state, returned): (&str, Returned<'_>),
 ) -> Result<String, Problem> {
@@ -263,7 +264,7 @@ pub(crate) async fn complete(
     })?;
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(pending.server).await?;
-    let entry = owned(market, admin, server.slug.as_str())?;
+    let entry = owned(market, person, server.slug.as_str())?;
     let source = source(&server, &pending.scheme)?;
     if source.client.credential != pending.credential {
         let detail = "the client was entered again meanwhile; press Connect again";
@@ -273,7 +274,7 @@ pub(crate) async fn complete(
     let made = tokens.complete(&source, &api.upstream, (&pending, returned));
     // The connection before is not revoked: some servers would revoke this one with it.
     let made = made.await?;
-    let mut act = act(admin, "credential.connect", &entry);
+    let mut act = act(person, "credential.connect", &entry);
     act.after = Some(json!({ "scheme": pending.scheme }).to_string());
     let now = publisher.clock.now();
     publisher.store.connect(entry.id, &made, &act, now).await?;
@@ -287,25 +288,25 @@ fn began(market: &Market, headers: &HeaderMap, pending: &Pending) -> bool {
 
 pub(super) async fn disconnect(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, scheme)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    end(&market, &admin, (&slug, &scheme)).await?;
+    end(&market, &person, (&slug, &scheme)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Revokes a connection where its server can do that, and forgets it.
 pub(crate) async fn end(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     (slug, scheme): (&str, &str),
 ) -> Result<(), Problem> {
-    let entry = owned(market, admin, slug)?;
+    let entry = owned(market, person, slug)?;
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(entry.id).await?;
     let source = source(&server, scheme).map_err(|_| Problem::not_found())?;
     let_go(market, &server, scheme).await;
-    let mut act = act(admin, "credential.disconnect", &entry);
+    let mut act = act(person, "credential.disconnect", &entry);
     act.before = Some(json!({ "scheme": scheme }).to_string());
     let target = (entry.id, source.client.credential);
     let now = publisher.clock.now();

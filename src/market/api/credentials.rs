@@ -8,8 +8,9 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::access::person::Person;
 use crate::credential::Secret;
-use crate::extract::{Admin, Body, Path};
+use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::clients::{self, redirect_uri};
 use crate::market::api::servers::{act, owned};
@@ -23,11 +24,11 @@ use crate::store::credentials::{Approved, CredentialRow};
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     headers: HeaderMap,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let rows = credential_rows(&market, &admin, &slug).await?;
+    let rows = credential_rows(&market, &person, &slug).await?;
     let redirect = redirect_uri(&market, &headers);
     Ok(Json(
         json!({ "credentials": rows, "redirectUri": redirect }),
@@ -37,10 +38,10 @@ pub(super) async fn list(
 /// Schemes, whether each has a credential, and where it may go. Never a secret.
 pub(crate) async fn credential_rows(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     slug: &str,
 ) -> Result<Vec<Value>, Problem> {
-    let entry = owned(market, admin, slug)?;
+    let entry = owned(market, person, slug)?;
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(entry.id).await?;
     let stored = publisher.store.shared_credentials(entry.id).await?;
@@ -169,7 +170,7 @@ pub(crate) struct Seen {
 
 pub(super) async fn put(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, scheme)): Path<(String, String)>,
     Body(given): Body<CredentialValue>,
 ) -> Result<Json<Value>, Problem> {
@@ -186,7 +187,7 @@ pub(super) async fn put(
         token_origins: given.token_origins,
     };
     let target = (&*slug, &*scheme);
-    let bound = set_credential(&market, &admin, target, (&value, &seen)).await?;
+    let bound = set_credential(&market, &person, target, (&value, &seen)).await?;
     Ok(Json(view(&bound)))
 }
 
@@ -194,11 +195,11 @@ pub(super) async fn put(
 /// was approved for before.
 pub(crate) async fn set_credential(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     (slug, scheme): (&str, &str),
     (value, given): (&str, &Seen),
 ) -> Result<Bound, Problem> {
-    let entry = owned(market, admin, slug)?;
+    let entry = owned(market, person, slug)?;
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(entry.id).await?;
     let Provider::Api(api) = &server.provider else {
@@ -218,7 +219,7 @@ pub(crate) async fn set_credential(
         clients::bind(market, &server, (scheme, client), (before, given)).await?;
     }
     clients::let_go(market, &server, scheme).await;
-    let mut act = act(admin, "credential.set", &entry);
+    let mut act = act(person, "credential.set", &entry);
     act.before = before.map(|row| noted(scheme, &approved(row)));
     act.after = Some(noted(scheme, &bound.origins));
     let sealed = (&secret, &bound.origins);
@@ -233,12 +234,12 @@ fn noted(scheme: &str, origins: &BTreeSet<String>) -> String {
 
 pub(super) async fn approve(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, scheme)): Path<(String, String)>,
     Body(given): Body<Seen>,
 ) -> Result<Json<Value>, Problem> {
     let target = (&*slug, &*scheme);
-    let bound = approve_destinations(&market, &admin, target, &given).await?;
+    let bound = approve_destinations(&market, &person, target, &given).await?;
     Ok(Json(view(&bound)))
 }
 
@@ -246,11 +247,11 @@ pub(super) async fn approve(
 /// wait for it are the ones that were seen.
 pub(crate) async fn approve_destinations(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     (slug, scheme): (&str, &str),
     given: &Seen,
 ) -> Result<Bound, Problem> {
-    let entry = owned(market, admin, slug)?;
+    let entry = owned(market, person, slug)?;
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(entry.id).await?;
     let stored = publisher.store.shared_credentials(entry.id).await?;
@@ -268,7 +269,7 @@ pub(crate) async fn approve_destinations(
     let token_origins = clients::approve(market, &server, scheme, given).await?;
     let token_origins = token_origins.map(|origins| json!(origins).to_string());
     let token_origins = token_origins.as_deref().or(row.token_origins.as_deref());
-    let mut act = act(admin, "credential.approve", &entry);
+    let mut act = act(person, "credential.approve", &entry);
     act.before = Some(noted(scheme, &approved(row)));
     act.after = Some(noted(scheme, &bound.origins));
     let origins = json!(bound.origins).to_string();
@@ -287,22 +288,22 @@ pub(crate) async fn approve_destinations(
 
 pub(super) async fn remove(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, scheme)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    forget_credential(&market, &admin, (&slug, &scheme)).await?;
+    forget_credential(&market, &person, (&slug, &scheme)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Removes a credential.
 pub(crate) async fn forget_credential(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     (slug, scheme): (&str, &str),
 ) -> Result<(), Problem> {
-    let entry = owned(market, admin, slug)?;
+    let entry = owned(market, person, slug)?;
     let publisher = &market.0.parts.publisher;
-    let mut act = act(admin, "credential.delete", &entry);
+    let mut act = act(person, "credential.delete", &entry);
     act.before = Some(json!({ "scheme": scheme }).to_string());
     if let Ok(server) = publisher.catalog.server(entry.id).await {
         clients::let_go(market, &server, scheme).await;

@@ -8,7 +8,8 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::extract::{Admin, Body, Path};
+use crate::access::person::Person;
+use crate::extract::{Body, Path};
 use crate::live::Entry;
 use crate::live::loader::curations;
 use crate::market::api::servers::{act, owned};
@@ -34,8 +35,12 @@ pub(crate) struct Workbench {
 }
 
 impl Workbench {
-    pub(crate) async fn open(market: &Market, admin: &Admin, slug: &str) -> Result<Self, Problem> {
-        let entry = owned(market, admin, slug)?;
+    pub(crate) async fn open(
+        market: &Market,
+        person: &Person,
+        slug: &str,
+    ) -> Result<Self, Problem> {
+        let entry = owned(market, person, slug)?;
         let store = &market.0.parts.publisher.store;
         let row = store
             .server(entry.id)
@@ -147,10 +152,10 @@ impl Workbench {
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let bench = Workbench::open(&market, &admin, &slug).await?;
+    let bench = Workbench::open(&market, &person, &slug).await?;
     Ok(Json(
         json!({ "curations": bench.curations, "findings": bench.findings }),
     ))
@@ -158,10 +163,10 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, tool)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
-    let bench = Workbench::open(&market, &admin, &slug).await?;
+    let bench = Workbench::open(&market, &person, &slug).await?;
     viewed(&market, &bench, bench.original(&tool)?).await
 }
 
@@ -180,23 +185,23 @@ async fn viewed(
 
 pub(super) async fn put(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, tool)): Path<(String, String)>,
     Body(curation): Body<Curation>,
 ) -> Result<Json<Value>, Problem> {
-    let bench = Workbench::open(&market, &admin, &slug).await?;
+    let bench = Workbench::open(&market, &person, &slug).await?;
     let tool = bench.original(&tool)?.clone();
-    set(&market, &admin, (&bench, &tool), curation).await
+    set(&market, &person, (&bench, &tool), curation).await
 }
 
 pub(super) async fn remove(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, tool)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let bench = Workbench::open(&market, &admin, &slug).await?;
+    let bench = Workbench::open(&market, &person, &slug).await?;
     let tool = bench.original(&tool)?.clone();
-    let shown = set(&market, &admin, (&bench, &tool), Curation::default()).await;
+    let shown = set(&market, &person, (&bench, &tool), Curation::default()).await;
     shown.map(|_| StatusCode::NO_CONTENT)
 }
 
@@ -209,11 +214,11 @@ pub(super) struct Mend {
 
 pub(super) async fn mend(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, tool)): Path<(String, String)>,
     Body(Mend { rule }): Body<Mend>,
 ) -> Result<Json<Value>, Problem> {
-    let bench = Workbench::open(&market, &admin, &slug).await?;
+    let bench = Workbench::open(&market, &person, &slug).await?;
     let tool = bench.original(&tool)?.clone();
     let issues = bench
         .review(&tool)
@@ -228,13 +233,13 @@ pub(super) async fn mend(
         Problem::new(ProblemKind::Unprocessable, detail)
     })?;
     let curation = bench.curation(&tool).with(fix);
-    set(&market, &admin, (&bench, &tool), curation).await
+    set(&market, &person, (&bench, &tool), curation).await
 }
 
 /// Makes a curation live, and answers with the tool as it is then.
 async fn set(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     (bench, tool): (&Workbench, &ToolDef),
     curation: Curation,
 ) -> Result<Json<Value>, Problem> {
@@ -257,7 +262,7 @@ async fn set(
     let noted = |curation: Value| {
         Some(json!({ "operation": tool.operation, "curation": curation }).to_string())
     };
-    let mut act = act(admin, "curate", entry);
+    let mut act = act(person, "curate", entry);
     act.before = noted(json!(before));
     act.after = noted(json!(curation));
     let changes = json!(curation).to_string();
@@ -268,16 +273,16 @@ async fn set(
         .put_curation(place, changes, &act, publisher.clock.now())
         .await?;
     publisher.catalog.apply(Change::Server(entry.id)).await?;
-    let bench = Workbench::open(market, admin, entry.slug.as_str()).await?;
+    let bench = Workbench::open(market, person, entry.slug.as_str()).await?;
     viewed(market, &bench, tool).await
 }
 
 pub(super) async fn review(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let bench = Workbench::open(&market, &admin, &slug).await?;
+    let bench = Workbench::open(&market, &person, &slug).await?;
     let reviews = lint(&bench.served);
     let sum: usize = reviews.iter().map(|review| usize::from(review.score)).sum();
     // What the server itself says is read before any tool.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::access::caller::Grant;
-use crate::extract::Admin;
+use crate::access::person::Person;
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::mcp::server::Server;
@@ -50,7 +50,7 @@ impl GrantRequest {
 /// A problem that names the server or tool there is not.
 pub(super) async fn resolve(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     requests: &[GrantRequest],
 ) -> Result<Vec<Grant>, Problem> {
     if requests.len() > GRANTS_MAX {
@@ -59,7 +59,7 @@ pub(super) async fn resolve(
     let mut grants = Vec::with_capacity(requests.len());
     for request in requests {
         let name = &request.server;
-        let entry = find(market, admin, name);
+        let entry = find(market, person, name);
         let entry = entry.ok_or_else(|| wrong(format!("there is no server \"{name}\"")))?;
         let tools = match &request.tools {
             None => None,
@@ -77,11 +77,11 @@ fn wrong(detail: String) -> Problem {
     Problem::new(ProblemKind::Unprocessable, detail)
 }
 
-fn find(market: &Market, admin: &Admin, name: &str) -> Option<Arc<Entry>> {
+fn find(market: &Market, person: &Person, name: &str) -> Option<Arc<Entry>> {
     let catalog = &market.0.parts.publisher.catalog;
     let by_id = || catalog.entry(name.parse().ok()?);
     let entry = catalog.find(name).or_else(by_id);
-    entry.filter(|entry| entry.organization == admin.0.organization)
+    entry.filter(|entry| person.caller.may(entry.target(), None))
 }
 
 async fn operations(

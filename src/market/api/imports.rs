@@ -16,7 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::extract::{Admin, Path};
+use crate::access::person::Person;
+use crate::access::role::Action;
+use crate::extract::Path;
 use crate::market::api::Market;
 use crate::market::api::bulk::Bulk;
 use crate::market::api::servers::server_view;
@@ -24,7 +26,7 @@ use crate::mcp::publish::Published;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::jobs::JobState;
 use crate::store::{Change, StoreError};
-use crate::types::{JobId, OrganizationId, ServerId, Slug};
+use crate::types::{JobId, OrganizationId, ServerId, Slug, UserId};
 
 const KIND: &str = "import";
 /// Imports at work in one process, those included that wait for their turn.
@@ -146,7 +148,8 @@ impl Imports {
 pub(super) async fn begin_many(market: &Market, bulk: &Bulk) -> Result<JobId, Problem> {
     let publisher = &market.0.parts.publisher;
     let (organization, began) = (bulk.organization, publisher.clock.now());
-    let job = begin_job(market, organization, (began, &bulk.payload())).await?;
+    let whose = (organization, bulk.on_behalf.owner);
+    let job = begin_job(market, whose, (began, &bulk.payload())).await?;
     let store = &publisher.store;
     store
         .forget_failed(organization, KIND, FAILED_KEPT_MAX)
@@ -158,12 +161,13 @@ pub(super) async fn begin_many(market: &Market, bulk: &Bulk) -> Result<JobId, Pr
 /// of that id.
 pub(super) async fn payload_of_many(
     market: &Market,
-    organization: OrganizationId,
+    person: &Person,
     id: Uuid,
 ) -> Result<Option<String>, Problem> {
     let store = &market.0.parts.publisher.store;
-    let job = store.job(organization, KIND, JobId(id)).await?;
+    let job = store.job(person.organization(), KIND, JobId(id)).await?;
     Ok(job
+        .filter(|job| follows(person, job))
         .map(|job| job.payload)
         .filter(|payload| !payload.is_empty()))
 }
@@ -209,11 +213,11 @@ pub(crate) type Work = JoinHandle<Result<Published, Problem>>;
 /// Lets an import go on that began at `began`, and remembers how it ends.
 pub(crate) async fn go_on(
     market: &Market,
-    organization: OrganizationId,
+    whose: (OrganizationId, Option<UserId>),
     began: DateTime<Utc>,
     work: Work,
 ) -> Result<JobId, Problem> {
-    let job = begin_job(market, organization, (began, "")).await?;
+    let job = begin_job(market, whose, (began, "")).await?;
     let market = market.clone();
     // Ends with the work, which is bounded by the timeouts of egress and the publisher's permits.
     tokio::spawn(async move {
@@ -226,7 +230,7 @@ pub(crate) async fn go_on(
 
 async fn begin_job(
     market: &Market,
-    organization: OrganizationId,
+    whose: (OrganizationId, Option<UserId>),
     (began, payload): (DateTime<Utc>, &str),
 ) -> Result<JobId, Problem> {
     let publisher = &market.0.parts.publisher;
@@ -237,7 +241,7 @@ async fn begin_job(
         .await?;
     let owner = market.0.imports.process.as_str();
     Ok(store
-        .start_job(organization, (KIND, owner, payload), (began, now + LEASE))
+        .start_job(whose, (KIND, owner, payload), (began, now + LEASE))
         .await?)
 }
 
@@ -265,24 +269,25 @@ async fn follow(market: &Market, job: JobId, mut work: Work) -> Result<(), Store
 
 pub(super) async fn show(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let view = view(&market, &admin, JobId(id), &headers).await?;
+    let view = view(&market, &person, JobId(id), &headers).await?;
     view.map(Json).ok_or_else(Problem::not_found)
 }
 
 /// What is known of an import.
 pub(crate) async fn view(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     id: JobId,
     headers: &HeaderMap,
 ) -> Result<Option<Value>, Problem> {
     let publisher = &market.0.parts.publisher;
-    let organization = admin.0.organization;
-    let Some(job) = publisher.store.job(organization, KIND, id).await? else {
+    let organization = person.organization();
+    let job = publisher.store.job(organization, KIND, id).await?;
+    let Some(job) = job.filter(|job| follows(person, job)) else {
         return Ok(None);
     };
     let now = publisher.clock.now().timestamp_micros();
@@ -318,6 +323,11 @@ pub(crate) async fn view(
         "seconds": (until - job.run_at).max(0) / 1_000_000,
         "result": result,
     })))
+}
+
+/// Whether somebody may see how an import goes.
+fn follows(person: &Person, job: &JobState) -> bool {
+    person.may(Action::FollowImport, job.owner_id.map(UserId))
 }
 
 /// How an import of many documents goes: from this process's memory, or as another one last told.
@@ -363,6 +373,7 @@ mod tests {
     fn an_import_whose_process_is_gone_has_failed() {
         let job = JobState {
             payload: String::new(),
+            owner_id: None,
             run_at: 0,
             lease_until: Some(100),
             progress: None,

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::access::caller::Grant;
 use crate::access::issuer::settings::{GrantsFrom, IssuerSettings};
-use crate::extract::{Admin, Body, Path};
+use crate::access::person::Person;
+use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::grants::{self, GrantRequest};
 use crate::problem::{Problem, ProblemKind};
@@ -21,32 +22,32 @@ const NAME_LENGTH_MAX: usize = 64;
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
 ) -> Result<Json<Value>, Problem> {
-    let rows = rows(&market, &admin).await?;
+    let rows = rows(&market, &person).await?;
     let issuers: Vec<Value> = rows.iter().map(|row| view(&market, row)).collect();
     Ok(Json(json!({ "issuers": issuers })))
 }
 
-pub(crate) async fn rows(market: &Market, admin: &Admin) -> Result<Vec<IssuerRow>, Problem> {
+pub(crate) async fn rows(market: &Market, person: &Person) -> Result<Vec<IssuerRow>, Problem> {
     let store = &market.0.parts.publisher.store;
-    Ok(store.issuers(admin.0.organization).await?)
+    Ok(store.issuers(person.organization()).await?)
 }
 
 pub(super) async fn show(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let store = &market.0.parts.publisher.store;
-    let row = store.issuer(admin.0.organization, &name).await?;
+    let row = store.issuer(person.organization(), &name).await?;
     let row = row.ok_or_else(Problem::not_found)?;
     Ok(Json(view(&market, &row)))
 }
 
 pub(super) async fn put(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
     Body(new): Body<IssuerSettings<GrantRequest>>,
 ) -> Result<Json<Value>, Problem> {
@@ -57,7 +58,7 @@ pub(super) async fn put(
         )));
     }
     new.check().map_err(|error| wrong(error.to_string()))?;
-    let settings = kept(&market, &admin, new).await?;
+    let settings = kept(&market, &person, new).await?;
     let text = serde_json::to_string(&settings).map_err(|error| Problem::internal(&error))?;
     let new = NewIssuer {
         name: &name,
@@ -65,7 +66,7 @@ pub(super) async fn put(
         settings: &text,
     };
     let publisher = &market.0.parts.publisher;
-    let mut act = act(&admin, "put", &name);
+    let mut act = act(&person, "put", &name);
     act.after = Some(text.clone());
     let stored = publisher.store.put_issuer(new, &act, publisher.clock.now());
     match stored.await {
@@ -78,22 +79,22 @@ pub(super) async fn put(
         Err(error) => return Err(error.into()),
     }
     market.0.parts.keys.forget();
-    show(State(market), admin, Path(name)).await
+    show(State(market), person, Path(name)).await
 }
 
 pub(super) async fn remove(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    end(&market, &admin, &name).await?;
+    end(&market, &person, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Forgets an issuer; its tokens are refused at once.
-pub(crate) async fn end(market: &Market, admin: &Admin, name: &str) -> Result<(), Problem> {
+pub(crate) async fn end(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
     let publisher = &market.0.parts.publisher;
-    let act = act(admin, "delete", name);
+    let act = act(person, "delete", name);
     let ended = publisher
         .store
         .delete_issuer(name, &act, publisher.clock.now());
@@ -106,18 +107,18 @@ fn wrong(detail: String) -> Problem {
     Problem::new(ProblemKind::Unprocessable, detail)
 }
 
-fn act(admin: &Admin, action: &'static str, name: &str) -> NewAudit {
-    let who = (admin.0.organization, admin.0.principal());
+fn act(person: &Person, action: &'static str, name: &str) -> NewAudit {
+    let who = (person.organization(), person.actor());
     NewAudit::of(who, action, ("issuer", name.to_owned()))
 }
 
 /// Settings with the grants as they are kept.
 async fn kept(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     new: IssuerSettings<GrantRequest>,
 ) -> Result<IssuerSettings, Problem> {
-    let resolve = async |requests: &[GrantRequest]| grants::resolve(market, admin, requests).await;
+    let resolve = async |requests: &[GrantRequest]| grants::resolve(market, person, requests).await;
     let grants_from = match new.grants_from {
         None => None,
         Some(from) => {

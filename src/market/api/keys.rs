@@ -13,12 +13,15 @@ use uuid::Uuid;
 
 use crate::access::caller::Grant;
 use crate::access::key::KeyRequest;
-use crate::extract::{Admin, Body, Path};
+use crate::access::person::Person;
+use crate::access::role::Action;
+use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::grants::{self, GrantRequest};
 use crate::problem::{Problem, ProblemKind};
+use crate::store::StoreError;
 use crate::store::keys::{KeyRow, Replaced};
-use crate::types::KeyId;
+use crate::types::{KeyId, UserId};
 
 const NAME_LENGTH_MAX: usize = 100;
 const OVERLAP_DAYS_MAX: i64 = 30;
@@ -41,14 +44,17 @@ pub(crate) struct NewKey {
 
 pub(super) async fn create(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Body(new): Body<NewKey>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    Ok((StatusCode::CREATED, Json(make(&market, &admin, new).await?)))
+    Ok((
+        StatusCode::CREATED,
+        Json(make(&market, &person, new).await?),
+    ))
 }
 
 /// Makes a key; the answer is the only place that ever shows it.
-pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<Value, Problem> {
+pub(crate) async fn make(market: &Market, person: &Person, new: NewKey) -> Result<Value, Problem> {
     let name = new.name.trim().to_owned();
     if name.is_empty() || name.chars().count() > NAME_LENGTH_MAX {
         return Err(Problem::new(
@@ -67,16 +73,24 @@ pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<
     } else {
         "grants"
     };
-    let resolved = grants::resolve(market, admin, &requests).await;
+    let resolved = grants::resolve(market, person, &requests).await;
     let grants = resolved.map_err(|problem| named(field, problem))?;
     let request = KeyRequest {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
+        organization: person.organization(),
+        actor: person.actor(),
+        owner: (person.user(), !sees_all(person)),
         name: name.clone(),
         grants: (!grants.is_empty()).then(|| grants.clone()),
         expires_at: new.expires_at,
     };
-    let made = market.0.parts.keys.create(request).await?;
+    let made = market.0.parts.keys.create(request).await;
+    let made = made.map_err(|error| match error {
+        StoreError::Conflict(constraint) if constraint.contains("consumers_name") => {
+            let detail = "`name`: somebody else has keys of that name; choose another one";
+            Problem::new(ProblemKind::Conflict, detail)
+        }
+        other => other.into(),
+    })?;
     Ok(json!({
         "id": made.id,
         "name": name,
@@ -91,9 +105,9 @@ pub(crate) async fn make(market: &Market, admin: &Admin, new: NewKey) -> Result<
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
 ) -> Result<Json<Value>, Problem> {
-    let keys = rows(&market, &admin).await?;
+    let keys = rows(&market, &person).await?;
     let replaced = replacements(&keys);
     let keys: Vec<Value> = keys
         .iter()
@@ -106,13 +120,16 @@ pub(super) async fn list(
     Ok(Json(json!({ "keys": keys })))
 }
 
-pub(crate) async fn rows(market: &Market, admin: &Admin) -> Result<Vec<KeyRow>, Problem> {
+pub(crate) async fn rows(market: &Market, person: &Person) -> Result<Vec<KeyRow>, Problem> {
     Ok(market
         .0
         .parts
         .publisher
         .store
-        .keys(admin.0.organization)
+        .keys(
+            person.organization(),
+            person.user().filter(|_| !sees_all(person)),
+        )
         .await?)
 }
 
@@ -136,6 +153,11 @@ pub(crate) fn granted(row: &KeyRow) -> Option<Vec<Grant>> {
     Some(serde_json::from_str(grants).unwrap_or_default())
 }
 
+/// Whether the keys of everybody are somebody's to see.
+fn sees_all(person: &Person) -> bool {
+    person.may_at_all(Action::Administer)
+}
+
 fn view(market: &Market, row: &KeyRow) -> Value {
     let time = |micros: Option<i64>| micros.and_then(DateTime::from_timestamp_micros);
     json!({
@@ -154,22 +176,33 @@ fn view(market: &Market, row: &KeyRow) -> Value {
 
 pub(super) async fn revoke(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(id): Path<uuid::Uuid>,
 ) -> Result<StatusCode, Problem> {
-    end(&market, &admin, KeyId(id)).await?;
+    end(&market, &person, KeyId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends a key at once.
-pub(crate) async fn end(market: &Market, admin: &Admin, id: KeyId) -> Result<(), Problem> {
-    let (organization, actor) = (admin.0.organization, admin.0.principal());
+pub(crate) async fn end(market: &Market, person: &Person, id: KeyId) -> Result<(), Problem> {
+    let (organization, actor) = (person.organization(), person.actor());
     let keys = &market.0.parts.keys;
+    is_theirs(market, person, id).await?;
     if keys.revoke(organization, id, actor).await? {
         Ok(())
     } else {
         Err(Problem::not_found())
     }
+}
+
+/// Whether a key is somebody's to end or to replace. Whose it is, and that there is one, is nobody else's
+/// business.
+async fn is_theirs(market: &Market, person: &Person, id: KeyId) -> Result<(), Problem> {
+    let store = &market.0.parts.publisher.store;
+    let row = store.key(person.organization(), id).await?;
+    row.filter(|row| person.may(Action::EndKey, row.owner_id.map(UserId)))
+        .map(drop)
+        .ok_or_else(Problem::not_found)
 }
 
 #[derive(Deserialize)]
@@ -182,19 +215,19 @@ pub(super) struct Rotation {
 
 pub(super) async fn rotate(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(id): Path<Uuid>,
     Body(rotation): Body<Rotation>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let overlap = rotation.overlap.as_deref().unwrap_or(OVERLAP_USUAL);
-    let made = replace(&market, &admin, KeyId(id), overlap).await?;
+    let made = replace(&market, &person, KeyId(id), overlap).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }
 
 /// Makes a key that takes the place of another; the answer is the only place that ever shows it.
 pub(crate) async fn replace(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     id: KeyId,
     overlap: &str,
 ) -> Result<Value, Problem> {
@@ -204,7 +237,8 @@ pub(crate) async fn replace(
         );
         Problem::new(ProblemKind::Invalid, detail)
     })?;
-    let who = (admin.0.organization, admin.0.principal());
+    is_theirs(market, person, id).await?;
+    let who = (person.organization(), person.actor());
     let rotated = market.0.parts.keys.rotate(who, id, overlap).await?;
     let conflict = |detail| Err(Problem::new(ProblemKind::Conflict, detail));
     let row = match rotated.replaced {
@@ -240,14 +274,14 @@ fn overlap_of(text: &str) -> Option<Duration> {
 
 pub(super) async fn consumers(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
 ) -> Result<Json<Value>, Problem> {
     let rows = market
         .0
         .parts
         .publisher
         .store
-        .consumers(admin.0.organization)
+        .consumers(person.organization())
         .await?;
     let consumers: Vec<Value> = rows
         .iter()

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::extract::{Admin, Query};
+use crate::access::person::Person;
+use crate::extract::Query;
 use crate::market::api::Market;
 use crate::market::api::ledger::export::{Export, Format};
 use crate::problem::{Problem, ProblemKind};
@@ -51,7 +52,7 @@ fn invalid(detail: impl Into<String>) -> Problem {
 
 /// `limits` are the rows where nothing is said, and at most.
 async fn wanted(
-    (market, admin): (&Market, &Admin),
+    (market, person): (&Market, &Person),
     asked: Asked,
     (rows, rows_max): (i64, i64),
 ) -> Result<Wanted, Problem> {
@@ -67,7 +68,7 @@ async fn wanted(
             STATUSES.join(", ")
         )));
     }
-    let (organization, parts) = (admin.0.organization, &market.0.parts.publisher);
+    let (organization, parts) = (person.organization(), &market.0.parts.publisher);
     let after =
         match asked.after {
             None => None,
@@ -81,11 +82,11 @@ async fn wanted(
     let calls = Calls {
         server: asked
             .server
-            .map(|server| server_id(market, admin, &server))
+            .map(|server| server_id(market, person, &server))
             .transpose()?,
         consumer: match asked.consumer {
             None => None,
-            Some(consumer) => Some(consumer_id(market, admin, &consumer).await?),
+            Some(consumer) => Some(consumer_id(market, person, &consumer).await?),
         },
         tool: asked.tool,
         status: asked.status,
@@ -100,12 +101,12 @@ async fn wanted(
 }
 
 /// The id of a server there is, or of one there was.
-pub(super) fn server_id(market: &Market, admin: &Admin, named: &str) -> Result<Uuid, Problem> {
+pub(super) fn server_id(market: &Market, person: &Person, named: &str) -> Result<Uuid, Problem> {
     if let Ok(id) = named.parse() {
         return Ok(id);
     }
     let entry = market.0.parts.publisher.catalog.find(named);
-    let entry = entry.filter(|entry| entry.organization == admin.0.organization);
+    let entry = entry.filter(|entry| entry.organization == person.organization());
     let entry =
         entry.ok_or_else(|| invalid(format!("`server`: there is no server \"{named}\"")))?;
     Ok(entry.id.0)
@@ -113,14 +114,14 @@ pub(super) fn server_id(market: &Market, admin: &Admin, named: &str) -> Result<U
 
 pub(super) async fn consumer_id(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     named: &str,
 ) -> Result<Uuid, Problem> {
     if let Ok(id) = named.parse() {
         return Ok(id);
     }
     let store = &market.0.parts.publisher.store;
-    let row = store.consumer(admin.0.organization, named).await?;
+    let row = store.consumer(person.organization(), named).await?;
     let row =
         row.ok_or_else(|| invalid(format!("`consumer`: there is no consumer \"{named}\"")))?;
     Ok(row.id)
@@ -128,13 +129,13 @@ pub(super) async fn consumer_id(
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let limits = (ROWS_DEFAULT, ROWS_MAX);
-    let wanted = wanted((&market, &admin), asked, limits).await?;
+    let wanted = wanted((&market, &person), asked, limits).await?;
     let store = &market.0.parts.publisher.store;
-    let organization = admin.0.organization;
+    let organization = person.organization();
     let rows = store.calls(organization, &wanted.calls, wanted.after, wanted.limit);
     let rows = rows.await?;
     let full = i64::try_from(rows.len()).is_ok_and(|count| count == wanted.limit);
@@ -145,31 +146,31 @@ pub(super) async fn list(
 
 pub(super) async fn csv(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    export(&market, &admin, asked, Format::Csv).await
+    export(&market, &person, asked, Format::Csv).await
 }
 
 pub(super) async fn file(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    export(&market, &admin, asked, Format::Json).await
+    export(&market, &person, asked, Format::Json).await
 }
 
 async fn export(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     asked: Asked,
     format: Format,
 ) -> Result<Response, Problem> {
     let limits = (EXPORT_ROWS_MAX, EXPORT_ROWS_MAX);
-    let wanted = wanted((market, admin), asked, limits).await?;
+    let wanted = wanted((market, person), asked, limits).await?;
     let export = Export {
         store: market.0.parts.publisher.store.clone(),
-        organization: admin.0.organization,
+        organization: person.organization(),
         calls: wanted.calls,
         after: wanted.after,
         left: wanted.limit,

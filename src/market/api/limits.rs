@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::access::limit::{self, Limit};
-use crate::extract::{Admin, Body, Path};
+use crate::access::person::Person;
+use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::servers::owned;
 use crate::problem::{Problem, ProblemKind};
@@ -30,17 +31,17 @@ pub(super) fn checked(limits: &[Limit]) -> Result<(), Problem> {
     })
 }
 
-fn act(admin: &Admin, action: &'static str, (entity, id): (&'static str, &str)) -> NewAudit {
-    let who = (admin.0.organization, admin.0.principal());
+fn act(person: &Person, action: &'static str, (entity, id): (&'static str, &str)) -> NewAudit {
+    let who = (person.organization(), person.actor());
     NewAudit::of(who, action, (entity, id.to_owned()))
 }
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
 ) -> Result<Json<Value>, Problem> {
     let store = &market.0.parts.publisher.store;
-    let plans = store.plans(admin.0.organization).await?;
+    let plans = store.plans(person.organization()).await?;
     let plans: Vec<Value> = plans.iter().map(plan_view).collect();
     Ok(Json(json!({ "plans": plans })))
 }
@@ -61,15 +62,15 @@ fn json_of(limits: &str) -> Value {
 
 pub(super) async fn show(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(plan_view(&plan(&market, &admin, &name).await?)))
+    Ok(Json(plan_view(&plan(&market, &person, &name).await?)))
 }
 
-async fn plan(market: &Market, admin: &Admin, name: &str) -> Result<PlanRow, Problem> {
+async fn plan(market: &Market, person: &Person, name: &str) -> Result<PlanRow, Problem> {
     let store = &market.0.parts.publisher.store;
-    let row = store.plan(admin.0.organization, name).await?;
+    let row = store.plan(person.organization(), name).await?;
     row.ok_or_else(Problem::not_found)
 }
 
@@ -83,7 +84,7 @@ pub(super) struct NewPlan {
 
 pub(super) async fn put(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
     Body(new): Body<NewPlan>,
 ) -> Result<Json<Value>, Problem> {
@@ -100,8 +101,8 @@ pub(super) async fn put(
     }
     checked(&new.limits)?;
     let store = &market.0.parts.publisher.store;
-    let before = store.plan(admin.0.organization, &name).await?;
-    let mut act = act(&admin, "plan.put", ("plan", &name));
+    let before = store.plan(person.organization(), &name).await?;
+    let mut act = act(&person, "plan.put", ("plan", &name));
     act.before = before.map(|row| row.limits);
     let limits = json!(new.limits).to_string();
     act.after = Some(limits.clone());
@@ -109,16 +110,16 @@ pub(super) async fn put(
     let given = (&*name, &*new.description, &*limits);
     store.put_plan(given, &act, now).await?;
     market.0.parts.keys.forget();
-    Ok(Json(plan_view(&plan(&market, &admin, &name).await?)))
+    Ok(Json(plan_view(&plan(&market, &person, &name).await?)))
 }
 
 pub(super) async fn remove(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let row = plan(&market, &admin, &name).await?;
-    let mut act = act(&admin, "plan.delete", ("plan", &name));
+    let row = plan(&market, &person, &name).await?;
+    let mut act = act(&person, "plan.delete", ("plan", &name));
     act.before = Some(row.limits);
     let publisher = &market.0.parts.publisher;
     let deleted = publisher
@@ -137,24 +138,24 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn found(market: &Market, admin: &Admin, name: &str) -> Result<ConsumerRow, Problem> {
+async fn found(market: &Market, person: &Person, name: &str) -> Result<ConsumerRow, Problem> {
     let store = &market.0.parts.publisher.store;
-    let row = store.consumer(admin.0.organization, name).await?;
+    let row = store.consumer(person.organization(), name).await?;
     row.ok_or_else(Problem::not_found)
 }
 
 /// A consumer, its limits and plans, and what of its quotas is used now.
 pub(super) async fn consumer(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    view(&market, &admin, &name).await
+    view(&market, &person, &name).await
 }
 
-async fn view(market: &Market, admin: &Admin, name: &str) -> Result<Json<Value>, Problem> {
-    let row = found(market, admin, name).await?;
-    let (organization, id) = (admin.0.organization, ConsumerId(row.id));
+async fn view(market: &Market, person: &Person, name: &str) -> Result<Json<Value>, Problem> {
+    let row = found(market, person, name).await?;
+    let (organization, id) = (person.organization(), ConsumerId(row.id));
     let publisher = &market.0.parts.publisher;
     let store = &publisher.store;
     let limits = store.consumer_limits(organization, id).await?;
@@ -199,21 +200,21 @@ pub(super) struct ConsumerEdit {
 
 pub(super) async fn edit_consumer(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(name): Path<String>,
     Body(change): Body<ConsumerEdit>,
 ) -> Result<Json<Value>, Problem> {
     checked(&change.limits)?;
-    let row = found(&market, &admin, &name).await?;
+    let row = found(&market, &person, &name).await?;
     let (store, id) = (&market.0.parts.publisher.store, ConsumerId(row.id));
-    let mut act = act(&admin, "consumer.limit", ("consumer", &id.to_string()));
-    act.before = store.consumer_limits(admin.0.organization, id).await?;
+    let mut act = act(&person, "consumer.limit", ("consumer", &id.to_string()));
+    act.before = store.consumer_limits(person.organization(), id).await?;
     let limits = json!(change.limits).to_string();
     act.after = Some(limits.clone());
     let now = market.0.parts.publisher.clock.now();
     store.set_consumer_limits(id, &limits, &act, now).await?;
     market.0.parts.keys.forget();
-    view(&market, &admin, &name).await
+    view(&market, &person, &name).await
 }
 
 #[derive(Deserialize)]
@@ -224,20 +225,20 @@ pub(super) struct Assignment {
 
 pub(super) async fn assign(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((name, slug)): Path<(String, String)>,
     Body(given): Body<Assignment>,
 ) -> Result<Json<Value>, Problem> {
-    let row = found(&market, &admin, &name).await?;
-    let entry = owned(&market, &admin, &slug)?;
+    let row = found(&market, &person, &name).await?;
+    let entry = owned(&market, &person, &slug)?;
     let store = &market.0.parts.publisher.store;
-    let plan = store.plan(admin.0.organization, &given.plan).await?;
+    let plan = store.plan(person.organization(), &given.plan).await?;
     let plan = plan.ok_or_else(|| {
         let detail = format!("`plan`: there is no plan \"{}\"", given.plan);
         Problem::new(ProblemKind::Unprocessable, detail)
     })?;
     let id = ConsumerId(row.id);
-    let mut act = act(&admin, "consumer.plan", ("consumer", &id.to_string()));
+    let mut act = act(&person, "consumer.plan", ("consumer", &id.to_string()));
     act.after = Some(json!({ "server": entry.slug, "plan": plan.name }).to_string());
     let now = market.0.parts.publisher.clock.now();
     let target = (id, entry.id);
@@ -245,18 +246,18 @@ pub(super) async fn assign(
         .assign_plan(target, PlanId(plan.id), &act, now)
         .await?;
     market.0.parts.keys.forget();
-    view(&market, &admin, &name).await
+    view(&market, &person, &name).await
 }
 
 pub(super) async fn unassign(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((name, slug)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let row = found(&market, &admin, &name).await?;
-    let entry = owned(&market, &admin, &slug)?;
+    let row = found(&market, &person, &name).await?;
+    let entry = owned(&market, &person, &slug)?;
     let id = ConsumerId(row.id);
-    let mut act = act(&admin, "consumer.plan", ("consumer", &id.to_string()));
+    let mut act = act(&person, "consumer.plan", ("consumer", &id.to_string()));
     act.before = Some(json!({ "server": entry.slug }).to_string());
     let publisher = &market.0.parts.publisher;
     let now = publisher.clock.now();

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::access::person::Person;
+use crate::access::role::Action;
 use crate::credential::choice::{Choice, Holdings, choose, with_scheme};
-use crate::extract::{Admin, Who};
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::curations::Workbench;
@@ -13,17 +14,16 @@ use crate::mcp::tool::ToolDef;
 use crate::openapi::{OperationKey, SecurityRequirement};
 use crate::problem::Problem;
 
-/// What the calls of each tool of a server use; nothing for anybody but its admins.
+/// What the calls of each tool of a server use; nothing for anybody but who manages it.
 pub(super) async fn shown_to(
     market: &Market,
-    who: &Who,
+    person: Option<&Person>,
     (entry, server): (&Entry, &Server),
 ) -> Result<HashMap<OperationKey, Choice>, Problem> {
-    if !who.0.is_admin() || who.0.organization != entry.organization {
+    let Some(person) = person.filter(|it| it.may(Action::ManageServer, entry.owner)) else {
         return Ok(HashMap::new());
-    }
-    let admin = Admin(who.0.clone());
-    let bench = Workbench::open(market, &admin, entry.slug.as_str()).await?;
+    };
+    let bench = Workbench::open(market, person, entry.slug.as_str()).await?;
     let of = |tool: &ToolDef| {
         let choice = choice(server, tool, &bench.curations)?;
         Some((tool.operation.clone(), choice))

@@ -11,12 +11,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::extract::{Admin, Bytes, Path, Upload, Who};
+use crate::access::caller::Caller;
+use crate::access::person::Person;
+use crate::access::role::Action;
+use crate::extract::{Bytes, Identity, Path, Upload};
 use crate::live::Entry;
 use crate::market::api::versions::release_of;
 use crate::market::api::{Market, clients, imports, listing, security};
 use crate::market::discover::discover;
-use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
+use crate::market::gate::forbidden;
+use crate::mcp::publish::{
+    GivenSettings, OnBehalf, Publication, Published, Release, SpecSource, publish,
+};
 use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::Finding;
 use crate::openapi::bundle::SpecFiles;
@@ -63,12 +69,30 @@ pub(crate) struct NewServer {
 
 pub(super) async fn create(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     headers: HeaderMap,
     upload: Upload<NewServer>,
 ) -> Result<Response, Problem> {
-    let begun = begin(&market, &admin, upload).await?;
+    let begun = begin(&market, &person, upload).await?;
     Ok(answer(&market, &headers, begun))
+}
+
+/// Whose the servers are that somebody publishes, and which they may publish anew.
+pub(super) fn on_behalf(person: &Person) -> OnBehalf {
+    OnBehalf {
+        owner: person.user(),
+        own_only: !person.may(Action::ManageServer, None),
+    }
+}
+
+/// Whether somebody may let a server reach these private destinations; nobody is asked about none.
+pub(super) fn may_open(person: &Person, rules: Option<&[String]>) -> Result<(), Problem> {
+    let none = rules.is_none_or(<[String]>::is_empty);
+    if none || person.may_at_all(Action::OpenNetwork) {
+        return Ok(());
+    }
+    let detail = "`allowUpstream`: only admins let a server reach private destinations";
+    Err(Problem::new(ProblemKind::Forbidden, detail))
 }
 
 /// How an import went, as far as a request waits for it.
@@ -80,11 +104,12 @@ pub(crate) enum Begun {
 /// Starts an import, and waits for it a while. It goes on if the client leaves.
 pub(crate) async fn begin(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     upload: Upload<NewServer>,
 ) -> Result<Begun, Problem> {
     let Upload { fields, files } = upload;
     let release = release_of(&fields)?;
+    may_open(person, fields.allow_upstream.as_deref())?;
     check_rules(fields.allow_upstream.as_deref().unwrap_or_default())?;
     let upstream = fields
         .upstream
@@ -98,10 +123,11 @@ pub(crate) async fn begin(
     let what = What::new(fields.document, fields.url.as_deref(), files, fields.root)?;
     let sent = Sent { what, overlays };
     let publication = Publication {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
+        organization: person.organization(),
+        actor: person.actor(),
         slug: fields.slug,
         item: None,
+        on_behalf: on_behalf(person),
         settings: GivenSettings {
             access: fields.access,
             upstream: upstream.map(|url| url.to_string()),
@@ -122,7 +148,7 @@ pub(crate) async fn begin(
 async fn run(market: &Market, sent: Sent, publication: Publication) -> Result<Begun, Problem> {
     let room = market.0.imports.admit()?;
     let began = market.0.parts.publisher.clock.now();
-    let organization = publication.organization;
+    let (organization, owner) = (publication.organization, publication.on_behalf.owner);
     let background = market.clone();
     // Bounded by the timeouts of egress and the publisher's permits; it ends by itself.
     let mut work = tokio::spawn(async move {
@@ -133,7 +159,7 @@ async fn run(market: &Market, sent: Sent, publication: Publication) -> Result<Be
         Ok(Ok(result)) => result.map(|published| Begun::Done(Box::new(published))),
         Ok(Err(error)) => Err(Problem::internal(&error)),
         Err(_) => {
-            let job = imports::go_on(market, organization, began, work).await?;
+            let job = imports::go_on(market, (organization, owner), began, work).await?;
             Ok(Begun::Running(job))
         }
     }
@@ -330,36 +356,41 @@ pub(super) fn server_view(market: &Market, entry: &Entry, headers: &HeaderMap) -
 
 pub(crate) fn visible(
     market: &Market,
-    who: &Who,
+    who: &Caller,
     slug: &str,
 ) -> Result<std::sync::Arc<Entry>, Problem> {
     let entry = market.0.parts.publisher.catalog.find(slug);
     entry
-        .filter(|entry| who.0.may(entry.target(), None))
+        .filter(|entry| who.may(entry.target(), None))
         .ok_or_else(Problem::not_found)
 }
 
-/// A server of the admin's organization.
+/// A server of somebody's organization that is theirs to manage.
 pub(crate) fn owned(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     slug: &str,
 ) -> Result<std::sync::Arc<Entry>, Problem> {
     let entry = market.0.parts.publisher.catalog.find(slug);
-    entry
-        .filter(|entry| entry.organization == admin.0.organization)
-        .ok_or_else(Problem::not_found)
+    let entry = entry.filter(|entry| entry.organization == person.organization());
+    let entry = entry.ok_or_else(Problem::not_found)?;
+    if person.may(Action::ManageServer, entry.owner) {
+        Ok(entry)
+    } else {
+        Err(forbidden())
+    }
 }
 
 pub(super) async fn show(
     State(market): State<Market>,
-    who: Who,
+    identity: Identity,
     Path(slug): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = visible(&market, &who, &slug)?;
+    let entry = visible(&market, &identity.caller, &slug)?;
     let mut view = server_view(&market, &entry, &headers);
-    if who.0.is_admin() {
+    let person = identity.person.as_ref();
+    if person.is_some_and(|person| person.may(Action::ManageServer, entry.owner)) {
         view["settings"] = json!(entry.settings);
     }
     Ok((etag(entry.revision), Json(view)).into_response())
@@ -369,26 +400,26 @@ pub(super) fn etag(revision: i64) -> [(http::HeaderName, String); 1] {
     [(ETAG, format!("\"{revision}\""))]
 }
 
-/// What an admin does to a server, for the audit.
-pub(super) fn act(admin: &Admin, action: &'static str, entry: &Entry) -> NewAudit {
-    let who = (admin.0.organization, admin.0.principal());
+/// What somebody does to a server, for the audit.
+pub(super) fn act(person: &Person, action: &'static str, entry: &Entry) -> NewAudit {
+    let who = (person.organization(), person.actor());
     NewAudit::of_server(who, action, &entry.slug)
 }
 
 pub(super) async fn remove(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    delete(&market, &admin, &slug).await?;
+    delete(&market, &person, &slug).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Removes a server.
-pub(crate) async fn delete(market: &Market, admin: &Admin, slug: &str) -> Result<(), Problem> {
-    let entry = owned(market, admin, slug)?;
+pub(crate) async fn delete(market: &Market, person: &Person, slug: &str) -> Result<(), Problem> {
+    let entry = owned(market, person, slug)?;
     let publisher = &market.0.parts.publisher;
-    let act = act(admin, "delete", &entry);
+    let act = act(person, "delete", &entry);
     let now = publisher.clock.now();
     if let Ok(server) = publisher.catalog.server(entry.id).await {
         clients::let_all_go(market, &server).await;
@@ -399,17 +430,18 @@ pub(crate) async fn delete(market: &Market, admin: &Admin, slug: &str) -> Result
 
 pub(super) async fn reimport(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
     headers: HeaderMap,
     Bytes(body): Bytes,
 ) -> Result<Response, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let publication = Publication {
-        organization: admin.0.organization,
-        actor: admin.0.principal(),
+        organization: person.organization(),
+        actor: person.actor(),
         slug: Some(entry.slug.clone()),
         item: None,
+        on_behalf: on_behalf(&person),
         settings: GivenSettings::default(),
         credentials: Vec::new(),
         release: Release::Now,
@@ -424,10 +456,10 @@ pub(super) async fn reimport(
 
 pub(super) async fn document(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<Response, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let store = &market.0.parts.publisher.store;
     let row = store
         .server(entry.id)
@@ -454,10 +486,10 @@ pub(super) async fn document(
 
 pub(super) async fn report(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let store = &market.0.parts.publisher.store;
     let row = store
         .server(entry.id)
@@ -477,17 +509,18 @@ pub(crate) fn findings(row: &ServerRow, entry: &Entry) -> Vec<Finding> {
 
 pub(super) async fn tools(
     State(market): State<Market>,
-    who: Who,
+    identity: Identity,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = visible(&market, &who, &slug)?;
+    let who = &identity.caller;
+    let entry = visible(&market, who, &slug)?;
     let server = market.0.parts.publisher.catalog.server(entry.id).await?;
     let allowed = server
         .tools
         .values()
-        .filter(|tool| who.0.may(entry.target(), Some(&tool.def.operation)));
+        .filter(|tool| who.may(entry.target(), Some(&tool.def.operation)));
     // How calls are authenticated is for whoever sets it.
-    let choices = security::shown_to(&market, &who, (&entry, &server)).await?;
+    let choices = security::shown_to(&market, identity.person.as_ref(), (&entry, &server)).await?;
     let tools: Vec<Value> = allowed
         .map(|tool| {
             json!({

@@ -12,11 +12,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::access::limit::Limit;
+use crate::access::person::Person;
 use crate::credential::pass::PassThrough;
-use crate::extract::{Admin, Body, Path};
+use crate::extract::{Body, Path};
 use crate::live::Entry;
 use crate::market::api::limits::checked;
-use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
+use crate::market::api::servers::{act, check_rules, etag, may_open, owned, server_view, url_of};
 use crate::market::api::{Market, connection, listing, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
 use crate::mcp::plan::check_destination;
@@ -91,7 +92,7 @@ where
 
 pub(super) async fn edit(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
     headers: HeaderMap,
     Body(change): Body<ServerEdit>,
@@ -104,7 +105,7 @@ pub(super) async fn edit(
     let expected = expected
         .transpose()
         .map_err(|_| Problem::new(ProblemKind::Invalid, "If-Match is the ETag of the server"))?;
-    let entry = apply(&market, &admin, &slug, (change, expected)).await?;
+    let entry = apply(&market, &person, &slug, (change, expected)).await?;
     let mut view = server_view(&market, &entry, &headers);
     view["settings"] = json!(entry.settings);
     Ok((etag(entry.revision), Json(view)).into_response())
@@ -113,15 +114,15 @@ pub(super) async fn edit(
 /// Makes a change live, and answers with the server as it is then.
 pub(crate) async fn apply(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     slug: &str,
     (change, expected): (ServerEdit, Option<i64>),
 ) -> Result<std::sync::Arc<Entry>, Problem> {
     check_rules(change.allow_upstream.as_deref().unwrap_or_default())?;
     let mut tries = EDIT_TRIES;
     loop {
-        let entry = owned(market, admin, slug)?;
-        match apply_to(market, admin, &entry, (&change, expected)).await {
+        let entry = owned(market, person, slug)?;
+        match apply_to(market, person, &entry, (&change, expected)).await {
             // Somebody else was faster, and this caller did not ask to be told.
             Err(EditError::Stale) if expected.is_none() && tries > 1 => {
                 tries -= 1;
@@ -130,7 +131,7 @@ pub(crate) async fn apply(
             }
             Err(EditError::Stale) => return Err(StoreError::Stale.into()),
             Err(EditError::Other(problem)) => return Err(problem),
-            Ok(slug) => return owned(market, admin, slug.as_str()),
+            Ok(slug) => return owned(market, person, slug.as_str()),
         }
     }
 }
@@ -152,11 +153,18 @@ impl<E: Into<Problem>> From<E> for EditError {
 /// Makes a change on top of `entry`; gives the slug the server has then.
 async fn apply_to(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     entry: &Entry,
     (change, expected): (&ServerEdit, Option<i64>),
 ) -> Result<Slug, EditError> {
     let publisher = &market.0.parts.publisher;
+    let rules = change.allow_upstream.as_deref();
+    // What an admin allowed may be sent again with the rest of a form, and taken away.
+    let more = rules.is_some_and(|rules| {
+        let known = &entry.settings.allow_upstream;
+        !rules.iter().all(|rule| known.contains(rule))
+    });
+    may_open(person, rules.filter(|_| more))?;
     let mut settings = edited(&entry.settings, change)?;
     connection::edit(&mut settings, change, publisher.clock.now())?;
     if let Some(Some(scheme)) = &change.client_certificate {
@@ -185,7 +193,7 @@ async fn apply_to(
     };
     if edit.settings.is_some() || slug.is_some() {
         let now = publisher.clock.now();
-        let mut act = act(admin, "edit", entry);
+        let mut act = act(person, "edit", entry);
         act.before = Some(noted(&entry.slug, &before));
         act.after = Some(noted(slug.unwrap_or(&entry.slug), &after));
         let edited = publisher.store.edit_server(entry.id, edit, &act, now);

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::access::person::Person;
 use crate::access::usage::{self, By, Of, Report, Step, Tally, UsageError, Window};
-use crate::extract::{Admin, Query};
+use crate::extract::Query;
 use crate::market::api::Market;
 use crate::market::api::csv::line;
 use crate::market::api::ledger::{consumer_id, server_id};
@@ -99,7 +100,7 @@ fn window(asked: &Asked, now: DateTime<Utc>) -> Result<Window, UsageError> {
 /// Reads what is asked for, told apart by each of `by`.
 pub(crate) async fn report(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     asked: &Asked,
     by: &[By],
 ) -> Result<Report, Problem> {
@@ -108,22 +109,22 @@ pub(crate) async fn report(
     let server = asked.server.as_deref();
     let used = Used {
         server: server
-            .map(|server| server_id(market, admin, server))
+            .map(|server| server_id(market, person, server))
             .transpose()?,
         consumer: match &asked.consumer {
             None => None,
-            Some(consumer) => Some(consumer_id(market, admin, consumer).await?),
+            Some(consumer) => Some(consumer_id(market, person, consumer).await?),
         },
         tool: asked.tool.clone(),
     };
-    let of = (admin.0.organization, &used);
+    let of = (person.organization(), &used);
     Ok(usage::read(&parts.store, of, window, by).await?)
 }
 
 /// What servers and consumers are called.
-pub(crate) async fn names(market: &Market, admin: &Admin) -> Result<Names, Problem> {
+pub(crate) async fn names(market: &Market, person: &Person) -> Result<Names, Problem> {
     let store = &market.0.parts.publisher.store;
-    let named = store.usage_names(admin.0.organization, NAMES_MAX).await?;
+    let named = store.usage_names(person.organization(), NAMES_MAX).await?;
     let map = |rows: Vec<crate::store::usage::NameRow>| {
         rows.into_iter().map(|row| (row.id, row.name)).collect()
     };
@@ -135,12 +136,12 @@ pub(crate) async fn names(market: &Market, admin: &Admin) -> Result<Names, Probl
 
 pub(super) async fn show(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let by = asked.by.by();
-    let report = report(&market, &admin, &asked, by.as_slice()).await?;
-    let names = names(&market, &admin).await?;
+    let report = report(&market, &person, &asked, by.as_slice()).await?;
+    let names = names(&market, &person).await?;
     let groups = by.map(|by| report.by(by)).unwrap_or_default();
     let shown: Vec<Value> = groups.iter().take(GROUPS_MAX).map(|(of, told)| {
         let steps = told.steps.iter().map(|(at, tally)| step_view(&report.window, *at, tally));
@@ -159,10 +160,10 @@ pub(super) async fn show(
 
 pub(super) async fn csv(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let rows = rows(&market, &admin, &asked).await?;
+    let rows = rows(&market, &person, &asked).await?;
     let mut text = line(COLUMNS.map(str::to_owned));
     for (of, values) in rows {
         text.push_str(&line(cells(&of, &values)));
@@ -172,10 +173,10 @@ pub(super) async fn csv(
 
 pub(super) async fn json_file(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
-    let rows = rows(&market, &admin, &asked).await?;
+    let rows = rows(&market, &person, &asked).await?;
     let rows: Vec<Value> = rows
         .into_iter()
         .map(|(of, mut values)| {
@@ -202,18 +203,18 @@ fn file(kind: &'static str, name: &str, text: String) -> Response {
 /// Each step of each group, or of all where nothing is told apart.
 async fn rows(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     asked: &Asked,
 ) -> Result<Vec<(Value, Value)>, Problem> {
     let by = asked.by.by();
-    let report = report(market, admin, asked, by.as_slice()).await?;
+    let report = report(market, person, asked, by.as_slice()).await?;
     let Some(by) = by else {
         return Ok(series(&report)
             .into_iter()
             .map(|step| (Value::Null, step))
             .collect());
     };
-    let names = names(market, admin).await?;
+    let names = names(market, person).await?;
     let mut rows = Vec::new();
     for (of, told) in report.by(by).into_iter().take(FILE_GROUPS_MAX) {
         let of = of_view(of, &names);

@@ -9,7 +9,8 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::extract::{Admin, Body, Path};
+use crate::access::person::Person;
+use crate::extract::{Body, Path};
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::servers::{NewServer, act, etag, owned, server_view, url_of};
@@ -89,10 +90,10 @@ pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
     }
 }
 
-fn actor(admin: &Admin) -> Actor {
+fn actor(person: &Person) -> Actor {
     Actor {
-        organization: admin.0.organization,
-        name: admin.0.principal(),
+        organization: person.organization(),
+        name: person.actor(),
     }
 }
 
@@ -102,10 +103,10 @@ fn time(micros: i64) -> Option<String> {
 
 pub(super) async fn list(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     Ok(Json(history(&market, &entry).await?))
 }
 
@@ -152,11 +153,11 @@ pub(super) struct Against {
 
 pub(super) async fn diff(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, number)): Path<(String, i64)>,
     Query(Against { against }): Query<Against>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let publisher = &market.0.parts.publisher;
     let compared = versions::compare(publisher, &entry, (against, number)).await?;
     Ok(Json(json!(compared)))
@@ -164,14 +165,14 @@ pub(super) async fn diff(
 
 pub(super) async fn promote(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path((slug, number)): Path<(String, i64)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let publisher = &market.0.parts.publisher;
-    versions::promote(publisher, &entry, (number, None), &actor(&admin)).await?;
-    let entry = owned(&market, &admin, &slug)?;
+    versions::promote(publisher, &entry, (number, None), &actor(&person)).await?;
+    let entry = owned(&market, &person, &slug)?;
     let mut view = server_view(&market, &entry, &headers);
     view["version"] = json!(number);
     Ok((etag(entry.revision), Json(view)).into_response())
@@ -179,10 +180,10 @@ pub(super) async fn promote(
 
 pub(super) async fn discard(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    end(&market, &admin, &slug, Rollout::Staged).await
+    end(&market, &person, &slug, Rollout::Staged).await
 }
 
 /// Which version is tried, on how many of a hundred consumers.
@@ -195,34 +196,34 @@ pub(super) struct Canary {
 
 pub(super) async fn start_canary(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
     Body(canary): Body<Canary>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let publisher = &market.0.parts.publisher;
     let canary = (canary.version, canary.percent);
-    versions::start_canary(publisher, &entry, canary, &actor(&admin)).await?;
+    versions::start_canary(publisher, &entry, canary, &actor(&person)).await?;
     Ok(Json(history(&market, &entry).await?))
 }
 
 pub(super) async fn end_canary(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    end(&market, &admin, &slug, Rollout::Canary(0)).await
+    end(&market, &person, &slug, Rollout::Canary(0)).await
 }
 
 async fn end(
     market: &Market,
-    admin: &Admin,
+    person: &Person,
     slug: &str,
     rollout: Rollout,
 ) -> Result<StatusCode, Problem> {
-    let entry = owned(market, admin, slug)?;
+    let entry = owned(market, person, slug)?;
     let publisher = &market.0.parts.publisher;
-    if !versions::end(publisher, &entry, rollout, &actor(admin)).await? {
+    if !versions::end(publisher, &entry, rollout, &actor(person)).await? {
         return Err(Problem::not_found());
     }
     Ok(StatusCode::NO_CONTENT)
@@ -241,10 +242,10 @@ fn source_view(row: &SourceRow) -> Value {
 
 pub(super) async fn source(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let source = market.0.parts.publisher.store.source(entry.id).await?;
     Ok(Json(source_view(&source.ok_or_else(Problem::not_found)?)))
 }
@@ -260,11 +261,11 @@ pub(super) struct NewSource {
 
 pub(super) async fn put_source(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
     Body(given): Body<NewSource>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let publisher = &market.0.parts.publisher;
     if !EVERY_S.contains(&given.every_seconds) {
         let detail = format!("`everySeconds` is {} to {}", EVERY_S.start(), EVERY_S.end());
@@ -278,7 +279,7 @@ pub(super) async fn put_source(
         Problem::new(ProblemKind::Invalid, detail)
     })?;
     let url = url_of("url", &url)?.to_string();
-    let mut act = act(&admin, "sync.set", &entry);
+    let mut act = act(&person, "sync.set", &entry);
     let noted = json!({ "url": url, "everySeconds": given.every_seconds });
     act.after = Some(noted.to_string());
     let every = (url.as_str(), given.every_seconds);
@@ -293,12 +294,12 @@ pub(super) async fn put_source(
 
 pub(super) async fn remove_source(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let publisher = &market.0.parts.publisher;
-    let act = act(&admin, "sync.remove", &entry);
+    let act = act(&person, "sync.remove", &entry);
     let now = publisher.clock.now();
     if !publisher.store.delete_source(entry.id, &act, now).await? {
         return Err(Problem::not_found());
@@ -309,10 +310,10 @@ pub(super) async fn remove_source(
 /// Reads the document again now.
 pub(super) async fn sync_now(
     State(market): State<Market>,
-    admin: Admin,
+    person: Person,
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let entry = owned(&market, &admin, &slug)?;
+    let entry = owned(&market, &person, &slug)?;
     let parts = &market.0.parts;
     let source = parts.publisher.store.source(entry.id).await?;
     let source = source.ok_or_else(|| {

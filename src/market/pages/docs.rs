@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use crate::extract::Path;
+use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::language::{Html, Language};
 use crate::market::markdown::{Heading, Links, headings, render};
@@ -86,7 +87,7 @@ pub struct GuidePage {
 
 pub(super) async fn index(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Query(query): Query<Fields>,
 ) -> Response {
     let query = query.get("q").map(|text| text.trim().to_owned());
@@ -120,7 +121,7 @@ fn found(query: &str) -> Vec<Guide> {
 
 pub(super) async fn show(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(name): Path<String>,
 ) -> Response {
     let frame = frame(&market, &headers, "docs");

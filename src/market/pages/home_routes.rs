@@ -2,8 +2,9 @@
 
 use axum::extract::{Query, State};
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
+use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::pages::home::{Choice, Home, ServerCard};
 use crate::market::pages::page;
@@ -18,7 +19,7 @@ const PAGES_MAX: usize = 10_000;
 
 pub(super) async fn show(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Query(query): Query<Fields>,
 ) -> Response {
     let home = home(&market, &headers, &query);
@@ -30,7 +31,7 @@ pub(super) async fn show(
     page(StatusCode::OK, &home)
 }
 
-fn home(market: &Market, headers: &HeaderMap, query: &Fields) -> Home {
+fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
     let mut frame = frame(market, headers, "servers");
     frame.notice = notice(query);
     let asked = |name: &str| query.get(name).map(|text| text.trim()).unwrap_or_default();
@@ -44,7 +45,7 @@ fn home(market: &Market, headers: &HeaderMap, query: &Fields) -> Home {
     };
     let catalog = &market.0.parts.publisher.catalog;
     let shelf = catalog.shelf();
-    let visible = |id: ServerId| catalog.entry(id).is_some_and(|entry| sees(&frame, &entry));
+    let visible = |id: ServerId| catalog.entry(id).is_some_and(|entry| sees(headers, &entry));
     let skip = (number - 1) * CARDS_MAX;
     let found = shelf.find(wanted, (skip, CARDS_MAX), visible);
     let (categories, tags) = shelf.facets(visible);

@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 
-use crate::extract::Path;
+use crate::extract::{Path, Visitor};
 use crate::market::api::{Market, imports};
 use crate::market::language::Language;
 use crate::market::pages::import::{ImportOutcome, ImportProgress, ImportedItem};
@@ -16,15 +16,15 @@ use crate::openapi::Finding;
 
 pub(super) async fn show(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(id): Path<String>,
 ) -> Response {
-    let admin = match reader(&market, &headers, &format!("/imports/{id}")) {
-        Ok(admin) => admin,
+    let person = match reader(&headers, &format!("/imports/{id}")) {
+        Ok(person) => person,
         Err(response) => return *response,
     };
     let found = match id.parse() {
-        Ok(id) => imports::view(&market, &admin, id, &headers).await,
+        Ok(id) => imports::view(&market, &person, id, &headers).await,
         Err(_) => Ok(None),
     };
     let view = match found {

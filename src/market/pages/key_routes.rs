@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::DateTime;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::Value;
 
-use crate::access::key::admin;
-use crate::extract::{Admin, Form};
+use crate::access::person::Person;
+use crate::extract::{Form, Visitor};
 use crate::market::api::{Market, keys as keys_api};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::keys::{KeyRow, Keys, NewKey, SERVERS_LISTED_MAX};
@@ -33,8 +33,13 @@ struct Made {
     servers: Vec<String>,
 }
 
-async fn keys_page(market: &Market, headers: &HeaderMap, made: Made, query: &Fields) -> Response {
-    let rows = match keys_api::rows(market, &Admin(admin())).await {
+async fn keys_page(
+    (market, headers): (&Market, &Visitor),
+    person: &Person,
+    made: Made,
+    query: &Fields,
+) -> Response {
+    let rows = match keys_api::rows(market, person).await {
         Ok(rows) => rows,
         Err(problem) => return refused(market, headers, &problem),
     };
@@ -101,22 +106,22 @@ fn key_row(row: keys::KeyRow, slugs: &HashMap<String, String>) -> KeyRow {
 
 pub(super) async fn list(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Query(query): Query<Fields>,
 ) -> Response {
-    match reader(&market, &headers, "/keys") {
-        Ok(_) => keys_page(&market, &headers, Made::default(), &query).await,
+    match reader(&headers, "/keys") {
+        Ok(person) => keys_page((&market, &headers), &person, Made::default(), &query).await,
         Err(response) => *response,
     }
 }
 
 pub(super) async fn make(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Form(pairs): Form<Entered>,
 ) -> Response {
-    let admin = match writer(&market, &headers, entered(&pairs, "csrf")) {
-        Ok(admin) => admin,
+    let person = match writer(&market, &headers, entered(&pairs, "csrf")) {
+        Ok(person) => person,
         Err(response) => return *response,
     };
     let chosen = pairs
@@ -138,7 +143,7 @@ pub(super) async fn make(
         grants: None,
         expires_at: None,
     };
-    let made = match keys_api::make(&market, &admin, new).await {
+    let made = match keys_api::make(&market, &person, new).await {
         Ok(made) => {
             let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
             let created = NewKey {
@@ -157,21 +162,21 @@ pub(super) async fn make(
             ..Made::default()
         },
     };
-    keys_page(&market, &headers, made, &Fields::new()).await
+    keys_page((&market, &headers), &person, made, &Fields::new()).await
 }
 
 pub(super) async fn revoke(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Form(form): Form<Fields>,
 ) -> Response {
-    let admin = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(admin) => admin,
+    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
+        Ok(person) => person,
         Err(response) => return *response,
     };
     let id = form.get("id").and_then(|id| id.parse::<KeyId>().ok());
     let ended = match id {
-        Some(id) => keys_api::end(&market, &admin, id).await,
+        Some(id) => keys_api::end(&market, &person, id).await,
         None => Err(Problem::not_found()),
     };
     match ended {

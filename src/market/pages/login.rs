@@ -1,4 +1,4 @@
-//! Signing in with the admin key.
+//! Signing in: a name and a password, a code where one is asked for, or the admin key.
 
 use askama::Template;
 
@@ -10,9 +10,17 @@ use crate::market::pages::Frame;
 #[template(path = "login.html")]
 pub struct Login {
     pub frame: Frame,
+    /// For the form of somebody without a session.
+    pub token: String,
+    /// What was wrong, as a message.
     pub error: Option<Html>,
     /// The path to go to afterwards.
     pub next: String,
+    pub name: String,
+    /// The password was right, and this says so: a code is asked for.
+    pub ticket: Option<String>,
+    /// The admin key was tried: its field stands open.
+    pub by_key: bool,
 }
 
 /// A path on this site to return to; anything else, `//host` among it, is the start page.

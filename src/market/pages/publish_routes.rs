@@ -4,10 +4,11 @@ use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{Multipart, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 
-use crate::extract::{Admin, Upload};
+use crate::access::person::Person;
+use crate::extract::{Upload, Visitor};
 use crate::market::api::Market;
 use crate::market::api::servers::{self, Begun, NewServer};
 use crate::market::language::Language;
@@ -22,8 +23,8 @@ use crate::types::Slug;
 /// How much of a document that was refused is shown again in its field.
 const DOCUMENT_AGAIN_BYTES_MAX: usize = 256 << 10;
 
-pub(super) async fn show(State(market): State<Market>, headers: HeaderMap) -> Response {
-    match reader(&market, &headers, "/publish") {
+pub(super) async fn show(State(market): State<Market>, headers: Visitor) -> Response {
+    match reader(&headers, "/publish") {
         Ok(_) => publish_page(&market, &headers, None, PublishValues::default()),
         Err(response) => *response,
     }
@@ -31,7 +32,7 @@ pub(super) async fn show(State(market): State<Market>, headers: HeaderMap) -> Re
 
 fn publish_page(
     market: &Market,
-    headers: &HeaderMap,
+    headers: &Visitor,
     refused: Option<&Refusal>,
     values: PublishValues,
 ) -> Response {
@@ -48,14 +49,14 @@ fn publish_page(
 
 pub(super) async fn publish(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    let (admin, form, files) = match submitted(&market, &headers, form).await {
+    let (person, form, files) = match submitted(&market, &headers, form).await {
         Ok(read) => read,
         Err(response) => return *response,
     };
-    match begin(&market, (&admin, Language::of(&headers)), &form, files).await {
+    match begin(&market, (&person, Language::of(&headers)), &form, files).await {
         Ok(Begun::Done(published)) => to(&format!("/servers/{}?done=published", published.slug)),
         Ok(Begun::Running(id)) => to(&format!("/imports/{id}")),
         Err(refusal) => publish_page(&market, &headers, Some(&refusal), values(&form)),
@@ -66,10 +67,10 @@ pub(super) async fn publish(
 /// is known.
 pub(super) async fn submitted(
     market: &Market,
-    headers: &HeaderMap,
+    headers: &Visitor,
     form: Result<Multipart, MultipartRejection>,
-) -> Result<(Admin, Fields, Files), Box<Response>> {
-    reader(market, headers, "/")?;
+) -> Result<(Person, Fields, Files), Box<Response>> {
+    reader(headers, "/")?;
     let wrong = |status: StatusCode, detail: String| {
         if status != StatusCode::PAYLOAD_TOO_LARGE {
             return Box::new(failure(market, headers, status, sentence(&detail).as_str()));
@@ -81,8 +82,8 @@ pub(super) async fn submitted(
     let form = form.map_err(|rejection| wrong(rejection.status(), rejection.body_text()))?;
     let read = fields(form).await;
     let (form, files) = read.map_err(|error| wrong(error.status(), error.body_text()))?;
-    let admin = writer(market, headers, form.get("csrf").map(String::as_str))?;
-    Ok((admin, form, files))
+    let person = writer(market, headers, form.get("csrf").map(String::as_str))?;
+    Ok((person, form, files))
 }
 
 /// Name and content of each file.
@@ -127,7 +128,7 @@ pub(super) fn values(form: &Fields) -> PublishValues {
 
 async fn begin(
     market: &Market,
-    (admin, language): (&Admin, Language),
+    (person, language): (&Person, Language),
     form: &Fields,
     files: Files,
 ) -> Result<Begun, Refusal> {
@@ -152,7 +153,7 @@ async fn begin(
     });
     let fields: NewServer = serde_json::from_value(body)
         .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
-    Ok(servers::begin(market, admin, Upload { fields, files }).await?)
+    Ok(servers::begin(market, person, Upload { fields, files }).await?)
 }
 
 /// How large a document may be, for people.

@@ -4,23 +4,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Query};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode, Uri};
 
-use crate::access::key::admin;
-use crate::extract::{Admin, Form, Path, SECURE_SESSION_COOKIE, SESSION_COOKIE, session};
+use crate::access::person::Person;
+use crate::access::role::Action;
+use crate::extract::{Path, Visitor};
 use crate::live::Entry;
 use crate::market::api::{Market, guard};
+use crate::market::gate;
 use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
-use crate::market::pages::login::{Login, next_path};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
-    Frame, assets, docs, home_routes, import_routes, key_routes, page, publish_routes,
-    server_routes, settings_routes, tool_routes, usage_routes,
+    Frame, account_routes, assets, docs, home_routes, import_routes, key_routes, link_routes, page,
+    publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes,
+    user_routes,
 };
 use crate::market::table::routes;
 use crate::mcp::server::Access;
@@ -29,8 +31,25 @@ use crate::problem::{Problem, ProblemKind};
 routes! {
     /// Every page with its methods. Only the forms with a document may be large.
     "/" { GET home_routes::show }
-    "/login" { GET login_form, POST login }
-    "/logout" { POST logout }
+    "/login" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET sign_in_routes::show, POST sign_in_routes::sign_in
+    }
+    "/logout" { POST sign_in_routes::sign_out }
+    "/setup" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET link_routes::show_setup, POST link_routes::set_up
+    }
+    "/invite" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET link_routes::show_invite, POST link_routes::invite
+    }
+    "/reset" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET link_routes::show_reset, POST link_routes::reset
+    }
+    "/account" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET account_routes::show, POST account_routes::change
+    }
+    "/admin/users" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET user_routes::show, POST user_routes::change
+    }
     "/publish" { GET publish_routes::show, POST publish_routes::publish }
     "/imports/{id}" { GET import_routes::show }
     "/servers/{slug}" { GET server_routes::show }
@@ -65,6 +84,10 @@ pub fn router(market: Market) -> Router {
     let limit = market.0.parts.document_bytes_max + (1 << 20);
     table()
         .layer(DefaultBodyLimit::max(limit))
+        .layer(middleware::from_fn_with_state(
+            market.clone(),
+            gate::of_pages,
+        ))
         .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
         .with_state(market)
 }
@@ -84,51 +107,29 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "disconnected" => "done-disconnected",
         "revoked" => "done-revoked",
         "deleted" => "done-deleted",
+        "made" => "done-made",
+        "password" => "done-password",
+        "codes-off" => "done-codes-off",
+        "ended" => "done-ended",
+        "changed" => "done-changed",
         _ => return None,
     })
 }
 
 pub(crate) type Fields = HashMap<String, String>;
 
-pub(super) fn frame(market: &Market, headers: &HeaderMap, here: &'static str) -> Frame {
-    let csrf = session(headers, market).map(|session| market.0.parts.sessions.csrf(&session));
+pub(super) fn frame(market: &Market, headers: &Visitor, here: &'static str) -> Frame {
+    let person = headers.person();
+    let at_all = |action| person.is_some_and(|person| person.may_at_all(action));
     Frame {
-        csrf,
+        csrf: headers.csrf(market),
         here,
         notice: None,
+        name: person.and_then(|person| person.name.clone()),
+        publishes: at_all(Action::Publish),
+        administers: at_all(Action::Administer),
         language: Language::of(headers),
         prefix: market.0.parts.address.prefix().to_owned(),
-    }
-}
-
-/// Who may change things: a session, and a form that came from one of its pages.
-pub(super) fn writer(
-    market: &Market,
-    headers: &HeaderMap,
-    token: Option<&str>,
-) -> Result<Admin, Box<Response>> {
-    let session = session(headers, market).ok_or_else(|| Box::new(to("/login")))?;
-    if token.is_some_and(|token| market.0.parts.sessions.is_csrf(&session, token)) {
-        return Ok(Admin(admin()));
-    }
-    let detail = Language::of(headers).say("failure-other-session");
-    Err(Box::new(failure(
-        market,
-        headers,
-        StatusCode::FORBIDDEN,
-        detail,
-    )))
-}
-
-/// A signed-in reader, or the way to the login.
-pub(super) fn reader(
-    market: &Market,
-    headers: &HeaderMap,
-    here: &str,
-) -> Result<Admin, Box<Response>> {
-    match session(headers, market) {
-        Some(_) => Ok(Admin(admin())),
-        None => Err(Box::new(to(&format!("/login?next={here}")))),
     }
 }
 
@@ -137,25 +138,71 @@ pub(super) fn to(path: &str) -> Response {
     Redirect::to(path).into_response()
 }
 
+/// Leads whoever has to sign in first to where one does, and back afterwards where they only looked.
+pub(crate) fn to_login(method: &Method, uri: &Uri) -> Response {
+    if method != Method::GET {
+        return to("/login");
+    }
+    let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let here: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    to(&format!("/login?next={here}"))
+}
+
+/// Who may change things: somebody with a session, and a form that came from one of its pages.
+pub(super) fn writer(
+    market: &Market,
+    headers: &Visitor,
+    token: Option<&str>,
+) -> Result<Person, Box<Response>> {
+    let visit = headers.visit.as_ref();
+    let visit = visit.ok_or_else(|| Box::new(to("/login")))?;
+    let sessions = market.0.parts.accounts.sessions();
+    if token.is_some_and(|token| sessions.is_csrf(&visit.session, token)) {
+        return Ok(visit.person.clone());
+    }
+    Err(Box::new(stranger(market, headers)))
+}
+
+/// The answer to a form that was not shown to whoever sends it.
+pub(super) fn stranger(market: &Market, headers: &Visitor) -> Response {
+    let detail = Language::of(headers).say("failure-other-session");
+    failure(market, headers, StatusCode::FORBIDDEN, detail)
+}
+
+/// A signed-in reader, or the way to the login.
+pub(super) fn reader(headers: &Visitor, here: &str) -> Result<Person, Box<Response>> {
+    match headers.person() {
+        Some(person) => Ok(person.clone()),
+        None => Err(Box::new(to(&format!("/login?next={here}")))),
+    }
+}
+
 /// Said of a server that is not there, or not for whoever asks.
 const NO_SERVER: &str = "There is no server of that name, or you have to sign in to see it.";
 
 /// Whether a server is for this visitor to see: the one place where that is decided.
-pub(super) fn sees(frame: &Frame, entry: &Entry) -> bool {
-    entry.settings.access == Access::Open || frame.signed_in()
+pub(super) fn sees(visitor: &Visitor, entry: &Entry) -> bool {
+    match visitor.person() {
+        Some(person) => person.caller.may(entry.target(), None),
+        None => entry.settings.access == Access::Open,
+    }
 }
 
 /// A server as far as it is for this visitor to see.
-pub(super) fn shown_to(market: &Market, frame: &Frame, slug: &str) -> Result<Arc<Entry>, Problem> {
+pub(super) fn shown_to(
+    market: &Market,
+    visitor: &Visitor,
+    slug: &str,
+) -> Result<Arc<Entry>, Problem> {
     let entry = market.0.parts.publisher.catalog.find(slug);
     entry
-        .filter(|entry| sees(frame, entry))
+        .filter(|entry| sees(visitor, entry))
         .ok_or_else(|| Problem::new(ProblemKind::NotFound, NO_SERVER))
 }
 
 pub(super) fn failure(
     market: &Market,
-    headers: &HeaderMap,
+    headers: &Visitor,
     status: StatusCode,
     detail: impl Into<Html>,
 ) -> Response {
@@ -172,7 +219,7 @@ pub(super) fn failure(
     )
 }
 
-pub(super) fn refused(market: &Market, headers: &HeaderMap, problem: &Problem) -> Response {
+pub(crate) fn refused(market: &Market, headers: &Visitor, problem: &Problem) -> Response {
     let status = problem.kind.status();
     if problem.detail == NO_SERVER {
         let detail = Language::of(headers).say("failure-no-server");
@@ -192,75 +239,4 @@ pub(super) fn next_page(path: &str, query: &str, after: &str) -> String {
         pairs.append_pair("q", query);
     }
     format!("{path}?{}", pairs.append_pair("after", after).finish())
-}
-
-async fn login_form(
-    State(market): State<Market>,
-    headers: HeaderMap,
-    Query(query): Query<Fields>,
-) -> Response {
-    let now = market.0.parts.publisher.clock.now();
-    let next = next_path(query.get("next").map(String::as_str)).to_owned();
-    let frame = frame(&market, &headers, "");
-    let mut error = None;
-    if let Some(token) = query.get("token") {
-        if market.0.parts.sessions.take_link(token, now) {
-            return signed_in(&market, &next);
-        }
-        error = Some(frame.say("login-link-used").into());
-    }
-    page(StatusCode::OK, &Login { frame, error, next })
-}
-
-async fn login(
-    State(market): State<Market>,
-    headers: HeaderMap,
-    Form(form): Form<Fields>,
-) -> Response {
-    let next = next_path(form.get("next").map(String::as_str)).to_owned();
-    if form
-        .get("key")
-        .is_some_and(|key| market.0.parts.keys.is_admin(key.trim()))
-    {
-        return signed_in(&market, &next);
-    }
-    let frame = frame(&market, &headers, "");
-    let error = Some(frame.say("login-wrong").into());
-    page(StatusCode::UNAUTHORIZED, &Login { frame, error, next })
-}
-
-fn signed_in(market: &Market, next: &str) -> Response {
-    let (_, cookie) = market
-        .0
-        .parts
-        .sessions
-        .start(market.0.parts.publisher.clock.now());
-    with_cookie(market, next, &cookie, 12 * 3600)
-}
-
-/// A redirect that sets the session's cookie: for this host only where the public URL is https.
-fn with_cookie(market: &Market, to: &str, value: &str, seconds: u32) -> Response {
-    let secure = market.0.parts.address.is_https();
-    let (name, flag) = if secure {
-        (SECURE_SESSION_COOKIE, "; Secure")
-    } else {
-        (SESSION_COOKIE, "")
-    };
-    let mut response = self::to(to);
-    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{flag}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    response
-}
-
-async fn logout(
-    State(market): State<Market>,
-    headers: HeaderMap,
-    Form(form): Form<Fields>,
-) -> Response {
-    match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(_) => with_cookie(&market, "/", "", 0),
-        Err(response) => *response,
-    }
 }

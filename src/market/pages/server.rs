@@ -31,6 +31,8 @@ pub struct ServerPage {
     pub more: Option<String>,
     /// For the owner alone: tools that lack a credential.
     pub lacking: usize,
+    /// Whether whoever looks may change the server.
+    pub manages: bool,
     /// For the owner alone: it quotes the document.
     pub report: Option<Report>,
 }

@@ -2,9 +2,10 @@
 
 use axum::extract::{Query, State};
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use crate::extract::Path;
+use crate::access::role::Action;
+use crate::extract::{Path, Visitor};
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::servers::findings;
@@ -24,13 +25,13 @@ const ROWS_MAX: usize = 100;
 
 pub(super) async fn show(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(slug): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
     let mut frame = frame(&market, &headers, "servers");
     frame.notice = notice(&query);
-    let entry = match shown_to(&market, &frame, &slug) {
+    let entry = match shown_to(&market, &headers, &slug) {
         Ok(entry) => entry,
         Err(problem) => return refused(&market, &headers, &problem),
     };
@@ -45,7 +46,7 @@ pub(super) async fn show(
 
 async fn template(
     market: &Market,
-    (frame, headers): (Frame, &HeaderMap),
+    (frame, headers): (Frame, &Visitor),
     entry: &Entry,
     query: &Fields,
 ) -> Result<ServerPage, Problem> {
@@ -78,12 +79,13 @@ async fn template(
             .map_or(0, |listing| listing.tokens()),
         more: last.map(|last| next_page(&path, &query, &last)),
         query,
-        lacking: if frame.signed_in() {
+        lacking: if manages(headers, entry) {
             lacking_credentials(&server)
         } else {
             0
         },
-        report: report(market, &frame, (entry, &server)).await,
+        manages: manages(headers, entry),
+        report: report((market, headers), (entry, &server)).await,
         frame,
     })
 }
@@ -121,13 +123,18 @@ fn rows(server: &Server, query: &str, after: &str) -> (Vec<ToolRow>, Option<Stri
     (rows, last)
 }
 
+/// Whether whoever looks may change the server.
+pub(super) fn manages(visitor: &Visitor, entry: &Entry) -> bool {
+    let person = visitor.person();
+    person.is_some_and(|person| person.may(Action::ManageServer, entry.owner))
+}
+
 /// The conversion report, for those who can do something about it.
 async fn report(
-    market: &Market,
-    frame: &Frame,
+    (market, headers): (&Market, &Visitor),
     (entry, server): (&Entry, &Server),
 ) -> Option<Report> {
-    if !frame.signed_in() {
+    if !manages(headers, entry) {
         return None;
     }
     let store = &market.0.parts.publisher.store;

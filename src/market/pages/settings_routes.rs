@@ -8,11 +8,12 @@ use axum::extract::rejection::RawFormRejection;
 use axum::extract::{Multipart, OriginalUri, Query, RawForm, State};
 use axum::response::Response;
 use chrono::DateTime;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::json;
 
+use crate::access::person::Person;
 use crate::access::upstream_auth::{Begun, Returned};
-use crate::extract::{Admin, Path, Upload};
+use crate::extract::{Path, Upload, Visitor};
 use crate::live::Entry;
 use crate::market::api::credentials::Seen;
 use crate::market::api::settings::ServerEdit;
@@ -34,22 +35,22 @@ use crate::types::Slug;
 pub(super) const FORM_BYTES_MAX: usize = 256 << 10;
 pub(super) async fn show(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(slug): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
-    let admin = match reader(&market, &headers, &format!("/servers/{slug}/settings")) {
-        Ok(admin) => admin,
+    let person = match reader(&headers, &format!("/servers/{slug}/settings")) {
+        Ok(person) => person,
         Err(response) => return *response,
     };
-    let entry = match servers::owned(&market, &admin, &slug) {
+    let entry = match servers::owned(&market, &person, &slug) {
         Ok(entry) => entry,
         Err(problem) => return refused(&market, &headers, &problem),
     };
     if entry.slug.as_str() != slug {
         return to(&format!("/servers/{}/settings", entry.slug));
     }
-    match template(&market, &headers, &admin, &entry).await {
+    match template(&market, &headers, &person, &entry).await {
         Ok(mut template) => {
             template.frame.notice = notice(&query);
             page(StatusCode::OK, &template)
@@ -60,8 +61,8 @@ pub(super) async fn show(
 
 async fn template(
     market: &Market,
-    headers: &HeaderMap,
-    admin: &Admin,
+    headers: &Visitor,
+    person: &Person,
     entry: &Entry,
 ) -> Result<SettingsPage, Problem> {
     let publisher = &market.0.parts.publisher;
@@ -71,7 +72,7 @@ async fn template(
         .server(entry.id)
         .await?
         .ok_or_else(Problem::not_found)?;
-    let rows = credentials::credential_rows(market, admin, entry.slug.as_str()).await?;
+    let rows = credentials::credential_rows(market, person, entry.slug.as_str()).await?;
     let published = DateTime::from_timestamp_micros(row.version_at);
     Ok(SettingsPage {
         frame: frame(market, headers, "servers"),
@@ -100,8 +101,8 @@ async fn template(
 /// One form that was sent: by whom, and about which server.
 struct Sent<'r> {
     market: &'r Market,
-    headers: &'r HeaderMap,
-    admin: Admin,
+    headers: &'r Visitor,
+    person: Person,
     entry: Arc<Entry>,
 }
 
@@ -109,28 +110,28 @@ impl<'r> Sent<'r> {
     /// The form, and what was entered in it.
     fn with_form(
         market: &'r Market,
-        headers: &'r HeaderMap,
+        headers: &'r Visitor,
         slug: &str,
         form: Result<RawForm, RawFormRejection>,
     ) -> Result<(Self, Entered), Box<Response>> {
         let form = pairs(market, headers, form)?;
-        let admin = writer(market, headers, entered(&form, "csrf"))?;
-        let sent = Self::about(market, headers, admin, slug)?;
+        let person = writer(market, headers, entered(&form, "csrf"))?;
+        let sent = Self::about(market, headers, person, slug)?;
         Ok((sent, form))
     }
 
     fn about(
         market: &'r Market,
-        headers: &'r HeaderMap,
-        admin: Admin,
+        headers: &'r Visitor,
+        person: Person,
         slug: &str,
     ) -> Result<Self, Box<Response>> {
-        let entry = servers::owned(market, &admin, slug);
+        let entry = servers::owned(market, &person, slug);
         let entry = entry.map_err(|problem| Box::new(refused(market, headers, &problem)))?;
         Ok(Self {
             market,
             headers,
-            admin,
+            person,
             entry,
         })
     }
@@ -151,7 +152,7 @@ impl<'r> Sent<'r> {
         fill: impl FnOnce(&mut SettingsPage) + Send,
     ) -> Response {
         let refusal = refusal.into();
-        match template(self.market, self.headers, &self.admin, &self.entry).await {
+        match template(self.market, self.headers, &self.person, &self.entry).await {
             Ok(mut template) => {
                 let text = refusal.said(template.frame.language);
                 template.fault = Some(Fault { section, text });
@@ -172,7 +173,7 @@ fn back(slug: &str, done: &str, section: &str) -> Response {
 /// The pairs of a form, or the page that says why they cannot be read.
 fn pairs(
     market: &Market,
-    headers: &HeaderMap,
+    headers: &Visitor,
     form: Result<RawForm, RawFormRejection>,
 ) -> Result<Entered, Box<Response>> {
     match form {
@@ -191,7 +192,7 @@ fn invalid(detail: impl Into<String>) -> Problem {
 
 pub(super) async fn save(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
@@ -203,7 +204,7 @@ pub(super) async fn save(
     let internal = sent.entry.settings.internal.is_some();
     let saved = match edit(&form, internal, sent.language()) {
         Ok(edit) => {
-            let applied = settings::apply(&market, &sent.admin, sent.slug(), edit).await;
+            let applied = settings::apply(&market, &sent.person, sent.slug(), edit).await;
             applied.map_err(Refusal::from)
         }
         Err(refusal) => Err(refusal),
@@ -235,7 +236,7 @@ fn edit(
 
 pub(super) async fn rename(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
@@ -250,7 +251,7 @@ pub(super) async fn rename(
                 slug: Some(new),
                 ..ServerEdit::default()
             };
-            settings::apply(&market, &sent.admin, sent.slug(), (change, None)).await
+            settings::apply(&market, &sent.person, sent.slug(), (change, None)).await
         }
         Err(error) => Err(invalid(format!("`slug`: {error}"))),
     };
@@ -266,7 +267,7 @@ pub(super) async fn rename(
 /// Sets, removes or approves the credential of one scheme.
 pub(super) async fn credential(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
@@ -278,21 +279,21 @@ pub(super) async fn credential(
     let scheme = text("scheme");
     let target = (sent.slug(), scheme);
     let done = match text("do") {
-        "remove" => credentials::forget_credential(&market, &sent.admin, target)
+        "remove" => credentials::forget_credential(&market, &sent.person, target)
             .await
             .map(|()| "credential-removed"),
         "connect" => {
-            let begun = clients::begin(&market, &sent.admin, &headers, target).await;
+            let begun = clients::begin(&market, &sent.person, &headers, target).await;
             match begun {
                 Ok(begun) => return connecting(&sent, scheme, &begun),
                 Err(problem) => Err(problem),
             }
         }
-        "disconnect" => clients::end(&market, &sent.admin, target)
+        "disconnect" => clients::end(&market, &sent.person, target)
             .await
             .map(|()| "disconnected"),
         "approve" => {
-            credentials::approve_destinations(&market, &sent.admin, target, &on_the_page(&form))
+            credentials::approve_destinations(&market, &sent.person, target, &on_the_page(&form))
                 .await
                 .map(|_| "credential-approved")
         }
@@ -303,7 +304,7 @@ pub(super) async fn credential(
                 return sent.again(Section::Credentials, refusal, |_| ()).await;
             };
             let value = (&*value, &on_the_page(&form));
-            credentials::set_credential(&market, &sent.admin, target, value)
+            credentials::set_credential(&market, &sent.person, target, value)
                 .await
                 .map(|_| "credential-set")
         }
@@ -353,14 +354,14 @@ fn connecting(sent: &Sent<'_>, scheme: &str, begun: &Begun) -> Response {
 /// Where a browser comes back from an authorization server, with an answer for whoever began.
 pub(super) async fn connected(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     OriginalUri(uri): OriginalUri,
     Query(query): Query<Fields>,
 ) -> Response {
     let here = uri.path_and_query().map_or("", |here| here.as_str());
     let here: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
-    let admin = match reader(&market, &headers, &here) {
-        Ok(admin) => admin,
+    let person = match reader(&headers, &here) {
+        Ok(person) => person,
         Err(response) => return *response,
     };
     let text = |name: &str| query.get(name).map(String::as_str);
@@ -370,7 +371,7 @@ pub(super) async fn connected(
         issuer: text("iss"),
     };
     let state = text("state").unwrap_or_default();
-    match clients::complete(&market, &admin, &headers, (state, returned)).await {
+    match clients::complete(&market, &person, &headers, (state, returned)).await {
         Ok(slug) => back(&slug, "connected", "credentials"),
         Err(problem) => refused(&market, &headers, &problem),
     }
@@ -422,15 +423,15 @@ fn client(form: &Entered) -> String {
 /// Publishes another document in place of the one there is.
 pub(super) async fn document(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(slug): Path<String>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Response {
-    let (admin, form, files) = match submitted(&market, &headers, form).await {
+    let (person, form, files) = match submitted(&market, &headers, form).await {
         Ok(read) => read,
         Err(response) => return *response,
     };
-    let sent = match Sent::about(&market, &headers, admin, &slug) {
+    let sent = match Sent::about(&market, &headers, person, &slug) {
         Ok(sent) => sent,
         Err(response) => return *response,
     };
@@ -440,7 +441,7 @@ pub(super) async fn document(
         url: text(&form, "url").map(ToOwned::to_owned),
         ..servers::NewServer::default()
     };
-    match servers::begin(&market, &sent.admin, Upload { fields: new, files }).await {
+    match servers::begin(&market, &sent.person, Upload { fields: new, files }).await {
         Ok(servers::Begun::Done(published)) => {
             let done = if published.unchanged {
                 "unchanged"
@@ -461,7 +462,7 @@ pub(super) async fn document(
 
 pub(super) async fn delete(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(slug): Path<String>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
@@ -470,7 +471,7 @@ pub(super) async fn delete(
         Err(response) => return *response,
     };
     let deleted = if entered(&form, "confirm").is_some_and(|text| text.trim() == sent.slug()) {
-        let deleted = servers::delete(&market, &sent.admin, sent.slug()).await;
+        let deleted = servers::delete(&market, &sent.person, sent.slug()).await;
         deleted.map_err(Refusal::from)
     } else {
         let said = sent.language().say("delete-confirm");

@@ -3,9 +3,9 @@
 use axum::extract::rejection::RawFormRejection;
 use axum::extract::{RawForm, State};
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
-use crate::extract::{Path, Who};
+use crate::extract::{Path, Visitor, Who};
 use crate::market::api::Market;
 use crate::market::api::calls::{CallRequest, attempt};
 use crate::market::api::security::is_refused;
@@ -13,6 +13,7 @@ use crate::market::language::Language;
 use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
 use crate::market::pages::page;
 use crate::market::pages::routes::{failure, frame, refused, shown_to, writer};
+use crate::market::pages::server_routes::manages;
 use crate::market::pages::tool::ToolPage;
 use crate::market::pages::trace::TraceView;
 use crate::problem::Problem;
@@ -22,7 +23,7 @@ pub(super) const FORM_BYTES_MAX: usize = 1 << 20;
 
 pub(super) async fn show(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(names): Path<(String, String)>,
 ) -> Response {
     match blank(&market, &headers, &names).await {
@@ -33,18 +34,18 @@ pub(super) async fn show(
 
 async fn blank(
     market: &Market,
-    headers: &HeaderMap,
+    headers: &Visitor,
     names: &(String, String),
 ) -> Result<ToolPage, Problem> {
     let (slug, tool) = names;
     let frame = frame(market, headers, "servers");
-    let entry = shown_to(market, &frame, slug)?;
+    let entry = shown_to(market, headers, slug)?;
     let server = market.0.parts.publisher.catalog.server(entry.id).await?;
     let tool = server
         .tools
         .get(tool.as_str())
         .ok_or_else(Problem::not_found)?;
-    let lacking = frame.signed_in() && is_refused(&server, &tool.def);
+    let lacking = manages(headers, &entry) && is_refused(&server, &tool.def);
     let names = (entry.slug.as_str(), entry.title.as_str());
     Ok(ToolPage {
         lacking,
@@ -55,7 +56,7 @@ async fn blank(
 /// The same call as `POST /api/v1/servers/{slug}/tools/{tool}/call`, shown as a page.
 pub(super) async fn call(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Path(names): Path<(String, String)>,
     form: Result<RawForm, RawFormRejection>,
 ) -> Response {
@@ -67,8 +68,8 @@ pub(super) async fn call(
             return failure(&market, &headers, rejection.status(), said);
         }
     };
-    let admin = match writer(&market, &headers, entered(&form, "csrf")) {
-        Ok(admin) => admin,
+    let person = match writer(&market, &headers, entered(&form, "csrf")) {
+        Ok(person) => person,
         Err(response) => return *response,
     };
     let mut template = match blank(&market, &headers, &names).await {
@@ -93,7 +94,14 @@ pub(super) async fn call(
         dry_run: entered(&form, "do") != Some("call"),
     };
     let named = (names.0.as_str(), names.1.clone());
-    match attempt(&market, &Who(admin.0), named, (request, &headers)).await {
+    match attempt(
+        &market,
+        &Who(person.caller.clone()),
+        named,
+        (request, &headers),
+    )
+    .await
+    {
         Ok(trace) => {
             template.trace = Some(TraceView::new(trace, template.frame.language));
             page(StatusCode::OK, &template)

@@ -3,11 +3,12 @@
 use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use url::form_urlencoded::Serializer;
 
+use crate::access::person::Person;
 use crate::access::usage::{By, Report};
-use crate::extract::Admin;
+use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::api::usage::{Asked, StepAsked, names, report};
 use crate::market::pages::page;
@@ -46,14 +47,14 @@ fn asked(query: &Fields, now: DateTime<Utc>) -> Asked {
 
 pub(super) async fn show(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Query(query): Query<Fields>,
 ) -> Response {
-    let admin = match reader(&market, &headers, "/usage") {
-        Ok(admin) => admin,
+    let person = match reader(&headers, "/usage") {
+        Ok(person) => person,
         Err(response) => return *response,
     };
-    match usage_page(&market, (&admin, &headers), &query).await {
+    match usage_page(&market, (&person, &headers), &query).await {
         Ok(response) => response,
         Err(problem) => refused(&market, &headers, &problem),
     }
@@ -61,13 +62,13 @@ pub(super) async fn show(
 
 async fn usage_page(
     market: &Market,
-    (admin, headers): (&Admin, &HeaderMap),
+    (person, headers): (&Person, &Visitor),
     query: &Fields,
 ) -> Result<Response, Problem> {
     let asked = asked(query, market.0.parts.publisher.clock.now());
-    let named = names(market, admin).await?;
+    let named = names(market, person).await?;
     let all = [By::Server, By::Tool, By::Consumer];
-    let (read, error): (Option<Report>, _) = match report(market, admin, &asked, &all).await {
+    let (read, error): (Option<Report>, _) = match report(market, person, &asked, &all).await {
         Ok(report) => (Some(report), None),
         Err(problem) if problem.kind == ProblemKind::Invalid => {
             (None, Some(problem.detail.clone()))

@@ -74,6 +74,7 @@ impl<'a> Work<'a> {
             organization: server.organization,
             server: server.id,
             access: server.settings.access,
+            owner: server.owner,
         };
         let tool = server
             .tools

@@ -216,6 +216,7 @@ impl Context {
                 organization: self.server.organization,
                 server: self.server.id,
                 access: Access::Open,
+                owner: None,
             },
             version,
             session: session.cloned(),

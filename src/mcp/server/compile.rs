@@ -53,6 +53,7 @@ impl Server {
         let mut server = Self {
             id: parts.id,
             organization: parts.organization,
+            owner: None,
             slug: parts.slug,
             version: parts.version,
             revision: parts.revision,

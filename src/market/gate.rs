@@ -1,0 +1,373 @@
+//! Who may come through which route. Every route has a row; one without is closed to everybody, and a
+//! test says so.
+//!
+//! Here somebody is recognised once for a request, and asked about with [`may`]; handlers get the
+//! [`Person`] that came through.
+
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::Method;
+use http::request::Parts;
+
+use crate::access::person::Person;
+use crate::access::role::{Action, Owner, may};
+use crate::extract::{Identity, Visitor, identify};
+use crate::market::api::{self, Market};
+use crate::market::pages::routes as pages;
+use crate::problem::{Problem, ProblemKind};
+
+/// What a route asks of whoever comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing at all.
+    Nobody,
+    /// Whatever a caller is: the handler shows what it may see and call, an API key's owner too.
+    Caller,
+    /// A person whose role allows this.
+    Person(Action),
+}
+
+use Action::{Administer, EndKey, FollowImport, ManageServer, OwnAccount, Publish, UseKeys};
+use Need::{Caller, Nobody, Person as May};
+
+/// The routes of the management API.
+pub const API: &[(&str, &str, Need)] = &[
+    ("GET", "/api/v1/openapi.json", Nobody),
+    ("GET", "/api/v1/servers", Caller),
+    ("POST", "/api/v1/servers", May(Publish)),
+    ("GET", "/api/v1/servers/{slug}", Caller),
+    ("PATCH", "/api/v1/servers/{slug}", May(ManageServer)),
+    ("DELETE", "/api/v1/servers/{slug}", May(ManageServer)),
+    ("GET", "/api/v1/servers/{slug}/document", May(ManageServer)),
+    ("PUT", "/api/v1/servers/{slug}/document", May(ManageServer)),
+    ("GET", "/api/v1/servers/{slug}/report", May(ManageServer)),
+    ("GET", "/api/v1/servers/{slug}/tools", Caller),
+    ("POST", "/api/v1/servers/{slug}/tools/{tool}/call", Caller),
+    ("GET", "/api/v1/servers/{slug}/curations", May(ManageServer)),
+    ("GET", "/api/v1/servers/{slug}/review", May(ManageServer)),
+    (
+        "GET",
+        "/api/v1/servers/{slug}/tools/{tool}/curation",
+        May(ManageServer),
+    ),
+    (
+        "PUT",
+        "/api/v1/servers/{slug}/tools/{tool}/curation",
+        May(ManageServer),
+    ),
+    (
+        "DELETE",
+        "/api/v1/servers/{slug}/tools/{tool}/curation",
+        May(ManageServer),
+    ),
+    (
+        "POST",
+        "/api/v1/servers/{slug}/tools/{tool}/fixes",
+        May(ManageServer),
+    ),
+    ("GET", "/api/v1/servers/{slug}/versions", May(ManageServer)),
+    (
+        "GET",
+        "/api/v1/servers/{slug}/versions/{number}/diff",
+        May(ManageServer),
+    ),
+    (
+        "POST",
+        "/api/v1/servers/{slug}/versions/{number}/promote",
+        May(ManageServer),
+    ),
+    ("DELETE", "/api/v1/servers/{slug}/staged", May(ManageServer)),
+    ("PUT", "/api/v1/servers/{slug}/canary", May(ManageServer)),
+    ("DELETE", "/api/v1/servers/{slug}/canary", May(ManageServer)),
+    ("GET", "/api/v1/servers/{slug}/source", May(ManageServer)),
+    ("PUT", "/api/v1/servers/{slug}/source", May(ManageServer)),
+    ("DELETE", "/api/v1/servers/{slug}/source", May(ManageServer)),
+    (
+        "POST",
+        "/api/v1/servers/{slug}/source/sync",
+        May(ManageServer),
+    ),
+    (
+        "GET",
+        "/api/v1/servers/{slug}/credentials",
+        May(ManageServer),
+    ),
+    (
+        "PUT",
+        "/api/v1/servers/{slug}/credentials/{scheme}",
+        May(ManageServer),
+    ),
+    (
+        "DELETE",
+        "/api/v1/servers/{slug}/credentials/{scheme}",
+        May(ManageServer),
+    ),
+    (
+        "POST",
+        "/api/v1/servers/{slug}/credentials/{scheme}/approve",
+        May(ManageServer),
+    ),
+    (
+        "POST",
+        "/api/v1/servers/{slug}/credentials/{scheme}/connect",
+        May(ManageServer),
+    ),
+    (
+        "DELETE",
+        "/api/v1/servers/{slug}/credentials/{scheme}/connection",
+        May(ManageServer),
+    ),
+    ("POST", "/api/v1/imports", May(Publish)),
+    ("GET", "/api/v1/imports/{id}", May(FollowImport)),
+    ("POST", "/api/v1/imports/{id}/retry", May(FollowImport)),
+    ("GET", "/api/v1/consumers", May(Administer)),
+    ("GET", "/api/v1/consumers/{name}", May(Administer)),
+    ("PATCH", "/api/v1/consumers/{name}", May(Administer)),
+    (
+        "PUT",
+        "/api/v1/consumers/{name}/plans/{slug}",
+        May(Administer),
+    ),
+    (
+        "DELETE",
+        "/api/v1/consumers/{name}/plans/{slug}",
+        May(Administer),
+    ),
+    ("GET", "/api/v1/plans", May(Administer)),
+    ("GET", "/api/v1/plans/{name}", May(Administer)),
+    ("PUT", "/api/v1/plans/{name}", May(Administer)),
+    ("DELETE", "/api/v1/plans/{name}", May(Administer)),
+    ("GET", "/api/v1/keys", May(UseKeys)),
+    ("POST", "/api/v1/keys", May(UseKeys)),
+    ("DELETE", "/api/v1/keys/{id}", May(EndKey)),
+    ("POST", "/api/v1/keys/{id}/rotate", May(EndKey)),
+    ("GET", "/api/v1/issuers", May(Administer)),
+    ("GET", "/api/v1/issuers/{name}", May(Administer)),
+    ("PUT", "/api/v1/issuers/{name}", May(Administer)),
+    ("DELETE", "/api/v1/issuers/{name}", May(Administer)),
+    ("GET", "/api/v1/users", May(Administer)),
+    ("POST", "/api/v1/users", May(Administer)),
+    ("PATCH", "/api/v1/users/{name}", May(Administer)),
+    ("POST", "/api/v1/users/{name}/reset", May(Administer)),
+    ("DELETE", "/api/v1/users/{name}/codes", May(Administer)),
+    ("GET", "/api/v1/audit", May(Administer)),
+    ("GET", "/api/v1/ledger", May(Administer)),
+    ("GET", "/api/v1/ledger.csv", May(Administer)),
+    ("GET", "/api/v1/ledger.json", May(Administer)),
+    ("GET", "/api/v1/usage", May(Administer)),
+    ("GET", "/api/v1/usage.csv", May(Administer)),
+    ("GET", "/api/v1/usage.json", May(Administer)),
+];
+
+/// The routes of the pages.
+pub const PAGES: &[(&str, &str, Need)] = &[
+    ("GET", "/", Caller),
+    ("GET", "/login", Nobody),
+    ("POST", "/login", Nobody),
+    ("POST", "/logout", Nobody),
+    ("GET", "/setup", Nobody),
+    ("POST", "/setup", Nobody),
+    ("GET", "/invite", Nobody),
+    ("POST", "/invite", Nobody),
+    ("GET", "/reset", Nobody),
+    ("POST", "/reset", Nobody),
+    ("GET", "/account", May(OwnAccount)),
+    ("POST", "/account", May(OwnAccount)),
+    ("GET", "/admin/users", May(Administer)),
+    ("POST", "/admin/users", May(Administer)),
+    ("GET", "/publish", May(Publish)),
+    ("POST", "/publish", May(Publish)),
+    ("GET", "/imports/{id}", May(FollowImport)),
+    ("GET", "/servers/{slug}", Caller),
+    ("GET", "/servers/{slug}/tools/{tool}", Caller),
+    ("POST", "/servers/{slug}/tools/{tool}", Caller),
+    ("GET", "/servers/{slug}/settings", May(ManageServer)),
+    ("POST", "/servers/{slug}/settings", May(ManageServer)),
+    (
+        "POST",
+        "/servers/{slug}/settings/credentials",
+        May(ManageServer),
+    ),
+    ("POST", "/servers/{slug}/settings/name", May(ManageServer)),
+    ("POST", "/servers/{slug}/settings/delete", May(ManageServer)),
+    (
+        "POST",
+        "/servers/{slug}/settings/document",
+        May(ManageServer),
+    ),
+    // Whose server it is for, the answer says: the handler asks.
+    ("GET", "/oauth/callback", May(ManageServer)),
+    ("GET", "/keys", May(UseKeys)),
+    ("POST", "/keys", May(UseKeys)),
+    ("POST", "/keys/revoke", May(EndKey)),
+    ("GET", "/docs", Caller),
+    ("GET", "/docs/{name}", Caller),
+    ("GET", "/language", Nobody),
+    ("GET", "/usage", May(Administer)),
+    ("GET", "/assets/{name}", Nobody),
+];
+
+/// What a route asks; `None`: there is no row.
+fn need(rows: &[(&str, &str, Need)], method: &Method, path: &str) -> Option<Need> {
+    // Whoever may get it may ask about it.
+    let method = if method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    rows.iter()
+        .find(|(verb, row, _)| *verb == method && *row == path)
+        .map(|(_, _, need)| *need)
+}
+
+/// Lets in who may come, for the management API.
+pub(crate) async fn of_api(State(market): State<Market>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match enter_api(&market, &mut parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn enter_api(market: &Market, parts: &mut Parts) -> Result<(), Problem> {
+    let Some(need) = asked(parts, API, api::ROUTES)? else {
+        return Ok(());
+    };
+    if need == Need::Nobody {
+        return Ok(());
+    }
+    let identity = identify(parts, market).await?;
+    if let Need::Person(action) = need {
+        let person = identity.person.as_ref();
+        let person = person.ok_or_else(|| nobody(&identity))?;
+        allow(market, parts, (person, action)).await?;
+    }
+    parts.extensions.insert(identity);
+    Ok(())
+}
+
+fn nobody(identity: &Identity) -> Problem {
+    if identity.caller.is_anonymous() {
+        Problem::new(
+            ProblemKind::Unauthenticated,
+            "this needs the admin key, as Authorization: Bearer or X-API-Key, or somebody who signed in",
+        )
+    } else {
+        Problem::new(
+            ProblemKind::Forbidden,
+            "this needs the admin key; a consumer's key calls tools only",
+        )
+    }
+}
+
+/// Lets in who may come, for the pages. Whoever has to sign in first is sent to do so.
+pub(crate) async fn of_pages(
+    State(market): State<Market>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match enter_pages(&market, &mut parts).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(response) => *response,
+    }
+}
+
+async fn enter_pages(market: &Market, parts: &mut Parts) -> Result<(), Box<Response>> {
+    let plain = |problem: Problem| Box::new(problem.into_response());
+    let need = asked(parts, PAGES, pages::ROUTES).map_err(plain)?;
+    let Some(need) = need else {
+        return Ok(());
+    };
+    let visitor = Visitor::recognise(parts, market).await.map_err(plain)?;
+    if let Need::Person(action) = need {
+        let Some(visit) = &visitor.visit else {
+            return Err(Box::new(pages::to_login(&parts.method, &parts.uri)));
+        };
+        let person = visit.person.clone();
+        if let Err(problem) = allow(market, parts, (&person, action)).await {
+            return Err(Box::new(pages::refused(market, &visitor, &problem)));
+        }
+    }
+    parts.extensions.insert(visitor);
+    Ok(())
+}
+
+/// What the route of a request asks; `None` where there is no such route or method, which is answered
+/// as that.
+fn asked(
+    parts: &Parts,
+    rows: &[(&str, &str, Need)],
+    routes: &[(&str, &[&str])],
+) -> Result<Option<Need>, Problem> {
+    let path = parts.extensions.get::<MatchedPath>();
+    let path = path.map_or("", MatchedPath::as_str);
+    let need = need(rows, &parts.method, path);
+    let served = |method: &str| {
+        let methods = routes.iter().find(|(route, _)| *route == path);
+        methods.is_some_and(|(_, methods)| methods.contains(&method))
+    };
+    if need.is_none() && served(parts.method.as_str()) {
+        tracing::error!(
+            route = path,
+            "a route has no row in the table of who may come"
+        );
+        return Err(Problem::new(
+            ProblemKind::Forbidden,
+            "this is closed to everybody",
+        ));
+    }
+    Ok(need)
+}
+
+/// Whether somebody may do that to what the path names.
+async fn allow(
+    market: &Market,
+    parts: &mut Parts,
+    (person, action): (&Person, Action),
+) -> Result<(), Problem> {
+    let owner = match action {
+        // For admins, the handler says that there is no such server.
+        Action::ManageServer if !may(person.role, action, Owner::Another) => {
+            match named(market, parts, person).await? {
+                Some(owner) => owner,
+                None => Owner::Oneself,
+            }
+        }
+        // The handler knows whose it is; here it is asked whether it can be one's own at all.
+        Action::ManageServer | Action::FollowImport | Action::EndKey => Owner::Oneself,
+        _ => Owner::Nothing,
+    };
+    if may(person.role, action, owner) {
+        Ok(())
+    } else {
+        Err(forbidden())
+    }
+}
+
+/// That somebody's role does not allow it.
+pub(crate) fn forbidden() -> Problem {
+    Problem::new(
+        ProblemKind::Forbidden,
+        "your role does not allow this, or it belongs to somebody else",
+    )
+}
+
+/// Whose server the path names; `None` where it names none.
+async fn named(
+    market: &Market,
+    parts: &mut Parts,
+    person: &Person,
+) -> Result<Option<Owner>, Problem> {
+    let params = RawPathParams::from_request_parts(parts, market).await;
+    let params = params.map_err(|_| Problem::not_found())?;
+    let slug = params.iter().find(|(name, _)| *name == "slug");
+    let Some((_, slug)) = slug else {
+        return Ok(None);
+    };
+    let entry = market.0.parts.publisher.catalog.find(slug);
+    let entry = entry.filter(|entry| entry.organization == person.organization());
+    let entry = entry.ok_or_else(Problem::not_found)?;
+    Ok(Some(person.owner(entry.owner)))
+}
