@@ -54,8 +54,8 @@ pub fn may(role: Role, action: Action, owner: Owner) -> bool {
     match (role, action) {
         (Role::Admin, _) => true,
         (Role::Publisher, Action::Publish) => owner != Owner::Another,
-        (Role::Publisher, Action::ManageServer | Action::FollowImport) => owner == Owner::Oneself,
-        (Role::Publisher | Role::Member, Action::EndKey) => owner == Owner::Oneself,
+        (Role::Publisher, Action::ManageServer | Action::FollowImport)
+        | (Role::Publisher | Role::Member, Action::EndKey) => owner == Owner::Oneself,
         (Role::Publisher | Role::Member, Action::UseKeys | Action::OwnAccount) => {
             owner != Owner::Another
         }

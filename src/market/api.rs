@@ -17,6 +17,7 @@ pub(crate) mod keys;
 mod ledger;
 pub(crate) mod limits;
 mod listing;
+mod ownership;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;

@@ -3,6 +3,7 @@
 pub mod binding;
 mod convert;
 mod given;
+mod on_behalf;
 mod release;
 mod slug;
 
@@ -24,6 +25,7 @@ use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::publish::binding::{Bound, approved, home, origins, seal, secrets};
 use crate::mcp::publish::convert::{Converted, check_server, convert, found_at};
 pub use crate::mcp::publish::given::GivenSettings;
+pub use crate::mcp::publish::on_behalf::OnBehalf;
 pub use crate::mcp::publish::release::Release;
 use crate::mcp::publish::release::{Held, Proposal, hold};
 use crate::mcp::server::ServerSettings;
@@ -33,7 +35,7 @@ use crate::store::audit::NewAudit;
 use crate::store::credentials::NewCredential;
 use crate::store::servers::{Import, NewServer, NewVersion, ServerRow};
 use crate::store::{Change, Store, StoreError};
-use crate::types::{Clock, OrganizationId, ServerId, Slug, UserId, VersionId};
+use crate::types::{Clock, OrganizationId, ServerId, Slug, VersionId};
 
 /// What publishing needs. Cheap to clone.
 #[derive(Clone)]
@@ -85,15 +87,6 @@ pub struct Publication {
     pub credentials: Vec<(String, String)>,
     /// For a server there is; a new one is served at once.
     pub release: Release,
-}
-
-/// For whom a server is published. By default for nobody, who may publish any anew.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OnBehalf {
-    /// Whose a new server is.
-    pub owner: Option<UserId>,
-    /// Only their own servers are theirs to publish anew.
-    pub own_only: bool,
 }
 
 /// What became of it.
@@ -169,7 +162,7 @@ pub async fn publish(
         .as_ref()
         .and_then(|slug| cx.catalog.find(slug.as_str()));
     let existing = existing.filter(|entry| entry.organization == publication.organization);
-    check_owner(publication.on_behalf, existing.as_deref())?;
+    publication.on_behalf.check(existing.as_deref())?;
     let overlays = match source.overlays {
         Some(given) => given,
         None => overlays_of(cx, existing.as_deref()).await?,
@@ -185,7 +178,7 @@ pub async fn publish(
         }
         (existing, _) => existing,
     };
-    check_owner(publication.on_behalf, existing.as_deref())?;
+    publication.on_behalf.check(existing.as_deref())?;
     let found_at = found_at(cx, existing.as_deref(), origin.as_ref()).await?;
     let current = existing.as_deref().map(|entry| entry.settings.clone());
     let settings = publication.settings.on(&current.unwrap_or_default());
@@ -215,15 +208,6 @@ pub async fn publish(
         report,
         credentials: outcome.bound,
     })
-}
-
-/// Whether the server there is may be published anew.
-fn check_owner(by: OnBehalf, existing: Option<&Entry>) -> Result<(), PublishError> {
-    let anothers = existing.is_some_and(|entry| by.owner.is_none() || entry.owner != by.owner);
-    if by.own_only && anothers {
-        return Err(PublishError::NotYours);
-    }
-    Ok(())
 }
 
 /// A document, ready to be stored, with everything that was said beside it.

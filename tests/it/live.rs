@@ -88,6 +88,7 @@ impl Place {
             actor: "test".to_owned(),
             slug: Some(slug.parse().unwrap()),
             item: None,
+            on_behalf: causeway::mcp::publish::OnBehalf::default(),
             settings: GivenSettings::default(),
             credentials: Vec::new(),
             release: causeway::mcp::publish::Release::Now,
@@ -156,6 +157,7 @@ fn agent() -> KeyRequest {
     KeyRequest {
         organization: OrganizationId::DEFAULT,
         actor: "test".to_owned(),
+        owner: (None, false),
         name: "agent".to_owned(),
         grants: None,
         expires_at: None,

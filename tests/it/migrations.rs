@@ -64,6 +64,14 @@ fn read(schema: &mut Schema, statement: &str) {
                 .filter_map(column);
             schema.tables.insert(table.to_owned(), columns.collect());
         }
+        ["DROP", "TABLE", table] => {
+            schema.tables.remove(table).unwrap();
+        }
+        ["ALTER", "TABLE", table, "RENAME", "TO", name] => {
+            let columns = schema.tables.remove(table).unwrap();
+            schema.tables.insert(name.to_owned(), columns);
+        }
+        ["ALTER", "TABLE", _, "ADD" | "DROP", "CONSTRAINT", ..] => {}
         ["ALTER", "TABLE", table, "ADD", "COLUMN", ..] => {
             let (_, written) = statement.split_once("COLUMN").unwrap();
             let columns = schema.tables.get_mut(table).unwrap();

@@ -1,5 +1,6 @@
 //! The pages and the doors of the management side, through the real binary.
 
+mod accounts;
 mod catalog;
 mod doors;
 mod importing;
@@ -16,8 +17,8 @@ use std::process::{Child, Command, Stdio};
 struct Served {
     child: Child,
     address: String,
-    sign_in: String,
-    _data: tempfile::TempDir,
+    setup: String,
+    data: tempfile::TempDir,
 }
 
 impl Drop for Served {
@@ -56,8 +57,8 @@ fn serve_with(flags: &[&str]) -> Served {
     Served {
         child,
         address: ready["listening"].as_str().unwrap().to_owned(),
-        sign_in: ready["signIn"].as_str().unwrap_or_default().to_owned(),
-        _data: data,
+        setup: ready["setup"].as_str().unwrap_or_default().to_owned(),
+        data,
     }
 }
 
@@ -92,24 +93,37 @@ impl Served {
         self.ask(&head, form)
     }
 
-    /// The cookie of a session begun by the one-time link.
+    /// The cookie of a session begun with the admin key that was made at the start.
     fn sign_in(&self) -> String {
-        let path = self.sign_in.split_once(&self.address).unwrap().1;
-        let answer = self.get(path, "");
-        let cookie = answer
-            .lines()
-            .find_map(|line| line.strip_prefix("set-cookie: "))
-            .unwrap();
+        let key = std::fs::read_to_string(self.data.path().join("data/admin.key")).unwrap();
+        let answer = self.submit("/login", &[("key", key.trim())]);
+        let cookie = cookie(&answer, "causeway_session").expect("a session");
         assert!(
-            cookie.contains("HttpOnly") && cookie.contains("SameSite"),
-            "{cookie}"
+            answer.contains("HttpOnly") && answer.contains("SameSite"),
+            "{answer}"
         );
-        assert!(
-            self.get(path, "").contains("used already"),
-            "the link signed in twice"
-        );
-        cookie.split(';').next().unwrap().to_owned()
+        cookie
     }
+
+    /// Fills in a form that is shown to somebody without a session, as their browser does.
+    fn submit(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        let shown = self.get(path, "");
+        let visit = cookie(&shown, "causeway_form").expect("a cookie for the form");
+        let token = csrf(&shown);
+        let fields = [fields, &[("csrf", token.as_str())]].concat();
+        let path = path.split('?').next().unwrap();
+        self.post(path, &format!("Cookie: {visit}\r\n"), &form(&fields))
+    }
+}
+
+/// A cookie that an answer sets, as a browser sends it.
+fn cookie(answer: &str, name: &str) -> Option<String> {
+    let lines = answer
+        .lines()
+        .filter_map(|line| line.strip_prefix("set-cookie: "));
+    let cookies = lines.map(|line| line.split(';').next().unwrap());
+    let set = cookies.filter(|cookie| cookie.starts_with(&format!("{name}=")));
+    set.last().map(str::to_owned)
 }
 
 fn csrf(page: &str) -> String {

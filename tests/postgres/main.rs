@@ -115,6 +115,8 @@ async fn a_change_in_one_process_is_heard_in_another_also_after_a_cut() {
     let key = |id, digit| causeway::store::keys::NewKey {
         id,
         organization: OrganizationId::DEFAULT,
+        owner: None,
+        own_only: false,
         consumer: "agent".into(),
         name: "key".into(),
         prefix: "cw_".into(),

@@ -16,6 +16,7 @@ use causeway::store::{Change, Store, StoreError};
 use causeway::types::{AnswerId, CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
 use chrono::{DateTime, Utc};
 
+mod accounts;
 mod audit;
 mod callers;
 mod database;
@@ -24,6 +25,10 @@ mod limits;
 mod listed;
 mod usage;
 
+pub(crate) use accounts::{
+    a_link_lets_one_choose_a_password_once, a_session_ends_at_once, a_step_is_taken_once,
+    keys_go_with_their_owner, of_many_who_start_one_sets_up, things_have_an_owner,
+};
 pub(crate) use audit::{
     a_row_that_was_tampered_with_is_found, many_writers_make_one_chain,
     rows_from_before_the_chain_are_told_apart, the_audit_is_read_in_pages,
@@ -113,6 +118,7 @@ fn server(name: &str) -> NewServer {
     NewServer {
         id: ServerId::generate(),
         slug: slug(name),
+        owner: None,
         settings: "{}".into(),
         version: version(name),
         credentials: Vec::new(),
@@ -324,6 +330,8 @@ fn key(digit: u8) -> NewKey {
     NewKey {
         id: KeyId::generate(),
         organization: ORGANIZATION,
+        owner: None,
+        own_only: false,
         consumer: "agent".into(),
         name: format!("key {digit}"),
         prefix: "cw_0000".into(),
@@ -358,7 +366,7 @@ pub(crate) async fn keys_are_found_by_hash_until_they_are_revoked(store: &Store)
         .note_key_use(&[(id, at(4).timestamp_micros())])
         .await
         .unwrap();
-    let rows = store.keys(ORGANIZATION).await.unwrap();
+    let rows = store.keys(ORGANIZATION, None).await.unwrap();
     assert_eq!(rows.len(), 2);
     assert!(
         rows.iter()
@@ -653,7 +661,7 @@ pub(crate) async fn jobs_are_shared_out(store: &Store) {
 pub(crate) async fn what_failed_is_kept_with_the_last_jobs(store: &Store) {
     let start = async |began| {
         let (times, what) = ((at(began), at(began + 60)), ("import", "a", "{\"a\":1}"));
-        let job = store.start_job(ORGANIZATION, what, times).await;
+        let job = store.start_job((ORGANIZATION, None), what, times).await;
         job.unwrap()
     };
     let (first, second) = (start(0).await, start(1).await);
@@ -716,7 +724,7 @@ pub(crate) async fn a_job_that_runs_is_told_of_until_it_is_forgotten(store: &Sto
     let start = async |began| {
         let times = (at(began), at(began + 60));
         store
-            .start_job(ORGANIZATION, ("import", "a", "{}"), times)
+            .start_job((ORGANIZATION, None), ("import", "a", "{}"), times)
             .await
             .unwrap()
     };
@@ -984,7 +992,13 @@ macro_rules! run_contract {
             a_key_is_replaced_once_and_goes_on_for_a_while,
             of_many_one_replaces_a_key,
             an_issuer_has_one_name_and_one_iss,
-            a_subject_is_one_consumer
+            a_subject_is_one_consumer,
+            of_many_who_start_one_sets_up,
+            a_session_ends_at_once,
+            a_link_lets_one_choose_a_password_once,
+            a_step_is_taken_once,
+            keys_go_with_their_owner,
+            things_have_an_owner
         );
         $crate::run_contract!($store, with_database;
             a_change_its_line_and_its_audit_are_one,

@@ -447,7 +447,7 @@ pub(crate) async fn organizations_do_not_meet(store: &Store, database: &Database
     assert!(!revoking.await.unwrap());
     assert_eq!(database.catalog().await, before);
 
-    assert!(store.keys(stranger).await.unwrap().is_empty());
+    assert!(store.keys(stranger, None).await.unwrap().is_empty());
     assert!(store.consumers(stranger).await.unwrap().is_empty());
     let rows = store.audit(stranger, None, 10).await.unwrap().unwrap();
     assert!(rows.is_empty());
@@ -465,7 +465,7 @@ pub(crate) async fn organizations_do_not_meet(store: &Store, database: &Database
         store.consumers(stranger).await,
     );
     assert_ne!(a.unwrap()[0].id, b.unwrap()[0].id);
-    assert_eq!(store.keys(ORGANIZATION).await.unwrap().len(), 1);
+    assert_eq!(store.keys(ORGANIZATION, None).await.unwrap().len(), 1);
 }
 
 /// Old lines of servers go; those of keys are counted, and stay.

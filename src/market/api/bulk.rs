@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use crate::access::person::Person;
 use crate::extract::{Path, Upload};
-use crate::market::api::servers::{check_rules, find, may_open, on_behalf, text_of, url_of};
+use crate::market::api::ownership::{may_open, on_behalf};
+use crate::market::api::servers::{check_rules, find, text_of, url_of};
 use crate::market::api::{Market, imports, listing};
 use crate::mcp::publish::{
     GivenSettings, OnBehalf, Publication, Published, Release, SpecSource, publish,
@@ -281,12 +282,11 @@ pub(super) async fn retry(
     person: Person,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    let organization = person.organization();
     let payload = imports::payload_of_many(&market, &person, id).await?;
     let payload = payload.ok_or_else(Problem::not_found)?;
     let begun: Begun = serde_json::from_str(&payload).map_err(|error| Problem::internal(&error))?;
     let store = &market.0.parts.publisher.store;
-    let failed = store.failed_items(organization, JobId(id)).await?;
+    let failed = store.failed_items(person.organization(), JobId(id)).await?;
     let items = again(failed)?;
     if items.is_empty() {
         let detail = "nothing that failed is kept to be tried again; send it again, with `only`";

@@ -11,18 +11,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::access::caller::Caller;
 use crate::access::person::Person;
 use crate::access::role::Action;
 use crate::extract::{Bytes, Identity, Path, Upload};
 use crate::live::Entry;
+use crate::market::api::ownership::{may_open, on_behalf, visible};
 use crate::market::api::versions::release_of;
 use crate::market::api::{Market, clients, imports, listing, security};
 use crate::market::discover::discover;
 use crate::market::gate::forbidden;
-use crate::mcp::publish::{
-    GivenSettings, OnBehalf, Publication, Published, Release, SpecSource, publish,
-};
+use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
 use crate::mcp::server::{Access, ToolsMode};
 use crate::openapi::Finding;
 use crate::openapi::bundle::SpecFiles;
@@ -75,24 +73,6 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     let begun = begin(&market, &person, upload).await?;
     Ok(answer(&market, &headers, begun))
-}
-
-/// Whose the servers are that somebody publishes, and which they may publish anew.
-pub(super) fn on_behalf(person: &Person) -> OnBehalf {
-    OnBehalf {
-        owner: person.user(),
-        own_only: !person.may(Action::ManageServer, None),
-    }
-}
-
-/// Whether somebody may let a server reach these private destinations; nobody is asked about none.
-pub(super) fn may_open(person: &Person, rules: Option<&[String]>) -> Result<(), Problem> {
-    let none = rules.is_none_or(<[String]>::is_empty);
-    if none || person.may_at_all(Action::OpenNetwork) {
-        return Ok(());
-    }
-    let detail = "`allowUpstream`: only admins let a server reach private destinations";
-    Err(Problem::new(ProblemKind::Forbidden, detail))
 }
 
 /// How an import went, as far as a request waits for it.
@@ -352,17 +332,6 @@ pub(super) fn server_view(market: &Market, entry: &Entry, headers: &HeaderMap) -
         "mcpUrl": format!("{public}/mcp/{}", entry.slug),
         "pageUrl": format!("{public}/servers/{}", entry.slug),
     })
-}
-
-pub(crate) fn visible(
-    market: &Market,
-    who: &Caller,
-    slug: &str,
-) -> Result<std::sync::Arc<Entry>, Problem> {
-    let entry = market.0.parts.publisher.catalog.find(slug);
-    entry
-        .filter(|entry| who.may(entry.target(), None))
-        .ok_or_else(Problem::not_found)
 }
 
 /// A server of somebody's organization that is theirs to manage.

@@ -27,6 +27,7 @@ fn shop(id: ServerId) -> NewServer {
     NewServer {
         id,
         slug: "shop".parse().unwrap(),
+        owner: None,
         settings: "{}".into(),
         version: NewVersion {
             id: VersionId::generate(),

@@ -166,6 +166,7 @@ async fn stored(store: &Store, client: &OAuthClient) -> ServerId {
     let new = NewServer {
         id,
         slug: "connected".parse().unwrap(),
+        owner: None,
         settings: "{}".to_owned(),
         version: NewVersion {
             id: VersionId::generate(),

@@ -1,0 +1,564 @@
+//! Accounts through the real binary: who gets in, how they get out, and what each role may.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use causeway::access::role::Action;
+use causeway::market::gate::{self, Need};
+use serde_json::{Value, json};
+
+use crate::pages::{Served, cookie, csrf, form, serve, serve_with};
+
+const KEY: &str = "an-admin-key-for-tests";
+const PASSWORD: &str = "correct horse battery";
+
+/// A server with nothing published by itself but the demo.
+fn served() -> Served {
+    serve_with(&["--admin-key", KEY])
+}
+
+fn api(served: &Served, (method, path): (&str, &str), who: &str, body: &Value) -> (u16, Value) {
+    let head = format!("{method} {path} HTTP/1.1\r\n{who}\r\nContent-Type: application/json");
+    let answer = served.ask(&head, &body.to_string());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+fn by_key() -> String {
+    format!("X-API-Key: {KEY}")
+}
+
+/// Makes somebody with the one password.
+fn add(served: &Served, name: &str, role: &str) {
+    let new = json!({ "name": name, "role": role, "password": PASSWORD });
+    let (status, made) = api(served, ("POST", "/api/v1/users"), &by_key(), &new);
+    assert_eq!(status, 201, "{made}");
+}
+
+fn log_in(served: &Served, name: &str, password: &str) -> String {
+    served.submit("/login", &[("name", name), ("password", password)])
+}
+
+/// The cookie of somebody's new session.
+fn session(served: &Served, name: &str) -> String {
+    let answer = log_in(served, name, PASSWORD);
+    cookie(&answer, "causeway_session").unwrap_or_else(|| panic!("not in: {answer}"))
+}
+
+/// As a script of our own pages sends it: with the session and its token.
+fn with_session(served: &Served, cookie: &str) -> String {
+    let token = csrf(&served.get("/keys", cookie));
+    format!("Cookie: {cookie}\r\nX-CSRF-Token: {token}")
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap()
+}
+
+#[test]
+fn the_first_admin_is_made_with_a_link_once() {
+    let served = serve();
+    let path = served
+        .setup
+        .split_once(&served.address)
+        .unwrap()
+        .1
+        .to_owned();
+    let token = path.split_once("token=").unwrap().1.to_owned();
+    let wrong = served.get("/setup?token=0123456789abcdef", "");
+    assert_eq!(status(&wrong), "403", "{wrong}");
+    let fields = |name, password| {
+        [
+            ("token", token.as_str()),
+            ("name", name),
+            ("password", password),
+        ]
+    };
+    let forged = served.post("/setup", "", &form(&fields("eve", PASSWORD)));
+    assert_eq!(
+        status(&forged),
+        "403",
+        "without the browser's token: {forged}"
+    );
+    let short = served.submit(&path, &fields("ann", "short"));
+    assert_eq!(status(&short), "422", "{short}");
+    assert!(
+        !short.contains("value=\"short\""),
+        "a password is shown again"
+    );
+    let made = served.submit(&path, &fields("Ann", PASSWORD));
+    let cookie = cookie(&made, "causeway_session").unwrap_or_else(|| panic!("{made}"));
+    assert!(served.get("/admin/users", &cookie).contains("ann"));
+    let again = served.get(&path, "");
+    assert_eq!(status(&again), "403", "the link was good twice: {again}");
+}
+
+#[test]
+fn of_many_processes_one_prints_the_link() {
+    // Two on one file would not both serve: what claims is asked, as each of them asks it.
+    let folder = tempfile::tempdir().unwrap();
+    let start = |port: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_causeway"))
+            .args(["serve", "--json", "--no-demo", "--listen", port, "--data"])
+            .arg(folder.path().join("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let out = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        line
+    };
+    let lines: Vec<String> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| start("127.0.0.1:0")))
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let links = lines
+        .iter()
+        .filter(|line| line.contains("/setup?token="))
+        .count();
+    assert_eq!(links, 1, "{lines:?}");
+    assert!(
+        !start("127.0.0.1:0").contains("/setup?token="),
+        "a second link"
+    );
+}
+
+#[test]
+fn a_password_file_makes_the_first_admin_and_is_never_seen_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password.txt");
+    std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    let served = serve_with(&[
+        "--admin-key",
+        KEY,
+        "--admin-password-file",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(served.setup, "");
+    let cookie = session(&served, "admin");
+    assert!(served.get("/", &cookie).contains(">admin</a>"));
+    let (_, audit) = api(
+        &served,
+        ("GET", "/api/v1/audit?limit=1000"),
+        &by_key(),
+        &json!({}),
+    );
+    let audit = audit.to_string();
+    assert!(
+        audit.contains("\"setup\"") && !audit.contains(PASSWORD),
+        "{audit}"
+    );
+    assert!(!audit.contains("argon2"), "{audit}");
+    let stored = std::fs::read(served.data.path().join("data/causeway.db")).unwrap();
+    let wal = std::fs::read(served.data.path().join("data/causeway.db-wal")).unwrap_or_default();
+    for bytes in [stored, wal] {
+        let found = bytes
+            .windows(PASSWORD.len())
+            .any(|at| at == PASSWORD.as_bytes());
+        assert!(!found, "the password is in the database");
+    }
+}
+
+#[test]
+fn whoever_is_wrong_is_told_nothing_and_waits() {
+    let served = served();
+    add(&served, "ann", "member");
+    let text = |name: &str, password: &str| {
+        let answer = log_in(&served, name, password);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let at = body
+            .find("role=\"alert\">")
+            .unwrap_or_else(|| panic!("{answer}"));
+        let said = body[at..].split("</p>").next().unwrap().to_owned();
+        (status(&answer).to_owned(), said)
+    };
+    let wrong = text("ann", "wrong password");
+    assert_eq!(wrong.0, "401");
+    assert_eq!(text("nobody", "wrong password"), wrong);
+    let (code, _) = api(
+        &served,
+        ("PATCH", "/api/v1/users/ann"),
+        &by_key(),
+        &json!({"disabled": true}),
+    );
+    assert_eq!(code, 200);
+    assert_eq!(text("ann", PASSWORD), wrong, "disabled is told");
+    let late: Vec<String> = (0..8).map(|_| text("eve", "wrong password").0).collect();
+    assert!(late.contains(&"429".to_owned()), "{late:?}");
+    let forged = served.post(
+        "/login",
+        "",
+        &form(&[("name", "ann"), ("password", PASSWORD)]),
+    );
+    assert_eq!(status(&forged), "403", "no token: {forged}");
+    let mine = served.get("/login", "");
+    let (visit, token) = (cookie(&mine, "causeway_form").unwrap(), csrf(&mine));
+    let fields = form(&[("key", KEY), ("csrf", &token)]);
+    let other = served.post("/login", "Cookie: causeway_form=another\r\n", &fields);
+    assert_eq!(
+        status(&other),
+        "403",
+        "the token of another browser: {other}"
+    );
+    let own = served.post("/login", &format!("Cookie: {visit}\r\n"), &fields);
+    assert_eq!(status(&own), "303", "{own}");
+}
+
+#[test]
+fn sessions_end_when_they_are_said_to() {
+    let served = served();
+    add(&served, "ann", "member");
+    let (first, second) = (session(&served, "ann"), session(&served, "ann"));
+    let is_in = |cookie: &str| status(&served.get("/account", cookie)) == "200";
+    assert!(is_in(&first) && is_in(&second));
+    let post = |cookie: &str, path: &str, fields: &[(&str, &str)]| {
+        let token = csrf(&served.get("/account", cookie));
+        let fields = [fields, &[("csrf", token.as_str())]].concat();
+        served.post(path, &format!("Cookie: {cookie}\r\n"), &form(&fields))
+    };
+    post(&first, "/logout", &[]);
+    assert!(!is_in(&first), "the cookie is good after signing out");
+    let third = session(&served, "ann");
+    let changed = post(
+        &second,
+        "/account",
+        &[
+            ("do", "password"),
+            ("old", PASSWORD),
+            ("password", "another password"),
+        ],
+    );
+    let fresh = cookie(&changed, "causeway_session").unwrap_or_else(|| panic!("{changed}"));
+    assert!(is_in(&fresh) && !is_in(&second) && !is_in(&third));
+    assert_eq!(status(&log_in(&served, "ann", PASSWORD)), "401");
+    let page = served.get("/account", &fresh);
+    let id = page.split("name=\"session\" value=\"").nth(1).unwrap();
+    let id = id.split('"').next().unwrap().to_owned();
+    post(
+        &fresh,
+        "/account",
+        &[("do", "end-session"), ("session", &id)],
+    );
+    assert!(!is_in(&fresh));
+    let answer = log_in(&served, "ann", "another password");
+    let fourth = cookie(&answer, "causeway_session").unwrap();
+    let (_, made) = api(
+        &served,
+        ("POST", "/api/v1/users/ann/reset"),
+        &by_key(),
+        &json!({}),
+    );
+    let link = made["link"].as_str().unwrap();
+    let path = link.split_once(&served.address).unwrap().1;
+    let token = path.split_once("token=").unwrap().1;
+    assert!(is_in(&fourth), "a link alone ends nothing");
+    let fields = [("token", token), ("password", PASSWORD)];
+    let chosen = served.submit(path, &fields);
+    assert_eq!(status(&chosen), "303", "{chosen}");
+    assert!(!is_in(&fourth), "a session outlived the reset");
+    assert_eq!(status(&served.submit("/login", &fields)), "401");
+    assert_eq!(
+        status(&served.get(path, "")),
+        "403",
+        "the link is good twice"
+    );
+    let fifth = session(&served, "ann");
+    let disabled = json!({ "disabled": true });
+    api(
+        &served,
+        ("PATCH", "/api/v1/users/ann"),
+        &by_key(),
+        &disabled,
+    );
+    assert!(!is_in(&fifth), "a session outlived its owner");
+}
+
+/// What a caller may be: how it says who it is.
+fn callers(served: &Served) -> BTreeMap<&'static str, String> {
+    for (name, role) in [
+        ("mia", "member"),
+        ("pat", "publisher"),
+        ("pia", "publisher"),
+        ("ada", "admin"),
+    ] {
+        add(served, name, role);
+    }
+    let (code, made) = api(
+        served,
+        ("POST", "/api/v1/keys"),
+        &by_key(),
+        &json!({"name": "agent"}),
+    );
+    assert_eq!(code, 201, "{made}");
+    let consumer = format!("X-API-Key: {}", made["key"].as_str().unwrap());
+    let person = |name: &str| with_session(served, &session(served, name));
+    let owner = person("pat");
+    let document = json!({
+        "openapi": "3.1.0", "info": { "title": "Pats", "version": "1" },
+        "servers": [{ "url": "https://api.example.com" }],
+        "paths": { "/a": { "get": { "operationId": "a" } } },
+    });
+    let new = json!({ "document": document, "slug": "pats" });
+    let (code, made) = api(served, ("POST", "/api/v1/servers"), &owner, &new);
+    assert_eq!(code, 201, "{made}");
+    let stolen = api(served, ("POST", "/api/v1/servers"), &person("pia"), &new);
+    assert_eq!(
+        stolen.0, 403,
+        "publishing is a way into others' servers: {}",
+        stolen.1
+    );
+    let open = json!({ "document": document, "slug": "inside", "allowUpstream": ["10.0.0.0/8"] });
+    let opened = api(served, ("POST", "/api/v1/servers"), &owner, &open);
+    assert_eq!(
+        opened.0, 403,
+        "a publisher opened the network: {}",
+        opened.1
+    );
+    let edit = json!({ "allowUpstream": ["10.0.0.0/8"] });
+    let opened = api(served, ("PATCH", "/api/v1/servers/pats"), &owner, &edit);
+    assert_eq!(opened.0, 403, "{}", opened.1);
+    BTreeMap::from([
+        ("anonymous", "Accept: */*".to_owned()),
+        ("consumer", consumer),
+        ("member", person("mia")),
+        ("owner", owner),
+        ("other", person("pia")),
+        ("admin", person("ada")),
+        ("key", by_key()),
+    ])
+}
+
+/// Who of the callers passes the gate.
+fn passing(need: Need) -> &'static [&'static str] {
+    match need {
+        Need::Nobody | Need::Caller => &[
+            "anonymous",
+            "consumer",
+            "member",
+            "owner",
+            "other",
+            "admin",
+            "key",
+        ],
+        Need::Person(Action::ManageServer) => &["owner", "admin", "key"],
+        Need::Person(Action::Publish | Action::FollowImport) => &["owner", "other", "admin", "key"],
+        Need::Person(Action::UseKeys | Action::EndKey | Action::OwnAccount) => {
+            &["member", "owner", "other", "admin", "key"]
+        }
+        Need::Person(Action::Administer | Action::OpenNetwork) => &["admin", "key"],
+    }
+}
+
+#[test]
+fn each_route_lets_in_whom_the_table_says() {
+    let served = served();
+    let callers = callers(&served);
+    for (routes, rows) in [
+        (causeway::market::api::ROUTES, gate::API),
+        (causeway::market::pages::routes::ROUTES, gate::PAGES),
+    ] {
+        let pages = std::ptr::eq(rows, gate::PAGES);
+        let mut served_routes = 0;
+        for (path, methods) in routes {
+            for method in *methods {
+                served_routes += 1;
+                let row = rows.iter().find(|(m, p, _)| m == method && p == path);
+                let Some((_, _, need)) = row else {
+                    panic!("{method} {path} has no row in market::gate");
+                };
+                let filled = path
+                    .replace("{slug}", "pats")
+                    .replace("{tool}", "a")
+                    .replace("{scheme}", "key")
+                    .replace("{number}", "1")
+                    .replace("{id}", "01900000-0000-7000-8000-000000000001")
+                    .replace("{name}", "nobody");
+                for (who, says) in &callers {
+                    // What would end or change what the next rows need is not sent by those who may.
+                    let may = passing(*need).contains(who);
+                    let changes =
+                        ["/logout", "/api/v1/servers/{slug}"].contains(path) && *method != "GET";
+                    if may && changes || pages && ["consumer", "key"].contains(who) {
+                        continue;
+                    }
+                    let head = format!(
+                        "{method} {filled} HTTP/1.1\r\n{says}\r\nContent-Type: application/json"
+                    );
+                    let answer = served.ask(&head, "{\"no such field\": 1}");
+                    let refused = match (pages, *who) {
+                        (true, "anonymous") => answer.contains("location: /login"),
+                        (true, _) => answer.contains("our role does not allow"),
+                        (false, "anonymous") => status(&answer) == "401",
+                        (false, _) => {
+                            answer.contains("your role")
+                                || answer.contains("this needs the admin key")
+                        }
+                    };
+                    let open = matches!(need, Need::Nobody | Need::Caller);
+                    if !open {
+                        assert_eq!(!refused, may, "{who}: {method} {path}: {answer}");
+                    }
+                    assert_ne!(status(&answer), "500", "{who}: {method} {path}: {answer}");
+                }
+            }
+        }
+        assert_eq!(served_routes, rows.len(), "a row is for no route");
+    }
+}
+
+#[test]
+fn a_member_sees_and_ends_its_own_keys_only() {
+    let served = served();
+    let callers = callers(&served);
+    let (member, other) = (&callers["member"], &callers["other"]);
+    let new = json!({ "name": "mias" });
+    let (code, mine) = api(&served, ("POST", "/api/v1/keys"), member, &new);
+    assert_eq!(code, 201, "{mine}");
+    let joined = api(&served, ("POST", "/api/v1/keys"), other, &new);
+    assert_eq!(
+        joined.0, 409,
+        "somebody else's consumer was joined: {}",
+        joined.1
+    );
+    let names = |who: &str| {
+        let (_, listed) = api(&served, ("GET", "/api/v1/keys"), who, &json!({}));
+        let keys = listed["keys"].as_array().unwrap().clone();
+        keys.iter()
+            .map(|key| key["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(member), ["mias"]);
+    assert!(names(other).is_empty());
+    assert_eq!(names(&by_key()).len(), 2);
+    let path = format!("/api/v1/keys/{}", mine["id"].as_str().unwrap());
+    assert_eq!(api(&served, ("DELETE", &path), other, &json!({})).0, 404);
+    let key = format!("X-API-Key: {}", mine["key"].as_str().unwrap());
+    let tools = ("GET", "/api/v1/servers/pats/tools");
+    assert_eq!(api(&served, tools, &key, &json!({})).0, 200);
+    let out = json!({ "disabled": true });
+    api(&served, ("PATCH", "/api/v1/users/mia"), &by_key(), &out);
+    assert_eq!(
+        api(&served, tools, &key, &json!({})).0,
+        401,
+        "a key outlived its owner"
+    );
+    let (_, audit) = api(
+        &served,
+        ("GET", "/api/v1/audit?limit=1000"),
+        &by_key(),
+        &json!({}),
+    );
+    assert!(
+        audit.to_string().contains("\"actor\":\"user:mia\""),
+        "{audit}"
+    );
+    assert!(!audit.to_string().contains(PASSWORD));
+}
+
+/// What somebody's device shows at a time step, after the secret it was told.
+fn code(secret: &str, step: i64) -> String {
+    let mut bits = String::new();
+    for letter in secret.bytes() {
+        let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+            .iter()
+            .position(|c| *c == letter);
+        bits.push_str(&format!("{:05b}", value.unwrap()));
+    }
+    let bits = bits.as_bytes().chunks_exact(8);
+    let key: Vec<u8> = bits
+        .map(|bits| u8::from_str_radix(std::str::from_utf8(bits).unwrap(), 2).unwrap())
+        .collect();
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key);
+    let tag = aws_lc_rs::hmac::sign(&key, &step.to_be_bytes());
+    let tag = tag.as_ref();
+    let at = usize::from(tag[19] & 15);
+    let word = u32::from_be_bytes(tag[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", word % 1_000_000)
+}
+
+#[test]
+fn a_code_is_asked_for_and_good_once() {
+    let served = served();
+    add(&served, "ann", "member");
+    let cookie_of = session(&served, "ann");
+    let token = csrf(&served.get("/account", &cookie_of));
+    let post = |fields: &[(&str, &str)]| {
+        let fields = [fields, &[("csrf", token.as_str())]].concat();
+        served.post(
+            "/account",
+            &format!("Cookie: {cookie_of}\r\n"),
+            &form(&fields),
+        )
+    };
+    let offered = post(&[("do", "offer-codes")]);
+    assert!(
+        offered.contains("<svg") && offered.contains("otpauth://totp/"),
+        "{offered}"
+    );
+    let secret = offered.split("?secret=").nth(1).unwrap();
+    let secret: String = secret
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let step = i64::try_from(now.as_secs() / 30).unwrap();
+    let wrong = post(&[("do", "confirm-codes"), ("code", "12345")]);
+    assert_eq!(status(&wrong), "401");
+    assert!(
+        wrong.contains(&secret),
+        "the secret is another one after a mistake"
+    );
+    // The one before: later ones are left to sign in with.
+    let first = code(&secret, step - 1);
+    let confirmed = post(&[("do", "confirm-codes"), ("code", &first)]);
+    let recovery = confirmed
+        .split("<code>")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{confirmed}"));
+    let recovery = recovery.split('<').next().unwrap().to_owned();
+    assert_eq!(confirmed.matches("</code><br>").count(), 8);
+    let shown = served.get("/account", &cookie_of);
+    assert!(
+        !shown.contains(&recovery) && !shown.contains(&secret),
+        "shown again"
+    );
+    let ticket = |answer: &str| {
+        let found = answer.split("name=\"ticket\" value=\"").nth(1);
+        let found = found.unwrap_or_else(|| panic!("no code is asked for: {answer}"));
+        found.split('"').next().unwrap().to_owned()
+    };
+    let asked = log_in(&served, "ann", PASSWORD);
+    assert!(
+        cookie(&asked, "causeway_session").is_none(),
+        "in without a code"
+    );
+    let ticket = ticket(&asked);
+    let with = |code: &str| served.submit("/login", &[("ticket", &ticket), ("code", code)]);
+    let is_in = |answer: String| cookie(&answer, "causeway_session").is_some();
+    assert!(!is_in(with(&first)), "a code was good twice");
+    assert!(!is_in(with("")));
+    let next = code(&secret, step);
+    assert!(is_in(with(&next)), "the code is not taken");
+    assert!(!is_in(with(&next)), "a code was good twice");
+    assert!(is_in(with(&recovery.to_uppercase())));
+    assert!(!is_in(with(&recovery)), "a recovery code was good twice");
+    let forged = served.submit("/login", &[("ticket", "x.y"), ("code", &next)]);
+    assert!(!is_in(forged));
+    let (status, _) = api(
+        &served,
+        ("DELETE", "/api/v1/users/ann/codes"),
+        &by_key(),
+        &json!({}),
+    );
+    assert_eq!(status, 204);
+    assert!(is_in(log_in(&served, "ann", PASSWORD)));
+}
