@@ -122,8 +122,8 @@ fn cookie(answer: &str, name: &str) -> Option<String> {
         .lines()
         .filter_map(|line| line.strip_prefix("set-cookie: "));
     let cookies = lines.map(|line| line.split(';').next().unwrap());
-    let set = cookies.filter(|cookie| cookie.starts_with(&format!("{name}=")));
-    set.last().map(str::to_owned)
+    let mut set = cookies.filter(|cookie| cookie.starts_with(&format!("{name}=")));
+    set.next_back().map(str::to_owned)
 }
 
 fn csrf(page: &str) -> String {

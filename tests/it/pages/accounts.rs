@@ -43,7 +43,7 @@ fn log_in(served: &Served, name: &str, password: &str) -> String {
 /// The cookie of somebody's new session.
 fn session(served: &Served, name: &str) -> String {
     let answer = log_in(served, name, PASSWORD);
-    cookie(&answer, "causeway_session").unwrap_or_else(|| panic!("not in: {answer}"))
+    cookie(&answer, "causeway_session").expect(&answer)
 }
 
 /// As a script of our own pages sends it: with the session and its token.
@@ -88,7 +88,7 @@ fn the_first_admin_is_made_with_a_link_once() {
         "a password is shown again"
     );
     let made = served.submit(&path, &fields("Ann", PASSWORD));
-    let cookie = cookie(&made, "causeway_session").unwrap_or_else(|| panic!("{made}"));
+    let cookie = cookie(&made, "causeway_session").expect(&made);
     assert!(served.get("/admin/users", &cookie).contains("ann"));
     let again = served.get(&path, "");
     assert_eq!(status(&again), "403", "the link was good twice: {again}");
@@ -173,9 +173,7 @@ fn whoever_is_wrong_is_told_nothing_and_waits() {
     let text = |name: &str, password: &str| {
         let answer = log_in(&served, name, password);
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let at = body
-            .find("role=\"alert\">")
-            .unwrap_or_else(|| panic!("{answer}"));
+        let at = body.find("role=\"alert\">").expect(&answer);
         let said = body[at..].split("</p>").next().unwrap().to_owned();
         (status(&answer).to_owned(), said)
     };
@@ -235,7 +233,7 @@ fn sessions_end_when_they_are_said_to() {
             ("password", "another password"),
         ],
     );
-    let fresh = cookie(&changed, "causeway_session").unwrap_or_else(|| panic!("{changed}"));
+    let fresh = cookie(&changed, "causeway_session").expect(&changed);
     assert!(is_in(&fresh) && !is_in(&second) && !is_in(&third));
     assert_eq!(status(&log_in(&served, "ann", PASSWORD)), "401");
     let page = served.get("/account", &fresh);
@@ -356,60 +354,71 @@ fn passing(need: Need) -> &'static [&'static str] {
     }
 }
 
+type Row = (&'static str, &'static str, Need);
+
+/// Whether the gate turned somebody back.
+fn refused(answer: &str, pages: bool, who: &str) -> bool {
+    match (pages, who) {
+        (true, "anonymous") => answer.contains("location: /login"),
+        (true, _) => answer.contains("our role does not allow"),
+        (false, "anonymous") => status(answer) == "401",
+        (false, _) => answer.contains("your role") || answer.contains("this needs the admin key"),
+    }
+}
+
+/// Asks one route as every caller.
+fn ask_as_all(
+    served: &Served,
+    callers: &BTreeMap<&'static str, String>,
+    (method, path, need): Row,
+    pages: bool,
+) {
+    let filled = path
+        .replace("{slug}", "pats")
+        .replace("{tool}", "a")
+        .replace("{scheme}", "key")
+        .replace("{number}", "1")
+        .replace("{id}", "01900000-0000-7000-8000-000000000001")
+        .replace("{name}", "nobody");
+    // What the next rows need is not ended by those who may.
+    let ends = ["/logout", "/api/v1/servers/{slug}"].contains(&path) && method != "GET";
+    for (who, says) in callers {
+        let may = passing(need).contains(who);
+        let keys_on_pages = pages && ["consumer", "key"].contains(who);
+        if may && ends || keys_on_pages {
+            continue;
+        }
+        let head =
+            format!("{method} {filled} HTTP/1.1\r\n{says}\r\nContent-Type: application/json");
+        let answer = served.ask(&head, "{\"no such field\": 1}");
+        let open = matches!(need, Need::Nobody | Need::Caller);
+        let passed = !refused(&answer, pages, who);
+        assert!(
+            open || passed == may,
+            "{who}: {method} {path}: {may} is expected: {answer}"
+        );
+        assert_ne!(status(&answer), "500", "{who}: {method} {path}: {answer}");
+    }
+}
+
 #[test]
 fn each_route_lets_in_whom_the_table_says() {
     let served = served();
     let callers = callers(&served);
-    for (routes, rows) in [
-        (causeway::market::api::ROUTES, gate::API),
-        (causeway::market::pages::routes::ROUTES, gate::PAGES),
+    for (routes, rows, pages) in [
+        (causeway::market::api::ROUTES, gate::API, false),
+        (causeway::market::pages::routes::ROUTES, gate::PAGES, true),
     ] {
-        let pages = std::ptr::eq(rows, gate::PAGES);
-        let mut served_routes = 0;
-        for (path, methods) in routes {
-            for method in *methods {
-                served_routes += 1;
-                let row = rows.iter().find(|(m, p, _)| m == method && p == path);
-                let Some((_, _, need)) = row else {
-                    panic!("{method} {path} has no row in market::gate");
-                };
-                let filled = path
-                    .replace("{slug}", "pats")
-                    .replace("{tool}", "a")
-                    .replace("{scheme}", "key")
-                    .replace("{number}", "1")
-                    .replace("{id}", "01900000-0000-7000-8000-000000000001")
-                    .replace("{name}", "nobody");
-                for (who, says) in &callers {
-                    // What would end or change what the next rows need is not sent by those who may.
-                    let may = passing(*need).contains(who);
-                    let changes =
-                        ["/logout", "/api/v1/servers/{slug}"].contains(path) && *method != "GET";
-                    if may && changes || pages && ["consumer", "key"].contains(who) {
-                        continue;
-                    }
-                    let head = format!(
-                        "{method} {filled} HTTP/1.1\r\n{says}\r\nContent-Type: application/json"
-                    );
-                    let answer = served.ask(&head, "{\"no such field\": 1}");
-                    let refused = match (pages, *who) {
-                        (true, "anonymous") => answer.contains("location: /login"),
-                        (true, _) => answer.contains("our role does not allow"),
-                        (false, "anonymous") => status(&answer) == "401",
-                        (false, _) => {
-                            answer.contains("your role")
-                                || answer.contains("this needs the admin key")
-                        }
-                    };
-                    let open = matches!(need, Need::Nobody | Need::Caller);
-                    if !open {
-                        assert_eq!(!refused, may, "{who}: {method} {path}: {answer}");
-                    }
-                    assert_ne!(status(&answer), "500", "{who}: {method} {path}: {answer}");
-                }
-            }
+        let routes = routes
+            .iter()
+            .flat_map(|(path, methods)| methods.iter().map(move |method| (*method, *path)));
+        let routes: Vec<_> = routes.collect();
+        assert_eq!(routes.len(), rows.len(), "a row is for no route");
+        for (method, path) in routes {
+            let row = rows.iter().find(|(m, p, _)| *m == method && *p == path);
+            assert!(row.is_some(), "{method} {path} has no row in market::gate");
+            ask_as_all(&served, &callers, *row.unwrap(), pages);
         }
-        assert_eq!(served_routes, rows.len(), "a row is for no route");
     }
 }
 
@@ -469,7 +478,9 @@ fn code(secret: &str, step: i64) -> String {
         let value = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
             .iter()
             .position(|c| *c == letter);
-        bits.push_str(&format!("{:05b}", value.unwrap()));
+        let value = value.unwrap();
+        let ones = (0..5).rev().map(|bit| value >> bit & 1 == 1);
+        bits.extend(ones.map(|one| if one { '1' } else { '0' }));
     }
     let bits = bits.as_bytes().chunks_exact(8);
     let key: Vec<u8> = bits
@@ -507,10 +518,7 @@ fn a_code_is_asked_for_and_good_once() {
         .chars()
         .take_while(char::is_ascii_alphanumeric)
         .collect();
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    let step = i64::try_from(now.as_secs() / 30).unwrap();
+    let step = causeway::types::Clock::system().now().timestamp() / 30;
     let wrong = post(&[("do", "confirm-codes"), ("code", "12345")]);
     assert_eq!(status(&wrong), "401");
     assert!(
@@ -520,10 +528,7 @@ fn a_code_is_asked_for_and_good_once() {
     // The one before: later ones are left to sign in with.
     let first = code(&secret, step - 1);
     let confirmed = post(&[("do", "confirm-codes"), ("code", &first)]);
-    let recovery = confirmed
-        .split("<code>")
-        .nth(1)
-        .unwrap_or_else(|| panic!("{confirmed}"));
+    let recovery = confirmed.split("<code>").nth(1).expect(&confirmed);
     let recovery = recovery.split('<').next().unwrap().to_owned();
     assert_eq!(confirmed.matches("</code><br>").count(), 8);
     let shown = served.get("/account", &cookie_of);
@@ -531,12 +536,18 @@ fn a_code_is_asked_for_and_good_once() {
         !shown.contains(&recovery) && !shown.contains(&secret),
         "shown again"
     );
+    sign_in_with_codes(&served, (&secret, step), &recovery);
+}
+
+/// Signs ann in, whose device was first heard of with the code before `step`.
+fn sign_in_with_codes(served: &Served, (secret, step): (&str, i64), recovery: &str) {
+    let first = code(secret, step - 1);
     let ticket = |answer: &str| {
         let found = answer.split("name=\"ticket\" value=\"").nth(1);
-        let found = found.unwrap_or_else(|| panic!("no code is asked for: {answer}"));
+        let found = found.expect(answer);
         found.split('"').next().unwrap().to_owned()
     };
-    let asked = log_in(&served, "ann", PASSWORD);
+    let asked = log_in(served, "ann", PASSWORD);
     assert!(
         cookie(&asked, "causeway_session").is_none(),
         "in without a code"
@@ -546,7 +557,7 @@ fn a_code_is_asked_for_and_good_once() {
     let is_in = |answer: String| cookie(&answer, "causeway_session").is_some();
     assert!(!is_in(with(&first)), "a code was good twice");
     assert!(!is_in(with("")));
-    let next = code(&secret, step);
+    let next = code(secret, step);
     assert!(is_in(with(&next)), "the code is not taken");
     assert!(!is_in(with(&next)), "a code was good twice");
     assert!(is_in(with(&recovery.to_uppercase())));
@@ -554,11 +565,11 @@ fn a_code_is_asked_for_and_good_once() {
     let forged = served.submit("/login", &[("ticket", "x.y"), ("code", &next)]);
     assert!(!is_in(forged));
     let (status, _) = api(
-        &served,
+        served,
         ("DELETE", "/api/v1/users/ann/codes"),
         &by_key(),
         &json!({}),
     );
     assert_eq!(status, 204);
-    assert!(is_in(log_in(&served, "ann", PASSWORD)));
+    assert!(is_in(log_in(served, "ann", PASSWORD)));
 }
