@@ -1,8 +1,10 @@
 //! Who is calling, what they may do, with which secret, and what it cost.
 
 pub mod account;
+pub mod approval;
 pub mod authenticate;
 pub mod caller;
+pub mod confirmation;
 pub mod issuer;
 pub mod key;
 pub mod ledger;
@@ -18,3 +20,4 @@ pub mod totp;
 pub mod upstream_auth;
 pub mod usage;
 pub mod vault;
+pub mod webhook;

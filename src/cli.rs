@@ -3,6 +3,7 @@
 //! Results go to standard output, everything said on the way to standard error. Exit codes: 0 fine,
 //! 1 the command failed (for `check`: something was lost), 2 it could not be understood.
 
+mod approvals;
 mod audit;
 mod check;
 mod client;
@@ -117,6 +118,9 @@ enum Command {
     /// Make, list and help in the people who sign in on a running server
     #[command(after_help = users::EXAMPLES)]
     Users(users::UsersArgs),
+    /// Decide of calls that wait for a person
+    #[command(after_help = approvals::EXAMPLES)]
+    Approvals(approvals::ApprovalsArgs),
     /// Bring the database's schema up to date
     Migrate(serve::DatabaseArgs),
     /// Copy the SQLite database, also while it is served; the master key is not in the copy
@@ -302,6 +306,7 @@ pub fn main() -> ExitCode {
         Command::Sync(args) => block_on(versions::sync(&output, args)),
         Command::Keys(args) => block_on(client::keys(&output, args)),
         Command::Users(args) => block_on(users::users(&output, args)),
+        Command::Approvals(args) => block_on(approvals::approvals(&output, args)),
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),
         Command::Backup(args) => block_on(serve::backup(&output, args)),
         Command::Restore(args) => block_on(serve::restore(&output, args)),

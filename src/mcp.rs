@@ -1,10 +1,11 @@
 //! The MCP half: tools made from operations, and calls made from tools.
 //!
-//! Pure: `tool`, `curation`, `diff`, `lint`, `plan`, `content`, `paging`, `fragment`, `template`.
+//! Pure: `tool`, `curation`, `confirm`, `diff`, `lint`, `plan`, `content`, `paging`, `fragment`, `template`.
 //! Shared state: `server`, `provider`. Flows:
 //! `publish`, `call`. Edge: `endpoint`.
 
 pub mod call;
+pub mod confirm;
 pub mod content;
 pub mod curation;
 pub mod diff;

@@ -5,6 +5,7 @@
 //! drivers. Ids are UUIDs, times microseconds, JSON text, on both.
 
 pub mod answers;
+pub mod approvals;
 pub mod audit;
 pub mod backup;
 pub mod changes;

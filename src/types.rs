@@ -10,7 +10,7 @@ pub mod upstream;
 
 pub use clock::Clock;
 pub use id::{
-    AnswerId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, PlanId, ServerId, UserId,
+    AnswerId, ApprovalId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, PlanId, ServerId, UserId,
     VersionId,
 };
 pub use latency::Latency;

@@ -11,14 +11,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::account::Accounts;
+use crate::access::approval::Inbox;
 use crate::access::authenticate::Authenticator;
+use crate::access::confirmation::Confirmations;
 use crate::access::issuer::Issuers;
 use crate::access::key::Keys;
 use crate::access::ledger::{self, Kept, Ledger};
 use crate::access::limit::{Limiter, Shared};
 use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
+use crate::access::vault::master::MasterKey;
 use crate::access::vault::{Vault, kept};
+use crate::access::webhook::Webhooks;
 use crate::answers::Answers;
 use crate::app::edge::Edge;
 use crate::app::hold::Hold;
@@ -101,6 +105,13 @@ impl App {
         tasks.spawn(answers.clone().sweep(stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
         let tokens = tokens(&egress, &clock, (&store, &vault));
+        let address_of_ours = Address::new(config.server.public_url.as_ref(), (address, tls.is_some()));
+        let background = (&tasks, &stop);
+        let confirmations = confirmations(
+            background,
+            (&store, &clock, &egress),
+            (ring.current(), &address_of_ours),
+        );
         let sessions = Sessions::new(ring.current(), &hash_key, &admin);
         let accounts = Accounts::new((store.clone(), vault.clone()), sessions, clock.clone())?;
         let market = Market::new(MarketParts {
@@ -119,6 +130,7 @@ impl App {
             accounts,
             mcp: Arc::new(Mcp {
                 tokens,
+                confirmations,
                 egress: egress.clone(),
                 ledger,
                 limiter: limiter.clone(),
@@ -129,7 +141,7 @@ impl App {
             }),
             egress,
             hosts: hosts(config, address),
-            address: Address::new(config.server.public_url.as_ref(), (address, tls.is_some())),
+            address: address_of_ours,
             document_bytes_max: config.limits.document_bytes_max,
         });
         tasks.spawn(sync::follow(market.0.parts.publisher.clone(), stop.clone()));
@@ -241,6 +253,25 @@ fn authenticator(keys: &Keys, (store, egress): (&Store, &Egress), clock: &Clock)
 fn tokens(egress: &Egress, clock: &Clock, (store, vault): (&Store, &Arc<Vault>)) -> Tokens {
     let kept = (store.clone(), vault.clone());
     Tokens::stored(egress.clone(), clock.clone(), kept)
+}
+
+/// What calls are confirmed with, the inbox where they wait for people, and who is told of those.
+fn confirmations(
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+    (store, clock, egress): (&Store, &Clock, &Egress),
+    (master, address): (&MasterKey, &Address),
+) -> Confirmations {
+    let page = format!("{}/approvals", address.at_start());
+    let (webhooks, queue) = Webhooks::channel(master, page);
+    tasks.spawn(queue.deliver(egress.clone(), stop.clone()));
+    let inbox = Inbox {
+        store: store.clone(),
+        clock: clock.clone(),
+        webhooks,
+    };
+    let confirmations = Confirmations::stored(store.clone(), master, clock.clone(), inbox);
+    tasks.spawn(confirmations.clone().sweep(stop.clone()));
+    confirmations
 }
 
 /// The ledger, which is written and rid of old calls while the process runs.

@@ -77,6 +77,9 @@ pub(super) struct CallArgs {
     /// Send nothing; show the request
     #[arg(long)]
     dry_run: bool,
+    /// Agree to a call that asks for it
+    #[arg(long)]
+    confirm: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -302,7 +305,11 @@ pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<Exit
         "--args is not JSON; give one object in single quotes, for example --args '{\"limit\": 2}'",
     )?;
     // As text: a number that is read and written again may not be the same number.
-    let body = format!("{{\"arguments\":{arguments},\"dryRun\":{}}}", args.dry_run);
+    let confirmed = if args.confirm { ",\"confirmed\":true" } else { "" };
+    let body = format!(
+        "{{\"arguments\":{arguments},\"dryRun\":{}{confirmed}}}",
+        args.dry_run
+    );
     let path = format!("/api/v1/servers/{}/tools/{}/call", args.slug, args.tool);
     let api = Api::of(args.target)?;
     let answer = api

@@ -1,6 +1,7 @@
 //! The management API under `/api/v1`: thin handlers over the flows. `api/openapi.yaml` describes it,
 //! and a test holds the two together.
 
+pub(crate) mod approvals;
 mod audit;
 pub(crate) mod bulk;
 pub(crate) mod calls;
@@ -124,6 +125,9 @@ routes! {
     "/api/v1/users/{name}" { PATCH users::edit }
     "/api/v1/users/{name}/reset" { POST users::reset }
     "/api/v1/users/{name}/codes" { DELETE users::forget_device }
+    "/api/v1/approvals" { GET approvals::list }
+    "/api/v1/approvals/{id}" { POST approvals::decide }
+    "/api/v1/servers/{slug}/approval-webhook" { GET approvals::webhook }
     "/api/v1/audit" { GET audit::list }
     "/api/v1/ledger" { GET ledger::list }
     "/api/v1/ledger.csv" { GET ledger::csv }

@@ -1,7 +1,8 @@
-//! The flow of one tool call: look up, check, count, plan, attach, send, render, account.
+//! The flow of one tool call: look up, check, count, ask, plan, attach, send, render, account.
 
 mod account;
 mod answer;
+mod consent;
 mod exchange;
 mod failure;
 mod filter;
@@ -12,6 +13,7 @@ pub mod trace;
 use std::sync::Arc;
 
 use crate::access::caller::Caller;
+use crate::access::confirmation::Confirmations;
 use crate::access::ledger::Ledger;
 use crate::access::limit::{Exceeded, LimitRefusal, Limiter};
 use crate::access::upstream_auth::Tokens;
@@ -43,6 +45,8 @@ pub struct Mcp {
     pub jq: Jq,
     /// Where access tokens of APIs come from.
     pub tokens: Tokens,
+    /// What knows whether somebody agreed to a call.
+    pub confirmations: Confirmations,
 }
 
 /// What a call is answered with that a limit outside of all flows keeps back.
@@ -60,6 +64,7 @@ impl Mcp {
             limiter: Limiter::memory(clock.clone()),
             answers: Answers::memory(clock.clone()),
             jq: Jq::of_this_program(),
+            confirmations: Confirmations::memory(clock.clone()),
             clock,
             policies: Policies::default(),
         })
@@ -97,6 +102,8 @@ async fn carry_out(
     policies
         .tool_call(work.subject(), &mut call.arguments)
         .await?;
+    let waited = consent::pass(work, &mut call).await?;
+    let work = &work.later(waited);
     let mut outcome = match &work.server.provider {
         Provider::Native(native) => work.in_time(native.call(call, work.context)).await?,
         Provider::Api(api) => {

@@ -83,8 +83,17 @@ pub struct ArgumentCuration {
 #[serde(rename_all = "lowercase")]
 pub enum Confirm {
     Never,
-    /// The client is told that the tool may destroy something, which makes it ask its user.
+    /// The caller's own user, through its client, before anything is sent.
     Client,
+    /// Somebody who manages the server, in the inbox of approvals.
+    Human,
+}
+
+impl Confirm {
+    /// Whether anybody is asked.
+    pub fn asks(self) -> bool {
+        self != Self::Never
+    }
 }
 
 /// Hints stated by the owner in place of those that follow from the method.
@@ -197,7 +206,7 @@ fn apply(tool: &mut ToolDef, curation: &Curation, findings: &mut Vec<Finding>) {
 
 /// The hints of a tool as its owner states them. `None`: they are the document's.
 pub fn hints_of(tool: &ToolDef, curation: &Curation) -> Option<Annotations> {
-    let stated = curation.confirm == Some(Confirm::Client) || !curation.annotations.is_empty();
+    let stated = curation.confirm.is_some_and(Confirm::asks) || !curation.annotations.is_empty();
     stated.then(|| {
         let mut hints = tool.annotations.clone();
         annotate(&mut hints, curation);
@@ -206,7 +215,7 @@ pub fn hints_of(tool: &ToolDef, curation: &Curation) -> Option<Annotations> {
 }
 
 fn annotate(annotations: &mut Annotations, curation: &Curation) {
-    if curation.confirm == Some(Confirm::Client) {
+    if curation.confirm.is_some_and(Confirm::asks) {
         annotations.read_only_hint = false;
         annotations.destructive_hint = true;
     }

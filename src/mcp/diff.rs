@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::mcp::tool::schema::Direction;
-use crate::mcp::tool::{Annotations, Binding, BodyArguments, ParameterBinding, ToolDef};
+use crate::mcp::tool::{Annotations, Binding, BodyArguments, Details, ParameterBinding, ToolDef};
 use crate::openapi::{OperationKey, SecurityScheme};
 
 /// The differences between two versions.
@@ -201,6 +201,14 @@ fn difference(aspect: Aspect, impact: Impact, message: impl Into<String>) -> Dif
     }
 }
 
+/// What a model may read of the details. Which properties are never shown is for people who approve.
+fn documentation(details: &Details) -> Details {
+    Details {
+        write_only: Vec::new(),
+        ..details.clone()
+    }
+}
+
 fn differences(old: &ToolDef, new: &ToolDef) -> Vec<Difference> {
     // Every member is named, so that a new one is not forgotten here.
     let ToolDef {
@@ -223,7 +231,8 @@ fn differences(old: &ToolDef, new: &ToolDef) -> Vec<Difference> {
     let message = "the title or the description reads differently";
     review(Aspect::Description, words, message);
     let message = "the documentation reads differently";
-    review(Aspect::Description, old.details != *details, message);
+    let documented = documentation(&old.details) != documentation(details);
+    review(Aspect::Description, documented, message);
     let message = "it stands under another heading";
     review(Aspect::Description, old.tags != *tags, message);
     let told = (hints(&old.annotations), hints(annotations));

@@ -48,6 +48,22 @@ pub struct CallContext {
     pub passed: Arc<Passed>,
     /// Where the client calls from, if over a network.
     pub peer: Option<IpAddr>,
+    /// How its user agrees to a call that asks for it.
+    pub consent: Consent,
+}
+
+/// How the caller's user is asked to agree to a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consent {
+    /// The client has no forms: the model asks, and shows a token.
+    #[default]
+    Token,
+    /// A form in the answer, see [`CallOutcome::InputRequired`].
+    InAnswer,
+    /// A form through [`Client::request`], while the call waits.
+    OverStream,
+    /// It was given on a page of ours.
+    Given,
 }
 
 /// Reports progress to a client that asked for it; otherwise says nothing.

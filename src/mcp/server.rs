@@ -182,6 +182,12 @@ pub struct ServerSettings {
     /// What the catalog says it is about; `None`: the tags of the document's operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
+    /// How long a call waits for somebody to approve it; `None`: an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_minutes: Option<u32>,
+    /// The URL that is told of calls that wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_webhook: Option<String>,
     /// The service inside this process that answers, by name. Set by the process itself only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
@@ -212,6 +218,8 @@ impl Default for ServerSettings {
             limits: Vec::new(),
             category: None,
             tags: None,
+            approval_minutes: None,
+            approval_webhook: None,
             internal: None,
         }
     }

@@ -25,6 +25,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::mcp::confirm::Gate;
 use crate::mcp::fragment::Fragments;
 use crate::mcp::paging::Pager;
 use crate::mcp::template::binding::{self, Templates};
@@ -94,7 +95,8 @@ fn tool(
     let output = output::output(api, operation);
     let description = text::description(operation);
     let listed = (&*description, &input.schema);
-    let details = text::details(operation, &input.parameters, listed);
+    let mut details = text::details(operation, &input.parameters, listed);
+    details.write_only = input.write_only;
     Ok(ToolDef {
         name: names.name(operation),
         title: title(operation),
@@ -186,6 +188,8 @@ pub struct Tool {
     pub fields_argument: Option<String>,
     /// The arguments that lead through pages.
     pub pager: Pager,
+    /// Who has to agree to a call first. `None`, as for almost every tool: nobody.
+    pub gate: Option<Gate>,
 }
 
 /// One tool, complete: stored with a server version and never changed.
@@ -223,6 +227,10 @@ pub struct Details {
     /// Status and meaning.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<(String, String)>,
+    /// Names of properties that the API takes and never shows again: what people are shown of a call
+    /// has none of their values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub write_only: Vec<String>,
 }
 
 impl Details {

@@ -87,6 +87,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0013_usage.sql"),
     ),
     (
+        14,
+        "approvals",
+        include_str!("../../migrations/sqlite/0014_approvals.sql"),
+        include_str!("../../migrations/postgres/0014_approvals.sql"),
+    ),
+    (
         15,
         "catalog_entries",
         include_str!("../../migrations/sqlite/0015_catalog_entries.sql"),

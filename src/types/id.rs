@@ -60,6 +60,8 @@ decl_id! {
     PlanId
     /// An answer that is kept for whoever got it.
     AnswerId
+    /// A call that waits, or waited, for somebody to approve it.
+    ApprovalId
 }
 
 impl AnswerId {

@@ -15,6 +15,7 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::routing::any;
 use causeway::access::caller::Caller;
+use causeway::access::confirmation::Confirmations;
 use causeway::access::ledger::{Ledger, LedgerEntry};
 use causeway::access::limit::Limiter;
 use causeway::access::upstream_auth::Tokens;
@@ -23,7 +24,7 @@ use causeway::credential::{Credential, Credentials, Secret};
 use causeway::jq::Jq;
 use causeway::mcp::call::Mcp;
 use causeway::mcp::provider::{
-    CallContext, CallError, CallOutcome, Content, Progress, ToolCall, ToolOutcome,
+    CallContext, CallError, CallOutcome, Consent, Content, Progress, ToolCall, ToolOutcome,
 };
 use causeway::mcp::server::{Access, Server, ServerParts, ServerSettings};
 use causeway::mcp::tool::define;
@@ -54,6 +55,7 @@ impl Bench {
                 ledger,
                 limiter: Limiter::memory(Clock::system()),
                 clock: Clock::system(),
+                confirmations: Confirmations::memory(Clock::system()),
                 policies,
                 answers: Answers::memory(Clock::system()),
                 jq: Jq::new(env!("CARGO_BIN_EXE_causeway").into()),
@@ -134,6 +136,7 @@ pub(crate) fn tool_call(name: &str, arguments: Value) -> ToolCall {
 pub(crate) fn context() -> CallContext {
     CallContext {
         peer: None,
+        consent: Consent::Token,
         cancel: CancellationToken::new(),
         deadline: Instant::now() + Duration::from_secs(20),
         progress: Progress::default(),

@@ -15,6 +15,7 @@ const RANKS: &[(&str, u8)] = &[
     ("mcp::tool", 1),
     ("mcp::plan", 1),
     ("mcp::content", 1),
+    ("mcp::confirm", 1),
     ("mcp::curation", 1),
     ("mcp::diff", 1),
     ("mcp::lint", 1),

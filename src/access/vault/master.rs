@@ -40,6 +40,10 @@ pub enum Purpose {
     RequestState,
     /// Cursors that a client hands back.
     Cursors,
+    /// Tokens with which a call is confirmed.
+    Confirmations,
+    /// Signatures of what is told of calls that wait for approval.
+    ApprovalWebhooks,
 }
 
 /// Why there is no usable master key. Says what to do.
@@ -121,6 +125,8 @@ impl Purpose {
             Self::SignIn => b"causeway/sign-in",
             Self::RequestState => b"causeway/request-state",
             Self::Cursors => b"causeway/cursors",
+            Self::Confirmations => b"causeway/confirmations",
+            Self::ApprovalWebhooks => b"causeway/approval-webhooks",
         }
     }
 }

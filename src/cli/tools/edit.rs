@@ -39,8 +39,9 @@ pub(super) struct Changes {
     /// What the model is told of an argument; may be repeated
     #[arg(long, value_name = "ARGUMENT=TEXT")]
     describe: Vec<String>,
-    /// Whether clients are told that it may destroy something, which makes them ask their user
-    #[arg(long, value_name = "WHO", value_parser = ["client", "never"])]
+    /// Who has to agree before a call is sent: the user of the client, or a person in the inbox of
+    /// approvals
+    #[arg(long, value_name = "WHO", value_parser = ["client", "human", "never"])]
     confirm: Option<String>,
     /// Say a hint yourself: read-only, destructive, idempotent or open-world; may be repeated
     #[arg(long, value_name = "HINT=yes|no")]
@@ -162,6 +163,7 @@ fn words(curation: &mut Curation, changes: &Changes) {
     if let Some(who) = &changes.confirm {
         curation.confirm = Some(match who.as_str() {
             "client" => Confirm::Client,
+            "human" => Confirm::Human,
             _ => Confirm::Never,
         });
     }

@@ -9,12 +9,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::caller::Caller;
 use crate::extract::{Body, Path, Who};
 use crate::market::api::Market;
 use crate::mcp::call::{Trace, dry_run, explain, passed};
+use crate::mcp::curation::Confirm;
 use crate::mcp::endpoint::trace_id;
-use crate::mcp::provider::{CallContext, Progress, ToolCall};
-use crate::mcp::server::Access;
+use crate::mcp::provider::{CallContext, Consent, Progress, ToolCall};
+use crate::mcp::server::{Access, Server};
 use crate::problem::{Problem, ProblemKind};
 
 #[derive(Deserialize)]
@@ -25,6 +27,9 @@ pub(crate) struct CallRequest {
     /// Nothing is sent; the request is shown.
     #[serde(default)]
     pub(crate) dry_run: bool,
+    /// The user has agreed to this call, where the tool asks for that.
+    #[serde(default)]
+    pub(crate) confirmed: bool,
 }
 
 pub(super) async fn call(
@@ -69,6 +74,7 @@ pub(crate) async fn attempt(
         trace_id: trace_id(headers),
         passed: passed(&market.0.parts.authenticator, &server, headers).await,
         peer: None,
+        consent: consent(&server, (&tool, request.confirmed), &who.0),
     };
     let _cancelled_when_the_client_leaves = cancel.drop_guard();
     let call = ToolCall {
@@ -83,4 +89,16 @@ pub(crate) async fn attempt(
         explain(mcp, &who.0, &server, call, &context).await?
     };
     Ok(trace)
+}
+
+/// Whether the call was agreed to: by whoever calls where its own user is asked, and by whoever manages
+/// the server where that is.
+fn consent(server: &Server, (tool, confirmed): (&str, bool), caller: &Caller) -> Consent {
+    let gate = server.tools.get(tool).and_then(|tool| tool.gate.as_ref());
+    let may = gate.is_some_and(|gate| gate.who == Confirm::Client || caller.is_admin());
+    if confirmed && may {
+        Consent::Given
+    } else {
+        Consent::Token
+    }
 }

@@ -19,7 +19,7 @@ use crate::live::Entry;
 use crate::market::api::limits::checked;
 use crate::market::api::ownership::may_open;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
-use crate::market::api::{Market, connection, listing, shapes};
+use crate::market::api::{Market, approvals, connection, listing, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
 use crate::mcp::plan::check_destination;
 use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings, ToolsMode};
@@ -76,6 +76,10 @@ pub(crate) struct ServerEdit {
     pub(crate) tags: Option<Option<Vec<String>>>,
     /// All of them.
     pub(crate) limits: Option<Vec<Limit>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) approval_minutes: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) approval_webhook: Option<Option<String>>,
 }
 
 /// Tells `null` from absence.
@@ -295,6 +299,7 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
         settings.answer_shapes = shapes.clone().unwrap_or_default();
     }
     edit_list(&mut settings, change)?;
+    approvals::edit(&mut settings, change)?;
     if let Some(limits) = &change.limits {
         checked(limits)?;
         settings.limits.clone_from(limits);

@@ -92,6 +92,7 @@ pub(super) async fn call(
         arguments: Some(arguments),
         // Only a form that says so clearly sends anything.
         dry_run: entered(&form, "do") != Some("call"),
+        confirmed: entered(&form, "confirmed") == Some("yes"),
     };
     let named = (names.0.as_str(), names.1.clone());
     match attempt(

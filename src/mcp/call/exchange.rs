@@ -92,6 +92,14 @@ impl<'a> Work<'a> {
         })
     }
 
+    /// The same with more time: the user was waited for, not the API.
+    pub(crate) fn later(&self, waited: Duration) -> Self {
+        Self {
+            deadline: self.deadline + waited,
+            ..*self
+        }
+    }
+
     /// What filters are told.
     pub(crate) fn subject(&self) -> Subject<'a> {
         Subject {
@@ -377,7 +385,7 @@ const ASIDE_BYTES_MIN: usize = 16 << 10;
 
 /// Does what keeps the thread busy. Where that may take long, the other tasks of the thread are given to
 /// another one first; a runtime of one thread has none.
-fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
+pub(crate) fn aside<T>(size: usize, work: impl FnOnce() -> T) -> T {
     let several = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
     if size >= ASIDE_BYTES_MIN && several {
         tokio::task::block_in_place(work)

@@ -9,6 +9,7 @@ use crate::credential::pass::PassError;
 use crate::credential::{CredentialError, Mask};
 use crate::egress::EgressError;
 use crate::mcp::call::filter::FilterFault;
+use crate::mcp::call::consent::{self, Unconfirmed};
 use crate::mcp::content::fields::FieldError;
 use crate::mcp::plan::{BaseUrlError, PlanError};
 use crate::mcp::provider::{CallError, CallOutcome, Content, ToolOutcome};
@@ -46,6 +47,8 @@ pub(crate) enum Failure {
     Refused(#[from] Refusal),
     #[error("{0}")]
     Limited(#[from] LimitRefusal),
+    #[error("{0}")]
+    Unconfirmed(#[from] Unconfirmed),
     #[error(
         "The API at {from} redirects to another origin, {to}. That is not followed, and no \
          credential was sent there. If the API has moved, the server's owner has to set the \
@@ -68,6 +71,10 @@ impl Failure {
         match self {
             Self::NotRun(error) => Err(error),
             Self::Egress(EgressError::Cancelled) => Err(CallError::Cancelled),
+            Self::Unconfirmed(Unconfirmed::Asked(input)) => Ok(CallOutcome::InputRequired(input)),
+            Self::Unconfirmed(unconfirmed) => {
+                Ok(CallOutcome::Complete(consent::refused(&unconfirmed)))
+            }
             failure => {
                 let text = failure.to_string();
                 let text = match failure {
@@ -101,6 +108,7 @@ impl Failure {
             | Self::Pass(_)
             | Self::Refused(_)
             | Self::Limited(_)
+            | Self::Unconfirmed(_)
             | Self::Redirected { .. }
             | Self::Egress(EgressError::Refused(_) | EgressError::RefusedName { .. }) => {
                 LedgerStatus::Refused

@@ -16,7 +16,7 @@ use crate::mcp::call::account::Account;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
 use crate::mcp::call::held::Held;
-use crate::mcp::call::{Mcp, answer, carry_out};
+use crate::mcp::call::{Mcp, answer, carry_out, consent};
 use crate::mcp::provider::{
     CallContext, CallError, CallOutcome, Content, ResourceBody, ToolCall, ToolOutcome,
 };
@@ -138,6 +138,9 @@ async fn rehearse(
     policies
         .tool_call(work.subject(), &mut call.arguments)
         .await?;
+    if let Some(gate) = &work.tool.gate {
+        consent::strip(gate, &mut call.arguments);
+    }
     answer::asked(work, &call.arguments)?;
     let mut request = work.plan(api, &call.arguments, account).await?;
     policies

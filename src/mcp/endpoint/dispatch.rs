@@ -24,7 +24,7 @@ use crate::mcp::endpoint::wire::{
 };
 use crate::mcp::endpoint::{answer, lists};
 use crate::mcp::provider::{
-    CallContext, CallError, CallOutcome, Client, Progress, Provision, Resource, ResourceBody,
+    CallContext, CallError, CallOutcome, Client, Consent, Progress, Provision, Resource, ResourceBody,
     Resumption, ToolCall,
 };
 use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
@@ -181,6 +181,28 @@ impl Exchange {
             trace_id: self.trace_id.clone(),
             passed: self.passed.clone(),
             peer: self.peer,
+            consent: Consent::Token,
+        }
+    }
+
+    /// How the client's user can be asked, which is looked at for tools that ask.
+    fn consent(&self, tool: &str, params: &Params<'_>) -> Consent {
+        let asks = |tool: &Arc<Tool>| tool.gate.is_some();
+        if !self.server.tools.get(tool).is_some_and(asks) {
+            return Consent::Token;
+        }
+        if self.version.is_stateless() {
+            let stated = params.meta.as_ref().and_then(|meta| meta.client_capabilities);
+            let stated = stated.and_then(|raw| serde_json::from_str(raw.get()).ok());
+            let has_forms = stated.is_some_and(|stated: Value| has_forms(&stated));
+            return if has_forms { Consent::InAnswer } else { Consent::Token };
+        }
+        let client = self.client.as_ref();
+        let asks = client.is_some_and(|client| has_forms(client.capabilities()));
+        if asks && self.version >= Version::V2025_06_18 {
+            Consent::OverStream
+        } else {
+            Consent::Token
         }
     }
 
@@ -202,7 +224,10 @@ impl Exchange {
             Finding::Call(call) => call,
             Finding::Answer(outcome) => return self.outcome(&outcome),
         };
-        let context = self.context();
+        let context = CallContext {
+            consent: self.consent(&call.name, params),
+            ..self.context()
+        };
         let outcome = call::call(&self.mcp, &self.caller, &self.server, call, &context)
             .await
             .map_err(call_error)?;
@@ -402,6 +427,13 @@ async fn in_time<T>(
             done.map_err(|_| RpcError::new(INTERNAL_ERROR, "this took too long"))
         }
     }
+}
+
+/// Whether a client puts forms before its user. One that does not say which kind it has means forms
+/// (2025-11-25, client/elicitation, "Capabilities").
+fn has_forms(capabilities: &Value) -> bool {
+    let elicitation = capabilities.get("elicitation").and_then(Value::as_object);
+    elicitation.is_some_and(|kinds| kinds.is_empty() || kinds.contains_key("form"))
 }
 
 fn resumption(params: &Params<'_>) -> Option<Resumption> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::credential::choice::with_scheme;
+use crate::mcp::confirm::Gate;
 use crate::mcp::curation::curate;
 use crate::mcp::fragment::FirstPages;
 use crate::mcp::server::finder::Finder;
@@ -43,7 +44,9 @@ impl Server {
                 def.binding.security = with_scheme(def.binding.security, scheme);
             }
             let reshaped = parts.settings.reshapes(&def.operation);
-            let (tool, found) = Tool::compile_shaped_within(def, reshaped, budget);
+            let who = parts.curations.get(&def.operation).and_then(|it| it.confirm);
+            let (mut tool, found) = Tool::compile_shaped_within(def, reshaped, budget);
+            tool.gate = Gate::of(&tool.def, who);
             findings.extend(found);
             tools.insert(tool.def.name.clone(), Arc::new(tool));
         }

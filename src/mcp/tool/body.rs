@@ -175,6 +175,7 @@ impl Builder<'_> {
                 accept_nulls(&mut prepared);
                 prepared = or_null(prepared);
             }
+            self.schemas.note_write_only(&argument, schema);
             self.properties.insert(argument.clone(), prepared);
             if required.contains(&wire.as_str()) {
                 self.required.push(Value::String(argument.clone()));

@@ -42,6 +42,7 @@ impl Tool {
             header_arguments: header_arguments(&def.input_schema, ""),
             fields_argument: None,
             pager,
+            gate: None,
             def,
         };
         (tool, findings)

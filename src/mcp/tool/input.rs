@@ -25,6 +25,8 @@ pub struct Input {
     pub cut: bool,
     /// Media types of the body, where there is one and none of them can be written.
     pub unsendable: Option<Vec<String>>,
+    /// See [`crate::mcp::tool::Details::write_only`].
+    pub write_only: Vec<String>,
 }
 
 /// Flattens parameters and body of `operation` into one object.
@@ -47,6 +49,7 @@ pub fn input(api: &Api, operation: &Operation) -> Input {
         },
     };
     let renames = builder.schemas.renames();
+    let write_only = builder.schemas.write_only();
     let (schema, cut) = builder.finish();
     Input {
         schema,
@@ -55,6 +58,7 @@ pub fn input(api: &Api, operation: &Operation) -> Input {
         renames,
         cut,
         unsendable,
+        write_only,
     }
 }
 

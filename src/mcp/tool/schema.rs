@@ -5,7 +5,7 @@
 //! direction left out, property names every model provider accepts, and a bounded size.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
@@ -43,6 +43,8 @@ pub struct Schemas<'a> {
     /// Of every property, the name on the wire to its name in the schema. No two share one.
     names: IndexMap<String, String>,
     taken: HashSet<String>,
+    /// Names of properties that are `writeOnly`.
+    write_only: BTreeSet<String>,
 }
 
 /// Definitions that are prepared within each other. What goes deeper waits for its turn, so that a chain
@@ -52,6 +54,9 @@ const DEPTH_MAX: usize = 16;
 /// Schemas that are prepared for one tool, far beyond what [`crate::mcp::tool::fit::fit`] leaves of them. What would be more is
 /// left open.
 const SCHEMAS_MAX: usize = 200_000;
+
+/// Names that are noted for one tool.
+const WRITE_ONLY_MAX: usize = 1_000;
 
 /// A definition at most this long, without references of its own, is written where it is used.
 const INLINE_BYTES_MAX: usize = 400;
@@ -87,6 +92,7 @@ impl<'a> Schemas<'a> {
             left: SCHEMAS_MAX,
             names: IndexMap::new(),
             taken: HashSet::new(),
+            write_only: BTreeSet::new(),
         }
     }
 
@@ -231,6 +237,7 @@ impl<'a> Schemas<'a> {
             }
             let prepared = self.schema(schema);
             let name = self.property_name(wire, properties);
+            self.note_write_only(&name, schema);
             out.insert(name, prepared);
         }
         Value::Object(out)
@@ -308,6 +315,20 @@ impl<'a> Schemas<'a> {
         };
         let says = |schema: &Value| schema.get(flag).and_then(Value::as_bool) == Some(true);
         says(schema) || says(self.resolve(schema))
+    }
+
+    /// Notes the name of an argument or property that the API never shows again.
+    pub fn note_write_only(&mut self, name: &str, schema: &Value) {
+        let says = |schema: &Value| schema.get("writeOnly").and_then(Value::as_bool) == Some(true);
+        let noted = says(schema) || says(self.resolve(schema));
+        if noted && self.direction == Direction::Input && self.write_only.len() < WRITE_ONLY_MAX {
+            self.write_only.insert(name.to_owned());
+        }
+    }
+
+    /// The names that were noted.
+    pub fn write_only(&self) -> Vec<String> {
+        self.write_only.iter().cloned().collect()
     }
 
     /// The definitions in use, prepared.

@@ -98,7 +98,7 @@ pub fn is_clean(text: &str) -> bool {
 
 /// Characters that show nothing, by their Unicode categories Cc (but tab and line feed), Cf and Co,
 /// the variation selectors, and letters that are drawn as nothing.
-fn is_invisible(character: char) -> bool {
+pub fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{0}'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
@@ -171,6 +171,7 @@ pub fn details(
         answers: answers
             .map(|answer| (answer.status.clone(), whole(&answer.description)))
             .collect(),
+        write_only: Vec::new(),
     }
 }
 

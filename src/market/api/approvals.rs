@@ -1,0 +1,173 @@
+//! Calls that wait for a person: listed, decided, and the webhook that tells of them.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::DateTime;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::access::approval::{DecisionError, Inbox, Verdict};
+use crate::access::person::Person;
+use crate::extract::{Body, Path, Query};
+use crate::market::api::Market;
+use crate::market::api::servers::owned;
+use crate::market::api::settings::ServerEdit;
+use crate::mcp::server::ServerSettings;
+use crate::problem::{Problem, ProblemKind};
+use crate::store::approvals::ApprovalRow;
+use crate::types::ApprovalId;
+
+/// The states a call may be in.
+const STATES: [&str; 5] = ["pending", "approved", "denied", "expired", "used"];
+pub(crate) const ROWS_MAX: i64 = 500;
+const URL_BYTES_MAX: usize = 2_048;
+/// A week.
+const MINUTES_MAX: u32 = 7 * 24 * 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    state: Option<String>,
+    #[serde(default = "rows_default")]
+    limit: i64,
+}
+
+fn rows_default() -> i64 {
+    100
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewDecision {
+    pub(crate) decision: Verdict,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+}
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    person: Person,
+    Query(Wanted { state, limit }): Query<Wanted>,
+) -> Result<Json<Value>, Problem> {
+    if !(1..=ROWS_MAX).contains(&limit) {
+        let detail = format!("`limit` is 1 to {ROWS_MAX}");
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
+    let rows = rows(&market, &person, (state.as_deref(), limit)).await?;
+    let rows: Vec<Value> = rows.iter().map(view).collect();
+    Ok(Json(json!({ "approvals": rows })))
+}
+
+/// Calls in that state, or in any.
+pub(crate) async fn rows(
+    market: &Market,
+    person: &Person,
+    (state, limit): (Option<&str>, i64),
+) -> Result<Vec<ApprovalRow>, Problem> {
+    if state.is_some_and(|state| !STATES.contains(&state)) {
+        let detail = format!("`state` is one of {}", STATES.join(", "));
+        return Err(Problem::new(ProblemKind::Invalid, detail));
+    }
+    let inbox = inbox(market)?;
+    let now = inbox.clock.now();
+    let rows = inbox.store.approvals(person.organization(), state, limit, now);
+    Ok(rows.await?)
+}
+
+pub(super) async fn decide(
+    State(market): State<Market>,
+    person: Person,
+    Path(id): Path<uuid::Uuid>,
+    Body(new): Body<NewDecision>,
+) -> Result<Json<Value>, Problem> {
+    let row = decided(&market, &person, (ApprovalId(id), new)).await?;
+    Ok(Json(view(&row)))
+}
+
+/// Decides of a call that waits.
+pub(crate) async fn decided(
+    market: &Market,
+    person: &Person,
+    (id, new): (ApprovalId, NewDecision),
+) -> Result<ApprovalRow, Problem> {
+    let who = (person.organization(), person.actor());
+    let verdict = (new.decision, new.reason.as_deref());
+    let decided = inbox(market)?.decide(id, verdict, who).await;
+    decided.map_err(|error| match error {
+        DecisionError::Unknown => Problem::not_found(),
+        DecisionError::Over(_) => Problem::new(ProblemKind::Conflict, error.to_string()),
+        DecisionError::Reason => Problem::new(ProblemKind::Invalid, error.to_string()),
+        DecisionError::Store(error) => error.into(),
+    })
+}
+
+pub(super) async fn webhook(
+    State(market): State<Market>,
+    person: Person,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &person, &slug)?;
+    let secret = inbox(&market)?.webhooks.secret(entry.id);
+    Ok(Json(json!({
+        "url": entry.settings.approval_webhook,
+        "secret": secret,
+    })))
+}
+
+/// Where calls wait: wherever there is a management side.
+fn inbox(market: &Market) -> Result<&Inbox, Problem> {
+    let inbox = market.0.parts.mcp.confirmations.inbox();
+    inbox.ok_or_else(Problem::not_found)
+}
+
+fn view(row: &ApprovalRow) -> Value {
+    let time = |micros: Option<i64>| micros.and_then(DateTime::from_timestamp_micros);
+    json!({
+        "id": row.id,
+        "server": row.server,
+        "tool": row.tool,
+        "operation": row.operation,
+        "principal": row.principal,
+        "argumentHash": hex::encode(&row.argument_hash),
+        "arguments": row.arguments,
+        "askedAt": time(Some(row.asked_at)),
+        "expiresAt": time(Some(row.expires_at)),
+        "state": row.state,
+        "scope": row.scope,
+        "reason": row.reason,
+        "decidedBy": row.decided_by,
+        "decidedAt": time(row.decided_at),
+        "usedAt": time(row.used_at),
+    })
+}
+
+/// Makes the changes that are about approvals.
+pub(super) fn edit(settings: &mut ServerSettings, change: &ServerEdit) -> Result<(), Problem> {
+    let invalid = |detail: &str| Problem::new(ProblemKind::Invalid, detail);
+    if let Some(minutes) = change.approval_minutes {
+        if minutes.is_some_and(|minutes| !(1..=MINUTES_MAX).contains(&minutes)) {
+            let detail = format!("`approvalMinutes` is 1 to {MINUTES_MAX}");
+            return Err(invalid(&detail));
+        }
+        settings.approval_minutes = minutes;
+    }
+    if let Some(url) = &change.approval_webhook {
+        if url.as_deref().is_some_and(|url| !is_web_url(url)) {
+            return Err(invalid(
+                "`approvalWebhook` is an http or https URL without user name and password",
+            ));
+        }
+        settings.approval_webhook.clone_from(url);
+    }
+    Ok(())
+}
+
+fn is_web_url(text: &str) -> bool {
+    let plain = |url: Url| {
+        let web = matches!(url.scheme(), "http" | "https");
+        web && url.username().is_empty() && url.password().is_none()
+    };
+    text.len() <= URL_BYTES_MAX && Url::parse(text).is_ok_and(plain)
+}
