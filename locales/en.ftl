@@ -573,3 +573,40 @@ done-password = The password is changed. Every other session has ended.
 done-codes-off = No code is asked for any more.
 done-ended = The session is ended.
 done-changed = Changed.
+
+## Calls that wait for a person
+
+frame-approvals = Approvals
+approvals-words = Tools with <code>confirm: human</code> are not called before somebody here agrees. What is approved goes through once, or for an hour for the same caller with the same arguments.
+approvals-waiting = Waiting
+approvals-none = No call waits.
+approvals-by = called by { $who }
+approvals-age = { $count ->
+    [one] asked { $count } minute ago
+   *[other] asked { $count } minutes ago
+}
+approvals-left = { $count ->
+    [one] { $count } minute left
+   *[other] { $count } minutes left
+}
+approvals-reason = Reason
+approvals-reason-help = The caller reads it where the call is denied.
+approvals-once = Approve once
+approvals-for-hour = Approve for an hour
+approvals-deny = Deny
+approvals-over = Decided and over
+approvals-call = Call
+approvals-caller = Caller
+approvals-asked = Asked
+approvals-state = State
+approvals-decided-by = Decided by
+approvals-waits = waits
+approvals-hour = approved for an hour
+approvals-approved = approved
+approvals-denied = denied
+approvals-used = approved, called
+approvals-expired = expired
+done-approved = The call was approved.
+done-denied = The call was denied.
+tool-asks = This tool asks before it is called. Nothing was sent yet: look at the arguments once more, and confirm.
+tool-confirm = Confirm and call

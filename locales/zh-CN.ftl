@@ -523,3 +523,34 @@ done-password = 密码已修改。其他所有会话都已结束。
 done-codes-off = 不再要求验证码。
 done-ended = 会话已结束。
 done-changed = 已更改。
+
+## Calls that wait for a person
+
+frame-approvals = 审批
+approvals-words = 设置了 <code>confirm: human</code> 的工具必须先在此处获得批准才会被调用。批准可仅限一次，也可在一小时内对同一调用方的相同参数有效。
+approvals-waiting = 等待审批
+approvals-none = 没有等待审批的调用。
+approvals-by = 调用方：{ $who }
+approvals-age = { $count } 分钟前提出
+approvals-left = 剩余 { $count } 分钟
+approvals-reason = 理由
+approvals-reason-help = 拒绝时，调用方会看到此理由。
+approvals-once = 批准一次
+approvals-for-hour = 批准一小时
+approvals-deny = 拒绝
+approvals-over = 已处理
+approvals-call = 调用
+approvals-caller = 调用方
+approvals-asked = 提出时间
+approvals-state = 状态
+approvals-decided-by = 处理人
+approvals-waits = 等待中
+approvals-hour = 已批准一小时
+approvals-approved = 已批准
+approvals-denied = 已拒绝
+approvals-used = 已批准并调用
+approvals-expired = 已过期
+done-approved = 已批准该调用。
+done-denied = 已拒绝该调用。
+tool-asks = 此工具在调用前需要确认。尚未发送任何内容：请再次检查参数并确认。
+tool-confirm = 确认并调用

@@ -167,7 +167,11 @@ impl Confirmations {
                 .await
                 .map_err(TokenRefusal::Unavailable)?,
         };
-        if first { Ok(()) } else { Err(TokenRefusal::Used) }
+        if first {
+            Ok(())
+        } else {
+            Err(TokenRefusal::Used)
+        }
     }
 
     /// The id and the end of a token that is good for this call.
@@ -339,13 +343,20 @@ mod tests {
             (bound("key:a", "cancel", &other), "other arguments"),
             (bound("key:b", "refund", &other), "another caller"),
         ] {
-            let refused = confirmations.redeem(Carrier::Argument, &asked, &token).await;
+            let refused = confirmations
+                .redeem(Carrier::Argument, &asked, &token)
+                .await;
             let said = refused.unwrap_err().to_string();
             assert!(said.contains(reason), "{said} {reason}");
         }
         let refused = confirmations.redeem(Carrier::State, &call, &token).await;
         assert!(matches!(refused, Err(TokenRefusal::Unknown)), "{refused:?}");
-        assert!(confirmations.redeem(Carrier::Argument, &call, &token).await.is_ok());
+        assert!(
+            confirmations
+                .redeem(Carrier::Argument, &call, &token)
+                .await
+                .is_ok()
+        );
         let again = confirmations.redeem(Carrier::Argument, &call, &token).await;
         assert!(matches!(again, Err(TokenRefusal::Used)), "{again:?}");
         let late = confirmations.token(Carrier::Argument, &call);
@@ -365,11 +376,15 @@ mod tests {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
             let changed = URL_SAFE_NO_PAD.encode(changed);
-            let redeemed = confirmations.redeem(Carrier::Argument, &call, &changed).await;
+            let redeemed = confirmations
+                .redeem(Carrier::Argument, &call, &changed)
+                .await;
             assert!(redeemed.is_err(), "byte {at}");
         }
         for foreign in ["", "yes", "true", &token[1..], &token.repeat(2)] {
-            let redeemed = confirmations.redeem(Carrier::Argument, &call, foreign).await;
+            let redeemed = confirmations
+                .redeem(Carrier::Argument, &call, foreign)
+                .await;
             assert!(matches!(redeemed, Err(TokenRefusal::Unknown)), "{foreign}");
         }
     }

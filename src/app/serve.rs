@@ -105,7 +105,8 @@ impl App {
         tasks.spawn(answers.clone().sweep(stop.clone()));
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
         let tokens = tokens(&egress, &clock, (&store, &vault));
-        let address_of_ours = Address::new(config.server.public_url.as_ref(), (address, tls.is_some()));
+        let address_of_ours =
+            Address::new(config.server.public_url.as_ref(), (address, tls.is_some()));
         let background = (&tasks, &stop);
         let confirmations = confirmations(
             background,

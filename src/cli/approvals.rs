@@ -110,7 +110,12 @@ fn shown(call: &Value) -> String {
     let scope = scope.map_or_else(String::new, |scope| format!(" ({scope})"));
     let mut lines = vec![
         format!("{}  {}{scope}", text("id"), text("state")),
-        format!("  {} / {} by {}", text("server"), text("tool"), text("principal")),
+        format!(
+            "  {} / {} by {}",
+            text("server"),
+            text("tool"),
+            text("principal")
+        ),
         format!("  asked {}, until {}", text("askedAt"), text("expiresAt")),
     ];
     if let Some(reason) = call["reason"].as_str() {

@@ -305,7 +305,11 @@ pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<Exit
         "--args is not JSON; give one object in single quotes, for example --args '{\"limit\": 2}'",
     )?;
     // As text: a number that is read and written again may not be the same number.
-    let confirmed = if args.confirm { ",\"confirmed\":true" } else { "" };
+    let confirmed = if args.confirm {
+        ",\"confirmed\":true"
+    } else {
+        ""
+    };
     let body = format!(
         "{{\"arguments\":{arguments},\"dryRun\":{}{confirmed}}}",
         args.dry_run

@@ -5,6 +5,7 @@
 
 pub mod account;
 mod account_routes;
+pub mod approvals;
 pub mod arguments;
 pub mod assets;
 pub mod connect;
@@ -76,11 +77,12 @@ pub struct MenuItem {
 }
 
 /// Where in the menu, its address, its message, and who has it.
-const MENU: [(&str, &str, &str, Sees); 6] = [
+const MENU: [(&str, &str, &str, Sees); 7] = [
     ("servers", "/", "frame-servers", Sees::Everybody),
     ("publish", "/publish", "frame-publish", Sees::Publishers),
     ("keys", "/keys", "frame-keys", Sees::SignedIn),
     ("usage", "/usage", "frame-usage", Sees::Admins),
+    ("approvals", "/approvals", "frame-approvals", Sees::Admins),
     ("users", "/admin/users", "frame-users", Sees::Admins),
     ("docs", "/docs", "frame-docs", Sees::Everybody),
 ];

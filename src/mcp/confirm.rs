@@ -30,7 +30,10 @@ impl Gate {
     /// `None`: nobody is asked.
     pub fn of(def: &ToolDef, who: Option<Confirm>) -> Option<Self> {
         let who = who.filter(|who| who.asks())?;
-        let properties = def.input_schema.get("properties").and_then(Value::as_object);
+        let properties = def
+            .input_schema
+            .get("properties")
+            .and_then(Value::as_object);
         let is_free = |name: &str| !properties.is_some_and(|known| known.contains_key(name));
         Some(Self {
             who,

@@ -123,7 +123,8 @@ const PENDING: &str = "SELECT COUNT(*) AS value FROM approvals WHERE organizatio
 const DECIDE: &str = "UPDATE approvals SET state = $3, scope = $4, reason = $5, decided_by = $6, decided_at = $7, expires_at = $8 \
      WHERE id = $1 AND organization_id = $2 AND state = 'pending' AND expires_at > $7";
 const FORGET: &str = "DELETE FROM approvals WHERE asked_at < $1 AND expires_at < $1";
-const USE_TOKEN: &str = "INSERT INTO used_confirmations (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+const USE_TOKEN: &str =
+    "INSERT INTO used_confirmations (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 const FORGET_TOKENS: &str = "DELETE FROM used_confirmations WHERE expires_at < $1";
 
 impl Store {
@@ -242,7 +243,15 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Vec<ApprovalRow>, StoreError> {
         let (at, state) = (now.timestamp_micros(), state.unwrap_or(""));
-        fetch_all!(&self.db, ApprovalRow, LIST, organization.0, at, state, limit)
+        fetch_all!(
+            &self.db,
+            ApprovalRow,
+            LIST,
+            organization.0,
+            at,
+            state,
+            limit
+        )
     }
 
     /// One call.

@@ -10,6 +10,11 @@ mod accounting;
 mod answers;
 mod call;
 mod cli;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod confirming;
 mod crash;
 mod curating;
 mod curation;

@@ -17,6 +17,7 @@ use causeway::types::{AnswerId, CredentialId, KeyId, OrganizationId, ServerId, S
 use chrono::{DateTime, Utc};
 
 mod accounts;
+mod approvals;
 mod audit;
 mod callers;
 mod database;
@@ -28,6 +29,10 @@ mod usage;
 pub(crate) use accounts::{
     a_link_lets_one_choose_a_password_once, a_session_ends_at_once, a_step_is_taken_once,
     keys_go_with_their_owner, of_many_who_start_one_sets_up, things_have_an_owner,
+};
+pub(crate) use approvals::{
+    a_token_is_used_once_among_processes, an_approval_lets_one_call_through_among_processes,
+    what_waits_is_bounded_and_stands_once,
 };
 pub(crate) use audit::{
     a_row_that_was_tampered_with_is_found, many_writers_make_one_chain,
@@ -998,7 +1003,10 @@ macro_rules! run_contract {
             a_link_lets_one_choose_a_password_once,
             a_step_is_taken_once,
             keys_go_with_their_owner,
-            things_have_an_owner
+            things_have_an_owner,
+            a_token_is_used_once_among_processes,
+            an_approval_lets_one_call_through_among_processes,
+            what_waits_is_bounded_and_stands_once
         );
         $crate::run_contract!($store, with_database;
             a_change_its_line_and_its_audit_are_one,

@@ -20,9 +20,9 @@ use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
-    Frame, account_routes, assets, docs, home_routes, import_routes, key_routes, link_routes, page,
-    publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes,
-    user_routes,
+    Frame, account_routes, approvals, assets, docs, home_routes, import_routes, key_routes,
+    link_routes, page, publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes,
+    usage_routes, user_routes,
 };
 use crate::market::table::routes;
 use crate::mcp::server::Access;
@@ -70,6 +70,7 @@ routes! {
     }
     "/servers/{slug}/settings/document" { POST settings_routes::document }
     "/oauth/callback" { GET settings_routes::connected }
+    "/approvals" { GET approvals::list, POST approvals::decide }
     "/keys" { GET key_routes::list, POST key_routes::make }
     "/keys/revoke" { POST key_routes::revoke }
     "/docs" { GET docs::index }
@@ -112,6 +113,8 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "codes-off" => "done-codes-off",
         "ended" => "done-ended",
         "changed" => "done-changed",
+        "approved" => "done-approved",
+        "denied" => "done-denied",
         _ => return None,
     })
 }

@@ -27,6 +27,8 @@ pub struct ToolPage {
     /// What was entered as all arguments in one.
     pub json: String,
     pub error: Option<Html>,
+    /// Somebody has to agree to a call, and has not yet.
+    pub asks: bool,
     pub trace: Option<TraceView>,
     pub input_schema: String,
     pub output_schema: Option<String>,
@@ -43,6 +45,7 @@ impl ToolPage {
             fields: crate::market::pages::arguments::fields(def, frame.language),
             json: String::new(),
             error: None,
+            asks: false,
             trace: None,
             input_schema: shown(&def.input_schema.to_string(), frame.language),
             output_schema: def

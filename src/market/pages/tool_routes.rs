@@ -53,6 +53,19 @@ async fn blank(
     })
 }
 
+/// Whether somebody has to agree to a call of the tool.
+async fn gated(market: &Market, (slug, tool): &(String, String)) -> bool {
+    let catalog = &market.0.parts.publisher.catalog;
+    let Some(entry) = catalog.find(slug) else {
+        return false;
+    };
+    let server = catalog.server(entry.id).await.ok();
+    let tool = server
+        .as_ref()
+        .and_then(|server| server.tools.get(tool.as_str()));
+    tool.is_some_and(|tool| tool.gate.is_some())
+}
+
 /// The same call as `POST /api/v1/servers/{slug}/tools/{tool}/call`, shown as a page.
 pub(super) async fn call(
     State(market): State<Market>,
@@ -88,11 +101,16 @@ pub(super) async fn call(
             return page(StatusCode::UNPROCESSABLE_ENTITY, &template);
         }
     };
+    let wanted = entered(&form, "do").unwrap_or_default();
+    if wanted == "call" && gated(&market, &names).await {
+        template.asks = true;
+        return page(StatusCode::OK, &template);
+    }
     let request = CallRequest {
         arguments: Some(arguments),
         // Only a form that says so clearly sends anything.
-        dry_run: entered(&form, "do") != Some("call"),
-        confirmed: entered(&form, "confirmed") == Some("yes"),
+        dry_run: !matches!(wanted, "call" | "confirm"),
+        confirmed: wanted == "confirm",
     };
     let named = (names.0.as_str(), names.1.clone());
     match attempt(

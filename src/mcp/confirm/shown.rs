@@ -71,12 +71,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn object(
-        &mut self,
-        value: &str,
-        schemas: &[&'a Value],
-        level: usize,
-    ) -> Result<(), TooLong> {
+    fn object(&mut self, value: &str, schemas: &[&'a Value], level: usize) -> Result<(), TooLong> {
         self.out.push('{');
         let mut separator = "";
         for (key, member) in json::members(value) {
@@ -99,12 +94,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn array(
-        &mut self,
-        value: &str,
-        schemas: &[&'a Value],
-        level: usize,
-    ) -> Result<(), TooLong> {
+    fn array(&mut self, value: &str, schemas: &[&'a Value], level: usize) -> Result<(), TooLong> {
         let items = items(schemas);
         self.out.push('[');
         let mut separator = "";
@@ -184,7 +174,9 @@ fn properties<'a>(schemas: &[&'a Value], name: &str) -> Vec<&'a Value> {
     for schema in schemas {
         let named = schema.get("properties").and_then(|known| known.get(name));
         let patterns = schema.get("patternProperties").and_then(Value::as_object);
-        let other = schema.get("additionalProperties").filter(|_| named.is_none());
+        let other = schema
+            .get("additionalProperties")
+            .filter(|_| named.is_none());
         found.extend(named);
         found.extend(patterns.into_iter().flat_map(|known| known.values()));
         found.extend(other);

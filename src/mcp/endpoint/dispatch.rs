@@ -24,8 +24,8 @@ use crate::mcp::endpoint::wire::{
 };
 use crate::mcp::endpoint::{answer, lists};
 use crate::mcp::provider::{
-    CallContext, CallError, CallOutcome, Client, Consent, Progress, Provision, Resource, ResourceBody,
-    Resumption, ToolCall,
+    CallContext, CallError, CallOutcome, Client, Consent, Progress, Provision, Resource,
+    ResourceBody, Resumption, ToolCall,
 };
 use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
 use crate::mcp::tool::Tool;
@@ -192,10 +192,17 @@ impl Exchange {
             return Consent::Token;
         }
         if self.version.is_stateless() {
-            let stated = params.meta.as_ref().and_then(|meta| meta.client_capabilities);
+            let stated = params
+                .meta
+                .as_ref()
+                .and_then(|meta| meta.client_capabilities);
             let stated = stated.and_then(|raw| serde_json::from_str(raw.get()).ok());
             let has_forms = stated.is_some_and(|stated: Value| has_forms(&stated));
-            return if has_forms { Consent::InAnswer } else { Consent::Token };
+            return if has_forms {
+                Consent::InAnswer
+            } else {
+                Consent::Token
+            };
         }
         let client = self.client.as_ref();
         let asks = client.is_some_and(|client| has_forms(client.capabilities()));

@@ -44,7 +44,10 @@ impl Server {
                 def.binding.security = with_scheme(def.binding.security, scheme);
             }
             let reshaped = parts.settings.reshapes(&def.operation);
-            let who = parts.curations.get(&def.operation).and_then(|it| it.confirm);
+            let who = parts
+                .curations
+                .get(&def.operation)
+                .and_then(|it| it.confirm);
             let (mut tool, found) = Tool::compile_shaped_within(def, reshaped, budget);
             tool.gate = Gate::of(&tool.def, who);
             findings.extend(found);
