@@ -1,6 +1,7 @@
 //! The pages and the doors of the management side, through the real binary.
 
 mod accounts;
+mod approving;
 mod catalog;
 mod doors;
 mod importing;

@@ -145,7 +145,7 @@ pub(crate) async fn what_waits_is_bounded_and_stands_once(store: &Store) {
         .unwrap();
     assert_eq!(ask("key:c", 1, 9).await, Asked::Go);
     assert_eq!(ask("key:c", 1, 99).await, Asked::Go);
-    assert_eq!(ask("key:c", 2, 99).await, Asked::Full, "other arguments");
+    assert!(waits(&ask("key:c", 2, 99).await).1, "other arguments");
     // What nobody decided ends, and is seen to have ended before anybody asks.
     let states = async |second: i64| {
         let rows = store
@@ -155,17 +155,18 @@ pub(crate) async fn what_waits_is_bounded_and_stands_once(store: &Store) {
         let states = rows.into_iter().map(|row| row.state);
         states.collect::<Vec<_>>()
     };
+    let waiting = ["pending"; 3];
     assert_eq!(
         states(99).await,
-        ["pending", "pending", "approved", "denied"]
+        [&waiting[..], &["approved", "denied"]].concat()
     );
     assert_eq!(
         states(100).await,
-        ["pending", "pending", "expired", "denied"]
+        [&waiting[..], &["expired", "denied"]].concat()
     );
     assert_eq!(
         states(3_600).await,
-        ["expired", "expired", "expired", "denied"]
+        [&["expired"; 4][..], &["denied"]].concat()
     );
     let pending = store
         .approvals(ORGANIZATION, Some("pending"), 10, at(3_600))

@@ -1,0 +1,254 @@
+//! The inbox of calls that wait: through the real binary, by page, API and command.
+
+use serde_json::{Value, json};
+
+use crate::pages::{Served, csrf, form, serve, serve_with};
+use crate::program::run;
+
+const KEY: &str = "an-admin-key-for-tests";
+const TOOL: &str = "/servers/petstore/tools/deletePet";
+
+/// A request to the management API with the admin key: its answer.
+fn api(served: &Served, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let head = format!(
+        "{method} /api/v1/{path} HTTP/1.1\r\nX-API-Key: {KEY}\r\nContent-Type: application/json"
+    );
+    let answer = served.ask(&head, &body.to_string());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+fn asks(served: &Served, who: &str) {
+    let path = "servers/petstore/tools/deletePet/curation";
+    let (status, answer) = api(served, "PUT", path, &json!({ "confirm": who }));
+    assert!((200..300).contains(&status), "{answer}");
+}
+
+/// Asks to delete a pet; the result.
+fn delete(served: &Served, pet: u32) -> Value {
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "deletePet", "arguments": { "petId": pet } } });
+    let head = "POST /mcp/petstore HTTP/1.1\r\nContent-Type: application/json\r\n\
+                Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25";
+    let answer = served.ask(head, &message.to_string());
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str::<Value>(body).unwrap()["result"].clone()
+}
+
+fn waits(result: &Value) -> String {
+    let approval = &result["_meta"]["causeway/approval"];
+    assert_eq!(approval["state"], "pending", "{result}");
+    approval["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_call_waits_on_the_page_until_somebody_decides() {
+    let served = serve_with(&["--admin-key", KEY]);
+    asks(&served, "human");
+    let id = waits(&delete(&served, 1));
+    let visitor = served.get("/approvals", "");
+    assert!(visitor.contains("/login?next=/approvals"), "{visitor}");
+    let login = served.post("/login", "", &form(&[("key", KEY)]));
+    let cookie = login
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = cookie.unwrap().split(';').next().unwrap().to_owned();
+    let page = served.get("/approvals", &cookie);
+    for words in [
+        "petstore / deletePet",
+        "&#34;petId&#34;: 1",
+        "anonymous@127.0.0.1",
+        "60 minutes left",
+        &id,
+    ] {
+        assert!(page.contains(words), "{words} is not in {page}");
+    }
+    for decision in ["once", "hour", "deny"] {
+        let button = format!("name=\"decision\" value=\"{decision}\"");
+        assert!(page.contains(&button), "{page}");
+    }
+    let chinese = served.ask(
+        &format!("GET /approvals HTTP/1.1\r\nCookie: {cookie}\r\nAccept-Language: zh-CN"),
+        "",
+    );
+    assert!(chinese.contains("批准一次"), "{chinese}");
+    let token = csrf(&page);
+    let own = format!("Cookie: {cookie}\r\n");
+    let decide = |token: &str, id: &str, decision: &str| {
+        let fields = [
+            ("csrf", token),
+            ("id", id),
+            ("decision", decision),
+            ("reason", "no <b>"),
+        ];
+        served.post("/approvals", &own, &form(&fields))
+    };
+    assert!(decide("wrong", &id, "once").starts_with("HTTP/1.1 403"));
+    assert!(decide(&token, &id, "always").starts_with("HTTP/1.1 404"));
+    assert!(decide(&token, &id, "once").contains("location: /approvals?done=approved"));
+    assert_eq!(delete(&served, 1)["isError"], false);
+    let next = waits(&delete(&served, 1));
+    assert!(decide(&token, &next, "deny").contains("location: /approvals?done=denied"));
+    assert!(decide(&token, &next, "once").starts_with("HTTP/1.1 409"));
+    let denied = delete(&served, 1).to_string();
+    assert!(denied.contains("denied this call: no <b>."), "{denied}");
+    let page = served.get("/approvals?done=denied", &cookie);
+    assert!(
+        page.contains("no &#60;b&#62;") && !page.contains("no <b>"),
+        "{page}"
+    );
+    assert!(page.contains("No call waits."), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_and_the_command_decide_as_well() {
+    let served = serve_with(&["--admin-key", KEY]);
+    asks(&served, "human");
+    let first = waits(&delete(&served, 1));
+    let (_, listed) = api(&served, "GET", "approvals?state=pending", &Value::Null);
+    let call = &listed["approvals"][0];
+    assert_eq!(
+        (&call["id"], &call["tool"]),
+        (&json!(first), &json!("deletePet"))
+    );
+    let (status, answer) = api(&served, "GET", "approvals?state=asleep", &Value::Null);
+    assert_eq!(
+        (
+            status,
+            answer["detail"].as_str().unwrap().contains("`state`")
+        ),
+        (400, true)
+    );
+    let path = format!("approvals/{first}");
+    let long = json!({ "decision": "deny", "reason": "x".repeat(501) });
+    assert_eq!(api(&served, "POST", &path, &long).0, 400);
+    let (status, decided) = api(&served, "POST", &path, &json!({ "decision": "hour" }));
+    assert_eq!(
+        (status, &decided["state"], &decided["scope"]),
+        (200, &json!("approved"), &json!("hour"))
+    );
+    assert_eq!(
+        api(&served, "POST", &path, &json!({ "decision": "deny" })).0,
+        409
+    );
+    assert_eq!(delete(&served, 1)["isError"], false);
+    let second = waits(&delete(&served, 2));
+    let origin = format!("http://{}", served.address);
+    let command = async |arguments: &[&str]| {
+        let target = ["--server", &origin, "--key", KEY];
+        run(&[arguments, &target].concat()).await
+    };
+    let shown = command(&["approvals", "list", "--state", "pending"]).await;
+    assert!(
+        shown.stdout.contains(&second) && shown.stdout.contains("\"petId\": 2"),
+        "{shown:?}"
+    );
+    let denied = command(&["approvals", "deny", &second, "--reason", "not today"]).await;
+    assert!(denied.stdout.contains("not today"), "{denied:?}");
+    assert!(delete(&served, 2).to_string().contains("not today"));
+    let third = waits(&delete(&served, 3));
+    let approved = command(&["approvals", "approve", &third]).await;
+    assert!(approved.stdout.contains("approved (once)"), "{approved:?}");
+    command(&["approvals", "approve", &third])
+        .await
+        .refused(&["409", "approved"]);
+    // Who manages the server may agree where it calls.
+    let call = "servers/petstore/tools/deletePet/call";
+    let plain = json!({ "arguments": { "petId": 4 } });
+    let (_, trace) = api(&served, "POST", call, &plain);
+    assert_eq!(
+        (&trace["result"]["isError"], &trace["request"]),
+        (&json!(true), &Value::Null)
+    );
+    let confirmed = json!({ "arguments": { "petId": 4 }, "confirmed": true });
+    let (_, trace) = api(&served, "POST", call, &confirmed);
+    assert_eq!(trace["request"]["method"], "DELETE", "{trace}");
+    let (_, audit) = api(&served, "GET", "audit?limit=1000", &Value::Null);
+    let rows = audit["rows"].as_array().unwrap().iter();
+    let acts: Vec<_> = rows
+        .filter(|row| row["entity"] == "approval")
+        .map(|row| &row["action"])
+        .collect();
+    assert_eq!(acts, ["approve", "deny", "approve"]);
+}
+
+#[test]
+fn settings_of_approvals_are_checked_and_strangers_confirm_nothing_for_people() {
+    let served = serve_with(&["--admin-key", KEY]);
+    asks(&served, "human");
+    for (body, field) in [
+        (json!({ "approvalMinutes": 0 }), "approvalMinutes"),
+        (json!({ "approvalMinutes": 100_000 }), "approvalMinutes"),
+        (
+            json!({ "approvalWebhook": "ftp://example.com" }),
+            "approvalWebhook",
+        ),
+        (
+            json!({ "approvalWebhook": "https://a:b@example.com" }),
+            "approvalWebhook",
+        ),
+    ] {
+        let (status, answer) = api(&served, "PATCH", "servers/petstore", &body);
+        assert_eq!(status, 400, "{answer}");
+        assert!(
+            answer["detail"].as_str().unwrap().contains(field),
+            "{answer}"
+        );
+    }
+    let good = json!({ "approvalMinutes": 5, "approvalWebhook": "https://example.com/hook" });
+    assert_eq!(api(&served, "PATCH", "servers/petstore", &good).0, 200);
+    let (_, hook) = api(
+        &served,
+        "GET",
+        "servers/petstore/approval-webhook",
+        &Value::Null,
+    );
+    assert_eq!(
+        (&hook["url"], hook["secret"].as_str().unwrap().len()),
+        (&json!("https://example.com/hook"), 64)
+    );
+    // Without a key: the server is open.
+    let head = "POST /api/v1/servers/petstore/tools/deletePet/call HTTP/1.1\r\nContent-Type: application/json";
+    let confirmed = json!({ "arguments": { "petId": 4 }, "confirmed": true }).to_string();
+    let answer = served.ask(head, &confirmed);
+    assert!(answer.contains("has to approve"), "{answer}");
+    asks(&served, "client");
+    let answer = served.ask(head, &confirmed);
+    assert!(answer.contains("\"method\":\"DELETE\""), "{answer}");
+}
+
+#[test]
+fn the_form_of_a_tool_asks_on_its_page() {
+    let served = serve();
+    let cookie = served.sign_in();
+    let page = served.get(TOOL, &cookie);
+    let token = csrf(&page);
+    let head = format!(
+        "PUT /api/v1{TOOL}/curation HTTP/1.1\r\nContent-Type: application/json\r\nCookie: {cookie}\r\nX-CSRF-Token: {token}"
+    );
+    served.ask(&head, &json!({ "confirm": "client" }).to_string());
+    let own = format!("Cookie: {cookie}\r\n");
+    let sent = |wanted: &str| {
+        let fields = [
+            ("csrf", token.as_str()),
+            ("do", wanted),
+            ("json", "{\"petId\": 4}"),
+        ];
+        served.post(TOOL, &own, &form(&fields))
+    };
+    let asked = sent("call");
+    assert!(asked.contains("asks before it is called"), "{asked}");
+    assert!(
+        asked.contains("value=\"confirm\"") && !asked.contains("value=\"call\""),
+        "{asked}"
+    );
+    let dry = sent("dry-run");
+    assert!(
+        dry.contains("DELETE") && !dry.contains("asks before"),
+        "{dry}"
+    );
+    let done = sent("confirm");
+    assert!(done.contains("204") || done.contains("200"), "{done}");
+    assert!(!done.contains("_confirm"), "{done}");
+}
