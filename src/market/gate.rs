@@ -151,6 +151,13 @@ pub const API: &[(&str, &str, Need)] = &[
     ("PATCH", "/api/v1/users/{name}", May(Administer)),
     ("POST", "/api/v1/users/{name}/reset", May(Administer)),
     ("DELETE", "/api/v1/users/{name}/codes", May(Administer)),
+    ("GET", "/api/v1/approvals", May(Administer)),
+    ("POST", "/api/v1/approvals/{id}", May(Administer)),
+    (
+        "GET",
+        "/api/v1/servers/{slug}/approval-webhook",
+        May(ManageServer),
+    ),
     ("GET", "/api/v1/audit", May(Administer)),
     ("GET", "/api/v1/ledger", May(Administer)),
     ("GET", "/api/v1/ledger.csv", May(Administer)),
@@ -205,6 +212,8 @@ pub const PAGES: &[(&str, &str, Need)] = &[
     ("GET", "/docs/{name}", Caller),
     ("GET", "/language", Nobody),
     ("GET", "/usage", May(Administer)),
+    ("GET", "/approvals", May(Administer)),
+    ("POST", "/approvals", May(Administer)),
     ("GET", "/assets/{name}", Nobody),
 ];
 

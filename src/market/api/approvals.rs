@@ -72,7 +72,9 @@ pub(crate) async fn rows(
     }
     let inbox = inbox(market)?;
     let now = inbox.clock.now();
-    let rows = inbox.store.approvals(person.organization(), state, limit, now);
+    let rows = inbox
+        .store
+        .approvals(person.organization(), state, limit, now);
     Ok(rows.await?)
 }
 

@@ -4,10 +4,11 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use crate::access::approval::{REASON_CHARACTERS_MAX, Verdict};
-use crate::extract::{Admin, Form};
+use crate::access::person::Person;
+use crate::extract::{Form, Visitor};
 use crate::market::api::Market;
 use crate::market::api::approvals::{NewDecision, decided, rows};
 use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to, writer};
@@ -84,14 +85,14 @@ impl CallView {
 
 pub(super) async fn list(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Query(query): Query<Fields>,
 ) -> Response {
-    let admin = match reader(&market, &headers, "/approvals") {
-        Ok(admin) => admin,
+    let person = match reader(&headers, "/approvals") {
+        Ok(person) => person,
         Err(response) => return *response,
     };
-    match shown(&market, &headers, (&admin, &query)).await {
+    match shown(&market, &headers, (&person, &query)).await {
         Ok(template) => page(StatusCode::OK, &template),
         Err(problem) => refused(&market, &headers, &problem),
     }
@@ -99,13 +100,13 @@ pub(super) async fn list(
 
 async fn shown(
     market: &Market,
-    headers: &HeaderMap,
-    (admin, query): (&Admin, &Fields),
+    headers: &Visitor,
+    (person, query): (&Person, &Fields),
 ) -> Result<Approvals, Problem> {
     let mut frame = frame(market, headers, "approvals");
     frame.notice = notice(query);
     let now = market.0.parts.publisher.clock.now();
-    let rows = rows(market, admin, (None, ROWS_MAX)).await?;
+    let rows = rows(market, person, (None, ROWS_MAX)).await?;
     let calls = rows.into_iter().map(|row| CallView::new(row, now));
     let (waiting, over) = calls.partition(|call| call.state == "approvals-waits");
     Ok(Approvals {
@@ -117,15 +118,15 @@ async fn shown(
 
 pub(super) async fn decide(
     State(market): State<Market>,
-    headers: HeaderMap,
+    headers: Visitor,
     Form(form): Form<Fields>,
 ) -> Response {
-    let admin = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(admin) => admin,
+    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
+        Ok(person) => person,
         Err(response) => return *response,
     };
     let decided = match entered(&form) {
-        Some(entered) => decided(&market, &admin, entered).await,
+        Some(entered) => decided(&market, &person, entered).await,
         None => Err(Problem::not_found()),
     };
     match decided {
