@@ -63,6 +63,7 @@ async fn every_command_is_among_them() {
     for group in [
         &[][..],
         &["keys"],
+        &["approvals"],
         &["audit"],
         &["secrets"],
         &["tools", "shop"],
