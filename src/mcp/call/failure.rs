@@ -48,7 +48,7 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Limited(#[from] LimitRefusal),
     #[error("{0}")]
-    Unconfirmed(#[from] Unconfirmed),
+    Unconfirmed(Box<Unconfirmed>),
     #[error(
         "The API at {from} redirects to another origin, {to}. That is not followed, and no \
          credential was sent there. If the API has moved, the server's owner has to set the \
@@ -64,6 +64,12 @@ pub(crate) enum Failure {
     NotRun(CallError),
 }
 
+impl From<Unconfirmed> for Failure {
+    fn from(unconfirmed: Unconfirmed) -> Self {
+        Self::Unconfirmed(Box::new(unconfirmed))
+    }
+}
+
 impl Failure {
     /// A tool error with the text, or the protocol error it is. Hidden is only what may repeat words of
     /// the API: to hide a secret in what the caller wrote would confirm a guess.
@@ -71,10 +77,10 @@ impl Failure {
         match self {
             Self::NotRun(error) => Err(error),
             Self::Egress(EgressError::Cancelled) => Err(CallError::Cancelled),
-            Self::Unconfirmed(Unconfirmed::Asked(input)) => Ok(CallOutcome::InputRequired(input)),
-            Self::Unconfirmed(unconfirmed) => {
-                Ok(CallOutcome::Complete(consent::refused(&unconfirmed)))
-            }
+            Self::Unconfirmed(unconfirmed) => Ok(match *unconfirmed {
+                Unconfirmed::Asked(input) => CallOutcome::InputRequired(input),
+                refused => CallOutcome::Complete(consent::refused(&refused)),
+            }),
             failure => {
                 let text = failure.to_string();
                 let text = match failure {
