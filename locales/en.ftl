@@ -54,6 +54,7 @@ home-more = More servers
 search-do = Search
 badge-open = open
 badge-needs-key = needs a key
+badge-private = private
 badge-read-only = read-only
 badge-destroys = may destroy
 badge-writes = writes
@@ -75,6 +76,11 @@ done-credential-approved = The destination is approved; the credential is sent t
 done-connected = Connected. Calls use this connection from now on.
 done-disconnected = The connection is ended.
 done-revoked = Revoked. The key opens nothing any more.
+done-promoted = This version is served now.
+done-canary-started = The version is tried on some consumers now.
+done-rollout-ended = Done. The served version stays as it is.
+done-issuer-kept = Saved. Its tokens are judged by this from now on.
+done-issuer-removed = Removed. Its tokens are refused from now on.
 done-deleted = The server is deleted.
 
 ## What went wrong
@@ -114,9 +120,7 @@ keys-copy-now = Copy it now. It is stored only as a hash and cannot be shown aga
 keys-key = Key
 keys-all = All keys
 keys-none = No keys yet. Servers that need a key cannot be called until you make one.
-keys-made = Made
-keys-last-used = Last used
-keys-never = never
+keys-never = never used
 keys-everywhere = all
 keys-nowhere = none that still exists
 keys-revoke = Revoke
@@ -128,9 +132,63 @@ keys-hidden = { $count ->
 }
 keys-new = New key
 keys-name-help = Who or what will use it, like “support agent”.
-keys-servers-help = Short names, one a line. Empty: every server, also later ones.
+keys-servers-help = <code>SERVER</code> or <code>SERVER/TOOL</code>, one a line. Empty: every server, also later ones.
 keys-none-chosen = None chosen: every server, also later ones.
 keys-make = Make the key
+keys-old-ends = The key it replaces ends by { $at }.
+keys-made-at = made { $at }
+keys-used-at = last used { $at }
+keys-ends-at = ends { $at }
+keys-ended-at = ended { $at }
+keys-endless = does not expire
+keys-good = active
+keys-ending = replaced, still valid
+keys-expired = expired
+keys-scope = Good for
+keys-more-scopes = and { $count } more
+keys-replaces = It replaces <code>{ $prefix }…</code>.
+keys-replaced-by = <code>{ $prefix }…</code> replaces it.
+keys-rotate = Rotate
+keys-rotate-named = Rotate { $name }
+keys-overlap = How long the old key goes on
+keys-overlap-named = How long the old key of { $name } goes on
+keys-overlap-none = old key ends now
+keys-overlap-1h = old key lasts 1 hour
+keys-overlap-24h = old key lasts 24 hours
+keys-overlap-7d = old key lasts 7 days
+keys-lifetime = Expires after
+keys-7d = 7 days
+keys-30d = 30 days
+keys-90d = 90 days
+keys-365d = 365 days
+keys-no-end = never
+keys-tools = Single tools
+keys-tools-help = <code>SERVER/TOOL</code>, one a line. A server that is chosen above is open whole.
+issuers-title = Token issuers
+issuers-words = Tokens (JWT) that these issuers sign are taken in place of keys. Each value of the consumer claim is a consumer of its own.
+issuers-none = None yet: only keys are taken.
+issuers-for = for { $audience }
+issuers-by = callers told apart by <code>{ $claim }</code>
+issuers-open-only = nothing by itself but open servers
+issuers-remove = Remove
+issuers-remove-named = Remove { $name }
+issuers-new = Add or change an issuer
+issuers-name-help = Letters, digits, hyphens. The name of one there is changes that one.
+issuers-issuer = Issuer
+issuers-issuer-help = The claim <code>iss</code>, exactly as it stands in tokens.
+issuers-audience = Audience
+issuers-audience-help = The claim <code>aud</code>; several apart by commas.
+issuers-keys-url = Address of its keys (JWKS)
+issuers-keys-url-help = Empty: its OpenID Connect configuration says it.
+issuers-consumer-claim = Consumer claim
+issuers-consumer-claim-help = What tells callers apart.
+issuers-everywhere = Every server that is open to all keys
+issuers-scopes = Servers and tools
+issuers-scopes-help = For all of its tokens: <code>SERVER</code> or <code>SERVER/TOOL</code>, one a line.
+issuers-claim = Claim that gives more
+issuers-values = Values of that claim
+issuers-values-help = One a line, like <code>reader = books, shop/listOrders</code>.
+issuers-keep = Save the issuer
 
 ## Labels that refusals name too
 
@@ -219,6 +277,9 @@ report-hidden = { $count ->
 
 server-tabs = Server
 server-overview = Overview
+server-health = Health
+server-versions = Versions
+server-report = Report
 server-lacking = { $count ->
     [one] { $count } tool cannot be called yet: the API wants a credential that is not set.
    *[other] { $count } tools cannot be called yet: the API wants a credential that is not set.
@@ -226,7 +287,6 @@ server-lacking = { $count ->
 server-connect = Connect
 server-endpoint = MCP endpoint
 server-put-key = Put your key where it says <code>YOUR_KEY</code>.
-server-make-key = Make a key
 server-ask-key = The operator of this site gives you one.
 server-tools = Tools
 server-no-tools = This server has no tools: no operation of its document could become one.
@@ -239,6 +299,82 @@ server-search-count = { $count ->
 server-no-match = No tool matches “{ $query }”.
 server-all-tools = See all tools
 server-more-tools = More tools
+server-see-tools = { $count ->
+    [one] See { $count } tool
+   *[other] See { $count } tools
+}
+server-list-cost = Listing them costs
+server-version = Version
+server-updated = Updated
+server-tags = Tags
+server-of-tag = Tools tagged <b>{ $tag }</b>.
+server-untagged = Without a tag
+snippet-open = Open it there
+snippet-no-secret = The link holds no key: put yours in afterwards, or where the client asks for it.
+snippet-not-yet = not yet
+snippet-many = Any of 20 agents
+snippet-claude-ai = Settings, Connectors, Add custom connector: paste the address. It is called from the internet.
+snippet-chatgpt = Settings, Apps and Connectors, Developer mode, Create: paste the address. It is called from the internet.
+snippet-oauth-only = This client signs in with OAuth and cannot send a key. Causeway does not offer OAuth to agents yet, so it works with open servers only. Use one of the other clients, or Claude Desktop.
+snippet-https-only = This client calls from the internet and needs a public https address. Give this one such an address (<code>--public-url</code>) first.
+connect-make = Make a key for this server
+connect-key-inside = It stands in the texts below, now and never again: it is stored only as a hash. A reload shows the placeholder.
+connect-tools-none = None chosen: every tool, also later ones.
+connect-tools-named = One a line. Empty: every tool, also later ones.
+watch-title = What arrives here
+watch-waiting = Waiting for the first message of a client…
+watch-connected = { $client } connected
+watch-connected-unnamed = A client connected
+watch-listed = { $count ->
+    [one] { $count } tool listed
+   *[other] { $count } tools listed
+}
+watch-call-fine = First call { $tool } OK
+watch-call-failed = First call { $tool } failed: { $reason }
+watch-call-later = A later call { $tool } OK
+watch-refused = Refused with status { $status } at { $at }.
+watch-401 = The key was missing, or it is not one that is valid here.
+watch-404 = The key is not good for this server.
+watch-429 = Too many requests came in a short time.
+watch-events = The last messages
+watch-fine = OK
+watch-again = Check again
+watch-reloads = This page reloads itself. It shows what reached this process of Causeway while somebody looked on.
+versions-number = Version { $number }
+versions-current = served
+versions-staged = waits to be looked at
+versions-canary = tried on { $percent } %
+versions-compare = What changed
+versions-compare-named = What changed with version { $number }
+versions-promote = Serve it
+versions-promote-named = Serve version { $number }
+versions-roll-back = Roll back to it
+versions-roll-back-named = Roll back to version { $number }
+versions-percent = Share of consumers that get version { $number }
+versions-try = Try it on some
+versions-discard = Discard
+versions-end-canary = End the trial
+versions-compared = From version { $from } to { $to }
+versions-sum = { $added } added, { $removed } removed, { $changed } changed
+versions-needs-review = somebody has to look
+versions-same = Nothing that an agent would notice.
+versions-added = added
+versions-removed = removed
+versions-compatible = compatible
+versions-review = to be looked at
+versions-breaking = breaking
+versions-hidden-rows = { $count ->
+    [one] { $count } more difference, which the management API tells of.
+   *[other] { $count } more differences, which the management API tells of.
+}
+versions-hidden = { $count ->
+    [one] { $count } older version, which the management API lists.
+   *[other] { $count } older versions, which the management API lists.
+}
+versions-acts = What was done last
+versions-when = When
+versions-who = Who
+versions-what = What
 snippet-terminal = In a terminal
 snippet-other = Any other client
 snippet-most = Most clients read this form
@@ -266,6 +402,12 @@ tool-sign-in = Sign in to try it
 tool-schemas = Schemas
 tool-input = Input schema
 tool-output = Output schema
+tool-copy = Copy the call
+tool-copy-curl = Over MCP with curl
+tool-copy-message = As an MCP message
+tool-copy-request = The API request with curl
+tool-copy-request-help = Secrets are masked. Causeway adds the real ones when it sends the request.
+tool-copy-dry-run = A dry run also gives the API request as curl.
 tool-json-wrong = Arguments as JSON: this is not JSON ({ $reason }).
 tool-json-object = Arguments as JSON: write one object, in braces.
 tool-correct = Nothing was sent. Please correct: { $names }.

@@ -1,7 +1,7 @@
 //! The MCP half: tools made from operations, and calls made from tools.
 //!
 //! Pure: `tool`, `curation`, `confirm`, `diff`, `lint`, `plan`, `content`, `paging`, `fragment`, `template`.
-//! Shared state: `server`, `provider`. Flows:
+//! Shared state: `server`, `provider`, `watch`. Flows:
 //! `publish`, `call`. Edge: `endpoint`.
 
 pub mod call;
@@ -21,3 +21,4 @@ pub mod sync;
 pub mod template;
 pub mod tool;
 pub mod versions;
+pub mod watch;

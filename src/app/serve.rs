@@ -45,6 +45,7 @@ use crate::mcp::publish::{
 };
 use crate::mcp::server::Access;
 use crate::mcp::sync;
+use crate::mcp::watch::Watch;
 use crate::openapi::DocumentLimits;
 use crate::policy::Policies;
 use crate::router;
@@ -130,6 +131,7 @@ impl App {
             keys,
             accounts,
             mcp: Arc::new(Mcp {
+                watch: Watch::default(),
                 tokens,
                 confirmations,
                 egress: egress.clone(),

@@ -482,8 +482,17 @@ fn key_line(key: &Value) -> String {
         "revoked"
     };
     let text = |name: &str| key[name].as_str().unwrap_or("-").to_owned();
+    let notes = [
+        ("expiresAt", "until"),
+        ("replaces", "replaces"),
+        ("replacedBy", "replaced by"),
+    ];
+    let notes: String = notes
+        .iter()
+        .filter_map(|(name, word)| Some(format!("  {word} {}", key[*name].as_str()?)))
+        .collect();
     format!(
-        "{}  {}…  {:8} {}",
+        "{}  {}…  {:8} {}{notes}",
         text("id"),
         text("prefix"),
         state,

@@ -25,9 +25,10 @@ use crate::mcp::call::account::Account;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
 pub use crate::mcp::call::passing::passed;
-pub use crate::mcp::call::trace::{Trace, dry_run, explain};
+pub use crate::mcp::call::trace::{Trace, TracedRequest, dry_run, explain};
 use crate::mcp::provider::{CallContext, CallError, CallOutcome, ToolCall};
 use crate::mcp::server::{Provider, Server};
+use crate::mcp::watch::Watch;
 use crate::policy::Policies;
 use crate::types::Clock;
 
@@ -47,6 +48,8 @@ pub struct Mcp {
     pub tokens: Tokens,
     /// What knows whether somebody agreed to a call.
     pub confirmations: Confirmations,
+    /// What clients do, for whoever looks on.
+    pub watch: Watch,
 }
 
 /// What a call is answered with that a limit outside of all flows keeps back.
@@ -67,6 +70,7 @@ impl Mcp {
             confirmations: Confirmations::memory(clock.clone()),
             clock,
             policies: Policies::default(),
+            watch: Watch::default(),
         })
     }
 }

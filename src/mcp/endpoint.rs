@@ -16,6 +16,7 @@ mod http;
 mod legacy;
 mod listen;
 mod lists;
+mod seen;
 mod session;
 mod standing;
 mod stdio;

@@ -76,6 +76,10 @@ const INSERT: &str = "INSERT INTO audit (id, organization_id, at, actor, action,
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const LIST: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
      WHERE organization_id = $1 AND (COALESCE(seq, 0), id) > ($2, $3) ORDER BY COALESCE(seq, 0), id LIMIT $4";
+const OF: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM \
+     (SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
+     WHERE organization_id = $1 ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT 2000) AS newest \
+     WHERE entity = $2 AND entity_id = $3 ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT $4";
 const PLACE: &str =
     "SELECT COALESCE(seq, 0) AS value FROM audit WHERE organization_id = $1 AND id = $2";
 const NEXT: &str = "INSERT INTO audit_heads (organization_id, seq, hash) VALUES ($1, 1, $2) \
@@ -103,6 +107,24 @@ impl Store {
             }
         };
         fetch_all!(&self.db, AuditRow, LIST, organization.0, seq, id, limit).map(Some)
+    }
+
+    /// The acts on one entity, the last first, of the last two thousand of the organization.
+    pub async fn audit_of(
+        &self,
+        organization: OrganizationId,
+        (entity, entity_id): (&str, &str),
+        limit: i64,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        fetch_all!(
+            &self.db,
+            AuditRow,
+            OF,
+            organization.0,
+            entity,
+            entity_id,
+            limit
+        )
     }
 }
 

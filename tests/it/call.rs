@@ -59,6 +59,7 @@ impl Bench {
                 policies,
                 answers: Answers::memory(Clock::system()),
                 jq: Jq::new(env!("CARGO_BIN_EXE_causeway").into()),
+                watch: causeway::mcp::watch::Watch::default(),
             },
             ledger: receiver,
         }

@@ -8,6 +8,7 @@ mod importing;
 mod keys;
 mod reporting;
 mod settings;
+mod tabs;
 mod trying;
 mod words;
 
@@ -188,8 +189,10 @@ fn pages_are_readable_without_script_and_write_only_with_their_token() {
     assert!(home.contains("Petstore") && home.contains("Bookshop"));
     assert!(home.contains("content-security-policy: default-src 'none'"));
     assert!(!home.contains("<script>") && !home.contains(" style="));
+    let tools = served.get("/servers/petstore/tools", "");
+    assert!(tools.contains("listPets"));
     let server = served.get("/servers/petstore", "");
-    assert!(server.contains("listPets") && server.contains("/mcp/petstore"));
+    assert!(server.contains("/mcp/petstore"));
     assert!(
         served
             .get("/servers/nothing", "")

@@ -30,6 +30,7 @@ const RANKS: &[(&str, u8)] = &[
     ("jq", 2),
     ("store", 2),
     ("mcp::server", 3),
+    ("mcp::watch", 3),
     ("access", 3),
     ("answers", 3),
     ("live", 3),

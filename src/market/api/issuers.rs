@@ -51,6 +51,16 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Body(new): Body<IssuerSettings<GrantRequest>>,
 ) -> Result<Json<Value>, Problem> {
+    keep(&market, &person, (&name, new)).await?;
+    show(State(market), person, Path(name)).await
+}
+
+/// Stores what an admin says of an issuer; its tokens are judged by it at once.
+pub(crate) async fn keep(
+    market: &Market,
+    person: &Person,
+    (name, new): (&str, IssuerSettings<GrantRequest>),
+) -> Result<(), Problem> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > NAME_LENGTH_MAX || !name.chars().all(plain) {
         return Err(wrong(format!(
@@ -58,15 +68,15 @@ pub(super) async fn put(
         )));
     }
     new.check().map_err(|error| wrong(error.to_string()))?;
-    let settings = kept(&market, &person, new).await?;
+    let settings = kept(market, person, new).await?;
     let text = serde_json::to_string(&settings).map_err(|error| Problem::internal(&error))?;
     let new = NewIssuer {
-        name: &name,
+        name,
         issuer: &settings.issuer,
         settings: &text,
     };
     let publisher = &market.0.parts.publisher;
-    let mut act = act(&person, "put", &name);
+    let mut act = act(person, "put", name);
     act.after = Some(text.clone());
     let stored = publisher.store.put_issuer(new, &act, publisher.clock.now());
     match stored.await {
@@ -79,7 +89,7 @@ pub(super) async fn put(
         Err(error) => return Err(error.into()),
     }
     market.0.parts.keys.forget();
-    show(State(market), person, Path(name)).await
+    Ok(())
 }
 
 pub(super) async fn remove(
@@ -118,13 +128,13 @@ async fn kept(
     person: &Person,
     new: IssuerSettings<GrantRequest>,
 ) -> Result<IssuerSettings, Problem> {
-    let resolve = async |requests: &[GrantRequest]| grants::resolve(market, person, requests).await;
     let grants_from = match new.grants_from {
         None => None,
         Some(from) => {
             let mut values: IndexMap<String, Vec<Grant>> = IndexMap::new();
             for (value, requests) in &from.values {
-                values.insert(value.clone(), resolve(requests).await?);
+                let granted = grants::resolve(market, person, requests).await?;
+                values.insert(value.clone(), granted);
             }
             Some(GrantsFrom {
                 claim: from.claim,
@@ -133,7 +143,7 @@ async fn kept(
         }
     };
     Ok(IssuerSettings {
-        grants: resolve(&new.grants).await?,
+        grants: grants::resolve(market, person, &new.grants).await?,
         grants_from,
         issuer: new.issuer,
         audience: new.audience,

@@ -1,12 +1,30 @@
-//! API keys of consumers.
+//! API keys of consumers, and the issuers whose tokens are taken in place of keys.
 
 use askama::Template;
 
 use crate::market::language::Html;
 use crate::market::pages::Frame;
+use crate::market::pages::scope::ScopeView;
 
 /// More servers than this are named in a field and not listed with a box each.
 pub const SERVERS_LISTED_MAX: usize = 200;
+
+/// How long a new key lasts: what the form sends, the message that names it, and in days.
+pub const LIFETIMES: [(&str, &str, Option<i64>); 5] = [
+    ("7", "keys-7d", Some(7)),
+    ("30", "keys-30d", Some(30)),
+    ("90", "keys-90d", Some(90)),
+    ("365", "keys-365d", Some(365)),
+    ("never", "keys-no-end", None),
+];
+
+/// How long a key that was replaced goes on: what the form sends, and the message that names it.
+pub const OVERLAPS: [(&str, &str); 4] = [
+    ("0s", "keys-overlap-none"),
+    ("1h", "keys-overlap-1h"),
+    ("24h", "keys-overlap-24h"),
+    ("7d", "keys-overlap-7d"),
+];
 
 /// `GET /keys`.
 #[derive(Debug, Template)]
@@ -25,7 +43,10 @@ pub struct Keys {
     pub choices: Vec<(bool, String)>,
     /// What was entered, when it was refused.
     pub name: String,
-    pub entered_servers: String,
+    pub entered_scopes: String,
+    pub lifetime: String,
+    pub issuers: Vec<IssuerView>,
+    pub issuer: IssuerForm,
 }
 
 /// A key in the list; the key itself is known to nobody.
@@ -35,13 +56,50 @@ pub struct KeyRow {
     pub name: String,
     /// The beginning of the key, to recognise it by.
     pub prefix: String,
-    /// It is for every server.
-    pub everywhere: bool,
-    /// Otherwise, the servers it is for that still exist.
-    pub servers: Vec<String>,
+    pub scope: ScopeView,
     pub created: String,
     pub last_used: Option<String>,
-    pub revoked: bool,
+    pub state: KeyState,
+    /// When it ends by itself, or did.
+    pub ends: Option<String>,
+    /// The beginning of the key it took the place of, and of the one that took its own.
+    pub replaces: Option<String>,
+    pub replaced_by: Option<String>,
+}
+
+/// Whether a key opens anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    Good,
+    /// Another took its place, and it still goes on.
+    Ending,
+    Expired,
+    Revoked,
+}
+
+impl KeyState {
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Expired | Self::Revoked)
+    }
+
+    /// A message's key.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Good => "keys-good",
+            Self::Ending => "keys-ending",
+            Self::Expired => "keys-expired",
+            Self::Revoked => "keys-revoked",
+        }
+    }
+
+    /// A class of the stylesheet.
+    pub fn tone(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Ending => "fair",
+            Self::Expired | Self::Revoked => "plain",
+        }
+    }
 }
 
 /// A key in full.
@@ -49,6 +107,8 @@ pub struct KeyRow {
 pub struct NewKey {
     pub name: String,
     pub key: String,
+    /// When the key it took the place of ends.
+    pub old_ends: Option<String>,
 }
 
 impl std::fmt::Debug for NewKey {
@@ -57,4 +117,32 @@ impl std::fmt::Debug for NewKey {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// An issuer of tokens in the list.
+#[derive(Clone, Debug)]
+pub struct IssuerView {
+    pub name: String,
+    pub issuer: String,
+    pub audience: String,
+    /// What all of its tokens are good for.
+    pub scope: ScopeView,
+    /// What those with a value of a claim are good for beside that.
+    pub by_claim: Vec<(String, ScopeView)>,
+    pub consumer_claim: String,
+}
+
+/// The form of an issuer, as it was entered.
+#[derive(Clone, Debug, Default)]
+pub struct IssuerForm {
+    pub error: Option<Html>,
+    pub name: String,
+    pub issuer: String,
+    pub audience: String,
+    pub keys_url: String,
+    pub consumer_claim: String,
+    pub everywhere: bool,
+    pub scopes: String,
+    pub claim: String,
+    pub values: String,
 }

@@ -20,9 +20,9 @@ use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
-    Frame, account_routes, approvals, assets, docs, home_routes, import_routes, key_routes,
-    link_routes, page, publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes,
-    usage_routes, user_routes,
+    Frame, account_routes, approvals, assets, connect_routes, docs, health_routes, home_routes,
+    import_routes, issuer_routes, key_routes, link_routes, page, publish_routes, server_routes,
+    settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes, version_routes,
 };
 use crate::market::table::routes;
 use crate::mcp::server::Access;
@@ -53,6 +53,12 @@ routes! {
     "/publish" { GET publish_routes::show, POST publish_routes::publish }
     "/imports/{id}" { GET import_routes::show }
     "/servers/{slug}" { GET server_routes::show }
+    "/servers/{slug}/tools" { GET server_routes::tools }
+    "/servers/{slug}/connect" { GET connect_routes::show, POST connect_routes::make }
+    "/servers/{slug}/connect/status" { GET connect_routes::status }
+    "/servers/{slug}/health" { GET health_routes::show }
+    "/servers/{slug}/versions" { GET version_routes::show, POST version_routes::act }
+    "/servers/{slug}/report" { GET server_routes::report }
     "/servers/{slug}/tools/{tool}" at most tool_routes::FORM_BYTES_MAX => {
         GET tool_routes::show, POST tool_routes::call
     }
@@ -72,9 +78,12 @@ routes! {
     "/oauth/callback" { GET settings_routes::connected }
     "/approvals" { GET approvals::list, POST approvals::decide }
     "/keys" { GET key_routes::list, POST key_routes::make }
+    "/keys/rotate" { POST key_routes::rotate }
     "/keys/revoke" { POST key_routes::revoke }
     "/docs" { GET docs::index }
     "/docs/{name}" { GET docs::show }
+    "/keys/issuers" { POST issuer_routes::put }
+    "/keys/issuers/remove" { POST issuer_routes::remove }
     "/language" { GET language::choose }
     "/usage" { GET usage_routes::show }
     "/assets/{name}" { GET asset }
@@ -107,6 +116,11 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "connected" => "done-connected",
         "disconnected" => "done-disconnected",
         "revoked" => "done-revoked",
+        "promoted" => "done-promoted",
+        "canary-started" => "done-canary-started",
+        "rollout-ended" => "done-rollout-ended",
+        "issuer-kept" => "done-issuer-kept",
+        "issuer-removed" => "done-issuer-removed",
         "deleted" => "done-deleted",
         "made" => "done-made",
         "password" => "done-password",

@@ -1,40 +1,73 @@
-//! One server: how to connect, what it can do, what its document lacks, and its owner's settings.
+//! One server, in tabs with addresses of their own: what it is, its tools, how to connect, how it does,
+//! its versions, and what its document lacks.
 
 use askama::Template;
 
 use crate::market::language::Html;
 use crate::market::pages::Frame;
 use crate::market::pages::connect::Snippet;
+use crate::market::pages::keys::NewKey;
 use crate::market::pages::report::Report;
 use crate::market::pages::tool::Badge;
+use crate::market::pages::usage::UsagePart;
 
-/// `GET /servers/{slug}?q=&after=`.
+/// What stands above every tab.
+#[derive(Clone, Debug)]
+pub struct ServerHead {
+    pub slug: String,
+    pub title: String,
+    /// The message that says who may call it, and a class of the stylesheet.
+    pub access: (&'static str, &'static str),
+    /// The tab that is open, or nothing.
+    pub here: &'static str,
+    /// Whether whoever looks may change the server.
+    pub manages: bool,
+}
+
+/// `GET /servers/{slug}`.
 #[derive(Debug, Template)]
 #[template(path = "server.html")]
 pub struct ServerPage {
     pub frame: Frame,
-    pub slug: String,
-    pub title: String,
+    pub head: ServerHead,
     pub description: Html,
     pub endpoint_url: String,
-    /// Callable without a key.
-    pub open: bool,
-    pub snippets: Vec<Snippet>,
-    pub tools: Vec<ToolRow>,
-    /// All of them, shown or not.
     pub tool_count: usize,
     /// Estimated tokens of the whole tools/list.
     pub tokens: usize,
-    /// What the tools were searched for.
-    pub query: String,
-    /// The next page of tools.
-    pub more: Option<String>,
+    /// The first tags, each also as part of an address, and how many tools have it.
+    pub tags: Vec<(String, String, usize)>,
+    pub hidden_tags: usize,
+    /// For the owner alone: which version is served, and since when.
+    pub version: Option<(i64, String)>,
+    /// The address of the conversion report.
+    pub report: String,
     /// For the owner alone: tools that lack a credential.
     pub lacking: usize,
-    /// Whether whoever looks may change the server.
-    pub manages: bool,
-    /// For the owner alone: it quotes the document.
-    pub report: Option<Report>,
+}
+
+/// `GET /servers/{slug}/tools?q=&tag=&after=`.
+#[derive(Debug, Template)]
+#[template(path = "server_tools.html")]
+pub struct ToolsPage {
+    pub frame: Frame,
+    pub head: ServerHead,
+    pub groups: Vec<ToolGroup>,
+    /// All of them, shown or not.
+    pub tool_count: usize,
+    /// What the tools were searched for, and the tag they have to have.
+    pub query: String,
+    pub tag: String,
+    /// The next page of tools.
+    pub more: Option<String>,
+}
+
+/// Tools of one tag.
+#[derive(Clone, Debug)]
+pub struct ToolGroup {
+    /// `None`: those that have none.
+    pub tag: Option<String>,
+    pub tools: Vec<ToolRow>,
 }
 
 /// A tool in the list.
@@ -43,4 +76,157 @@ pub struct ToolRow {
     pub name: String,
     pub title: String,
     pub badges: Vec<Badge>,
+    pub tokens: usize,
+}
+
+/// `GET /servers/{slug}/connect?key=`, and what came of making a key there.
+#[derive(Debug, Template)]
+#[template(path = "server_connect.html")]
+pub struct ConnectPage {
+    pub frame: Frame,
+    pub head: ServerHead,
+    pub endpoint_url: String,
+    pub open: bool,
+    pub snippets: Vec<Snippet>,
+    /// The key just made, shown this once.
+    pub created: Option<NewKey>,
+    pub form: Option<KeyForm>,
+    /// For whoever is signed in: what is seen of clients.
+    pub status: Option<ConnectStatus>,
+}
+
+/// The form of a key for this very server.
+#[derive(Clone, Debug, Default)]
+pub struct KeyForm {
+    pub error: Option<Html>,
+    pub name: String,
+    pub lifetime: String,
+    /// The tools, chosen or not, where they are few.
+    pub tools: Vec<(bool, String)>,
+    /// Tools that were named, where they are many.
+    pub named: String,
+    pub many: bool,
+    /// What this form is known by, so that sending it again makes no second key.
+    pub once: String,
+}
+
+/// `GET /servers/{slug}/connect/status?key=&since=`: what was seen, a page that asks again by itself.
+#[derive(Debug, Template)]
+#[template(path = "connect_status.html")]
+pub struct ConnectStatusPage {
+    pub frame: Frame,
+    pub head: ServerHead,
+    pub status: ConnectStatus,
+}
+
+/// What was seen of the clients of a server, or of one key.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectStatus {
+    /// Where it is asked again.
+    pub address: String,
+    /// The client that was met, if it said its name.
+    pub client: Option<String>,
+    pub met: bool,
+    pub tools: Option<usize>,
+    /// The first call, and why it failed.
+    pub call: Option<(String, Option<String>)>,
+    /// A later call that went well, where the first one failed.
+    pub later: Option<String>,
+    /// What was refused last: the status, when, and the message that explains it.
+    pub refused: Option<(String, String, Option<&'static str>)>,
+    pub events: Vec<EventRow>,
+}
+
+/// One thing a client did.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    pub at: String,
+    pub method: String,
+    pub client: String,
+    /// Why it failed.
+    pub fault: Option<String>,
+}
+
+/// `GET /servers/{slug}/health?period=`.
+#[derive(Debug, Template)]
+#[template(path = "server_health.html")]
+pub struct HealthPage {
+    pub frame: Frame,
+    pub head: ServerHead,
+    /// Chosen or not, what the address says, and the message that names it.
+    pub periods: Vec<(bool, &'static str, &'static str)>,
+    pub part: UsagePart,
+}
+
+/// `GET /servers/{slug}/versions?compare=`.
+#[derive(Debug, Template)]
+#[template(path = "server_versions.html")]
+pub struct VersionsPage {
+    pub frame: Frame,
+    pub head: ServerHead,
+    pub error: Option<Html>,
+    /// The server's revision the page was made from.
+    pub revision: i64,
+    pub versions: Vec<VersionRow>,
+    pub hidden: usize,
+    pub compared: Option<ComparedView>,
+    pub acts: Vec<ActRow>,
+}
+
+/// A version in the list, the newest first.
+#[derive(Clone, Debug)]
+pub struct VersionRow {
+    pub number: i64,
+    pub title: String,
+    pub made: String,
+    pub url: Option<String>,
+    pub current: bool,
+    pub staged: bool,
+    /// Of a hundred consumers, so many are served it.
+    pub canary: Option<i64>,
+    /// It is older than the one that is served.
+    pub older: bool,
+    /// There is one before it.
+    pub has_previous: bool,
+}
+
+/// What differs between two versions.
+#[derive(Clone, Debug)]
+pub struct ComparedView {
+    pub from: i64,
+    pub to: i64,
+    pub needs_review: bool,
+    pub added: usize,
+    pub removed: usize,
+    pub changed: usize,
+    pub rows: Vec<DifferenceRow>,
+    pub hidden: usize,
+}
+
+/// One thing that differs.
+#[derive(Clone, Debug)]
+pub struct DifferenceRow {
+    /// The tool it is about; `None`: the server itself.
+    pub tool: Option<String>,
+    /// The message of its kind or impact, and a class of the stylesheet.
+    pub badge: (&'static str, &'static str),
+    pub message: String,
+}
+
+/// Something that was done to the server.
+#[derive(Clone, Debug)]
+pub struct ActRow {
+    pub at: String,
+    pub actor: String,
+    pub action: String,
+    pub version: Option<i64>,
+}
+
+/// `GET /servers/{slug}/report`.
+#[derive(Debug, Template)]
+#[template(path = "server_report.html")]
+pub struct ReportPage {
+    pub frame: Frame,
+    pub head: ServerHead,
+    pub report: Report,
 }

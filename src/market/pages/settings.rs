@@ -10,6 +10,7 @@ use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::publish::PublishValues;
+use crate::market::pages::server::ServerHead;
 use crate::mcp::server::{Access, Server, ServerSettings, SessionSettings};
 use crate::openapi::{Location, SecurityRequirement, SecurityScheme};
 use crate::problem::{Problem, ProblemKind};
@@ -19,6 +20,7 @@ use crate::problem::{Problem, ProblemKind};
 #[template(path = "settings.html")]
 pub struct SettingsPage {
     pub frame: Frame,
+    pub head: ServerHead,
     pub slug: String,
     pub title: String,
     /// What was refused, and in which section.
@@ -67,7 +69,7 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the messages that label them here.
-const LABELS: [(&str, &str); 19] = [
+const LABELS: [(&str, &str); 27] = [
     ("category", "label-category"),
     ("tags", "label-tags"),
     ("upstream", "label-upstream"),
@@ -87,6 +89,14 @@ const LABELS: [(&str, &str); 19] = [
     ("tokenOrigins", "label-token-origins"),
     ("name", "label-name"),
     ("servers", "frame-servers"),
+    ("grants", "keys-scope"),
+    ("overlap", "keys-overlap"),
+    ("issuer", "issuers-issuer"),
+    ("audience", "issuers-audience"),
+    ("jwksUrl", "issuers-keys-url"),
+    ("consumerClaim", "issuers-consumer-claim"),
+    ("everyServer", "issuers-everywhere"),
+    ("grantsFrom", "issuers-values"),
 ];
 
 /// A refusal as a sentence, with the form's labels in place of the API's names. What a document is

@@ -25,6 +25,7 @@ use crate::market::pages::page;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::publish_routes::{size_max, submitted, text, values};
 use crate::market::pages::routes::{Fields, failure, frame, notice, reader, refused, to, writer};
+use crate::market::pages::server::ServerHead;
 use crate::market::pages::settings::{
     ConnectingPage, CredentialRow, Fault, Section, SettingsForm, SettingsPage,
 };
@@ -76,6 +77,7 @@ async fn template(
     let published = DateTime::from_timestamp_micros(row.version_at);
     Ok(SettingsPage {
         frame: frame(market, headers, "servers"),
+        head: ServerHead::new(entry, "settings").of(headers, entry),
         slug: entry.slug.to_string(),
         title: entry.title.clone(),
         fault: None,

@@ -8,6 +8,7 @@ use crate::market::language::{Html, Language};
 use crate::market::markdown::{Links, render};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Control, Field};
+use crate::market::pages::copies::{Copies, example};
 use crate::market::pages::trace::{Part, TraceView, shown};
 use crate::mcp::tool::{Annotations, ToolDef};
 
@@ -32,14 +33,17 @@ pub struct ToolPage {
     pub trace: Option<TraceView>,
     pub input_schema: String,
     pub output_schema: Option<String>,
+    pub copies: Copies,
 }
 
 impl ToolPage {
     /// The page of a tool nobody has tried yet.
-    pub fn new(frame: Frame, (slug, server): (&str, &str), def: &ToolDef) -> Self {
+    pub fn new(frame: Frame, place: &Place<'_>, def: &ToolDef) -> Self {
+        let arguments = example(&def.input_schema);
         Self {
-            slug: slug.to_owned(),
-            server: server.to_owned(),
+            copies: place.copies(def.name.as_str(), &arguments),
+            slug: place.slug.to_owned(),
+            server: place.title.to_owned(),
             tool: ToolView::from(def),
             lacking: false,
             fields: crate::market::pages::arguments::fields(def, frame.language),
@@ -54,6 +58,21 @@ impl ToolPage {
                 .map(|schema| shown(&schema.to_string(), frame.language)),
             frame,
         }
+    }
+}
+
+/// Where a tool is.
+pub struct Place<'a> {
+    pub slug: &'a str,
+    pub title: &'a str,
+    /// The address of its server.
+    pub url: String,
+    pub open: bool,
+}
+
+impl Place<'_> {
+    pub(super) fn copies(&self, tool: &str, arguments: &Value) -> Copies {
+        Copies::new(&self.url, self.open, (tool, arguments))
     }
 }
 

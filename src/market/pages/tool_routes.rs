@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use crate::extract::{Path, Visitor, Who};
+use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::calls::{CallRequest, attempt};
 use crate::market::api::security::is_refused;
@@ -14,8 +15,9 @@ use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
 use crate::market::pages::page;
 use crate::market::pages::routes::{failure, frame, refused, shown_to, writer};
 use crate::market::pages::server_routes::manages;
-use crate::market::pages::tool::ToolPage;
+use crate::market::pages::tool::{Place, ToolPage};
 use crate::market::pages::trace::TraceView;
+use crate::mcp::server::Access;
 use crate::problem::Problem;
 
 /// What a form with arguments may weigh.
@@ -46,10 +48,10 @@ async fn blank(
         .get(tool.as_str())
         .ok_or_else(Problem::not_found)?;
     let lacking = manages(headers, &entry) && is_refused(&server, &tool.def);
-    let names = (entry.slug.as_str(), entry.title.as_str());
+    let place = place(market, headers, &entry);
     Ok(ToolPage {
         lacking,
-        ..ToolPage::new(frame, names, &tool.def)
+        ..ToolPage::new(frame, &place, &tool.def)
     })
 }
 
@@ -64,6 +66,16 @@ async fn gated(market: &Market, (slug, tool): &(String, String)) -> bool {
         .as_ref()
         .and_then(|server| server.tools.get(tool.as_str()));
     tool.is_some_and(|tool| tool.gate.is_some())
+}
+
+fn place<'a>(market: &Market, headers: &Visitor, entry: &'a Entry) -> Place<'a> {
+    let public = market.0.parts.address.asked_by(headers);
+    Place {
+        slug: entry.slug.as_str(),
+        title: &entry.title,
+        url: format!("{public}/mcp/{}", entry.slug),
+        open: entry.settings.access == Access::Open,
+    }
 }
 
 /// The same call as `POST /api/v1/servers/{slug}/tools/{tool}/call`, shown as a page.
@@ -122,6 +134,14 @@ pub(super) async fn call(
     .await
     {
         Ok(trace) => {
+            // What was entered, in the texts to copy too.
+            let sent = trace.arguments.as_deref();
+            let sent = sent.and_then(|sent| serde_json::from_str(sent.get()).ok());
+            let entry = market.0.parts.publisher.catalog.find(&names.0);
+            if let (Some(sent), Some(entry)) = (sent, entry) {
+                let place = place(&market, &headers, &entry);
+                template.copies = place.copies(&template.tool.name, &sent);
+            }
             template.trace = Some(TraceView::new(trace, template.frame.language));
             page(StatusCode::OK, &template)
         }

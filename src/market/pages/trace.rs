@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::market::language::Language;
+use crate::market::pages::copies::curl_of;
 use crate::mcp::call::Trace;
 
 /// How much of one text is shown.
@@ -46,6 +47,8 @@ pub struct RequestView {
     pub headers: Vec<(String, String)>,
     pub body: Option<String>,
     pub body_size: usize,
+    /// The same, sent with curl.
+    pub curl: String,
 }
 
 /// One part of a result.
@@ -97,6 +100,7 @@ impl TraceView {
                 .map_or_else(|| "{}".to_owned(), |a| shown(a.get())),
             healed: trace.healed.join(", "),
             request: trace.request.map(|request| RequestView {
+                curl: cut(&curl_of(&request)),
                 method: request.method,
                 url: cut(&request.url),
                 headers: request

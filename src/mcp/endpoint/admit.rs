@@ -23,7 +23,7 @@ use crate::live::Entry;
 use crate::mcp::call::passed;
 use crate::mcp::endpoint::stream::OpenStream;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
-use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, trace_id};
+use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, seen, trace_id};
 use crate::mcp::server::{Access, Server};
 use crate::policy::Subject;
 
@@ -73,7 +73,9 @@ pub(super) async fn admit(
         let error = RpcError::new(INVALID_REQUEST, error.to_string());
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
-    let (known, peer, over) = recognise(&endpoint, &head).await?;
+    let noted = |response: &Response| seen::refused(&endpoint, (slug, None), response.status());
+    let recognised = recognise(&endpoint, &head).await;
+    let (known, peer, over) = recognised.inspect_err(noted)?;
     let authenticator = &endpoint.0.parts.authenticator;
     let caller = known.caller.clone();
     for name in [AUTHORIZATION, COOKIE, HeaderName::from_static("x-api-key")] {
@@ -82,14 +84,16 @@ pub(super) async fn admit(
     let entry = endpoint.0.parts.catalog.find(slug);
     let entry = entry.ok_or_else(|| no_server(slug))?;
     if !caller.may(entry.target(), None) {
-        return Err(if asks_for_key(&caller, &entry) {
+        let refusal = if asks_for_key(&caller, &entry) {
             challenge(
                 "this server needs an API key: send it as Authorization: Bearer or X-API-Key",
                 "Bearer",
             )
         } else {
             no_server(slug)
-        });
+        };
+        seen::refused(&endpoint, (slug, caller.key), refusal.status());
+        return Err(refusal);
     }
     let server = endpoint
         .0
@@ -158,9 +162,10 @@ async fn recognise(
             });
         }
     };
-    let over = match known.caller.is_anonymous() {
-        true => limiter.knock(peer).await.err(),
-        false => None,
+    let over = if known.caller.is_anonymous() {
+        limiter.knock(peer).await.err()
+    } else {
+        None
     };
     if let Some(over) = over.as_ref().filter(|_| head.method != Method::POST) {
         return Err(too_many_requests(over, None));

@@ -22,7 +22,7 @@ use crate::mcp::endpoint::wire::{
     INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, Params,
     RESOURCE_NOT_FOUND, RpcError, quote,
 };
-use crate::mcp::endpoint::{answer, lists};
+use crate::mcp::endpoint::{answer, lists, seen};
 use crate::mcp::provider::{
     CallContext, CallError, CallOutcome, Client, Consent, Progress, Provision, Resource,
     ResourceBody, Resumption, ToolCall,
@@ -67,6 +67,12 @@ impl Exchange {
         method: &str,
         params: &Params<'_>,
     ) -> Result<String, RpcError> {
+        let result = self.result(method, params).await;
+        seen::answered(self, (method, params), &result);
+        result
+    }
+
+    async fn result(&self, method: &str, params: &Params<'_>) -> Result<String, RpcError> {
         match method {
             "tools/call" => return self.call(params).await,
             "tools/list" => {

@@ -22,7 +22,7 @@ use crate::mcp::endpoint::wire::{
     HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY,
     Message, PARSE_ERROR, Params, RpcError, UNSUPPORTED_VERSION, result_message,
 };
-use crate::mcp::endpoint::{Endpoint, MESSAGES_MAX, batch, headers, listen, progress};
+use crate::mcp::endpoint::{Endpoint, MESSAGES_MAX, batch, headers, listen, progress, seen};
 use crate::mcp::provider::{Client, Progress};
 use crate::mcp::server::{Provider, Server};
 use crate::mcp::tool::Tool;
@@ -92,7 +92,10 @@ async fn post(admitted: Admitted, body: Body) -> Response {
             }
             let version = match decide(&admitted, session.as_deref(), &method, &params) {
                 Ok(version) => version,
-                Err(error) => return rpc_error(StatusCode::BAD_REQUEST, &error, Some(id.get())),
+                Err(error) => {
+                    seen::misread(&admitted, &method, &error);
+                    return rpc_error(StatusCode::BAD_REQUEST, &error, Some(id.get()));
+                }
             };
             let opens = matches!(&*method, "initialize" | "subscriptions/listen");
             if !opens && may_speak_before(&admitted, session.as_ref(), &params) {

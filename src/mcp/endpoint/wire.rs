@@ -103,6 +103,8 @@ pub(super) struct Params<'a> {
 pub(super) struct ClientInfo<'a> {
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) version: Option<&'a RawValue>,
 }
 
 /// Nothing where a client describes itself in another way: a request does not fail for that.

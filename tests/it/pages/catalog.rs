@@ -92,19 +92,22 @@ fn a_search_finds_tools_and_the_list_goes_on() {
         rows.map(|row| row.split('"').next().unwrap().to_owned())
             .collect()
     };
-    let first = served.get("/servers/many", &cookie);
+    let first = served.get("/servers/many/tools", &cookie);
     assert_eq!(names(&first).len(), 100);
-    assert!(first.contains("/servers/many?after=tool199"), "{first}");
-    let last = served.get("/servers/many?after=tool299", &cookie);
+    assert!(
+        first.contains("/servers/many/tools?after=tool199"),
+        "{first}"
+    );
+    let last = served.get("/servers/many/tools?after=tool299", &cookie);
     assert_eq!(names(&last).first().map(String::as_str), Some("tool300"));
     assert_eq!(names(&last).len(), 50);
     assert_eq!(
-        names(&served.get("/servers/many?q=TOOL34", &cookie)).len(),
+        names(&served.get("/servers/many/tools?q=TOOL34", &cookie)).len(),
         10
     );
     assert!(
         served
-            .get("/servers/many?q=zzz", &cookie)
+            .get("/servers/many/tools?q=zzz", &cookie)
             .contains("No tool matches")
     );
 }
@@ -121,7 +124,8 @@ fn script_in_every_text_of_a_document_stays_text_on_every_page() {
     );
     assert!(made.starts_with("HTTP/1.1 201"), "{made}");
     let server = served.get("/servers/hostile", &cookie);
-    let tool = server
+    let tools = served.get("/servers/hostile/tools", &cookie);
+    let tool = tools
         .split("<a href=\"/servers/hostile/tools/")
         .nth(1)
         .unwrap()
@@ -132,6 +136,12 @@ fn script_in_every_text_of_a_document_stays_text_on_every_page() {
     for path in [
         "/",
         "/servers/hostile",
+        "/servers/hostile/tools",
+        "/servers/hostile/connect",
+        "/servers/hostile/connect/status",
+        "/servers/hostile/health",
+        "/servers/hostile/versions",
+        "/servers/hostile/report",
         "/servers/hostile/settings",
         "/keys",
         &tool,

@@ -140,6 +140,6 @@ fn the_form_takes_the_files_of_one_document() {
         begun.starts_with("HTTP/1.1 303") && begun.contains("location: /servers/parts"),
         "{begun}"
     );
-    let page = served.get("/servers/parts", &cookie);
+    let page = served.get("/servers/parts/tools", &cookie);
     assert!(page.contains("fromTheOtherFile"), "{page}");
 }

@@ -83,7 +83,7 @@ fn a_refused_key_keeps_what_was_entered() {
         &[("name", "agent"), ("servers", "petstore\r\n\"><script>")],
     );
     assert!(
-        unknown.starts_with("HTTP/1.1 422") && unknown.contains("“Servers”: there is no server"),
+        unknown.starts_with("HTTP/1.1 422") && unknown.contains("“Good for”: there is no server"),
         "{unknown}"
     );
     assert!(
@@ -110,16 +110,128 @@ fn a_key_whose_server_is_gone_is_not_said_to_open_every_server() {
     assert!(deleted.starts_with("HTTP/1.1 303"), "{deleted}");
     let page = served.get("/keys", &cookie);
     for (name, servers) in [("narrow", "none that still exists"), ("wide", "all")] {
-        let row = page
-            .split(&format!(">{name}</th>"))
-            .nth(1)
-            .unwrap()
-            .split("</tr>")
-            .next()
-            .unwrap();
+        let row = page.split(&format!("<h3>{name}</h3>")).nth(1).unwrap();
+        let row = row.split("</li>").next().unwrap();
         assert!(
-            row.contains(&format!("data-label=\"Servers\">{servers}</td>")),
+            row.contains(&format!("<span>Good for</span> {servers}")),
             "{row}"
         );
     }
+}
+
+/// The part of the page that is about the key of that name: the newest one.
+fn row<'a>(page: &'a str, name: &str) -> &'a str {
+    let row = page.split(&format!("<h3>{name}</h3>")).nth(1).unwrap();
+    row.split("</li>").next().unwrap()
+}
+
+#[test]
+fn a_key_for_single_tools_that_expires_is_shown_as_such_and_rotated() {
+    let served = serve();
+    let cookie = served.sign_in();
+    let made = make(
+        &served,
+        &cookie,
+        &[
+            ("name", "narrow"),
+            ("servers", "petstore/listPets"),
+            ("server", "bookshop"),
+            ("expires", "30"),
+        ],
+    );
+    assert!(made.starts_with("HTTP/1.1 200"), "{made}");
+    let page = served.get("/keys", &cookie);
+    let narrow = row(&page, "narrow");
+    assert!(
+        narrow.contains("<code>bookshop</code> <code>petstore/listPets</code>"),
+        "{narrow}"
+    );
+    assert!(!narrow.contains("<code>petstore</code>"), "{narrow}");
+    let in_days = |days: i64| {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        let at = chrono::DateTime::from_timestamp(now.as_secs() as i64 + days * 86_400, 0);
+        format!("ends {}", at.unwrap().format("%Y-%m-%d"))
+    };
+    assert!(narrow.contains(&in_days(30)), "{narrow}");
+    let unknown = make(&served, &cookie, &[("name", "x"), ("expires", "31")]);
+    assert!(!unknown.starts_with("HTTP/1.1 200"), "{unknown}");
+
+    let id = narrow.split("name=\"id\" value=\"").nth(1).unwrap();
+    let id = id.split('"').next().unwrap();
+    let token = csrf(&page);
+    let rotate = |overlap: &str| {
+        let fields = form(&[("id", id), ("overlap", overlap), ("csrf", &token)]);
+        served.post("/keys/rotate", &format!("Cookie: {cookie}\r\n"), &fields)
+    };
+    let wrong = rotate("31d");
+    assert!(
+        wrong.starts_with("HTTP/1.1 400") && wrong.contains("“How long the old key goes on”"),
+        "{wrong}"
+    );
+    let rotated = rotate("7d");
+    assert!(
+        rotated.contains("cannot be shown again") && rotated.contains("The key it replaces ends"),
+        "{rotated}"
+    );
+    let page = served.get("/keys", &cookie);
+    let old = page.split("<h3>narrow</h3>").nth(2).unwrap();
+    assert!(row(&page, "narrow").contains("It replaces"), "{page}");
+    assert!(
+        old.contains("replaces it.") && old.contains(&in_days(7)),
+        "{old}"
+    );
+    assert!(page.contains("replaced, still valid"), "{page}");
+    assert!(rotate("1h").starts_with("HTTP/1.1 409"), "replaced twice");
+    assert!(rotated.split("<code>cw_").nth(1).unwrap().len() > 40);
+}
+
+#[test]
+fn issuers_are_added_shown_and_removed() {
+    let served = serve();
+    let cookie = served.sign_in();
+    let token = csrf(&served.get("/keys", &cookie));
+    let session = format!("Cookie: {cookie}\r\n");
+    let add = |pairs: &[(&str, &str)]| {
+        let fields = form(&[pairs, &[("csrf", token.as_str())]].concat());
+        served.post("/keys/issuers", &session, &fields)
+    };
+    let fields = [
+        ("issuer-name", "login"),
+        ("issuer", "https://sso.example.com/realms/main"),
+        ("audience", "causeway, other"),
+        ("scopes", "petstore/listPets"),
+        ("claim", "realm_access.roles"),
+        ("values", "reader = bookshop\r\n<script> = petstore"),
+    ];
+    let kept = add(&fields);
+    assert!(kept.contains("location: /keys?done=issuer-kept"), "{kept}");
+    let page = served.get("/keys?done=issuer-kept", &cookie);
+    for words in [
+        "<h3>login</h3>",
+        "<code>https://sso.example.com/realms/main</code>",
+        "for causeway, other",
+        "<code>petstore/listPets</code>",
+        "<code>realm_access.roles = reader</code></span> <code>bookshop</code>",
+        "realm_access.roles = &#60;script&#62;",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let refused = add(&[
+        ("issuer-name", "other"),
+        ("issuer", "https://other.example.com"),
+        ("audience", "a"),
+        ("scopes", "nowhere"),
+    ]);
+    assert!(
+        refused.starts_with("HTTP/1.1 422")
+            && refused.contains("There is no server")
+            && refused.contains(">nowhere</textarea>"),
+        "{refused}"
+    );
+    let fields = form(&[("issuer-name", "login"), ("csrf", &token)]);
+    let removed = served.post("/keys/issuers/remove", &session, &fields);
+    assert!(removed.contains("done=issuer-removed"), "{removed}");
+    assert!(!served.get("/keys", &cookie).contains("<h3>login</h3>"));
 }

@@ -43,7 +43,7 @@ fn a_pattern_that_nobody_checks_and_a_server_that_nobody_finds_are_told() {
     let unchecked = ("schema-not-checked".to_owned(), place.clone());
     let nowhere = ("server-unresolvable".to_owned(), place);
     assert_eq!(codes(), [unchecked.clone(), nowhere]);
-    let page = served.get("/servers/odd", &cookie);
+    let page = served.get("/servers/odd/report", &cookie);
     for words in ["schema-not-checked", "^(?!x)a+$", "server-unresolvable"] {
         assert!(page.contains(words), "{words} is not in {page}");
     }
@@ -53,7 +53,7 @@ fn a_pattern_that_nobody_checks_and_a_server_that_nobody_finds_are_told() {
     assert_eq!(codes(), [unchecked]);
     assert!(
         !served
-            .get("/servers/odd", &cookie)
+            .get("/servers/odd/report", &cookie)
             .contains("server-unresolvable")
     );
 }

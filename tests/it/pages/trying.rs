@@ -226,7 +226,7 @@ fn visitors_read_the_tools_of_open_servers() {
         page.contains("Sign in to try it") && !page.contains("method=\"post\""),
         "{page}"
     );
-    let list = served.get("/servers/petstore", "");
+    let list = served.get("/servers/petstore/tools", "");
     assert!(
         list.contains("href=\"/servers/petstore/tools/listPets\""),
         "{list}"

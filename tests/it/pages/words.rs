@@ -114,7 +114,7 @@ fn messages_hold_text_and_little_else() {
 }
 
 /// Names that are the same in every language, and examples of what is entered.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "Causeway",
     "· Causeway",
     "Anthropic",
@@ -122,6 +122,7 @@ const NAMES: [&str; 8] = [
     "https://api.example.com",
     "https://api.example.com/v1",
     "openapi: 3.1.0",
+    "sub",
     "10.0.0.5:8080",
 ];
 
@@ -175,7 +176,13 @@ fn a_reader_of_chinese_meets_no_english_sentence() {
         "/keys",
         "/publish",
         "/servers/petstore",
-        "/servers/petstore?q=nothing-has-this",
+        "/servers/petstore/tools",
+        "/servers/petstore/tools?q=nothing-has-this",
+        "/servers/petstore/connect",
+        "/servers/petstore/connect/status",
+        "/servers/petstore/health",
+        "/servers/petstore/versions?compare=1",
+        "/servers/petstore/report",
         "/servers/petstore/settings",
         "/servers/petstore/tools/listPets",
         "/servers/nothing",
