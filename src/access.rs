@@ -9,6 +9,7 @@ pub mod issuer;
 pub mod key;
 pub mod ledger;
 pub mod limit;
+pub mod meter;
 pub mod password;
 pub mod person;
 pub mod private_file;

@@ -1,9 +1,11 @@
 //! How a process is put together and served.
 
 pub mod edge;
+pub mod exposition;
 pub mod hold;
 pub mod listen;
 pub mod logs;
+pub mod measures;
 pub mod operate;
 pub mod secrets;
 pub mod serve;

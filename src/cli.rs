@@ -7,6 +7,7 @@ mod approvals;
 mod audit;
 mod check;
 mod client;
+mod doctor;
 mod document;
 mod import;
 mod output;
@@ -129,11 +130,14 @@ enum Command {
     /// Put a backup in the place of a database that is not there yet
     #[command(after_help = serve::RESTORE_EXAMPLES)]
     Restore(serve::RestoreArgs),
-    /// Prove that nobody changed the record of who did what
+    /// List who did what, and prove that nobody changed the record of it
     Audit(audit::AuditArgs),
     /// Seal credentials under a new master key, and retire the old one
     #[command(after_help = secrets::EXAMPLES)]
     Secrets(secrets::SecretsArgs),
+    /// Ask a running server whether it is well: its public URL, streams, database, keys and disk
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::DoctorArgs),
     /// Ask a running server whether it is alive; the exit code says it, for container health checks
     Healthcheck(client::HealthArgs),
     /// Run jq filters for the process that started this one
@@ -181,6 +185,9 @@ struct ServeArgs {
     /// Whether legacy HTTP+SSE is served where a server does not say
     #[arg(long, value_name = "on|off", hide_possible_values = true, value_parser = ["on", "off"])]
     legacy_sse: Option<String>,
+    /// A collector that gets spans of calls by OTLP over HTTP, for example http://localhost:4318
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<Url>,
     #[command(flatten)]
     database: serve::DatabaseArgs,
 }
@@ -312,6 +319,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => block_on(serve::restore(&output, args)),
         Command::Audit(args) => block_on(audit::audit(&output, args)),
         Command::Secrets(args) => block_on(secrets::secrets(&output, args)),
+        Command::Doctor(args) => block_on(doctor::doctor(&output, args)),
         Command::Healthcheck(args) => block_on(client::healthcheck(&output, args)),
         Command::Run(args) => block_on(run::run(&output, args)),
         Command::Stdio(args) => block_on(run::stdio(args)),

@@ -24,6 +24,7 @@ pub struct Config {
     pub secrets: SecretsConfig,
     pub egress: EgressConfig,
     pub limits: LimitsConfig,
+    pub telemetry: TelemetryConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -120,6 +121,19 @@ pub struct LimitsConfig {
     pub address_requests_per_minute: u64,
     /// 0: for good.
     pub usage_days: u32,
+}
+
+/// Where spans of calls are sent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetryConfig {
+    #[serde(deserialize_with = "empty_is_none")]
+    pub otlp_endpoint: Option<Url>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub otlp_headers_file: Option<PathBuf>,
+    /// Of the traces that begin here, how many are sampled: 0 to 1.
+    #[serde(deserialize_with = "share")]
+    pub sample_ratio: f64,
 }
 
 /// Where settings come from, the later winning over the earlier.
@@ -249,6 +263,9 @@ fn set(merged: &mut toml::Table, setting: Setting<'_>, faults: &mut Vec<String>)
         (toml::Value::String(_), toml::Value::Integer(number)) => {
             toml::Value::String(number.to_string())
         }
+        (toml::Value::Float(_), toml::Value::String(text)) => text
+            .parse::<f64>()
+            .map_or(toml::Value::String(text), toml::Value::Float),
         (toml::Value::Array(_), toml::Value::String(text)) => toml::Value::Array(
             text.split(',')
                 .map(|t| toml::Value::String(t.trim().to_owned()))
@@ -292,6 +309,15 @@ where
         return Ok(None);
     }
     text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A part of a whole, from 0 to 1.
+fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&share) {
+        return Ok(share);
+    }
+    Err(serde::de::Error::custom("a number from 0 to 1"))
 }
 
 fn rules<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<AllowRule>, D::Error> {

@@ -10,6 +10,7 @@ mod admission;
 mod authority;
 mod body;
 mod channel;
+mod counted;
 mod dial;
 mod document;
 mod error;
@@ -159,6 +160,7 @@ impl Egress {
             resolver: settings.resolver.clone(),
             protected: RwLock::default(),
             connect_timeout: settings.connect_timeout,
+            connections: Arc::default(),
         });
         Self(Arc::new(Shared {
             settings,
@@ -171,6 +173,11 @@ impl Egress {
     /// How it was set up.
     pub fn settings(&self) -> &EgressSettings {
         &self.0.settings
+    }
+
+    /// Connections that were opened since the process began, and those that are open now.
+    pub fn connections(&self) -> (u64, u64) {
+        self.0.ground.connections.read()
     }
 
     /// Makes `protected` unreachable for every server, whatever is allowed. Call it for each

@@ -26,6 +26,7 @@ pub mod config;
 pub mod egress;
 pub mod jq;
 pub mod store;
+pub mod telemetry;
 
 pub mod access;
 pub mod answers;

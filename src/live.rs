@@ -80,6 +80,8 @@ struct Inner {
     bytes_max: usize,
     /// Counts uses, so that the one used longest ago is known.
     uses: AtomicU64,
+    /// Loads that gave a server, and loads that failed.
+    loads: [AtomicU64; 2],
 }
 
 /// What names lead where. Copied when a name changes, which is rare; shared otherwise.
@@ -225,6 +227,7 @@ impl Catalog {
             bytes: AtomicUsize::new(0),
             bytes_max,
             uses: AtomicU64::new(1),
+            loads: Default::default(),
         }))
     }
 
@@ -304,6 +307,12 @@ impl Catalog {
         (count, self.0.bytes.load(Ordering::Relaxed))
     }
 
+    /// Loads since the process began: those that gave a server, and those that failed.
+    pub fn loads(&self) -> [u64; 2] {
+        let [loaded, failed] = &self.0.loads;
+        [loaded, failed].map(|count| count.load(Ordering::Relaxed))
+    }
+
     fn slot(&self, id: ServerId) -> Option<Arc<Slot>> {
         self.0.index.load().slots.get(&id).cloned()
     }
@@ -347,6 +356,7 @@ impl Catalog {
         let (catalog, slot, id) = (self.clone(), slot.clone(), entry.id);
         tokio::spawn(async move {
             let loaded = loader.load(id).await;
+            catalog.0.loads[usize::from(loaded.is_err())].fetch_add(1, Ordering::Relaxed);
             if let Ok(server) = &loaded {
                 catalog.hold(&slot, server);
                 // Here too: it may be the first try that succeeds after a change.

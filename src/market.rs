@@ -2,7 +2,9 @@
 
 pub mod address;
 pub mod api;
+pub mod difference;
 pub mod discover;
+pub mod doctor;
 pub mod gate;
 pub mod language;
 pub mod markdown;

@@ -13,6 +13,7 @@ use tracing::{Instrument, Level};
 
 use crate::app::operate::Operations;
 use crate::market::api::{self, Market};
+use crate::market::doctor::probe;
 use crate::market::pages;
 use crate::mcp::endpoint::{Endpoint, given_trace};
 use crate::problem::{Problem, ProblemKind};
@@ -23,13 +24,15 @@ use crate::types::Slug;
 /// - agents: `/mcp/{slug}`, `/mcp/{slug}/sse`, `/mcp/{slug}/messages`, `/mcp/{slug}/answers/{id}`
 /// - people: `/`, `/login`, `/publish`, `/imports/{id}`, `/servers/{slug}` and below, `/keys`
 /// - programs: `/api/v1/…`
-/// - operators: `/healthz`, `/readyz`, `/metrics`
+/// - operators: `/healthz`, `/readyz`, `/metrics`, `/admin/health`, `/admin/audit`
+/// - the process itself: `/mcp/-/echo`, `/mcp/-/stream`
 ///
 /// Everything else is a problem document with status 404.
 pub fn router(endpoint: Endpoint, market: Market, operations: Operations) -> Router {
     let all = Router::new()
         .merge(endpoint.router())
         .merge(api::router(market.clone()))
+        .merge(probe::router(market.clone()))
         .merge(pages::routes::router(market))
         .merge(operations.router());
     answering(all).layer(middleware::from_fn(observe))

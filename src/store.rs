@@ -55,6 +55,25 @@ pub struct Store {
     changes: broadcast::Sender<Change>,
 }
 
+/// How much of a pool of connections is used.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolUse {
+    pub used: usize,
+    pub idle: usize,
+    pub max: usize,
+}
+
+impl PoolUse {
+    fn of<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Self {
+        let (open, idle) = (pool.size() as usize, pool.num_idle());
+        Self {
+            used: open.saturating_sub(idle),
+            idle,
+            max: pool.options().get_max_connections() as usize,
+        }
+    }
+}
+
 /// Which database.
 #[derive(Clone, Debug)]
 pub enum Location {
@@ -169,6 +188,38 @@ impl Store {
         let one = db::fetch_optional!(&self.db, db::Number, "SELECT CAST(1 AS BIGINT) AS value")?;
         debug_assert!(one.is_some_and(|row| row.value == 1));
         Ok(())
+    }
+
+    /// Writes something that leaves no trace, as durably as everything else is written.
+    pub async fn try_write(&self, name: &str) -> Result<(), StoreError> {
+        const WRITE: &str =
+            "INSERT INTO quotas (counter, window_start, window_end, spent) VALUES ($1, 0, 0, 0)";
+        const ERASE: &str = "DELETE FROM quotas WHERE counter = $1";
+        let mut tx = self.db.begin().await?;
+        db::execute!(&mut tx, WRITE, name)?;
+        db::execute!(&mut tx, ERASE, name)?;
+        tx.commit().await
+    }
+
+    /// What time it is for the database, in microseconds since 1970, where that is a server of its own.
+    pub async fn time(&self) -> Result<Option<i64>, StoreError> {
+        const TIME: &str =
+            "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS value";
+        if !self.is_postgres() {
+            return Ok(None);
+        }
+        let row = db::fetch_optional!(&self.db, db::Number, TIME)?;
+        Ok(row.map(|row| row.value))
+    }
+
+    /// The pools of connections, each with a name.
+    pub fn pools(&self) -> Vec<(&'static str, PoolUse)> {
+        match &self.db {
+            Db::Postgres(pool) => vec![("postgres", PoolUse::of(pool))],
+            Db::Lite { read, write } => {
+                vec![("read", PoolUse::of(read)), ("write", PoolUse::of(write))]
+            }
+        }
     }
 
     /// Ends all connections, after what runs on them.

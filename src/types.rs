@@ -6,6 +6,7 @@ pub mod id;
 pub mod latency;
 pub mod media_type;
 pub mod name;
+pub mod parent;
 pub mod upstream;
 
 pub use clock::Clock;
@@ -16,4 +17,5 @@ pub use id::{
 pub use latency::Latency;
 pub use media_type::essence;
 pub use name::{NameError, Slug, ToolName};
+pub use parent::Parent;
 pub use upstream::{UpstreamRequest, UpstreamResponse};

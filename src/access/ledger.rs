@@ -64,6 +64,17 @@ impl Ledger {
         (Self(Some(sender)), receiver)
     }
 
+    /// Entries that wait to be written.
+    pub fn waiting(&self) -> usize {
+        let sender = self.0.as_ref();
+        sender.map_or(0, |sender| sender.max_capacity() - sender.capacity())
+    }
+
+    /// How many may wait.
+    pub fn room(&self) -> usize {
+        self.0.as_ref().map_or(0, mpsc::Sender::max_capacity)
+    }
+
     /// Hands an entry to the writer. Never blocks: when the writer cannot keep up, the entry is
     /// lost, counted and logged.
     pub fn record(&self, entry: LedgerEntry) {

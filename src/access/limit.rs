@@ -8,6 +8,7 @@
 pub mod counter;
 mod quota;
 mod rate;
+pub mod refused;
 mod running;
 mod shared;
 
@@ -22,6 +23,7 @@ use crate::access::caller::Caller;
 use crate::access::limit::counter::{Counter, Owner};
 use crate::access::limit::quota::Quotas;
 use crate::access::limit::rate::Rates;
+use crate::access::limit::refused::Refused;
 use crate::access::limit::running::{Running, Runs};
 pub use crate::access::limit::shared::{Shared, SharedError};
 use crate::store::Store;
@@ -114,6 +116,14 @@ impl Window {
         }
     }
 
+    const ALL: [Self; 5] = [
+        Self::Second,
+        Self::Minute,
+        Self::Hour,
+        Self::Day,
+        Self::Month,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Second => "second",
@@ -126,6 +136,14 @@ impl Window {
 }
 
 impl Scope {
+    const ALL: [Self; 5] = [
+        Self::Key,
+        Self::Consumer,
+        Self::Server,
+        Self::Tool,
+        Self::Address,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Key => "key",
@@ -218,6 +236,7 @@ struct Inner {
     shared: Option<Shared>,
     running: Running,
     quotas: Option<Quotas>,
+    refused: Refused,
 }
 
 /// A call that was let in; running calls are counted until it is dropped.
@@ -311,6 +330,7 @@ impl Limiter {
                 shared,
                 running: Running::default(),
                 quotas,
+                refused: Refused::default(),
             }),
             ceiling: None,
         }
@@ -338,7 +358,21 @@ impl Limiter {
             return Ok(());
         };
         let counter = Counter::of_stranger(limit, peer);
-        self.pass_rates(&[Applied { limit, counter }]).await
+        let passed = self.pass_rates(&[Applied { limit, counter }]).await;
+        passed.inspect_err(|exceeded| self.inner.refused.count(&exceeded.limit))
+    }
+
+    /// Whether Redis answers; `None` where this process counts on its own.
+    pub async fn ping(&self) -> Option<Result<(), SharedError>> {
+        match &self.inner.shared {
+            Some(shared) => Some(shared.ping().await),
+            None => None,
+        }
+    }
+
+    /// What was refused since the process began.
+    pub fn refused(&self) -> &Refused {
+        &self.inner.refused
     }
 
     /// Lets a call in, or says which limit does not admit it. A call without limits costs nothing
@@ -350,9 +384,17 @@ impl Limiter {
                 _runs: Runs::default(),
             });
         }
-        let runs = self.inner.running.enter(&applied)?;
-        self.pass_rates(&applied).await?;
-        self.spend(&applied).await?;
+        let admitted = self.admit_all(&applied).await;
+        admitted.inspect_err(|refusal| match refusal {
+            LimitRefusal::Exceeded(exceeded) => self.inner.refused.count(&exceeded.limit),
+            LimitRefusal::Uncounted => self.inner.refused.count_uncounted(),
+        })
+    }
+
+    async fn admit_all(&self, applied: &[Applied<'_>]) -> Result<Permit, LimitRefusal> {
+        let runs = self.inner.running.enter(applied)?;
+        self.pass_rates(applied).await?;
+        self.spend(applied).await?;
         Ok(Permit { _runs: runs })
     }
 

@@ -12,6 +12,7 @@ mod request;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Duration, Utc};
 use indexmap::IndexMap;
@@ -53,6 +54,8 @@ struct Inner {
     descriptions: Mutex<IndexMap<Url, Description>>,
     /// Which process this is, for leases.
     process: String,
+    /// Attempts that gave a token, and attempts that did not.
+    attempts: [AtomicU64; 2],
 }
 
 struct Kept {
@@ -151,6 +154,7 @@ impl Tokens {
             slots: Mutex::default(),
             descriptions: Mutex::default(),
             process: Uuid::now_v7().to_string(),
+            attempts: Default::default(),
         }))
     }
 
@@ -234,6 +238,12 @@ impl Tokens {
         addresses.ok().map(|addresses| addresses.origins())
     }
 
+    /// How often a token was asked for since the process began: with success, and without.
+    pub fn attempts(&self) -> [u64; 2] {
+        let [got, failed] = &self.0.attempts;
+        [got, failed].map(|count| count.load(Ordering::Relaxed))
+    }
+
     fn slot(&self, source: &TokenSource) -> Arc<Slot> {
         let mut slots = self.0.slots.lock();
         let identity = source.identity();
@@ -264,6 +274,7 @@ impl Tokens {
                 Grant::ClientCredentials => asking.client_credentials().await,
                 Grant::AuthorizationCode => tokens.connected(&asking, current.as_deref()).await,
             };
+            tokens.0.attempts[usize::from(issued.is_err())].fetch_add(1, Ordering::Relaxed);
             let answer = slot.0.lock().end(issued, tokens.0.clock.now());
             if let Err(error) = &answer {
                 tracing::warn!(scheme = %source.scheme, %error, "no access token");

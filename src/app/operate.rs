@@ -11,6 +11,8 @@ use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
 
+use crate::app::exposition::Exposition;
+use crate::app::measures::{self, Sources};
 use crate::live::Catalog;
 use crate::store::Store;
 use crate::store::changes::Feed;
@@ -29,16 +31,44 @@ struct Parts {
     catalog: Catalog,
     clock: Clock,
     metrics: PrometheusHandle,
+    /// When the process began, in seconds since 1970.
+    started_at: f64,
+    sources: Option<Sources>,
 }
 
 impl Operations {
     pub fn new(store: Store, feed: Feed, catalog: Catalog, clock: Clock) -> Self {
         Self(Arc::new(Parts {
+            started_at: clock.now().timestamp_millis() as f64 / 1e3,
             store,
             feed,
             catalog,
             clock,
             metrics: recorder(),
+            sources: None,
+        }))
+    }
+
+    /// The same, which tells what calls come to as well.
+    #[must_use]
+    pub fn watching(self, sources: Sources) -> Self {
+        let Parts {
+            store,
+            feed,
+            catalog,
+            clock,
+            metrics,
+            started_at,
+            ..
+        } = &*self.0;
+        Self(Arc::new(Parts {
+            store: store.clone(),
+            feed: feed.clone(),
+            catalog: catalog.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            started_at: *started_at,
+            sources: Some(sources),
         }))
     }
 
@@ -60,9 +90,35 @@ fn recorder() -> PrometheusHandle {
             let handle = recorder.handle();
             // A recorder that is installed already goes on; ours then renders nothing.
             let _ = metrics::set_global_recorder(recorder);
+            describe();
             handle
         })
         .clone()
+}
+
+/// Says what the counters are that are counted where something happens; those that should stay at nothing
+/// are there from the start.
+fn describe() {
+    let counters = [
+        (
+            "causeway_ledger_entries_lost_total",
+            "Calls that could not be written to the ledger.",
+        ),
+        (
+            "causeway_structured_dropped_total",
+            "Answers that did not fit their tool's output schema, and were given as text.",
+        ),
+        (
+            "causeway_jq_failed_total",
+            "Answers that their owner's filter could not be applied to.",
+        ),
+    ];
+    for (name, help) in counters {
+        metrics::describe_counter!(name, help);
+        metrics::counter!(name).increment(0);
+    }
+    let help = "Requests by route and status.";
+    metrics::describe_counter!("causeway_http_requests_total", help);
 }
 
 async fn ready(State(operations): State<Operations>) -> Response {
@@ -90,11 +146,19 @@ async fn ready(State(operations): State<Operations>) -> Response {
 }
 
 async fn metrics_text(State(operations): State<Operations>) -> impl IntoResponse {
-    let (servers, bytes) = operations.0.catalog.held();
-    metrics::gauge!("causeway_live_servers").set(servers as f64);
-    metrics::gauge!("causeway_live_bytes").set(bytes as f64);
+    let parts = &operations.0;
+    let mut out = Exposition::default();
+    out.append(&parts.metrics.render());
+    let behind = parts.clock.now().timestamp_micros() - parts.feed.seen_at();
+    let stored = (&parts.store, &parts.catalog);
+    measures::stored(&mut out, stored, behind.max(0) as f64 / 1e6);
+    if let Some(sources) = &parts.sources {
+        measures::calls(&mut out, &sources.mcp.meters, stored).await;
+        measures::held(&mut out, sources);
+    }
+    measures::process(&mut out, parts.started_at);
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4")],
-        operations.0.metrics.render(),
+        out.into_text(),
     )
 }

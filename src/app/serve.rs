@@ -18,15 +18,18 @@ use crate::access::issuer::Issuers;
 use crate::access::key::Keys;
 use crate::access::ledger::{self, Kept, Ledger};
 use crate::access::limit::{Limiter, Shared};
+use crate::access::meter::Meters;
 use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
 use crate::access::vault::master::MasterKey;
+use crate::access::vault::ring::KeySource;
 use crate::access::vault::{Vault, kept};
 use crate::access::webhook::Webhooks;
 use crate::answers::Answers;
 use crate::app::edge::Edge;
 use crate::app::hold::Hold;
 use crate::app::listen::{self, Limits, Listener, Site};
+use crate::app::measures::Sources;
 use crate::app::operate::Operations;
 use crate::app::secrets;
 use crate::app::tls::Tls;
@@ -38,6 +41,7 @@ use crate::live::loader::Loader;
 use crate::live::{self, Catalog};
 use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts};
+use crate::market::doctor::{Doctor, Places};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
 use crate::mcp::publish::{
@@ -51,6 +55,8 @@ use crate::policy::Policies;
 use crate::router;
 use crate::store::changes::{self, Feed};
 use crate::store::{Location, Store};
+use crate::telemetry::Telemetry;
+use crate::telemetry::export::{Collector, export};
 use crate::types::{Clock, OrganizationId};
 
 /// Entries of the ledger that wait to be written.
@@ -91,6 +97,7 @@ impl App {
         let store = Store::open(&location, config.store.connections_max).await?;
         store.migrate().await?;
         let egress = egress(config, address, &location)?;
+        let doctored = source.clone();
         let vault = Arc::new(Vault::of(&ring, source));
         let catalog = catalog(config, &store, &vault, &egress).await?;
         let hash_key = kept::hash_key(&store, &vault, &ring).await?;
@@ -104,6 +111,7 @@ impl App {
         tasks.spawn(limiter.clone().sweep(stop.clone()));
         let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
         tasks.spawn(answers.clone().sweep(stop.clone()));
+        let doctor = doctor(config, &feed, &doctored)?;
         let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
         let tokens = tokens(&egress, &clock, (&store, &vault));
         let address_of_ours =
@@ -136,6 +144,8 @@ impl App {
                 confirmations,
                 egress: egress.clone(),
                 ledger,
+                meters: Meters::default(),
+                telemetry: telemetry(config, (&tasks, &stop), &clock)?,
                 limiter: limiter.clone(),
                 clock: clock.clone(),
                 policies: Policies::default(),
@@ -146,19 +156,21 @@ impl App {
             hosts: hosts(config, address),
             address: address_of_ours,
             document_bytes_max: config.limits.document_bytes_max,
+            doctor,
         });
         tasks.spawn(sync::follow(market.0.parts.publisher.clone(), stop.clone()));
         if let Some(tls) = &tls {
             tasks.spawn(tls.clone().follow(stop.clone()));
         }
+        let endpoint = endpoint(config, &market, &stop);
+        let operations = operations.watching(Sources {
+            mcp: market.0.parts.mcp.clone(),
+            endpoint: endpoint.clone(),
+        });
         let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
         Ok(Self {
             site: Site {
-                router: router::router(
-                    endpoint(config, &market, &stop),
-                    market.clone(),
-                    operations,
-                ),
+                router: router::router(endpoint, market.clone(), operations),
                 edge: Edge {
                     prefix: market.0.parts.address.prefix().to_owned(),
                     trusted_proxies: config.server.trusted_proxies.clone(),
@@ -294,6 +306,23 @@ fn keep_ledger(
     ledger
 }
 
+/// Where spans go: to a collector, if one is named.
+fn telemetry(
+    config: &Config,
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+    clock: &Clock,
+) -> anyhow::Result<Telemetry> {
+    let settings = &config.telemetry;
+    let Some(endpoint) = &settings.otlp_endpoint else {
+        return Ok(Telemetry::default());
+    };
+    let collector = Collector::open(endpoint, settings.otlp_headers_file.as_deref());
+    let collector = collector.context("telemetry.otlp_endpoint")?;
+    let (telemetry, spans, counts) = Telemetry::channel(settings.sample_ratio, clock.clone());
+    tasks.spawn(export(collector, spans, counts, stop.clone()));
+    Ok(telemetry)
+}
+
 /// What counts calls: rates in Redis where there is one.
 fn limiter(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Limiter> {
     let shared = config.store.redis_url.as_ref();
@@ -321,6 +350,30 @@ fn limits(config: &Config) -> Limits {
         connections_max: config.server.connections_max,
         grace: Duration::from_millis(config.server.shutdown_grace_ms),
     }
+}
+
+/// What looks whether the process is well, and where its files are.
+fn doctor(config: &Config, feed: &Feed, source: &KeySource) -> anyhow::Result<Doctor> {
+    let (data, secrets) = (&config.store.data, &config.secrets);
+    let lite = config.store.database_url.is_none();
+    let master = match source {
+        KeySource::Text => None,
+        KeySource::Given(path) | KeySource::Ours(path) => Some(path.clone()),
+    };
+    let ours = || lite.then(|| data.join("admin.key"));
+    let admin = match secrets.admin_key {
+        Some(_) => None,
+        None => secrets.admin_key_file.clone().or_else(ours),
+    };
+    let keys = [("master", master), ("admin", admin)].into_iter();
+    let places = Places {
+        data: lite.then(|| data.clone()),
+        keys: keys
+            .filter_map(|(what, path)| Some((what, path?)))
+            .collect(),
+        is_public: config.server.public_url.is_some(),
+    };
+    Doctor::new(feed.clone(), places).map_err(|_| anyhow::anyhow!("the system has no randomness"))
 }
 
 /// Which database a configuration means. The directory of a SQLite file is made.

@@ -1,4 +1,6 @@
-//! `causeway audit`: whether the record of who did what is as it was written.
+//! `causeway audit`: the record of who did what, and whether it is as it was written.
+
+mod list;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,9 @@ pub(super) struct AuditArgs {
 
 #[derive(Subcommand)]
 enum AuditCommand {
+    /// List who did what, newest first
+    #[command(after_help = list::EXAMPLES)]
+    List(list::ListArgs),
     /// Walk along the chain of the audit, and tell the first row that does not fit
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -49,7 +54,13 @@ struct VerifyArgs {
 }
 
 pub(super) async fn audit(output: &Output, args: AuditArgs) -> anyhow::Result<ExitCode> {
-    let AuditCommand::Verify(args) = args.command;
+    match args.command {
+        AuditCommand::List(args) => list::list(output, args).await,
+        AuditCommand::Verify(args) => verify(output, args).await,
+    }
+}
+
+async fn verify(output: &Output, args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let config = args.database.load(Vec::new())?;
     let store = existing(&config, "verify").await?;
     let known = Known {

@@ -135,6 +135,9 @@ fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
     if args.allow_remote_refs {
         flags.push(("egress.allow_remote_refs", true.into()));
     }
+    if let Some(url) = &args.otlp_endpoint {
+        flags.push(("telemetry.otlp_endpoint", url.to_string().into()));
+    }
     if let Some(key) = &args.admin_key {
         flags.push(("secrets.admin_key", key.clone().into()));
     }

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tower::{Service, ServiceExt};
 
 use crate::egress::admission::{Protected, Refusal, admit, host_name, is_refused_name};
+use crate::egress::counted::{Connections, Counted};
 use crate::egress::proxy::Proxy;
 use crate::egress::rule::AllowRule;
 
@@ -53,6 +54,7 @@ pub(crate) struct Ground {
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) protected: RwLock<Vec<Protected>>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// Why there is no connection.
@@ -72,7 +74,7 @@ pub(crate) enum DialError {
 }
 
 impl Service<Uri> for Dialer {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<Counted>;
     type Error = DialError;
     type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
 
@@ -92,7 +94,7 @@ impl Service<Uri> for Dialer {
 }
 
 impl Dialer {
-    async fn dial(&self, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
+    async fn dial(&self, uri: Uri) -> Result<TokioIo<Counted>, DialError> {
         match &self.proxy {
             Some(proxy) => self.dial_through(proxy, uri).await,
             None => self.dial_straight(uri).await,
@@ -101,7 +103,7 @@ impl Dialer {
 
     /// What of a destination can be judged without its address is judged here; the address of a name
     /// is the proxy's to judge.
-    async fn dial_through(&self, proxy: &Proxy, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
+    async fn dial_through(&self, proxy: &Proxy, uri: Uri) -> Result<TokioIo<Counted>, DialError> {
         let port = port_of(&uri);
         let host = host_name(uri.host().unwrap_or_default());
         let destination = (&*host, port);
@@ -123,7 +125,7 @@ impl Dialer {
         Ok(stream)
     }
 
-    async fn dial_straight(&self, uri: Uri) -> Result<TokioIo<TcpStream>, DialError> {
+    async fn dial_straight(&self, uri: Uri) -> Result<TokioIo<Counted>, DialError> {
         let port = port_of(&uri);
         let host = host_name(uri.host().unwrap_or_default());
         let addresses = self.ground.resolve(&host).await?;
@@ -133,7 +135,9 @@ impl Dialer {
             admit(&self.rules, &protected, &own, (&host, port), &addresses)
                 .map_err(DialError::Refused)?
         };
-        connect(uri, admitted, self.ground.connect_timeout).await
+        let stream = connect(uri, admitted, self.ground.connect_timeout).await?;
+        let connections = self.ground.connections.clone();
+        Ok(TokioIo::new(Counted::new(stream.into_inner(), connections)))
     }
 }
 

@@ -2,7 +2,7 @@
 //! and a test holds the two together.
 
 pub(crate) mod approvals;
-mod audit;
+pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod calls;
 pub(crate) mod clients;
@@ -10,6 +10,7 @@ mod connection;
 pub(crate) mod credentials;
 mod csv;
 pub(crate) mod curations;
+mod doctor;
 pub(crate) mod grants;
 pub(crate) mod guard;
 pub(crate) mod imports;
@@ -41,6 +42,7 @@ use crate::access::key::Keys;
 use crate::egress::Egress;
 use crate::market::address::Address;
 use crate::market::api::imports::Imports;
+use crate::market::doctor::Doctor;
 use crate::market::gate;
 use crate::market::table::routes;
 use crate::mcp::call::Mcp;
@@ -59,6 +61,8 @@ pub struct MarketParts {
     /// What clients call this process.
     pub address: Address,
     pub document_bytes_max: usize,
+    /// What looks whether the process is well.
+    pub doctor: Doctor,
 }
 
 /// The management side of a process. Cheap to clone.
@@ -129,6 +133,7 @@ routes! {
     "/api/v1/approvals/{id}" { POST approvals::decide }
     "/api/v1/servers/{slug}/approval-webhook" { GET approvals::webhook }
     "/api/v1/audit" { GET audit::list }
+    "/api/v1/doctor" { GET doctor::show }
     "/api/v1/ledger" { GET ledger::list }
     "/api/v1/ledger.csv" { GET ledger::csv }
     "/api/v1/ledger.json" { GET ledger::file }

@@ -159,6 +159,7 @@ pub const API: &[(&str, &str, Need)] = &[
         May(ManageServer),
     ),
     ("GET", "/api/v1/audit", May(Administer)),
+    ("GET", "/api/v1/doctor", May(Administer)),
     ("GET", "/api/v1/ledger", May(Administer)),
     ("GET", "/api/v1/ledger.csv", May(Administer)),
     ("GET", "/api/v1/ledger.json", May(Administer)),
@@ -224,6 +225,8 @@ pub const PAGES: &[(&str, &str, Need)] = &[
     ("GET", "/language", Nobody),
     ("GET", "/usage", May(Administer)),
     ("GET", "/approvals", May(Administer)),
+    ("GET", "/admin/audit", May(Administer)),
+    ("GET", "/admin/health", May(Administer)),
     ("POST", "/approvals", May(Administer)),
     ("GET", "/assets/{name}", Nobody),
 ];

@@ -72,6 +72,23 @@ impl Language {
         }))
     }
 
+    /// A message without markup, as plain text: nothing in it is escaped.
+    pub fn plain(self, key: &str, arguments: &[(&'static str, String)]) -> String {
+        let mut values = FluentArgs::new();
+        for (name, value) in arguments {
+            values.set(*name, value.as_str());
+        }
+        let bundle = self.bundle();
+        let pattern = bundle.get_message(key).and_then(|it| it.value());
+        pattern.map_or_else(
+            || key.to_owned(),
+            |pattern| {
+                let text = bundle.format_pattern(pattern, Some(&values), &mut Vec::new());
+                text.into_owned()
+            },
+        )
+    }
+
     /// A message by its key. One that is missing shows as its key; a test finds those.
     pub fn say(self, key: &str) -> Said<'_> {
         Said {

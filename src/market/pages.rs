@@ -8,11 +8,13 @@ mod account_routes;
 pub mod approvals;
 pub mod arguments;
 pub mod assets;
+pub mod audit;
 pub mod connect;
 mod connect_routes;
 pub mod copies;
 pub mod docs;
 pub mod failure;
+pub mod health;
 mod health_routes;
 pub mod home;
 mod home_routes;
@@ -56,7 +58,7 @@ use crate::market::language::{Html, Language, Said};
 pub struct Frame {
     /// The session's CSRF token; absent for visitors, who get no form that writes.
     pub csrf: Option<String>,
-    /// Where in the menu the page is: `servers`, `publish`, `keys`, `usage`, `docs`, or nothing.
+    /// Where in the menu the page is: `servers`, `publish`, `keys`, `usage`, `health`, `docs`, or nothing.
     pub here: &'static str,
     /// What just happened, after a redirect.
     /// A message's key.
@@ -83,13 +85,15 @@ pub struct MenuItem {
 }
 
 /// Where in the menu, its address, its message, and who has it.
-const MENU: [(&str, &str, &str, Sees); 7] = [
+const MENU: [(&str, &str, &str, Sees); 9] = [
     ("servers", "/", "frame-servers", Sees::Everybody),
     ("publish", "/publish", "frame-publish", Sees::Publishers),
     ("keys", "/keys", "frame-keys", Sees::SignedIn),
     ("usage", "/usage", "frame-usage", Sees::Admins),
     ("approvals", "/approvals", "frame-approvals", Sees::Admins),
     ("users", "/admin/users", "frame-users", Sees::Admins),
+    ("audit", "/admin/audit", "frame-audit", Sees::Admins),
+    ("health", "/admin/health", "frame-health", Sees::Admins),
     ("docs", "/docs", "frame-docs", Sees::Everybody),
 ];
 

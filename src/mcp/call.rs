@@ -8,6 +8,7 @@ mod failure;
 mod filter;
 mod held;
 mod passing;
+mod spans;
 pub mod trace;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::access::caller::Caller;
 use crate::access::confirmation::Confirmations;
 use crate::access::ledger::Ledger;
 use crate::access::limit::{Exceeded, LimitRefusal, Limiter};
+use crate::access::meter::Meters;
 use crate::access::upstream_auth::Tokens;
 use crate::answers::Answers;
 use crate::credential::Mask;
@@ -30,12 +32,17 @@ use crate::mcp::provider::{CallContext, CallError, CallOutcome, ToolCall};
 use crate::mcp::server::{Provider, Server};
 use crate::mcp::watch::Watch;
 use crate::policy::Policies;
+use crate::telemetry::Telemetry;
 use crate::types::Clock;
 
 /// What every call of a process shares.
 pub struct Mcp {
     pub egress: Egress,
     pub ledger: Ledger,
+    /// What calls are counted in for whoever watches the process.
+    pub meters: Meters,
+    /// Where spans of calls go.
+    pub telemetry: Telemetry,
     /// What lets calls in as long as their limits admit it.
     pub limiter: Limiter,
     pub clock: Clock,
@@ -64,6 +71,8 @@ impl Mcp {
             tokens: Tokens::new(egress.clone(), clock.clone()),
             egress,
             ledger,
+            meters: Meters::default(),
+            telemetry: Telemetry::default(),
             limiter: Limiter::memory(clock.clone()),
             answers: Answers::memory(clock.clone()),
             jq: Jq::of_this_program(),
@@ -101,7 +110,10 @@ async fn carry_out(
     mut call: ToolCall,
     account: &mut Account<'_>,
 ) -> Result<CallOutcome, Failure> {
-    let _permit = work.cx.limiter.admit(&work.asked()).await?;
+    let began = account.mark();
+    let admitted = work.cx.limiter.admit(&work.asked()).await;
+    account.spent(began, "limits");
+    let _permit = admitted?;
     let policies = &work.cx.policies;
     policies
         .tool_call(work.subject(), &mut call.arguments)

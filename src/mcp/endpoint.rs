@@ -42,6 +42,7 @@ use crate::mcp::endpoint::session::Sessions;
 use crate::mcp::endpoint::stream::Streams;
 use crate::mcp::endpoint::wire::notification;
 use crate::mcp::provider::Progress;
+use crate::types::Parent;
 
 pub use crate::mcp::endpoint::hosts::{HostError, HostPolicy};
 pub use crate::mcp::endpoint::stdio::serve_stdio;
@@ -87,6 +88,14 @@ struct Inner {
     only: Option<String>,
 }
 
+/// What clients hold open.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub sessions: usize,
+    pub legacy_sessions: usize,
+    pub streams: usize,
+}
+
 impl Endpoint {
     /// Serves every server of the catalog below `/mcp/`.
     pub fn new(parts: EndpointParts) -> Self {
@@ -106,6 +115,15 @@ impl Endpoint {
             streams: Arc::new(Streams::new(STREAMS_MAX, STREAMS_PER_HOLDER_MAX)),
             only,
         }))
+    }
+
+    /// What clients hold open: sessions, legacy sessions, and streams of any kind.
+    pub fn held(&self) -> Held {
+        Held {
+            sessions: self.0.sessions.count(),
+            legacy_sessions: self.0.legacy.count(),
+            streams: self.0.streams.count(),
+        }
     }
 
     /// The routes. Any method goes to the endpoint, which answers each as the versions ask.
@@ -157,6 +175,11 @@ fn progress(token: &str, messages: mpsc::Sender<String>) -> Progress {
 /// 32 hexadecimal digits: the trace id of a W3C `traceparent`, or a fresh one.
 pub fn trace_id(headers: &::http::HeaderMap) -> String {
     given_trace(headers).unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string())
+}
+
+/// The span of the client's that a request belongs to.
+pub fn parent(headers: &::http::HeaderMap) -> Option<Parent> {
+    Parent::read(headers.get("traceparent")?.to_str().ok()?)
 }
 
 /// The trace id of a W3C `traceparent`.

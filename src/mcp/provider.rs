@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::credential::pass::Passed;
+use crate::types::Parent;
 
 /// The arguments of a call, exactly as the client wrote them: numbers keep every digit.
 /// `None` and `{}` mean the same.
@@ -44,6 +45,8 @@ pub struct CallContext {
     pub holder: String,
     /// W3C trace id, 32 hex digits.
     pub trace_id: String,
+    /// The client's own span, where it names one.
+    pub parent: Option<Parent>,
     /// Headers of the client's request that may be passed on. Nothing where there are none.
     pub passed: Arc<Passed>,
     /// Where the client calls from, if over a network.

@@ -6,7 +6,7 @@ pub mod finder;
 pub mod tokens;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::access::caller::Caller;
 use crate::access::limit::Limit;
+use crate::access::meter::Metered;
 use crate::credential::Credentials;
 use crate::credential::oauth::TokenSource;
 use crate::credential::pass::PassThrough;
@@ -61,6 +62,8 @@ pub struct Server {
     pub list_tokens: usize,
     /// The search that stands in for the list, where there is one.
     pub finder: Option<Finder>,
+    /// What its calls are counted into, from the first one on.
+    pub metered: OnceLock<Metered>,
     /// What it weighs in the cache of compiled servers.
     pub bytes: usize,
 }

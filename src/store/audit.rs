@@ -80,13 +80,65 @@ const OF: &str = "SELECT id, at, actor, action, entity, entity_id, before, after
      (SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
      WHERE organization_id = $1 ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT 2000) AS newest \
      WHERE entity = $2 AND entity_id = $3 ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT $4";
+const FIND: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
+     WHERE organization_id = $1 AND (COALESCE(seq, 0), id) < ($2, $3) \
+     AND ($4 IS NULL OR actor = $4) AND ($5 IS NULL OR action = $5) \
+     AND ($6 IS NULL OR entity = $6 OR entity_id = $6) AND at >= $7 AND at < $8 \
+     ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT $9";
 const PLACE: &str =
     "SELECT COALESCE(seq, 0) AS value FROM audit WHERE organization_id = $1 AND id = $2";
 const NEXT: &str = "INSERT INTO audit_heads (organization_id, seq, hash) VALUES ($1, 1, $2) \
      ON CONFLICT (organization_id) DO UPDATE SET seq = audit_heads.seq + 1 RETURNING seq, hash";
 const MOVE_HEAD: &str = "UPDATE audit_heads SET hash = $2 WHERE organization_id = $1";
 
+/// Which acts are looked for; what is not given fits all.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    pub actor: Option<String>,
+    pub action: Option<String>,
+    /// What was acted on: its kind, or its name.
+    pub entity: Option<String>,
+    /// From this moment, and before that one, in microseconds.
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+}
+
 impl Store {
+    /// The newest acts that fit, or those that are older than the row `before`. `None`: the organization has
+    /// no such row.
+    pub async fn find_audit(
+        &self,
+        organization: OrganizationId,
+        filter: &AuditFilter,
+        (before, limit): (Option<Uuid>, i64),
+    ) -> Result<Option<Vec<AuditRow>>, StoreError> {
+        let (seq, id) = match before {
+            None => (i64::MAX, Uuid::max()),
+            Some(id) => {
+                let place = fetch_optional!(&self.db, Number, PLACE, organization.0, id)?;
+                let Some(place) = place else {
+                    return Ok(None);
+                };
+                (place.value, id)
+            }
+        };
+        fetch_all!(
+            &self.db,
+            AuditRow,
+            FIND,
+            organization.0,
+            seq,
+            id,
+            filter.actor.as_deref(),
+            filter.action.as_deref(),
+            filter.entity.as_deref(),
+            filter.from.unwrap_or(i64::MIN),
+            filter.to.unwrap_or(i64::MAX),
+            limit
+        )
+        .map(Some)
+    }
+
     /// Acts in the order they were done, from the one that follows `after`. Nothing ever turns up
     /// before a row of the chain that was seen, so whoever asks for what follows the last one misses
     /// none. `None`: the organization has no row `after`.

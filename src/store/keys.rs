@@ -100,6 +100,7 @@ const REPLACE: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, n
 const CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 ORDER BY name LIMIT 1000";
 const CONSUMER: &str =
     "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name = $2";
+const NAMED: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE id = $1";
 const INSERT_CONSUMER: &str = "INSERT INTO consumers (id, organization_id, name, created_at, owner_id) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (organization_id, name) DO NOTHING";
 const INSERT: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
@@ -138,6 +139,12 @@ impl Store {
     }
 
     /// The consumer of that name.
+    /// What a consumer of any organization is called.
+    pub async fn consumer_name(&self, id: ConsumerId) -> Result<Option<String>, StoreError> {
+        let row = fetch_optional!(&self.db, ConsumerRow, NAMED, id.0)?;
+        Ok(row.map(|row| row.name))
+    }
+
     pub async fn consumer(
         &self,
         organization: OrganizationId,

@@ -3,7 +3,7 @@
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
-use crate::store::db::Db;
+use crate::store::db::{Db, Number, fetch_optional};
 use crate::store::{Store, StoreError};
 
 /// Number, name, SQLite, Postgres.
@@ -100,7 +100,18 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     ),
 ];
 
+/// The newest migration that was done.
+const DONE: &str =
+    "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) AS value FROM _sqlx_migrations WHERE success";
+
 impl Store {
+    /// The number of the newest migration that was done, and of the newest this version knows.
+    pub async fn schema(&self) -> Result<(i64, i64), StoreError> {
+        let done = fetch_optional!(&self.db, Number, DONE)?;
+        let known = MIGRATIONS.iter().map(|migration| migration.0).max();
+        Ok((done.map_or(0, |row| row.value), known.unwrap_or_default()))
+    }
+
     /// Brings the schema up to date. Several processes may do so at once: one does, the others wait.
     /// A schema of a newer version is refused.
     pub async fn migrate(&self) -> Result<(), StoreError> {

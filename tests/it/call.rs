@@ -18,6 +18,7 @@ use causeway::access::caller::Caller;
 use causeway::access::confirmation::Confirmations;
 use causeway::access::ledger::{Ledger, LedgerEntry};
 use causeway::access::limit::Limiter;
+use causeway::access::meter::Meters;
 use causeway::access::upstream_auth::Tokens;
 use causeway::answers::Answers;
 use causeway::credential::{Credential, Credentials, Secret};
@@ -30,6 +31,7 @@ use causeway::mcp::server::{Access, Server, ServerParts, ServerSettings};
 use causeway::mcp::tool::define;
 use causeway::openapi::{self, DocumentLimits};
 use causeway::policy::Policies;
+use causeway::telemetry::Telemetry;
 use causeway::types::{Clock, OrganizationId, ServerId, VersionId};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -53,6 +55,8 @@ impl Bench {
                 tokens: Tokens::new(egress.clone(), Clock::system()),
                 egress,
                 ledger,
+                meters: Meters::default(),
+                telemetry: Telemetry::default(),
                 limiter: Limiter::memory(Clock::system()),
                 clock: Clock::system(),
                 confirmations: Confirmations::memory(Clock::system()),
@@ -145,6 +149,7 @@ pub(crate) fn context() -> CallContext {
         holder: "anonymous".to_owned(),
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         passed: Arc::default(),
+        parent: None,
     }
 }
 

@@ -73,3 +73,4 @@ mod tokens;
 mod tool;
 mod tool_request;
 mod upstream_tls;
+mod watching;

@@ -29,6 +29,7 @@ const RANKS: &[(&str, u8)] = &[
     ("egress", 2),
     ("jq", 2),
     ("store", 2),
+    ("telemetry", 3),
     ("mcp::server", 3),
     ("mcp::watch", 3),
     ("access", 3),

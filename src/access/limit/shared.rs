@@ -82,6 +82,16 @@ impl Shared {
         })
     }
 
+    /// Whether Redis answers.
+    pub(super) async fn ping(&self) -> Result<(), SharedError> {
+        let mut connection = self.connection.clone();
+        let ping = redis::cmd("PING");
+        let answer = timeout(CONNECT_TIMEOUT, ping.query_async::<()>(&mut connection)).await;
+        answer
+            .map_err(|_| SharedError::TimedOut)?
+            .map_err(SharedError::from)
+    }
+
     /// Takes one from each count, or from none and says which was used up.
     pub(super) async fn pass(
         &self,

@@ -14,7 +14,7 @@ use crate::extract::{Body, Path, Who};
 use crate::market::api::Market;
 use crate::mcp::call::{Trace, dry_run, explain, passed};
 use crate::mcp::curation::Confirm;
-use crate::mcp::endpoint::trace_id;
+use crate::mcp::endpoint::{parent, trace_id};
 use crate::mcp::provider::{CallContext, Consent, Progress, ToolCall};
 use crate::mcp::server::{Access, Server};
 use crate::problem::{Problem, ProblemKind};
@@ -72,6 +72,7 @@ pub(crate) async fn attempt(
         client: None,
         holder: who.0.holder(None),
         trace_id: trace_id(headers),
+        parent: parent(headers),
         passed: passed(&market.0.parts.authenticator, &server, headers).await,
         peer: None,
         consent: consent(&server, (&tool, request.confirmed), &who.0),

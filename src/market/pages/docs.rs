@@ -36,6 +36,7 @@ guides![
     "limits",
     "operators",
     "proxies",
+    "observability",
     "audit",
     "conformance",
     "performance",

@@ -20,9 +20,10 @@ use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
-    Frame, account_routes, approvals, assets, connect_routes, docs, health_routes, home_routes,
-    import_routes, issuer_routes, key_routes, link_routes, page, publish_routes, server_routes,
-    settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes, version_routes,
+    Frame, account_routes, approvals, assets, audit, connect_routes, docs, health, health_routes,
+    home_routes, import_routes, issuer_routes, key_routes, link_routes, page, publish_routes,
+    server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes,
+    version_routes,
 };
 use crate::market::table::routes;
 use crate::mcp::server::Access;
@@ -86,6 +87,8 @@ routes! {
     "/keys/issuers/remove" { POST issuer_routes::remove }
     "/language" { GET language::choose }
     "/usage" { GET usage_routes::show }
+    "/admin/audit" { GET audit::show }
+    "/admin/health" { GET health::show }
     "/assets/{name}" { GET asset }
 }
 

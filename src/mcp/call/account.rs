@@ -4,17 +4,26 @@
 use std::time::{Duration, Instant};
 
 use crate::access::ledger::{Ledger, LedgerEntry, LedgerStatus};
+use crate::access::meter::Measured;
+use crate::egress::EgressError;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
+use crate::mcp::call::spans::{self, Leaving};
 use crate::mcp::call::trace::Seen;
 use crate::mcp::provider::{CallOutcome, ToolCall};
+use crate::telemetry::Recording;
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
 /// The open account of a call.
 pub(crate) struct Account<'a> {
     ledger: Option<&'a Ledger>,
+    measured: Option<Measured<'a>>,
     entry: Option<LedgerEntry>,
+    /// Requests that were answered.
+    answers: u32,
     started: Instant,
+    /// Kept only for a call that is sampled.
+    recording: Option<Box<Recording>>,
     /// Kept only for a call that is explained.
     pub(crate) seen: Option<Seen>,
 }
@@ -22,15 +31,28 @@ pub(crate) struct Account<'a> {
 impl<'a> Account<'a> {
     /// Opens the account of a call. From here on it will be settled.
     pub(crate) fn open(work: &Work<'a>, call: &ToolCall) -> Self {
+        let meters = &work.cx.meters;
+        let metered = work.server.metered.get_or_init(|| {
+            let tools = work.server.tools.len();
+            meters.of(work.server.id, tools)
+        });
+        let tool = work.tool.def.name.as_str();
         Self {
             ledger: Some(&work.cx.ledger),
+            measured: Some(meters.begin(metered, (work.place, tool))),
+            answers: 0,
+            recording: work
+                .cx
+                .telemetry
+                .begin(&work.context.trace_id, work.context.parent)
+                .map(|recording| Box::new(recording.of(&work.server.slug))),
             entry: Some(LedgerEntry {
                 organization: work.server.organization,
                 caller: work.caller.clone(),
                 at: work.cx.clock.now(),
                 server: work.server.id,
                 version: work.server.version,
-                tool: work.tool.def.name.as_str().to_owned(),
+                tool: tool.to_owned(),
                 trace_id: work.context.trace_id.clone(),
                 status: LedgerStatus::Cancelled,
                 upstream_status: None,
@@ -49,10 +71,51 @@ impl<'a> Account<'a> {
     pub(crate) fn rehearsal() -> Self {
         Self {
             ledger: None,
+            measured: None,
+            answers: 0,
+            recording: None,
             entry: None,
             started: Instant::now(),
             seen: Some(Seen::default()),
         }
+    }
+
+    /// When a part of the call begins, if anybody wants to know.
+    pub(crate) fn mark(&self) -> Option<Instant> {
+        self.recording.is_some().then(Instant::now)
+    }
+
+    /// A part of the call that began then has ended.
+    pub(crate) fn spent(&mut self, began: Option<Instant>, part: &'static str) {
+        if let Some((recording, began)) = self.recording.as_mut().zip(began) {
+            spans::part(recording, began, part);
+        }
+    }
+
+    /// A request leaves. What it says of the trace it belongs to is its own span, where the server lets a
+    /// `traceparent` through at all.
+    pub(crate) fn leaving(
+        &self,
+        work: &Work<'_>,
+        request: &mut UpstreamRequest,
+    ) -> Option<Leaving> {
+        let recording = self.recording.as_ref()?;
+        Some(Leaving::of(recording, work, request, self.attempts()))
+    }
+
+    /// The request was answered, or was not.
+    pub(crate) fn arrived(
+        &mut self,
+        leaving: Option<Leaving>,
+        sent: &Result<UpstreamResponse, EgressError>,
+    ) {
+        if let Some((recording, leaving)) = self.recording.as_mut().zip(leaving) {
+            leaving.arrived(recording, sent);
+        }
+    }
+
+    fn attempts(&self) -> u32 {
+        self.entry.as_ref().map_or(0, |entry| entry.attempts)
     }
 
     pub(crate) fn planned(&mut self, healed: Vec<String>) {
@@ -76,6 +139,10 @@ impl<'a> Account<'a> {
             entry.upstream_status = Some(response.status.as_u16());
             entry.response_bytes += response.body.len() as u64;
             entry.upstream_time += response.total;
+        }
+        self.answers += 1;
+        if let Some(measured) = &self.measured {
+            measured.answered(response.status.as_u16(), response.total);
         }
         if let Some(seen) = &mut self.seen {
             seen.status = Some(response.status.as_u16());
@@ -101,6 +168,13 @@ impl Drop for Account<'_> {
     fn drop(&mut self) {
         if let (Some(ledger), Some(mut entry)) = (self.ledger, self.entry.take()) {
             entry.total_time = self.started.elapsed();
+            if let Some(measured) = &self.measured {
+                let unanswered = entry.attempts.saturating_sub(self.answers);
+                measured.end(&entry, unanswered.into());
+            }
+            if let Some(recording) = self.recording.take() {
+                spans::end(*recording, &entry);
+            }
             ledger.record(entry);
         }
     }

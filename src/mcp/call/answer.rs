@@ -29,7 +29,10 @@ pub(crate) async fn answer(
 ) -> Result<ToolOutcome, Failure> {
     let policies = &work.cx.policies;
     let asked = asked(work, arguments)?;
-    let mut request = work.plan(api, arguments, account).await?;
+    let began = account.mark();
+    let planned = work.plan(api, arguments, account).await;
+    account.spent(began, "plan");
+    let mut request = planned?;
     policies
         .upstream_request(work.subject(), &mut request)
         .await?;
@@ -39,6 +42,7 @@ pub(crate) async fn answer(
     policies
         .upstream_response(work.subject(), &mut response)
         .await?;
+    let began = account.mark();
     let filtered = filter::apply(work, response).await?;
     let rendering = Rendering::of(work, filtered, (asked, url));
     let bytes = rendering.filtered.response.body.len();
@@ -49,6 +53,7 @@ pub(crate) async fn answer(
         aside(bytes, move || rendering.run(&arguments)).await?
     };
     keep(work, &mut rendered).await;
+    account.spent(began, "render");
     Ok(rendered.outcome)
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Work<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) server: &'a Server,
     pub(crate) tool: &'a Arc<Tool>,
+    /// The tool's place in the server's list.
+    pub(crate) place: usize,
     pub(crate) context: &'a CallContext,
     /// The client's deadline or the server's, whichever comes first.
     pub(crate) deadline: Instant,
@@ -76,10 +78,10 @@ impl<'a> Work<'a> {
             access: server.settings.access,
             owner: server.owner,
         };
-        let tool = server
+        let (place, _, tool) = server
             .tools
-            .get(name)
-            .filter(|tool| caller.may(target, Some(&tool.def.operation)))
+            .get_full(name)
+            .filter(|(_, _, tool)| caller.may(target, Some(&tool.def.operation)))
             .ok_or_else(|| CallError::UnknownTool(name.to_owned()))?;
         let timeout = Duration::from_millis(server.settings.call_timeout_ms);
         Ok(Self {
@@ -87,6 +89,7 @@ impl<'a> Work<'a> {
             caller,
             server,
             tool,
+            place,
             context,
             deadline: context.deadline.min(Instant::now() + timeout),
         })
@@ -262,7 +265,10 @@ impl<'a> Work<'a> {
         account: &mut Account<'_>,
     ) -> Result<UpstreamResponse, Failure> {
         let safe = matches!(request.method, Method::GET | Method::HEAD);
-        let mut held = Held::of(self, api, &request).await?;
+        let began = account.mark();
+        let got = Held::of(self, api, &request).await;
+        account.spent(began, "authenticate");
+        let mut held = got?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.context.cancel,
@@ -317,7 +323,8 @@ impl<'a> Work<'a> {
         account: &mut Account<'_>,
         way: Way<'_>,
     ) -> Result<UpstreamResponse, Failure> {
-        let (attached, upstream) = held.attach(self, request.clone())?;
+        let (mut attached, upstream) = held.attach(self, request.clone())?;
+        let leaving = account.leaving(self, &mut attached);
         account.sending(|| {
             if way.redirected {
                 self.shown_redirected(held.api, request)
@@ -326,9 +333,11 @@ impl<'a> Work<'a> {
             }
         });
         let egress = &self.cx.egress;
-        let response = egress
+        let sent = egress
             .send_watched(upstream, attached, way.patience, way.watch)
-            .await?;
+            .await;
+        account.arrived(leaving, &sent);
+        let response = sent?;
         account.answered(&response);
         Ok(response)
     }

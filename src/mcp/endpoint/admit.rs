@@ -23,9 +23,10 @@ use crate::live::Entry;
 use crate::mcp::call::passed;
 use crate::mcp::endpoint::stream::OpenStream;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
-use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, seen, trace_id};
+use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, parent, seen, trace_id};
 use crate::mcp::server::{Access, Server};
 use crate::policy::Subject;
+use crate::types::Parent;
 
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,6 +45,7 @@ pub(super) struct Admitted {
     /// What the client sent, without its key.
     pub(super) headers: HeaderMap,
     pub(super) trace_id: String,
+    pub(super) parent: Option<Parent>,
     /// What of the headers may be passed on to the API.
     pub(super) passed: Arc<Passed>,
     /// The ceiling of the client's address, where this request is above it.
@@ -108,6 +110,7 @@ pub(super) async fn admit(
         })?
         .for_caller(&caller);
     let trace_id = trace_id(&head.headers);
+    let parent = parent(&head.headers);
     let about = Subject {
         caller: &caller,
         server: entry.id,
@@ -130,6 +133,7 @@ pub(super) async fn admit(
         known,
         headers: head.headers,
         trace_id,
+        parent,
         passed,
         over,
     };

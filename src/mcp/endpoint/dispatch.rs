@@ -30,6 +30,7 @@ use crate::mcp::provider::{
 use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
 use crate::mcp::tool::Tool;
 use crate::mcp::tool::profile::Profile;
+use crate::types::Parent;
 
 /// How long the URI of a watched resource may be.
 const URI_BYTES_MAX: usize = 2_048;
@@ -53,6 +54,7 @@ pub(super) struct Exchange {
     pub(super) progress: Progress,
     pub(super) cancel: CancellationToken,
     pub(super) trace_id: String,
+    pub(super) parent: Option<Parent>,
     pub(super) passed: Arc<Passed>,
     /// Where the client calls from, if over a network.
     pub(super) peer: Option<IpAddr>,
@@ -185,6 +187,7 @@ impl Exchange {
             client: self.client.clone(),
             holder: self.holder.clone(),
             trace_id: self.trace_id.clone(),
+            parent: self.parent,
             passed: self.passed.clone(),
             peer: self.peer,
             consent: Consent::Token,

@@ -229,6 +229,7 @@ pub(super) fn exchange(
         progress: Progress::default(),
         cancel: tokio_util::sync::CancellationToken::new(),
         trace_id: admitted.trace_id.clone(),
+        parent: admitted.parent,
         passed: admitted.passed.clone(),
         peer: admitted.peer,
         over: admitted.over.clone(),

@@ -287,6 +287,7 @@ impl Stream {
                     }),
                     cancel,
                     trace_id: admitted.trace_id.clone(),
+                    parent: admitted.parent,
                     passed: admitted.passed.clone(),
                     peer: admitted.peer,
                     over: None,

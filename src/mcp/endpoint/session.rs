@@ -406,6 +406,12 @@ impl Sessions {
         }
     }
 
+    /// How many there are; some may have expired and not been missed yet.
+    pub(super) fn count(&self) -> usize {
+        let servers: Vec<_> = self.servers.lock().values().cloned().collect();
+        servers.iter().map(|it| it.lock().by_id.len()).sum()
+    }
+
     /// Forgets what expired on any server, now and then.
     fn sweep(&self) {
         {

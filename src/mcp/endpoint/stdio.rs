@@ -227,6 +227,7 @@ impl Context {
             }),
             cancel,
             trace_id: uuid::Uuid::now_v7().simple().to_string(),
+            parent: None,
             // There are no headers.
             passed: Arc::default(),
             peer: None,

@@ -129,6 +129,11 @@ impl Streams {
         }
     }
 
+    /// How many are open.
+    pub(super) fn count(&self) -> usize {
+        self.open.lock().all
+    }
+
     /// Counts a stream until the answer is dropped; `None` when there are too many.
     pub(super) fn open(self: &Arc<Self>, server: ServerId, holder: String) -> Option<OpenStream> {
         let whose = (server, holder);

@@ -1,7 +1,7 @@
 //! A stored version becomes a server that can be served: validators built, lists serialized.
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 
@@ -83,6 +83,7 @@ impl Server {
             on_trial: false,
             list_tokens: 0,
             finder: None,
+            metered: OnceLock::new(),
             bytes: 0,
         };
         server.list_tokens = server.tools.values().map(|t| t.fragments.tokens()).sum();
