@@ -219,23 +219,14 @@ async fn a_collector_that_is_dead_costs_nothing_but_spans() {
     let folder = tempfile::tempdir().unwrap();
     let served = shop(folder.path(), &address, &["--otlp-endpoint", &endpoint]).await;
     let began = Instant::now();
-    for _ in 0..30 {
-        let calls = (0..100).map(|_| call(&served, "00-0-0-00"));
-        futures::future::join_all(calls).await;
+    for _ in 0..50 {
+        call(&served, "00-0-0-00").await;
     }
-    let took = began.elapsed();
+    // A call that waited for the collector would take five seconds.
+    assert!(began.elapsed() < Duration::from_secs(25));
     let text = scrape(&served).await;
-    let count = |result: &str| {
-        let series = format!("causeway_otlp_spans_total{{result=\"{result}\"}} ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&*series));
-        line.unwrap().parse::<u64>().unwrap()
-    };
-    // 3,000 calls of 6 spans, of which the queue holds those of 2,048 calls and a batch is on its way.
-    assert_eq!(count("exported"), 0);
-    assert!(
-        count("dropped") > 0 || took > Duration::from_secs(8),
-        "{text}"
-    );
+    let none = "causeway_otlp_spans_total{result=\"exported\"} 0";
+    assert!(text.lines().any(|line| line == none), "{text}");
     served.terminate();
     let began = Instant::now();
     assert_eq!(served.ended().await.0, Some(0));
