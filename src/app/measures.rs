@@ -64,6 +64,10 @@ fn shown(counts: &[u64; 5]) -> impl Iterator<Item = ((usize, &'static str), f64)
     counted.filter(|((place, _), count)| *place == 0 || *count > 0.0)
 }
 
+/// One number, or one histogram, of a server.
+type Read = fn(&ServerCounts) -> f64;
+type ReadTimes = fn(&ServerCounts) -> &Times;
+
 fn counted(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
     let help = "Tool calls by server, tool and how they ended: ok, tool_error, refused, cancelled, timeout.";
     let mut family = out.family("causeway_calls_total", Counter, help);
@@ -82,7 +86,6 @@ fn counted(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
             family.sample(&[("server", server), ("class", class)], count as f64);
         }
     }
-    type Read = fn(&ServerCounts) -> f64;
     let each: [(_, _, _, Read); 3] = [
         (
             "causeway_calls_in_flight",
@@ -113,7 +116,7 @@ fn counted(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
 
 fn timed(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
     let ends = BUCKETS.map(|micros| micros as f64 / 1e6);
-    let each: [(_, _, fn(&ServerCounts) -> &Times); 2] = [
+    let each: [(_, _, ReadTimes); 2] = [
         (
             "causeway_call_duration_seconds",
             "How long tool calls took in all.",

@@ -179,8 +179,8 @@ async fn clock(market: &Market) -> Vec<Check> {
     let ours = before + (after - before) / 2;
     let skew = (theirs - ours.timestamp_micros()).abs() / 1_000;
     let check = match skew {
-        ..SKEW_WARN_MS => Check::new("clock", State::Ok, "doctor-clock-fine"),
-        ..SKEW_FAULT_MS => {
+        _ if skew < SKEW_WARN_MS => Check::new("clock", State::Ok, "doctor-clock-fine"),
+        _ if skew < SKEW_FAULT_MS => {
             Check::new("clock", State::Warn, "doctor-clock-apart").advise("doctor-clock-advice")
         }
         _ => Check::new("clock", State::Fail, "doctor-clock-apart").advise("doctor-clock-advice"),
@@ -208,11 +208,16 @@ fn key(what: &'static str, path: &Path) -> Check {
     let check = match std::fs::metadata(path) {
         Err(_) => Check::new("keys", State::Fail, "doctor-keys-missing")
             .advise("doctor-keys-missing-advice"),
+        // The last six bits are what a group and others may do.
         Ok(file) => match file.permissions().mode() & 0o777 {
-            mode if mode & 0o077 == 0 => Check::new("keys", State::Ok, "doctor-keys-private"),
+            mode if mode.trailing_zeros() >= 6 => {
+                Check::new("keys", State::Ok, "doctor-keys-private")
+            }
             // Orchestrators mount secrets so that a group reads them.
-            mode if mode & 0o007 == 0 => Check::new("keys", State::Warn, "doctor-keys-group")
-                .advise("doctor-keys-open-advice"),
+            mode if mode.trailing_zeros() >= 3 => {
+                Check::new("keys", State::Warn, "doctor-keys-group")
+                    .advise("doctor-keys-open-advice")
+            }
             _ => Check::new("keys", State::Fail, "doctor-keys-open")
                 .advise("doctor-keys-open-advice"),
         },
@@ -281,16 +286,16 @@ fn process(market: &Market) -> Vec<Check> {
     let lag = parts.publisher.clock.now().timestamp() - doctor.feed.seen_at() / 1_000_000;
     let feed =
         match lag {
-            ..=LAG_WARN_S => Check::new("changes", State::Ok, "doctor-changes-fine"),
-            ..=LAG_FAULT_S => Check::new("changes", State::Warn, "doctor-changes-old")
+            _ if lag <= LAG_WARN_S => Check::new("changes", State::Ok, "doctor-changes-fine"),
+            _ if lag <= LAG_FAULT_S => Check::new("changes", State::Warn, "doctor-changes-old")
                 .advise("doctor-changes-advice"),
             _ => Check::new("changes", State::Fail, "doctor-changes-old")
                 .advise("doctor-changes-advice"),
         };
     let mut checks = vec![feed.with("seconds", lag.max(0))];
     let (waiting, room) = (parts.mcp.ledger.waiting(), parts.mcp.ledger.room());
-    if room > 0 {
-        let state = match waiting * 10 / room {
+    if let Some(tenths) = (waiting * 10).checked_div(room) {
+        let state = match tenths {
             ..5 => State::Ok,
             5..9 => State::Warn,
             _ => State::Fail,
@@ -315,8 +320,8 @@ fn space(data: &Path) -> Check {
     };
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let state = match free {
-        ..SPACE_FAULT => State::Fail,
-        ..SPACE_WARN => State::Warn,
+        _ if free < SPACE_FAULT => State::Fail,
+        _ if free < SPACE_WARN => State::Warn,
         _ => State::Ok,
     };
     let check = Check::new("disk", state, "doctor-disk");

@@ -220,9 +220,10 @@ async fn send(collector: &Collector, body: &str, stop: &CancellationToken) -> Re
         }
         stop.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
-    let timeout = match stop.is_cancelled() {
-        true => LAST_TIMEOUT,
-        false => ANSWER_TIMEOUT,
+    let timeout = if stop.is_cancelled() {
+        LAST_TIMEOUT
+    } else {
+        ANSWER_TIMEOUT
     };
     collector.take(body, timeout).await
 }

@@ -1,5 +1,6 @@
 //! `causeway audit list`: who did what, newest first, from the database.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -65,9 +66,10 @@ pub(super) async fn list(output: &Output, args: ListArgs) -> anyhow::Result<Exit
     rows.sort_by_key(|(_, row)| std::cmp::Reverse((row.at, row.seq)));
     rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
     let lines: Vec<String> = rows.iter().map(|(_, row)| told(row)).collect();
-    let text = match lines.is_empty() {
-        true => "Nothing that was done fits.".to_owned(),
-        false => lines.join("\n"),
+    let text = if lines.is_empty() {
+        "Nothing that was done fits.".to_owned()
+    } else {
+        lines.join("\n")
     };
     let values: Vec<Value> = rows.iter().map(|(id, row)| view(*id, row)).collect();
     output.result(&text, &serde_json::json!({ "rows": values }))?;
@@ -111,10 +113,10 @@ fn told(row: &AuditRow) -> String {
     for line in lines {
         let side = |side: Option<String>| side.unwrap_or_else(|| "–".to_owned());
         let (before, after) = (side(line.before), side(line.after));
-        text.push_str(&format!("\n    {}: {before} → {after}", line.path));
+        let _ = write!(text, "\n    {}: {before} → {after}", line.path);
     }
     if hidden > 0 {
-        text.push_str(&format!("\n    and {hidden} more"));
+        let _ = write!(text, "\n    and {hidden} more");
     }
     text
 }
