@@ -153,9 +153,11 @@ async fn stored(store: &Store, id: ServerId) {
         tools: "[]".into(),
         schemes: "{}".into(),
         findings: "[]".into(),
+        listed: causeway::store::listed::NewListed::default(),
     };
     let new = NewServer {
         id,
+        owner: None,
         slug: "shop".parse().unwrap(),
         settings: "{}".into(),
         version,
@@ -206,6 +208,9 @@ impl Shop {
                 egress,
                 ledger: ledger.clone(),
                 limiter: Limiter::memory(Clock::system()),
+                meters: causeway::access::meter::Meters::default(),
+                telemetry: causeway::telemetry::Telemetry::default(),
+                watch: causeway::mcp::watch::Watch::default(),
                 policies: Policies::default(),
                 answers: Answers::memory(clock.clone()),
                 jq: Jq::new(env!("CARGO_BIN_EXE_causeway").into()),

@@ -91,6 +91,7 @@ pub(crate) async fn of_many_one_replaces_a_key(store: &Store) {
     let request = causeway::access::key::KeyRequest {
         organization: ORGANIZATION,
         actor: "test".into(),
+        owner: (None, false),
         name: "rotated".into(),
         grants: None,
         expires_at: None,

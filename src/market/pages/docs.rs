@@ -25,6 +25,8 @@ macro_rules! guides {
 }
 
 guides![
+    "accounts",
+    "keys",
     "clients",
     "openapi",
     "foreign",
@@ -34,10 +36,13 @@ guides![
     "upstream-tls",
     "answers",
     "limits",
+    "confirmation",
+    "usage",
     "operators",
     "proxies",
     "observability",
     "audit",
+    "secrets",
     "conformance",
     "performance",
 ];
