@@ -56,7 +56,7 @@ const PUT: &str = "INSERT INTO issuers (id, organization_id, name, issuer, setti
      VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (organization_id, name) \
      DO UPDATE SET id = excluded.id, issuer = excluded.issuer, settings = excluded.settings, updated_at = excluded.updated_at";
 const DELETE: &str = "DELETE FROM issuers WHERE organization_id = $1 AND name = $2";
-const SUBJECT: &str = "SELECT id, name, created_at FROM consumers WHERE organization_id = $1 AND issuer = $2 AND subject = $3";
+const SUBJECT: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND issuer = $2 AND subject = $3";
 const SUBJECTS: &str =
     "SELECT COUNT(*) AS value FROM consumers WHERE organization_id = $1 AND issuer = $2";
 const INSERT_SUBJECT: &str = "INSERT INTO consumers (id, organization_id, name, created_at, issuer, subject) \

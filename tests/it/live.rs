@@ -105,7 +105,7 @@ impl Place {
                  WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
                  SELECT i, randomblob(16) AS server, randomblob(16) AS version FROM n;
              INSERT INTO servers SELECT server, organization_id, 'copy-' || i, title, settings,
-                 revision, version, created_at, updated_at FROM servers, more;
+                 revision, version, created_at, updated_at, owner_id FROM servers, more;
              INSERT INTO server_versions SELECT version, organization_id, server, number,
                  document_hash, document_url, converter, title, description, tools, schemes,
                  findings, created_at, overlays FROM server_versions, more;

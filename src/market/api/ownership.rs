@@ -7,6 +7,7 @@ use crate::access::person::Person;
 use crate::access::role::Action;
 use crate::live::Entry;
 use crate::market::api::Market;
+use crate::market::api::servers::check_rules;
 use crate::mcp::publish::OnBehalf;
 use crate::problem::{Problem, ProblemKind};
 
@@ -25,11 +26,12 @@ pub(super) fn on_behalf(person: &Person) -> OnBehalf {
     }
 }
 
-/// Whether somebody may let a server reach these private destinations; nobody is asked about none.
+/// Whether these are rules, and somebody may let a server reach such private destinations; nobody is asked
+/// about none.
 pub(super) fn may_open(person: &Person, rules: Option<&[String]>) -> Result<(), Problem> {
-    let none = rules.is_none_or(<[String]>::is_empty);
-    if none || person.may_at_all(Action::OpenNetwork) {
-        return Ok(());
+    let rules = rules.unwrap_or_default();
+    if rules.is_empty() || person.may_at_all(Action::OpenNetwork) {
+        return check_rules(rules);
     }
     let detail = "`allowUpstream`: only admins let a server reach private destinations";
     Err(Problem::new(ProblemKind::Forbidden, detail))

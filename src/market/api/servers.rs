@@ -90,7 +90,6 @@ pub(crate) async fn begin(
     let Upload { fields, files } = upload;
     let release = release_of(&fields)?;
     may_open(person, fields.allow_upstream.as_deref())?;
-    check_rules(fields.allow_upstream.as_deref().unwrap_or_default())?;
     let upstream = fields
         .upstream
         .as_deref()

@@ -165,7 +165,8 @@ pub(crate) fn to_login(method: &Method, uri: &Uri) -> Response {
     }
     let here = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let here: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
-    to(&format!("/login?next={here}"))
+    // A slash means nothing else in a query, and is easier to read.
+    to(&format!("/login?next={}", here.replace("%2F", "/")))
 }
 
 /// Who may change things: somebody with a session, and a form that came from one of its pages.

@@ -48,7 +48,7 @@ fn a_call_waits_on_the_page_until_somebody_decides() {
     asks(&served, "human");
     let id = waits(&delete(&served, 1));
     let visitor = served.get("/approvals", "");
-    assert!(visitor.contains("/login?next=/approvals"), "{visitor}");
+    assert!(visitor.contains("/login?next=%2Fapprovals"), "{visitor}");
     let login = served.post("/login", "", &form(&[("key", KEY)]));
     let cookie = login
         .lines()
