@@ -49,7 +49,7 @@
 
   document.addEventListener("DOMContentLoaded", () => enhance(document));
   document.addEventListener("htmx:afterSwap", (event) => {
-    const swapped = event.detail.target;
+    const swapped = event.detail.target ?? document.body;
     enhance(swapped);
     // What had the focus went with what was swapped.
     if (document.activeElement === document.body) swapped.focus({ preventScroll: true });

@@ -2,6 +2,7 @@
 
 pub mod edge;
 pub mod exposition;
+mod ground;
 pub mod hold;
 pub mod listen;
 pub mod logs;

@@ -1,7 +1,7 @@
 //! What handlers take as arguments: who is asking, and what they sent. Whether somebody may is asked
 //! before, at the gate (`market::gate`).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::Json;
 use axum::extract::multipart::MultipartError;
@@ -19,8 +19,8 @@ use crate::access::session::Session;
 use crate::market::api::Market;
 use crate::problem::{Problem, ProblemKind};
 
-/// Whoever asks, known or not.
-pub struct Who(pub Caller);
+/// Whoever asks, known or not, and from where.
+pub struct Who(pub Caller, pub Option<IpAddr>);
 
 /// Whoever asks, as they were recognised: with a key, or with a session.
 #[derive(Clone)]
@@ -93,7 +93,8 @@ impl FromRequestParts<Market> for Who {
 
     async fn from_request_parts(parts: &mut Parts, market: &Market) -> Result<Self, Problem> {
         let identity = Identity::from_request_parts(parts, market).await?;
-        Ok(Self(identity.caller))
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(identity.caller, peer.map(|peer| peer.0.ip())))
     }
 }
 

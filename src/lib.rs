@@ -10,6 +10,9 @@
 //! The modules below stand in reading order; each may use only those of a lower rank
 //! (`tests/it/tidy.rs` holds the table).
 
+// The futures of a call, from a transport down to a socket, are deeper than the usual limit of queries.
+#![recursion_limit = "256"]
+
 pub mod types;
 
 pub mod events;

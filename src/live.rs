@@ -246,11 +246,8 @@ impl Catalog {
     /// Every server, by slug.
     pub fn entries(&self) -> Vec<Arc<Entry>> {
         let index = self.0.index.load();
-        let mut entries: Vec<_> = index
-            .slots
-            .values()
-            .map(|slot| slot.entry.load_full())
-            .collect();
+        let slots = index.slots.values();
+        let mut entries: Vec<_> = slots.map(|slot| slot.entry.load_full()).collect();
         entries.sort_by(|a, b| a.slug.cmp(&b.slug));
         entries
     }
@@ -274,10 +271,8 @@ impl Catalog {
     /// cannot be loaded, the one there is goes on being served.
     pub async fn server(&self, id: ServerId) -> Result<Arc<Server>, LiveError> {
         let slot = self.slot(id).ok_or(LiveError::Gone)?;
-        slot.used.store(
-            self.0.uses.fetch_add(1, Ordering::Relaxed),
-            Ordering::Relaxed,
-        );
+        let used = self.0.uses.fetch_add(1, Ordering::Relaxed);
+        slot.used.store(used, Ordering::Relaxed);
         let Some(server) = slot.compiled.load_full() else {
             return self.load(&slot).await;
         };

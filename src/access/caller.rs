@@ -104,9 +104,14 @@ impl Caller {
                     let own = self.user.is_some() && target.owner == self.user;
                     own || target.access == Access::Key
                 }
-                Grants::Scoped(grants) => grants
-                    .iter()
-                    .any(|grant| grant.server == target.server && enough(grant)),
+                // What somebody granted a key of their own ends where their own access does.
+                Grants::Scoped(grants) => {
+                    let lasts = target.access == Access::Key
+                        || self.user.is_none()
+                        || target.owner == self.user;
+                    let named = |grant: &Grant| grant.server == target.server && enough(grant);
+                    lasts && grants.iter().any(named)
+                }
             }
     }
 
@@ -167,6 +172,35 @@ pub(crate) fn site(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_ones_own_opens_no_more_than_its_owner() {
+        let (server, anna) = (ServerId::generate(), UserId::generate());
+        let target = |access, owner| Target {
+            organization: OrganizationId::DEFAULT,
+            server,
+            access,
+            owner,
+        };
+        let key = |user| Caller {
+            user,
+            grants: Grants::Scoped(vec![Grant {
+                server,
+                tools: None,
+            }]),
+            ..Caller::anonymous()
+        };
+        for (user, access, owner, may) in [
+            (None, Access::Private, None, true),
+            (Some(anna), Access::Key, None, true),
+            (Some(anna), Access::Private, Some(anna), true),
+            (Some(anna), Access::Private, None, false),
+            (Some(anna), Access::Private, Some(UserId::generate()), false),
+        ] {
+            let may_it = key(user).may(target(access, owner), None);
+            assert_eq!(may_it, may, "{user:?} {access:?} {owner:?}");
+        }
+    }
 
     #[test]
     fn strangers_are_told_apart_by_where_they_come_from() {

@@ -351,7 +351,7 @@ fn known(row: KeyRow, allowance: Option<Arc<Allowance>>) -> Result<KnownKey, Sto
         caller: Caller {
             organization: OrganizationId(row.organization_id),
             consumer: Some(ConsumerId(row.consumer_id)),
-            user: None,
+            user: row.owner_id.map(UserId),
             key: Some(KeyId(row.id)),
             grants,
             allowance,

@@ -406,8 +406,10 @@ mod tests {
             .count(LedgerStatus::Ok);
     }
 
-    /// Server and tools, by name and calls that were fine.
-    fn counted(meters: &Meters) -> Vec<(Option<ServerId>, Vec<(String, u64)>)> {
+    /// A server and its tools, by name and calls that were fine.
+    type Counted = (Option<ServerId>, Vec<(String, u64)>);
+
+    fn counted(meters: &Meters) -> Vec<Counted> {
         let servers = meters.servers().into_iter();
         let mut counted: Vec<_> = servers
             .map(|(id, counts)| {

@@ -1,6 +1,5 @@
 //! `causeway serve`, put together: configuration in, a running process out.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,12 +20,13 @@ use crate::access::limit::{Limiter, Shared};
 use crate::access::meter::Meters;
 use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
+use crate::access::vault::Vault;
 use crate::access::vault::master::MasterKey;
 use crate::access::vault::ring::KeySource;
-use crate::access::vault::{Vault, kept};
 use crate::access::webhook::Webhooks;
 use crate::answers::Answers;
 use crate::app::edge::Edge;
+use crate::app::ground::Ground;
 use crate::app::hold::Hold;
 use crate::app::listen::{self, Limits, Listener, Site};
 use crate::app::measures::Sources;
@@ -35,10 +35,8 @@ use crate::app::secrets;
 use crate::app::tls::Tls;
 use crate::config::{Config, Demo};
 use crate::demo;
-use crate::egress::{Egress, EgressSettings, Protected};
+use crate::egress::Egress;
 use crate::jq::Jq;
-use crate::live::loader::Loader;
-use crate::live::{self, Catalog};
 use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts};
 use crate::market::doctor::{Doctor, Places};
@@ -53,7 +51,7 @@ use crate::mcp::watch::Watch;
 use crate::openapi::DocumentLimits;
 use crate::policy::Policies;
 use crate::router;
-use crate::store::changes::{self, Feed};
+use crate::store::changes::Feed;
 use crate::store::{Location, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::export::{Collector, export};
@@ -86,88 +84,38 @@ pub struct App {
 impl App {
     /// Opens everything a configuration names, for a listener that is bound already.
     pub async fn build(config: &Config, address: SocketAddr) -> anyhow::Result<Self> {
-        let clock = Clock::system();
         check_demo(config)?;
         let tls = tls(config)?;
         let location = location(config)?;
         let fresh = matches!(&location, Location::File(path) if !path.exists());
-        let (ring, source) = secrets::master_keys(config)?;
-        let admin = secrets::admin_key(config)?;
-        let hold = Hold::of(&location)?;
-        let store = Store::open(&location, config.store.connections_max).await?;
-        store.migrate().await?;
-        let egress = egress(config, address, &location)?;
-        let doctored = source.clone();
-        let vault = Arc::new(Vault::of(&ring, source));
-        let catalog = catalog(config, &store, &vault, &egress).await?;
-        let hash_key = kept::hash_key(&store, &vault, &ring).await?;
-        let keys = Keys::new(store.clone(), &hash_key, &admin, clock.clone());
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let (feed, listening) = Feed::start(&store, clock.clone(), stop.clone());
-        tasks.spawn(listening);
-        keep_in_step((&tasks, &stop), &store, (&keys, &catalog, &clock));
-        let ledger = keep_ledger(config, (&tasks, &stop), (&store, &clock));
-        let limiter = limiter(config, &store, &clock)?;
-        tasks.spawn(limiter.clone().sweep(stop.clone()));
-        let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
-        tasks.spawn(answers.clone().sweep(stop.clone()));
-        let doctor = doctor(config, &feed, &doctored)?;
-        let operations = Operations::new(store.clone(), feed, catalog.clone(), clock.clone());
-        let tokens = tokens(&egress, &clock, (&store, &vault));
-        let address_of_ours =
-            Address::new(config.server.public_url.as_ref(), (address, tls.is_some()));
-        let background = (&tasks, &stop);
-        let confirmations = confirmations(
-            background,
-            (&store, &clock, &egress),
-            (ring.current(), &address_of_ours),
+        let ground = Ground::open(config, address, &location).await?;
+        let (feed, listening) =
+            Feed::start(&ground.store, ground.clock.clone(), ground.stop.clone());
+        ground.tasks.spawn(listening);
+        ground.keep_in_step();
+        let doctor = doctor(config, &feed, &ground.source)?;
+        let operations = Operations::new(
+            ground.store.clone(),
+            feed,
+            ground.catalog.clone(),
+            ground.clock.clone(),
         );
-        let sessions = Sessions::new(ring.current(), &hash_key, &admin);
-        let accounts = Accounts::new((store.clone(), vault.clone()), sessions, clock.clone())?;
-        let market = Market::new(MarketParts {
-            publisher: Publisher {
-                store: store.clone(),
-                vault,
-                catalog,
-                clock: clock.clone(),
-                limits: document_limits(config),
-                converting: Arc::new(tokio::sync::Semaphore::new(CONVERTING_MAX)),
-                egress: egress.clone(),
-                remote_refs: config.egress.allow_remote_refs,
-            },
-            authenticator: authenticator(&keys, (&store, &egress), &clock),
-            keys,
-            accounts,
-            mcp: Arc::new(Mcp {
-                watch: Watch::default(),
-                tokens,
-                confirmations,
-                egress: egress.clone(),
-                ledger,
-                meters: Meters::default(),
-                telemetry: telemetry(config, (&tasks, &stop), &clock)?,
-                limiter: limiter.clone(),
-                clock: clock.clone(),
-                policies: Policies::default(),
-                answers,
-                jq: Jq::of_this_program(),
-            }),
-            egress,
-            hosts: hosts(config, address),
-            address: address_of_ours,
-            document_bytes_max: config.limits.document_bytes_max,
-            doctor,
-        });
-        tasks.spawn(sync::follow(market.0.parts.publisher.clone(), stop.clone()));
+        let ours = Address::new(config.server.public_url.as_ref(), (address, tls.is_some()));
+        let market = market(config, (address, ours), &ground, doctor)?;
+        ground.follow(sync::follow(
+            market.0.parts.publisher.clone(),
+            ground.stop.clone(),
+        ));
         if let Some(tls) = &tls {
-            tasks.spawn(tls.clone().follow(stop.clone()));
+            ground.follow(tls.clone().follow(ground.stop.clone()));
         }
-        let endpoint = endpoint(config, &market, &stop);
+        let endpoint = endpoint(config, &market, &ground.stop);
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
         });
         let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
+        let setup = first_admin(config, &market.0.parts.accounts).await?;
         Ok(Self {
             site: Site {
                 router: router::router(endpoint, market.clone(), operations),
@@ -177,14 +125,14 @@ impl App {
                 },
                 tls: tls.map(|tls| tls.acceptor()).transpose()?,
             },
-            setup: first_admin(config, &market.0.parts.accounts).await?,
+            setup,
             public_url: market.0.parts.address.at_start().to_owned(),
             market,
             seeded,
-            tasks,
-            stop,
-            store,
-            hold,
+            tasks: ground.tasks,
+            stop: ground.stop,
+            store: ground.store,
+            hold: ground.hold,
             limits: limits(config),
         })
     }
@@ -222,6 +170,66 @@ impl App {
     }
 }
 
+/// The management side, and what calls tools.
+fn market(
+    config: &Config,
+    (address, ours): (SocketAddr, Address),
+    ground: &Ground,
+    doctor: Doctor,
+) -> anyhow::Result<Market> {
+    let (store, clock, egress) = (&ground.store, &ground.clock, &ground.egress);
+    let background = (&ground.tasks, &ground.stop);
+    let vault = ground.vault.clone();
+    let limiter = limiter(config, store, clock)?;
+    ground.follow(limiter.clone().sweep(ground.stop.clone()));
+    let answers = Answers::stored(store.clone(), vault.clone(), clock.clone());
+    ground.follow(answers.clone().sweep(ground.stop.clone()));
+    let master = ground.ring.current();
+    let sessions = Sessions::new(master, &ground.hash_key, &ground.admin);
+    let accounts = Accounts::new((store.clone(), vault.clone()), sessions, clock.clone())?;
+    let mcp = Mcp {
+        watch: Watch::default(),
+        tokens: tokens(egress, clock, (store, &vault)),
+        confirmations: confirmations(background, (store, clock, egress), (master, &ours)),
+        egress: egress.clone(),
+        ledger: keep_ledger(config, background, (store, clock)),
+        meters: Meters::default(),
+        telemetry: telemetry(config, background, clock)?,
+        limiter,
+        clock: clock.clone(),
+        policies: Policies::default(),
+        answers,
+        jq: Jq::of_this_program(),
+    };
+    Ok(Market::new(MarketParts {
+        publisher: Publisher {
+            store: store.clone(),
+            vault,
+            catalog: ground.catalog.clone(),
+            clock: clock.clone(),
+            limits: document_limits(config),
+            converting: Arc::new(tokio::sync::Semaphore::new(CONVERTING_MAX)),
+            egress: egress.clone(),
+            remote_refs: config.egress.allow_remote_refs,
+        },
+        authenticator: authenticator(&ground.keys, (store, egress), clock),
+        keys: ground.keys.clone(),
+        accounts,
+        mcp: Arc::new(mcp),
+        egress: egress.clone(),
+        hosts: hosts(config, address),
+        address: ours,
+        document_bytes_max: config.limits.document_bytes_max,
+        doctor,
+    }))
+}
+
+fn authenticator(keys: &Keys, (store, egress): (&Store, &Egress), clock: &Clock) -> Authenticator {
+    let reached = (store.clone(), egress.clone());
+    let issuers = Issuers::new(keys.clone(), reached, clock.clone());
+    Authenticator::keys_and_tokens(keys.clone(), issuers)
+}
+
 /// Makes the first admin with a password that was given, or gives the token of the link that does, to one
 /// process of many.
 async fn first_admin(config: &Config, accounts: &Accounts) -> anyhow::Result<Option<String>> {
@@ -233,36 +241,6 @@ async fn first_admin(config: &Config, accounts: &Accounts) -> anyhow::Result<Opt
         return Ok(None);
     }
     Ok(accounts.claim_setup().await?)
-}
-
-/// Takes notice of changes, until it is told to stop.
-fn keep_in_step(
-    (tasks, stop): (&TaskTracker, &CancellationToken),
-    store: &Store,
-    (keys, catalog, clock): (&Keys, &Catalog, &Clock),
-) {
-    tasks.spawn(keys.clone().follow(store.changes(), stop.clone()));
-    let followed = catalog.clone();
-    tasks.spawn(live::follow(followed, store.changes(), stop.clone()));
-    tasks.spawn(changes::prune(store.clone(), clock.clone(), stop.clone()));
-}
-
-async fn catalog(
-    config: &Config,
-    store: &Store,
-    vault: &Arc<Vault>,
-    egress: &Egress,
-) -> anyhow::Result<Catalog> {
-    let internal = HashMap::from([(DEMO.to_owned(), demo::service())]);
-    let loader = Loader::new(store.clone(), vault.clone(), egress.clone(), internal);
-    let bytes_max = usize::try_from(config.limits.live_bytes_max).unwrap_or(usize::MAX);
-    Ok(Catalog::open(loader, bytes_max).await?)
-}
-
-fn authenticator(keys: &Keys, (store, egress): (&Store, &Egress), clock: &Clock) -> Authenticator {
-    let reached = (store.clone(), egress.clone());
-    let issuers = Issuers::new(keys.clone(), reached, clock.clone());
-    Authenticator::keys_and_tokens(keys.clone(), issuers)
 }
 
 fn tokens(egress: &Egress, clock: &Clock, (store, vault): (&Store, &Arc<Vault>)) -> Tokens {
@@ -412,27 +390,6 @@ fn writable(directory: &Path) -> anyhow::Result<()> {
     tried.with_context(|| {
         format!("the data directory {} cannot be written to; let this user write there, or choose another one with --data", directory.display())
     })
-}
-
-fn egress(config: &Config, address: SocketAddr, location: &Location) -> anyhow::Result<Egress> {
-    let egress = Egress::new(EgressSettings {
-        allow: config.egress.allow_upstream.clone(),
-        connect_timeout: Duration::from_millis(config.egress.connect_timeout_ms),
-        first_byte_timeout: Duration::from_millis(config.egress.first_byte_timeout_ms),
-        body_bytes_max: config.egress.body_bytes_max,
-        ..EgressSettings::default()
-    });
-    egress.protect(Protected::Listener(address));
-    if let Some((host, port)) = location.address()? {
-        egress.protect(Protected::Host { host, port });
-    }
-    if let Some(url) = &config.server.public_url
-        && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
-    {
-        let host = host.to_owned();
-        egress.protect(Protected::Site { host, port });
-    }
-    Ok(egress)
 }
 
 fn document_limits(config: &Config) -> DocumentLimits {

@@ -90,13 +90,8 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
             .router()
             .route("/healthz", axum::routing::get(async || "ok\n")),
     );
-    listen::serve(
-        listener,
-        Site::plain(router),
-        shutdown,
-        listen::Limits::default(),
-    )
-    .await?;
+    let limits = listen::Limits::default();
+    listen::serve(listener, Site::plain(router), shutdown, limits).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -390,7 +390,8 @@ async fn named(
         return Ok(None);
     };
     let entry = market.0.parts.publisher.catalog.find(slug);
-    let entry = entry.filter(|entry| entry.organization == person.organization());
+    // What somebody may not even see is not there.
+    let entry = entry.filter(|entry| person.caller.may(entry.target(), None));
     let entry = entry.ok_or_else(Problem::not_found)?;
     Ok(Some(person.owner(entry.owner)))
 }

@@ -73,7 +73,7 @@ pub struct NewSecret {
 #[derive(Debug)]
 pub enum Replaced {
     /// The new one.
-    Done(KeyRow),
+    Done(Box<KeyRow>),
     /// There is none of that id.
     Missing,
     /// It was revoked, or expired.
@@ -262,7 +262,7 @@ impl Store {
         let made = made.ok_or(StoreError::Stale)?;
         self.commit_change(tx, act, (Change::Key(new.id), 1), at)
             .await?;
-        Ok(Replaced::Done(made))
+        Ok(Replaced::Done(Box::new(made)))
     }
 
     /// Notes when keys were last used. Not a change of the catalog.

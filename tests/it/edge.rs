@@ -122,7 +122,7 @@ async fn all_addresses_have_the_path_of_the_public_url() {
         }
         assert!(html.contains("href=\"/tools/login\""), "{html}");
         let moved = get("/keys").await;
-        assert_eq!(moved.headers()["location"], "/tools/login?next=%2Fkeys");
+        assert_eq!(moved.headers()["location"], "/tools/login?next=/keys");
         let server = get("/servers/shared").await.text().await.unwrap();
         assert!(
             server.contains("http://127.0.0.1:1/tools/mcp/shared"),

@@ -65,10 +65,6 @@ mod serving;
 mod store;
 mod template;
 mod tidy;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is a client of the process, and no client goes through egress"
-)]
 mod tokens;
 mod tool;
 mod tool_request;

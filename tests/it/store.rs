@@ -33,7 +33,13 @@ async fn two_processes_on_one_file_add_up() {
     let place = empty().await;
     let file = Location::File(place.folder.path().join("causeway.db"));
     let other = Store::open(&file, 4).await.unwrap();
-    contract::two_writers_add_up(&place.store, &other, &place.database().await).await;
+    let database = place.database().await;
+    Box::pin(contract::two_writers_add_up(
+        &place.store,
+        &other,
+        &database,
+    ))
+    .await;
 }
 
 #[tokio::test]

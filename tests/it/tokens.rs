@@ -11,7 +11,7 @@ use causeway::access::authenticate::{AuthenticationError, Authenticator};
 use causeway::access::caller::{Caller, Grants};
 use causeway::access::issuer::Issuers;
 use causeway::access::key::Keys;
-use causeway::access::token::TokenFault;
+use causeway::access::token::{TokenFault, TokenFault as Fault};
 use causeway::access::vault::kept::HashKey;
 use causeway::store::audit::NewAudit;
 use causeway::store::issuers::NewIssuer;
@@ -113,7 +113,7 @@ impl Bench {
         match self.ask(token).await {
             Ok(_) => None,
             Err(AuthenticationError::Token(fault)) => Some(fault),
-            Err(other) => panic!("{other}"),
+            Err(other) => unreachable!("{other}"),
         }
     }
 }
@@ -174,6 +174,7 @@ async fn a_good_token_is_a_consumer_of_its_own() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_token_with_anything_wrong_is_refused_and_says_what() {
     let (rsa, p256, ed) = (Signer::rsa(), Signer::p256(), Signer::ed25519());
     let other = Signer::rsa();
@@ -209,7 +210,6 @@ async fn a_token_with_anything_wrong_is_refused_and_says_what() {
     let tag = aws_lc_rs::hmac::sign(&hmac, confused.as_bytes());
     let unsigned = |alg: &str| format!("{}.{claimed}.", b64(json!({ "alg": alg }).to_string()));
     let padded = with(json!({ "pad": "x".repeat(16 << 10) }));
-    use TokenFault as Fault;
     let cases = [
         ("good", whole.clone(), None),
         ("alg none", unsigned("none"), Some(Fault::Algorithm)),
@@ -506,6 +506,7 @@ async fn keys_change_and_issuers_fail() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn claims_become_grants_and_changes_count_at_once() {
     let signer = Signer::ed25519();
     let bench = Bench::start(vec![signer.jwk("a")]).await;

@@ -8,6 +8,7 @@
 mod spans;
 
 use std::collections::{BTreeSet, HashSet};
+use std::os::unix::fs::PermissionsExt;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -162,7 +163,6 @@ async fn a_process_that_is_well_says_so() {
         assert_eq!(found(&report, id)["state"], "ok", "{report}");
     }
     // A key that others may read, and one that is gone.
-    use std::os::unix::fs::PermissionsExt;
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(data.join("master.key"), open).unwrap();
     std::fs::remove_file(data.join("admin.key")).unwrap();

@@ -98,6 +98,7 @@ pub(crate) async fn an_approval_lets_one_call_through_among_processes(store: &St
     assert_eq!(new.count(), 1, "{tries:?}");
 }
 
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 pub(crate) async fn what_waits_is_bounded_and_stands_once(store: &Store) {
     let server = place(store).await;
     let ask = async |principal: &str, hash: u8, second: i64| {

@@ -407,6 +407,7 @@ async fn import(
             let entry = remembered
                 .as_ref()
                 .and_then(|slug| publisher.catalog.find(slug));
+            bulk.on_behalf.check(entry.as_deref())?;
             find(market, url, &bulk.settings.may_reach(entry.as_deref())).await?
         }
     };

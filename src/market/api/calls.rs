@@ -70,11 +70,11 @@ pub(crate) async fn attempt(
         deadline: Instant::now() + Duration::from_millis(server.settings.call_timeout_ms),
         progress: Progress::default(),
         client: None,
-        holder: who.0.holder(None),
+        holder: who.0.holder(who.1),
         trace_id: trace_id(headers),
         parent: parent(headers),
         passed: passed(&market.0.parts.authenticator, &server, headers).await,
-        peer: None,
+        peer: who.1,
         consent: consent(&server, (&tool, request.confirmed), &who.0),
     };
     let _cancelled_when_the_client_leaves = cancel.drop_guard();

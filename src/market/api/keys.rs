@@ -78,7 +78,7 @@ pub(crate) async fn make(market: &Market, person: &Person, new: NewKey) -> Resul
     let request = KeyRequest {
         organization: person.organization(),
         actor: person.actor(),
-        owner: (person.user(), !sees_all(person)),
+        owner: (owner(person), !sees_all(person)),
         name: name.clone(),
         grants: (!grants.is_empty()).then(|| grants.clone()),
         expires_at: new.expires_at,
@@ -126,10 +126,7 @@ pub(crate) async fn rows(market: &Market, person: &Person) -> Result<Vec<KeyRow>
         .parts
         .publisher
         .store
-        .keys(
-            person.organization(),
-            person.user().filter(|_| !sees_all(person)),
-        )
+        .keys(person.organization(), owner(person))
         .await?)
 }
 
@@ -151,6 +148,11 @@ pub(crate) fn replacements(rows: &[KeyRow]) -> HashMap<Uuid, Uuid> {
 pub(crate) fn granted(row: &KeyRow) -> Option<Vec<Grant>> {
     let grants = row.grants.as_deref()?;
     Some(serde_json::from_str(grants).unwrap_or_default())
+}
+
+/// Whose the keys are that somebody makes: an admin makes them for the organization.
+fn owner(person: &Person) -> Option<UserId> {
+    person.user().filter(|_| !sees_all(person))
 }
 
 /// Whether the keys of everybody are somebody's to see.

@@ -152,7 +152,7 @@ async fn carry_out(
 ) -> Result<Published, Problem> {
     let files = match sent.what {
         What::Files(files, root) => chosen(market, files, root).await?,
-        What::Url(url) => find(market, &url, &may_reach(market, &publication)).await?,
+        What::Url(url) => find(market, &url, &may_reach(market, &publication)?).await?,
     };
     let source = SpecSource {
         files,
@@ -162,12 +162,13 @@ async fn carry_out(
 }
 
 /// What may be reached for a document: as the server will, or as the one there is.
-fn may_reach(market: &Market, publication: &Publication) -> Vec<String> {
+fn may_reach(market: &Market, publication: &Publication) -> Result<Vec<String>, Problem> {
     let catalog = &market.0.parts.publisher.catalog;
     let slug = publication.slug.as_ref();
     let entry = slug.and_then(|slug| catalog.find(slug.as_str()));
     let entry = entry.filter(|entry| entry.organization == publication.organization);
-    publication.settings.may_reach(entry.as_deref())
+    publication.on_behalf.check(entry.as_deref())?;
+    Ok(publication.settings.may_reach(entry.as_deref()))
 }
 
 /// The document among the files that were sent.

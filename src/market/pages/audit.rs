@@ -93,7 +93,7 @@ async fn audit_page(
     rows.truncate(ROWS_MAX);
     let given = |name: &str| given(query, name).unwrap_or_default();
     let template = AuditPage {
-        frame: frame(market, headers, "health"),
+        frame: frame(market, headers, "audit"),
         actor: given("actor"),
         action: given("action"),
         entity: given("entity"),

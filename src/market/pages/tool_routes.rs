@@ -127,7 +127,7 @@ pub(super) async fn call(
     let named = (names.0.as_str(), names.1.clone());
     match attempt(
         &market,
-        &Who(person.caller.clone()),
+        &Who(person.caller.clone(), None),
         named,
         (request, &headers),
     )

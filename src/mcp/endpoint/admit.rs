@@ -97,18 +97,7 @@ pub(super) async fn admit(
         seen::refused(&endpoint, (slug, caller.key), refusal.status());
         return Err(refusal);
     }
-    let server = endpoint
-        .0
-        .parts
-        .catalog
-        .server(entry.id)
-        .await
-        .map_err(|error| {
-            tracing::error!(server.slug = %entry.slug, error = %error, "a server cannot be loaded");
-            let error = RpcError::new(INTERNAL_ERROR, error.to_string());
-            rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
-        })?
-        .for_caller(&caller);
+    let server = load(&endpoint, &entry).await?.for_caller(&caller);
     let trace_id = trace_id(&head.headers);
     let parent = parent(&head.headers);
     let about = Subject {
@@ -138,6 +127,16 @@ pub(super) async fn admit(
         over,
     };
     Ok((admitted, body))
+}
+
+/// The compiled server, or that it cannot be served now.
+async fn load(endpoint: &Endpoint, entry: &Entry) -> Result<Arc<Server>, Response> {
+    let loaded = endpoint.0.parts.catalog.server(entry.id).await;
+    loaded.map_err(|error| {
+        tracing::error!(server.slug = %entry.slug, error = %error, "a server cannot be loaded");
+        let error = RpcError::new(INTERNAL_ERROR, error.to_string());
+        rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
+    })
 }
 
 /// Who calls from where, and whether that is above the ceiling for those without a key, at which only a

@@ -14,8 +14,8 @@ pub struct OnBehalf {
 }
 
 impl OnBehalf {
-    /// Whether the server there is may be published anew.
-    pub(super) fn check(self, existing: Option<&Entry>) -> Result<(), PublishError> {
+    /// Whether the server there is may be published anew. Asked before anything is fetched under its rules.
+    pub fn check(self, existing: Option<&Entry>) -> Result<(), PublishError> {
         let anothers =
             existing.is_some_and(|entry| self.owner.is_none() || entry.owner != self.owner);
         if self.own_only && anothers {

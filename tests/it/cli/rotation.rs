@@ -124,6 +124,7 @@ async fn in_use(data: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_rotation_lets_calls_go_on_survives_a_crash_and_leaves_copies_usable() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

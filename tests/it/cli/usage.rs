@@ -31,6 +31,7 @@ async fn text(served: &Serving, path: &str) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn usage_is_told_in_steps_and_groups_and_exported() {
     let folder = tempfile::tempdir().unwrap();
     let served = Serving::on(&folder.path().join("data"), &["--admin-key", ADMIN_KEY]).await;

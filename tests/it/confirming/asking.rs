@@ -165,6 +165,7 @@ async fn found_tools_ask_as_well() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_form_in_the_answer_confirms_the_call_it_showed() {
     let mut shop = Shop::open().await;
     let order = json!({ "order": 7, "pin": "4711" });

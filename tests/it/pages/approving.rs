@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::pages::{Served, csrf, form, serve, serve_with};
+use crate::pages::{Served, cookie, csrf, form, serve, serve_with};
 use crate::program::run;
 
 const KEY: &str = "an-admin-key-for-tests";
@@ -48,12 +48,9 @@ fn a_call_waits_on_the_page_until_somebody_decides() {
     asks(&served, "human");
     let id = waits(&delete(&served, 1));
     let visitor = served.get("/approvals", "");
-    assert!(visitor.contains("/login?next=%2Fapprovals"), "{visitor}");
-    let login = served.post("/login", "", &form(&[("key", KEY)]));
-    let cookie = login
-        .lines()
-        .find_map(|line| line.strip_prefix("set-cookie: "));
-    let cookie = cookie.unwrap().split(';').next().unwrap().to_owned();
+    assert!(visitor.contains("/login?next=/approvals"), "{visitor}");
+    let login = served.submit("/login", &[("key", KEY)]);
+    let cookie = cookie(&login, "causeway_session").expect("a session");
     let page = served.get("/approvals", &cookie);
     for words in [
         "petstore / deletePet",

@@ -211,6 +211,7 @@ fn the_form_to_publish_does_not_replace_a_server() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn what_is_typed_finds_servers_and_their_tools_in_any_writing() {
     let served = serve();
     let cookie = served.sign_in();

@@ -148,11 +148,8 @@ fn a_key_for_single_tools_that_expires_is_shown_as_such_and_rotated() {
     );
     assert!(!narrow.contains("<code>petstore</code>"), "{narrow}");
     let in_days = |days: i64| {
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap();
-        let at = chrono::DateTime::from_timestamp(now.as_secs() as i64 + days * 86_400, 0);
-        format!("ends {}", at.unwrap().format("%Y-%m-%d"))
+        let at = causeway::types::Clock::system().now() + chrono::Duration::days(days);
+        format!("ends {}", at.format("%Y-%m-%d"))
     };
     assert!(narrow.contains(&in_days(30)), "{narrow}");
     let unknown = make(&served, &cookie, &[("name", "x"), ("expires", "31")]);

@@ -1,6 +1,8 @@
 //! The tabs of a server: what each shows to whom, a client that connects while somebody looks on, and keys
 //! for single tools and private servers over every way in.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use crate::pages::{Served, csrf, form, serve};
@@ -59,7 +61,7 @@ fn send(
         "POST /mcp/{slug} HTTP/1.1\r\nContent-Type: application/json\r\nAccept: application/json"
     );
     if !key.is_empty() {
-        head.push_str(&format!("\r\nX-API-Key: {key}"));
+        write!(head, "\r\nX-API-Key: {key}").unwrap();
     }
     if is_modern {
         params["_meta"] = json!({
@@ -67,12 +69,14 @@ fn send(
             "io.modelcontextprotocol/clientInfo": { "name": "tester", "version": "3" },
             "io.modelcontextprotocol/clientCapabilities": {},
         });
-        head.push_str(&format!(
+        write!(
+            head,
             "\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}"
-        ));
+        )
+        .unwrap();
         let name = params.get("name").or(params.get("uri"));
         if let Some(name) = name.and_then(Value::as_str) {
-            head.push_str(&format!("\r\nMcp-Name: {name}"));
+            write!(head, "\r\nMcp-Name: {name}").unwrap();
         }
     } else {
         head.push_str("\r\nMCP-Protocol-Version: 2025-11-25");
@@ -145,6 +149,7 @@ fn a_page_of_a_large_server_is_small_when_compressed() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn a_client_is_seen_while_it_connects() {
     let served = serve();
     let cookie = served.sign_in();

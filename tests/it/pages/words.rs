@@ -135,7 +135,7 @@ fn a_template_holds_no_sentence_and_no_address_of_its_own() {
         Regex::new(r#"(?:title|placeholder|aria-label|alt|label|data-label|content)="([^"]*)""#)
             .unwrap();
     let own = Regex::new(r#"(?:href|action|src|hx-get)="(/[^"]*)""#).unwrap();
-    let settings = Regex::new(r#"<meta [^>]*>"#).unwrap();
+    let settings = Regex::new("<meta [^>]*>").unwrap();
     let letters = Regex::new(r"\p{L}{2}").unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     for entry in fs::read_dir(folder).unwrap() {

@@ -120,6 +120,7 @@ fn attributes(span: &Value) -> HashMap<String, String> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_call_is_told_as_spans_without_a_word_of_what_it_was_about() {
     let (endpoint, mut taken) = collector().await;
     let (address, heard) = api().await;
