@@ -35,6 +35,11 @@ def document(authority, scheme):
     }
 
 
+def csrf(page):
+    """The token of the first form of a page."""
+    return re.search(r'name="csrf" value="([^"]+)"', page)[1]
+
+
 class Server:
     """`causeway serve`, its API, and a browser that is signed in."""
 
@@ -48,7 +53,11 @@ class Server:
         )
         self.url = json.loads(self.process.stdout.readline())["url"].rstrip("/")
         self.browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-        self.visit("/login", {"key": ADMIN, "next": "/"})
+        self.sign_in()
+
+    def sign_in(self):
+        page, _ = self.visit("/login")
+        self.visit("/login", {"csrf": csrf(page), "key": ADMIN, "next": "/"})
 
     def api(self, method, path, body=None, expect=200):
         data = None if body is None else json.dumps(body).encode()
@@ -90,8 +99,7 @@ class Server:
 
     def form(self, slug, **fields):
         page, _ = self.visit(f"/servers/{slug}/settings")
-        token = re.search(r'name="csrf" value="([^"]+)"', page)[1]
-        return self.visit(f"/servers/{slug}/settings/credentials", {"csrf": token, "scheme": "oauth", **fields})
+        return self.visit(f"/servers/{slug}/settings/credentials", {"csrf": csrf(page), "scheme": "oauth", **fields})
 
     def connect(self, slug):
         """Presses Connect, follows the link, and comes back."""
@@ -250,7 +258,7 @@ def another_session(server):
     server.browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     text, at = server.visit(link)
     assert "/login" in at, "a visitor is asked to sign in"
-    server.visit("/login", {"key": ADMIN, "next": "/"})
+    server.sign_in()
     server.visit(link, expect=403)
     server.browser = mine
     assert server.row("session")["client"]["needsConnection"]
