@@ -6,6 +6,8 @@ use http::HeaderMap;
 use http::header::HOST;
 use url::Url;
 
+use crate::types::Slug;
+
 /// Where clients reach this process. No text of it ends with a slash.
 #[derive(Clone, Debug)]
 pub enum Address {
@@ -50,6 +52,11 @@ impl Address {
         named
             .filter(|url| url.path() == "/" && url.username().is_empty() && url.query().is_none())
             .map_or_else(|| near.clone(), |url| url.origin().ascii_serialization())
+    }
+
+    /// Where a server speaks MCP, for the answer to a request with these headers.
+    pub fn mcp_url(&self, headers: &HeaderMap, slug: &Slug) -> String {
+        format!("{}/mcp/{slug}", self.asked_by(headers))
     }
 
     /// The path of the public URL, which stands before every path of ours: empty, or beginning with a

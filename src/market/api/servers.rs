@@ -329,7 +329,7 @@ pub(super) fn server_view(market: &Market, entry: &Entry, headers: &HeaderMap) -
         "title": entry.title,
         "access": entry.settings.access,
         "revision": entry.revision,
-        "mcpUrl": format!("{public}/mcp/{}", entry.slug),
+        "mcpUrl": market.0.parts.address.mcp_url(headers, &entry.slug),
         "pageUrl": format!("{public}/servers/{}", entry.slug),
     })
 }

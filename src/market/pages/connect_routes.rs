@@ -65,8 +65,7 @@ async fn connect(
     held: Held,
 ) -> Response {
     let open = entry.settings.access == Access::Open;
-    let public = market.0.parts.address.asked_by(headers);
-    let endpoint_url = format!("{public}/mcp/{}", entry.slug);
+    let endpoint_url = market.0.parts.address.mcp_url(headers, &entry.slug);
     let key = match (&held.created, open) {
         (_, true) => None,
         (Some(created), false) => Some(created.key.as_str()),

@@ -10,6 +10,7 @@ use crate::access::person::Person;
 use crate::extract::{Form, Visitor};
 use crate::market::api::grants::GrantRequest;
 use crate::market::api::{Market, issuers as issuers_api};
+use crate::market::language::Language;
 use crate::market::pages::key_routes::{Done, keys_page};
 use crate::market::pages::keys::{IssuerForm, IssuerView};
 use crate::market::pages::routes::{Fields, refused, to, writer};
@@ -72,10 +73,7 @@ pub(super) async fn put(
     match kept {
         Ok(()) => to("/keys?done=issuer-kept#issuers"),
         Err(problem) => {
-            entered.error = Some(labelled(
-                &problem,
-                crate::market::language::Language::of(&headers),
-            ));
+            entered.error = Some(labelled(&problem, Language::of(&headers)));
             let done = Done {
                 issuer: Some((entered, problem.kind.status())),
                 ..Done::default()

@@ -122,7 +122,6 @@ async fn overview(
 ) -> Result<ServerPage, Problem> {
     let publisher = &market.0.parts.publisher;
     let server = publisher.catalog.server(entry.id).await?;
-    let public = market.0.parts.address.asked_by(headers);
     let description: Vec<&str> = server.instructions.lines().skip(1).collect();
     let mut tags: IndexMap<&str, usize> = IndexMap::new();
     for tag in server.tools.values().flat_map(|tool| &tool.def.tags) {
@@ -137,7 +136,7 @@ async fn overview(
     Ok(ServerPage {
         head: ServerHead::new(entry, "overview").of(headers, entry),
         description: render(description.join("\n").trim(), &Links::Foreign),
-        endpoint_url: format!("{public}/mcp/{}", entry.slug),
+        endpoint_url: market.0.parts.address.mcp_url(headers, &entry.slug),
         tool_count: server.tools.len(),
         tokens: publisher
             .catalog

@@ -69,11 +69,10 @@ async fn gated(market: &Market, (slug, tool): &(String, String)) -> bool {
 }
 
 fn place<'a>(market: &Market, headers: &Visitor, entry: &'a Entry) -> Place<'a> {
-    let public = market.0.parts.address.asked_by(headers);
     Place {
         slug: entry.slug.as_str(),
         title: &entry.title,
-        url: format!("{public}/mcp/{}", entry.slug),
+        url: market.0.parts.address.mcp_url(headers, &entry.slug),
         open: entry.settings.access == Access::Open,
     }
 }
