@@ -16,6 +16,7 @@ mod document;
 mod error;
 mod files;
 mod proxy;
+pub mod resilience;
 pub mod rule;
 mod tls;
 
@@ -46,6 +47,7 @@ pub(crate) use crate::egress::document::redirect_target;
 pub use crate::egress::document::{Fetched, Validators};
 pub use crate::egress::error::EgressError;
 pub use crate::egress::proxy::{Proxy, ProxyError};
+pub use crate::egress::resilience::{Breakers, Resilience, ResilienceError};
 pub use crate::egress::rule::{AllowRule, AllowRuleError};
 pub use crate::egress::tls::TlsUnavailable;
 
@@ -97,6 +99,9 @@ pub struct Reach {
     pub authorities: Option<Authorities>,
     /// Connections are made by it.
     pub proxy: Option<Proxy>,
+    /// Instead of the process's.
+    pub connect_timeout: Option<Duration>,
+    pub first_byte_timeout: Option<Duration>,
 }
 
 impl Upstream {
@@ -159,7 +164,6 @@ impl Egress {
         let ground = Arc::new(Ground {
             resolver: settings.resolver.clone(),
             protected: RwLock::default(),
-            connect_timeout: settings.connect_timeout,
             connections: Arc::default(),
         });
         Self(Arc::new(Shared {
@@ -297,13 +301,19 @@ impl Egress {
         let dialer = Dialer {
             rules: reach.allow.clone().into(),
             proxy: reach.proxy.clone(),
+            connect_timeout: reach
+                .connect_timeout
+                .unwrap_or(self.0.settings.connect_timeout),
             ground: self.0.ground.clone(),
         };
         let terms = Terms {
             authorities: reach.authorities.clone(),
             identity: None,
         };
-        let channel = Channel::new(dialer, terms);
+        let first_byte = reach
+            .first_byte_timeout
+            .unwrap_or(self.0.settings.first_byte_timeout);
+        let channel = Channel::new(dialer, terms, first_byte);
         channels.insert(reach, channel.clone());
         channel
     }
@@ -320,7 +330,7 @@ impl Egress {
         let origin = || request.url.origin().ascii_serialization();
         let head_deadline = patience
             .deadline
-            .min(started + self.0.settings.first_byte_timeout);
+            .min(started + channel.first_byte_timeout());
         let late = |_| EgressError::TimedOut {
             origin: origin(),
             after: started.elapsed(),

@@ -34,6 +34,7 @@ pub struct Channel(Arc<Inner>);
 struct Inner {
     dialer: Dialer,
     terms: Terms,
+    first_byte_timeout: Duration,
     plain: Decompression<Client<Dialer, Full<Bytes>>>,
     /// Made on first use: reading the trust store takes longer than starting.
     secure: OnceLock<Decompression<Client<HttpsConnector<Dialer>, Full<Bytes>>>>,
@@ -43,11 +44,12 @@ struct Inner {
 pub(crate) type Answer = Response<DecompressionBody<Incoming>>;
 
 impl Channel {
-    pub(crate) fn new(dialer: Dialer, terms: Terms) -> Self {
+    pub(crate) fn new(dialer: Dialer, terms: Terms, first_byte_timeout: Duration) -> Self {
         Self(Arc::new(Inner {
             plain: pooled(dialer.clone()),
             dialer,
             terms,
+            first_byte_timeout,
             secure: OnceLock::new(),
         }))
     }
@@ -59,7 +61,12 @@ impl Channel {
             identity: Some(identity),
             ..self.0.terms.clone()
         };
-        Self::new(self.0.dialer.clone(), terms)
+        Self::new(self.0.dialer.clone(), terms, self.0.first_byte_timeout)
+    }
+
+    /// From sending a request to the end of the answer's headers.
+    pub(crate) fn first_byte_timeout(&self) -> Duration {
+        self.0.first_byte_timeout
     }
 
     /// Sends without TLS.

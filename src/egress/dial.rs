@@ -46,6 +46,8 @@ pub(crate) struct Dialer {
     pub(crate) rules: Arc<[AllowRule]>,
     /// Connections are made by it, and not from here.
     pub(crate) proxy: Option<Proxy>,
+    /// Name resolution and connecting.
+    pub(crate) connect_timeout: Duration,
     pub(crate) ground: Arc<Ground>,
 }
 
@@ -53,7 +55,6 @@ pub(crate) struct Dialer {
 pub(crate) struct Ground {
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) protected: RwLock<Vec<Protected>>,
-    pub(crate) connect_timeout: Duration,
     pub(crate) connections: Arc<Connections>,
 }
 
@@ -85,7 +86,7 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let dialer = self.clone();
         Box::pin(async move {
-            let limit = dialer.ground.connect_timeout;
+            let limit = dialer.connect_timeout;
             tokio::time::timeout(limit, dialer.dial(uri))
                 .await
                 .map_err(|_| DialError::TimedOut(limit))?
@@ -135,7 +136,7 @@ impl Dialer {
             admit(&self.rules, &protected, &own, (&host, port), &addresses)
                 .map_err(DialError::Refused)?
         };
-        let stream = connect(uri, admitted, self.ground.connect_timeout).await?;
+        let stream = connect(uri, admitted, self.connect_timeout).await?;
         let connections = self.ground.connections.clone();
         Ok(TokioIo::new(Counted::new(stream.into_inner(), connections)))
     }

@@ -8,6 +8,7 @@ mod failure;
 mod filter;
 mod held;
 mod passing;
+mod repeat;
 mod spans;
 pub mod trace;
 

@@ -7,6 +7,7 @@ pub mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use crate::access::meter::Metered;
 use crate::credential::Credentials;
 use crate::credential::oauth::TokenSource;
 use crate::credential::pass::PassThrough;
-use crate::egress::{Authorities, Reach, Upstream};
+use crate::egress::{Authorities, Breakers, Reach, Resilience, Upstream};
 use crate::mcp::content::ANSWER_BYTES_DEFAULT;
 use crate::mcp::curation::Curations;
 use crate::mcp::fragment::FirstPages;
@@ -125,6 +126,8 @@ pub struct ApiProvider {
     pub sources: IndexMap<String, Arc<TokenSource>>,
     /// For each credential that is a client certificate, by scheme: connections that show it.
     pub identified: IndexMap<String, Upstream>,
+    /// How it is doing, since it was compiled.
+    pub breakers: Breakers,
 }
 
 /// What an owner sets per server.
@@ -162,6 +165,9 @@ pub struct ServerSettings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pass_through: Vec<PassThrough>,
     pub call_timeout_ms: u64,
+    /// How its API is treated when it fails.
+    #[serde(skip_serializing_if = "Resilience::is_default")]
+    pub resilience: Resilience,
     pub tools_page_max: usize,
     /// Text of an answer above it is cut.
     pub answer_bytes_max: usize,
@@ -211,6 +217,7 @@ impl Default for ServerSettings {
             proxy: None,
             pass_through: Vec::new(),
             call_timeout_ms: 60_000,
+            resilience: Resilience::default(),
             tools_page_max: 1_000,
             answer_bytes_max: ANSWER_BYTES_DEFAULT,
             answer_shapes: IndexMap::new(),
@@ -283,10 +290,13 @@ impl ServerSettings {
     pub fn reach(&self) -> Reach {
         let rules = self.allow_upstream.iter();
         let authorities = self.certificate_authorities.as_deref();
+        let milliseconds = |ms: Option<u64>| ms.map(Duration::from_millis);
         Reach {
             allow: rules.filter_map(|text| text.parse().ok()).collect(),
             authorities: authorities.and_then(|pem| Authorities::parse(pem).ok()),
             proxy: self.proxy.as_deref().and_then(|text| text.parse().ok()),
+            connect_timeout: milliseconds(self.resilience.connect_timeout_ms),
+            first_byte_timeout: milliseconds(self.resilience.first_byte_timeout_ms),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod connections;
 mod credentials;
+mod failing;
 mod flow;
 pub(crate) mod issuer;
 mod tokens;

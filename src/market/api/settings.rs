@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::access::limit::Limit;
 use crate::access::person::Person;
 use crate::credential::pass::PassThrough;
+use crate::egress::Resilience;
 use crate::extract::{Body, Path};
 use crate::live::Entry;
 use crate::market::api::limits::checked;
@@ -60,6 +61,9 @@ pub(crate) struct ServerEdit {
     #[serde(default, deserialize_with = "double")]
     pub(crate) legacy_sse: Option<Option<bool>>,
     pub(crate) call_timeout_ms: Option<u64>,
+    /// As a whole: what is not named is at its default again.
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) resilience: Option<Option<Resilience>>,
     pub(crate) tools_page_max: Option<usize>,
     #[serde(default, deserialize_with = "double")]
     pub(crate) answer_bytes_max: Option<Option<usize>>,
@@ -275,6 +279,13 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
             ));
         }
         settings.call_timeout_ms = timeout;
+    }
+    if let Some(resilience) = change.resilience {
+        let resilience = resilience.unwrap_or_default();
+        resilience
+            .check()
+            .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
+        settings.resilience = resilience;
     }
     if let Some(page) = change.tools_page_max {
         if !(1..=10_000).contains(&page) {

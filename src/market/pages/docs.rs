@@ -36,6 +36,7 @@ guides![
     "upstream-tls",
     "answers",
     "limits",
+    "resilience",
     "confirmation",
     "usage",
     "operators",

@@ -1,5 +1,7 @@
 //! How a server does: its calls of a period, as `/usage` shows those of all servers.
 
+use std::time::Instant;
+
 use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::Duration;
@@ -13,6 +15,8 @@ use crate::market::pages::routes::{Fields, refused};
 use crate::market::pages::server::{HealthPage, ServerHead};
 use crate::market::pages::server_routes::own_tab;
 use crate::market::pages::usage::UsagePart;
+use crate::mcp::server::Provider;
+use crate::types::ServerId;
 
 /// What the address says, the message that names it, how many hours it is, and in which steps.
 const PERIODS: [(&str, &str, i64, StepAsked); 3] = [
@@ -20,6 +24,18 @@ const PERIODS: [(&str, &str, i64, StepAsked); 3] = [
     ("7d", "usage-7d", 7 * 24, StepAsked::Hour),
     ("30d", "usage-30d", 30 * 24, StepAsked::Day),
 ];
+
+/// The origins of the API that this process leaves alone now, and for how many seconds.
+async fn paused(market: &Market, id: ServerId) -> Vec<(String, u64)> {
+    let server = market.0.parts.publisher.catalog.server(id).await;
+    let Some(Provider::Api(api)) = server.as_ref().ok().map(|server| &server.provider) else {
+        return Vec::new();
+    };
+    let paused = api.breakers.paused(Instant::now()).into_iter();
+    paused
+        .map(|(origin, after)| (origin, after.as_secs() + 1))
+        .collect()
+}
 
 pub(super) async fn show(
     State(market): State<Market>,
@@ -42,6 +58,7 @@ pub(super) async fn show(
         server: Some(entry.id.to_string()),
         ..Asked::default()
     };
+    let paused = paused(&market, entry.id).await;
     match report(&market, &person, &asked, &[]).await {
         Ok(report) => {
             let template = HealthPage {
@@ -51,6 +68,7 @@ pub(super) async fn show(
                     .iter()
                     .map(|(value, message, ..)| (*value == chosen, *value, *message))
                     .collect(),
+                paused,
                 part: UsagePart::of(&report),
             };
             page(StatusCode::OK, &template)

@@ -156,6 +156,8 @@ pub struct HealthPage {
     /// Chosen or not, what the address says, and the message that names it.
     pub periods: Vec<(bool, &'static str, &'static str)>,
     pub part: UsagePart,
+    /// Origins of the API that are left alone, and for how many seconds.
+    pub paused: Vec<(String, u64)>,
 }
 
 /// `GET /servers/{slug}/versions?compare=`.

@@ -1,6 +1,8 @@
 //! What an owner sets on a server: who may call it, where its calls go, its credentials, its
 //! document, its name.
 
+mod resilience;
+
 use askama::Template;
 use serde_json::{Value, json};
 
@@ -11,6 +13,7 @@ use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::server::ServerHead;
+pub use crate::market::pages::settings::resilience::ResilienceForm;
 use crate::mcp::server::{Access, Server, ServerSettings, SessionSettings};
 use crate::openapi::{Location, SecurityRequirement, SecurityScheme};
 use crate::problem::{Problem, ProblemKind};
@@ -69,7 +72,14 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the messages that label them here.
-const LABELS: [(&str, &str); 27] = [
+const LABELS: [(&str, &str); 34] = [
+    ("resilience.connectTimeoutMs", "label-connect"),
+    ("resilience.firstByteTimeoutMs", "label-first-byte"),
+    ("resilience.retries", "label-retries"),
+    ("resilience.breaker.failures", "label-failures"),
+    ("resilience.breaker.pauseMs", "label-pause"),
+    ("approvalMinutes", "label-approval-minutes"),
+    ("approvalWebhook", "label-approval-webhook"),
     ("category", "label-category"),
     ("tags", "label-tags"),
     ("upstream", "label-upstream"),
@@ -143,6 +153,10 @@ pub struct SettingsForm {
     pub idle_seconds: String,
     pub sessions_max: String,
     pub timeout_seconds: String,
+    pub resilience: ResilienceForm,
+    /// Empty: an hour.
+    pub approval_minutes: String,
+    pub approval_webhook: String,
     pub tools_page_max: String,
     pub answer_kib: String,
     /// `auto`, `all` or `search`.
@@ -175,6 +189,12 @@ impl SettingsForm {
             idle_seconds: seconds(sessions.idle_ms),
             sessions_max: sessions.sessions_max.to_string(),
             timeout_seconds: seconds(settings.call_timeout_ms),
+            resilience: ResilienceForm::of(&settings.resilience),
+            approval_minutes: settings
+                .approval_minutes
+                .map(|minutes| minutes.to_string())
+                .unwrap_or_default(),
+            approval_webhook: settings.approval_webhook.clone().unwrap_or_default(),
             tools_page_max: settings.tools_page_max.to_string(),
             answer_kib: settings.answer_bytes_max.div_ceil(1_024).to_string(),
             tools: word(&settings.tools),
@@ -203,6 +223,9 @@ impl SettingsForm {
             idle_seconds: text("idleSeconds"),
             sessions_max: text("sessionsMax"),
             timeout_seconds: text("timeoutSeconds"),
+            resilience: ResilienceForm::entered(text),
+            approval_minutes: text("approvalMinutes"),
+            approval_webhook: text("approvalWebhook"),
             tools_page_max: text("toolsPageMax"),
             answer_kib: text("answerKib"),
             tools: text("tools"),
@@ -239,12 +262,19 @@ impl SettingsForm {
             },
             "sessions": self.sessions.then_some(sessions),
             "callTimeoutMs": milliseconds("label-timeout", &self.timeout_seconds)?,
+            "resilience": self.resilience.change(language)?,
             "toolsPageMax": whole("label-tools-page", &self.tools_page_max)?,
             "tools": self.tools,
             "profile": self.profile,
             "toolTokensMax": whole("label-tool-tokens", &self.tool_tokens_max)?,
             "listTokensMax": whole("label-list-tokens", &self.list_tokens_max)?,
         });
+        change["approvalMinutes"] = match self.approval_minutes.as_str() {
+            "" => Value::Null,
+            text => json!(whole("label-approval-minutes", text)?),
+        };
+        let webhook = Some(&self.approval_webhook).filter(|url| !url.is_empty());
+        change["approvalWebhook"] = json!(webhook);
         if !self.answer_kib.is_empty() {
             let kib = whole("label-answer", &self.answer_kib)?;
             change["answerBytesMax"] = json!(kib.saturating_mul(1 << 10));

@@ -17,7 +17,7 @@ use crate::access::caller::{Caller, Target};
 use crate::access::limit::Asked;
 use crate::credential::pass::{self, PassError};
 use crate::credential::{self, CredentialError, Identity, IdentityError, Mask};
-use crate::egress::{Arrived, Patience, Upstream, Watch, redirect_target};
+use crate::egress::{Arrived, EgressError, Patience, Upstream, Watch, redirect_target};
 use crate::mcp::call::Mcp;
 use crate::mcp::call::account::Account;
 use crate::mcp::call::failure::Failure;
@@ -53,7 +53,7 @@ pub(crate) struct Work<'a> {
 
 /// How one request is sent.
 #[derive(Clone, Copy)]
-struct Way<'w> {
+pub(crate) struct Way<'w> {
     patience: Patience<'w>,
     watch: &'w Watch<'w>,
     /// To where the API said, and not as it was planned.
@@ -290,9 +290,9 @@ impl<'a> Work<'a> {
                 watch: &watch,
                 redirected: redirects_left < REDIRECTS_MAX,
             };
-            let mut response = self.send_once(&held, &request, account, way).await?;
+            let mut response = self.send_repeating(&held, &request, account, way).await?;
             if held.renewed(self, &request.method, response.status).await? {
-                response = self.send_once(&held, &request, account, way).await?;
+                response = self.send_repeating(&held, &request, account, way).await?;
             }
             match redirect_target(&request.url, &response) {
                 Some(next) if next.origin() != origin => {
@@ -316,13 +316,13 @@ impl<'a> Work<'a> {
     }
 
     /// Sends one request with its credential.
-    async fn send_once(
+    pub(crate) async fn send_once(
         &self,
         held: &Held<'_>,
         request: &UpstreamRequest,
         account: &mut Account<'_>,
         way: Way<'_>,
-    ) -> Result<UpstreamResponse, Failure> {
+    ) -> Result<Result<UpstreamResponse, EgressError>, Failure> {
         let (mut attached, upstream) = held.attach(self, request.clone())?;
         let leaving = account.leaving(self, &mut attached);
         account.sending(|| {
@@ -337,9 +337,10 @@ impl<'a> Work<'a> {
             .send_watched(upstream, attached, way.patience, way.watch)
             .await;
         account.arrived(leaving, &sent);
-        let response = sent?;
-        account.answered(&response);
-        Ok(response)
+        if let Ok(response) = &sent {
+            account.answered(response);
+        }
+        Ok(sent)
     }
 
     /// A native tool under the same deadline and cancellation as the network.

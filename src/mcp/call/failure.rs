@@ -1,5 +1,7 @@
 //! Everything that can end a call early, and what the model is told about it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::access::ledger::LedgerStatus;
@@ -17,6 +19,11 @@ use crate::policy::Refusal;
 
 /// In `_meta` of a result: after how many seconds the same call may succeed.
 const RETRY_AFTER: &str = "causeway/retryAfter";
+
+/// The time to wait in whole seconds, at least one.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + 1
+}
 
 /// Why a call gave no result of its own. The texts are for the model and the owner.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,11 @@ pub(crate) enum Failure {
     Token(#[from] TokenError),
     #[error("Not sent: {0}.")]
     Pass(#[from] PassError),
+    #[error(
+        "Not sent: {origin} failed many times in a row and is left alone for now. Call again in {} seconds; \
+         the same holds for every tool of this API.", seconds(*after)
+    )]
+    Paused { origin: String, after: Duration },
     #[error("The API was not reached: {0}.")]
     Egress(#[from] EgressError),
     #[error("{0}")]
@@ -94,6 +106,7 @@ impl Failure {
                     Self::Limited(LimitRefusal::Exceeded(exceeded)) => {
                         Some(json!({ RETRY_AFTER: exceeded.seconds() }))
                     }
+                    Self::Paused { after, .. } => Some(json!({ RETRY_AFTER: seconds(*after) })),
                     _ => None,
                 };
                 Ok(CallOutcome::Complete(ToolOutcome {
@@ -114,6 +127,7 @@ impl Failure {
             | Self::Pass(_)
             | Self::Refused(_)
             | Self::Limited(_)
+            | Self::Paused { .. }
             | Self::Unconfirmed(_)
             | Self::Redirected { .. }
             | Self::Egress(EgressError::Refused(_) | EgressError::RefusedName { .. }) => {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use indexmap::IndexMap;
 
 use crate::credential::choice::with_scheme;
+use crate::egress::Breakers;
 use crate::mcp::confirm::Gate;
 use crate::mcp::curation::curate;
 use crate::mcp::fragment::FirstPages;
@@ -78,6 +79,7 @@ impl Server {
                 credentials: parts.credentials,
                 sources,
                 identified,
+                breakers: Breakers::default(),
             })),
             canary: None,
             on_trial: false,

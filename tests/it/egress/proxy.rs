@@ -37,8 +37,8 @@ impl Way {
     fn upstream(&self, egress: &Egress, allow: &[&str]) -> Upstream {
         egress.upstream_within(Reach {
             allow: rules(allow),
-            authorities: None,
             proxy: Some(self.address.parse().unwrap()),
+            ..Reach::default()
         })
     }
 }

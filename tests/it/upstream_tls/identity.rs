@@ -53,7 +53,7 @@ async fn every_form_of_key_opens_the_door() {
     let upstream = egress.upstream_within(Reach {
         allow: rules(&["127.0.0.1"]),
         authorities: Some(Authorities::parse(&own.pem).unwrap()),
-        proxy: None,
+        ..Reach::default()
     });
     let of = |algorithm| clients.client_with("client-1", 2100, algorithm);
     let (p256, p384) = (

@@ -10,7 +10,7 @@ fn trusting(egress: &Egress, authority: Option<&Authority>) -> Upstream {
     egress.upstream_within(Reach {
         allow: rules(&["127.0.0.1"]),
         authorities: authority.map(|authority| Authorities::parse(&authority.pem).unwrap()),
-        proxy: None,
+        ..Reach::default()
     })
 }
 
