@@ -47,6 +47,15 @@
     root.querySelectorAll("time.ago[datetime]").forEach(relative);
   };
 
+  // An address names what was chosen, and not what was left empty.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { verb, parameters } = event.detail;
+    if (verb !== "get") return;
+    for (const name of Object.keys(parameters)) {
+      if (parameters[name] === "") delete parameters[name];
+    }
+  });
+
   document.addEventListener("DOMContentLoaded", () => enhance(document));
   document.addEventListener("htmx:afterSwap", (event) => {
     const swapped = event.detail.target ?? document.body;

@@ -88,6 +88,7 @@ done-deleted = The server is deleted.
 ## What went wrong
 
 failure-see-all = See all servers
+failure-no-page = There is no such page. The address may be mistyped, or the page was moved.
 failure-400 = Bad Request
 failure-401 = Unauthorized
 failure-403 = Forbidden

@@ -81,6 +81,7 @@ done-deleted = 服务器已删除。
 ## 出错页面
 
 failure-see-all = 查看全部服务器
+failure-no-page = 没有此页面。地址可能有误，或页面已移走。
 failure-400 = 请求无效
 failure-401 = 未登录
 failure-403 = 没有权限

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
+use axum::handler::Handler;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode};
@@ -27,22 +28,28 @@ use crate::types::Slug;
 /// - operators: `/healthz`, `/readyz`, `/metrics`, `/admin/health`, `/admin/audit`
 /// - the process itself: `/mcp/-/echo`, `/mcp/-/stream`
 ///
-/// Everything else is a problem document with status 404.
+/// Everything else is a problem document with status 404, and a page for browsers.
 pub fn router(endpoint: Endpoint, market: Market, operations: Operations) -> Router {
+    let lost = market.clone();
     let all = Router::new()
         .merge(endpoint.router())
         .merge(api::router(market.clone()))
         .merge(probe::router(market.clone()))
         .merge(pages::routes::router(market))
         .merge(operations.router());
-    answering(all).layer(middleware::from_fn(observe))
+    let missing = async move |request: Request| pages::routes::missing(&lost, request).await;
+    answering(all, missing).layer(middleware::from_fn(observe))
 }
 
-/// Answers with a problem document where there is no such path or method, or where a handler
-/// panicked.
-pub fn answering(router: Router) -> Router {
+/// Answers with a problem document where there is no such method, or where a handler panicked; `missing`
+/// answers where there is no such path.
+pub fn answering<H, T>(router: Router, missing: H) -> Router
+where
+    H: Handler<T, ()>,
+    T: 'static,
+{
     router
-        .fallback(async || Problem::not_found())
+        .fallback(missing)
         .method_not_allowed_fallback(async || {
             Problem::new(
                 ProblemKind::MethodNotAllowed,

@@ -224,7 +224,11 @@ impl Accounts {
         let Some(session) = self.0.sessions.read(cookie, now) else {
             return Ok(None);
         };
+        let hash = self.0.sessions.hash_of(&session);
         if session.is_of_admin_key() {
+            if self.0.store.is_ended(&hash).await? {
+                return Ok(None);
+            }
             let person = Person::of_admin_key();
             let id = None;
             return Ok(Some(Visit {
@@ -233,7 +237,6 @@ impl Accounts {
                 person,
             }));
         }
-        let hash = self.0.sessions.hash_of(&session);
         let Some(row) = self.0.store.signed_in(&hash, now).await? else {
             return Ok(None);
         };
@@ -254,8 +257,17 @@ impl Accounts {
         }))
     }
 
-    /// Ends the session of a visit; the one of the admin key ends when its cookie is gone.
+    /// Ends the session of a visit.
     pub async fn sign_out(&self, visit: &Visit) -> Result<(), StoreError> {
+        let session = &visit.session;
+        if session.is_of_admin_key() {
+            let hash = self.0.sessions.hash_of(session);
+            let ended = self
+                .0
+                .store
+                .end_unstored(&hash, session.expires_at(), self.now());
+            return ended.await;
+        }
         if let (Some(user), Some(id)) = (visit.person.user(), visit.id) {
             self.0.store.end_session(user, id, self.now()).await?;
         }

@@ -3,7 +3,8 @@
 //!
 //! Somebody with an account has a session in the database, which the cookie names: it is listed there,
 //! and ends when it is said to. The session of the admin key holds what it says itself, sealed with a
-//! derived key, so that every replica reads it; it ends with its time, or when the admin key changes.
+//! derived key, so that every replica reads it; it ends with its time, when the admin
+//! key changes, or when it is signed out of, which the database remembers.
 
 use std::sync::Arc;
 
@@ -69,6 +70,11 @@ impl Session {
     /// Whether it began with the admin key, and is in no database.
     pub fn is_of_admin_key(&self) -> bool {
         self.generation.is_some()
+    }
+
+    /// When it ends by itself.
+    pub fn expires_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.expires, 0).unwrap_or_default()
     }
 }
 

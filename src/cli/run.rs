@@ -21,6 +21,7 @@ use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, serve_stdio};
 use crate::mcp::server::Access;
 use crate::openapi::finding::Code;
 use crate::openapi::{Finding, Severity};
+use crate::problem::Problem;
 use crate::router;
 use crate::types::Clock;
 
@@ -89,6 +90,7 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
         endpoint
             .router()
             .route("/healthz", axum::routing::get(async || "ok\n")),
+        async || Problem::not_found(),
     );
     let limits = listen::Limits::default();
     listen::serve(listener, Site::plain(router), shutdown, limits).await?;

@@ -98,6 +98,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0015_catalog_entries.sql"),
         include_str!("../../migrations/postgres/0015_catalog_entries.sql"),
     ),
+    (
+        22,
+        "ended_sessions",
+        include_str!("../../migrations/sqlite/0022_ended_sessions.sql"),
+        include_str!("../../migrations/postgres/0022_ended_sessions.sql"),
+    ),
 ];
 
 /// The newest migration that was done.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::db::{execute, fetch_all, fetch_optional, row};
+use crate::store::db::{Number, execute, fetch_all, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::UserId;
 
@@ -60,6 +60,11 @@ const REVOKE: &str =
     "UPDATE sessions SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL";
 const REVOKE_ALL: &str =
     "UPDATE sessions SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL";
+
+const END_BY_HASH: &str =
+    "INSERT INTO ended_sessions (hash, expires_at) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
+const FORGET_ENDED: &str = "DELETE FROM ended_sessions WHERE expires_at <= $1";
+const IS_ENDED: &str = "SELECT COUNT(*) AS value FROM ended_sessions WHERE hash = $1";
 
 /// Sessions of one person at once.
 const SESSIONS_MAX: i64 = 50;
@@ -128,6 +133,26 @@ impl Store {
         let ended = execute!(&mut tx, REVOKE, session, user.0, now.timestamp_micros())?;
         tx.commit().await?;
         Ok(ended == 1)
+    }
+
+    /// Ends a session that is stored nowhere, for as long as its cookie would be good.
+    pub async fn end_unstored(
+        &self,
+        hash: &[u8; 32],
+        expires_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        execute!(&mut tx, FORGET_ENDED, now.timestamp_micros())?;
+        let until = expires_at.timestamp_micros();
+        execute!(&mut tx, END_BY_HASH, hash.as_slice(), until)?;
+        tx.commit().await
+    }
+
+    /// Whether a session that is stored nowhere was ended.
+    pub async fn is_ended(&self, hash: &[u8; 32]) -> Result<bool, StoreError> {
+        let found = fetch_optional!(&self.db, Number, IS_ENDED, hash.as_slice())?;
+        Ok(found.is_some_and(|number| number.value > 0))
     }
 
     /// Ends every session of somebody.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query};
+use axum::extract::{DefaultBodyLimit, Query, Request};
 use axum::middleware;
 use axum::response::{IntoResponse, Redirect, Response};
+use http::header::ACCEPT;
 use http::uri::PathAndQuery;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 use crate::access::person::Person;
 use crate::access::role::Action;
@@ -247,6 +248,32 @@ pub(crate) fn refused(market: &Market, headers: &Visitor, problem: &Problem) -> 
         return failure(market, headers, status, detail);
     }
     failure(market, headers, status, sentence(&problem.detail).as_str())
+}
+
+/// Answers where there is nothing: with a page whoever wanted one, everybody else with a problem document.
+pub async fn missing(market: &Market, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    let of_programs = ["/api/", "/mcp/", "/v1/", "/.well-known/"];
+    let path = parts.uri.path();
+    let page = reads && !of_programs.iter().any(|start| path.starts_with(start));
+    if !(page && wants_page(&parts.headers)) {
+        return Problem::not_found().into_response();
+    }
+    match Visitor::recognise(&parts, market).await {
+        Ok(visitor) => {
+            let detail = Language::of(&visitor).say("failure-no-page");
+            failure(market, &visitor, StatusCode::NOT_FOUND, detail)
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Whether somebody prefers to read, as browsers say.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let mut texts = accepted.filter_map(|value| value.to_str().ok());
+    texts.any(|text| text.contains("text/html"))
 }
 
 async fn asset(Path(name): Path<String>, Query(query): Query<Fields>) -> Response {

@@ -210,6 +210,26 @@ fn whoever_is_wrong_is_told_nothing_and_waits() {
 }
 
 #[test]
+fn the_session_of_the_admin_key_ends_when_it_is_signed_out_of() {
+    let served = served();
+    let mine = served.get("/login", "");
+    let (form_cookie, token) = (cookie(&mine, "causeway_form").unwrap(), csrf(&mine));
+    let fields = form(&[("key", KEY), ("csrf", &token)]);
+    let enter = || {
+        let answer = served.post("/login", &format!("Cookie: {form_cookie}\r\n"), &fields);
+        cookie(&answer, "causeway_session").expect(&answer)
+    };
+    let (first, second) = (enter(), enter());
+    let is_in = |cookie: &str| status(&served.get("/admin/users", cookie)) == "200";
+    assert!(is_in(&first) && is_in(&second));
+    let token = csrf(&served.get("/admin/users", &first));
+    let out = form(&[("csrf", &token)]);
+    served.post("/logout", &format!("Cookie: {first}\r\n"), &out);
+    assert!(!is_in(&first), "a copy of the cookie is still good");
+    assert!(is_in(&second), "another session ended with it");
+}
+
+#[test]
 fn sessions_end_when_they_are_said_to() {
     let served = served();
     add(&served, "ann", "member");

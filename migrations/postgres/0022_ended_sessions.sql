@@ -1,0 +1,6 @@
+-- Sessions of the admin key that were signed out of before their time, by their hashes. No other trace of them
+-- is kept; every replica reads their cookies.
+CREATE TABLE ended_sessions (
+    hash BYTEA NOT NULL PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
