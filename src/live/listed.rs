@@ -8,7 +8,9 @@ use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
 use crate::mcp::curation::{Curation, Curations};
+use crate::mcp::fragment::Fragments;
 use crate::mcp::server::ServerSettings;
+use crate::mcp::tool::shrink::Budget;
 use crate::mcp::tool::text::clean;
 use crate::mcp::tool::{ToolDef, name};
 use crate::openapi::OperationKey;
@@ -17,8 +19,6 @@ use crate::store::listed::{CuratedRow, ListedRow, NewListed};
 use crate::store::{Store, StoreError};
 use crate::types::{ServerId, VersionId};
 
-/// Bytes of JSON per token. Tokenizers differ; JSON with English text lies close to this.
-const BYTES_PER_TOKEN: usize = 4;
 /// More than a card shows.
 const SUMMARY_CHARS_MAX: usize = 400;
 const TITLE_CHARS_MAX: usize = 100;
@@ -60,19 +60,9 @@ pub fn listed(description: Option<&str>, tools: &[ToolDef]) -> NewListed {
 /// A document of 30,000 operations names few tags, many times.
 const TOOLS_READ_FOR_TAGS_MAX: usize = 100_000;
 
-/// What a tool's entry in tools/list costs its reader, estimated by its length.
-pub fn tokens(def: &ToolDef) -> usize {
-    let bytes = length(&def.name)
-        + length(&def.title)
-        + length(&def.description)
-        + length(&def.input_schema)
-        + length(&def.output_schema)
-        + length(&def.annotations);
-    bytes.div_ceil(BYTES_PER_TOKEN)
-}
-
-fn length(part: &impl Serialize) -> usize {
-    serde_json::to_vec(part).map_or(0, |json| json.len())
+/// What the tool costs a model in a list, as long as its owner changes nothing.
+fn tokens(def: &ToolDef) -> usize {
+    Fragments::new(Arc::new(def.clone()), Budget::default()).tokens()
 }
 
 /// The first paragraph of a description, without the marks of Markdown that stand around names.

@@ -11,7 +11,6 @@ use crate::access::person::Person;
 use crate::access::role::Action;
 use crate::extract::{Path, Visitor};
 use crate::live::Entry;
-use crate::live::listed::tokens;
 use crate::market::api::Market;
 use crate::market::api::servers::findings;
 use crate::market::markdown::{Links, render};
@@ -27,7 +26,7 @@ use crate::market::pages::settings::lacking_credentials;
 use crate::market::pages::tool::badges;
 use crate::market::pages::{Frame, page};
 use crate::mcp::server::{Access, Server};
-use crate::mcp::tool::ToolDef;
+use crate::mcp::tool::Tool;
 use crate::problem::Problem;
 
 /// Tools on one page.
@@ -138,11 +137,7 @@ async fn overview(
         description: render(description.join("\n").trim(), &Links::Foreign),
         endpoint_url: market.0.parts.address.mcp_url(headers, &entry.slug),
         tool_count: server.tools.len(),
-        tokens: publisher
-            .catalog
-            .shelf()
-            .get(entry.id)
-            .map_or(0, |listing| listing.tokens()),
+        tokens: server.list_tokens,
         hidden_tags: tags.len().saturating_sub(TAGS_MAX),
         tags: tags
             .into_iter()
@@ -176,8 +171,8 @@ pub(super) async fn tools(
     let path = frame.at(&format!("/servers/{}/tools", entry.slug));
     let template = ToolsPage {
         head: ServerHead::new(&entry, "tools").of(&headers, &entry),
-        more: rows.last().filter(|_| more).map(|def| {
-            let mut next = next_page(&path, &query, def.name.as_str());
+        more: rows.last().filter(|_| more).map(|tool| {
+            let mut next = next_page(&path, &query, tool.def.name.as_str());
             if !tag.is_empty() {
                 next.push_str("&tag=");
                 next.push_str(&escaped(&tag));
@@ -198,48 +193,49 @@ fn escaped(text: &str) -> String {
 }
 
 /// The tools that fit the search, those of a tag together, after the one named; and whether there are more.
-fn rows<'a>(
-    server: &'a Server,
-    (query, tag): (&str, &str),
-    after: &str,
-) -> (Vec<&'a ToolDef>, bool) {
+fn rows<'a>(server: &'a Server, (query, tag): (&str, &str), after: &str) -> (Vec<&'a Tool>, bool) {
     let mut places: IndexMap<&str, usize> = IndexMap::new();
-    let all = || server.tools.values().map(|tool| &*tool.def);
-    for first in all().filter_map(|def| def.tags.first()) {
+    let all = || server.tools.values().map(|tool| &**tool);
+    for first in all().filter_map(|tool| tool.def.tags.first()) {
         let next = places.len();
         places.entry(first).or_insert(next);
     }
-    let mut sorted: Vec<&ToolDef> = all().collect();
-    sorted.sort_by_key(|def| {
-        let first = def.tags.first();
+    let mut sorted: Vec<&Tool> = all().collect();
+    sorted.sort_by_key(|tool| {
+        let first = tool.def.tags.first();
         first.map_or(usize::MAX, |tag| places[tag.as_str()])
     });
-    let begin = sorted.iter().position(|def| def.name.as_str() == after);
+    let begin = sorted
+        .iter()
+        .position(|tool| tool.def.name.as_str() == after);
     let wanted = query.to_lowercase();
-    let fits = |def: &&ToolDef| {
+    let fits = |tool: &&Tool| {
+        let def = &tool.def;
         let title = def.title.as_deref().unwrap_or_default();
         let mut texts = [def.name.as_str(), title, &def.description].into_iter();
         let is_tagged = tag.is_empty() || def.tags.iter().any(|own| own == tag);
         is_tagged && texts.any(|text| text.to_lowercase().contains(&wanted))
     };
     let left = sorted.into_iter().skip(begin.map_or(0, |begin| begin + 1));
-    let mut rows: Vec<&ToolDef> = left.filter(fits).take(ROWS_MAX + 1).collect();
+    let mut rows: Vec<&Tool> = left.filter(fits).take(ROWS_MAX + 1).collect();
     let more = rows.len() > ROWS_MAX;
     rows.truncate(ROWS_MAX);
     (rows, more)
 }
 
-fn groups(rows: &[&ToolDef]) -> Vec<ToolGroup> {
-    let groups = rows.chunk_by(|a, b| a.tags.first() == b.tags.first());
-    let row = |def: &&ToolDef| ToolRow {
-        name: def.name.to_string(),
-        title: def.title.clone().unwrap_or_default(),
-        badges: badges(&def.annotations),
-        tokens: tokens(def),
+fn groups(rows: &[&Tool]) -> Vec<ToolGroup> {
+    let groups = rows.chunk_by(|a, b| a.def.tags.first() == b.def.tags.first());
+    let row = |tool: &&Tool| ToolRow {
+        name: tool.def.name.to_string(),
+        title: tool.def.title.clone().unwrap_or_default(),
+        badges: badges(&tool.def.annotations),
+        tokens: tool.fragments.tokens(),
     };
     groups
         .map(|group| ToolGroup {
-            tag: group.first().and_then(|def| def.tags.first().cloned()),
+            tag: group
+                .first()
+                .and_then(|tool| tool.def.tags.first().cloned()),
             tools: group.iter().map(row).collect(),
         })
         .collect()

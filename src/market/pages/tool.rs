@@ -3,14 +3,13 @@
 use askama::Template;
 use serde_json::Value;
 
-use crate::live::listed::tokens;
 use crate::market::language::{Html, Language};
 use crate::market::markdown::{Links, render};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Control, Field};
 use crate::market::pages::copies::{Copies, example};
 use crate::market::pages::trace::{Part, TraceView, shown};
-use crate::mcp::tool::{Annotations, ToolDef};
+use crate::mcp::tool::{Annotations, Tool, ToolDef};
 
 const CHOICES_MAX: usize = 6;
 
@@ -38,13 +37,14 @@ pub struct ToolPage {
 
 impl ToolPage {
     /// The page of a tool nobody has tried yet.
-    pub fn new(frame: Frame, place: &Place<'_>, def: &ToolDef) -> Self {
+    pub fn new(frame: Frame, place: &Place<'_>, tool: &Tool) -> Self {
+        let def = &*tool.def;
         let arguments = example(&def.input_schema);
         Self {
             copies: place.copies(def.name.as_str(), &arguments),
             slug: place.slug.to_owned(),
             server: place.title.to_owned(),
-            tool: ToolView::from(def),
+            tool: ToolView::of(tool),
             lacking: false,
             fields: crate::market::pages::arguments::fields(def, frame.language),
             json: String::new(),
@@ -100,8 +100,9 @@ pub struct Badge {
     pub tone: &'static str,
 }
 
-impl From<&ToolDef> for ToolView {
-    fn from(def: &ToolDef) -> Self {
+impl ToolView {
+    fn of(tool: &Tool) -> Self {
+        let def = &*tool.def;
         Self {
             name: def.name.to_string(),
             title: def.title.clone().unwrap_or_default(),
@@ -109,7 +110,7 @@ impl From<&ToolDef> for ToolView {
             operation: format!("{} {}", def.binding.method, def.binding.path.raw),
             badges: badges(&def.annotations),
             writes: !def.annotations.read_only_hint,
-            tokens: tokens(def),
+            tokens: tool.fragments.tokens(),
         }
     }
 }

@@ -51,7 +51,7 @@ async fn blank(
     let place = place(market, headers, &entry);
     Ok(ToolPage {
         lacking,
-        ..ToolPage::new(frame, &place, &tool.def)
+        ..ToolPage::new(frame, &place, tool)
     })
 }
 
