@@ -37,6 +37,10 @@ pub struct LedgerEntry {
     pub upstream_time: Duration,
     pub total_time: Duration,
     pub attempts: u32,
+    /// Of the answer, where a limit counts them.
+    pub tokens_output: Option<u64>,
+    /// Billionths of a dollar, where a call has a price.
+    pub cost_nanos: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,9 +254,9 @@ fn row(entry: LedgerEntry) -> LedgerRow {
         total_us: micros(entry.total_time),
         tokens_input: None,
         tokens_cached: None,
-        tokens_output: None,
+        tokens_output: entry.tokens_output.map(count),
         tokens_reasoning: None,
-        cost_nanos: None,
+        cost_nanos: entry.cost_nanos.map(count),
         attempts: i64::from(entry.attempts),
     }
 }

@@ -163,7 +163,7 @@ impl App {
         {
             tracing::warn!("some background work did not end in time");
         }
-        limiter.settle().await;
+        limiter.give_back().await;
         store.close().await;
         drop(hold);
         Ok(())

@@ -108,13 +108,25 @@ pub async fn call(
 
 async fn carry_out(
     work: &Work<'_>,
-    mut call: ToolCall,
+    call: ToolCall,
     account: &mut Account<'_>,
 ) -> Result<CallOutcome, Failure> {
     let began = account.mark();
     let admitted = work.cx.limiter.admit(&work.asked()).await;
     account.spent(began, "limits");
-    let _permit = admitted?;
+    let mut permit = admitted?;
+    let result = carry_on(work, call, account).await;
+    let cost = account.cost(work, permit.counts_tokens(), result.as_ref().ok());
+    work.cx.limiter.settle(&mut permit, cost).await;
+    result
+}
+
+/// The rest of a call that its limits let in.
+async fn carry_on(
+    work: &Work<'_>,
+    mut call: ToolCall,
+    account: &mut Account<'_>,
+) -> Result<CallOutcome, Failure> {
     let policies = &work.cx.policies;
     policies
         .tool_call(work.subject(), &mut call.arguments)

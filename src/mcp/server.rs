@@ -182,6 +182,9 @@ pub struct ServerSettings {
     pub tool_tokens_max: usize,
     /// What the list may cost, in tokens, before `tools: auto` offers a search instead.
     pub list_tokens_max: usize,
+    /// What a call costs, in millionths of a dollar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_price_micros: Option<u64>,
     /// How much it may be used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
@@ -225,6 +228,7 @@ impl Default for ServerSettings {
             profile: ProfileChoice::Auto,
             tool_tokens_max: TOOL_TOKENS_MAX,
             list_tokens_max: LIST_TOKENS_MAX,
+            call_price_micros: None,
             limits: Vec::new(),
             category: None,
             tags: None,

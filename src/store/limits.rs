@@ -79,6 +79,8 @@ const BEGIN_QUOTA: &str = "INSERT INTO quotas (counter, window_start, window_end
      ON CONFLICT (counter, window_start) DO NOTHING";
 const LATEST_QUOTA: &str = "SELECT counter, window_start, window_end, spent FROM quotas WHERE counter = $1 ORDER BY window_start DESC LIMIT 1";
 const TAKE_QUOTA: &str = "UPDATE quotas SET spent = spent + $3 WHERE counter = $1 AND window_start = $2 AND spent + $3 <= $4";
+const OVERDRAW_QUOTA: &str =
+    "UPDATE quotas SET spent = spent + $3 WHERE counter = $1 AND window_start = $2";
 const RETURN_QUOTA: &str =
     "UPDATE quotas SET spent = spent - $3 WHERE counter = $1 AND window_start = $2 AND spent >= $3";
 const QUOTAS: &str = "SELECT counter, window_start, window_end, spent FROM quotas WHERE counter LIKE $1 AND window_end > $2 \
@@ -272,6 +274,18 @@ impl Store {
             }
         }
         Err(StoreError::Stale)
+    }
+
+    /// Takes of a window what was used, whether or not it is left.
+    pub async fn overdraw_quota(
+        &self,
+        counter: &str,
+        window: i64,
+        amount: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        execute!(&mut tx, OVERDRAW_QUOTA, counter, window, amount)?;
+        tx.commit().await
     }
 
     /// Gives back what was taken of quotas and not spent: count, window and how many.

@@ -130,6 +130,8 @@ fn entry(tool: &str) -> LedgerEntry {
         upstream_time: Duration::from_millis(1),
         total_time: Duration::from_millis(2),
         attempts: 1,
+        tokens_output: None,
+        cost_nanos: None,
     }
 }
 

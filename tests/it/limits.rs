@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use causeway::access::caller::Caller;
-use causeway::access::limit::{Asked, Limit, LimitError, LimitRefusal, Limiter, check};
+use causeway::access::limit::{Asked, Cost, Limit, LimitError, LimitRefusal, Limiter, check};
 use causeway::types::{Clock, ServerId};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -60,6 +60,22 @@ fn a_limit_that_means_nothing_says_why() {
         ),
         (rate(json!({ "unit": "concurrency" })), Ok(())),
         (
+            rate(json!({ "unit": "tokens", "window": "minute" })),
+            Ok(()),
+        ),
+        (
+            rate(json!({ "unit": "money", "window": "day", "amount": 2_000_000_000_u64 })),
+            Ok(()),
+        ),
+        (
+            rate(json!({ "unit": "tokens", "window": "day", "amount": 2_000_000_000_u64 })),
+            Err(LimitError::Amount),
+        ),
+        (
+            rate(json!({ "unit": "money", "window": "hour" })),
+            Err(LimitError::Money),
+        ),
+        (
             rate(json!({ "unit": "concurrency", "window": "day" })),
             Err(LimitError::Concurrency),
         ),
@@ -89,6 +105,7 @@ async fn each_has_the_count_its_scope_says() {
             limits: &limits,
             tool,
             peer: Some(peer.parse().unwrap()),
+            cost: Cost::default(),
         };
         limiter.admit(&asked).await.is_ok()
     };
@@ -119,6 +136,7 @@ async fn a_call_refused_by_one_limit_leaves_the_running_count_of_another() {
         limits: &limits,
         tool: "a",
         peer: None,
+        cost: Cost::default(),
     };
     let first = limiter.admit(&asked).await.unwrap();
     assert!(limiter.admit(&asked).await.is_err());
@@ -133,6 +151,44 @@ async fn a_call_refused_by_one_limit_leaves_the_running_count_of_another() {
         assert_eq!(exceeded.limit.amount, 2);
         assert!((1_700..=1_800).contains(&exceeded.seconds()), "{exceeded}");
     }
+}
+
+#[tokio::test]
+async fn what_was_not_foreseen_is_owed_and_what_was_not_used_is_there_again() {
+    let limiter = Limiter::memory(Clock::system());
+    let limits =
+        limits(json!([{ "unit": "tokens", "amount": 3_600, "window": "hour", "scope": "server" }]));
+    let caller = Caller::anonymous();
+    let ask = async |server: ServerId, expected: u64, used: u64| {
+        let tokens = |tokens| Cost { tokens, nanos: 0 };
+        let asked = Asked {
+            caller: &caller,
+            server,
+            limits: &limits,
+            tool: "a",
+            peer: None,
+            cost: tokens(expected),
+        };
+        match limiter.admit(&asked).await {
+            Ok(mut permit) => {
+                assert!(permit.counts_tokens());
+                limiter.settle(&mut permit, tokens(used)).await;
+                Ok(())
+            }
+            Err(LimitRefusal::Exceeded(exceeded)) => Err(exceeded.seconds()),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    // One a second: what was used beyond the hour is waited for.
+    let server = ServerId::generate();
+    assert_eq!(ask(server, 1, 4_600).await, Ok(()));
+    let wait = ask(server, 1, 1).await.unwrap_err();
+    assert!((990..=1_002).contains(&wait), "{wait}");
+    let server = ServerId::generate();
+    assert_eq!(ask(server, 3_600, 600).await, Ok(()));
+    assert_eq!(ask(server, 3_000, 3_000).await, Ok(()));
+    let wait = ask(server, 60, 60).await.unwrap_err();
+    assert!((58..=61).contains(&wait), "{wait}");
 }
 
 /// Calls a tool with a key: whether it was let in, and after how many seconds it may be.
@@ -285,6 +341,149 @@ async fn many_callers_get_exactly_what_limits_admit() {
         .api("DELETE", "consumers/a/plans/slow", Value::Null)
         .await;
     assert_eq!(bench.many().await, [100, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_holds_among_many_and_the_ledger_says_the_same() {
+    let (address, gate, _) = slow().await;
+    gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    let bench = bench(address).await;
+    let budget =
+        json!([{ "unit": "money", "amount": 23_500, "window": "month", "scope": "consumer" }]);
+    bench
+        .api("PATCH", "servers/slow", json!({ "callPriceMicros": 1_000 }))
+        .await;
+    bench
+        .api("PATCH", "consumers/a", json!({ "limits": budget }))
+        .await;
+    assert_eq!(bench.many().await, [23, 100]);
+    let seen = bench.api("GET", "consumers/a", Value::Null).await;
+    assert_eq!(seen["quotas"][0]["taken"], 23_500, "{seen}");
+    let added_up = async {
+        loop {
+            let usage = bench.api("GET", "usage", Value::Null).await;
+            if usage["totals"]["calls"] == 200 {
+                return usage;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let usage = tokio::time::timeout(PATIENCE, added_up).await.unwrap();
+    assert_eq!(usage["totals"]["costNanos"], 123_000_000, "{usage}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_read_until_their_tokens_are_used_up() {
+    let (address, gate, _) = slow().await;
+    gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    let bench = bench(address).await;
+    let limit = json!([{ "unit": "tokens", "amount": 5, "window": "day", "scope": "server" }]);
+    bench
+        .api("PATCH", "servers/slow", json!({ "limits": limit }))
+        .await;
+    let mut read = 0;
+    while call(&bench.process.client, ("slow", "wait"), &bench.keys[0])
+        .await
+        .is_ok()
+    {
+        read += 1;
+        assert!(read <= 5, "nothing is counted");
+    }
+    assert!(read >= 1);
+}
+
+/// Calls until the process is gone or a limit refuses; how many were answered.
+async fn call_on(client: Client, key: String) -> (usize, bool) {
+    let mut answered = 0;
+    loop {
+        let message = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": "wait", "arguments": {} },
+        });
+        let request = client.http.post(format!("{}/mcp/slow", client.origin));
+        let request = request
+            .bearer_auth(&key)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25");
+        let Ok(response) = request.body(message.to_string()).send().await else {
+            return (answered, false);
+        };
+        let Ok(text) = response.text().await else {
+            return (answered, false);
+        };
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        if answer["result"]["isError"] == true {
+            return (answered, true);
+        }
+        answered += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_processes_never_let_a_quota_be_exceeded() {
+    const CALLERS: usize = 8;
+    const QUOTA: usize = 1_500;
+    let served = Arc::new(AtomicUsize::new(0));
+    let count = served.clone();
+    let handler = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        async { "done" }
+    };
+    let address = serve_local(Router::new().route("/wait", get(handler))).await;
+    let bench = bench(address).await;
+    let quota =
+        json!([{ "unit": "requests", "amount": QUOTA, "window": "month", "scope": "server" }]);
+    bench
+        .api("PATCH", "servers/slow", json!({ "limits": quota }))
+        .await;
+    let Bench {
+        mut process,
+        keys,
+        _folder: folder,
+    } = bench;
+    let mut answered = 0;
+    let kills = 3;
+    for round in 1..=kills {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|_| tokio::spawn(call_on(process.client.clone(), keys[0].clone())))
+            .collect();
+        let enough = 150 * round;
+        let called = async {
+            while served.load(Ordering::SeqCst) < enough {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, called).await.unwrap();
+        process.kill().await;
+        for caller in callers {
+            let (here, refused) = caller.await.unwrap();
+            assert!(
+                !refused,
+                "refused after {} calls",
+                served.load(Ordering::SeqCst)
+            );
+            answered += here;
+        }
+        process = Process::start(&folder.path().join("data"), None).await;
+    }
+    let last = (0..CALLERS).map(|_| tokio::spawn(call_on(process.client.clone(), keys[0].clone())));
+    for ended in futures::future::join_all(last).await {
+        let (here, refused) = ended.unwrap();
+        assert!(refused);
+        answered += here;
+    }
+    let served = served.load(Ordering::SeqCst);
+    // Slices are of a hundredth: a crash costs one at most, and lets nothing through twice.
+    let least = QUOTA - kills * (QUOTA / 100 + CALLERS);
+    assert!(
+        (least..=QUOTA).contains(&served),
+        "{served} calls of {QUOTA}"
+    );
+    assert!(
+        answered <= served && answered + kills * CALLERS >= served,
+        "{answered} of {served}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

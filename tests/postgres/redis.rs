@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use causeway::access::caller::Caller;
-use causeway::access::limit::{Asked, Limit, LimitRefusal, Limiter, Shared};
+use causeway::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Shared};
 use causeway::types::{Clock, ServerId};
 use serde_json::json;
 
@@ -37,6 +37,7 @@ async fn ask(limiter: &Limiter, server: ServerId, limit: &Limit) -> Result<(), L
         limits: std::slice::from_ref(limit),
         tool: "tool",
         peer: None,
+        cost: Cost::default(),
     };
     limiter.admit(&asked).await.map(drop)
 }
@@ -89,4 +90,41 @@ async fn without_redis_each_process_counts_alone() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_foreseen_is_owed_by_all_processes() {
+    let limiters = processes(2, &url()).await;
+    let limit = json!({ "unit": "tokens", "amount": 3_600, "window": "hour", "scope": "server" });
+    let limits: Vec<Limit> = vec![serde_json::from_value(limit).unwrap()];
+    let caller = Caller::anonymous();
+    let server = ServerId::generate();
+    let asked = |expected| Asked {
+        caller: &caller,
+        server,
+        limits: &limits,
+        tool: "tool",
+        peer: None,
+        cost: Cost {
+            tokens: expected,
+            nanos: 0,
+        },
+    };
+    let mut permit = limiters[0].admit(&asked(600)).await.unwrap();
+    let less = Cost {
+        tokens: 100,
+        nanos: 0,
+    };
+    limiters[0].settle(&mut permit, less).await;
+    let mut permit = limiters[1].admit(&asked(3_500)).await.unwrap();
+    let more = Cost {
+        tokens: 4_500,
+        nanos: 0,
+    };
+    limiters[1].settle(&mut permit, more).await;
+    let Err(LimitRefusal::Exceeded(exceeded)) = limiters[0].admit(&asked(1)).await else {
+        panic!("let in");
+    };
+    // One a second: a thousand beyond the hour, and one.
+    assert!((990..=1_002).contains(&exceeded.seconds()), "{exceeded}");
 }

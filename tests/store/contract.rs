@@ -51,9 +51,10 @@ pub(crate) use database::{
 
 pub(crate) use ledger::calls_are_read_in_pages_and_swept;
 pub(crate) use limits::{
-    a_clock_set_back_begins_no_window_anew, a_crash_loses_no_unit_of_a_quota,
-    a_plan_is_given_until_it_is_taken, a_quota_is_exact_among_many_and_survives_them,
-    a_slice_is_at_most_what_is_left,
+    a_budget_is_never_exceeded_by_many, a_clock_set_back_begins_no_window_anew,
+    a_crash_loses_no_unit_of_a_quota, a_plan_is_given_until_it_is_taken,
+    a_quota_is_exact_among_many_and_survives_them, a_slice_is_at_most_what_is_left,
+    what_an_answer_comes_to_is_counted_when_it_is_there,
 };
 pub(crate) use listed::{a_version_without_a_list_gets_one, the_catalog_is_searched_the_same};
 
@@ -993,6 +994,8 @@ macro_rules! run_contract {
             a_crash_loses_no_unit_of_a_quota,
             a_clock_set_back_begins_no_window_anew,
             a_slice_is_at_most_what_is_left,
+            a_budget_is_never_exceeded_by_many,
+            what_an_answer_comes_to_is_counted_when_it_is_there,
             a_plan_is_given_until_it_is_taken,
             a_key_is_replaced_once_and_goes_on_for_a_while,
             of_many_one_replaces_a_key,

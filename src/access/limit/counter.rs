@@ -94,10 +94,7 @@ impl fmt::Display for Counter {
             Owner::Consumer(consumer) => write!(f, "consumer:{consumer}")?,
             Owner::Site => write!(f, "site")?,
         }
-        let unit = match self.unit {
-            Unit::Requests => "requests",
-            Unit::Concurrency => "concurrency",
-        };
+        let unit = self.unit.as_str();
         let window = self.window.map_or("now", Window::as_str);
         write!(f, "/{unit}/{window}/{}/", self.scope.as_str())?;
         match &self.holder {

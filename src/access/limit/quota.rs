@@ -10,15 +10,15 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::access::limit::counter::Counter;
-use crate::access::limit::{Applied, Limit, LimitRefusal, Window};
-use crate::store::Store;
+use crate::access::limit::{Applied, Limit, LimitRefusal, Unit, Window};
+use crate::store::{Store, StoreError};
 use crate::types::Clock;
 
 /// Counts remembered. What is forgotten unspent counts as spent.
 const COUNTS_MAX: u64 = 200_000;
-/// A slice is at most this part of the quota, and at most this many.
+/// A slice is this part of the quota, and of calls at most this many.
 const SLICE_PART: u64 = 100;
-const SLICE_MAX: u64 = 1_000;
+const CALLS_MAX: u64 = 1_000;
 /// How long a quota that is used up is not asked for again, in microseconds.
 const ASK_AGAIN_US: i64 = 5_000_000;
 /// How long ended windows are kept, for people who ask what was used.
@@ -41,34 +41,46 @@ struct Count {
     taking: Mutex<()>,
 }
 
-/// Part of a quota that is this process's to spend.
+/// Part of a quota's window that is this process's to spend.
 struct Slice {
     /// When its window began, in microseconds.
     window: i64,
     ends: i64,
+    /// Below nothing: used beyond what was taken, and not told to the database yet.
     left: AtomicI64,
-    /// Nothing was left in the database; it is asked again after this time. Another process may
-    /// have given something back by then.
-    empty_until: Option<i64>,
+    /// The database had no more; it is asked again after this time. Another process may have given
+    /// something back by then.
+    empty_until: AtomicI64,
 }
 
-/// One that was spent, as long as it may be given back.
-pub(super) struct Spent(Arc<Slice>);
+/// What was spent of a slice, as long as it may be given back.
+pub(super) struct Spent {
+    slice: Arc<Slice>,
+    amount: i64,
+}
 
 impl Spent {
     pub(super) fn give_back(&self) {
-        self.0.left.fetch_add(1, Ordering::AcqRel);
+        self.slice.left.fetch_add(self.amount, Ordering::AcqRel);
     }
 }
 
 impl Slice {
-    fn spend(self: &Arc<Self>) -> Option<Spent> {
-        let less = |left: i64| (left > 0).then(|| left - 1);
+    fn spend(self: &Arc<Self>, amount: u64) -> Option<Spent> {
+        let amount = signed(amount);
+        let less = |left: i64| (left >= amount).then(|| left - amount);
         let taken = self
             .left
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-        taken.ok().map(|_| Spent(self.clone()))
+        taken.ok().map(|_| Spent {
+            slice: self.clone(),
+            amount,
+        })
     }
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 impl Quotas {
@@ -80,7 +92,7 @@ impl Quotas {
         }
     }
 
-    /// Spends one, from memory as long as the slice lasts.
+    /// Spends what is asked for, from memory as long as the slice lasts.
     pub(super) async fn spend(&self, one: &Applied<'_>) -> Result<Spent, LimitRefusal> {
         let count = self.counts.get_with(one.counter.clone(), Arc::default);
         if let Some(spent) = self.held(&count, one)? {
@@ -91,16 +103,43 @@ impl Quotas {
         if let Some(spent) = self.held(&count, one)? {
             return Ok(spent);
         }
-        let slice = match timeout(LEASE_TIMEOUT, self.take(one)).await {
-            Ok(Ok(slice)) => Arc::new(slice),
+        let slice = match timeout(LEASE_TIMEOUT, self.take(&count, one)).await {
+            Ok(Ok(slice)) => slice,
             Ok(Err(error)) => {
                 tracing::warn!(error = %error, "a quota cannot be counted now");
                 return Err(LimitRefusal::Uncounted);
             }
             Err(_) => return Err(LimitRefusal::Uncounted),
         };
-        *count.current.write() = Some(slice.clone());
-        slice.spend().ok_or_else(|| self.used_up(&slice, one))
+        let spent = slice.spend(one.amount);
+        spent.ok_or_else(|| self.used_up(&slice, one))
+    }
+
+    /// Counts what was used in place of what was spent: the rest is given back, and more is taken, also beyond the
+    /// quota.
+    pub(super) async fn correct(&self, counter: &Counter, spent: &Spent, used: u64) {
+        let slice = &spent.slice;
+        let more = signed(used).saturating_sub(spent.amount);
+        let left = slice.left.fetch_sub(more, Ordering::AcqRel) - more;
+        if left >= 0 {
+            return;
+        }
+        let count = self.counts.get_with(counter.clone(), Arc::default);
+        let _turn = count.taking.lock().await;
+        let beyond = -slice.left.load(Ordering::Acquire);
+        if beyond <= 0 {
+            return;
+        }
+        let name = counter.to_string();
+        let overdrawn = self.store.overdraw_quota(&name, slice.window, beyond);
+        match timeout(LEASE_TIMEOUT, overdrawn).await {
+            Ok(Ok(())) => {
+                slice.left.fetch_add(beyond, Ordering::AcqRel);
+            }
+            // It is still missing here, so that it comes off what is taken next.
+            Ok(Err(error)) => tracing::warn!(error = %error, "a quota cannot be counted now"),
+            Err(_) => tracing::warn!("a quota cannot be counted now: the database does not answer"),
+        }
     }
 
     /// One of what is held; nothing where the database has to be asked.
@@ -113,31 +152,57 @@ impl Quotas {
         if now >= slice.ends {
             return Ok(None);
         }
-        match slice.spend() {
+        match slice.spend(one.amount) {
             Some(spent) => Ok(Some(spent)),
-            None if slice.empty_until.is_some_and(|until| now < until) => {
+            None if now < slice.empty_until.load(Ordering::Acquire) => {
                 Err(self.used_up(&slice, one))
             }
             None => Ok(None),
         }
     }
 
-    async fn take(&self, one: &Applied<'_>) -> Result<Slice, crate::store::StoreError> {
+    /// Takes more from the database: it is added to what is left of the same window.
+    async fn take(&self, count: &Count, one: &Applied<'_>) -> Result<Arc<Slice>, StoreError> {
         let now = self.clock.now();
         let (began, ends) = window(one.limit, now);
-        let wanted = (one.limit.amount / SLICE_PART).clamp(1, SLICE_MAX);
+        let amount = one.limit.counted();
+        let part = (amount / SLICE_PART).max(1);
+        let part = if one.limit.unit == Unit::Requests {
+            part.min(CALLS_MAX)
+        } else {
+            part
+        };
+        let current = count.current.read().clone();
+        let left = current
+            .as_ref()
+            .map_or(0, |slice| slice.left.load(Ordering::Acquire));
+        let missing = signed(one.amount).saturating_sub(left);
+        let wanted = part.max(u64::try_from(missing).unwrap_or(1));
         let name = one.counter.to_string();
         let bounds = (began.timestamp_micros(), ends.timestamp_micros());
-        let taken = self
-            .store
-            .take_quota(&name, bounds, (wanted, one.limit.amount));
+        let taken = self.store.take_quota(&name, bounds, (wanted, amount));
         let taken = taken.await?;
-        Ok(Slice {
-            window: taken.began,
-            ends: taken.ends,
-            left: AtomicI64::new(i64::try_from(taken.granted).unwrap_or(i64::MAX)),
-            empty_until: (taken.granted == 0).then(|| now.timestamp_micros() + ASK_AGAIN_US),
-        })
+        let slice = match current.filter(|slice| slice.window == taken.began) {
+            Some(slice) => slice,
+            None => {
+                let slice = Arc::new(Slice {
+                    window: taken.began,
+                    ends: taken.ends,
+                    left: AtomicI64::new(0),
+                    empty_until: AtomicI64::new(0),
+                });
+                *count.current.write() = Some(slice.clone());
+                slice
+            }
+        };
+        slice
+            .left
+            .fetch_add(signed(taken.granted), Ordering::AcqRel);
+        if taken.granted < wanted {
+            let until = now.timestamp_micros() + ASK_AGAIN_US;
+            slice.empty_until.store(until, Ordering::Release);
+        }
+        Ok(slice)
     }
 
     fn used_up(&self, slice: &Slice, one: &Applied<'_>) -> LimitRefusal {
@@ -165,7 +230,7 @@ impl Quotas {
                 continue;
             };
             let rest = slice.left.swap(0, Ordering::AcqRel);
-            if rest > 0 && slice.ends > now.timestamp_micros() {
+            if rest != 0 && slice.ends > now.timestamp_micros() {
                 left.push((counter.to_string(), slice.window, rest));
             }
         }

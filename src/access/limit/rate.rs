@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -17,11 +18,71 @@ const COUNTS_MAX: u64 = 200_000;
 const IDLE: Duration = Duration::from_mins(61);
 
 /// A count under one quota: another amount begins anew.
-type Cell = (Counter, u64, u64);
+type Name = (Counter, u64, u64);
+
+struct Cell {
+    limiter: DefaultDirectRateLimiter,
+    /// What was used beyond what was taken, or, below nothing, taken and not used.
+    owed: AtomicI64,
+    burst: u32,
+    /// How far apart single ones are.
+    apart: Duration,
+}
+
+impl Cell {
+    /// Takes so many at once; of more than ever come at once, as many as do, and the rest is owed.
+    fn take(&self, amount: u64) -> Result<(), Duration> {
+        let amount = u32::try_from(amount).unwrap_or(u32::MAX);
+        let now = amount.min(self.burst);
+        let Some(wanted) = NonZeroU32::new(now) else {
+            return Ok(());
+        };
+        match self.limiter.check_n(wanted) {
+            Ok(Ok(())) => {
+                let rest = i64::from(amount - now);
+                self.owed.fetch_add(rest, Ordering::AcqRel);
+                Ok(())
+            }
+            Ok(Err(early)) => Err(early.wait_time_from(DefaultClock::default().now())),
+            // Never: it is at most the burst.
+            Err(_) => Err(IDLE),
+        }
+    }
+
+    /// Pays what is owed, as far as there is anything to pay with.
+    fn pay(&self) -> Result<(), Duration> {
+        loop {
+            let owed = self.owed.load(Ordering::Acquire);
+            let part = owed.min(i64::from(self.burst));
+            let Ok(wanted) = u64::try_from(part) else {
+                return Ok(());
+            };
+            if wanted == 0 {
+                return Ok(());
+            }
+            let after = u32::try_from(owed - part).unwrap_or(u32::MAX);
+            self.take(wanted)
+                .map_err(|wait| wait.saturating_add(self.apart.saturating_mul(after)))?;
+            self.owed.fetch_sub(part, Ordering::AcqRel);
+        }
+    }
+
+    /// What is left of `amount` after what was taken before and not used.
+    fn less_credit(&self, amount: u64) -> u64 {
+        let mut left = amount;
+        let _ = self
+            .owed
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| {
+                let credit = u64::try_from(-owed).unwrap_or_default().min(amount);
+                left = amount - credit;
+                (credit > 0).then(|| owed + i64::try_from(credit).unwrap_or_default())
+            });
+        left
+    }
+}
 
 pub(super) struct Rates {
-    cells: Cache<Cell, Arc<DefaultDirectRateLimiter>>,
-    clock: DefaultClock,
+    cells: Cache<Name, Arc<Cell>>,
 }
 
 impl Default for Rates {
@@ -29,25 +90,42 @@ impl Default for Rates {
         let cells = Cache::builder().max_capacity(COUNTS_MAX).time_to_idle(IDLE);
         Self {
             cells: cells.build(),
-            clock: DefaultClock::default(),
         }
     }
 }
 
 impl Rates {
-    /// Takes one from the count, if there is one.
+    /// Takes from the count what is asked for, if it is there and nothing is owed.
     pub(super) fn pass(&self, one: &Applied<'_>) -> Result<(), Exceeded> {
-        let (Some(window), Some((interval, burst))) = (one.rate(), cell(one)) else {
+        let Some(cell) = self.cell(one) else {
             return Ok(());
         };
-        let key = (one.counter.clone(), interval, burst);
-        let cell = self.cells.get_with(key, || {
-            Arc::new(RateLimiter::direct(quota(window, one.limit.amount, burst)))
+        let taken = cell.pay().and_then(|()| {
+            let left = cell.less_credit(one.amount);
+            cell.take(left)
         });
-        cell.check().map_err(|early| {
-            let wait = early.wait_time_from(self.clock.now());
-            one.exceeded(wait)
-        })
+        taken.map_err(|wait| one.exceeded(wait))
+    }
+
+    /// Counts so many more than were taken, or fewer.
+    pub(super) fn owe(&self, one: &Applied<'_>, more: i64) {
+        if let Some(cell) = self.cell(one) {
+            cell.owed.fetch_add(more, Ordering::AcqRel);
+        }
+    }
+
+    fn cell(&self, one: &Applied<'_>) -> Option<Arc<Cell>> {
+        let (window, (interval, burst)) = (one.rate()?, cell(one)?);
+        let name = (one.counter.clone(), interval, burst);
+        let new = || {
+            Arc::new(Cell {
+                limiter: RateLimiter::direct(quota(window, one.limit.amount, burst)),
+                owed: AtomicI64::new(0),
+                burst: u32::try_from(burst).unwrap_or(u32::MAX),
+                apart: Duration::from_micros(interval),
+            })
+        };
+        Some(self.cells.get_with(name, new))
     }
 }
 

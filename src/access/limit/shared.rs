@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::access::limit::rate::cell;
 use crate::access::limit::{Applied, Exceeded};
 
-/// Per count: how far apart calls are in microseconds, and how many may come at once. Redis's own
+/// Per count: how far apart calls are in microseconds, how many may come at once, and how many this is. Redis's own
 /// clock decides, so that those of the processes may differ. Microseconds since 1970 are exact in
 /// Lua's numbers until the year 2255.
 const SCRIPT: &str = r"
@@ -19,9 +19,11 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local next = {}
 for i, key in ipairs(KEYS) do
-  local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local due = math.max(tonumber(redis.call('GET', key) or now), now) + interval
-  local wait = due - interval * burst - now
+  local interval, burst = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
+  local asked = tonumber(ARGV[3 * i])
+  local due = math.max(tonumber(redis.call('GET', key) or now), now) + interval * asked
+  -- Of more than ever come at once, as many as do have to be there.
+  local wait = due - interval * math.max(burst, asked) - now
   if wait > 0 then return {i, wait} end
   next[i] = due
 end
@@ -29,6 +31,16 @@ for i, key in ipairs(KEYS) do
   redis.call('SET', key, string.format('%.0f', next[i]), 'PX', math.ceil((next[i] - now) / 1000) + 1)
 end
 return {0, 0}
+";
+
+/// Counts so many more than were taken, or fewer: how far apart, and how many.
+const OWE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local due = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+due = math.max(due + tonumber(ARGV[1]) * tonumber(ARGV[2]), now)
+redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1)
+return 0
 ";
 
 /// How long Redis may take before this process counts on its own.
@@ -42,6 +54,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Shared {
     connection: ConnectionManager,
     script: Script,
+    owe: Script,
     outage: Mutex<Outage>,
 }
 
@@ -78,6 +91,7 @@ impl Shared {
         Ok(Self {
             connection,
             script: Script::new(SCRIPT),
+            owe: Script::new(OWE),
             outage: Mutex::default(),
         })
     }
@@ -104,9 +118,11 @@ impl Shared {
         let mut script = self.script.prepare_invoke();
         for one in rates {
             let (interval, burst) = cell(one).unwrap_or((1, 1));
-            // Another amount begins anew.
-            let key = format!("causeway:rate:{}:{interval}:{burst}", one.counter);
-            script.key(key).arg(interval).arg(burst);
+            script
+                .key(key(one))
+                .arg(interval)
+                .arg(burst)
+                .arg(one.amount);
         }
         let mut connection = self.connection.clone();
         let answer = timeout(ANSWER_TIMEOUT, script.invoke_async(&mut connection)).await;
@@ -116,6 +132,17 @@ impl Shared {
             Some(one) => Err(one.exceeded(Duration::from_micros(wait))),
             None => Ok(()),
         })
+    }
+
+    /// Counts so many more than were taken, or fewer.
+    pub(super) async fn owe(&self, one: &Applied<'_>, more: i64) -> Result<(), SharedError> {
+        let (interval, _) = cell(one).unwrap_or((1, 1));
+        let mut script = self.owe.prepare_invoke();
+        script.key(key(one)).arg(interval).arg(more);
+        let mut connection = self.connection.clone();
+        let answer = timeout(ANSWER_TIMEOUT, script.invoke_async::<i64>(&mut connection)).await;
+        answer.map_err(|_| SharedError::TimedOut)??;
+        Ok(())
     }
 
     /// Logs an outage, now and then.
@@ -131,4 +158,10 @@ impl Shared {
             tracing::warn!(error = %error, "rates are counted in each process alone");
         }
     }
+}
+
+/// Where a count is. Another amount begins anew.
+fn key(one: &Applied<'_>) -> String {
+    let (interval, burst) = cell(one).unwrap_or((1, 1));
+    format!("causeway:rate:{}:{interval}:{burst}", one.counter)
 }

@@ -15,7 +15,7 @@ use crate::market::api::servers::owned;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::NewAudit;
 use crate::store::keys::ConsumerRow;
-use crate::store::limits::PlanRow;
+use crate::store::limits::{PlanRow, QuotaRow};
 use crate::types::{ConsumerId, PlanId};
 
 const NAME_LENGTH_MAX: usize = 64;
@@ -53,6 +53,16 @@ fn plan_view(row: &PlanRow) -> Value {
         "limits": json_of(&row.limits),
         "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
     })
+}
+
+/// What is taken, in the limit's own unit: of money, millionths of a dollar, begun ones counted.
+fn taken(row: &QuotaRow) -> i64 {
+    let is_money = row.counter.split('/').nth(1) == Some("money");
+    if is_money {
+        row.spent.max(0).saturating_add(999) / 1_000
+    } else {
+        row.spent
+    }
 }
 
 /// Limits as they are stored.
@@ -178,7 +188,7 @@ async fn view(market: &Market, person: &Person, name: &str) -> Result<Json<Value
             "counter": row.counter,
             "from": time(row.window_start),
             "until": time(row.window_end),
-            "taken": row.spent,
+            "taken": taken(row),
         })
     });
     let quotas: Vec<Value> = quotas.collect();

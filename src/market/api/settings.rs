@@ -78,6 +78,8 @@ pub(crate) struct ServerEdit {
     /// All of them; `null`: those of the document.
     #[serde(default, deserialize_with = "double")]
     pub(crate) tags: Option<Option<Vec<String>>>,
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) call_price_micros: Option<Option<u64>>,
     /// All of them.
     pub(crate) limits: Option<Vec<Limit>>,
     #[serde(default, deserialize_with = "double")]
@@ -222,6 +224,8 @@ fn noted(slug: &Slug, settings: &str) -> String {
     json!({ "slug": slug, "settings": settings }).to_string()
 }
 
+/// A thousand dollars.
+const PRICE_MICROS_MAX: u64 = 1_000_000_000;
 /// Less would say nothing.
 const ANSWER_BYTES_MIN: usize = 1_024;
 
@@ -311,6 +315,13 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
     }
     edit_list(&mut settings, change)?;
     approvals::edit(&mut settings, change)?;
+    if let Some(price) = change.call_price_micros {
+        if price.is_some_and(|price| !(1..=PRICE_MICROS_MAX).contains(&price)) {
+            let detail = format!("`callPriceMicros` is 1 to {PRICE_MICROS_MAX}");
+            return Err(Problem::new(ProblemKind::Invalid, detail));
+        }
+        settings.call_price_micros = price;
+    }
     if let Some(limits) = &change.limits {
         checked(limits)?;
         settings.limits.clone_from(limits);

@@ -72,7 +72,8 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the messages that label them here.
-const LABELS: [(&str, &str); 34] = [
+const LABELS: [(&str, &str); 35] = [
+    ("callPriceMicros", "label-price"),
     ("resilience.connectTimeoutMs", "label-connect"),
     ("resilience.firstByteTimeoutMs", "label-first-byte"),
     ("resilience.retries", "label-retries"),
@@ -157,6 +158,8 @@ pub struct SettingsForm {
     /// Empty: an hour.
     pub approval_minutes: String,
     pub approval_webhook: String,
+    /// Of a call, in dollars; empty: none.
+    pub price: String,
     pub tools_page_max: String,
     pub answer_kib: String,
     /// `auto`, `all` or `search`.
@@ -194,6 +197,10 @@ impl SettingsForm {
                 .approval_minutes
                 .map(|minutes| minutes.to_string())
                 .unwrap_or_default(),
+            price: settings
+                .call_price_micros
+                .map(|micros| decimal(micros, 6))
+                .unwrap_or_default(),
             approval_webhook: settings.approval_webhook.clone().unwrap_or_default(),
             tools_page_max: settings.tools_page_max.to_string(),
             answer_kib: settings.answer_bytes_max.div_ceil(1_024).to_string(),
@@ -226,6 +233,7 @@ impl SettingsForm {
             resilience: ResilienceForm::entered(text),
             approval_minutes: text("approvalMinutes"),
             approval_webhook: text("approvalWebhook"),
+            price: text("price"),
             tools_page_max: text("toolsPageMax"),
             answer_kib: text("answerKib"),
             tools: text("tools"),
@@ -273,6 +281,14 @@ impl SettingsForm {
             "" => Value::Null,
             text => json!(whole("label-approval-minutes", text)?),
         };
+        change["callPriceMicros"] = match self.price.as_str() {
+            "" => Value::Null,
+            text => json!(fixed(text, 6).ok_or_else(|| wrong(
+                language,
+                "settings-want-dollars",
+                "label-price"
+            ))?),
+        };
         let webhook = Some(&self.approval_webhook).filter(|url| !url.is_empty());
         change["approvalWebhook"] = json!(webhook);
         if !self.answer_kib.is_empty() {
@@ -301,21 +317,29 @@ fn word(setting: &impl serde::Serialize) -> String {
 }
 
 fn seconds(milliseconds: u64) -> String {
-    let text = format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    decimal(milliseconds, 3)
 }
 
 fn milliseconds(text: &str) -> Option<u64> {
+    fixed(text, 3)
+}
+
+/// A number of parts, of which `10^digits` are one, as a decimal number.
+fn decimal(parts: u64, digits: usize) -> String {
+    let text = format!("{parts:0>width$}", width = digits + 1);
+    let (whole, part) = text.split_at(text.len() - digits);
+    let text = format!("{whole}.{part}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The same back, exactly or not at all.
+fn fixed(text: &str, digits: usize) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let parsed = whole
-        .parse::<u64>()
-        .ok()
-        .filter(|_| digits(whole) && digits(part) && part.len() <= 3);
-    let thousandths = format!("{part:0<3}").parse::<u64>().ok();
-    parsed
-        .zip(thousandths)
-        .and_then(|(whole, part)| whole.checked_mul(1000)?.checked_add(part))
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !plain(whole) || !plain(part) || part.len() > digits {
+        return None;
+    }
+    format!("{whole}{part:0<digits$}").parse().ok()
 }
 
 fn wrong(language: Language, key: &str, label: &str) -> Html {
@@ -484,6 +508,7 @@ pub fn lacking_credentials(server: &Server) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::egress::Resilience;
     use crate::mcp::server::ToolsMode;
     use crate::mcp::tool::profile::{Profile, ProfileChoice};
 
@@ -509,6 +534,13 @@ mod tests {
             internal: None,
             category: Some("Commerce".to_owned()),
             tags: Some(vec!["pets".to_owned(), "食品".to_owned()]),
+            call_price_micros: Some(1_250),
+            approval_minutes: Some(15),
+            approval_webhook: Some("https://hook.example/x".to_owned()),
+            resilience: Resilience {
+                retries: 4,
+                ..Resilience::default()
+            },
             ..ServerSettings::default()
         };
         let change = SettingsForm::of(&settings, 3)
@@ -546,6 +578,17 @@ mod tests {
             "x",
         ] {
             assert_eq!(milliseconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dollars_are_read_exactly() {
+        for (text, micros) in [("0.0005", 500), ("12", 12_000_000), ("0.000001", 1)] {
+            assert_eq!(fixed(text, 6), Some(micros));
+            assert_eq!(decimal(micros, 6), text);
+        }
+        for text in ["0.0000001", "$1", "1,5", ""] {
+            assert_eq!(fixed(text, 6), None, "{text}");
         }
     }
 

@@ -4,14 +4,17 @@
 use std::time::{Duration, Instant};
 
 use crate::access::ledger::{Ledger, LedgerEntry, LedgerStatus};
+use crate::access::limit::Cost;
 use crate::access::meter::Measured;
 use crate::egress::EgressError;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
 use crate::mcp::call::spans::{self, Leaving};
 use crate::mcp::call::trace::Seen;
-use crate::mcp::provider::{CallOutcome, ToolCall};
+use crate::mcp::provider::{CallOutcome, Content, ResourceBody, ToolCall, ToolOutcome};
+use crate::mcp::server::Provider;
 use crate::telemetry::Recording;
+use crate::tokens;
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
 /// The open account of a call.
@@ -26,6 +29,10 @@ pub(crate) struct Account<'a> {
     recording: Option<Box<Recording>>,
     /// Kept only for a call that is explained.
     pub(crate) seen: Option<Seen>,
+    /// Billionths of a dollar, where calls have a price.
+    price: Option<u64>,
+    /// Nothing has to be sent.
+    is_native: bool,
 }
 
 impl<'a> Account<'a> {
@@ -61,9 +68,13 @@ impl<'a> Account<'a> {
                 upstream_time: Duration::ZERO,
                 total_time: Duration::ZERO,
                 attempts: 0,
+                tokens_output: None,
+                cost_nanos: None,
             }),
             started: Instant::now(),
             seen: None,
+            price: Some(work.cost(0).nanos).filter(|nanos| *nanos > 0),
+            is_native: matches!(work.server.provider, Provider::Native(_)),
         }
     }
 
@@ -77,6 +88,8 @@ impl<'a> Account<'a> {
             entry: None,
             started: Instant::now(),
             seen: Some(Seen::default()),
+            price: None,
+            is_native: false,
         }
     }
 
@@ -151,6 +164,32 @@ impl<'a> Account<'a> {
         }
     }
 
+    /// What the call costs: nothing where nothing was sent. Tokens are counted only for whom they matter.
+    pub(crate) fn cost(
+        &mut self,
+        work: &Work<'_>,
+        counts_tokens: bool,
+        outcome: Option<&CallOutcome>,
+    ) -> Cost {
+        let tokens = match outcome {
+            Some(CallOutcome::Complete(outcome)) if counts_tokens => read(outcome),
+            _ => 0,
+        };
+        if let Some(entry) = &mut self.entry {
+            entry.tokens_output = counts_tokens.then_some(tokens);
+        }
+        if self.is_sent() {
+            work.cost(tokens)
+        } else {
+            Cost::default()
+        }
+    }
+
+    /// Whether the API heard of the call.
+    fn is_sent(&self) -> bool {
+        self.is_native || self.attempts() > 0
+    }
+
     /// The call came to an end.
     pub(crate) fn settle(&mut self, result: &Result<CallOutcome, Failure>) {
         let status = match result {
@@ -164,9 +203,26 @@ impl<'a> Account<'a> {
     }
 }
 
+/// The tokens of what a model reads of a result.
+fn read(outcome: &ToolOutcome) -> u64 {
+    let texts = outcome.content.iter().map(|content| match content {
+        Content::Text(text) => tokens::estimate(text),
+        Content::Resource(resource) => match &resource.body {
+            ResourceBody::Text(text) => tokens::estimate(text),
+            _ => 0,
+        },
+        _ => 0,
+    });
+    texts.sum::<usize>() as u64
+}
+
 impl Drop for Account<'_> {
     fn drop(&mut self) {
+        let cost = self
+            .price
+            .map(|price| if self.is_sent() { price } else { 0 });
         if let (Some(ledger), Some(mut entry)) = (self.ledger, self.entry.take()) {
+            entry.cost_nanos = cost;
             entry.total_time = self.started.elapsed();
             if let Some(measured) = &self.measured {
                 let unanswered = entry.attempts.saturating_sub(self.answers);

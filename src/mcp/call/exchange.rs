@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use url::Url;
 
 use crate::access::caller::{Caller, Target};
-use crate::access::limit::Asked;
+use crate::access::limit::{Asked, Cost};
 use crate::credential::pass::{self, PassError};
 use crate::credential::{self, CredentialError, Identity, IdentityError, Mask};
 use crate::egress::{Arrived, EgressError, Patience, Upstream, Watch, redirect_target};
@@ -121,6 +121,16 @@ impl<'a> Work<'a> {
             limits: &self.server.settings.limits,
             tool: self.tool.def.name.as_str(),
             peer: self.context.peer,
+            cost: self.cost(1),
+        }
+    }
+
+    /// What a call costs that is sent, and whose answer has so many tokens.
+    pub(crate) fn cost(&self, tokens: u64) -> Cost {
+        let micros = self.server.settings.call_price_micros.unwrap_or_default();
+        Cost {
+            tokens,
+            nanos: micros.saturating_mul(1_000),
         }
     }
 

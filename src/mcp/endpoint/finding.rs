@@ -114,6 +114,8 @@ impl Exchange {
             upstream_time: Duration::ZERO,
             total_time: took,
             attempts: 0,
+            tokens_output: None,
+            cost_nanos: None,
         });
     }
 

@@ -1,0 +1,100 @@
+//! Why a call was not let in, in words for the model and headers for programs.
+
+use std::time::Duration;
+
+use crate::access::limit::rule::{Limit, Scope, Unit, Window};
+
+/// A limit that is used up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct Exceeded {
+    pub limit: Limit,
+    /// When the same call may succeed.
+    pub retry_after: Duration,
+}
+
+impl Exceeded {
+    fn text(&self) -> String {
+        let Limit {
+            amount,
+            scope,
+            window,
+            ..
+        } = &self.limit;
+        let whose = match scope {
+            Scope::Key => "for this API key",
+            Scope::Consumer => "for this consumer",
+            Scope::Server => "for this server",
+            Scope::Tool => "for this tool",
+            Scope::Address => "from this address",
+        };
+        let seconds = self.seconds();
+        let what = match self.limit.unit {
+            Unit::Requests | Unit::Concurrency => format!("{amount} calls"),
+            Unit::Tokens => format!("{amount} tokens of answers"),
+            Unit::Money => dollars(*amount),
+        };
+        match window {
+            Some(window) => format!(
+                "The limit of {what} a {} {whose} is used up. Call again in {seconds} \
+                 seconds; do not call again before.",
+                window.as_str()
+            ),
+            None => format!(
+                "{amount} calls run at the same time {whose}, which is the limit. Wait for one to \
+                 end, then call again."
+            ),
+        }
+    }
+
+    /// What the headers `RateLimit-Policy` and `RateLimit` say of it
+    /// (draft-ietf-httpapi-ratelimit-headers).
+    pub fn headers(&self) -> (String, String) {
+        let scope = self.limit.scope.as_str();
+        let window = self.limit.window.and_then(Window::short);
+        let window = window.unwrap_or_default().as_secs();
+        let policy = format!("\"{scope}\";q={};w={window}", self.limit.amount);
+        (policy, format!("\"{scope}\";r=0;t={}", self.seconds()))
+    }
+
+    /// The time to wait in whole seconds, at least one.
+    pub fn seconds(&self) -> u64 {
+        let part = u64::from(self.retry_after.subsec_nanos() > 0);
+        (self.retry_after.as_secs() + part).max(1)
+    }
+}
+
+/// Why a call was not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitRefusal {
+    #[error("{0}")]
+    Exceeded(#[from] Exceeded),
+    /// A quota that cannot be counted is not spent: it may be used up.
+    #[error("The quota of this call cannot be counted right now. Call again in a few seconds.")]
+    Uncounted,
+}
+
+/// Millionths of a dollar, as people write dollars: two digits at least, and no more than it takes.
+fn dollars(micros: u64) -> String {
+    let text = format!("${}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    let (whole, part) = text.split_at(text.len() - 4);
+    format!("{whole}{}", part.trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dollars;
+
+    #[test]
+    fn dollars_are_written_as_people_do() {
+        for (micros, text) in [
+            (1, "$0.000001"),
+            (500, "$0.0005"),
+            (10_000, "$0.01"),
+            (2_500_000, "$2.50"),
+            (1_000_000_000, "$1000.00"),
+        ] {
+            assert_eq!(dollars(micros), text);
+        }
+    }
+}

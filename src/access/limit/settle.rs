@@ -1,0 +1,71 @@
+//! What a call came to, beside what was reserved for it.
+
+use crate::access::limit::counter::Counter;
+use crate::access::limit::quota::Spent;
+use crate::access::limit::{Applied, Cost, Limit, Limiter, Permit, Unit};
+
+/// What was reserved of one limit whose amount is known only in the end.
+pub(super) struct Reserved {
+    limit: Limit,
+    counter: Counter,
+    amount: u64,
+    /// Of a quota.
+    spent: Option<Spent>,
+}
+
+impl Reserved {
+    /// Nothing for limits of calls: a call is one call.
+    pub(super) fn of(one: &Applied<'_>, spent: Option<Spent>) -> Option<Self> {
+        matches!(one.limit.unit, Unit::Tokens | Unit::Money).then(|| Self {
+            limit: one.limit.clone(),
+            counter: one.counter.clone(),
+            amount: one.amount,
+            spent,
+        })
+    }
+}
+
+impl Permit {
+    /// Whether a limit of tokens applies, so that tokens have to be counted.
+    pub fn counts_tokens(&self) -> bool {
+        let mut units = self.reserved.iter().map(|reserved| reserved.limit.unit);
+        units.any(|unit| unit == Unit::Tokens)
+    }
+}
+
+impl Limiter {
+    /// Counts what a call came to: more than was reserved is taken, also beyond the limit, and what is left
+    /// is given back. Whoever has the answer has it counted already.
+    pub async fn settle(&self, permit: &mut Permit, cost: Cost) {
+        for reserved in permit.reserved.drain(..) {
+            let used = cost.of(reserved.limit.unit);
+            match (&reserved.spent, &self.inner.quotas) {
+                (Some(spent), Some(quotas)) => {
+                    quotas.correct(&reserved.counter, spent, used).await;
+                }
+                _ => self.owe(&reserved, used).await,
+            }
+        }
+    }
+
+    /// The same of a rate.
+    async fn owe(&self, reserved: &Reserved, used: u64) {
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let more = signed(used).saturating_sub(signed(reserved.amount));
+        if more == 0 {
+            return;
+        }
+        let one = Applied {
+            limit: &reserved.limit,
+            counter: reserved.counter.clone(),
+            amount: 1,
+        };
+        if let Some(shared) = &self.inner.shared {
+            match shared.owe(&one, more).await {
+                Ok(()) => return,
+                Err(error) => shared.note(&error),
+            }
+        }
+        self.inner.rates.owe(&one, more);
+    }
+}
