@@ -57,6 +57,8 @@ search-do = Search
 badge-open = open
 badge-needs-key = needs a key
 badge-private = private
+badge-disabled = disabled
+badge-unpublished = unpublished
 badge-read-only = read-only
 badge-destroys = may destroy
 badge-writes = writes
@@ -83,7 +85,12 @@ done-canary-started = The version is tried on some consumers now.
 done-rollout-ended = Done. The served version stays as it is.
 done-issuer-kept = Saved. Its tokens are judged by this from now on.
 done-issuer-removed = Removed. Its tokens are refused from now on.
-done-deleted = The server is deleted.
+done-deleted = The server is deleted, and its credentials are destroyed. It can be restored for 30 days.
+done-restored = The server is restored. Its credentials have to be entered again.
+done-transferred = The server belongs to somebody else now.
+done-served = The server is served.
+done-disabled = The server is disabled: every call is answered with that.
+done-unpublished = The server is unpublished: it left the catalog, and every call is answered with that.
 
 ## What went wrong
 
@@ -591,10 +598,41 @@ document-again = Import again
 rename-words = The old address goes on working, so no client has to change at once.
 rename-help = For the address <code>/mcp/…</code>: a-z, 0-9 and hyphens, at most 40.
 rename-do = Rename
+closed-words = This server is not served: whoever calls it is told so.
+closed-note = Its owner says: “{ $note }”
+closed-change = Serve it again
+danger-title = Danger zone
+danger-words = What agents and other people notice at once.
+state-title = Serving
+state-words = Nothing is lost: settings, versions, credentials and keys stay as they are. Calls that run now are finished.
+state-legend = This server is
+state-served = Served
+state-served-help = It is in the catalog, and its tools can be called.
+state-disabled = Disabled
+state-disabled-help = Calls are answered with an error that says so. In the catalog, only those who may manage it see it.
+state-unpublished = Unpublished
+state-unpublished-help = The same, and its page is gone for everybody who may not manage it.
+state-choose = Choose whether this server is served, disabled or unpublished.
+state-do = Change
+label-note = What callers are told
+note-help = Optional, for example whom to ask or what to use instead. Models and people read it.
+transfer-title = Give it to somebody else
+transfer-words = They have to be an admin or a publisher. The server is theirs to manage from then on, and no longer yours unless you are an admin.
+transfer-do = Transfer this server
+transfer-confirm = “Short name, to confirm”: type { $slug } to transfer this server.
+label-to = Name of the new owner
 delete-title = Delete
-delete-words = Its tools, versions and credentials go, and clients that use it get 404. This cannot be undone.
+delete-words = Clients that use it get 404. Its credentials, connected accounts and client certificates are destroyed at once. Everything else can be restored for 30 days; until then, nobody else gets its name.
 delete-do = Delete this server
 delete-confirm = “Short name, to confirm”: type { $slug } to delete this server.
+deleted-title = Deleted servers
+deleted-words = They can be restored for 30 days, with their settings, tools and versions. Their credentials were destroyed and have to be entered again.
+deleted-none = Nothing was deleted in the last 30 days.
+deleted-server = Server
+deleted-at = Deleted
+deleted-until = Can be restored until
+deleted-restore = Restore
+deleted-restore-named = Restore { $slug }
 
 ## Usage
 

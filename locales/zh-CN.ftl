@@ -50,6 +50,8 @@ search-do = 搜索
 badge-open = 公开
 badge-needs-key = 需要密钥
 badge-private = 私有
+badge-disabled = 已停用
+badge-unpublished = 已下架
 badge-read-only = 只读
 badge-destroys = 可能删除数据
 badge-writes = 会写入
@@ -76,7 +78,12 @@ done-canary-started = 该版本现已在部分使用方试用。
 done-rollout-ended = 已完成，使用中的版本保持不变。
 done-issuer-kept = 已保存，其令牌即刻按此判断。
 done-issuer-removed = 已移除，其令牌即刻被拒绝。
-done-deleted = 服务器已删除。
+done-deleted = 服务器已删除，其凭据已销毁。30 天内可以恢复。
+done-restored = 服务器已恢复，需要重新填写凭据。
+done-transferred = 服务器现在归他人所有。
+done-served = 服务器正在提供服务。
+done-disabled = 服务器已停用：每次调用都会得到说明。
+done-unpublished = 服务器已下架：它已离开目录，每次调用都会得到说明。
 
 ## 出错页面
 
@@ -538,10 +545,41 @@ document-again = 重新导入
 rename-words = 原地址仍然可用，客户端无需立即更改。
 rename-help = 用于地址 <code>/mcp/…</code>：a-z、0-9 和连字符，最多 40 个字符。
 rename-do = 重命名
+closed-words = 此服务器暂不提供服务：调用者会收到说明。
+closed-note = 所有者留言：“{ $note }”
+closed-change = 重新提供服务
+danger-title = 危险操作
+danger-words = 智能体和其他人会立即察觉的操作。
+state-title = 服务状态
+state-words = 不会丢失任何内容：设置、版本、凭据和密钥保持不变。正在进行的调用会完成。
+state-legend = 此服务器
+state-served = 提供服务
+state-served-help = 出现在目录中，其工具可以调用。
+state-disabled = 停用
+state-disabled-help = 调用会得到说明原因的错误。目录中只有可以管理它的人能看到。
+state-unpublished = 下架
+state-unpublished-help = 同上，并且不能管理它的人无法再打开其页面。
+state-choose = 请选择此服务器是提供服务、停用还是下架。
+state-do = 更改
+label-note = 告知调用者的内容
+note-help = 可选，例如应联系谁或改用什么。模型和人都会读到。
+transfer-title = 转让给他人
+transfer-words = 对方必须是管理员或发布者。此后由对方管理；除非你是管理员，否则你不能再管理它。
+transfer-do = 转让此服务器
+transfer-confirm = “输入短名称以确认”：请输入 { $slug } 以转让此服务器。
+label-to = 新所有者的名称
 delete-title = 删除
-delete-words = 其工具、版本和凭据将一并删除，使用它的客户端会收到 404。此操作无法撤销。
+delete-words = 使用它的客户端会收到 404。其凭据、已连接的账户和客户端证书会立即销毁。其余内容 30 天内可以恢复；在此期间名称不会给予他人。
 delete-do = 删除此服务器
 delete-confirm = “输入短名称以确认”：请输入 { $slug } 以删除此服务器。
+deleted-title = 已删除的服务器
+deleted-words = 30 天内可以恢复，包括设置、工具和版本。其凭据已销毁，需要重新填写。
+deleted-none = 最近 30 天没有删除任何服务器。
+deleted-server = 服务器
+deleted-at = 删除时间
+deleted-until = 可恢复至
+deleted-restore = 恢复
+deleted-restore-named = 恢复 { $slug }
 
 ## 用量
 

@@ -1,6 +1,7 @@
 //! Who is calling, what they may do, with which secret, and what it cost.
 
 pub mod account;
+pub mod afterlife;
 pub mod approval;
 pub mod authenticate;
 pub mod caller;

@@ -15,6 +15,7 @@ mod run;
 mod secrets;
 mod sent;
 mod serve;
+mod servers;
 mod source;
 mod tools;
 mod users;
@@ -119,6 +120,9 @@ enum Command {
     /// Make, list and help in the people who sign in on a running server
     #[command(after_help = users::EXAMPLES)]
     Users(users::UsersArgs),
+    /// Disable, unpublish, transfer, delete or restore a server on a running server
+    #[command(after_help = servers::EXAMPLES)]
+    Servers(servers::ServersArgs),
     /// Decide of calls that wait for a person
     #[command(after_help = approvals::EXAMPLES)]
     Approvals(approvals::ApprovalsArgs),
@@ -313,6 +317,7 @@ pub fn main() -> ExitCode {
         Command::Sync(args) => block_on(versions::sync(&output, args)),
         Command::Keys(args) => block_on(client::keys(&output, args)),
         Command::Users(args) => block_on(users::users(&output, args)),
+        Command::Servers(args) => block_on(servers::servers(&output, args)),
         Command::Approvals(args) => block_on(approvals::approvals(&output, args)),
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),
         Command::Backup(args) => block_on(serve::backup(&output, args)),

@@ -3,6 +3,7 @@
 //! Invariant: a call to a warm server touches no database and waits for no lock. A new form of a
 //! server is published by one pointer swap; calls in flight keep the form they started with.
 
+pub mod closed;
 pub mod listed;
 pub mod loader;
 
@@ -18,6 +19,7 @@ use tokio::sync::{Mutex, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::Target;
+use crate::live::closed::Closed;
 use crate::live::loader::Loader;
 use crate::mcp::server::{Server, ServerSettings};
 use crate::search::shelf::{Listing, Shelf};
@@ -36,6 +38,8 @@ pub struct Entry {
     pub settings: ServerSettings,
     /// `None`: the admins'.
     pub owner: Option<UserId>,
+    /// Why it is not served, if it is not.
+    pub closed: Option<Arc<Closed>>,
 }
 
 impl Entry {
@@ -202,6 +206,7 @@ impl Catalog {
             revision: server.revision,
             settings: server.settings.clone(),
             owner: None,
+            closed: None,
         };
         let mut index = Index::clone(&self.0.index.load());
         let slot = Self::put(&mut index, entry, &[]);

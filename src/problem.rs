@@ -237,7 +237,8 @@ impl From<PublishError> for Problem {
             | PublishError::Destination(_)) => {
                 Self::new(ProblemKind::Unprocessable, other.to_string())
             }
-            PublishError::NotYours => Self::new(ProblemKind::Forbidden, error.to_string()),
+            PublishError::Taken => Self::new(ProblemKind::Conflict, error.to_string()),
+            PublishError::Name(_) => Self::new(ProblemKind::Unprocessable, error.to_string()),
             PublishError::Busy => Self::new(
                 ProblemKind::Unavailable,
                 "too many imports are waiting; try again",

@@ -18,6 +18,7 @@ pub mod issuers;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod lifecycle;
 pub mod limits;
 pub mod listed;
 pub mod migrate;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::afterlife;
 use crate::access::caller::Caller;
 use crate::store::ledger::LedgerRow;
 use crate::store::usage::DAY;
@@ -184,6 +185,7 @@ async fn sweep_all(store: &Store, now: i64, kept: Kept) {
         }
     }
     let gone_before = (kept.usage_days > 0).then(|| before(kept.usage_days));
+    afterlife::tidy(store, now).await;
     if let Err(error) = sweep_usage(store, before(HOURS_DAYS), gone_before).await {
         tracing::warn!(error = %error, "what calls add up to cannot be swept now");
     }

@@ -218,9 +218,9 @@ pub(super) fn slug(title: &str) -> Slug {
         .to_ascii_lowercase()
         .replace('_', "-");
     let short = name[..name.len().min(Slug::LENGTH_MAX)].trim_matches('-');
-    short
-        .parse()
-        .unwrap_or_else(|_| "api".parse().expect("a valid slug"))
+    let slug = short.parse().ok();
+    slug.filter(|slug: &Slug| slug.check_free().is_ok())
+        .unwrap_or_else(|| "api".parse().expect("a valid slug"))
 }
 
 /// Scheme and origin of where a credential is wanted and not sent.

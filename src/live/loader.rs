@@ -13,6 +13,7 @@ use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::credential::oauth::{OAuthClient, Registration};
 use crate::credential::{Credential, Credentials, Identity, IdentityError, Secret};
 use crate::egress::{Egress, InternalService, Upstream};
+use crate::live::closed::Closed;
 use crate::live::{Entry, LiveError, listed};
 use crate::mcp::curation::Curations;
 use crate::mcp::server::{Server, ServerParts, ServerSettings};
@@ -365,6 +366,7 @@ fn entry(row: IndexRow) -> Option<Entry> {
             id: ServerId(row.id),
             organization: OrganizationId(row.organization_id),
             slug,
+            closed: Closed::read(&row).map(Arc::new),
             title: row.title,
             revision: row.revision,
             settings,

@@ -17,6 +17,7 @@ pub(crate) mod imports;
 pub(crate) mod issuers;
 pub(crate) mod keys;
 mod ledger;
+pub(crate) mod lifecycle;
 pub(crate) mod limits;
 mod listing;
 mod ownership;
@@ -91,7 +92,11 @@ routes! {
     /// against it.
     "/api/v1/openapi.json" { GET openapi_json }
     "/api/v1/servers" { GET listing::list, POST servers::create }
-    "/api/v1/servers/{slug}" { GET servers::show, PATCH settings::edit, DELETE servers::remove }
+    "/api/v1/servers/{slug}" { GET servers::show, PATCH settings::edit, DELETE lifecycle::remove }
+    "/api/v1/servers/{slug}/state" { PUT lifecycle::put_state }
+    "/api/v1/servers/{slug}/transfer" { POST lifecycle::hand_over }
+    "/api/v1/deleted-servers" { GET lifecycle::list_deleted }
+    "/api/v1/deleted-servers/{name}/restore" { POST lifecycle::bring_back }
     "/api/v1/servers/{slug}/document" { GET servers::document, PUT servers::reimport }
     "/api/v1/servers/{slug}/report" { GET servers::report }
     "/api/v1/servers/{slug}/tools" { GET servers::tools }

@@ -39,6 +39,15 @@ pub const API: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/servers/{slug}", Caller),
     ("PATCH", "/api/v1/servers/{slug}", May(ManageServer)),
     ("DELETE", "/api/v1/servers/{slug}", May(ManageServer)),
+    ("PUT", "/api/v1/servers/{slug}/state", May(ManageServer)),
+    ("POST", "/api/v1/servers/{slug}/transfer", May(ManageServer)),
+    // Whose they are, the handlers ask: nobody else sees or restores them.
+    ("GET", "/api/v1/deleted-servers", May(Publish)),
+    (
+        "POST",
+        "/api/v1/deleted-servers/{name}/restore",
+        May(Publish),
+    ),
     ("GET", "/api/v1/servers/{slug}/document", May(ManageServer)),
     ("PUT", "/api/v1/servers/{slug}/document", May(ManageServer)),
     ("GET", "/api/v1/servers/{slug}/report", May(ManageServer)),
@@ -206,7 +215,15 @@ pub const PAGES: &[(&str, &str, Need)] = &[
         May(ManageServer),
     ),
     ("POST", "/servers/{slug}/settings/name", May(ManageServer)),
+    ("POST", "/servers/{slug}/settings/state", May(ManageServer)),
+    (
+        "POST",
+        "/servers/{slug}/settings/transfer",
+        May(ManageServer),
+    ),
     ("POST", "/servers/{slug}/settings/delete", May(ManageServer)),
+    ("GET", "/deleted", May(Publish)),
+    ("POST", "/deleted", May(Publish)),
     (
         "POST",
         "/servers/{slug}/settings/document",

@@ -12,6 +12,7 @@ pub mod audit;
 pub mod connect;
 mod connect_routes;
 pub mod copies;
+pub mod danger_routes;
 pub mod docs;
 pub mod failure;
 pub mod health;

@@ -8,6 +8,7 @@ mod admit;
 mod answer;
 mod answers;
 mod batch;
+mod closed;
 mod dispatch;
 mod finding;
 mod headers;

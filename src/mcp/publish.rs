@@ -35,7 +35,7 @@ use crate::store::audit::NewAudit;
 use crate::store::credentials::NewCredential;
 use crate::store::servers::{Import, NewServer, NewVersion, ServerRow};
 use crate::store::{Change, Store, StoreError};
-use crate::types::{Clock, OrganizationId, ServerId, Slug, VersionId};
+use crate::types::{Clock, NameError, OrganizationId, ServerId, Slug, VersionId};
 
 /// What publishing needs. Cheap to clone.
 #[derive(Clone)]
@@ -138,8 +138,11 @@ pub enum PublishError {
     /// Which of the document's servers is to be used cannot be found out.
     #[error("{0}")]
     Destination(String),
-    #[error("the server of that name belongs to somebody else")]
-    NotYours,
+    /// Whose it is, and whether it is there at all, is nobody else's to know.
+    #[error("this slug is taken; choose another `slug`")]
+    Taken,
+    #[error("`slug`: {0}")]
+    Name(#[from] NameError),
     #[error("too many imports are waiting")]
     Busy,
     #[error(transparent)]
@@ -163,6 +166,9 @@ pub async fn publish(
         .and_then(|slug| cx.catalog.find(slug.as_str()));
     let existing = existing.filter(|entry| entry.organization == publication.organization);
     publication.on_behalf.check(existing.as_deref())?;
+    if let (None, Some(slug)) = (&existing, &publication.slug) {
+        check_name(cx, slug).await?;
+    }
     let overlays = match source.overlays {
         Some(given) => given,
         None => overlays_of(cx, existing.as_deref()).await?,
@@ -208,6 +214,16 @@ pub async fn publish(
         report,
         credentials: outcome.bound,
     })
+}
+
+/// Whether a new server may have that name. Asked first, so that every name that is taken is answered
+/// alike, whatever the document is worth.
+async fn check_name(cx: &Publisher, slug: &Slug) -> Result<(), PublishError> {
+    slug.check_free()?;
+    if cx.store.is_taken(slug).await? {
+        return Err(PublishError::Taken);
+    }
+    Ok(())
 }
 
 /// A document, ready to be stored, with everything that was said beside it.
@@ -424,6 +440,9 @@ async fn create(
             {
                 taken.insert(new.slug);
                 new.slug = free_slug(cx, publication, title, &taken);
+            }
+            Err(StoreError::Conflict(constraint)) if constraint.contains("slug") => {
+                return Err(PublishError::Taken);
             }
             done => break done?,
         }

@@ -33,7 +33,7 @@ const FAILED: &str = "SELECT position, item, url, file, bytes FROM failed_items 
 const FORGET_FAILED: &str = "DELETE FROM failed_items WHERE organization_id = $1 AND job_id NOT IN \
      (SELECT id FROM jobs WHERE organization_id = $1 AND kind = $2 AND payload <> '' ORDER BY run_at DESC, id DESC LIMIT $3)";
 const SLUG: &str = "SELECT s.slug FROM import_items i JOIN servers s ON s.id = i.server_id \
-     WHERE i.organization_id = $1 AND i.collection = $2 AND i.name = $3";
+     WHERE i.organization_id = $1 AND i.collection = $2 AND i.name = $3 AND s.deleted_at IS NULL";
 const REMEMBER: &str = "INSERT INTO import_items (organization_id, collection, name, server_id, updated_at) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, collection, name) \
      DO UPDATE SET server_id = excluded.server_id, updated_at = excluded.updated_at";

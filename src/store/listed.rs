@@ -41,13 +41,15 @@ row! {
 }
 
 const LISTED: &str = "SELECT s.id, s.slug, s.title, s.settings, s.created_at, c.summary, c.tags, c.tools \
-     FROM servers s JOIN catalog_entries c ON c.version_id = s.version_id ORDER BY s.slug";
+     FROM servers s JOIN catalog_entries c ON c.version_id = s.version_id \
+     WHERE s.deleted_at IS NULL ORDER BY s.slug";
 const LISTED_ONE: &str = "SELECT s.id, s.slug, s.title, s.settings, s.created_at, c.summary, c.tags, c.tools \
-     FROM servers s JOIN catalog_entries c ON c.version_id = s.version_id WHERE s.id = $1";
+     FROM servers s JOIN catalog_entries c ON c.version_id = s.version_id \
+     WHERE s.id = $1 AND s.deleted_at IS NULL";
 const CURATED: &str =
     "SELECT server_id, operation, changes FROM curations ORDER BY server_id, operation";
 const UNLISTED: &str = "SELECT s.id, s.revision FROM servers s \
-     LEFT JOIN catalog_entries c ON c.version_id = s.version_id WHERE c.version_id IS NULL ORDER BY s.id";
+     LEFT JOIN catalog_entries c ON c.version_id = s.version_id WHERE c.version_id IS NULL AND s.deleted_at IS NULL ORDER BY s.id";
 const INSERT: &str = "INSERT INTO catalog_entries (version_id, summary, tags, tools) \
      VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 

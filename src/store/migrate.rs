@@ -99,6 +99,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0015_catalog_entries.sql"),
     ),
     (
+        17,
+        "lifecycle",
+        include_str!("../../migrations/sqlite/0017_lifecycle.sql"),
+        include_str!("../../migrations/postgres/0017_lifecycle.sql"),
+    ),
+    (
         22,
         "ended_sessions",
         include_str!("../../migrations/sqlite/0022_ended_sessions.sql"),

@@ -24,6 +24,10 @@ row! {
         pub revision: i64,
         pub updated_at: i64,
         pub owner_id: Option<Uuid>,
+        /// Why it is not served, if it is not: one word, since when, and what callers are told besides.
+        pub closed: Option<String>,
+        pub closed_at: Option<i64>,
+        pub closed_note: Option<String>,
     }
 }
 
@@ -138,14 +142,16 @@ pub struct NewServer {
     pub credentials: Vec<NewCredential>,
 }
 
-const INDEX: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at, owner_id FROM servers ORDER BY slug";
-const INDEX_ONE: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at, owner_id FROM servers WHERE id = $1";
+const INDEX: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at, owner_id, closed, closed_at, closed_note \
+     FROM servers WHERE deleted_at IS NULL ORDER BY slug";
+const INDEX_ONE: &str = "SELECT id, organization_id, slug, title, settings, revision, updated_at, owner_id, closed, closed_at, closed_note \
+     FROM servers WHERE id = $1 AND deleted_at IS NULL";
 const ALIASES: &str = "SELECT slug, server_id FROM server_aliases";
 const ALIASES_OF: &str = "SELECT slug, server_id FROM server_aliases WHERE server_id = $1";
-const REVISIONS: &str = "SELECT id, revision FROM servers";
+const REVISIONS: &str = "SELECT id, revision FROM servers WHERE deleted_at IS NULL";
 const SERVER: &str = "SELECT s.id, s.organization_id, s.slug, s.title, s.settings, s.revision, s.version_id, v.number, \
      v.document_hash, v.document_url, v.overlays, v.converter, v.description, v.tools, v.schemes, v.findings, v.created_at AS version_at, s.owner_id \
-     FROM servers s JOIN server_versions v ON v.id = s.version_id WHERE s.id = $1";
+     FROM servers s JOIN server_versions v ON v.id = s.version_id WHERE s.id = $1 AND s.deleted_at IS NULL";
 const DOCUMENT: &str = "SELECT bytes FROM documents WHERE organization_id = $1 AND hash = $2";
 const INSERT_DOCUMENT: &str = "INSERT INTO documents (organization_id, hash, bytes, created_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -159,17 +165,20 @@ const LAST_NUMBER: &str =
     "SELECT COALESCE(MAX(number), 0) AS value FROM server_versions WHERE server_id = $1";
 const IMPORT: &str = "UPDATE servers SET version_id = COALESCE($3, version_id), title = COALESCE($4, title), \
      settings = COALESCE($5, settings), revision = revision + 1, updated_at = $6 \
-     WHERE id = $1 AND organization_id = $2 AND ($7 IS NULL OR revision = $7)";
+     WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL AND ($7 IS NULL OR revision = $7)";
 const EDIT: &str = "UPDATE servers SET settings = COALESCE($3, settings), slug = COALESCE($4, slug), \
      revision = revision + 1, updated_at = $5 \
-     WHERE id = $1 AND organization_id = $2 AND ($6 IS NULL OR revision = $6)";
+     WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL AND ($6 IS NULL OR revision = $6)";
 const SLUG: &str = "SELECT slug AS name FROM servers WHERE id = $1 AND organization_id = $2";
 const INSERT_ALIAS: &str = "INSERT INTO server_aliases (slug, organization_id, server_id, created_at) VALUES ($1, $2, $3, $4)";
 const TAKE_ALIAS: &str =
     "DELETE FROM server_aliases WHERE slug = $1 AND server_id = $2 AND organization_id = $3";
 const ALIAS_TAKEN: &str = "SELECT COUNT(*) AS value FROM server_aliases WHERE slug = $1";
-const TOUCH: &str = "UPDATE servers SET revision = revision + 1, updated_at = $3 WHERE id = $1 AND organization_id = $2";
-const DELETE: &str = "DELETE FROM servers WHERE id = $1 AND organization_id = $2";
+const TOUCH: &str = "UPDATE servers SET revision = revision + 1, updated_at = $3 \
+     WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL";
+/// Also of a server that was deleted, and of an earlier name: all of them are taken.
+const IS_TAKEN: &str = "SELECT (SELECT COUNT(*) FROM servers WHERE slug = $1) + \
+     (SELECT COUNT(*) FROM server_aliases WHERE slug = $1) AS value";
 const REVISION: &str = "SELECT revision AS value FROM servers WHERE id = $1";
 
 impl Store {
@@ -317,19 +326,10 @@ impl Store {
         self.finish(tx, id, act, at).await
     }
 
-    /// Removes a server with everything that is its own. The ledger and the audit stay.
-    pub async fn delete_server(
-        &self,
-        id: ServerId,
-        act: &NewAudit,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let mut tx = self.db.begin().await?;
-        let existed = execute!(&mut tx, DELETE, id.0, act.organization.0)? > 0;
-        if existed {
-            self.finish(tx, id, act, now.timestamp_micros()).await?;
-        }
-        Ok(existed)
+    /// Whether a name is some server's, or was, or is held for one that was deleted.
+    pub async fn is_taken(&self, slug: &Slug) -> Result<bool, StoreError> {
+        let found = fetch_optional!(&self.db, Number, IS_TAKEN, slug.as_str())?;
+        Ok(found.is_some_and(|row| row.value > 0))
     }
 
     /// Bumps a server's revision because something of it changed elsewhere, and commits.
@@ -346,7 +346,7 @@ impl Store {
         self.finish(tx, id, act, at).await
     }
 
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         mut tx: Tx,
         id: ServerId,

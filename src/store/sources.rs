@@ -36,7 +36,8 @@ pub struct Checked<'a> {
 const SOURCE: &str = "SELECT server_id, organization_id, url, every_s, next_at, etag, last_modified, checked_at, outcome, detail \
      FROM sources WHERE server_id = $1";
 const DUE: &str = "SELECT server_id, organization_id, url, every_s, next_at, etag, last_modified, checked_at, outcome, detail \
-     FROM sources WHERE next_at <= $1 ORDER BY next_at LIMIT 1";
+     FROM sources WHERE next_at <= $1 \
+     AND server_id NOT IN (SELECT id FROM servers WHERE deleted_at IS NOT NULL) ORDER BY next_at LIMIT 1";
 const TAKE: &str = "UPDATE sources SET next_at = $3 WHERE server_id = $1 AND next_at = $2";
 const PUT: &str = "INSERT INTO sources (server_id, organization_id, url, every_s, next_at) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (server_id) DO UPDATE SET url = excluded.url, every_s = excluded.every_s, next_at = excluded.next_at, \

@@ -93,8 +93,7 @@ const OF_DOCUMENT: &str = "SELECT v.id, v.number, v.document_url, v.overlays, v.
      WHERE v.server_id = $1 AND v.document_hash = $2 ORDER BY v.number DESC LIMIT $3";
 const ROLLOUTS: &str = "SELECT r.kind, v.number, r.percent, r.created_at FROM rollouts r \
      JOIN server_versions v ON v.id = r.version_id WHERE r.server_id = $1 ORDER BY r.kind";
-const LOCK: &str =
-    "UPDATE servers SET updated_at = updated_at WHERE id = $1 AND organization_id = $2";
+const LOCK: &str = "UPDATE servers SET updated_at = updated_at WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL";
 const ID: &str = "SELECT id FROM server_versions WHERE server_id = $1 AND number = $2";
 const ROLL_OUT: &str = "INSERT INTO rollouts (server_id, organization_id, kind, version_id, percent, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (server_id, kind) DO UPDATE SET \
@@ -110,7 +109,7 @@ const TAKE_BACK: &str =
     "DELETE FROM discarded_versions WHERE version_id = $1 AND organization_id = $2";
 const PROMOTE: &str = "UPDATE servers SET version_id = $3, \
      title = (SELECT title FROM server_versions WHERE id = $3) \
-     WHERE id = $1 AND organization_id = $2 AND ($4 IS NULL OR revision = $4)";
+     WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL AND ($4 IS NULL OR revision = $4)";
 
 /// The two ways a version stands beside the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

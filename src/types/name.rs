@@ -15,7 +15,10 @@ pub enum NameError {
         max = Slug::LENGTH_MAX
     )]
     Slug,
-    #[error("\"{0}\" is reserved; choose another slug")]
+    #[error(
+        "\"{0}\" is reserved: an address with it means something else, or would mislead; choose \
+         another slug, such as \"{0}-api\" or \"my-{0}\""
+    )]
     Reserved(String),
 }
 
@@ -95,8 +98,81 @@ pub struct Slug(String);
 impl Slug {
     /// Short, because clients put it before every tool name.
     pub const LENGTH_MAX: usize = 40;
-    /// Words that mean something else below `/mcp/`.
-    pub const RESERVED: [&'static str; 3] = ["sse", "messages", "server-card"];
+    /// Words that no server is given as a name: those that stand in addresses of ours, beside or in the
+    /// place of a slug, and those that would pass a server off as the gateway itself. A test holds them
+    /// against every route there is.
+    pub const RESERVED: [&'static str; 56] = [
+        "-",
+        "about",
+        "account",
+        "admin",
+        "answers",
+        "anthropic",
+        "api",
+        "approvals",
+        "assets",
+        "audit",
+        "auth",
+        "callback",
+        "causeway",
+        "catalog",
+        "config",
+        "connect",
+        "dashboard",
+        "deleted",
+        "doctor",
+        "docs",
+        "echo",
+        "health",
+        "healthz",
+        "help",
+        "hub",
+        "import",
+        "imports",
+        "internal",
+        "invite",
+        "keys",
+        "language",
+        "ledger",
+        "login",
+        "logout",
+        "mcp",
+        "messages",
+        "metrics",
+        "new",
+        "oauth",
+        "official",
+        "openai",
+        "publish",
+        "readyz",
+        "registry",
+        "reset",
+        "root",
+        "security",
+        "server-card",
+        "servers",
+        "setup",
+        "sse",
+        "stream",
+        "support",
+        "system",
+        "usage",
+        "users",
+    ];
+    /// The same, of words that are versions of an API: `v` and a number.
+    fn is_version(text: &str) -> bool {
+        text.strip_prefix('v')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    }
+
+    /// Whether a server may be given this name from now on. Those that have a reserved one keep it.
+    pub fn check_free(&self) -> Result<(), NameError> {
+        if Self::RESERVED.contains(&self.as_str()) || Self::is_version(self.as_str()) {
+            Err(NameError::Reserved(self.0.clone()))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 impl FromStr for Slug {
@@ -113,9 +189,6 @@ impl FromStr for Slug {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
         if !valid {
             return Err(NameError::Slug);
-        }
-        if Self::RESERVED.contains(&text) {
-            return Err(NameError::Reserved(text.to_owned()));
         }
         Ok(Self(text.to_owned()))
     }
@@ -135,10 +208,20 @@ mod tests {
         for bad in ["", "-a", "a-", "A", "a_b", "a/b", "ä", &"x".repeat(41)] {
             assert_eq!(bad.parse::<Slug>(), Err(NameError::Slug), "{bad}");
         }
-        assert_eq!(
-            "sse".parse::<Slug>(),
-            Err(NameError::Reserved("sse".into()))
-        );
+    }
+
+    #[test]
+    fn a_reserved_slug_is_read_and_not_given() {
+        for taken in ["sse", "messages", "server-card", "admin", "v1", "v0"] {
+            let slug: Slug = taken.parse().unwrap();
+            let refused = slug.check_free().unwrap_err();
+            assert_eq!(refused, NameError::Reserved(taken.into()));
+            let said = refused.to_string();
+            assert!(said.contains(&format!("\"{taken}-api\"")), "{said}");
+        }
+        for free in ["petstore", "admin-api", "v", "v1-pets", "my-mcp", "vault"] {
+            assert_eq!(free.parse::<Slug>().unwrap().check_free(), Ok(()), "{free}");
+        }
     }
 
     #[test]

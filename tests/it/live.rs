@@ -104,7 +104,8 @@ impl Place {
              CREATE TEMP TABLE more AS
                  WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
                  SELECT i, randomblob(16) AS server, randomblob(16) AS version FROM n;
-             INSERT INTO servers SELECT server, organization_id, 'copy-' || i, title, settings,
+             INSERT INTO servers (id, organization_id, slug, title, settings, revision, version_id,
+                 created_at, updated_at, owner_id) SELECT server, organization_id, 'copy-' || i, title, settings,
                  revision, version, created_at, updated_at, owner_id FROM servers, more;
              INSERT INTO server_versions SELECT version, organization_id, server, number,
                  document_hash, document_url, converter, title, description, tools, schemes,

@@ -33,6 +33,7 @@ mod foreign;
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 mod hot_change;
+mod lifecycle;
 mod limits;
 #[expect(
     clippy::disallowed_methods,

@@ -76,7 +76,7 @@ async fn unguard(database: &Database) {
              DROP TRIGGER audit_heads_are_never_deleted; DROP INDEX audit_seq_unique"
         }
         Database::Postgres(_) => {
-            "DROP TRIGGER audit_is_never_updated ON audit; \
+            "DROP TRIGGER audit_is_never_updated ON audit; DROP TRIGGER audit_is_never_deleted ON audit; \
              DROP TRIGGER audit_heads_are_never_deleted ON audit_heads; DROP INDEX audit_seq_unique"
         }
     };

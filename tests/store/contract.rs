@@ -22,6 +22,7 @@ mod audit;
 mod callers;
 mod database;
 mod ledger;
+mod lifecycle;
 mod limits;
 mod listed;
 mod usage;
@@ -50,6 +51,11 @@ pub(crate) use database::{
 };
 
 pub(crate) use ledger::calls_are_read_in_pages_and_swept;
+pub(crate) use lifecycle::{
+    a_closed_server_says_since_when, a_deleted_server_is_held_and_restored,
+    a_server_is_given_to_those_who_publish, no_credential_outlives_its_server,
+    of_restore_and_removal_one_happens, servers_are_removed_in_batches,
+};
 pub(crate) use limits::{
     a_budget_is_never_exceeded_by_many, a_clock_set_back_begins_no_window_anew,
     a_crash_loses_no_unit_of_a_quota, a_plan_is_given_until_it_is_taken,
@@ -1007,6 +1013,10 @@ macro_rules! run_contract {
             a_step_is_taken_once,
             keys_go_with_their_owner,
             things_have_an_owner,
+            a_closed_server_says_since_when,
+            a_server_is_given_to_those_who_publish,
+            servers_are_removed_in_batches,
+            of_restore_and_removal_one_happens,
             a_token_is_used_once_among_processes,
             an_approval_lets_one_call_through_among_processes,
             what_waits_is_bounded_and_stands_once
@@ -1021,6 +1031,8 @@ macro_rules! run_contract {
             a_credential_is_its_subjects,
             organizations_do_not_meet,
             the_log_of_changes_is_pruned,
+            a_deleted_server_is_held_and_restored,
+            no_credential_outlives_its_server,
             a_row_that_was_tampered_with_is_found,
             rows_from_before_the_chain_are_told_apart
         );

@@ -62,7 +62,7 @@ impl Database {
         }
     }
 
-    async fn count(&self, table: &str) -> usize {
+    pub(super) async fn count(&self, table: &str) -> usize {
         let query = format!("SELECT 'x' AS value FROM {table}");
         self.texts(&query).await.len()
     }
@@ -195,8 +195,7 @@ pub(crate) async fn a_change_its_line_and_its_audit_are_one(store: &Store, datab
     assert_eq!(of_servers.len(), 7);
     for (number, line) in of_servers.iter().enumerate() {
         assert_eq!(line[1].as_deref(), Some(&*id.0.simple().to_string()));
-        // What is gone has no revision.
-        let revision = if number == 6 { 0 } else { number + 1 };
+        let revision = number + 1;
         assert_eq!(
             line[2].as_deref(),
             Some(&*revision.to_string()),
@@ -287,6 +286,8 @@ pub(crate) async fn versions_and_documents_are_never_changed(store: &Store, data
     }
     // They still go with their server.
     assert!(store.delete_server(id, &act(), at(1)).await.unwrap());
+    let late = at(1) + causeway::store::lifecycle::RESTORABLE;
+    assert_eq!(store.purge_servers(late, 1).await.unwrap(), 1);
     assert_eq!(database.count("server_versions").await, 0);
     assert!(store.document(ORGANIZATION, &hash).await.unwrap().is_some());
 }

@@ -63,6 +63,12 @@ pub(crate) async fn attempt(
             Problem::not_found()
         });
     }
+    if let Some(closed) = &entry.closed {
+        return Err(Problem::new(
+            ProblemKind::Conflict,
+            closed.words(&entry.title),
+        ));
+    }
     let server = catalog.server(entry.id).await?.for_caller(&who.0);
     let cancel = CancellationToken::new();
     let context = CallContext {

@@ -38,7 +38,7 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let catalog = &market.0.parts.publisher.catalog;
-    let sees = |entry: &Entry| who.0.may(entry.target(), None);
+    let sees = |entry: &Entry| entry.is_listed_for(&who.0);
     let sort = asked.sort.as_deref().map(|word| {
         Sort::of_word(word).ok_or_else(|| {
             let words: Vec<&str> = Sort::ALL.iter().map(|(_, word)| *word).collect();

@@ -14,7 +14,7 @@ use crate::problem::{Problem, ProblemKind};
 pub(super) fn visible(market: &Market, who: &Caller, slug: &str) -> Result<Arc<Entry>, Problem> {
     let entry = market.0.parts.publisher.catalog.find(slug);
     entry
-        .filter(|entry| who.may(entry.target(), None))
+        .filter(|entry| entry.is_shown_to(who))
         .ok_or_else(Problem::not_found)
 }
 

@@ -17,7 +17,7 @@ use crate::extract::{Bytes, Identity, Path, Upload};
 use crate::live::Entry;
 use crate::market::api::ownership::{may_open, on_behalf, visible};
 use crate::market::api::versions::release_of;
-use crate::market::api::{Market, clients, imports, listing, security};
+use crate::market::api::{Market, imports, listing, security};
 use crate::market::discover::discover;
 use crate::market::gate::forbidden;
 use crate::mcp::publish::{GivenSettings, Publication, Published, Release, SpecSource, publish};
@@ -27,7 +27,6 @@ use crate::openapi::bundle::SpecFiles;
 use crate::openapi::finding::Code;
 use crate::openapi::{deep, upload};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::Change;
 use crate::store::audit::NewAudit;
 use crate::store::servers::ServerRow;
 use crate::types::{JobId, Slug};
@@ -331,6 +330,9 @@ pub(super) fn server_view(market: &Market, entry: &Entry, headers: &HeaderMap) -
         "revision": entry.revision,
         "mcpUrl": market.0.parts.address.mcp_url(headers, &entry.slug),
         "pageUrl": format!("{public}/servers/{}", entry.slug),
+        "state": entry.state(),
+        "closedAt": entry.closed.as_ref().map(|closed| closed.since),
+        "note": entry.closed.as_ref().and_then(|closed| closed.note.as_deref()),
     })
 }
 
@@ -373,28 +375,6 @@ pub(super) fn etag(revision: i64) -> [(http::HeaderName, String); 1] {
 pub(super) fn act(person: &Person, action: &'static str, entry: &Entry) -> NewAudit {
     let who = (person.organization(), person.actor());
     NewAudit::of_server(who, action, &entry.slug)
-}
-
-pub(super) async fn remove(
-    State(market): State<Market>,
-    person: Person,
-    Path(slug): Path<String>,
-) -> Result<StatusCode, Problem> {
-    delete(&market, &person, &slug).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Removes a server.
-pub(crate) async fn delete(market: &Market, person: &Person, slug: &str) -> Result<(), Problem> {
-    let entry = owned(market, person, slug)?;
-    let publisher = &market.0.parts.publisher;
-    let act = act(person, "delete", &entry);
-    let now = publisher.clock.now();
-    if let Ok(server) = publisher.catalog.server(entry.id).await {
-        clients::let_all_go(market, &server).await;
-    }
-    publisher.store.delete_server(entry.id, &act, now).await?;
-    Ok(publisher.catalog.apply(Change::Server(entry.id)).await?)
 }
 
 pub(super) async fn reimport(

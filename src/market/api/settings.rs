@@ -197,6 +197,11 @@ async fn apply_to(
     let before = serde_json::to_string(&entry.settings).unwrap_or_default();
     let after = serde_json::to_string(&settings).unwrap_or_default();
     let slug = change.slug.as_ref().filter(|new| **new != entry.slug);
+    if let Some(slug) = slug {
+        slug.check_free().map_err(|error| {
+            Problem::new(ProblemKind::Unprocessable, format!("`slug`: {error}"))
+        })?;
+    }
     let edit = ServerChange {
         settings: Some(&*after).filter(|after| *after != before),
         slug,

@@ -81,6 +81,8 @@ pub struct ServerCard {
     pub description: String,
     /// Callable without a key.
     pub open: bool,
+    /// The message that says why it is not served, and a class of the stylesheet.
+    pub closed: Option<(&'static str, &'static str)>,
     pub category: Option<String>,
     pub tags: Vec<String>,
     pub tools: usize,
@@ -108,6 +110,7 @@ impl ServerCard {
             owner: None,
             description: listing.summary.clone(),
             open,
+            closed: None,
             category: listing.category.clone(),
             tags: listing.tags.iter().take(TAGS_SHOWN_MAX).cloned().collect(),
             tools: listing.tools.len(),

@@ -8,7 +8,8 @@ use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::pages::home::{Choice, Home, ServerCard};
 use crate::market::pages::page;
-use crate::market::pages::routes::{Fields, frame, notice, sees};
+use crate::market::pages::routes::{Fields, frame, lists, notice};
+use crate::market::pages::server::closed_badge;
 use crate::mcp::server::Access;
 use crate::search::shelf::{Sort, Wanted};
 use crate::types::ServerId;
@@ -45,14 +46,21 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
     };
     let catalog = &market.0.parts.publisher.catalog;
     let shelf = catalog.shelf();
-    let visible = |id: ServerId| catalog.entry(id).is_some_and(|entry| sees(headers, &entry));
+    let visible = |id: ServerId| {
+        catalog
+            .entry(id)
+            .is_some_and(|entry| lists(headers, &entry))
+    };
     let skip = (number - 1) * CARDS_MAX;
     let found = shelf.find(wanted, (skip, CARDS_MAX), visible);
     let (categories, tags) = shelf.facets(visible);
     let cards = found.listings.iter().map(|listing| {
         let entry = catalog.entry(listing.id);
-        let open = entry.is_some_and(|entry| entry.settings.access == Access::Open);
-        ServerCard::new(listing, open, wanted.text)
+        let open = entry.as_ref();
+        let open = open.is_some_and(|entry| entry.settings.access == Access::Open);
+        let mut card = ServerCard::new(listing, open, wanted.text);
+        card.closed = entry.and_then(|entry| closed_badge(&entry));
+        card
     });
     let sort = Sort::ALL.iter().find(|(sort, _)| *sort == wanted.sort);
     let more = (found.total > skip + CARDS_MAX).then(|| next(query, number + 1));

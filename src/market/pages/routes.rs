@@ -11,6 +11,7 @@ use http::header::ACCEPT;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use crate::access::caller::Caller;
 use crate::access::person::Person;
 use crate::access::role::Action;
 use crate::extract::{Path, Visitor};
@@ -21,13 +22,12 @@ use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
-    Frame, account_routes, approvals, assets, audit, connect_routes, docs, health, health_routes,
-    home_routes, import_routes, issuer_routes, key_routes, link_routes, page, publish_routes,
-    server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes,
-    version_routes,
+    Frame, account_routes, approvals, assets, audit, connect_routes, danger_routes, docs, health,
+    health_routes, home_routes, import_routes, issuer_routes, key_routes, link_routes, page,
+    publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes,
+    user_routes, version_routes,
 };
 use crate::market::table::routes;
-use crate::mcp::server::Access;
 use crate::problem::{Problem, ProblemKind};
 
 routes! {
@@ -74,7 +74,16 @@ routes! {
         POST settings_routes::rename
     }
     "/servers/{slug}/settings/delete" at most settings_routes::FORM_BYTES_MAX => {
-        POST settings_routes::delete
+        POST danger_routes::delete
+    }
+    "/servers/{slug}/settings/state" at most settings_routes::FORM_BYTES_MAX => {
+        POST danger_routes::state
+    }
+    "/servers/{slug}/settings/transfer" at most settings_routes::FORM_BYTES_MAX => {
+        POST danger_routes::transfer
+    }
+    "/deleted" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET danger_routes::list, POST danger_routes::restore
     }
     "/servers/{slug}/settings/document" { POST settings_routes::document }
     "/oauth/callback" { GET settings_routes::connected }
@@ -126,6 +135,11 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "issuer-kept" => "done-issuer-kept",
         "issuer-removed" => "done-issuer-removed",
         "deleted" => "done-deleted",
+        "restored" => "done-restored",
+        "transferred" => "done-transferred",
+        "served" => "done-served",
+        "disabled" => "done-disabled",
+        "unpublished" => "done-unpublished",
         "made" => "done-made",
         "password" => "done-password",
         "codes-off" => "done-codes-off",
@@ -205,8 +219,16 @@ const NO_SERVER: &str = "There is no server of that name, or you have to sign in
 /// Whether a server is for this visitor to see: the one place where that is decided.
 pub(super) fn sees(visitor: &Visitor, entry: &Entry) -> bool {
     match visitor.person() {
-        Some(person) => person.caller.may(entry.target(), None),
-        None => entry.settings.access == Access::Open,
+        Some(person) => entry.is_shown_to(&person.caller),
+        None => entry.is_shown_to(&Caller::anonymous()),
+    }
+}
+
+/// Whether a server is in the catalog as this visitor sees it.
+pub(super) fn lists(visitor: &Visitor, entry: &Entry) -> bool {
+    match visitor.person() {
+        Some(person) => entry.is_listed_for(&person.caller),
+        None => entry.is_listed_for(&Caller::anonymous()),
     }
 }
 

@@ -3,6 +3,8 @@
 
 use askama::Template;
 
+use crate::live::Entry;
+use crate::live::closed::State;
 use crate::market::language::Html;
 use crate::market::pages::Frame;
 use crate::market::pages::connect::Snippet;
@@ -18,10 +20,22 @@ pub struct ServerHead {
     pub title: String,
     /// The message that says who may call it, and a class of the stylesheet.
     pub access: (&'static str, &'static str),
+    /// The same, of a server that is not served, and what its owner says to callers.
+    pub closed: Option<(&'static str, &'static str)>,
+    pub note: Option<String>,
     /// The tab that is open, or nothing.
     pub here: &'static str,
     /// Whether whoever looks may change the server.
     pub manages: bool,
+}
+
+/// The message that says why a server is not served, and a class of the stylesheet.
+pub fn closed_badge(entry: &Entry) -> Option<(&'static str, &'static str)> {
+    match entry.state() {
+        State::Served => None,
+        State::Disabled => Some(("badge-disabled", "bad")),
+        State::Unpublished => Some(("badge-unpublished", "fair")),
+    }
 }
 
 /// `GET /servers/{slug}`.

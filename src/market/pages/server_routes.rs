@@ -20,7 +20,7 @@ use crate::market::pages::routes::{
     Fields, frame, next_page, notice, reader, refused, shown_to, to,
 };
 use crate::market::pages::server::{
-    ReportPage, ServerHead, ServerPage, ToolGroup, ToolRow, ToolsPage,
+    ReportPage, ServerHead, ServerPage, ToolGroup, ToolRow, ToolsPage, closed_badge,
 };
 use crate::market::pages::settings::lacking_credentials;
 use crate::market::pages::tool::badges;
@@ -48,6 +48,8 @@ impl ServerHead {
                 Access::Key => ("badge-needs-key", "plain"),
                 Access::Private => ("badge-private", "fair"),
             },
+            closed: closed_badge(entry),
+            note: entry.closed.as_ref().and_then(|it| it.note.clone()),
             here,
             manages: false,
         }

@@ -44,7 +44,19 @@ pub struct SettingsPage {
     pub size_max: String,
     /// The new name that was entered.
     pub rename: String,
+    /// Whether it is served, and what its callers are told where it is not.
+    pub state: &'static str,
+    pub note: String,
+    /// Whom it was to be given to.
+    pub to: String,
 }
+
+/// What a server may be: as the form sends it, its message, and the message that explains it.
+pub const STATES: [(&str, &str, &str); 3] = [
+    ("served", "state-served", "state-served-help"),
+    ("disabled", "state-disabled", "state-disabled-help"),
+    ("unpublished", "state-unpublished", "state-unpublished-help"),
+];
 
 impl SettingsPage {
     /// What is wrong in a section, if that is where it is.
@@ -61,6 +73,8 @@ pub enum Section {
     Credentials,
     Document,
     Name,
+    State,
+    Transfer,
     Delete,
 }
 

@@ -97,20 +97,29 @@ async fn template(
         values: PublishValues::default(),
         size_max: size_max(market),
         rename: entry.slug.to_string(),
+        state: entry.state().word(),
+        note: note_of(entry),
+        to: String::new(),
     })
 }
 
+fn note_of(entry: &Entry) -> String {
+    let closed = entry.closed.as_ref();
+    let note = closed.and_then(|closed| closed.note.clone());
+    note.unwrap_or_default()
+}
+
 /// One form that was sent: by whom, and about which server.
-struct Sent<'r> {
-    market: &'r Market,
+pub(super) struct Sent<'r> {
+    pub(super) market: &'r Market,
     headers: &'r Visitor,
-    person: Person,
+    pub(super) person: Person,
     entry: Arc<Entry>,
 }
 
 impl<'r> Sent<'r> {
     /// The form, and what was entered in it.
-    fn with_form(
+    pub(super) fn with_form(
         market: &'r Market,
         headers: &'r Visitor,
         slug: &str,
@@ -138,16 +147,16 @@ impl<'r> Sent<'r> {
         })
     }
 
-    fn language(&self) -> Language {
+    pub(super) fn language(&self) -> Language {
         Language::of(self.headers)
     }
 
-    fn slug(&self) -> &str {
+    pub(super) fn slug(&self) -> &str {
         self.entry.slug.as_str()
     }
 
     /// The page again with what was wrong, and what was entered.
-    async fn again(
+    pub(super) async fn again(
         &self,
         section: Section,
         refusal: impl Into<Refusal> + Send,
@@ -167,7 +176,7 @@ impl<'r> Sent<'r> {
 }
 
 /// The page after a change, which says so.
-fn back(slug: &str, done: &str, section: &str) -> Response {
+pub(super) fn back(slug: &str, done: &str, section: &str) -> Response {
     let path = format!("/servers/{slug}/settings?done={done}#{section}");
     to(&path)
 }
@@ -459,28 +468,5 @@ pub(super) async fn document(
             })
             .await
         }
-    }
-}
-
-pub(super) async fn delete(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let deleted = if entered(&form, "confirm").is_some_and(|text| text.trim() == sent.slug()) {
-        let deleted = servers::delete(&market, &sent.person, sent.slug()).await;
-        deleted.map_err(Refusal::from)
-    } else {
-        let said = sent.language().say("delete-confirm");
-        Err(Refusal::entry(said.with("slug", sent.slug())))
-    };
-    match deleted {
-        Ok(()) => to("/?done=deleted"),
-        Err(refusal) => sent.again(Section::Delete, refusal, |_| ()).await,
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::caller::{Caller, Target};
 use crate::access::limit::Exceeded;
 use crate::credential::pass::Passed;
+use crate::live::closed::Closed;
 use crate::mcp::call::{self, Mcp};
 use crate::mcp::content;
 use crate::mcp::endpoint::finding::Finding;
@@ -45,6 +46,8 @@ pub(super) struct Exchange {
     /// Whose share of limits it takes.
     pub(super) holder: String,
     pub(super) target: Target,
+    /// Why the server is not served, if it is not.
+    pub(super) closed: Option<Arc<Closed>>,
     pub(super) version: Version,
     /// The client's session, where there is one.
     pub(super) session: Option<Arc<Session>>,
@@ -75,6 +78,11 @@ impl Exchange {
     }
 
     async fn result(&self, method: &str, params: &Params<'_>) -> Result<String, RpcError> {
+        if let Some(closed) = &self.closed
+            && let Some(answer) = self.of_closed(closed, method)
+        {
+            return answer;
+        }
         match method {
             "tools/call" => return self.call(params).await,
             "tools/list" => {
@@ -160,7 +168,7 @@ impl Exchange {
             "protocolVersion": self.version.as_str(),
             "capabilities": self.capabilities(),
             "serverInfo": answer::server_info(&self.server),
-            "instructions": self.server.instructions,
+            "instructions": self.instructions(),
         })
         .to_string()
     }
@@ -174,7 +182,7 @@ impl Exchange {
             "\"supportedVersions\":{},\"capabilities\":{},\"instructions\":{}",
             json!(versions),
             self.capabilities(),
-            quote(&self.server.instructions)
+            quote(&self.instructions())
         );
         self.cacheable(&members)
     }
@@ -252,7 +260,7 @@ impl Exchange {
 
     /// Questions in an answer are new in 2026-07-28; a client of an older version would take them
     /// for a broken result.
-    fn outcome(&self, outcome: &CallOutcome) -> Result<String, RpcError> {
+    pub(super) fn outcome(&self, outcome: &CallOutcome) -> Result<String, RpcError> {
         if matches!(outcome, CallOutcome::InputRequired(_)) && !self.version.is_stateless() {
             let text =
                 "this needs an answer from the user, which protocol version 2026-07-28 can ask for";

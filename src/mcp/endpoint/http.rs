@@ -222,6 +222,7 @@ pub(super) fn exchange(
         caller: admitted.caller.clone(),
         holder: admitted.holder.clone(),
         target: admitted.entry.target(),
+        closed: admitted.entry.closed.clone(),
         version,
         hears: session.is_some() || version.is_stateless(),
         session,

@@ -278,6 +278,7 @@ impl Stream {
                     caller: admitted.caller.clone(),
                     holder: admitted.holder.clone(),
                     target: admitted.entry.target(),
+                    closed: admitted.entry.closed.clone(),
                     version,
                     session: Some(session.clone()),
                     hears: true,

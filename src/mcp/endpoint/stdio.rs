@@ -218,6 +218,7 @@ impl Context {
                 access: Access::Open,
                 owner: None,
             },
+            closed: None,
             version,
             session: session.cloned(),
             hears: false,

@@ -17,6 +17,9 @@ pub(super) const INVALID_PARAMS: i64 = -32_602;
 pub(super) const INTERNAL_ERROR: i64 = -32_603;
 /// 2025-11-25 and before; -32602 since.
 pub(super) const RESOURCE_NOT_FOUND: i64 = -32_002;
+/// Ours: the server is there, and its owner serves it no more. It lies outside of what MCP 2026-07-28
+/// keeps for itself (-32020 to -32099).
+pub(super) const CLOSED: i64 = -32_010;
 /// MCP 2026-07-28.
 pub(super) const HEADER_MISMATCH: i64 = -32_020;
 pub(super) const MISSING_CAPABILITY: i64 = -32_021;

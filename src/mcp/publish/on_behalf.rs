@@ -19,7 +19,7 @@ impl OnBehalf {
         let anothers =
             existing.is_some_and(|entry| self.owner.is_none() || entry.owner != self.owner);
         if self.own_only && anothers {
-            return Err(PublishError::NotYours);
+            return Err(PublishError::Taken);
         }
         Ok(())
     }

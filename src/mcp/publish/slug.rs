@@ -11,7 +11,7 @@ use crate::types::Slug;
 /// Room for `-` and what tells two of the same title apart.
 const SUFFIX_MAX: usize = 7;
 
-/// What a title becomes; without a title, the name of the file; "api" where nothing can be used.
+/// What a title becomes; without a title, the name of the file; [`UNNAMED`] where nothing can be used.
 pub(super) fn stem(title: &str, file: Option<&str>) -> String {
     let title = match file {
         Some(file) if title == UNTITLED => shown::stem(file),
@@ -21,12 +21,16 @@ pub(super) fn stem(title: &str, file: Option<&str>) -> String {
         .to_ascii_lowercase()
         .replace('_', "-");
     let stem = text[..text.len().min(Slug::LENGTH_MAX - SUFFIX_MAX)].trim_matches('-');
-    if stem.parse::<Slug>().is_ok() {
-        stem.to_owned()
-    } else {
-        "api".to_owned()
+    match stem.parse::<Slug>() {
+        Ok(slug) if slug.check_free().is_ok() => stem.to_owned(),
+        // A word that means something else here is made one that does not.
+        Ok(_) => format!("{stem}-api"),
+        Err(_) => UNNAMED.to_owned(),
     }
 }
+
+/// What a server is called of whose title nothing can be used.
+const UNNAMED: &str = "unnamed-api";
 
 /// A slug made of a title that no server has, and that is not known to be taken.
 pub(super) fn free(catalog: &Catalog, title: &str, taken: &HashSet<Slug>) -> Slug {
@@ -37,7 +41,7 @@ pub(super) fn free(catalog: &Catalog, title: &str, taken: &HashSet<Slug>) -> Slu
         .filter(|candidate| catalog.find(candidate).is_none())
         .filter_map(|candidate| candidate.parse().ok())
         .find(|candidate| !taken.contains(candidate))
-        .unwrap_or_else(|| "api".parse().expect("a valid slug"))
+        .unwrap_or_else(|| UNNAMED.parse().expect("a valid slug"))
 }
 
 /// The slug of an item of a bulk import. Where the title's is taken, what follows depends on the
@@ -70,7 +74,9 @@ mod tests {
                 "billing-api",
             ),
             (UNTITLED, None, "untitled-api"),
-            ("!!!", None, "api"),
+            ("!!!", None, "unnamed-api"),
+            ("API", None, "api-api"),
+            ("Docs", None, "docs-api"),
             ("a".repeat(80).as_str(), None, "a".repeat(33).as_str()),
         ] {
             assert_eq!(stem(title, file), expected);

@@ -328,7 +328,7 @@ fn callers(served: &Served) -> BTreeMap<&'static str, String> {
     assert_eq!(code, 201, "{made}");
     let stolen = api(served, ("POST", "/api/v1/servers"), &person("pia"), &new);
     assert_eq!(
-        stolen.0, 403,
+        stolen.0, 409,
         "publishing is a way into others' servers: {}",
         stolen.1
     );

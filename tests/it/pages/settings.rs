@@ -484,13 +484,20 @@ fn a_server_is_renamed_imported_again_and_deleted() {
         refused.starts_with("HTTP/1.1 422") && refused.contains("type gadgets to delete"),
         "{refused}"
     );
-    assert!(delete("gadgets").contains("location: /?done=deleted"));
+    assert!(delete("gadgets").contains("location: /deleted?done=deleted"));
     assert!(owned.get("/servers/gadgets").starts_with("HTTP/1.1 404"));
+    let page = owned.get("/deleted?done=deleted");
     assert!(
-        owned
-            .get("/?done=deleted")
-            .contains("The server is deleted.")
+        page.contains("its credentials are destroyed") && page.contains("<code>gadgets</code>"),
+        "{page}"
     );
+    let restored = owned.post("/deleted", &[("slug", "gadgets")]);
+    assert!(
+        restored.contains("location: /servers/gadgets/settings?done=restored"),
+        "{restored}"
+    );
+    assert!(owned.get("/servers/gadgets").starts_with("HTTP/1.1 200"));
+    assert!(owned.get("/deleted").contains("Nothing was deleted"));
     assert!(!owned.get("/?done=%3Cscript%3E").contains("<script>"));
 }
 
@@ -599,4 +606,38 @@ fn a_credential_the_document_no_longer_names_can_be_removed() {
             .get("/servers/things/settings")
             .contains("badge plain\">unused")
     );
+}
+
+#[test]
+fn a_server_is_closed_and_given_away_with_forms() {
+    let owned = owned();
+    let state = |state: &str| {
+        let fields = [("state", state), ("note", "use <things-2>")];
+        owned.post("/servers/things/settings/state", &fields)
+    };
+    assert!(state("gone").starts_with("HTTP/1.1 422"));
+    for (word, badge) in [("disabled", "disabled"), ("unpublished", "unpublished")] {
+        let closed = state(word);
+        let to = format!("location: /servers/things/settings?done={word}#danger");
+        assert!(closed.contains(&to), "{closed}");
+        for path in ["/", "/servers/things", "/servers/things/settings"] {
+            let page = owned.get(path);
+            let shown = page.contains(&format!(">{badge}</span>")) || path.ends_with("settings");
+            assert!(shown, "{path}: {page}");
+        }
+        let page = owned.get("/servers/things");
+        assert!(page.contains("use &#60;things-2&#62;"), "{page}");
+        let anonymous = owned.served.get("/", "");
+        assert!(!anonymous.contains("/servers/things"), "{anonymous}");
+    }
+    assert!(state("served").contains("?done=served#danger"));
+    let transfer = |to: &str, confirm: &str| {
+        let fields = [("to", to), ("confirm", confirm)];
+        owned.post("/servers/things/settings/transfer", &fields)
+    };
+    let unsure = transfer("ann", "other");
+    assert!(unsure.contains("type things to transfer"), "{unsure}");
+    let nobody = transfer("ann", "things");
+    assert!(nobody.contains("there is nobody of that name"), "{nobody}");
+    assert!(nobody.contains("value=\"ann\""), "{nobody}");
 }
