@@ -892,3 +892,13 @@ audit-lines = { $count ->
 }
 audit-hidden = { $count } more are not shown.
 audit-older = Older
+users-export = Export
+users-export-named = Export everything that is stored about { $name }
+users-erase = Erase
+users-erase-words = Their sessions, keys, links and name are erased; their servers become the admins’. In the audit and the ledger a pseudonym takes their place. This cannot be undone.
+users-erase-confirm = Type { $name } to erase this person
+users-erase-do = Erase for good
+account-data = Your data
+account-data-words = Everything that is stored about you: your account, sessions and keys without their secrets, servers, approvals, what you did, and your calls.
+account-data-do = Export as JSON
+account-unconfirmed = The name that was typed is another one; nothing was erased.

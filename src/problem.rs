@@ -257,7 +257,8 @@ impl From<AccountError> for Problem {
                 ProblemKind::Unavailable
             }
             AccountError::Password(PasswordError::Length | PasswordError::Plain)
-            | AccountError::Name => ProblemKind::Unprocessable,
+            | AccountError::Name
+            | AccountError::Unconfirmed => ProblemKind::Unprocessable,
             AccountError::Taken | AccountError::Oneself => ProblemKind::Conflict,
             AccountError::Nobody => ProblemKind::NotFound,
             AccountError::Wrong | AccountError::NoLink => ProblemKind::Forbidden,

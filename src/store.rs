@@ -22,6 +22,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod listed;
 pub mod migrate;
+pub mod personal;
 pub mod sealed;
 pub mod servers;
 pub mod sessions;

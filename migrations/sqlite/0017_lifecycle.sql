@@ -12,12 +12,11 @@ CREATE INDEX servers_deleted ON servers (deleted_at) WHERE deleted_at IS NOT NUL
 ALTER TABLE users ADD COLUMN erased_at INTEGER;
 ALTER TABLE consumers ADD COLUMN erased_at INTEGER;
 
--- Names that are being replaced by pseudonyms in the audit: up to the row with this number, in steps. A
+-- People whose names are being replaced by pseudonyms in the audit: up to the row with this number, in steps. A
 -- row goes with the last step, and the name with it.
 CREATE TABLE erasures (
     id BLOB NOT NULL PRIMARY KEY,
     organization_id BLOB NOT NULL CONSTRAINT erasures_organization REFERENCES organizations (id),
-    entity TEXT NOT NULL CONSTRAINT erasures_entity CHECK (entity IN ('user', 'consumer')),
     name TEXT NOT NULL,
     pseudonym TEXT NOT NULL,
     until_seq INTEGER NOT NULL,

@@ -60,6 +60,8 @@ pub enum AccountError {
     Taken,
     #[error("nobody has that name")]
     Nobody,
+    #[error("the name that was typed is another one; nothing was erased")]
+    Unconfirmed,
     #[error("nobody takes their own role or account away; ask another admin")]
     Oneself,
     #[error(transparent)]

@@ -113,6 +113,7 @@ fn view(organization: uuid::Uuid, walk: &Walk) -> Value {
         "rows": walk.head.seq,
         "head": (walk.head.seq > 0).then(|| walk.head.to_string()),
         "began": walk.began.and_then(DateTime::from_timestamp_micros),
+        "pseudonymised": walk.redacted,
         "unnumbered": walk.loose,
         "fault": fault,
     })
@@ -132,6 +133,12 @@ fn told(walk: &Walk) -> String {
             began.format("%Y-%m-%d %H:%M:%S UTC")
         ),
     });
+    if walk.redacted > 0 {
+        lines.push(format!(
+            "In {} of them a name was replaced by a pseudonym, as a later row says.",
+            walk.redacted
+        ));
+    }
     if walk.loose > 0 {
         lines.push(format!(
             "{} rows have no number: they are older than the chain, which says nothing of them.",

@@ -18,6 +18,8 @@ Examples:
   causeway users add ann --role publisher          prints a link with which ann chooses a password
   causeway users add bot --role member --password-file password.txt
   causeway users reset ann                         prints a link for another password
+  causeway users export ann > ann.json             everything that is stored about ann
+  causeway users erase ann --yes                   forgets ann; docs/personal-data.md says what stays
 
 Roles: admin does everything; publisher publishes servers and manages those; member browses, calls
 tools and has keys of its own.";
@@ -45,6 +47,23 @@ enum UsersCommand {
     },
     /// List everybody
     List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print everything that is stored about somebody, as JSON
+    Export {
+        /// What they sign in with
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Erase what is stored about somebody; in what was done before, a pseudonym takes their place
+    Erase {
+        /// What they sign in with
+        name: String,
+        /// Do it, without being asked again
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -101,6 +120,26 @@ pub(super) async fn users(output: &Output, args: UsersArgs) -> anyhow::Result<Ex
                 lines.join("\n")
             };
             output.result(&text, &answer)?;
+        }
+        UsersCommand::Export { name, target } => {
+            let api = Api::of(target)?;
+            let path = path_of(&["users", &name, "export"]);
+            let told = api.send(Method::GET, &path, None).await?;
+            output.result(&serde_json::to_string_pretty(&told)?, &told)?;
+        }
+        UsersCommand::Erase { name, yes, target } => {
+            if !yes {
+                anyhow::bail!("what is stored about {name} would be erased; add --yes to do it");
+            }
+            let api = Api::of(target)?;
+            let path = path_of(&["users", &name, "erase"]);
+            let sent = Some(Sent::json(json!({ "confirm": name }).to_string()));
+            let made = api.send(Method::POST, &path, sent).await?;
+            let pseudonym = made["pseudonym"].as_str().ok_or_else(|| api.stranger())?;
+            let text = format!(
+                "{name} is erased. In the audit and the ledger, {pseudonym} stands in their place."
+            );
+            output.result(&text, &made)?;
         }
         UsersCommand::Reset { name, target } => {
             let api = Api::of(target)?;

@@ -21,6 +21,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod limits;
 mod listing;
 mod ownership;
+mod personal;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;
@@ -123,6 +124,9 @@ routes! {
     "/api/v1/consumers" { GET keys::consumers }
     "/api/v1/consumers/{name}" { GET limits::consumer, PATCH limits::edit_consumer }
     "/api/v1/consumers/{name}/plans/{slug}" { PUT limits::assign, DELETE limits::unassign }
+    "/api/v1/consumers/{name}/export" { GET personal::export_consumer }
+    "/api/v1/consumers/{name}/erase" { POST personal::erase_consumer }
+    "/api/v1/account/export" { GET personal::export_own }
     "/api/v1/plans" { GET limits::list }
     "/api/v1/plans/{name}" { GET limits::show, PUT limits::put, DELETE limits::remove }
     "/api/v1/keys" { GET keys::list, POST keys::create }
@@ -133,6 +137,8 @@ routes! {
     "/api/v1/users" { GET users::list, POST users::create }
     "/api/v1/users/{name}" { PATCH users::edit }
     "/api/v1/users/{name}/reset" { POST users::reset }
+    "/api/v1/users/{name}/export" { GET personal::export_user }
+    "/api/v1/users/{name}/erase" { POST personal::erase_user }
     "/api/v1/users/{name}/codes" { DELETE users::forget_device }
     "/api/v1/approvals" { GET approvals::list }
     "/api/v1/approvals/{id}" { POST approvals::decide }

@@ -2,7 +2,9 @@
 //! a trigger sees to it, and a chain of hashes shows where somebody went past the trigger.
 
 pub mod chain;
+pub mod redact;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::store::audit::chain::{Link, START};
@@ -24,6 +26,8 @@ row! {
         /// Its place in the chain, from 1; `None`: it is older than the chain.
         pub seq: Option<i64>,
         pub hash: Option<Vec<u8>>,
+        /// The row that says what this one was changed to, where a name in it was replaced.
+        pub redacted_by: Option<Uuid>,
     }
 }
 
@@ -74,17 +78,20 @@ impl NewAudit {
 
 const INSERT: &str = "INSERT INTO audit (id, organization_id, at, actor, action, entity, entity_id, before, after, seq, hash) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-const LIST: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
+const LIST: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash, redacted_by FROM audit \
      WHERE organization_id = $1 AND (COALESCE(seq, 0), id) > ($2, $3) ORDER BY COALESCE(seq, 0), id LIMIT $4";
-const OF: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM \
-     (SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
+const OF: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash, redacted_by FROM \
+     (SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash, redacted_by FROM audit \
      WHERE organization_id = $1 ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT 2000) AS newest \
      WHERE entity = $2 AND entity_id = $3 ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT $4";
-const FIND: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash FROM audit \
+const FIND: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash, redacted_by FROM audit \
      WHERE organization_id = $1 AND (COALESCE(seq, 0), id) < ($2, $3) \
      AND ($4 IS NULL OR actor = $4) AND ($5 IS NULL OR action = $5) \
      AND ($6 IS NULL OR entity = $6 OR entity_id = $6) AND at >= $7 AND at < $8 \
      ORDER BY COALESCE(seq, 0) DESC, id DESC LIMIT $9";
+const ABOUT: &str = "SELECT id, at, actor, action, entity, entity_id, before, after, seq, hash, redacted_by FROM audit \
+     WHERE organization_id = $1 AND (COALESCE(seq, 0), id) > ($2, $3) AND (actor = $4 OR (entity = $5 AND entity_id = $6)) \
+     ORDER BY COALESCE(seq, 0), id LIMIT $7";
 const PLACE: &str =
     "SELECT COALESCE(seq, 0) AS value FROM audit WHERE organization_id = $1 AND id = $2";
 const NEXT: &str = "INSERT INTO audit_heads (organization_id, seq, hash) VALUES ($1, 1, $2) \
@@ -161,6 +168,34 @@ impl Store {
         fetch_all!(&self.db, AuditRow, LIST, organization.0, seq, id, limit).map(Some)
     }
 
+    /// Notes an act that changes nothing else.
+    pub async fn note_act(&self, act: &NewAudit, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        append(&mut tx, act, now.timestamp_micros()).await?;
+        tx.commit().await
+    }
+
+    /// What somebody did, and what was done to an entity, in the order it was done, after a row.
+    pub async fn audit_about(
+        &self,
+        organization: OrganizationId,
+        (actor, (entity, entity_id)): (&str, (&str, &str)),
+        ((seq, id), limit): ((i64, Uuid), i64),
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        fetch_all!(
+            &self.db,
+            AuditRow,
+            ABOUT,
+            organization.0,
+            seq,
+            id,
+            actor,
+            entity,
+            entity_id,
+            limit
+        )
+    }
+
     /// The acts on one entity, the last first, of the last two thousand of the organization.
     pub async fn audit_of(
         &self,
@@ -183,7 +218,12 @@ impl Store {
 /// Notes an act in the transaction that does it. Others of the same organization wait from here until
 /// it ends: on Postgres for the row of the head, on SQLite they wait anyway.
 pub(super) async fn append(tx: &mut Tx, act: &NewAudit, at: i64) -> Result<(), StoreError> {
-    let (id, organization) = (Uuid::now_v7(), act.organization.0);
+    append_as(tx, Uuid::now_v7(), act, at).await
+}
+
+/// The same, under an id that is known before.
+async fn append_as(tx: &mut Tx, id: Uuid, act: &NewAudit, at: i64) -> Result<(), StoreError> {
+    let organization = act.organization.0;
     let place = fetch_in!(tx, PlaceRow, NEXT, organization, START.as_slice())?;
     let place = place.ok_or(StoreError::Stale)?;
     let link = Link {

@@ -87,9 +87,9 @@ const BY_LINK: &str = select!(
 const ANY: &str = "SELECT COUNT(*) AS value FROM users WHERE organization_id = $1";
 const INSERT: &str = "INSERT INTO users (id, organization_id, name, role, password_hash, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6)";
-const SET_ROLE: &str = "UPDATE users SET role = $3 WHERE id = $1 AND organization_id = $2";
-const SET_DISABLED: &str =
-    "UPDATE users SET disabled_at = $3 WHERE id = $1 AND organization_id = $2";
+const SET_ROLE: &str =
+    "UPDATE users SET role = $3 WHERE id = $1 AND organization_id = $2 AND erased_at IS NULL";
+const SET_DISABLED: &str = "UPDATE users SET disabled_at = $3 WHERE id = $1 AND organization_id = $2 AND erased_at IS NULL";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
 const SIGNED_IN: &str = "UPDATE users SET last_sign_in_at = $2 WHERE id = $1";
 const OFFER_TOTP: &str = "UPDATE users SET totp_key_id = $2, totp_sealed = $3, totp_step = NULL \

@@ -561,3 +561,110 @@ async fn the_command_line_leads_through_a_servers_life() {
         .await
         .refused(&["nothing here"]);
 }
+
+#[tokio::test]
+async fn somebody_takes_their_data_along_and_is_forgotten() {
+    let site = Site::start().await;
+    for (name, role) in [("pat", "publisher"), ("pia", "member")] {
+        let new = json!({ "name": name, "role": role, "password": "a long password" });
+        site.done(("POST", "users"), new).await;
+    }
+    let (pat, pia) = (
+        Person::sign_in(&site, "pat").await,
+        Person::sign_in(&site, "pia").await,
+    );
+    let new = json!({ "document": site.document(), "slug": "pats" });
+    assert_eq!(pat.send("POST", "/api/v1/servers", &new).await.0, 201);
+    let made = pat
+        .send("POST", "/api/v1/keys", &json!({ "name": "pats laptop" }))
+        .await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    let key = made.1["key"].as_str().unwrap().to_owned();
+    let call = json!({ "name": "look", "arguments": {} });
+    let url = format!("{}/mcp/pats", site.served.origin);
+    let called = crate::program::exchange(&url, &key, ("tools/call", call.clone())).await;
+    assert_eq!(called.0, 200, "{}", called.1);
+    let begun = std::time::Instant::now();
+    let own = loop {
+        let own = pat
+            .send("GET", "/api/v1/account/export", &Value::Null)
+            .await;
+        assert_eq!(own.0, 200, "{}", own.1);
+        if own.1["calls"]
+            .as_array()
+            .is_some_and(|calls| calls.len() == 1)
+        {
+            break own.1;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{}", own.1);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(own["profile"]["name"], "pat");
+    for (list, least) in [
+        ("sessions", 1),
+        ("consumers", 1),
+        ("keys", 1),
+        ("servers", 1),
+        ("audit", 4),
+    ] {
+        let rows = own[list].as_array().unwrap();
+        assert!(rows.len() >= least, "{list}: {own}");
+    }
+    let text = own.to_string();
+    assert!(!text.contains(&key) && !text.contains("argon2"), "{text}");
+    assert!(!text.contains("pia"), "of nobody else: {text}");
+    // Of others only an admin sees anything, and nobody is erased by mistake.
+    assert_eq!(
+        pia.send("GET", "/api/v1/users/pat/export", &Value::Null)
+            .await
+            .0,
+        403
+    );
+    let wrong = site
+        .api(("POST", "users/pat/erase"), json!({ "confirm": "pia" }))
+        .await;
+    assert_eq!(wrong.0, 422, "{}", wrong.1);
+    let run = async |words: &[&str]| site.served.command(ADMIN, words).await;
+    let told = run(&["users", "export", "pat"]).await;
+    assert_eq!(told.json()["profile"]["role"], "publisher", "{told:?}");
+    run(&["users", "erase", "pat"])
+        .await
+        .refused(&["add --yes"]);
+    let erased = run(&["users", "erase", "pat", "--yes"]).await;
+    assert!(erased.stdout.contains("erased-"), "{erased:?}");
+
+    assert_eq!(
+        pat.send("GET", "/api/v1/account/export", &Value::Null)
+            .await
+            .0,
+        401
+    );
+    let called = crate::program::exchange(&url, &key, ("tools/call", call)).await;
+    assert_eq!(called.0, 401, "{}", called.1);
+    for path in ["users", "audit?limit=1000", "ledger", "consumers", "keys"] {
+        let told = site.done(("GET", path), Value::Null).await.to_string();
+        assert!(
+            !told.contains("\"pat\"") && !told.contains("user:pat\""),
+            "{path}: {told}"
+        );
+        assert!(!told.contains("pats laptop"), "{path}: {told}");
+    }
+    let data = site.data.path().join("data").display().to_string();
+    let verified = crate::program::run(&["audit", "verify", "--data", &data]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    assert!(
+        verified.stdout.contains("replaced by a pseudonym"),
+        "{verified:?}"
+    );
+    // An agent's data, the same way.
+    let told = site
+        .done(("GET", "consumers/agent/export"), Value::Null)
+        .await;
+    assert_eq!(told["keys"].as_array().unwrap().len(), 1, "{told}");
+    let erase = ("POST", "consumers/agent/erase");
+    let gone = site.done(erase, json!({ "confirm": "agent" })).await;
+    assert!(gone["pseudonym"].as_str().unwrap().starts_with("erased-"));
+    let url = format!("{}/mcp/pets", site.served.origin);
+    let refused = crate::program::exchange(&url, &site.key, ("tools/list", json!({}))).await;
+    assert_eq!(refused.0, 401, "{}", refused.1);
+}

@@ -128,8 +128,25 @@ async fn an_edit_on_one_process_is_served_by_the_other() {
     let wanted = Ok(names(&["fifth"]));
     soon(wanted, async || tools(one, "renamed").await).await;
 
+    // A server that is closed on one is closed on the other.
+    let state = |state: &str| ("PUT", "servers/renamed/state", json!({ "state": state }));
+    let call = async |client: &Client| {
+        let params = json!({ "name": "fifth", "arguments": {} });
+        let answer = client.ask(("renamed", ADMIN_KEY), "tools/call", params).await;
+        let text = answer.unwrap()["content"][0]["text"].to_string();
+        text.contains("is disabled by its owner since")
+    };
+    done(one, state("disabled"), 200).await;
+    soon(true, async || call(other).await).await;
+    done(other, state("served"), 200).await;
+    soon(false, async || call(one).await).await;
+
     done(one, ("DELETE", "servers/renamed", Value::Null), 204).await;
     soon(Err(404), async || tools(other, "renamed").await).await;
+    let restore = ("POST", "deleted-servers/renamed/restore", Value::Null);
+    done(other, restore, 200).await;
+    let wanted = Ok(names(&["fifth"]));
+    soon(wanted, async || tools(one, "renamed").await).await;
 }
 
 #[tokio::test]

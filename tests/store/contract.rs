@@ -25,6 +25,7 @@ mod ledger;
 mod lifecycle;
 mod limits;
 mod listed;
+mod personal;
 mod usage;
 
 pub(crate) use accounts::{
@@ -63,6 +64,10 @@ pub(crate) use limits::{
     what_an_answer_comes_to_is_counted_when_it_is_there,
 };
 pub(crate) use listed::{a_version_without_a_list_gets_one, the_catalog_is_searched_the_same};
+pub(crate) use personal::{
+    a_chain_fits_after_an_erasure, a_consumer_is_erased_with_its_keys,
+    what_was_redacted_is_watched_over,
+};
 
 pub(crate) use usage::{
     a_roll_up_is_the_sum_of_its_calls, two_writers_add_up,
@@ -1017,6 +1022,7 @@ macro_rules! run_contract {
             a_server_is_given_to_those_who_publish,
             servers_are_removed_in_batches,
             of_restore_and_removal_one_happens,
+            a_consumer_is_erased_with_its_keys,
             a_token_is_used_once_among_processes,
             an_approval_lets_one_call_through_among_processes,
             what_waits_is_bounded_and_stands_once
@@ -1033,6 +1039,8 @@ macro_rules! run_contract {
             the_log_of_changes_is_pruned,
             a_deleted_server_is_held_and_restored,
             no_credential_outlives_its_server,
+            a_chain_fits_after_an_erasure,
+            what_was_redacted_is_watched_over,
             a_row_that_was_tampered_with_is_found,
             rows_from_before_the_chain_are_told_apart
         );

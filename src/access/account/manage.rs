@@ -5,12 +5,14 @@ use chrono::Duration;
 use secrecy::SecretString;
 
 use crate::access::account::{AccountError, Accounts, act};
+use crate::access::afterlife;
 use crate::access::password::check;
 use crate::access::person::Person;
 use crate::access::role::Role;
 use crate::access::session::{Once, random};
 use crate::store::StoreError;
 use crate::store::audit::NewAudit;
+use crate::store::personal::pseudonym;
 use crate::store::users::{LinkKind, NewLink, NewUser, UserEdit, UserRow};
 use crate::types::{OrganizationId, UserId};
 
@@ -251,6 +253,24 @@ impl Accounts {
         let id = UserId(user.id);
         self.0.store.edit_user(id, edit, &act, self.now()).await?;
         Ok(())
+    }
+
+    /// Erases what is stored about somebody else; what is left is a pseudonym, which is given. Their servers
+    /// are the admins' then. What is not through at once is gone on with by maintenance.
+    pub async fn erase(&self, by: &Person, name: &str) -> Result<String, AccountError> {
+        let user = self.user(by, name).await?;
+        if by.user() == Some(UserId(user.id)) {
+            return Err(AccountError::Oneself);
+        }
+        let pseudonym = pseudonym(user.id);
+        let act = act(by, "erase", &pseudonym);
+        let whom = (UserId(user.id), user.name.as_str(), pseudonym.as_str());
+        let store = &self.0.store;
+        if !store.erase_user(whom, &act, self.now()).await? {
+            return Err(AccountError::Nobody);
+        }
+        afterlife::finish_erasures(store, self.now()).await?;
+        Ok(pseudonym)
     }
 
     /// Asks somebody for no codes any more who lost their device.

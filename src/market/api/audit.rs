@@ -106,5 +106,6 @@ pub(crate) fn view(organization: OrganizationId, row: &AuditRow) -> Value {
         "entityId": row.entity_id,
         "before": row.before,
         "after": row.after,
+        "redactedBy": row.redacted_by,
     })
 }

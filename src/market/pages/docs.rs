@@ -26,6 +26,8 @@ macro_rules! guides {
 
 guides![
     "accounts",
+    "lifecycle",
+    "personal-data",
     "keys",
     "clients",
     "openapi",

@@ -130,6 +130,7 @@ pub(super) fn said(frame: &Frame, error: &AccountError) -> (StatusCode, Html) {
         AccountError::Taken => "account-name-taken",
         AccountError::Nobody => "account-nobody",
         AccountError::Oneself => "account-oneself",
+        AccountError::Unconfirmed => "account-unconfirmed",
         AccountError::Password(PasswordError::Busy) => {
             return (
                 StatusCode::SERVICE_UNAVAILABLE,

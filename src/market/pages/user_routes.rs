@@ -27,7 +27,7 @@ pub(super) async fn show(
     visitor: Visitor,
     Query(query): Query<Fields>,
 ) -> Response {
-    let person = match reader(&visitor, "/person/users") {
+    let person = match reader(&visitor, "/admin/users") {
         Ok(person) => person,
         Err(response) => return *response,
     };
@@ -97,7 +97,7 @@ pub(super) async fn change(
         Err(response) => return *response,
     };
     match carry_out(&market, &person, &form).await {
-        Ok(None) => to("/person/users?done=changed"),
+        Ok(None) => to("/admin/users?done=changed"),
         done => users_page((&market, &visitor), &person, (done, form), None).await,
     }
 }
@@ -123,6 +123,13 @@ async fn carry_out(
         "reset" => {
             let link = accounts.reset(person, name).await?;
             return Ok(Some((name.to_owned(), link)));
+        }
+        "erase" => {
+            if text("confirm") != name {
+                return Err(AccountError::Unconfirmed);
+            }
+            accounts.erase(person, name).await?;
+            return Ok(None);
         }
         "codes" => {
             accounts.forget_device(person, name).await?;

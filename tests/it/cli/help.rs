@@ -26,6 +26,8 @@ const COMMANDS: &[&[&str]] = &[
     &["users", "add"],
     &["users", "list"],
     &["users", "reset"],
+    &["users", "export"],
+    &["users", "erase"],
     &["keys", "create"],
     &["keys", "list"],
     &["keys", "revoke"],

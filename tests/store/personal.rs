@@ -1,0 +1,199 @@
+//! What is stored about somebody: erased, and the audit's chain fits as before.
+
+use causeway::access::afterlife;
+use causeway::store::Store;
+use causeway::store::audit::NewAudit;
+use causeway::store::audit::chain::{Fault, Known, Walk};
+use causeway::store::personal::pseudonym;
+use causeway::store::users::{NewUser, UserEdit};
+use causeway::types::{ConsumerId, UserId};
+
+use super::database::Database;
+use super::{ORGANIZATION, act, at, key, server};
+
+async fn walk(store: &Store) -> Walk {
+    let known = Known::default();
+    store.walk_audit(ORGANIZATION, &known).await.unwrap()
+}
+
+fn by(name: &str, (entity, id): (&'static str, &str)) -> NewAudit {
+    let who = (ORGANIZATION, format!("user:{name}"));
+    NewAudit::of(who, "test", (entity, id.to_owned()))
+}
+
+/// Ann, who did things, has a server and a key, and was made by somebody.
+async fn ann(store: &Store) -> UserId {
+    let id = UserId::generate();
+    let new = NewUser {
+        id,
+        name: "ann",
+        role: "publisher",
+        password_hash: Some("hash"),
+    };
+    let made = NewAudit {
+        entity: "user",
+        entity_id: "ann".into(),
+        ..act()
+    };
+    store.create_user(new, &made, at(0)).await.unwrap();
+    let mut own = server("anns");
+    own.owner = Some(id);
+    let published = by("ann", ("server", "anns"));
+    store.create_server(&own, &published, at(1)).await.unwrap();
+    let mut own = key(1);
+    (own.owner, own.consumer) = (Some(id), "ann-laptop".into());
+    let made = by("ann", ("key", "1"));
+    store.create_key(own, &made, at(2)).await.unwrap();
+    for second in 3..8 {
+        let done = by("ann", ("server", "anns"));
+        store.note_act(&done, at(second)).await.unwrap();
+        store.note_act(&act(), at(second)).await.unwrap();
+    }
+    id
+}
+
+async fn erase(store: &Store, id: UserId) -> String {
+    let pseudonym = pseudonym(id.0);
+    let act = NewAudit {
+        action: "erase",
+        entity: "user",
+        entity_id: pseudonym.clone(),
+        ..act()
+    };
+    let whom = (id, "ann", pseudonym.as_str());
+    assert!(store.erase_user(whom, &act, at(10)).await.unwrap());
+    assert!(!store.erase_user(whom, &act, at(11)).await.unwrap(), "once");
+    pseudonym
+}
+
+pub(crate) async fn a_chain_fits_after_an_erasure(store: &Store, database: &Database) {
+    let id = ann(store).await;
+    let noted = walk(store).await.head;
+    let pseudonym = erase(store, id).await;
+    // Another one takes the name before the audit is through: what she does is hers.
+    let new = NewUser {
+        id: UserId::generate(),
+        name: "ann",
+        role: "member",
+        password_hash: None,
+    };
+    store.create_user(new, &act(), at(12)).await.unwrap();
+    let later = by("ann", ("server", "x"));
+    store.note_act(&later, at(13)).await.unwrap();
+
+    let pending = store.pending_erasures().await.unwrap();
+    assert_eq!(pending.len(), 1);
+    assert!(store.redact_audit(&pending[0], (at(14), 3)).await.unwrap());
+    // The process ended here; another goes on with it.
+    let part = walk(store).await;
+    assert_eq!((part.fault, part.redacted), (None, 3));
+    afterlife::finish_erasures(store, at(15)).await.unwrap();
+    assert!(store.pending_erasures().await.unwrap().is_empty());
+    let known = Known {
+        noted: Some(noted),
+        loose_until: None,
+    };
+    let walked = store.walk_audit(ORGANIZATION, &known).await.unwrap();
+    assert_eq!(
+        (walked.fault, walked.redacted, walked.noted),
+        (None, 8, true)
+    );
+
+    // Of the name nothing is left that is older than the erasure.
+    let rows = store.audit(ORGANIZATION, None, 100).await.unwrap().unwrap();
+    let named: Vec<_> = rows.iter().filter(|row| row.actor == "user:ann").collect();
+    assert_eq!(named.len(), 1, "{named:?}");
+    assert!(rows.iter().all(|row| row.entity_id != "ann"), "{rows:?}");
+    let is = format!("user:{pseudonym}");
+    assert_eq!(rows.iter().filter(|row| row.actor == is).count(), 7);
+    for (table, columns) in [
+        ("users", "name"),
+        ("consumers", "name"),
+        ("api_keys", "name || prefix"),
+        ("erasures", "name"),
+    ] {
+        let told = database
+            .texts(&format!("SELECT {columns} FROM {table}"))
+            .await;
+        let left = told
+            .iter()
+            .flatten()
+            .flatten()
+            .filter(|text| text.contains("laptop") || text.contains("cw_"))
+            .count();
+        assert_eq!(left, 0, "{table}: {told:?}");
+    }
+    let user = store.user(id).await.unwrap().unwrap();
+    assert_eq!((user.name, user.password_hash), (pseudonym, None));
+    assert!(user.disabled_at.is_some());
+    let entry = store.index().await.unwrap().remove(0);
+    assert_eq!(entry.owner_id, None, "her server is the admins'");
+    assert!(
+        store
+            .key_by_hash(&[1; 32])
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked_at
+            .is_some()
+    );
+    let back = UserEdit {
+        disabled: Some(false),
+        role: Some("admin"),
+    };
+    assert!(
+        !store.edit_user(id, back, &act(), at(16)).await.unwrap(),
+        "nobody comes back"
+    );
+}
+
+pub(crate) async fn what_was_redacted_is_watched_over(store: &Store, database: &Database) {
+    let id = ann(store).await;
+    erase(store, id).await;
+    afterlife::finish_erasures(store, at(15)).await.unwrap();
+    let whole = walk(store).await;
+    assert_eq!((whole.fault, whole.redacted), (None, 8));
+    // Not even the column that tells of a redaction lets a row be changed some other way.
+    for change in [
+        "UPDATE audit SET actor = 'x'",
+        "UPDATE audit SET action = 'x', redacted_by = id",
+        "UPDATE audit SET hash = NULL, redacted_by = id",
+        "DELETE FROM audit",
+    ] {
+        let refused = database.run(change).await;
+        assert!(
+            refused.is_err_and(|text| text.contains("never")),
+            "{change}"
+        );
+    }
+    // Whoever gets past that is found: no witness says what they wrote.
+    let forged = "UPDATE audit SET actor = 'mallory', redacted_by = id WHERE seq = 3";
+    database.run(forged).await.unwrap();
+    assert!(matches!(
+        walk(store).await.fault,
+        Some(Fault::Altered { seq: 3, .. })
+    ));
+}
+
+pub(crate) async fn a_consumer_is_erased_with_its_keys(store: &Store) {
+    let consumer = store.create_key(key(1), &act(), at(0)).await.unwrap();
+    assert!(store.erase_consumer(consumer, &act(), at(1)).await.unwrap());
+    assert!(!store.erase_consumer(consumer, &act(), at(2)).await.unwrap());
+    let unknown = ConsumerId::generate();
+    assert!(!store.erase_consumer(unknown, &act(), at(2)).await.unwrap());
+    let row = store.key_by_hash(&[1; 32]).await.unwrap().unwrap();
+    assert_eq!((row.name.as_str(), row.prefix.as_str()), ("erased", ""));
+    assert!(row.revoked_at.is_some());
+    assert!(
+        store
+            .consumer(ORGANIZATION, "agent")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let name = pseudonym(consumer.0);
+    assert!(store.consumer(ORGANIZATION, &name).await.unwrap().is_some());
+    // The name is free for another.
+    let other = store.create_key(key(2), &act(), at(3)).await.unwrap();
+    assert_ne!(other, consumer);
+}
