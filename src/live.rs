@@ -18,7 +18,6 @@ use indexmap::IndexSet;
 use tokio::sync::{Mutex, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::caller::Target;
 use crate::live::closed::Closed;
 use crate::live::loader::Loader;
 use crate::mcp::server::{Server, ServerSettings};
@@ -40,18 +39,6 @@ pub struct Entry {
     pub owner: Option<UserId>,
     /// Why it is not served, if it is not.
     pub closed: Option<Arc<Closed>>,
-}
-
-impl Entry {
-    /// The server as [`crate::access::caller::Caller::may`] asks about it.
-    pub fn target(&self) -> Target {
-        Target {
-            organization: self.organization,
-            server: self.id,
-            access: self.settings.access,
-            owner: self.owner,
-        }
-    }
 }
 
 /// Why a server that is in the index cannot be served now.

@@ -1,9 +1,9 @@
-//! A server that is there and not served, and what whoever calls it is told.
+//! Who finds a server: also one that is there and not served, and what whoever calls it is told.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::access::caller::Caller;
+use crate::access::caller::{Caller, Target};
 use crate::live::Entry;
 use crate::store::servers::IndexRow;
 
@@ -45,6 +45,16 @@ pub struct Closed {
 }
 
 impl Entry {
+    /// The server as [`crate::access::caller::Caller::may`] asks about it.
+    pub fn target(&self) -> Target {
+        Target {
+            organization: self.organization,
+            server: self.id,
+            access: self.settings.access,
+            owner: self.owner,
+        }
+    }
+
     pub fn state(&self) -> State {
         self.closed
             .as_ref()

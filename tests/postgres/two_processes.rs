@@ -132,7 +132,9 @@ async fn an_edit_on_one_process_is_served_by_the_other() {
     let state = |state: &str| ("PUT", "servers/renamed/state", json!({ "state": state }));
     let call = async |client: &Client| {
         let params = json!({ "name": "fifth", "arguments": {} });
-        let answer = client.ask(("renamed", ADMIN_KEY), "tools/call", params).await;
+        let answer = client
+            .ask(("renamed", ADMIN_KEY), "tools/call", params)
+            .await;
         let text = answer.unwrap()["content"][0]["text"].to_string();
         text.contains("is disabled by its owner since")
     };
