@@ -6,6 +6,7 @@ mod ground;
 pub mod hold;
 pub mod listen;
 pub mod logs;
+mod management;
 pub mod measures;
 pub mod operate;
 pub mod secrets;

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything said on the way to standard error. Exit codes: 0 fine,
 //! 1 the command failed (for `check`: something was lost), 2 it could not be understood.
 
+mod api;
 mod approvals;
 mod audit;
 mod check;

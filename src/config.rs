@@ -45,6 +45,7 @@ pub struct ServerConfig {
     pub shutdown_grace_ms: u64,
     pub connections_max: usize,
     pub demo: Demo,
+    pub management_server: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -119,6 +120,9 @@ pub struct LimitsConfig {
     pub ledger_days: u32,
     /// 0: no ceiling.
     pub address_requests_per_minute: u64,
+    /// 0: no pace.
+    pub management_requests_per_second: u64,
+    pub management_burst: u64,
     /// 0: for good.
     pub usage_days: u32,
 }

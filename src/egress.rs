@@ -105,6 +105,21 @@ pub struct Reach {
 }
 
 impl Upstream {
+    /// The same, where a service inside this process is told something with each request. Nothing of it
+    /// leaves the process: what is outside is told nothing.
+    #[must_use]
+    pub fn telling<T: Clone + Send + Sync + 'static>(&self, what: T) -> Self {
+        let Self::Internal(service) = self else {
+            return self.clone();
+        };
+        let service = service.clone();
+        let telling = tower::service_fn(move |mut request: Request<Bytes>| {
+            request.extensions_mut().insert(what.clone());
+            service.clone().oneshot(request)
+        });
+        Self::Internal(InternalService::new(telling))
+    }
+
     /// The same, with connections of its own that show this client certificate. They are closed when
     /// it is dropped, and serve nothing else.
     #[must_use]

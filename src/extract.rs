@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::access::account::{Origin, Visit};
-use crate::access::caller::{Caller, site};
+use crate::access::caller::{Caller, OnBehalf, site};
 use crate::access::person::Person;
 use crate::access::session::Session;
 use crate::market::api::Market;
@@ -46,6 +46,9 @@ pub const SECURE_SESSION_COOKIE: &str = "__Host-causeway_session";
 
 /// Recognises whoever sends a request to the management API.
 pub(crate) async fn identify(parts: &Parts, market: &Market) -> Result<Identity, Problem> {
+    if let Some(OnBehalf(caller)) = parts.extensions.get() {
+        return on_behalf(caller.clone(), market).await;
+    }
     let authenticator = &market.0.parts.authenticator;
     let caller = authenticator.authenticate(&parts.headers).await;
     let caller = caller?;
@@ -63,6 +66,22 @@ pub(crate) async fn identify(parts: &Parts, market: &Market) -> Result<Identity,
         });
     }
     let person = None;
+    Ok(Identity { caller, person })
+}
+
+/// Whoever a request inside the process is made for: as if they had sent it themselves. Somebody without
+/// a key signed in, and is looked up again, since they may be somebody else by now.
+async fn on_behalf(caller: Caller, market: &Market) -> Result<Identity, Problem> {
+    let person = match caller.user.filter(|_| caller.key.is_none()) {
+        Some(user) => {
+            let person = market.0.parts.accounts.person(user).await?;
+            Some(person.ok_or_else(|| {
+                Problem::new(ProblemKind::Forbidden, "this account is disabled or gone")
+            })?)
+        }
+        None => caller.is_admin().then(Person::of_admin_key),
+    };
+    let caller = person.as_ref().map_or(caller, |it| it.caller.clone());
     Ok(Identity { caller, person })
 }
 

@@ -4,11 +4,12 @@
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::access::account::AccountError;
 use crate::access::authenticate::AuthenticationError;
+use crate::access::limit::Exceeded;
 use crate::access::password::PasswordError;
 use crate::access::upstream_auth::TokenError;
 use crate::live::LiveError;
@@ -28,6 +29,8 @@ pub struct Problem {
     pub extensions: Option<serde_json::Value>,
     /// What `WWW-Authenticate` says of a credential that is no good.
     pub challenge: Option<Box<str>>,
+    /// The limit that is used up.
+    pub exceeded: Option<Box<Exceeded>>,
 }
 
 /// The kinds there are. Each has one status and one title.
@@ -43,12 +46,13 @@ pub enum ProblemKind {
     TooLarge,
     UnsupportedMediaType,
     Unprocessable,
+    TooManyRequests,
     Unavailable,
     Internal,
 }
 
 impl ProblemKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -59,6 +63,7 @@ impl ProblemKind {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Unprocessable,
+        Self::TooManyRequests,
         Self::Unavailable,
         Self::Internal,
     ];
@@ -75,6 +80,7 @@ impl ProblemKind {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -92,6 +98,7 @@ impl ProblemKind {
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "This media type is not understood",
             Self::Unprocessable => "It cannot be used",
+            Self::TooManyRequests => "Too many requests",
             Self::Unavailable => "Not available right now",
             Self::Internal => "Something went wrong inside",
         }
@@ -105,6 +112,7 @@ impl Problem {
             detail: detail.into(),
             extensions: None,
             challenge: None,
+            exceeded: None,
         }
     }
 
@@ -152,12 +160,35 @@ impl IntoResponse for Problem {
                     headers.insert(WWW_AUTHENTICATE, challenge);
                 }
             }
+            ProblemKind::TooManyRequests => wait(headers, self.exceeded.as_deref()),
             ProblemKind::Unavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
             }
             _ => {}
         }
         response
+    }
+}
+
+/// Says when to come again, and of which limit that is
+/// (draft-ietf-httpapi-ratelimit-headers).
+fn wait(headers: &mut HeaderMap, exceeded: Option<&Exceeded>) {
+    headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    let Some(exceeded) = exceeded else { return };
+    headers.insert(RETRY_AFTER, HeaderValue::from(exceeded.seconds()));
+    let (policy, rest) = exceeded.headers();
+    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", rest)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let mut problem = Self::new(ProblemKind::TooManyRequests, exceeded.to_string());
+        problem.exceeded = Some(Box::new(exceeded));
+        problem
     }
 }
 
@@ -318,7 +349,8 @@ mod tests {
         for kind in ProblemKind::ALL {
             let response = Problem::new(kind, "no").into_response();
             let soon = response.headers().contains_key(RETRY_AFTER);
-            assert_eq!(soon, kind == ProblemKind::Unavailable, "{kind:?}");
+            let waits = [ProblemKind::Unavailable, ProblemKind::TooManyRequests];
+            assert_eq!(soon, waits.contains(&kind), "{kind:?}");
         }
     }
 }

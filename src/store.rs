@@ -13,6 +13,7 @@ pub mod connections;
 pub mod credentials;
 pub mod curations;
 mod db;
+pub mod idempotency;
 pub mod imports;
 pub mod issuers;
 pub mod jobs;

@@ -259,6 +259,24 @@ impl Accounts {
         }))
     }
 
+    /// Somebody as they are now; `None`: there is no such person, or they are kept out.
+    pub async fn person(&self, user: UserId) -> Result<Option<Person>, StoreError> {
+        let row = self.0.store.user(user).await?;
+        let Some(row) = row.filter(|row| row.disabled_at.is_none()) else {
+            return Ok(None);
+        };
+        let role: Role = row
+            .role
+            .parse()
+            .map_err(|_| StoreError::Corrupt(format!("role of user {}", row.id)))?;
+        let organization = OrganizationId(row.organization_id);
+        Ok(Some(Person::of_user(
+            organization,
+            (UserId(row.id), row.name),
+            role,
+        )))
+    }
+
     /// Ends the session of a visit.
     pub async fn sign_out(&self, visit: &Visit) -> Result<(), StoreError> {
         let session = &visit.session;

@@ -23,6 +23,10 @@ pub struct Caller {
     pub allowance: Option<Arc<Allowance>>,
 }
 
+/// Whom a request is made for that never leaves the process. No request from outside has one.
+#[derive(Clone, Debug)]
+pub struct OnBehalf(pub Caller);
+
 /// What a caller may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grants {

@@ -7,6 +7,7 @@
 
 pub mod counter;
 mod exceeded;
+mod manage;
 mod quota;
 mod rate;
 pub mod refused;
@@ -85,6 +86,8 @@ pub struct Limiter {
     inner: Arc<Inner>,
     /// What each client address may ask without a key.
     ceiling: Option<Limit>,
+    /// What each person or key may ask of the management API.
+    pace: Option<Limit>,
 }
 
 struct Inner {
@@ -128,6 +131,7 @@ impl Limiter {
                 refused: Refused::default(),
             }),
             ceiling: None,
+            pace: None,
         }
     }
 

@@ -22,6 +22,8 @@ use crate::demo;
 use crate::egress::{Egress, EgressSettings, Protected};
 use crate::live::loader::Loader;
 use crate::live::{self, Catalog};
+use crate::market::api::within::Within;
+use crate::mcp::server::MANAGEMENT;
 use crate::store::{Location, Store, changes};
 use crate::types::Clock;
 
@@ -37,6 +39,8 @@ pub(super) struct Ground {
     pub(super) egress: Egress,
     pub(super) vault: Arc<Vault>,
     pub(super) catalog: Catalog,
+    /// The management API for requests from inside, once there is one.
+    pub(super) within: Within,
     pub(super) keys: Keys,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
@@ -55,8 +59,9 @@ impl Ground {
         let store = Store::open(location, config.store.connections_max).await?;
         store.migrate().await?;
         let egress = egress(config, address, location)?;
+        let within = Within::default();
         let vault = Arc::new(Vault::of(&ring, source.clone()));
-        let catalog = catalog(config, &store, &vault, &egress).await?;
+        let catalog = catalog(config, &store, (&vault, &within), &egress).await?;
         let hash_key = kept::hash_key(&store, &vault, &ring).await?;
         let keys = Keys::new(store.clone(), &hash_key, &admin, clock.clone());
         Ok(Self {
@@ -70,6 +75,7 @@ impl Ground {
             egress,
             vault,
             catalog,
+            within,
             keys,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -98,10 +104,13 @@ impl Ground {
 async fn catalog(
     config: &Config,
     store: &Store,
-    vault: &Arc<Vault>,
+    (vault, within): (&Arc<Vault>, &Within),
     egress: &Egress,
 ) -> anyhow::Result<Catalog> {
-    let internal = HashMap::from([(DEMO.to_owned(), demo::service())]);
+    let internal = HashMap::from([
+        (DEMO.to_owned(), demo::service()),
+        (MANAGEMENT.to_owned(), within.service()),
+    ]);
     let loader = Loader::new(store.clone(), vault.clone(), egress.clone(), internal);
     let bytes_max = usize::try_from(config.limits.live_bytes_max).unwrap_or(usize::MAX);
     Ok(Catalog::open(loader, bytes_max).await?)

@@ -29,6 +29,7 @@ use crate::app::edge::Edge;
 use crate::app::ground::Ground;
 use crate::app::hold::Hold;
 use crate::app::listen::{self, Limits, Listener, Site};
+use crate::app::management;
 use crate::app::measures::Sources;
 use crate::app::operate::Operations;
 use crate::app::secrets;
@@ -38,7 +39,7 @@ use crate::demo;
 use crate::egress::Egress;
 use crate::jq::Jq;
 use crate::market::address::Address;
-use crate::market::api::{Market, MarketParts};
+use crate::market::api::{Market, MarketParts, idempotency};
 use crate::market::doctor::{Doctor, Places};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
@@ -106,6 +107,11 @@ impl App {
             market.0.parts.publisher.clone(),
             ground.stop.clone(),
         ));
+        ground.follow(idempotency::sweep(
+            ground.store.clone(),
+            ground.clock.clone(),
+            ground.stop.clone(),
+        ));
         if let Some(tls) = &tls {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
@@ -114,6 +120,8 @@ impl App {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
         });
+        ground.within.open(&market);
+        management::settle(config, &market).await?;
         let seeded = wants_demo(config, address, fresh) && seed(&market).await?;
         let setup = first_admin(config, &market.0.parts.accounts).await?;
         Ok(Self {
@@ -307,7 +315,14 @@ fn limiter(config: &Config, store: &Store, clock: &Clock) -> anyhow::Result<Limi
     let shared = shared.map(|url| Shared::open(url.as_str())).transpose();
     let shared = shared.context("--redis-url")?;
     let limiter = Limiter::new(store.clone(), shared, clock.clone());
-    Ok(limiter.with_ceiling(config.limits.address_requests_per_minute))
+    let limits = &config.limits;
+    let pace = (
+        limits.management_requests_per_second,
+        limits.management_burst,
+    );
+    Ok(limiter
+        .with_ceiling(limits.address_requests_per_minute)
+        .with_pace(pace))
 }
 
 fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpoint {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cli::client::{Api, Target};
+use crate::cli::api::{Api, Target};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 
@@ -62,7 +62,7 @@ pub(super) async fn approvals(output: &Output, args: ApprovalsArgs) -> anyhow::R
         ApprovalsCommand::List { state } => {
             let path = state.map_or_else(String::new, |state| format!("?state={state}"));
             let path = format!("/api/v1/approvals{path}");
-            let answer = api.send(Method::GET, &path, None).await?;
+            let answer = api.list(&path, &["approvals"]).await?;
             let rows = answer["approvals"].as_array();
             let rows = rows.ok_or_else(|| api.stranger())?;
             let shown: Vec<String> = rows.iter().map(shown).collect();

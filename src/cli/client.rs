@@ -1,30 +1,18 @@
 //! The commands that speak to a running server over `/api/v1`.
 
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
+use anyhow::Context;
 use clap::{Args, Subcommand};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use http::Method;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::cli::api::{Api, Auth, DEFAULT_URL, Target};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 use crate::config;
-use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
-use crate::types::UpstreamRequest;
-
-const PATIENCE: Duration = Duration::from_mins(10);
-
-/// Where `causeway serve` is by default.
-pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 pub(super) const CALL_EXAMPLES: &str = "\
 Examples:
@@ -32,38 +20,6 @@ Examples:
   causeway call petstore deletePet --args '{\"petId\": 4}' --dry-run
 
 Exit code 0: the tool answered; 1: it answered with an error, or could not be called.";
-
-/// Which server, and who asks.
-#[derive(Args)]
-pub(super) struct Target {
-    /// The running server
-    #[arg(
-        long = "server",
-        global = true,
-        display_order = 900,
-        value_name = "URL",
-        default_value = DEFAULT_URL,
-        env = "CAUSEWAY_SERVER"
-    )]
-    url: Url,
-    #[command(flatten)]
-    auth: Auth,
-}
-
-#[derive(Args)]
-struct Auth {
-    /// A key for it: the admin key, or for `call` also an API key. Without one, ./data/admin.key is
-    /// used if it is there and the server runs on this machine
-    #[arg(
-        long,
-        global = true,
-        display_order = 901,
-        value_name = "K",
-        env = "CAUSEWAY_KEY",
-        hide_env_values = true
-    )]
-    key: Option<String>,
-}
 
 #[derive(Args)]
 pub(super) struct CallArgs {
@@ -143,161 +99,6 @@ pub(super) struct HealthArgs {
         env = "CAUSEWAY_SERVER"
     )]
     url: Url,
-}
-
-/// What a segment of a path holds as it is (RFC 3986 section 2.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// A path below `/api/v1`, of segments that may hold anything.
-pub(super) fn path_of(segments: &[&str]) -> String {
-    let escaped = segments
-        .iter()
-        .map(|segment| format!("/{}", utf8_percent_encode(segment, ESCAPED)));
-    format!("/api/v1{}", escaped.collect::<String>())
-}
-
-/// A connection to one server's API.
-pub(super) struct Api {
-    egress: Egress,
-    url: Url,
-    key: Option<String>,
-}
-
-impl Api {
-    fn new(url: Url, key: Option<String>) -> anyhow::Result<Self> {
-        let host = url
-            .host_str()
-            .context("the URL of the server names no host")?;
-        let port = url.port_or_known_default().unwrap_or(80);
-        let rule: AllowRule = format!("{host}:{port}").parse()?;
-        // The user named this server: it is the one destination there is.
-        let egress = Egress::new(EgressSettings {
-            allow: vec![rule],
-            ..EgressSettings::default()
-        });
-        Ok(Self { egress, url, key })
-    }
-
-    pub(super) fn of(target: Target) -> anyhow::Result<Self> {
-        Self::with(target.url, target.auth)
-    }
-
-    /// With the key that was given; else the one in `./data`, but for a server on this machine only:
-    /// it is no other server's business.
-    fn with(url: Url, auth: Auth) -> anyhow::Result<Self> {
-        let here = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost",
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        let key = auth.key.or_else(|| here.then(local_key).flatten());
-        Self::new(url, key)
-    }
-
-    /// Sends a request whose answer is JSON, or nothing at all; a problem comes back as an error with
-    /// its detail.
-    pub(super) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Sent>,
-    ) -> anyhow::Result<Value> {
-        let text = self.exchange(method, path, body).await?;
-        if text.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&text).map_err(|_| self.stranger())
-    }
-
-    /// A path of ours, below the path that the server's URL may have.
-    fn address(&self, path: &str) -> anyhow::Result<Url> {
-        let base = self.url.as_str().trim_end_matches('/');
-        Ok(format!("{base}{path}").parse()?)
-    }
-
-    /// What answers, but not as Causeway does.
-    pub(super) fn stranger(&self) -> anyhow::Error {
-        anyhow::anyhow!(
-            "{} answered with something else than Causeway does; is it the address of a Causeway?",
-            self.origin()
-        )
-    }
-
-    /// Sends a request; the body of an answer that says it went well.
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Sent>,
-    ) -> anyhow::Result<Bytes> {
-        let mut headers = HeaderMap::new();
-        if let Some(key) = &self.key {
-            let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-                .context("--key has characters a key cannot have")?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        let body = body.map(|sent| {
-            headers.insert(CONTENT_TYPE, sent.kind);
-            sent.bytes
-        });
-        let request = UpstreamRequest {
-            method,
-            url: self.address(path)?,
-            headers,
-            body: body.unwrap_or_default(),
-        };
-        let cancel = CancellationToken::new();
-        let patience = Patience {
-            deadline: Instant::now() + PATIENCE,
-            cancel: &cancel,
-        };
-        let sent = self
-            .egress
-            .send(&self.egress.upstream(&[]), request, patience)
-            .await;
-        let response = sent.with_context(|| {
-            format!(
-                "no answer from {}; is `causeway serve` running there?",
-                self.origin()
-            )
-        })?;
-        if response.status.is_success() {
-            return Ok(response.body);
-        }
-        let answer: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
-        let detail = answer
-            .get("detail")
-            .and_then(Value::as_str)
-            .unwrap_or("no details");
-        let hint = match response.status.as_u16() {
-            401 => "; give --key, the admin key of the server (admin.key in its data directory)",
-            404 => "; check the names and ids, the server's home page lists what there is",
-            _ => "",
-        };
-        bail!(
-            "{} answered {}: {detail}{hint}",
-            self.origin(),
-            response.status
-        )
-    }
-
-    /// The server, as it is said to people.
-    fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
-    }
-}
-
-/// The admin key of a server on this machine, started from this directory.
-fn local_key() -> Option<String> {
-    let data = config::environment("CAUSEWAY__STORE__DATA").unwrap_or_else(|| "./data".to_owned());
-    let text = std::fs::read_to_string(Path::new(&data).join("admin.key")).ok()?;
-    Some(text.trim().to_owned())
 }
 
 pub(super) async fn call(output: &Output, args: CallArgs) -> anyhow::Result<ExitCode> {
@@ -412,7 +213,7 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
         } => rotate(output, (id, &overlap), target).await?,
         KeysCommand::List { target } => {
             let api = Api::of(target)?;
-            let answer = api.send(Method::GET, "/api/v1/keys", None).await?;
+            let answer = api.list("/api/v1/keys", &["keys"]).await?;
             let keys = answer["keys"].as_array().ok_or_else(|| api.stranger())?;
             let lines: Vec<String> = keys.iter().map(key_line).collect();
             let text = if lines.is_empty() {

@@ -6,7 +6,7 @@ use clap::Args;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::client::{Api, Target};
+use crate::cli::api::{Api, Target};
 use crate::cli::output::Output;
 
 pub(super) const EXAMPLES: &str = "\

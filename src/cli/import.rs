@@ -16,7 +16,7 @@ use url::Url;
 use zip::write::SimpleFileOptions;
 
 use crate::cli::ServerChoice;
-use crate::cli::client::{Api, Target};
+use crate::cli::api::{Api, Target};
 use crate::cli::document::{bytes, scheme_and_value, value_of};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;

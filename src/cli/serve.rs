@@ -13,7 +13,7 @@ use crate::app::logs;
 use crate::app::secrets;
 use crate::app::serve::{App, location};
 use crate::cli::ServeArgs;
-use crate::cli::client::DEFAULT_URL;
+use crate::cli::api::DEFAULT_URL;
 use crate::cli::output::Output;
 use crate::config::{self, Config, Sources};
 use crate::store::{Location, Store, backup as copies};

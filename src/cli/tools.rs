@@ -11,7 +11,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cli::client::{Api, Target, path_of};
+use crate::cli::api::{Api, Target, path_of};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 use crate::cli::tools::edit::Changes;
@@ -140,9 +140,9 @@ pub(super) async fn tools(output: &Output, args: ToolsArgs) -> anyhow::Result<Ex
 
 async fn list(api: &Api, slug: &str) -> anyhow::Result<(String, Value)> {
     let path = path_of(&["servers", slug, "review"]);
-    let mut value = api.send(Method::GET, &path, None).await?;
+    let mut value = api.list(&path, &["tools"]).await?;
     let path = path_of(&["servers", slug, "curations"]);
-    let mut curations = api.send(Method::GET, &path, None).await?;
+    let mut curations = api.list(&path, &["curations", "findings"]).await?;
     let listed: Listed = read(api, &value)?;
     let text = shown::list(slug, &listed, &curations);
     value["findings"] = curations["findings"].take();

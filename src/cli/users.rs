@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::cli::client::{Api, Target, path_of};
+use crate::cli::api::{Api, Target, path_of};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 
@@ -110,7 +110,7 @@ pub(super) async fn users(output: &Output, args: UsersArgs) -> anyhow::Result<Ex
         }
         UsersCommand::List { target } => {
             let api = Api::of(target)?;
-            let answer = api.send(Method::GET, "/api/v1/users", None).await?;
+            let answer = api.list("/api/v1/users", &["users"]).await?;
             let users = answer["users"].as_array().ok_or_else(|| api.stranger())?;
             let lines: Vec<String> = users.iter().map(line).collect();
             let text = if lines.is_empty() {

@@ -11,7 +11,7 @@ use http::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::cli::client::{Api, Target, path_of};
+use crate::cli::api::{Api, Target, path_of};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 
@@ -130,7 +130,7 @@ pub(super) async fn versions(output: &Output, args: VersionsArgs) -> anyhow::Res
 
 async fn history(api: &Api, slug: &str) -> anyhow::Result<Value> {
     let path = path_of(&["servers", slug, "versions"]);
-    let history = api.send(Method::GET, &path, None).await?;
+    let history = api.list(&path, &["versions"]).await?;
     if history["versions"].is_null() {
         return Err(api.stranger());
     }

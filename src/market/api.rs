@@ -13,6 +13,7 @@ pub(crate) mod curations;
 mod doctor;
 pub(crate) mod grants;
 pub(crate) mod guard;
+pub mod idempotency;
 pub(crate) mod imports;
 pub(crate) mod issuers;
 pub(crate) mod keys;
@@ -22,6 +23,7 @@ pub(crate) mod limits;
 mod listing;
 mod ownership;
 mod personal;
+mod page;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;
@@ -29,8 +31,9 @@ mod shapes;
 pub(crate) mod usage;
 pub(crate) mod users;
 pub(crate) mod versions;
+pub mod within;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -118,7 +121,7 @@ routes! {
     "/api/v1/servers/{slug}/credentials/{scheme}/approve" { POST credentials::approve }
     "/api/v1/servers/{slug}/credentials/{scheme}/connect" { POST clients::connect }
     "/api/v1/servers/{slug}/credentials/{scheme}/connection" { DELETE clients::disconnect }
-    "/api/v1/imports" { POST bulk::create }
+    "/api/v1/imports" { GET imports::list, POST bulk::create }
     "/api/v1/imports/{id}" { GET imports::show }
     "/api/v1/imports/{id}/retry" { POST bulk::retry }
     "/api/v1/consumers" { GET keys::consumers }
@@ -155,15 +158,29 @@ routes! {
 
 /// The routes below `/api/v1`.
 pub fn router(market: Market) -> Router {
+    let guarded = middleware::from_fn_with_state(market.clone(), guard::guard);
+    inside(market).layer(guarded)
+}
+
+/// The same for requests that come from inside the process, where no browser sends any.
+fn inside(market: Market) -> Router {
     let limit = market.0.parts.document_bytes_max + (1 << 20);
     table()
         .layer(DefaultBodyLimit::max(limit))
+        .layer(middleware::from_fn_with_state(
+            market.clone(),
+            idempotency::once,
+        ))
         .layer(middleware::from_fn_with_state(market.clone(), gate::of_api))
-        .layer(middleware::from_fn_with_state(market.clone(), guard::guard))
         .with_state(market)
 }
 
-async fn openapi_json() -> impl IntoResponse {
+/// The document as JSON, read once.
+static JSON: LazyLock<String> = LazyLock::new(|| {
     let document: serde_json::Value = serde_saphyr::from_str(DOCUMENT).unwrap_or_default();
-    ([(CONTENT_TYPE, "application/json")], document.to_string())
+    document.to_string()
+});
+
+async fn openapi_json() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], JSON.as_str())
 }

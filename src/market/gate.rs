@@ -4,12 +4,15 @@
 //! Here somebody is recognised once for a request, and asked about with [`may`]; handlers get the
 //! [`Person`] that came through.
 
-use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use http::request::Parts;
 
+use crate::access::caller;
 use crate::access::person::Person;
 use crate::access::role::{Action, Owner, may};
 use crate::extract::{Identity, Visitor, identify};
@@ -127,6 +130,7 @@ pub const API: &[(&str, &str, Need)] = &[
         "/api/v1/servers/{slug}/credentials/{scheme}/connection",
         May(ManageServer),
     ),
+    ("GET", "/api/v1/imports", May(FollowImport)),
     ("POST", "/api/v1/imports", May(Publish)),
     ("GET", "/api/v1/imports/{id}", May(FollowImport)),
     ("POST", "/api/v1/imports/{id}/retry", May(FollowImport)),
@@ -282,7 +286,7 @@ async fn enter_api(market: &Market, parts: &mut Parts) -> Result<(), Problem> {
     if need == Need::Nobody {
         return Ok(());
     }
-    let identity = identify(parts, market).await?;
+    let identity = recognised(market, parts).await?;
     if let Need::Person(action) = need {
         let person = identity.person.as_ref();
         let person = person.ok_or_else(|| nobody(&identity))?;
@@ -290,6 +294,22 @@ async fn enter_api(market: &Market, parts: &mut Parts) -> Result<(), Problem> {
     }
     parts.extensions.insert(identity);
     Ok(())
+}
+
+/// Whoever asks, if they do not ask too often. Whoever tries keys is a stranger.
+async fn recognised(market: &Market, parts: &Parts) -> Result<Identity, Problem> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|peer| peer.0.ip());
+    let known = identify(parts, market).await;
+    let holder = match &known {
+        Ok(identity) => identity.caller.holder(peer),
+        Err(problem) if problem.kind == ProblemKind::Unauthenticated => {
+            caller::Caller::anonymous().holder(peer)
+        }
+        Err(_) => return known,
+    };
+    market.0.parts.mcp.limiter.ask(&holder).await?;
+    known
 }
 
 fn nobody(identity: &Identity) -> Problem {

@@ -304,7 +304,8 @@ fn new_version(
     })
 }
 
-fn hash(document: &[u8]) -> [u8; 32] {
+/// What tells documents apart.
+pub fn hash(document: &[u8]) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, document);
     digest.as_ref().try_into().expect("SHA-256 is 32 bytes")
 }

@@ -205,6 +205,9 @@ pub struct ServerSettings {
     pub internal: Option<String>,
 }
 
+/// The service inside this process that is the management API. It is told who calls.
+pub const MANAGEMENT: &str = "management";
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {

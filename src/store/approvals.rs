@@ -113,7 +113,9 @@ const LIST: &str = "SELECT id, server, tool, operation, principal, argument_hash
      reason, decided_by, decided_at, used_at FROM (SELECT a.id, s.slug AS server, a.tool, a.operation, a.principal, \
      a.argument_hash, a.arguments, a.asked_at, a.expires_at, CASE WHEN a.state IN ('pending', 'approved') AND a.expires_at <= $2 \
      THEN 'expired' ELSE a.state END AS state, a.scope, a.reason, a.decided_by, a.decided_at, a.used_at FROM approvals a \
-     JOIN servers s ON s.id = a.server_id WHERE a.organization_id = $1) AS seen WHERE $3 = '' OR state = $3 \
+     JOIN servers s ON s.id = a.server_id WHERE a.organization_id = $1) AS seen WHERE ($3 = '' OR state = $3) \
+     AND (CAST($5 AS BIGINT) = (CASE WHEN state = 'pending' THEN 0 ELSE 1 END) AND (asked_at, id) < ($6, $7) \
+     OR CAST($5 AS BIGINT) < (CASE WHEN state = 'pending' THEN 0 ELSE 1 END)) \
      ORDER BY CASE WHEN state = 'pending' THEN 0 ELSE 1 END, asked_at DESC, id DESC LIMIT $4";
 const ONE: &str = "SELECT a.id, s.slug AS server, a.tool, a.operation, a.principal, a.argument_hash, a.arguments, a.asked_at, \
      a.expires_at, CASE WHEN a.state IN ('pending', 'approved') AND a.expires_at <= $3 THEN 'expired' ELSE a.state END AS state, \
@@ -242,7 +244,21 @@ impl Store {
         limit: i64,
         now: DateTime<Utc>,
     ) -> Result<Vec<ApprovalRow>, StoreError> {
+        self.approvals_after(organization, state, (None, limit), now)
+            .await
+    }
+
+    /// The same from the one that follows a row: whether that waited, when it was asked, and its id. One
+    /// that is decided meanwhile may turn up once more, and none is left out.
+    pub async fn approvals_after(
+        &self,
+        organization: OrganizationId,
+        state: Option<&str>,
+        (after, limit): (Option<(bool, i64, Uuid)>, i64),
+        now: DateTime<Utc>,
+    ) -> Result<Vec<ApprovalRow>, StoreError> {
         let (at, state) = (now.timestamp_micros(), state.unwrap_or(""));
+        let (waits, asked_at, id) = after.unwrap_or((true, i64::MAX, Uuid::max()));
         fetch_all!(
             &self.db,
             ApprovalRow,
@@ -250,7 +266,10 @@ impl Store {
             organization.0,
             at,
             state,
-            limit
+            limit,
+            i64::from(!waits),
+            asked_at,
+            id
         )
     }
 

@@ -47,7 +47,7 @@ pub const ISSUERS_MAX: i64 = 100;
 
 const ALL: &str = "SELECT id, organization_id, name, issuer, settings, updated_at FROM issuers ORDER BY issuer LIMIT 100";
 const OF_ORGANIZATION: &str = "SELECT id, organization_id, name, issuer, settings, updated_at FROM issuers \
-     WHERE organization_id = $1 ORDER BY name LIMIT 100";
+     WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 const ONE: &str = "SELECT id, organization_id, name, issuer, settings, updated_at FROM issuers \
      WHERE organization_id = $1 AND name = $2";
 const COUNT: &str = "SELECT COUNT(*) AS value FROM issuers";
@@ -72,7 +72,23 @@ impl Store {
         &self,
         organization: OrganizationId,
     ) -> Result<Vec<IssuerRow>, StoreError> {
-        fetch_all!(&self.db, IssuerRow, OF_ORGANIZATION, organization.0)
+        self.issuers_after(organization, ("", ISSUERS_MAX)).await
+    }
+
+    /// Those that follow a name, by name.
+    pub async fn issuers_after(
+        &self,
+        organization: OrganizationId,
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<IssuerRow>, StoreError> {
+        fetch_all!(
+            &self.db,
+            IssuerRow,
+            OF_ORGANIZATION,
+            organization.0,
+            after,
+            limit
+        )
     }
 
     pub async fn issuer(

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::db::{Tx, execute, fetch_in, fetch_optional, row};
+use crate::store::db::{Tx, execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::{JobId, OrganizationId, UserId};
 
@@ -34,6 +34,20 @@ row! {
     }
 }
 
+row! {
+    /// A job among others of its kind.
+    #[derive(Clone, Debug)]
+    pub struct JobLine {
+        pub id: Uuid,
+        pub payload: String,
+        pub owner_id: Option<Uuid>,
+        pub run_at: i64,
+        pub lease_until: Option<i64>,
+        pub progress: Option<String>,
+        pub finished_at: Option<i64>,
+    }
+}
+
 const INSERT: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, attempts) VALUES ($1, $2, $3, $4, $5, 0)";
 const DUE: &str = "SELECT id, organization_id, kind, payload, attempts FROM jobs WHERE kind = $1 AND finished_at IS NULL \
      AND run_at <= $2 AND (lease_until IS NULL OR lease_until < $2) ORDER BY run_at LIMIT 1";
@@ -46,6 +60,9 @@ const RENEW: &str = "UPDATE jobs SET lease_until = $3, progress = $4 WHERE id = 
 const START: &str = "INSERT INTO jobs (id, organization_id, kind, payload, run_at, lease_owner, lease_until, attempts, owner_id) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8)";
 const STATE: &str = "SELECT payload, owner_id, run_at, lease_until, progress, finished_at FROM jobs WHERE id = $1 AND organization_id = $2 AND kind = $3";
+const LIST: &str = "SELECT id, payload, owner_id, run_at, lease_until, progress, finished_at FROM jobs \
+     WHERE organization_id = $1 AND kind = $2 AND ($3 IS NULL OR owner_id = $3) AND (run_at, id) < ($4, $5) \
+     ORDER BY run_at DESC, id DESC LIMIT $6";
 const COMPLETE: &str = "UPDATE jobs SET finished_at = $3, lease_until = NULL, progress = $4 WHERE id = $1 AND lease_owner = $2 AND finished_at IS NULL";
 const FORGET_OLD: &str = "DELETE FROM jobs WHERE kind = $1 AND run_at < $2 AND (finished_at IS NOT NULL OR lease_until < $2)";
 const FORGET_MANY: &str = "DELETE FROM jobs WHERE kind = $1 AND finished_at IS NOT NULL AND id NOT IN \
@@ -109,6 +126,29 @@ impl Store {
         job: JobId,
     ) -> Result<Option<JobState>, StoreError> {
         fetch_optional!(&self.db, JobState, STATE, job.0, organization.0, kind)
+    }
+
+    /// Jobs of that kind, newest first, from the one that follows the one begun then with that id; of one
+    /// person, or of everybody.
+    pub async fn jobs(
+        &self,
+        (organization, owner): (OrganizationId, Option<UserId>),
+        kind: &str,
+        (after, limit): (Option<(i64, Uuid)>, i64),
+    ) -> Result<Vec<JobLine>, StoreError> {
+        let (at, id) = after.unwrap_or((i64::MAX, Uuid::max()));
+        let owner = owner.map(|owner| owner.0);
+        fetch_all!(
+            &self.db,
+            JobLine,
+            LIST,
+            organization.0,
+            kind,
+            owner,
+            at,
+            id,
+            limit
+        )
     }
 
     /// Ends a job and says how. `false`: it was no longer this owner's.

@@ -41,6 +41,15 @@ row! {
     }
 }
 
+row! {
+    /// A key, and the one it took the place of.
+    #[derive(Clone, Debug)]
+    pub struct ReplacingRow {
+        pub id: Uuid,
+        pub replaces: Uuid,
+    }
+}
+
 /// A key to be stored.
 pub struct NewKey {
     pub id: KeyId,
@@ -90,14 +99,17 @@ const ONE: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants
      last_used_at, replaces, owner_id FROM api_keys WHERE id = $1 AND organization_id = $2";
 const LIST: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
      last_used_at, replaces, owner_id FROM api_keys WHERE organization_id = $1 AND ($2 IS NULL OR owner_id = $2) \
-     ORDER BY created_at DESC LIMIT 1000";
+     AND (created_at, id) < ($3, $4) ORDER BY created_at DESC, id DESC LIMIT $5";
+/// Of the keys that took the place of one as old as these.
+const REPLACING: &str = "SELECT r.id, r.replaces FROM api_keys k JOIN api_keys r ON r.replaces = k.id \
+     WHERE k.organization_id = $1 AND k.created_at <= $2 AND k.created_at >= $3 LIMIT 10000";
 const REPLACEMENT: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
      last_used_at, replaces, owner_id FROM api_keys WHERE replaces = $1";
 const END_BY: &str = "UPDATE api_keys SET expires_at = $3 WHERE id = $1 AND revoked_at IS NULL \
      AND (expires_at IS NULL OR expires_at > $3) AND organization_id = $2";
 const REPLACE: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
      expires_at, replaces, owner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-const CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 ORDER BY name LIMIT 1000";
+const CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 const CONSUMER: &str =
     "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name = $2";
 const NAMED: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE id = $1";
@@ -119,8 +131,35 @@ impl Store {
         organization: OrganizationId,
         owner: Option<UserId>,
     ) -> Result<Vec<KeyRow>, StoreError> {
+        self.keys_after(organization, owner, (None, 1_000)).await
+    }
+
+    /// The same, of those that are older than the one made then with that id.
+    pub async fn keys_after(
+        &self,
+        organization: OrganizationId,
+        owner: Option<UserId>,
+        (after, limit): (Option<(i64, Uuid)>, i64),
+    ) -> Result<Vec<KeyRow>, StoreError> {
         let owner = owner.map(|owner| owner.0);
-        fetch_all!(&self.db, KeyRow, LIST, organization.0, owner)
+        let (at, id) = after.unwrap_or((i64::MAX, Uuid::max()));
+        fetch_all!(&self.db, KeyRow, LIST, organization.0, owner, at, id, limit)
+    }
+
+    /// Which keys took the place of those made between these moments.
+    pub async fn replacing(
+        &self,
+        organization: OrganizationId,
+        (newest, oldest): (i64, i64),
+    ) -> Result<Vec<ReplacingRow>, StoreError> {
+        fetch_all!(
+            &self.db,
+            ReplacingRow,
+            REPLACING,
+            organization.0,
+            newest,
+            oldest
+        )
     }
 
     pub async fn key(
@@ -135,16 +174,32 @@ impl Store {
         &self,
         organization: OrganizationId,
     ) -> Result<Vec<ConsumerRow>, StoreError> {
-        fetch_all!(&self.db, ConsumerRow, CONSUMERS, organization.0)
+        self.consumers_after(organization, ("", 1_000)).await
     }
 
-    /// The consumer of that name.
+    /// Those that follow a name, by name.
+    pub async fn consumers_after(
+        &self,
+        organization: OrganizationId,
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<ConsumerRow>, StoreError> {
+        fetch_all!(
+            &self.db,
+            ConsumerRow,
+            CONSUMERS,
+            organization.0,
+            after,
+            limit
+        )
+    }
+
     /// What a consumer of any organization is called.
     pub async fn consumer_name(&self, id: ConsumerId) -> Result<Option<String>, StoreError> {
         let row = fetch_optional!(&self.db, ConsumerRow, NAMED, id.0)?;
         Ok(row.map(|row| row.name))
     }
 
+    /// The consumer of that name.
     pub async fn consumer(
         &self,
         organization: OrganizationId,

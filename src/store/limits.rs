@@ -61,7 +61,7 @@ pub struct Taken {
     pub granted: u64,
 }
 
-const PLANS: &str = "SELECT id, name, description, limits, updated_at FROM plans WHERE organization_id = $1 ORDER BY name LIMIT 1000";
+const PLANS: &str = "SELECT id, name, description, limits, updated_at FROM plans WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 const PLAN: &str = "SELECT id, name, description, limits, updated_at FROM plans WHERE organization_id = $1 AND name = $2";
 const PUT_PLAN: &str = "INSERT INTO plans (id, organization_id, name, description, limits, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (organization_id, name) \
@@ -92,7 +92,16 @@ const TRIES_MAX: u32 = 20;
 
 impl Store {
     pub async fn plans(&self, organization: OrganizationId) -> Result<Vec<PlanRow>, StoreError> {
-        fetch_all!(&self.db, PlanRow, PLANS, organization.0)
+        self.plans_after(organization, ("", 1_000)).await
+    }
+
+    /// Those that follow a name, by name.
+    pub async fn plans_after(
+        &self,
+        organization: OrganizationId,
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<PlanRow>, StoreError> {
+        fetch_all!(&self.db, PlanRow, PLANS, organization.0, after, limit)
     }
 
     pub async fn plan(

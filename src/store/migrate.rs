@@ -99,6 +99,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0015_catalog_entries.sql"),
     ),
     (
+        16,
+        "idempotency",
+        include_str!("../../migrations/sqlite/0016_idempotency.sql"),
+        include_str!("../../migrations/postgres/0016_idempotency.sql"),
+    ),
+    (
         17,
         "lifecycle",
         include_str!("../../migrations/sqlite/0017_lifecycle.sql"),

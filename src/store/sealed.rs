@@ -66,6 +66,8 @@ pub enum SealedTable {
     Connections,
     Authorizations,
     Answers,
+    /// Answers of requests that are done once.
+    Idempotency,
     /// The shared secrets of one-time codes.
     Users,
 }
@@ -80,11 +82,12 @@ pub struct Resealed {
 }
 
 impl SealedTable {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Credentials,
         Self::Connections,
         Self::Authorizations,
         Self::Answers,
+        Self::Idempotency,
         Self::Users,
     ];
 
@@ -94,6 +97,7 @@ impl SealedTable {
             Self::Connections => read!("connections"),
             Self::Authorizations => read!("authorizations"),
             Self::Answers => read!("answers"),
+            Self::Idempotency => read!("idempotency_keys"),
             Self::Users => READ_USERS,
         }
     }
@@ -104,6 +108,7 @@ impl SealedTable {
             Self::Connections => write!("connections"),
             Self::Authorizations => write!("authorizations"),
             Self::Answers => write!("answers"),
+            Self::Idempotency => write!("idempotency_keys"),
             Self::Users => WRITE_USERS,
         }
     }
@@ -117,6 +122,7 @@ const COUNT: &str = "SELECT 'credentials' AS place, key_id, COUNT(*) AS count FR
      UNION ALL SELECT 'connections', key_id, COUNT(*) FROM connections WHERE key_id <> '' GROUP BY key_id \
      UNION ALL SELECT 'authorizations', key_id, COUNT(*) FROM authorizations GROUP BY key_id \
      UNION ALL SELECT 'answers', key_id, COUNT(*) FROM answers GROUP BY key_id \
+     UNION ALL SELECT 'idempotency_keys', key_id, COUNT(*) FROM idempotency_keys WHERE key_id <> '' GROUP BY key_id \
      UNION ALL SELECT 'users', totp_key_id, COUNT(*) FROM users WHERE totp_key_id IS NOT NULL GROUP BY totp_key_id \
      UNION ALL SELECT 'kept_keys', key_id, COUNT(*) FROM kept_keys GROUP BY key_id";
 const KEPT: &str = "SELECT key_id, sealed FROM kept_keys WHERE purpose = $1";

@@ -78,7 +78,7 @@ macro_rules! select {
     };
 }
 
-const LIST: &str = select!("WHERE u.organization_id = $1 ORDER BY u.name LIMIT 1000");
+const LIST: &str = select!("WHERE u.organization_id = $1 AND u.name > $2 ORDER BY u.name LIMIT $3");
 const BY_NAME: &str = select!("WHERE u.organization_id = $1 AND u.name = $2");
 const BY_ID: &str = select!("WHERE u.id = $1");
 const BY_LINK: &str = select!(
@@ -122,7 +122,16 @@ const END_SESSIONS: &str =
 impl Store {
     /// The first thousand people of an organization, by name.
     pub async fn users(&self, organization: OrganizationId) -> Result<Vec<UserRow>, StoreError> {
-        fetch_all!(&self.db, UserRow, LIST, organization.0)
+        self.users_after(organization, ("", 1_000)).await
+    }
+
+    /// Those that follow a name, by name.
+    pub async fn users_after(
+        &self,
+        organization: OrganizationId,
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<UserRow>, StoreError> {
+        fetch_all!(&self.db, UserRow, LIST, organization.0, after, limit)
     }
 
     pub async fn user_named(

@@ -84,7 +84,7 @@ row! {
 /// Versions listed at most.
 const LISTED_MAX: i64 = 200;
 const LIST: &str = "SELECT id, number, document_hash, document_url, converter, title, created_at \
-     FROM server_versions WHERE server_id = $1 ORDER BY number DESC LIMIT $2";
+     FROM server_versions WHERE server_id = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
 const PARTS: &str = "SELECT id, number, document_url, title, description, tools, schemes, findings, created_at \
      FROM server_versions WHERE server_id = $1 AND number = $2";
 const OF_DOCUMENT: &str = "SELECT v.id, v.number, v.document_url, v.overlays, v.converter, \
@@ -139,7 +139,16 @@ impl Rollout {
 impl Store {
     /// The newest versions, newest first.
     pub async fn versions(&self, server: ServerId) -> Result<Vec<VersionRow>, StoreError> {
-        fetch_all!(&self.db, VersionRow, LIST, server.0, LISTED_MAX)
+        self.versions_before(server, (i64::MAX, LISTED_MAX)).await
+    }
+
+    /// Those that are older than a version, newest first.
+    pub async fn versions_before(
+        &self,
+        server: ServerId,
+        (before, limit): (i64, i64),
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        fetch_all!(&self.db, VersionRow, LIST, server.0, before, limit)
     }
 
     /// The newest versions that were made of a document, newest first.

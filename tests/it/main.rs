@@ -42,6 +42,11 @@ mod limits;
 #[path = "../process/listening.rs"]
 mod listening;
 mod live;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod managing;
 mod migrations;
 mod openapi;
 mod operations;

@@ -47,6 +47,8 @@ fn serve_with(flags: &[&str]) -> Served {
         .arg(data.path().join("data"))
         .args(listen)
         .args(flags)
+        .env("CAUSEWAY__LIMITS__MANAGEMENT_REQUESTS_PER_SECOND", "0")
+        .env("CAUSEWAY__SERVER__MANAGEMENT_SERVER", "false")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

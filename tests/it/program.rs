@@ -30,6 +30,9 @@ pub(crate) fn causeway(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_clear()
         .env("PATH", env!("PATH"))
+        // A test asks as fast as it can; that this is limited has tests of its own.
+        .env("CAUSEWAY__LIMITS__MANAGEMENT_REQUESTS_PER_SECOND", "0")
+        .env("CAUSEWAY__SERVER__MANAGEMENT_SERVER", "false")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -44,6 +44,8 @@ impl Process {
         let mut command = Command::new(binary());
         command
             .args(["--json", "serve", "--listen", "127.0.0.1:0", "--no-demo"])
+            .env("CAUSEWAY__LIMITS__MANAGEMENT_REQUESTS_PER_SECOND", "0")
+            .env("CAUSEWAY__SERVER__MANAGEMENT_SERVER", "false")
             .args(["--admin-key", ADMIN_KEY, "--data"])
             .arg(data)
             .args(flags)

@@ -21,6 +21,7 @@ mod approvals;
 mod audit;
 mod callers;
 mod database;
+mod idempotency;
 mod ledger;
 mod lifecycle;
 mod limits;
@@ -51,6 +52,10 @@ pub(crate) use database::{
     versions_and_documents_are_never_changed, what_cannot_be_noted_is_not_done,
 };
 
+pub(crate) use idempotency::{
+    approvals_are_read_from_row_to_row, of_many_who_send_a_request_one_does_it,
+    requests_are_let_go_of_bounded_and_forgotten,
+};
 pub(crate) use ledger::calls_are_read_in_pages_and_swept;
 pub(crate) use lifecycle::{
     a_closed_server_says_since_when, a_deleted_server_is_held_and_restored,
@@ -992,6 +997,9 @@ macro_rules! run_contract {
             what_failed_is_kept_with_the_last_jobs,
             an_answer_is_one_principals_for_a_while,
             the_audit_is_kept,
+            of_many_who_send_a_request_one_does_it,
+            requests_are_let_go_of_bounded_and_forgotten,
+            approvals_are_read_from_row_to_row,
             what_stands_beside_an_older_version_ends,
             a_version_that_was_let_go_of_is_known,
             a_look_is_noted_for_where_it_looked,

@@ -15,6 +15,8 @@ pub enum Owner {
     Consumer(ConsumerId),
     /// Of the whole site.
     Site,
+    /// Of the management API.
+    Management,
 }
 
 /// One count.
@@ -65,6 +67,19 @@ impl Counter {
     }
 }
 
+impl Counter {
+    /// The count of what one person or key asks of the management API.
+    pub(super) fn of_management(limit: &Limit, holder: &str) -> Self {
+        Self {
+            owner: Owner::Management,
+            unit: limit.unit,
+            window: limit.window,
+            scope: limit.scope,
+            holder: Holder::Other(holder.to_owned()),
+        }
+    }
+}
+
 /// Strangers have neither key nor consumer: they are told apart by where they come from.
 fn holder(scope: Scope, asked: &Asked<'_>) -> Holder {
     let caller = asked.caller;
@@ -93,6 +108,7 @@ impl fmt::Display for Counter {
             Owner::Plan(consumer, server) => write!(f, "plan:{consumer}:{server}")?,
             Owner::Consumer(consumer) => write!(f, "consumer:{consumer}")?,
             Owner::Site => write!(f, "site")?,
+            Owner::Management => write!(f, "management")?,
         }
         let unit = self.unit.as_str();
         let window = self.window.map_or("now", Window::as_str);

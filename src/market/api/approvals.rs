@@ -9,8 +9,9 @@ use url::Url;
 
 use crate::access::approval::{DecisionError, Inbox, Verdict};
 use crate::access::person::Person;
-use crate::extract::{Body, Path, Query};
+use crate::extract::{Body, Path};
 use crate::market::api::Market;
+use crate::market::api::page::{Asked, Listed};
 use crate::market::api::servers::owned;
 use crate::market::api::settings::ServerEdit;
 use crate::mcp::server::ServerSettings;
@@ -20,7 +21,6 @@ use crate::types::ApprovalId;
 
 /// The states a call may be in.
 const STATES: [&str; 5] = ["pending", "approved", "denied", "expired", "used"];
-pub(crate) const ROWS_MAX: i64 = 500;
 const URL_BYTES_MAX: usize = 2_048;
 /// A week.
 const MINUTES_MAX: u32 = 7 * 24 * 60;
@@ -30,12 +30,6 @@ const MINUTES_MAX: u32 = 7 * 24 * 60;
 pub(super) struct Wanted {
     #[serde(default)]
     state: Option<String>,
-    #[serde(default = "rows_default")]
-    limit: i64,
-}
-
-fn rows_default() -> i64 {
-    100
 }
 
 #[derive(Deserialize)]
@@ -49,15 +43,13 @@ pub(crate) struct NewDecision {
 pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
-    Query(Wanted { state, limit }): Query<Wanted>,
-) -> Result<Json<Value>, Problem> {
-    if !(1..=ROWS_MAX).contains(&limit) {
-        let detail = format!("`limit` is 1 to {ROWS_MAX}");
-        return Err(Problem::new(ProblemKind::Invalid, detail));
-    }
-    let rows = rows(&market, &person, (state.as_deref(), limit)).await?;
-    let rows: Vec<Value> = rows.iter().map(view).collect();
-    Ok(Json(json!({ "approvals": rows })))
+    asked: Asked<After, Wanted>,
+) -> Result<Listed, Problem> {
+    let state = asked.filter.state.as_deref();
+    let page = (asked.after, asked.read_max());
+    let rows = rows_after(&market, &person, (state, page)).await?;
+    let key = |row: &ApprovalRow| (row.state == "pending", row.asked_at, row.id);
+    Ok(asked.page(rows, key).answer("approvals", view))
 }
 
 /// Calls in that state, or in any.
@@ -65,6 +57,17 @@ pub(crate) async fn rows(
     market: &Market,
     person: &Person,
     (state, limit): (Option<&str>, i64),
+) -> Result<Vec<ApprovalRow>, Problem> {
+    rows_after(market, person, (state, (None, limit))).await
+}
+
+/// A call among others: whether it waits, when it was asked, and its id.
+type After = (bool, i64, uuid::Uuid);
+
+async fn rows_after(
+    market: &Market,
+    person: &Person,
+    (state, page): (Option<&str>, (Option<After>, i64)),
 ) -> Result<Vec<ApprovalRow>, Problem> {
     if state.is_some_and(|state| !STATES.contains(&state)) {
         let detail = format!("`state` is one of {}", STATES.join(", "));
@@ -74,7 +77,7 @@ pub(crate) async fn rows(
     let now = inbox.clock.now();
     let rows = inbox
         .store
-        .approvals(person.organization(), state, limit, now);
+        .approvals_after(person.organization(), state, page, now);
     Ok(rows.await?)
 }
 

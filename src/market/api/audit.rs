@@ -1,6 +1,5 @@
 //! Who changed what, in pages.
 
-use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -8,21 +7,17 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::person::Person;
-use crate::extract::Query;
 use crate::market::api::Market;
+use crate::market::api::page::{Asked, Listed};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::{AuditFilter, AuditRow};
 use crate::types::OrganizationId;
-
-const ROWS_MAX: i64 = 1_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Page {
     /// The row that the page follows.
     after: Option<Uuid>,
-    #[serde(default = "rows_default")]
-    limit: i64,
     #[serde(default)]
     order: Order,
     actor: Option<String>,
@@ -38,10 +33,6 @@ enum Order {
     #[default]
     Oldest,
     Newest,
-}
-
-fn rows_default() -> i64 {
-    100
 }
 
 impl Page {
@@ -65,18 +56,19 @@ impl Page {
 pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
-    Query(page): Query<Page>,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<Uuid, Page>,
+) -> Result<Listed, Problem> {
     let invalid = |detail: &str| Problem::new(ProblemKind::Invalid, detail.to_owned());
-    if !(1..=ROWS_MAX).contains(&page.limit) {
-        return Err(invalid(&format!("`limit` is 1 to {ROWS_MAX}")));
+    let page = &asked.filter;
+    if page.after.is_some() && asked.after.is_some() {
+        return Err(invalid("send `cursor` or `after`, not both"));
     }
     if page.order == Order::Oldest && page.is_filtered() {
         return Err(invalid("what is looked for is given with `order=newest`"));
     }
     let organization = person.organization();
     let store = &market.0.parts.publisher.store;
-    let (after, limit) = (page.after, page.limit);
+    let (after, limit) = (asked.after.or(page.after), asked.read_max());
     let rows = match page.order {
         Order::Oldest => store.audit(organization, after, limit).await?,
         Order::Newest => {
@@ -86,9 +78,10 @@ pub(super) async fn list(
         }
     };
     let rows = rows.ok_or_else(|| invalid("`after`: the audit has no such row"))?;
-    let next = rows.last().map(|row| row.id).or(after);
-    let rows: Vec<Value> = rows.iter().map(|row| view(organization, row)).collect();
-    Ok(Json(json!({ "rows": rows, "next": next })))
+    let page = asked.page(rows, |row| row.id);
+    let next = page.rows.last().map(|row| row.id).or(after);
+    let answer = page.answer("rows", |row| view(organization, row));
+    Ok(answer.with(json!({ "next": next })))
 }
 
 /// A row with everything that its hash is made of, as it is hashed.

@@ -50,6 +50,10 @@ pub(crate) async fn attempt(
     (slug, tool): (&str, String),
     (request, headers): (CallRequest, &HeaderMap),
 ) -> Result<Trace, Problem> {
+    if who.0.is_anonymous() {
+        // One ceiling, whichever way a stranger calls.
+        market.0.parts.mcp.limiter.knock(who.1).await?;
+    }
     let catalog = &market.0.parts.publisher.catalog;
     let entry = catalog.find(slug).ok_or_else(Problem::not_found)?;
     if !who.0.may(entry.target(), None) {

@@ -13,6 +13,7 @@ use crate::credential::Secret;
 use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::clients::{self, redirect_uri};
+use crate::market::api::page::{Asked, Listed, Spot};
 use crate::market::api::servers::{act, owned};
 use crate::mcp::plan;
 use crate::mcp::publish::binding::{Bound, origins, store_credential};
@@ -27,12 +28,13 @@ pub(super) async fn list(
     person: Person,
     headers: HeaderMap,
     Path(slug): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<Spot>,
+) -> Result<Listed, Problem> {
     let rows = credential_rows(&market, &person, &slug).await?;
     let redirect = redirect_uri(&market, &headers);
-    Ok(Json(
-        json!({ "credentials": rows, "redirectUri": redirect }),
-    ))
+    let page = asked.of_listed(rows, |row| row["scheme"].as_str().unwrap_or_default());
+    let answer = page.answer("credentials", Value::clone);
+    Ok(answer.with(json!({ "redirectUri": redirect })))
 }
 
 /// Schemes, whether each has a credential, and where it may go. Never a secret.

@@ -12,6 +12,7 @@ use crate::access::person::Person;
 use crate::extract::{Body, Path};
 use crate::live::Entry;
 use crate::live::loader::curations;
+use crate::market::api::page::{Asked, Listed, Spot};
 use crate::market::api::servers::{act, owned};
 use crate::market::api::{Market, security};
 use crate::mcp::curation::{Curation, Curations, argument_keys, curate, definition_hash};
@@ -154,11 +155,25 @@ pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
     Path(slug): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<Spot>,
+) -> Result<Listed, Problem> {
     let bench = Workbench::open(&market, &person, &slug).await?;
-    Ok(Json(
-        json!({ "curations": bench.curations, "findings": bench.findings }),
-    ))
+    let mut all: Vec<_> = bench.curations.iter().collect();
+    all.sort_by_key(|(operation, _)| *operation);
+    let first = asked.after.is_none();
+    let page = asked.of_sorted(all, |(operation, _)| &operation.0);
+    // What is found belongs to a curation; the rest comes first.
+    let shown = |operation| page.rows.iter().any(|(other, _)| *other == operation);
+    let findings: Vec<_> = bench
+        .findings
+        .iter()
+        .filter(|finding| finding.operation.as_ref().map_or(first, shown))
+        .collect();
+    let findings = json!({ "findings": findings });
+    let answer = page.answer_named("curations", |(operation, curation)| {
+        (operation.0.clone(), json!(curation))
+    });
+    Ok(answer.with(findings))
 }
 
 pub(super) async fn show(
@@ -281,7 +296,8 @@ pub(super) async fn review(
     State(market): State<Market>,
     person: Person,
     Path(slug): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<Spot>,
+) -> Result<Listed, Problem> {
     let bench = Workbench::open(&market, &person, &slug).await?;
     let reviews = lint(&bench.served);
     let sum: usize = reviews.iter().map(|review| usize::from(review.score)).sum();
@@ -294,18 +310,18 @@ pub(super) async fn review(
         .iter()
         .map(|tool| bench.listed(tool).tokens())
         .collect();
-    let tools = reviews.iter().zip(&costs).map(|(review, tokens)| {
+    let tools: Vec<_> = reviews.iter().zip(&costs).collect();
+    let page = asked.of_listed(tools, |(review, _)| &review.operation.0);
+    let answer = page.answer("tools", |(review, tokens)| {
         let mut view = json!(review);
         view["tokens"] = json!(tokens);
         view
     });
-    let tools: Vec<Value> = tools.collect();
-    Ok(Json(json!({
+    Ok(answer.with(json!({
         "score": score,
         "grade": Grade::of(score),
         "issues": bench.issues,
         "tokens": costs.iter().sum::<usize>(),
-        "tools": tools,
         "hidden": bench.hidden(),
     })))
 }

@@ -21,10 +21,11 @@ use crate::access::role::Action;
 use crate::extract::Path;
 use crate::market::api::Market;
 use crate::market::api::bulk::Bulk;
+use crate::market::api::page::{Asked, Listed};
 use crate::market::api::servers::server_view;
 use crate::mcp::publish::Published;
 use crate::problem::{Problem, ProblemKind};
-use crate::store::jobs::JobState;
+use crate::store::jobs::{JobLine, JobState};
 use crate::store::{Change, StoreError};
 use crate::types::{JobId, OrganizationId, ServerId, Slug, UserId};
 
@@ -275,6 +276,51 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let view = view(&market, &person, JobId(id), &headers).await?;
     view.map(Json).ok_or_else(Problem::not_found)
+}
+
+/// The imports that took longer than a request should, newest first: an admin's are those of everybody.
+pub(super) async fn list(
+    State(market): State<Market>,
+    person: Person,
+    asked: Asked<(i64, Uuid)>,
+) -> Result<Listed, Problem> {
+    let publisher = &market.0.parts.publisher;
+    let owner = person.user();
+    let owner = owner.filter(|_| !person.may_at_all(Action::Administer));
+    let whose = (person.organization(), owner);
+    let page = (asked.after, asked.read_max());
+    let rows = publisher.store.jobs(whose, KIND, page).await?;
+    let now = publisher.clock.now().timestamp_micros();
+    let page = asked.page(rows, |row| (row.run_at, row.id));
+    Ok(page.answer("imports", |line| line_view(line, now)))
+}
+
+/// An import among others, without what became of its documents.
+fn line_view(line: &JobLine, now: i64) -> Value {
+    let job = JobState {
+        payload: line.payload.clone(),
+        owner_id: line.owner_id,
+        run_at: line.run_at,
+        lease_until: line.lease_until,
+        progress: line.progress.clone(),
+        finished_at: line.finished_at,
+    };
+    let (state, slug) = match ended(&job, now) {
+        None => ("running", None),
+        Some(Ended::Many { .. }) => ("done", None),
+        Some(Ended::Failed { .. }) => ("failed", None),
+        Some(Ended::Done { slug, .. }) => ("done", Some(slug)),
+    };
+    let time = |micros: Option<i64>| micros.and_then(DateTime::from_timestamp_micros);
+    json!({
+        "id": line.id,
+        "state": state,
+        "many": !line.payload.is_empty(),
+        "slug": slug,
+        "startedAt": time(Some(line.run_at)),
+        "finishedAt": time(line.finished_at),
+        "seconds": (line.finished_at.unwrap_or(now) - line.run_at).max(0) / 1_000_000,
+    })
 }
 
 /// What is known of an import.

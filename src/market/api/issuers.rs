@@ -13,6 +13,7 @@ use crate::access::person::Person;
 use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::grants::{self, GrantRequest};
+use crate::market::api::page::{Asked, Listed};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
 use crate::store::audit::NewAudit;
@@ -23,10 +24,14 @@ const NAME_LENGTH_MAX: usize = 64;
 pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
-) -> Result<Json<Value>, Problem> {
-    let rows = rows(&market, &person).await?;
-    let issuers: Vec<Value> = rows.iter().map(|row| view(&market, row)).collect();
-    Ok(Json(json!({ "issuers": issuers })))
+    asked: Asked<String>,
+) -> Result<Listed, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let after = asked.after.as_deref().unwrap_or_default();
+    let page = (after, asked.read_max());
+    let rows = store.issuers_after(person.organization(), page).await?;
+    let page = asked.page(rows, |row| row.name.clone());
+    Ok(page.answer("issuers", |row| view(&market, row)))
 }
 
 pub(crate) async fn rows(market: &Market, person: &Person) -> Result<Vec<IssuerRow>, Problem> {

@@ -18,6 +18,7 @@ use crate::access::role::Action;
 use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::grants::{self, GrantRequest};
+use crate::market::api::page::{Asked, Listed};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
 use crate::store::keys::{KeyRow, Replaced};
@@ -106,18 +107,23 @@ pub(crate) async fn make(market: &Market, person: &Person, new: NewKey) -> Resul
 pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
-) -> Result<Json<Value>, Problem> {
-    let keys = rows(&market, &person).await?;
-    let replaced = replacements(&keys);
-    let keys: Vec<Value> = keys
-        .iter()
-        .map(|row| {
-            let mut shown = view(&market, row);
-            shown["replacedBy"] = json!(replaced.get(&row.id));
-            shown
-        })
-        .collect();
-    Ok(Json(json!({ "keys": keys })))
+    asked: Asked<(i64, Uuid)>,
+) -> Result<Listed, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let (organization, owner) = (person.organization(), owner(&person));
+    let page = (asked.after, asked.read_max());
+    let rows = store.keys_after(organization, owner, page).await?;
+    let page = asked.page(rows, |row| (row.created_at, row.id));
+    let made = |row: Option<&KeyRow>| row.map_or(0, |row| row.created_at);
+    let between = (made(page.rows.first()), made(page.rows.last()));
+    let replacing = store.replacing(organization, between).await?;
+    let replaced: HashMap<Uuid, Uuid> =
+        replacing.iter().map(|row| (row.replaces, row.id)).collect();
+    Ok(page.answer("keys", |row| {
+        let mut shown = view(&market, row);
+        shown["replacedBy"] = json!(replaced.get(&row.id));
+        shown
+    }))
 }
 
 pub(crate) async fn rows(market: &Market, person: &Person) -> Result<Vec<KeyRow>, Problem> {
@@ -277,17 +283,12 @@ fn overlap_of(text: &str) -> Option<Duration> {
 pub(super) async fn consumers(
     State(market): State<Market>,
     person: Person,
-) -> Result<Json<Value>, Problem> {
-    let rows = market
-        .0
-        .parts
-        .publisher
-        .store
-        .consumers(person.organization())
-        .await?;
-    let consumers: Vec<Value> = rows
-        .iter()
-        .map(|row| json!({ "id": row.id, "name": row.name }))
-        .collect();
-    Ok(Json(json!({ "consumers": consumers })))
+    asked: Asked<String>,
+) -> Result<Listed, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let after = asked.after.as_deref().unwrap_or_default();
+    let page = (after, asked.read_max());
+    let rows = store.consumers_after(person.organization(), page).await?;
+    let page = asked.page(rows, |row| row.name.clone());
+    Ok(page.answer("consumers", |row| json!({ "id": row.id, "name": row.name })))
 }

@@ -2,7 +2,6 @@
 
 mod export;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -14,16 +13,15 @@ use crate::access::person::Person;
 use crate::extract::Query;
 use crate::market::api::Market;
 use crate::market::api::ledger::export::{Export, Format};
+use crate::market::api::page::{self, Listed};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::ledger::{After, CallRow, Calls};
 
-/// Rows of an answer, and of a file.
-const ROWS_MAX: i64 = 1_000;
-const ROWS_DEFAULT: i64 = 100;
+/// Rows of a file.
 const EXPORT_ROWS_MAX: i64 = 100_000;
 const STATUSES: [&str; 5] = ["ok", "tool_error", "refused", "cancelled", "timeout"];
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// A slug or an id.
@@ -130,18 +128,23 @@ pub(super) async fn consumer_id(
 pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Problem> {
-    let limits = (ROWS_DEFAULT, ROWS_MAX);
-    let wanted = wanted((&market, &person), asked, limits).await?;
+    mut page: page::Asked<After, Asked>,
+) -> Result<Listed, Problem> {
+    let asked = std::mem::take(&mut page.filter);
+    if asked.after.is_some() && page.after.is_some() {
+        return Err(invalid("send `cursor` or `after`, not both"));
+    }
+    let read_max = page.read_max();
+    let wanted = wanted((&market, &person), asked, (read_max, read_max)).await?;
     let store = &market.0.parts.publisher.store;
     let organization = person.organization();
-    let rows = store.calls(organization, &wanted.calls, wanted.after, wanted.limit);
+    let after = page.after.or(wanted.after);
+    let rows = store.calls(organization, &wanted.calls, after, read_max);
     let rows = rows.await?;
-    let full = i64::try_from(rows.len()).is_ok_and(|count| count == wanted.limit);
-    let next = rows.last().filter(|_| full).map(|row| row.id);
-    let rows: Vec<Value> = rows.iter().map(view).collect();
-    Ok(Json(json!({ "calls": rows, "next": next })))
+    let more = i64::try_from(rows.len()).is_ok_and(|count| count == read_max);
+    let page = page.page(rows, |row| (row.at, row.id));
+    let next = page.rows.last().filter(|_| more).map(|row| row.id);
+    Ok(page.answer("calls", view).with(json!({ "next": next })))
 }
 
 pub(super) async fn csv(

@@ -11,6 +11,7 @@ use crate::access::limit::{self, Limit};
 use crate::access::person::Person;
 use crate::extract::{Body, Path};
 use crate::market::api::Market;
+use crate::market::api::page::{Asked, Listed};
 use crate::market::api::servers::owned;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::NewAudit;
@@ -39,11 +40,14 @@ fn act(person: &Person, action: &'static str, (entity, id): (&'static str, &str)
 pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<String>,
+) -> Result<Listed, Problem> {
     let store = &market.0.parts.publisher.store;
-    let plans = store.plans(person.organization()).await?;
-    let plans: Vec<Value> = plans.iter().map(plan_view).collect();
-    Ok(Json(json!({ "plans": plans })))
+    let after = asked.after.as_deref().unwrap_or_default();
+    let page = (after, asked.read_max());
+    let rows = store.plans_after(person.organization(), page).await?;
+    let page = asked.page(rows, |row| row.name.clone());
+    Ok(page.answer("plans", plan_view))
 }
 
 fn plan_view(row: &PlanRow) -> Value {

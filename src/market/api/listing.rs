@@ -1,14 +1,14 @@
 //! What the catalog files servers under, and how they are searched.
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use http::HeaderMap;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::extract::Who;
 use crate::live::Entry;
 use crate::market::api::Market;
+use crate::market::api::page::{self, Listed, Spot};
 use crate::market::api::servers::server_view;
 use crate::problem::{Problem, ProblemKind};
 use crate::search::shelf::{Sort, Wanted};
@@ -35,8 +35,9 @@ pub(super) async fn list(
     State(market): State<Market>,
     who: Who,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Problem> {
+    page: page::Asked<Spot, Asked>,
+) -> Result<Listed, Problem> {
+    let asked = &page.filter;
     let catalog = &market.0.parts.publisher.catalog;
     let sees = |entry: &Entry| entry.is_listed_for(&who.0);
     let sort = asked.sort.as_deref().map(|word| {
@@ -51,9 +52,10 @@ pub(super) async fn list(
         .iter()
         .all(|text| text.is_empty());
     if nothing_asked && sort.is_none() {
-        let visible = catalog.entries().into_iter().filter(|entry| sees(entry));
-        let servers = visible.map(|entry| server_view(&market, &entry, &headers));
-        return Ok(Json(json!({ "servers": servers.collect::<Vec<_>>() })));
+        let mut visible = catalog.entries();
+        visible.retain(|entry| sees(entry));
+        let page = page.of_sorted(visible, |entry| entry.slug.as_str());
+        return Ok(page.answer("servers", |entry| server_view(&market, entry, &headers)));
     }
     let wanted = Wanted {
         text: &asked.q,
@@ -63,16 +65,20 @@ pub(super) async fn list(
     };
     let sees = |id: ServerId| catalog.entry(id).is_some_and(|entry| sees(&entry));
     let found = catalog.shelf().find(wanted, (0, usize::MAX), sees);
-    let servers = found.listings.iter().filter_map(|listing| {
-        let mut view = server_view(&market, &*catalog.entry(listing.id)?, &headers);
+    let there = found.listings.iter().filter_map(|listing| {
+        let entry = catalog.entry(listing.id)?;
+        Some((listing, entry))
+    });
+    let page = page.of_listed(there.collect(), |(listing, _)| listing.slug.as_str());
+    Ok(page.answer("servers", |(listing, entry)| {
+        let mut view = server_view(&market, entry, &headers);
         let matching = listing.matching(&asked.q, MATCHES_MAX);
         let matching = matching
             .iter()
             .map(|tool| json!({"name": tool.name, "title": tool.title}));
         view["matchingTools"] = matching.collect();
-        Some(view)
-    });
-    Ok(Json(json!({ "servers": servers.collect::<Vec<_>>() })))
+        view
+    }))
 }
 
 /// A category as it is stored; none where it is empty.

@@ -16,6 +16,7 @@ use crate::access::role::Action;
 use crate::extract::{Bytes, Identity, Path, Upload};
 use crate::live::Entry;
 use crate::market::api::ownership::{may_open, on_behalf, visible};
+use crate::market::api::page::{Asked, Listed, Spot};
 use crate::market::api::versions::release_of;
 use crate::market::api::{Market, imports, listing, security};
 use crate::market::discover::discover;
@@ -437,15 +438,21 @@ pub(super) async fn report(
     State(market): State<Market>,
     person: Person,
     Path(slug): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<Spot>,
+) -> Result<Listed, Problem> {
     let entry = owned(&market, &person, &slug)?;
     let store = &market.0.parts.publisher.store;
     let row = store
         .server(entry.id)
         .await?
         .ok_or_else(Problem::not_found)?;
-    let findings = findings(&row, &entry);
-    Ok(Json(json!({ "version": row.number, "findings": findings })))
+    // One kind is found once at one place.
+    let named = findings(&row, &entry)
+        .into_iter()
+        .map(|finding| (format!("{} {}", finding.code, finding.pointer), finding));
+    let page = asked.of_listed(named.collect(), |(name, _)| name);
+    let answer = page.answer("findings", |(_, finding)| json!(finding));
+    Ok(answer.with(json!({ "version": row.number })))
 }
 
 /// What was found in a server's document, but for what its settings have answered since.
@@ -460,7 +467,8 @@ pub(super) async fn tools(
     State(market): State<Market>,
     identity: Identity,
     Path(slug): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<Spot>,
+) -> Result<Listed, Problem> {
     let who = &identity.caller;
     let entry = visible(&market, who, &slug)?;
     let server = market.0.parts.publisher.catalog.server(entry.id).await?;
@@ -468,26 +476,23 @@ pub(super) async fn tools(
         .tools
         .values()
         .filter(|tool| who.may(entry.target(), Some(&tool.def.operation)));
+    let allowed: Vec<_> = allowed.collect();
+    let tokens: usize = allowed.iter().map(|tool| tool.fragments.tokens()).sum();
     // How calls are authenticated is for whoever sets it.
     let choices = security::shown_to(&market, identity.person.as_ref(), (&entry, &server)).await?;
-    let tools: Vec<Value> = allowed
-        .map(|tool| {
-            json!({
-                "name": tool.def.name,
-                "title": tool.def.title,
-                "description": tool.def.description,
-                "operation": tool.def.operation,
-                "inputSchema": tool.def.input_schema,
-                "outputSchema": tool.def.output_schema,
-                "annotations": tool.def.annotations,
-                "tokens": tool.fragments.tokens(),
-                "security": choices.get(&tool.def.operation),
-            })
+    let page = asked.of_listed(allowed, |tool| &tool.def.operation.0);
+    let answer = page.answer("tools", |tool| {
+        json!({
+            "name": tool.def.name,
+            "title": tool.def.title,
+            "description": tool.def.description,
+            "operation": tool.def.operation,
+            "inputSchema": tool.def.input_schema,
+            "outputSchema": tool.def.output_schema,
+            "annotations": tool.def.annotations,
+            "tokens": tool.fragments.tokens(),
+            "security": choices.get(&tool.def.operation),
         })
-        .collect();
-    let tokens: u64 = tools
-        .iter()
-        .filter_map(|tool| tool["tokens"].as_u64())
-        .sum();
-    Ok(Json(json!({ "tools": tools, "tokens": tokens })))
+    });
+    Ok(answer.with(json!({ "tokens": tokens })))
 }

@@ -13,6 +13,7 @@ use crate::access::person::Person;
 use crate::access::role::Role;
 use crate::extract::{Body, Path};
 use crate::market::api::Market;
+use crate::market::api::page::{Asked, Listed};
 use crate::problem::Problem;
 use crate::store::users::{LinkKind, UserRow};
 
@@ -52,10 +53,14 @@ pub(crate) fn address_of(
 pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
-) -> Result<Json<Value>, Problem> {
-    let rows = market.0.parts.accounts.users(person.organization()).await?;
-    let users: Vec<Value> = rows.iter().map(view).collect();
-    Ok(Json(json!({ "users": users })))
+    asked: Asked<String>,
+) -> Result<Listed, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let after = asked.after.as_deref().unwrap_or_default();
+    let page = (after, asked.read_max());
+    let rows = store.users_after(person.organization(), page).await?;
+    let page = asked.page(rows, |row| row.name.clone());
+    Ok(page.answer("users", view))
 }
 
 pub(super) async fn create(

@@ -2,7 +2,7 @@
 //! the document is.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
@@ -10,16 +10,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::access::person::Person;
-use crate::extract::{Body, Path};
+use crate::extract::{Body, Path, Query};
 use crate::live::Entry;
 use crate::market::api::Market;
+use crate::market::api::page::{Asked, Listed};
 use crate::market::api::servers::{NewServer, act, etag, owned, server_view, url_of};
 use crate::mcp::publish::Release;
 use crate::mcp::sync::{self, Outcome};
 use crate::mcp::versions::{self, Actor, VersionError};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::sources::SourceRow;
-use crate::store::versions::Rollout;
+use crate::store::versions::{Rollout, VersionRow};
 
 /// How often a document may be read again, in seconds.
 const EVERY_S: std::ops::RangeInclusive<i64> = 60..=31 * 86_400;
@@ -105,13 +106,43 @@ pub(super) async fn list(
     State(market): State<Market>,
     person: Person,
     Path(slug): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<i64>,
+) -> Result<Listed, Problem> {
     let entry = owned(&market, &person, &slug)?;
-    Ok(Json(history(&market, &entry).await?))
+    let before = asked.after.unwrap_or(i64::MAX);
+    let store = &market.0.parts.publisher.store;
+    let rows = store.versions_before(entry.id, (before, asked.read_max()));
+    let page = asked.page(rows.await?, |row| row.number);
+    let beside = beside(&market, &entry).await?;
+    let current = beside["current"].clone();
+    let answer = page.answer("versions", |row| version_view(row, &current));
+    Ok(answer.with(beside))
 }
 
-/// The versions of a server, newest first, and what stands beside the current one.
-pub(crate) async fn history(market: &Market, entry: &Entry) -> Result<Value, Problem> {
+/// The newest versions of a server, newest first, and what stands beside the current one.
+async fn history(market: &Market, entry: &Entry) -> Result<Value, Problem> {
+    let mut history = beside(market, entry).await?;
+    let rows = market.0.parts.publisher.store.versions(entry.id).await?;
+    let current = history["current"].clone();
+    let versions = rows.iter().map(|row| version_view(row, &current));
+    history["versions"] = versions.collect();
+    Ok(history)
+}
+
+fn version_view(row: &VersionRow, current: &Value) -> Value {
+    json!({
+        "version": row.number,
+        "current": *current == row.number,
+        "title": row.title,
+        "documentHash": hex::encode(&row.document_hash),
+        "documentUrl": row.document_url,
+        "converter": row.converter,
+        "createdAt": time(row.created_at),
+    })
+}
+
+/// The current version of a server, what stands beside it, and where the document is read again.
+async fn beside(market: &Market, entry: &Entry) -> Result<Value, Problem> {
     let store = &market.0.parts.publisher.store;
     let current = store
         .server(entry.id)
@@ -120,28 +151,11 @@ pub(crate) async fn history(market: &Market, entry: &Entry) -> Result<Value, Pro
     let rollouts = store.rollouts(entry.id).await?;
     let source = store.source(entry.id).await?;
     let rollout = |kind: &str| rollouts.iter().find(|rollout| rollout.kind == kind);
-    let versions: Vec<Value> = store
-        .versions(entry.id)
-        .await?
-        .into_iter()
-        .map(|row| {
-            json!({
-                "version": row.number,
-                "current": row.number == current.number,
-                "title": row.title,
-                "documentHash": hex::encode(&row.document_hash),
-                "documentUrl": row.document_url,
-                "converter": row.converter,
-                "createdAt": time(row.created_at),
-            })
-        })
-        .collect();
     Ok(json!({
         "current": current.number,
         "staged": rollout("staged").map(|row| json!({ "version": row.number, "since": time(row.created_at) })),
         "canary": rollout("canary").map(|row| json!({ "version": row.number, "percent": row.percent, "since": time(row.created_at) })),
         "source": source.as_ref().map(source_view),
-        "versions": versions,
     }))
 }
 

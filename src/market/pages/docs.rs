@@ -41,6 +41,7 @@ guides![
     "resilience",
     "confirmation",
     "usage",
+    "api",
     "operators",
     "proxies",
     "observability",

@@ -13,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::access::caller::{Caller, Target};
+use crate::access::caller::{Caller, OnBehalf, Target};
 use crate::access::limit::{Asked, Cost};
 use crate::credential::pass::{self, PassError};
 use crate::credential::{self, CredentialError, Identity, IdentityError, Mask};
@@ -25,7 +25,7 @@ use crate::mcp::call::held::Held;
 use crate::mcp::content::Rendered;
 use crate::mcp::plan::{Aids, Linked, Links, accept, base_url};
 use crate::mcp::provider::{Arguments, CallContext, CallError, CallOutcome, Content, ResourceBody};
-use crate::mcp::server::{ApiProvider, Provider, Server};
+use crate::mcp::server::{ApiProvider, MANAGEMENT, Provider, Server};
 use crate::mcp::template::Moment;
 use crate::mcp::tool::Tool;
 use crate::openapi::SecurityRequirement;
@@ -343,6 +343,8 @@ impl<'a> Work<'a> {
             }
         });
         let egress = &self.cx.egress;
+        let told = self.told(upstream);
+        let upstream = told.as_ref().unwrap_or(upstream);
         let sent = egress
             .send_watched(upstream, attached, way.patience, way.watch)
             .await;
@@ -351,6 +353,12 @@ impl<'a> Work<'a> {
             account.answered(response);
         }
         Ok(sent)
+    }
+
+    /// The management API inside this process, which is told who calls instead of being shown a key.
+    fn told(&self, upstream: &Upstream) -> Option<Upstream> {
+        let internal = self.server.settings.internal.as_deref();
+        (internal == Some(MANAGEMENT)).then(|| upstream.telling(OnBehalf(self.caller.clone())))
     }
 
     /// A native tool under the same deadline and cancellation as the network.
