@@ -75,7 +75,7 @@ async fn fill(site: &Site) {
         site.done("PUT", &path, json!({ "title": tool, "confirm": "human" }))
             .await;
         // Waits for a person, whom nobody asked yet.
-        let call = json!({ "name": tool, "arguments": { "nowhere": "x" } });
+        let call = json!({ "name": tool, "arguments": {} });
         site.served
             .ask("/mcp/many", ADMIN, ("tools/call", call))
             .await;

@@ -1,5 +1,8 @@
 //! A request with an Idempotency-Key is done once, whatever happens to the process and to its answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -128,25 +131,25 @@ async fn a_process_that_is_killed_does_nothing_twice() {
     for round in 0..3 {
         let site = Site::on(folder, &[]).await;
         let names: Vec<String> = (0..40).map(|number| format!("r{round}-{number}")).collect();
+        let answered = Arc::new(AtomicU64::new(0));
         let asked = names.iter().map(|name| {
-            let (client, url) = (
-                site.client.clone(),
-                format!("{}/api/v1/keys", site.served.origin),
-            );
-            let (body, name) = (json!({ "name": name }).to_string(), name.clone());
+            let url = format!("{}/api/v1/keys", site.served.origin);
+            let request = site.client.post(url).header("x-api-key", ADMIN);
+            let request = request.header("content-type", "application/json");
+            let request = request.header("idempotency-key", name);
+            let request = request.body(json!({ "name": name }).to_string());
+            let answered = answered.clone();
             tokio::spawn(async move {
-                let request = client.post(url).header("x-api-key", ADMIN);
-                let request = request.header("content-type", "application/json");
-                let request = request.header("idempotency-key", name);
-                request
-                    .body(body)
-                    .send()
-                    .await
-                    .map(|answer| answer.status().as_u16())
+                let answer = request.send().await;
+                answered.fetch_add(1, Ordering::Relaxed);
+                answer.map(|answer| answer.status().as_u16())
             })
         });
         let asked: Vec<_> = asked.collect();
-        tokio::time::sleep(std::time::Duration::from_millis(15 + 20 * round)).await;
+        // In the middle of it.
+        while answered.load(Ordering::Relaxed) < 3 + 4 * round {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         let Site {
             served,
             folder: kept,
