@@ -11,6 +11,7 @@ pub mod key;
 pub mod ledger;
 pub mod limit;
 pub mod meter;
+pub mod oidc;
 pub mod password;
 pub mod person;
 pub mod private_file;

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
@@ -22,6 +23,7 @@ pub struct Config {
     pub server: ServerConfig,
     pub store: StoreConfig,
     pub secrets: SecretsConfig,
+    pub oidc: OidcConfig,
     pub egress: EgressConfig,
     pub limits: LimitsConfig,
     pub telemetry: TelemetryConfig,
@@ -97,6 +99,38 @@ impl std::fmt::Debug for SecretsConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SecretsConfig(…)")
     }
+}
+
+/// The identity provider people sign in through. Its rules are judged where it is used.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcConfig {
+    pub issuer: String,
+    pub client_id: String,
+    #[serde(deserialize_with = "secret")]
+    pub client_secret: Option<SecretString>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub client_secret_file: Option<PathBuf>,
+    pub scopes: Vec<String>,
+    pub label: String,
+    pub role_claim: String,
+    pub admin_values: Vec<String>,
+    pub publisher_values: Vec<String>,
+    pub member_values: Vec<String>,
+    pub default_role: DefaultRole,
+    pub email_domains: Vec<String>,
+    pub create_accounts: bool,
+}
+
+/// What somebody is whom nothing says more of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DefaultRole {
+    Admin,
+    Publisher,
+    Member,
+    /// They are not let in.
+    None,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -315,6 +349,15 @@ where
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
+/// A text that is never shown; an empty one is none.
+fn secret<'de, D>(deserializer: D) -> Result<Option<SecretString>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    Ok((!text.is_empty()).then(|| SecretString::from(text)))
+}
+
 /// A part of a whole, from 0 to 1.
 fn share<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let share = f64::deserialize(deserializer)?;
@@ -407,6 +450,16 @@ mod tests {
         assert!(!load("", &off, Vec::new()).unwrap().server.legacy_sse);
         let few = [("CAUSEWAY__LIMITS__OPERATIONS_MAX", "7")];
         assert_eq!(load("", &few, Vec::new()).unwrap().limits.operations_max, 7);
+    }
+
+    #[test]
+    fn the_secret_of_a_client_is_not_in_what_is_logged() {
+        let given = [("CAUSEWAY__OIDC__CLIENT_SECRET", "0123-never-shown")];
+        let config = load("", &given, Vec::new()).unwrap();
+        assert!(config.oidc.client_secret.is_some());
+        assert!(!format!("{config:?}").contains("never-shown"));
+        let wrong = [("CAUSEWAY__OIDC__DEFAULT_ROLE", "owner")];
+        assert!(load("", &wrong, Vec::new()).is_err());
     }
 
     #[test]

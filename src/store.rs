@@ -14,6 +14,7 @@ pub mod credentials;
 pub mod curations;
 mod db;
 pub mod idempotency;
+pub mod identities;
 pub mod imports;
 pub mod issuers;
 pub mod jobs;

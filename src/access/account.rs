@@ -4,6 +4,7 @@
 //! secret, only hashes and sealed bytes are stored, and no error carries any of it.
 
 pub mod codes;
+pub mod identity;
 pub mod manage;
 
 use std::sync::Arc;
@@ -100,6 +101,8 @@ pub struct Visit {
     pub session: Session,
     /// Of a session that is stored.
     pub id: Option<Uuid>,
+    /// The issuer that vouched for them when it began.
+    pub issuer: Option<String>,
     pub person: Person,
 }
 
@@ -200,8 +203,20 @@ impl Accounts {
         Ok(cookie)
     }
 
-    /// Begins a session: the cookie's value.
+    /// Begins a session after a password: the cookie's value.
     async fn begin(&self, user: &UserRow, user_agent: &str) -> Result<String, AccountError> {
+        let begun = self.begin_for(user, user_agent, None).await?;
+        begun.ok_or(AccountError::Wrong)
+    }
+
+    /// Begins a session, which an issuer vouches for or a password did. `None`: they may not sign in that
+    /// way any more.
+    async fn begin_for(
+        &self,
+        user: &UserRow,
+        user_agent: &str,
+        issuer: Option<&str>,
+    ) -> Result<Option<String>, StoreError> {
         let now = self.now();
         let (session, cookie) = self.0.sessions.start_stored(now);
         let user_agent: String = user_agent.chars().take(USER_AGENT_CHARS_MAX).collect();
@@ -211,13 +226,14 @@ impl Accounts {
             user: UserId(user.id),
             password_hash: user.password_hash.as_deref().unwrap_or_default(),
             user_agent: &user_agent,
+            issuer,
             expires_at: now + SESSION,
         };
         if !self.0.store.begin_session(&new, now).await? {
-            return Err(AccountError::Wrong);
+            return Ok(None);
         }
         self.0.store.note_sign_in(new.user, now).await?;
-        Ok(cookie)
+        Ok(Some(cookie))
     }
 
     /// Who comes with a cookie, if it is of a session that is good at this moment.
@@ -232,10 +248,10 @@ impl Accounts {
                 return Ok(None);
             }
             let person = Person::of_admin_key();
-            let id = None;
             return Ok(Some(Visit {
                 session,
-                id,
+                id: None,
+                issuer: None,
                 person,
             }));
         }
@@ -251,10 +267,10 @@ impl Accounts {
             .map_err(|_| StoreError::Corrupt(format!("role of user {}", row.user_id)))?;
         let organization = OrganizationId(row.organization_id);
         let person = Person::of_user(organization, (UserId(row.user_id), row.name), role);
-        let id = Some(row.id);
         Ok(Some(Visit {
             session,
-            id,
+            id: Some(row.id),
+            issuer: row.issuer,
             person,
         }))
     }

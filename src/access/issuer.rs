@@ -4,7 +4,7 @@
 //! A token is verified once and then known by its digest until it ends; issuers are read again whenever
 //! keys change, which is how a process hears of what another one changed.
 
-mod published;
+pub(in crate::access) mod published;
 pub mod settings;
 
 use std::collections::HashMap;
@@ -90,7 +90,7 @@ impl Issuers {
         Self(Arc::new(Inner {
             store,
             keys,
-            reader: Reader { egress, clock },
+            reader: Reader::new(egress, clock),
             index: ArcSwapOption::empty(),
             reading: Mutex::new(()),
             verified: Cache::builder().max_capacity(TOKENS_MAX).build(),

@@ -64,6 +64,12 @@ pub enum Once {
     Session,
     Link,
     RecoveryCode,
+    /// The state of a sign-in with a provider, and what its browser keeps meanwhile.
+    SignIn,
+    Browser,
+    /// What such a sign-in proves itself with; these two are sent, and stored nowhere.
+    Verifier,
+    Nonce,
 }
 
 impl Session {
@@ -133,6 +139,10 @@ impl Sessions {
             Once::Session => "session",
             Once::Link => "link",
             Once::RecoveryCode => "recovery code",
+            Once::SignIn => "sign-in",
+            Once::Browser => "browser",
+            Once::Verifier => "verifier",
+            Once::Nonce => "nonce",
         };
         let tag = hmac::sign(&self.0.once, format!("{kind}:{secret}").as_bytes());
         tag.as_ref().try_into().expect("HMAC-SHA-256 is 32 bytes")

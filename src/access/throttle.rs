@@ -45,20 +45,36 @@ struct Tries {
 
 /// A try that was let through. It counts as a failure until it is said to have gone well.
 pub struct Try {
-    name: String,
+    /// `None`: who it is, nobody says beforehand.
+    name: Option<String>,
     address: String,
 }
 
 impl Throttle {
     /// Lets a try through, or says how many seconds to wait. Many at once count one after the other.
     pub fn admit(&self, name: &str, address: &str, now: DateTime<Utc>) -> Result<Try, i64> {
+        let name = Some(format!("name {name}"));
+        self.let_through(name, address, now)
+    }
+
+    /// Lets a try through whose name is told by somebody else.
+    pub fn admit_address(&self, address: &str, now: DateTime<Utc>) -> Result<Try, i64> {
+        self.let_through(None, address, now)
+    }
+
+    fn let_through(
+        &self,
+        name: Option<String>,
+        address: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Try, i64> {
         let attempt = Try {
-            name: format!("name {name}"),
+            name,
             address: format!("address {address}"),
         };
         let mut tries = self.0.lock();
-        let wait = [&attempt.name, &attempt.address]
-            .into_iter()
+        let keys = attempt.name.iter().chain([&attempt.address]);
+        let wait = keys
             .filter_map(|key| tries.get(key))
             .filter(|known| now - known.last < FORGOTTEN_AFTER)
             .map(|known| (known.next - now).num_milliseconds())
@@ -66,7 +82,9 @@ impl Throttle {
         if let Some(wait) = wait.filter(|wait| *wait > 0) {
             return Err(wait.div_euclid(1000) + 1);
         }
-        count(&mut tries, &attempt.name, OF_A_NAME, now);
+        if let Some(name) = &attempt.name {
+            count(&mut tries, name, OF_A_NAME, now);
+        }
         count(&mut tries, &attempt.address, OF_AN_ADDRESS, now);
         Ok(attempt)
     }
@@ -75,7 +93,9 @@ impl Throttle {
     /// one password does not try others for free.
     pub fn went_well(&self, attempt: &Try) {
         let mut tries = self.0.lock();
-        tries.remove(&attempt.name);
+        if let Some(name) = &attempt.name {
+            tries.remove(name);
+        }
         if let Some(known) = tries.get_mut(&attempt.address) {
             known.failures = known.failures.saturating_sub(1);
             known.next = known.last;

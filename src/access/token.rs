@@ -48,6 +48,8 @@ pub struct Token<'t> {
     pub algorithm: Algorithm,
     pub kid: Option<String>,
     pub claims: Map<String, Value>,
+    /// It says that it is an access token, and nothing else (RFC 9068 section 2.1).
+    pub is_access_token: bool,
     /// What is signed.
     pub signed: &'t [u8],
     pub signature: Vec<u8>,
@@ -87,7 +89,7 @@ impl<'t> Token<'t> {
         let header: Header = read(header)?;
         let kid_fits = |kid: &String| kid.len() <= KID_BYTES_MAX;
         if header.crit
-            || !header.typ.as_deref().is_none_or(is_access_token)
+            || !header.typ.as_deref().is_none_or(is_token)
             || !header.kid.as_ref().is_none_or(kid_fits)
         {
             return Err(TokenFault::Malformed);
@@ -98,6 +100,7 @@ impl<'t> Token<'t> {
         Ok(Self {
             algorithm: Algorithm::named(&header.alg).ok_or(TokenFault::Algorithm)?,
             kid: header.kid,
+            is_access_token: header.typ.as_deref().is_some_and(|typ| bare(typ) != "jwt"),
             claims: read(claims)?,
             signed: signed.as_bytes(),
             signature,
@@ -127,7 +130,7 @@ impl<'t> Token<'t> {
     }
 
     /// A NumericDate (RFC 7519 section 2), which may have a fraction.
-    fn date(&self, claim: &str) -> Result<Option<i64>, TokenFault> {
+    pub(in crate::access) fn date(&self, claim: &str) -> Result<Option<i64>, TokenFault> {
         let Some(value) = self.claims.get(claim) else {
             return Ok(None);
         };
@@ -141,10 +144,15 @@ impl<'t> Token<'t> {
 }
 
 /// RFC 9068 section 2.1, and the `typ` that tokens had before it.
-fn is_access_token(typ: &str) -> bool {
+fn is_token(typ: &str) -> bool {
+    matches!(bare(typ).as_str(), "jwt" | "at+jwt")
+}
+
+fn bare(typ: &str) -> String {
     let bare = typ.to_ascii_lowercase();
-    let bare = bare.strip_prefix("application/").unwrap_or(&bare);
-    matches!(bare, "jwt" | "at+jwt")
+    bare.strip_prefix("application/")
+        .map(str::to_owned)
+        .unwrap_or(bare)
 }
 
 fn read<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, TokenFault> {

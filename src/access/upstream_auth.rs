@@ -8,7 +8,7 @@
 mod authorize;
 mod connection;
 mod describe;
-mod request;
+pub(in crate::access) mod request;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! The two keys of a process: given from outside, or made once and kept in the data directory. And the
-//! first admin's password, where a file has one.
+//! first admin's password and the client's secret, where a file has one.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -96,6 +96,28 @@ pub fn admin_key(config: &Config) -> anyhow::Result<SecretString> {
 
 /// Who the first admin is that is made with a password from a file.
 pub const ADMIN_NAME: &str = "admin";
+
+/// The secret of the client that signs people in through an identity provider, where one is given.
+pub fn client_secret(config: &Config) -> anyhow::Result<Option<SecretString>> {
+    let oidc = &config.oidc;
+    let Some(path) = &oidc.client_secret_file else {
+        return Ok(oidc.client_secret.clone());
+    };
+    let shown = path.display();
+    if oidc.client_secret.is_some() {
+        bail!("give oidc.client_secret or oidc.client_secret_file, not both");
+    }
+    let (text, by_everyone) = private_file::read_given(path, PASSWORD_BYTES_MAX)
+        .with_context(|| format!("cannot read {shown}"))?;
+    if by_everyone {
+        tracing::warn!("every user of this system may read the client's secret in {shown}");
+    }
+    let secret = text.trim();
+    if secret.is_empty() {
+        bail!("{shown} is empty; it holds the client's secret");
+    }
+    Ok(Some(SecretString::from(secret.to_owned())))
+}
 
 /// The password of the first admin, where a file with one is given.
 pub fn admin_password(config: &Config) -> anyhow::Result<Option<SecretString>> {

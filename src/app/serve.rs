@@ -18,6 +18,8 @@ use crate::access::key::Keys;
 use crate::access::ledger::{self, Kept, Ledger};
 use crate::access::limit::{Limiter, Shared};
 use crate::access::meter::Meters;
+use crate::access::oidc::Provider;
+use crate::access::oidc::settings::OidcSettings;
 use crate::access::session::Sessions;
 use crate::access::upstream_auth::Tokens;
 use crate::access::vault::Vault;
@@ -194,6 +196,7 @@ fn market(
     ground.follow(answers.clone().sweep(ground.stop.clone()));
     let master = ground.ring.current();
     let sessions = Sessions::new(master, &ground.hash_key, &ground.admin);
+    let oidc = oidc(config, ground, &sessions)?;
     let accounts = Accounts::new((store.clone(), vault.clone()), sessions, clock.clone())?;
     let mcp = Mcp {
         watch: Watch::default(),
@@ -223,6 +226,7 @@ fn market(
         authenticator: authenticator(&ground.keys, (store, egress), clock),
         keys: ground.keys.clone(),
         accounts,
+        oidc,
         mcp: Arc::new(mcp),
         egress: egress.clone(),
         hosts: hosts(config, address),
@@ -230,6 +234,17 @@ fn market(
         document_bytes_max: config.limits.document_bytes_max,
         doctor,
     }))
+}
+
+/// The identity provider people sign in through, where one is named.
+fn oidc(config: &Config, ground: &Ground, sessions: &Sessions) -> anyhow::Result<Option<Provider>> {
+    let secret = secrets::client_secret(config)?;
+    let Some(settings) = OidcSettings::of(&config.oidc, secret)? else {
+        return Ok(None);
+    };
+    let reached = (ground.egress.clone(), ground.clock.clone());
+    let kept = (ground.store.clone(), sessions.clone());
+    Ok(Some(Provider::new(settings, reached, kept)))
 }
 
 fn authenticator(keys: &Keys, (store, egress): (&Store, &Egress), clock: &Clock) -> Authenticator {
@@ -358,10 +373,12 @@ fn doctor(config: &Config, feed: &Feed, source: &KeySource) -> anyhow::Result<Do
         Some(_) => None,
         None => secrets.admin_key_file.clone().or_else(ours),
     };
-    let keys = [("master", master), ("admin", admin)].into_iter();
+    let client = config.oidc.client_secret_file.clone();
+    let keys = [("master", master), ("admin", admin), ("client", client)];
     let places = Places {
         data: lite.then(|| data.clone()),
         keys: keys
+            .into_iter()
             .filter_map(|(what, path)| Some((what, path?)))
             .collect(),
         is_public: config.server.public_url.is_some(),

@@ -44,6 +44,7 @@ use http::header::CONTENT_TYPE;
 use crate::access::account::Accounts;
 use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
+use crate::access::oidc::Provider;
 use crate::egress::Egress;
 use crate::market::address::Address;
 use crate::market::api::imports::Imports;
@@ -60,6 +61,8 @@ pub struct MarketParts {
     pub keys: Keys,
     pub authenticator: Authenticator,
     pub accounts: Accounts,
+    /// The identity provider people may sign in through.
+    pub oidc: Option<Provider>,
     pub egress: Egress,
     pub mcp: Arc<Mcp>,
     pub hosts: HostPolicy,

@@ -191,6 +191,10 @@ pub const PAGES: &[(&str, &str, Need)] = &[
     ("GET", "/", Caller),
     ("GET", "/login", Nobody),
     ("POST", "/login", Nobody),
+    ("GET", "/login/oidc", Nobody),
+    ("POST", "/login/oidc", Nobody),
+    // Who it is for, what their browser keeps says: the handler asks.
+    ("GET", "/login/oidc/callback", Nobody),
     ("POST", "/logout", Nobody),
     ("GET", "/setup", Nobody),
     ("POST", "/setup", Nobody),

@@ -26,6 +26,8 @@ mod key_routes;
 pub mod keys;
 mod link_routes;
 pub mod login;
+pub mod oidc;
+mod oidc_routes;
 pub mod publish;
 mod publish_routes;
 pub mod report;

@@ -111,6 +111,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0017_lifecycle.sql"),
     ),
     (
+        18,
+        "identities",
+        include_str!("../../migrations/sqlite/0018_identities.sql"),
+        include_str!("../../migrations/postgres/0018_identities.sql"),
+    ),
+    (
         22,
         "ended_sessions",
         include_str!("../../migrations/sqlite/0022_ended_sessions.sql"),

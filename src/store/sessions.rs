@@ -17,6 +17,8 @@ row! {
         pub name: String,
         pub role: String,
         pub last_seen_at: i64,
+        /// The issuer that vouched for them, where it was not a password.
+        pub issuer: Option<String>,
     }
 }
 
@@ -40,16 +42,20 @@ pub struct NewSession<'a> {
     /// The hash the password was checked with, or nothing: it may have been changed meanwhile.
     pub password_hash: &'a str,
     pub user_agent: &'a str,
+    /// The issuer that vouched for them: the account has to be linked with an identity of it.
+    pub issuer: Option<&'a str>,
     pub expires_at: DateTime<Utc>,
 }
 
-const BY_HASH: &str = "SELECT s.id, s.organization_id, s.user_id, u.name, u.role, s.last_seen_at \
+const BY_HASH: &str = "SELECT s.id, s.organization_id, s.user_id, u.name, u.role, s.last_seen_at, s.issuer \
      FROM sessions s JOIN users u ON u.id = s.user_id \
      WHERE s.hash = $1 AND s.expires_at > $2 AND s.revoked_at IS NULL AND u.disabled_at IS NULL";
 const LIST: &str = "SELECT id, created_at, last_seen_at, expires_at, user_agent FROM sessions \
      WHERE user_id = $1 AND expires_at > $2 AND revoked_at IS NULL ORDER BY last_seen_at DESC, id LIMIT 100";
-const INSERT: &str = "INSERT INTO sessions (id, hash, organization_id, user_id, created_at, last_seen_at, expires_at, user_agent) \
-     SELECT $1, $2, u.organization_id, u.id, $4, $4, $5, $6 FROM users u WHERE u.id = $3 AND u.disabled_at IS NULL AND COALESCE(u.password_hash, '') = $7";
+const INSERT: &str = "INSERT INTO sessions (id, hash, organization_id, user_id, created_at, last_seen_at, expires_at, user_agent, issuer) \
+     SELECT $1, $2, u.organization_id, u.id, $4, $4, $5, $6, $8 FROM users u \
+     WHERE u.id = $3 AND u.disabled_at IS NULL AND COALESCE(u.password_hash, '') = $7 \
+     AND ($8 IS NULL OR EXISTS (SELECT 1 FROM identities i WHERE i.user_id = u.id AND i.issuer = $8))";
 const FORGET: &str =
     "DELETE FROM sessions WHERE user_id = $1 AND (expires_at <= $2 OR revoked_at IS NOT NULL)";
 /// Of many, those that were seen longest ago end.
@@ -89,8 +95,9 @@ impl Store {
         fetch_all!(&self.db, SessionRow, LIST, user.0, now.timestamp_micros())
     }
 
-    /// Begins a session, unless the person is disabled or has another password by now. Sessions that ended are forgotten, and of too
-    /// many those seen longest ago.
+    /// Begins a session, unless the person is disabled, has another password by now, or is not linked with
+    /// who vouched for them any more. Sessions that ended are forgotten, and of too many those seen
+    /// longest ago.
     pub async fn begin_session(
         &self,
         new: &NewSession<'_>,
@@ -109,7 +116,8 @@ impl Store {
             at,
             new.expires_at.timestamp_micros(),
             new.user_agent,
-            new.password_hash
+            new.password_hash,
+            new.issuer
         )?;
         tx.commit().await?;
         Ok(begun == 1)

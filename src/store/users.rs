@@ -175,7 +175,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let at = now.timestamp_micros();
         execute!(&mut tx, END_SETUP, act.organization.0)?;
-        insert(&mut tx, &new, act.organization, at).await?;
+        insert_user(&mut tx, &new, act.organization, at).await?;
         self.commit_change(tx, act, (Change::User(new.id), 1), at)
             .await
     }
@@ -238,7 +238,7 @@ impl Store {
         if taken == 0 || anybody.is_some_and(|row| row.value > 0) {
             return Ok(false);
         }
-        insert(&mut tx, &new, organization, at).await?;
+        insert_user(&mut tx, &new, organization, at).await?;
         self.commit_change(tx, act, (Change::User(new.id), 1), at)
             .await?;
         Ok(true)
@@ -419,7 +419,7 @@ impl Store {
     }
 }
 
-async fn insert(
+pub(super) async fn insert_user(
     tx: &mut Tx,
     new: &NewUser<'_>,
     organization: OrganizationId,

@@ -27,6 +27,7 @@ fn session(user: UserId, digit: u8) -> NewSession<'static> {
         user,
         password_hash: "hash",
         user_agent: "a browser",
+        issuer: None,
         expires_at: at(1_000),
     }
 }

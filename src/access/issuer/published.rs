@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::access::issuer::settings::{IssuerSettings, is_private_to_us};
 use crate::access::token::verify::KeySet;
-use crate::egress::{Egress, EgressError, Patience};
+use crate::egress::{Egress, EgressError, Patience, Upstream};
 use crate::types::{Clock, UpstreamRequest};
 
 /// After so many seconds keys are read again.
@@ -32,13 +32,15 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 
 /// How keys are read.
 #[derive(Clone)]
-pub(super) struct Reader {
-    pub(super) egress: Egress,
-    pub(super) clock: Clock,
+pub(in crate::access) struct Reader {
+    pub(in crate::access) egress: Egress,
+    /// What it may reach.
+    pub(in crate::access) upstream: Upstream,
+    pub(in crate::access) clock: Clock,
 }
 
 /// The keys of one issuer.
-pub(super) struct Published {
+pub(in crate::access) struct Published {
     settings: Arc<IssuerSettings>,
     state: ArcSwap<State>,
     /// One request at a time.
@@ -55,7 +57,7 @@ struct State {
 
 /// Why keys cannot be read.
 #[derive(Debug, thiserror::Error)]
-enum ReadError {
+pub(in crate::access) enum ReadError {
     #[error(transparent)]
     Egress(#[from] EgressError),
     #[error("{0} answered with status {1}")]
@@ -64,6 +66,18 @@ enum ReadError {
     NoKeys(Url),
     #[error("{0} describes another issuer, or says nowhere that can be trusted where its keys are")]
     Description(String),
+}
+
+impl Reader {
+    /// One that reaches what everybody may.
+    pub(in crate::access) fn new(egress: Egress, clock: Clock) -> Self {
+        let upstream = egress.upstream(&[]);
+        Self {
+            egress,
+            upstream,
+            clock,
+        }
+    }
 }
 
 impl State {
@@ -91,7 +105,7 @@ impl State {
 }
 
 impl Published {
-    pub(super) fn new(settings: Arc<IssuerSettings>) -> Arc<Self> {
+    pub(in crate::access) fn new(settings: Arc<IssuerSettings>) -> Arc<Self> {
         Arc::new(Self {
             settings,
             state: ArcSwap::default(),
@@ -101,7 +115,7 @@ impl Published {
 
     /// The keys as they are known; read anew where they are old, or since one was `unknown` and that
     /// was not tried just now. `None`: there are none, because the issuer does not answer.
-    pub(super) async fn keys(
+    pub(in crate::access) async fn keys(
         self: &Arc<Self>,
         reader: &Reader,
         unknown: bool,
@@ -171,8 +185,8 @@ impl Published {
     }
 }
 
-/// A redirect is no answer.
-async fn get(reader: &Reader, url: &Url) -> Result<Bytes, ReadError> {
+/// What an address answers with. A redirect is no answer.
+pub(in crate::access) async fn get(reader: &Reader, url: &Url) -> Result<Bytes, ReadError> {
     let accept = HeaderValue::from_static("application/json, application/jwk-set+json");
     let request = UpstreamRequest {
         method: Method::GET,
@@ -185,10 +199,9 @@ async fn get(reader: &Reader, url: &Url) -> Result<Bytes, ReadError> {
         deadline: Instant::now() + REQUEST_TIMEOUT,
         cancel: &never,
     };
-    let upstream = reader.egress.upstream(&[]);
     let sent = reader
         .egress
-        .send_short(&upstream, request, patience, ANSWER_BYTES_MAX);
+        .send_short(&reader.upstream, request, patience, ANSWER_BYTES_MAX);
     let answer = sent.await?;
     if answer.status != http::StatusCode::OK || answer.truncated {
         return Err(ReadError::Status(url.clone(), answer.status.as_u16()));

@@ -184,7 +184,7 @@ impl IssuerSettings {
 }
 
 /// Whether nobody on the way can answer in the place of who is asked.
-pub(super) fn is_private_to_us(url: &Url) -> bool {
+pub(in crate::access) fn is_private_to_us(url: &Url) -> bool {
     let here = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

@@ -62,14 +62,14 @@ pub(super) struct Code<'c> {
 }
 
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct IdToken {
-    id_token: Option<String>,
+pub(in crate::access) struct IdToken {
+    pub(in crate::access) id_token: Option<String>,
 }
 
 impl ExtraTokenFields for IdToken {}
 
 type Answer = StandardTokenResponse<IdToken, BasicTokenType>;
-type Client = oauth2::Client<
+pub(in crate::access) type Client = oauth2::Client<
     BasicErrorResponse,
     Answer,
     BasicTokenIntrospectionResponse,
@@ -374,7 +374,7 @@ impl Asking<'_> {
 }
 
 /// An error code of the protocol (RFC 6749 section 5.2 and its registry), or that it is none.
-pub(super) fn code(said: &str) -> String {
+pub(in crate::access) fn code(said: &str) -> String {
     let plain = said.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if plain && (1..=40).contains(&said.len()) {
         said.to_owned()

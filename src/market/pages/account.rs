@@ -50,8 +50,24 @@ pub struct Account {
     pub frame: Frame,
     pub error: Option<Html>,
     pub role: String,
+    /// Without one, they sign in through a provider.
+    pub has_password: bool,
     pub codes: Codes,
+    /// What the account is linked with, and whether one of it is of the provider there is.
+    pub identities: Vec<IdentityRow>,
+    pub linked: bool,
+    /// What the provider is called.
+    pub provider: Option<String>,
     pub sessions: Vec<SessionRow>,
+}
+
+/// An identity the account is linked with.
+#[derive(Debug)]
+pub struct IdentityRow {
+    pub id: String,
+    pub shown: String,
+    pub issuer: String,
+    pub since: String,
 }
 
 /// How it stands with one-time codes.

@@ -11,10 +11,12 @@ use secrecy::SecretString;
 use crate::access::account::{AccountError, Visit};
 use crate::extract::{Form, Visitor};
 use crate::market::api::Market;
-use crate::market::pages::account::{Account, Codes, SessionRow};
+use crate::market::pages::account::{Account, Codes, IdentityRow, SessionRow};
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, failure, frame, notice, to, writer};
-use crate::market::pages::sign_in_routes::{in_with, out, said, when};
+use crate::market::pages::sign_in_routes::{in_with, label, out, said, when};
+use crate::store::identities;
+use crate::store::users::UserRow;
 use crate::types::UserId;
 
 /// Pixels of the side of a picture for a device.
@@ -81,11 +83,14 @@ async fn account_page(
         _ => None,
     };
     let read = async {
-        let codes = codes(market, whose.1, done, wrong.is_some()).await?;
+        let row = market.0.parts.accounts.own(whose.1).await?;
+        let codes = codes(market, &row, done, wrong.is_some()).await?;
+        let identities = market.0.parts.accounts.identities_of(whose.1).await;
+        let identities = identities.map_err(AccountError::Store)?;
         let sessions = sessions(market, whose).await?;
-        Ok::<_, AccountError>((codes, sessions))
+        Ok::<_, AccountError>((row, codes, identities, sessions))
     };
-    let (codes, sessions) = match read.await {
+    let (row, codes, identities, sessions) = match read.await {
         Ok(read) => read,
         Err(error) => {
             let (status, message) = said(&frame, &error);
@@ -96,7 +101,11 @@ async fn account_page(
         frame,
         error,
         role: whose.0.person.role.word().to_owned(),
+        has_password: row.password_hash.is_some(),
         codes,
+        linked: is_linked(market, &identities),
+        identities: identities.into_iter().map(identity).collect(),
+        provider: label(market),
         sessions,
     };
     let mut response = page(status, &template);
@@ -106,14 +115,35 @@ async fn account_page(
     response
 }
 
+/// Whether one of them is of the provider there is.
+fn is_linked(market: &Market, identities: &[identities::IdentityRow]) -> bool {
+    let provider = market.0.parts.oidc.as_ref();
+    provider.is_some_and(|provider| {
+        let issuer = &provider.settings().issuer;
+        identities.iter().any(|row| row.issuer == *issuer)
+    })
+}
+
+fn identity(row: identities::IdentityRow) -> IdentityRow {
+    let at = DateTime::from_timestamp_micros(row.created_at);
+    IdentityRow {
+        id: row.id.to_string(),
+        shown: row.shown,
+        issuer: row.issuer,
+        since: at
+            .map(|at| at.format("%Y-%m-%d").to_string())
+            .unwrap_or_default(),
+    }
+}
+
 async fn codes(
     market: &Market,
-    user: UserId,
+    row: &UserRow,
     done: Option<&Done>,
     again: bool,
 ) -> Result<Codes, AccountError> {
     let accounts = &market.0.parts.accounts;
-    let row = accounts.own(user).await?;
+    let user = UserId(row.id);
     if row.totp_step.is_some() {
         let fresh = match done {
             Some(Done::Codes(codes)) => codes.clone(),
@@ -231,6 +261,18 @@ async fn carry_out(
             ended.map_err(AccountError::Store)?;
             let own = visit.id == Some(id);
             Ok(if own { Done::Out } else { Done::Said("ended") })
+        }
+        "unlink" => {
+            let id = text("identity").parse().map_err(|_| AccountError::Nobody)?;
+            let ended = accounts.unlink_own(&visit.person, id).await;
+            ended.map_err(AccountError::from)?;
+            // A session that began with it is over.
+            let own = visit.issuer.is_some();
+            Ok(if own {
+                Done::Out
+            } else {
+                Done::Said("unlinked")
+            })
         }
         "everywhere" => {
             let ended = accounts.sign_out_everywhere(user).await;

@@ -21,6 +21,8 @@ pub struct Login {
     pub ticket: Option<String>,
     /// The admin key was tried: its field stands open.
     pub by_key: bool,
+    /// What the identity provider is called through which people may sign in.
+    pub provider: Option<String>,
 }
 
 /// A path on this site to return to; anything else, `//host` among it, is the start page.

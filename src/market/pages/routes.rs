@@ -23,7 +23,7 @@ use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
     Frame, account_routes, approvals, assets, audit, connect_routes, danger_routes, docs, health,
-    health_routes, home_routes, import_routes, issuer_routes, key_routes, link_routes, page,
+    health_routes, home_routes, import_routes, issuer_routes, key_routes, link_routes, oidc_routes, page,
     publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes,
     user_routes, version_routes,
 };
@@ -36,6 +36,10 @@ routes! {
     "/login" at most sign_in_routes::FORM_BYTES_MAX => {
         GET sign_in_routes::show, POST sign_in_routes::sign_in
     }
+    "/login/oidc" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET oidc_routes::show, POST oidc_routes::begin
+    }
+    "/login/oidc/callback" { GET oidc_routes::come_back }
     "/logout" { POST sign_in_routes::sign_out }
     "/setup" at most sign_in_routes::FORM_BYTES_MAX => {
         GET link_routes::show_setup, POST link_routes::set_up
@@ -147,6 +151,9 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "changed" => "done-changed",
         "approved" => "done-approved",
         "denied" => "done-denied",
+        "linked" => "done-linked",
+        "unlinked" => "done-unlinked",
+        "signed-out" => "done-signed-out",
         _ => return None,
     })
 }

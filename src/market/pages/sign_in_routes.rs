@@ -58,7 +58,11 @@ pub(super) fn is_own_form(market: &Market, visitor: &Visitor, form: &Fields) -> 
 }
 
 /// Adds a cookie of this host to an answer.
-fn set_cookie(market: &Market, response: &mut Response, (name, value, seconds): (&str, &str, i64)) {
+pub(super) fn set_cookie(
+    market: &Market,
+    response: &mut Response,
+    (name, value, seconds): (&str, &str, i64),
+) {
     let flag = if market.0.parts.address.is_https() {
         "; Secure"
     } else {
@@ -157,6 +161,12 @@ pub(super) fn when(error: &AccountError, response: &mut Response) {
     }
 }
 
+/// What the identity provider is called, where there is one.
+pub(super) fn label(market: &Market) -> Option<String> {
+    let provider = market.0.parts.oidc.as_ref();
+    provider.map(|provider| provider.settings().label.clone())
+}
+
 /// The page, with what was entered; of what is secret, nothing.
 fn login_page(market: &Market, visitor: &Visitor, form: &Fields) -> (Login, Option<String>) {
     let (token, fresh) = form_token(market, visitor);
@@ -169,6 +179,7 @@ fn login_page(market: &Market, visitor: &Visitor, form: &Fields) -> (Login, Opti
         name: form.get("name").cloned().unwrap_or_default(),
         ticket: None,
         by_key: false,
+        provider: label(market),
     };
     (login, fresh)
 }
@@ -247,6 +258,15 @@ pub(super) async fn sign_out(
     {
         let problem = Problem::from(error);
         return crate::market::pages::routes::refused(&market, &visitor, &problem);
+    }
+    let issuer = visitor
+        .visit
+        .as_ref()
+        .and_then(|visit| visit.issuer.as_ref());
+    let provider = market.0.parts.oidc.as_ref();
+    if provider.is_some_and(|provider| Some(&provider.settings().issuer) == issuer) {
+        // Who vouched for them may do so again at once: that page says how to end that too.
+        return out(&market, "/login/oidc?done=signed-out");
     }
     out(&market, "/")
 }

@@ -4,6 +4,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::DateTime;
 use http::StatusCode;
+use uuid::Uuid;
 
 use crate::access::account::AccountError;
 use crate::access::account::manage::Edit;
@@ -44,12 +45,22 @@ async fn users_page(
     let mut frame = frame(market, visitor, "users");
     frame.notice = notice;
     let rows = market.0.parts.accounts.users(person.organization()).await;
-    let rows = match rows {
-        Ok(rows) => rows,
+    let linked = market.0.parts.accounts.identities(person.organization());
+    let read = match rows {
+        Ok(rows) => linked.await.map(|linked| (rows, linked)),
+        Err(error) => Err(error),
+    };
+    let (rows, linked) = match read {
+        Ok(read) => read,
         Err(error) => {
             let (status, message) = said(&frame, &error.into());
             return failure(market, visitor, status, message);
         }
+    };
+    let identities = |user: Uuid| -> Vec<(String, String)> {
+        let of = linked.iter().filter(|row| row.user_id == user);
+        of.map(|row| (row.id.to_string(), row.shown.clone()))
+            .collect()
     };
     let (mut status, mut error) = (StatusCode::OK, None);
     if let Err(wrong) = &done {
@@ -65,7 +76,8 @@ async fn users_page(
     let users = rows.into_iter().map(|row| UserRow {
         role: row.role,
         disabled: row.disabled_at.is_some(),
-        invited: row.password_hash.is_none(),
+        identities: identities(row.id),
+        invited: row.password_hash.is_none() && identities(row.id).is_empty(),
         codes: row.totp_step.is_some(),
         last_sign_in: row.last_sign_in_at.map(day),
         oneself: person.user() == Some(UserId(row.id)),
@@ -133,6 +145,11 @@ async fn carry_out(
         }
         "codes" => {
             accounts.forget_device(person, name).await?;
+            return Ok(None);
+        }
+        "unlink" => {
+            let identity = text("identity").parse().map_err(|_| AccountError::Nobody)?;
+            accounts.unlink(person, name, identity).await?;
             return Ok(None);
         }
         "role" => Edit {

@@ -24,8 +24,10 @@ pub struct UserRow {
     pub name: String,
     pub role: String,
     pub disabled: bool,
-    /// They chose no password yet.
+    /// They chose no password yet, and nobody else vouches for them.
     pub invited: bool,
+    /// What the account is linked with: the id, and what it is called.
+    pub identities: Vec<(String, String)>,
     pub codes: bool,
     pub last_sign_in: Option<String>,
     /// It is the one who looks.
