@@ -148,13 +148,14 @@ pub fn worst(checks: &[Check]) -> State {
 
 /// Makes all checks, at the same time and in time.
 pub async fn examine(market: &Market) -> Vec<Check> {
-    let each: [(&'static str, BoxFuture<'_, Vec<Check>>); 7] = [
+    let each: [(&'static str, BoxFuture<'_, Vec<Check>>); 8] = [
         ("public-url", reach::public(market).boxed()),
         ("streaming", reach::streaming(market).boxed()),
         ("clock", clock(market).boxed()),
         ("keys", async { keys(market) }.boxed()),
         ("database", database(market).boxed()),
         ("redis", redis(market).boxed()),
+        ("sign-in", sign_in(market).boxed()),
         ("process", async { process(market) }.boxed()),
     ];
     let timely = each.map(async |(id, check)| {
@@ -277,6 +278,25 @@ async fn redis(market: &Market) -> Vec<Check> {
             vec![check.with("why", error).advise("doctor-redis-advice")]
         }
     }
+}
+
+/// Whether people can sign in through the identity provider, where there is one.
+async fn sign_in(market: &Market) -> Vec<Check> {
+    let Some(provider) = &market.0.parts.oidc else {
+        return Vec::new();
+    };
+    let issuer = &provider.settings().issuer;
+    let check = match provider.description().await {
+        Err(why) => Check::new("sign-in", State::Fail, "doctor-sign-in-unusable")
+            .with("why", why)
+            .advise("doctor-sign-in-advice"),
+        Ok(_) if !provider.shows_keys().await => {
+            Check::new("sign-in", State::Fail, "doctor-sign-in-no-keys")
+                .advise("doctor-sign-in-advice")
+        }
+        Ok(_) => Check::new("sign-in", State::Ok, "doctor-sign-in-fine"),
+    };
+    vec![check.with("issuer", issuer)]
 }
 
 /// What the process knows without asking: how old its knowledge is, what waits, and what space is left.

@@ -6,6 +6,7 @@ mod catalog;
 mod doors;
 mod importing;
 mod keys;
+mod oidc;
 mod reporting;
 mod settings;
 mod tabs;

@@ -22,6 +22,7 @@ mod audit;
 mod callers;
 mod database;
 mod idempotency;
+mod identities;
 mod ledger;
 mod lifecycle;
 mod limits;
@@ -55,6 +56,10 @@ pub(crate) use database::{
 pub(crate) use idempotency::{
     approvals_are_read_from_row_to_row, of_many_who_send_a_request_one_does_it,
     requests_are_let_go_of_bounded_and_forgotten,
+};
+pub(crate) use identities::{
+    a_sign_in_is_taken_once_by_its_browser, an_identity_is_one_accounts,
+    nobody_crowds_out_the_sign_ins_of_others,
 };
 pub(crate) use ledger::calls_are_read_in_pages_and_swept;
 pub(crate) use lifecycle::{
@@ -1031,6 +1036,9 @@ macro_rules! run_contract {
             servers_are_removed_in_batches,
             of_restore_and_removal_one_happens,
             a_consumer_is_erased_with_its_keys,
+            an_identity_is_one_accounts,
+            a_sign_in_is_taken_once_by_its_browser,
+            nobody_crowds_out_the_sign_ins_of_others,
             a_token_is_used_once_among_processes,
             an_approval_lets_one_call_through_among_processes,
             what_waits_is_bounded_and_stands_once

@@ -214,17 +214,12 @@ impl Accounts {
         match self.0.store.link_identity(&new, &act, self.now()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(IdentityError::Nobody),
-            // Where both are so, it is theirs already.
-            Err(StoreError::Conflict(name)) if name.contains("subject") => {
-                let row = self.linked(settings, identity).await?;
-                let own = row.is_some_and(|row| row.user_id == user.0);
-                if own {
-                    Ok(())
-                } else {
-                    Err(IdentityError::Taken)
-                }
-            }
-            Err(StoreError::Conflict(_)) => Err(IdentityError::Another),
+            // Which of the two rules said no, the databases do not tell alike where both did.
+            Err(StoreError::Conflict(_)) => match self.linked(settings, identity).await? {
+                Some(row) if row.user_id == user.0 => Ok(()),
+                Some(_) => Err(IdentityError::Taken),
+                None => Err(IdentityError::Another),
+            },
             Err(error) => Err(error.into()),
         }
     }
