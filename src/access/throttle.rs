@@ -205,6 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn a_try_of_nobody_in_particular_counts_for_its_address_only() {
+        let throttle = Throttle::default();
+        let tries = |address| {
+            (0..40)
+                .map(|_| throttle.admit_address(address, at(0)).is_ok())
+                .collect::<Vec<_>>()
+        };
+        let through = tries("192.0.2.1");
+        assert!(
+            through[..30].iter().all(|through| *through) && !through[39],
+            "{through:?}"
+        );
+        assert!(throttle.admit_address("192.0.2.2", at(0)).is_ok());
+        assert!(throttle.admit("ann", "192.0.2.2", at(0)).is_ok());
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let throttle = Throttle::default();
         for number in 0..i64::try_from(REMEMBERED_MAX).unwrap() {
