@@ -58,8 +58,8 @@ pub(crate) use idempotency::{
     requests_are_let_go_of_bounded_and_forgotten,
 };
 pub(crate) use identities::{
-    a_sign_in_is_taken_once_by_its_browser, an_identity_is_one_accounts,
-    nobody_crowds_out_the_sign_ins_of_others,
+    a_session_ends_with_the_identity_it_began_with, a_sign_in_is_taken_once_by_its_browser,
+    an_identity_is_one_accounts, nobody_crowds_out_the_sign_ins_of_others,
 };
 pub(crate) use ledger::calls_are_read_in_pages_and_swept;
 pub(crate) use lifecycle::{
@@ -1037,6 +1037,7 @@ macro_rules! run_contract {
             of_restore_and_removal_one_happens,
             a_consumer_is_erased_with_its_keys,
             an_identity_is_one_accounts,
+            a_session_ends_with_the_identity_it_began_with,
             a_sign_in_is_taken_once_by_its_browser,
             nobody_crowds_out_the_sign_ins_of_others,
             a_token_is_used_once_among_processes,

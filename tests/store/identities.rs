@@ -37,97 +37,102 @@ fn is_conflict(done: &Result<impl std::fmt::Debug, StoreError>, of: &str) {
     );
 }
 
+/// Makes somebody for an identity.
+async fn make(store: &Store, (id, name): (UserId, &str), subject: &str) -> Result<(), StoreError> {
+    let (new, act) = (identity(id, subject), act());
+    let made = store.create_user_of((user(id, name), &new), &act, at(1));
+    made.await
+}
+
+async fn link(store: &Store, user: UserId, subject: &str) -> Result<bool, StoreError> {
+    let (new, act) = (identity(user, subject), act());
+    store.link_identity(&new, &act, at(2)).await
+}
+
+/// Whose an identity is, and whether their account was made for it.
+async fn whose(store: &Store, subject: &str) -> Option<(Uuid, i64)> {
+    let found = store.identity(ORGANIZATION, (ISSUER, subject)).await;
+    found.unwrap().map(|row| (row.user_id, row.made_account))
+}
+
 pub(crate) async fn an_identity_is_one_accounts(store: &Store) {
     let (ann, bob) = (UserId::generate(), UserId::generate());
-    let made = store.create_user_of((user(ann, "ann"), &identity(ann, "1")), &act(), at(1));
+    make(store, (ann, "ann"), "1").await.unwrap();
+    let act = act();
+    let made = store.create_user(user(bob, "bob"), &act, at(1));
     made.await.unwrap();
-    store
-        .create_user(user(bob, "bob"), &act(), at(1))
-        .await
-        .unwrap();
-    let whose = async |subject: &str| {
-        let found = store
-            .identity(ORGANIZATION, (ISSUER, subject))
-            .await
-            .unwrap();
-        found.map(|row| (row.user_id, row.made_account))
-    };
-    assert_eq!(whose("1").await, Some((ann.0, 1)));
-    assert_eq!(whose("2").await, None);
+    assert_eq!(whose(store, "1").await, Some((ann.0, 1)));
+    assert_eq!(whose(store, "2").await, None);
     let elsewhere = store.identity(ORGANIZATION, ("https://login.example/", "1"));
     assert!(elsewhere.await.unwrap().is_none(), "another issuer's");
-    let link = async |new: NewIdentity<'_>, now| store.link_identity(&new, &act(), at(now)).await;
-    is_conflict(&link(identity(bob, "1"), 2).await, "subject");
-    assert!(link(identity(bob, "2"), 2).await.unwrap());
-    let second = link(identity(bob, "3"), 2).await;
-    assert!(matches!(second, Err(StoreError::Conflict(_))), "{second:?}");
-    assert!(
-        !link(identity(UserId::generate(), "4"), 2).await.unwrap(),
-        "of nobody"
-    );
+    is_conflict(&link(store, bob, "1").await, "subject");
+    assert!(link(store, bob, "2").await.unwrap());
+    assert_eq!(whose(store, "2").await, Some((bob.0, 0)));
+    is_conflict(&link(store, bob, "3").await, "identities");
+    let nobody = link(store, UserId::generate(), "4").await;
+    assert!(!nobody.unwrap(), "linked with nobody");
     // A name that is taken leaves no identity behind, and an identity that is taken no person.
     let (eve, mallory) = (UserId::generate(), UserId::generate());
-    let taken = store.create_user_of((user(eve, "ann"), &identity(eve, "5")), &act(), at(3));
-    is_conflict(&taken.await, "users");
-    assert_eq!(whose("5").await, None);
-    let taken = store.create_user_of(
-        (user(mallory, "mal"), &identity(mallory, "1")),
-        &act(),
-        at(3),
-    );
-    is_conflict(&taken.await, "identities");
+    is_conflict(&make(store, (eve, "ann"), "5").await, "users");
+    assert_eq!(whose(store, "5").await, None);
+    is_conflict(&make(store, (mallory, "mallory"), "1").await, "identities");
     assert!(store.user(mallory).await.unwrap().is_none());
     // Of many who come at once, one is made.
-    let many = (0..8).map(|number| async move {
-        let (id, name) = (UserId::generate(), format!("n{number}"));
-        let made = store.create_user_of((user(id, &name), &identity(id, "6")), &act(), at(4));
-        made.await.is_ok()
+    let many = (0..8).map(async |number| {
+        let name = format!("n{number}");
+        make(store, (UserId::generate(), &name), "6").await.is_ok()
     });
     let made = futures::future::join_all(many).await;
     assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
-    // Sessions that an issuer vouches for begin and end with the identity.
-    let session = |digit: u8, user, issuer| NewSession {
-        id: Uuid::now_v7(),
-        hash: [digit; 32],
-        user,
-        password_hash: "",
-        user_agent: "a browser",
-        issuer,
-        expires_at: at(1_000),
-    };
-    let begin = async |digit, user, issuer| {
-        let begun = store
-            .begin_session(&session(digit, user, issuer), at(5))
-            .await;
-        begun.unwrap()
-    };
-    let good = async |digit: u8| store.signed_in(&[digit; 32], at(6)).await.unwrap();
-    assert!(begin(1, ann, Some(ISSUER)).await && begin(2, ann, None).await);
-    assert!(!begin(3, ann, Some("https://other.example")).await);
-    assert_eq!(good(1).await.unwrap().issuer.as_deref(), Some(ISSUER));
-    assert_eq!(good(2).await.unwrap().issuer, None);
-    let id = store.identities_of(ann).await.unwrap()[0].id;
-    let unlink = async |user, id| {
-        store
-            .unlink_identity((user, id), &act(), at(6))
-            .await
-            .unwrap()
-    };
-    assert!(!unlink(bob, id).await, "somebody else's");
-    assert!(unlink(ann, id).await && !unlink(ann, id).await);
-    assert!(good(1).await.is_none() && good(2).await.is_some());
-    assert!(!begin(4, ann, Some(ISSUER)).await, "it is linked no more");
-    assert_eq!(whose("1").await, None);
     let out = UserEdit {
         disabled: Some(true),
         ..UserEdit::default()
     };
-    store.edit_user(ann, out, &act(), at(7)).await.unwrap();
+    store.edit_user(bob, out, &act, at(7)).await.unwrap();
+    let id = store.identities_of(bob).await.unwrap()[0].id;
+    let ended = store.unlink_identity((bob, id), &act, at(7)).await;
+    assert!(ended.unwrap());
     assert!(
-        !link(identity(ann, "1"), 8).await.unwrap(),
+        !link(store, bob, "2").await.unwrap(),
         "linked with who is out"
     );
     assert_eq!(store.identities(ORGANIZATION).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn a_session_ends_with_the_identity_it_began_with(store: &Store) {
+    let (ann, bob) = (UserId::generate(), UserId::generate());
+    make(store, (ann, "ann"), "1").await.unwrap();
+    make(store, (bob, "bob"), "2").await.unwrap();
+    let begin = async |digit: u8, user, issuer| {
+        let session = NewSession {
+            id: Uuid::now_v7(),
+            hash: [digit; 32],
+            user,
+            password_hash: "",
+            user_agent: "a browser",
+            issuer,
+            expires_at: at(1_000),
+        };
+        store.begin_session(&session, at(5)).await.unwrap()
+    };
+    let good = async |digit: u8| store.signed_in(&[digit; 32], at(6)).await.unwrap();
+    assert!(begin(1, ann, Some(ISSUER)).await && begin(2, ann, None).await);
+    assert!(begin(3, bob, Some(ISSUER)).await);
+    assert!(!begin(4, ann, Some("https://other.example")).await);
+    assert_eq!(good(1).await.unwrap().issuer.as_deref(), Some(ISSUER));
+    assert_eq!(good(2).await.unwrap().issuer, None);
+    let id = store.identities_of(ann).await.unwrap()[0].id;
+    let unlink = async |user, id| {
+        let act = act();
+        let ended = store.unlink_identity((user, id), &act, at(6)).await;
+        ended.unwrap()
+    };
+    assert!(!unlink(bob, id).await, "somebody else's");
+    assert!(unlink(ann, id).await && !unlink(ann, id).await);
+    assert!(good(1).await.is_none() && good(2).await.is_some());
+    assert!(good(3).await.is_some(), "somebody else's session ended");
+    assert!(!begin(5, ann, Some(ISSUER)).await, "it is linked no more");
+    assert_eq!(whose(store, "1").await, None);
 }
 
 fn begun(id: u8, browser: u8, address: &str) -> NewBegun<'_> {
@@ -147,8 +152,8 @@ pub(crate) async fn a_sign_in_is_taken_once_by_its_browser(store: &Store) {
         begun.await.unwrap();
     };
     let take = async |id: u8, browser: u8| {
-        let taken = store.take_sign_in((&[id; 32], &[browser; 32])).await;
-        taken.unwrap()
+        let (id, browser) = ([id; 32], [browser; 32]);
+        store.take_sign_in((&id, &browser)).await.unwrap()
     };
     begin(begun(1, 1, "a"), 1).await;
     begin(begun(2, 1, "a"), 1).await;

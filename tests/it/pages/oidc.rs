@@ -99,6 +99,18 @@ impl Bench {
             .get(&format!("/login/oidc/callback?{}", form(&pairs)), cookie)
     }
 
+    /// Comes back with what the provider gave, changed; an empty text removes a parameter.
+    fn changed(&self, gone: &Gone, change: &[(&str, &str)]) -> String {
+        let mut parameters = self.provider.approve(&gone.address, &ann());
+        for (name, value) in change {
+            parameters.remove(*name);
+            if !value.is_empty() {
+                parameters.insert((*name).to_owned(), (*value).to_owned());
+            }
+        }
+        self.back(&gone.cookie, &parameters)
+    }
+
     /// Signs somebody in: what the browser is answered in the end.
     fn sign_in(&self, person: &Value) -> String {
         let gone = self.go();
@@ -237,9 +249,8 @@ async fn the_right_flow_signs_somebody_in_as_a_password_does() {
     assert_eq!(status(&bench.served.get("/account", &again)), "303");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_wrong_in_one_place_lets_nobody_in() {
-    let bench = Bench::start("create_accounts = true").await;
+/// What is wrong with a token, how the provider makes it, and what the page says of it.
+fn wrong_tokens() -> Vec<(&'static str, Manner, &'static str)> {
     let now = causeway::types::Clock::system().now().timestamp();
     let claims = |change: Value| Manner {
         claims: change,
@@ -259,7 +270,11 @@ async fn a_token_that_is_wrong_in_one_place_lets_nobody_in() {
         "lacks what it needs",
         "another sign-in",
     );
-    for (about, manner, says) in [
+    let header = |header| Manner {
+        header,
+        ..Manner::default()
+    };
+    vec![
         (
             "iss",
             claims(json!({ "iss": "http://127.0.0.1:1" })),
@@ -291,23 +306,19 @@ async fn a_token_that_is_wrong_in_one_place_lets_nobody_in() {
         ("unknown key", signs(Signs::Unknown), keys),
         ("alg none", signs(Signs::Nobody), keys),
         ("HS256 with the public key", signs(Signs::Hmac), keys),
-        (
-            "an access token",
-            Manner {
-                header: json!({ "typ": "at+jwt" }),
-                ..Manner::default()
-            },
-            form,
-        ),
+        ("an access token", header(json!({ "typ": "at+jwt" })), form),
         (
             "an algorithm that is not what it is signed with",
-            Manner {
-                header: json!({ "alg": "none" }),
-                ..Manner::default()
-            },
+            header(json!({ "alg": "none" })),
             keys,
         ),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_wrong_in_one_place_lets_nobody_in() {
+    let bench = Bench::start("create_accounts = true").await;
+    for (about, manner, says) in wrong_tokens() {
         bench.provider.behave(manner);
         refused(&bench.sign_in(&ann()), says, about);
     }
@@ -340,16 +351,6 @@ async fn an_answer_is_for_one_sign_in_of_one_browser() {
         state,
         "the state again",
     );
-    let with = |gone: &Gone, change: &[(&str, &str)]| {
-        let mut parameters = bench.provider.approve(&gone.address, &ann());
-        for (name, value) in change {
-            parameters.remove(*name);
-            if !value.is_empty() {
-                parameters.insert((*name).to_owned(), (*value).to_owned());
-            }
-        }
-        bench.back(&gone.cookie, &parameters)
-    };
     for (about, change, says) in [
         ("no state", ("state", ""), state),
         (
@@ -380,15 +381,27 @@ async fn an_answer_is_for_one_sign_in_of_one_browser() {
             "an unknown error",
         ),
     ] {
-        refused(&with(&bench.go(), &[change]), says, about);
+        refused(&bench.changed(&bench.go(), &[change]), says, about);
     }
     // An error is believed of the provider only, too.
     let forged = [("error", "access_denied"), ("iss", "https://evil.example")];
     refused(
-        &with(&bench.go(), &forged),
+        &bench.changed(&bench.go(), &forged),
         "is not from Example",
         "an error of another",
     );
+    let unasked = bench.served.post("/login/oidc", "", "next=%2F");
+    assert_eq!(status(&unasked), "403", "begun without a form: {unasked}");
+    let chinese = bench.served.ask(
+        "GET /login/oidc/callback?state=x HTTP/1.1\r\nAccept-Language: zh-CN",
+        "",
+    );
+    refused(&chinese, "这次登录已经用过", "in another language");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_good_for_the_sign_in_it_was_asked_for() {
+    let bench = Bench::start("create_accounts = true").await;
     // A code of another flow is good for nothing in this one: the provider sees that it was asked for with
     // another verifier, and where it does not look, the token is for another sign-in.
     for (forgets_pkce, says) in [(false, "invalid_grant"), (true, "another sign-in")] {
@@ -398,16 +411,10 @@ async fn an_answer_is_for_one_sign_in_of_one_browser() {
         });
         let (attacker, victim) = (bench.go(), bench.go());
         let injected = bench.provider.approve(&attacker.address, &ann())["code"].clone();
-        let answer = with(&victim, &[("code", &injected)]);
+        let answer = bench.changed(&victim, &[("code", &injected)]);
         refused(&answer, says, "a code of another flow");
     }
-    let unasked = bench.served.post("/login/oidc", "", "next=%2F");
-    assert_eq!(status(&unasked), "403", "begun without a form: {unasked}");
-    let chinese = bench.served.ask(
-        "GET /login/oidc/callback?state=x HTTP/1.1\r\nAccept-Language: zh-CN",
-        "",
-    );
-    refused(&chinese, "这次登录已经用过", "in another language");
+    assert!(bench.people().is_empty(), "{:?}", bench.people());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -568,9 +575,14 @@ async fn an_account_is_linked_by_its_owner_and_by_nothing_else() {
         bench.link(&session, &ann()).contains("done=linked"),
         "linked twice"
     );
-    // What was begun to link is for the one who began it, and signs nobody in.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_to_link_is_for_who_began_it() {
+    let bench = Bench::start("create_accounts = true").await;
+    let (session, bob) = (bench.with_password("ann"), bench.with_password("bob"));
     let gone = bench.sent(&bench.post(&bob, "/login/oidc", &[("do", "link")]));
-    let parameters = bench.provider.approve(&gone.address, &another);
+    let parameters = bench.provider.approve(&gone.address, &ann());
     let stolen = bench.back(&format!("{session}; {}", gone.cookie), &parameters);
     refused(&stolen, "used already", "linked with another account");
     let gone = bench.sent(&bench.post(&bob, "/login/oidc", &[("do", "link")]));
@@ -580,6 +592,15 @@ async fn an_account_is_linked_by_its_owner_and_by_nothing_else() {
         "used already",
         "signed in by linking",
     );
+    assert_eq!(bench.people().len(), 2, "{:?}", bench.people());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_ended_by_an_admin_and_by_its_owner() {
+    let bench = Bench::start("").await;
+    let session = bench.with_password("ann@example.com");
+    bench.link(&session, &ann());
+    let through = bench.session(&ann());
     // An admin ends it, and with it the session that began with it; the password still works.
     let users = bench.with_admin();
     let page = bench.served.get("/admin/users", &users);
