@@ -157,6 +157,26 @@ impl Html {
         Self(html)
     }
 
+    /// A text of ours that sets code apart by backticks, as findings and problems do: escaped, with the code as code.
+    pub fn with_code(text: &str) -> Self {
+        let Self(escaped) = text.into();
+        let (mut html, mut rest) = (String::with_capacity(escaped.len() + 64), escaped.as_str());
+        let next = |text: &'_ str| -> Option<[usize; 2]> {
+            let begin = text.find('`')?;
+            let length = text[begin + 1..].find('`')?;
+            Some([begin, begin + 1 + length])
+        };
+        while let Some([begin, end]) = next(rest) {
+            html.push_str(&rest[..begin]);
+            html.push_str("<code>");
+            html.push_str(&rest[begin + 1..end]);
+            html.push_str("</code>");
+            rest = &rest[end + 1..];
+        }
+        html.push_str(rest);
+        Self(html)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -319,6 +339,19 @@ fn grouped<M>(value: &FluentValue<'_>, _: &M) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_between_backticks_is_code_and_nothing_else_is() {
+        for (text, html) in [
+            ("plain", "plain"),
+            ("`a` and `b`.", "<code>a</code> and <code>b</code>."),
+            ("one ` alone", "one ` alone"),
+            ("`a` and ` alone", "<code>a</code> and ` alone"),
+            ("`<b>` <b>", "<code>&#60;b&#62;</code> &#60;b&#62;"),
+        ] {
+            assert_eq!(Html::with_code(text).as_str(), html);
+        }
+    }
 
     #[test]
     fn the_language_is_the_chosen_one_or_the_browsers() {

@@ -276,7 +276,12 @@ pub(crate) fn refused(market: &Market, headers: &Visitor, problem: &Problem) -> 
         let detail = Language::of(headers).say("failure-no-server");
         return failure(market, headers, status, detail);
     }
-    failure(market, headers, status, sentence(&problem.detail).as_str())
+    failure(
+        market,
+        headers,
+        status,
+        Html::with_code(&sentence(&problem.detail)),
+    )
 }
 
 /// Answers where there is nothing: with a page whoever wanted one, everybody else with a problem document.
@@ -305,8 +310,12 @@ fn wants_page(headers: &HeaderMap) -> bool {
     texts.any(|text| text.contains("text/html"))
 }
 
-async fn asset(Path(name): Path<String>, Query(query): Query<Fields>) -> Response {
-    assets::asset(&name, query.get("v").map(String::as_str))
+async fn asset(
+    Path(name): Path<String>,
+    Query(query): Query<Fields>,
+    asking: HeaderMap,
+) -> Response {
+    assets::asset(&name, query.get("v").map(String::as_str), &asking)
 }
 
 /// The address of a list's next page.

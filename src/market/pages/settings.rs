@@ -129,9 +129,9 @@ const LABELS: [(&str, &str); 35] = [
 pub fn labelled(problem: &Problem, language: Language) -> Html {
     let detail = problem.detail.as_str();
     if problem.kind == ProblemKind::Unprocessable && !detail.starts_with(['`', '“']) {
-        return sentence(detail).as_str().into();
+        return Html::with_code(&sentence(detail));
     }
-    sentence(&with_labels(detail, language)).as_str().into()
+    Html::with_code(&sentence(&with_labels(detail, language)))
 }
 
 /// A text with a capital at its beginning and a stop at its end.
