@@ -42,7 +42,7 @@
 
   const enhance = (root) => {
     if (navigator.clipboard) {
-      root.querySelectorAll(".snippets pre > code, .endpoint > code").forEach(copyable);
+      root.querySelectorAll("pre > code, .endpoint > code").forEach(copyable);
     }
     root.querySelectorAll("time.ago[datetime]").forEach(relative);
   };
@@ -56,10 +56,19 @@
     }
   });
 
+  // What somebody unfolded stays unfolded when a part of the page is asked for again.
+  let unfolded = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    unfolded = [...event.detail.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+  });
+
   document.addEventListener("DOMContentLoaded", () => enhance(document));
   document.addEventListener("htmx:afterSwap", (event) => {
-    const swapped = event.detail.target ?? document.body;
+    // A swapped element is another one of the same name.
+    const target = event.detail.target ?? document.body;
+    const swapped = document.getElementById(target.id) ?? target;
     enhance(swapped);
+    for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
     // What had the focus went with what was swapped.
     if (document.activeElement === document.body) swapped.focus({ preventScroll: true });
     const spoken = swapped.querySelector("[data-say]");

@@ -29,6 +29,7 @@ frame-about = Causeway serves OpenAPI documents as MCP servers.
 frame-api = Management API
 frame-copy = Copy
 frame-copied = Copied
+frame-menu = Menu
 
 ## The start page
 
@@ -357,10 +358,8 @@ versions-staged = waits to be looked at
 versions-canary = tried on { $percent } %
 versions-compare = What changed
 versions-compare-named = What changed with version { $number }
-versions-promote = Serve it
-versions-promote-named = Serve version { $number }
-versions-roll-back = Roll back to it
-versions-roll-back-named = Roll back to version { $number }
+versions-promote = Serve version { $number }
+versions-roll-back = Roll back to version { $number }
 versions-percent = Share of consumers that get version { $number }
 versions-try = Try it on some
 versions-discard = Discard

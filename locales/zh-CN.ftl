@@ -22,6 +22,7 @@ frame-about = Causeway 把 OpenAPI 文档变成 MCP 服务器。
 frame-api = 管理 API
 frame-copy = 复制
 frame-copied = 已复制
+frame-menu = 菜单
 
 ## 首页
 
@@ -323,10 +324,8 @@ versions-staged = 等待查看
 versions-canary = 试用于 { $percent } %
 versions-compare = 变更内容
 versions-compare-named = 版本 { $number } 的变更内容
-versions-promote = 启用
-versions-promote-named = 启用版本 { $number }
-versions-roll-back = 回滚到此版本
-versions-roll-back-named = 回滚到版本 { $number }
+versions-promote = 启用版本 { $number }
+versions-roll-back = 回滚到版本 { $number }
 versions-percent = 使用版本 { $number } 的使用方比例
 versions-try = 部分试用
 versions-discard = 放弃

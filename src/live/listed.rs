@@ -65,9 +65,9 @@ fn tokens(def: &ToolDef) -> usize {
     Fragments::new(Arc::new(def.clone()), Budget::default()).tokens()
 }
 
-/// The first paragraph of a description, without the marks of Markdown that stand around names.
+/// The first paragraph of a description, without the marks of Markdown that stand around words.
 fn summary(description: &str) -> String {
-    let text = clean(description).replace('`', "");
+    let text = clean(description).replace('`', "").replace("**", "");
     let lines = text.lines().map(str::trim);
     let lines = lines.skip_while(|line| line.is_empty() || line.starts_with('#'));
     let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();

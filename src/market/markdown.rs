@@ -103,7 +103,7 @@ impl Writer<'_> {
             Event::End(tag) => {
                 self.in_head &= tag != TagEnd::TableHead;
                 let close = self.open.pop().unwrap_or_default();
-                self.out.push_str(close);
+                self.close(close);
             }
             Event::Text(text) => self.text(&text),
             Event::Code(text) => {
@@ -134,7 +134,10 @@ impl Writer<'_> {
             Tag::List(Some(_)) => ("<ol>", "</ol>\n"),
             Tag::List(None) => ("<ul>", "</ul>\n"),
             Tag::Item => ("<li>", "</li>\n"),
-            Tag::Table(_) => ("<div class=\"scroll\"><table>", "</table></div>\n"),
+            Tag::Table(_) => (
+                "<div class=\"scroll\" tabindex=\"0\"><table>",
+                "</table></div>\n",
+            ),
             Tag::TableHead => {
                 self.in_head = true;
                 ("<thead><tr>", "</tr></thead>\n")
@@ -149,6 +152,17 @@ impl Writer<'_> {
         };
         self.out.push_str(open);
         self.open.push(close);
+    }
+
+    /// Ends an element. What heads no column is no heading.
+    fn close(&mut self, close: &str) {
+        const HEADING: &str = "<th scope=\"col\">";
+        if close == "</th>" && self.out.ends_with(HEADING) {
+            self.out.truncate(self.out.len() - HEADING.len());
+            self.out.push_str("<td></td>");
+        } else {
+            self.out.push_str(close);
+        }
     }
 
     fn heading(&mut self, level: HeadingLevel) {
@@ -237,7 +251,7 @@ mod tests {
     /// Whether nothing but known elements with known attributes is in it.
     fn is_harmless(html: &str) -> bool {
         let element = Regex::new(
-            r#"^<(?:/?(?:p|h[3-6]|blockquote|ol|ul|li|table|thead|tr|td|em|strong|code|a|div)|/?(?:th|pre)|br|hr|th scope="col"|pre tabindex="0"|div class="scroll"|a href="(?:https?://|mailto:)[^"<>]*" rel="nofollow noopener noreferrer")>"#,
+            r#"^<(?:/?(?:p|h[3-6]|blockquote|ol|ul|li|table|thead|tr|td|em|strong|code|a|div)|/?(?:th|pre)|br|hr|th scope="col"|pre tabindex="0"|div class="scroll" tabindex="0"|a href="(?:https?://|mailto:)[^"<>]*" rel="nofollow noopener noreferrer")>"#,
         )
         .unwrap();
         html.match_indices('<')
@@ -305,7 +319,11 @@ mod tests {
             ("[x](javascript:y)", "<p>x</p>\n"),
             (
                 "|a|\n|-|\n|b|",
-                "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">a</th></tr></thead>\n<tr><td>b</td></tr>\n</table></div>\n",
+                "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">a</th></tr></thead>\n<tr><td>b</td></tr>\n</table></div>\n",
+            ),
+            (
+                "| |a|\n|-|-|\n|b|c|",
+                "<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><td></td><th scope=\"col\">a</th></tr></thead>\n<tr><td>b</td><td>c</td></tr>\n</table></div>\n",
             ),
         ] {
             assert_eq!(foreign(text), html);

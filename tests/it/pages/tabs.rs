@@ -442,7 +442,7 @@ fn versions_are_compared_served_and_rolled_back() {
     );
     let page = served.get(path, &cookie);
     assert!(
-        page.contains("Roll back to it") && page.contains("version.promote"),
+        page.contains("Roll back to version") && page.contains("version.promote"),
         "{page}"
     );
     assert!(
