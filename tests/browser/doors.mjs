@@ -42,7 +42,7 @@ const ADDRESSES = {
 // Addresses that say that something is not right, and look like it.
 const REFUSALS = ["token=used", "/oauth/callback"];
 
-// Each page with who may see it, as `{ path, roles }` of the roles nobody, member and admin.
+// Each page with who sees it of nobody, a member and an admin; `closed`: nobody is sent to sign in first.
 export function doors(made) {
     const found = [];
     for (const { pattern, need } of rows()) {
@@ -52,7 +52,7 @@ export function doors(made) {
         const all = need === "Nobody" || need === "Caller" ? ["nobody", "member", "admin"] : SIGNED_IN.includes(need) ? ["member", "admin"] : ["admin"];
         for (const path of typeof addresses === "function" ? addresses(made) : addresses) {
             const roles = all.filter((role) => sees(role, path, made));
-            found.push({ path, roles, refuses: REFUSALS.some((part) => path.includes(part)) });
+            found.push({ path, roles, closed: !all.includes("nobody"), refuses: REFUSALS.some((part) => path.includes(part)) });
         }
     }
     const patterns = rows().map((row) => row.pattern);
