@@ -620,7 +620,7 @@ mod tests {
         );
         assert_eq!(
             said(ProblemKind::Unprocessable, "a server has no `url`"),
-            "A server has no `url`."
+            "A server has no <code>url</code>."
         );
     }
 }
