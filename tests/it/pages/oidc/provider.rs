@@ -11,6 +11,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use base64::Engine;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -179,7 +180,6 @@ impl Inner {
         let part = |text: &str| -> String {
             url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
         };
-        use base64::Engine;
         let pair = format!("{}:{}", part(CLIENT), part(SECRET));
         let pair = base64::engine::general_purpose::STANDARD.encode(pair);
         if authorization != Some(format!("Basic {pair}")) {
