@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cli::client::{Api, Target, path_of};
+use crate::cli::api::{Api, Target, path_of};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 

@@ -26,7 +26,11 @@ impl Limiter {
             return Ok(());
         };
         let counter = Counter::of_management(limit, holder);
-        let passed = self.pass_rates(&[Applied { limit, counter }]).await;
+        let passed = self.pass_rates(&[Applied {
+                limit,
+                counter,
+                amount: 1,
+            }]).await;
         passed.inspect_err(|exceeded| self.inner.refused.count(&exceeded.limit))
     }
 }
