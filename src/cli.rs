@@ -4,12 +4,14 @@
 //! 1 the command failed (for `check`: something was lost), 2 it could not be understood.
 
 mod api;
+mod apply;
 mod approvals;
 mod audit;
 mod check;
 mod client;
 mod doctor;
 mod document;
+mod export;
 mod import;
 mod output;
 mod run;
@@ -104,6 +106,12 @@ enum Command {
     /// Publish a document on a running server, or many at once
     #[command(after_help = import::EXAMPLES)]
     Import(Box<import::ImportArgs>),
+    /// Make a running server what a file says: its servers, plans and consumers
+    #[command(after_help = apply::EXAMPLES)]
+    Apply(apply::ApplyArgs),
+    /// Write what a running server has as the files `apply` takes
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::ExportArgs),
     /// Call a tool of a running server, with a trace
     #[command(after_help = client::CALL_EXAMPLES)]
     Call(client::CallArgs),
@@ -312,6 +320,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => block_on(check::check(&output, &args)),
         Command::Serve(args) => block_on(serve::serve(&output, *args)),
         Command::Import(args) => block_on(import::import(&output, *args)),
+        Command::Apply(args) => block_on(apply::apply(&output, args)),
+        Command::Export(args) => block_on(export::export(&output, args)),
         Command::Call(args) => block_on(client::call(&output, args)),
         Command::Tools(args) => block_on(tools::tools(&output, *args)),
         Command::Versions(args) => block_on(versions::versions(&output, args)),

@@ -132,6 +132,18 @@ impl Api {
         serde_json::from_slice(&text).map_err(|_| self.stranger())
     }
 
+    /// What there is at a path; `None`: nothing.
+    pub(super) async fn find(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        let response = self.asked(Method::GET, path, None).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let body = self.good(response)?;
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(|_| self.stranger())
+    }
+
     /// Asks for a list and follows its pages: the first answer, with the rows of all pages in each of
     /// `members`.
     pub(super) async fn list(&self, path: &str, members: &[&str]) -> anyhow::Result<Value> {
@@ -184,6 +196,17 @@ impl Api {
         path: &str,
         body: Option<Sent>,
     ) -> anyhow::Result<Bytes> {
+        let response = self.asked(method, path, body).await?;
+        self.good(response)
+    }
+
+    /// Sends a request, and again where it came too soon.
+    async fn asked(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Sent>,
+    ) -> anyhow::Result<UpstreamResponse> {
         let mut headers = HeaderMap::new();
         if let Some(key) = &self.key {
             let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
@@ -207,6 +230,11 @@ impl Api {
             tokio::time::sleep(wait).await;
             response = self.answered(request.clone()).await?;
         }
+        Ok(response)
+    }
+
+    /// The body of an answer that says it went well; a problem comes back as an error.
+    fn good(&self, response: UpstreamResponse) -> anyhow::Result<Bytes> {
         if response.status.is_success() {
             return Ok(response.body);
         }

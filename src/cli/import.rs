@@ -296,7 +296,7 @@ fn add_rules(fields: &mut Map<String, Value>, args: &ImportArgs) {
 }
 
 /// The same as fields of a form.
-fn parts(fields: &Map<String, Value>) -> Vec<(String, String)> {
+pub(super) fn parts(fields: &Map<String, Value>) -> Vec<(String, String)> {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => {
@@ -312,7 +312,7 @@ fn parts(fields: &Map<String, Value>) -> Vec<(String, String)> {
 }
 
 /// Sends it, and waits until it is done.
-async fn finished(api: &Api, path: &str, sent: Sent) -> anyhow::Result<Value> {
+pub(super) async fn finished(api: &Api, path: &str, sent: Sent) -> anyhow::Result<Value> {
     let mut answer = api.send(Method::POST, path, Some(sent)).await?;
     while let Some(id) = answer
         .get("state")

@@ -26,11 +26,13 @@ impl Limiter {
             return Ok(());
         };
         let counter = Counter::of_management(limit, holder);
-        let passed = self.pass_rates(&[Applied {
+        let passed = self
+            .pass_rates(&[Applied {
                 limit,
                 counter,
                 amount: 1,
-            }]).await;
+            }])
+            .await;
         passed.inspect_err(|exceeded| self.inner.refused.count(&exceeded.limit))
     }
 }

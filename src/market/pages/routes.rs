@@ -23,9 +23,9 @@ use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
     Frame, account_routes, approvals, assets, audit, connect_routes, danger_routes, docs, health,
-    health_routes, home_routes, import_routes, issuer_routes, key_routes, link_routes, oidc_routes, page,
-    publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes,
-    user_routes, version_routes,
+    health_routes, home_routes, import_routes, issuer_routes, key_routes, link_routes, oidc_routes,
+    page, publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes,
+    usage_routes, user_routes, version_routes,
 };
 use crate::market::table::routes;
 use crate::problem::{Problem, ProblemKind};

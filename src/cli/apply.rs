@@ -1,0 +1,127 @@
+//! `causeway apply`: makes a running server what a file says it is to be.
+//!
+//! First everything is compared, then the differences are shown, and then, unless it is a dry run, each
+//! is made by the management API as a person would make it.
+
+pub(super) mod catalog;
+mod compare;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use http::Method;
+use serde_json::json;
+
+use crate::cli::api::{Api, Target};
+use crate::cli::apply::catalog::Catalog;
+use crate::cli::apply::compare::{Change, Compare};
+use crate::cli::document::bytes;
+use crate::cli::output::Output;
+
+const CATALOG_BYTES_MAX: usize = 16 << 20;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  causeway apply -f catalog.yaml --dry-run       what would change, and nothing is changed
+  causeway apply -f catalog.yaml
+  causeway apply -f catalog.yaml --prune         and remove servers and plans it does not name
+  causeway export ./catalog && causeway apply -f ./catalog/catalog.yaml
+
+A catalog:
+  servers:
+    shop:
+      document: shop.yaml                        a file beside the catalog, or a URL
+      settings: { access: key, callTimeoutMs: 20000 }
+      tools: { 'GET /pets': { name: list_pets } }
+      credentials: { ApiKey: 'env:SHOP_KEY' }    read where it is not set yet
+  plans:
+    small: { limits: [{ unit: requests, amount: 60, window: minute, scope: consumer }] }
+  consumers:
+    my-agent: { plans: { shop: small } }
+
+Exit code 0: it is so now, or with --dry-run it was already; 2 with --dry-run: something would
+change; 1: it failed.";
+
+#[derive(Args)]
+pub(super) struct ApplyArgs {
+    /// The catalog, YAML or JSON; `-` reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove servers and plans that the catalog does not name
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(super) async fn apply(output: &Output, args: ApplyArgs) -> anyhow::Result<ExitCode> {
+    let text = String::from_utf8(bytes(&args.file, CATALOG_BYTES_MAX)?);
+    let file = args.file.display();
+    let text = text.with_context(|| format!("{file} is not text in UTF-8"))?;
+    let catalog = Catalog::parse(&text).with_context(|| format!("{file} is no catalog"))?;
+    let api = Api::of(args.target)?;
+    let folder = args.file.parent().unwrap_or(std::path::Path::new(""));
+    let changes = Compare::new(&api, folder).all(&catalog, args.prune).await?;
+    let view: Vec<_> = changes.iter().map(Change::view).collect();
+    let summary = match (changes.len(), args.dry_run) {
+        (0, _) => "Nothing to change.".to_owned(),
+        (count, true) => format!("{count} would change. Nothing was changed."),
+        (count, false) => format!("{count} changed."),
+    };
+    if !args.dry_run {
+        carry_out(&api, &changes).await?;
+    }
+    let mut text: String = changes.iter().map(|change| format!("{change}\n")).collect();
+    text.push_str(&summary);
+    output.result(&text, &json!({ "dryRun": args.dry_run, "changes": view }))?;
+    Ok(if args.dry_run && !changes.is_empty() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Makes the changes, in their order; the error says which one failed, and how many were made.
+async fn carry_out(api: &Api, changes: &[Change]) -> anyhow::Result<()> {
+    for (made, change) in changes.iter().enumerate() {
+        for step in &change.steps {
+            let sent = step.sent()?;
+            let done = if step.method == Method::POST {
+                finished(api, &step.path, sent).await
+            } else {
+                api.send(step.method.clone(), &step.path, sent)
+                    .await
+                    .map(drop)
+            };
+            done.with_context(|| {
+                format!(
+                    "{} was not made; {made} of {} were",
+                    change.what,
+                    changes.len()
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends a document, and waits until it is published.
+async fn finished(
+    api: &Api,
+    path: &str,
+    sent: Option<crate::cli::sent::Sent>,
+) -> anyhow::Result<()> {
+    let Some(sent) = sent else {
+        bail!("nothing to send");
+    };
+    let answer = crate::cli::import::finished(api, path, sent).await?;
+    if let Some(error) = answer.get("error").and_then(serde_json::Value::as_str) {
+        bail!("{error}");
+    }
+    Ok(())
+}
