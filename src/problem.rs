@@ -27,10 +27,17 @@ pub struct Problem {
     pub detail: String,
     /// More members of the document, such as `findings`.
     pub extensions: Option<serde_json::Value>,
+    /// What its headers say beyond its kind.
+    pub terms: Option<Box<Terms>>,
+}
+
+/// On what terms the same request is let through.
+#[derive(Debug)]
+pub enum Terms {
     /// What `WWW-Authenticate` says of a credential that is no good.
-    pub challenge: Option<Box<str>>,
+    Challenge(String),
     /// The limit that is used up.
-    pub exceeded: Option<Box<Exceeded>>,
+    Exceeded(Exceeded),
 }
 
 /// The kinds there are. Each has one status and one title.
@@ -111,8 +118,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             extensions: None,
-            challenge: None,
-            exceeded: None,
+            terms: None,
         }
     }
 
@@ -155,12 +161,15 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self.kind {
             ProblemKind::Unauthenticated => {
-                let challenge = self.challenge.as_deref().unwrap_or("Bearer");
+                let challenge = match self.terms.as_deref() {
+                    Some(Terms::Challenge(challenge)) => challenge,
+                    _ => "Bearer",
+                };
                 if let Ok(challenge) = HeaderValue::from_str(challenge) {
                     headers.insert(WWW_AUTHENTICATE, challenge);
                 }
             }
-            ProblemKind::TooManyRequests => wait(headers, self.exceeded.as_deref()),
+            ProblemKind::TooManyRequests => wait(headers, self.terms.as_deref()),
             ProblemKind::Unavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
             }
@@ -172,9 +181,11 @@ impl IntoResponse for Problem {
 
 /// Says when to come again, and of which limit that is
 /// (draft-ietf-httpapi-ratelimit-headers).
-fn wait(headers: &mut HeaderMap, exceeded: Option<&Exceeded>) {
+fn wait(headers: &mut HeaderMap, terms: Option<&Terms>) {
     headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-    let Some(exceeded) = exceeded else { return };
+    let Some(Terms::Exceeded(exceeded)) = terms else {
+        return;
+    };
     headers.insert(RETRY_AFTER, HeaderValue::from(exceeded.seconds()));
     let (policy, rest) = exceeded.headers();
     for (name, value) in [("ratelimit-policy", policy), ("ratelimit", rest)] {
@@ -187,7 +198,7 @@ fn wait(headers: &mut HeaderMap, exceeded: Option<&Exceeded>) {
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
         let mut problem = Self::new(ProblemKind::TooManyRequests, exceeded.to_string());
-        problem.exceeded = Some(Box::new(exceeded));
+        problem.terms = Some(Box::new(Terms::Exceeded(exceeded)));
         problem
     }
 }
@@ -198,7 +209,7 @@ impl From<AuthenticationError> for Problem {
             return Self::new(ProblemKind::Unavailable, error.to_string());
         }
         let mut problem = Self::new(ProblemKind::Unauthenticated, error.to_string());
-        problem.challenge = Some(error.challenge().into());
+        problem.terms = Some(Box::new(Terms::Challenge(error.challenge())));
         problem
     }
 }

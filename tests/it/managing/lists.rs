@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::managing::{ADMIN, Site};
 
 /// Answers with arrays that are no lists of rows.
-const NO_LISTS: [(&str, &str); 11] = [
+const NO_LISTS: [(&str, &str); 12] = [
     ("/api/v1/openapi.json", "a document"),
     ("/api/v1/doctor", "always the same checks"),
     (
@@ -15,6 +15,7 @@ const NO_LISTS: [(&str, &str); 11] = [
         "sums, of at most 1,000 steps and 50 groups",
     ),
     ("/api/v1/usage.json", "a file, bounded like the sums"),
+    ("/api/v1/ledger.csv", "a file, as the next"),
     (
         "/api/v1/ledger.json",
         "a file of `limit` rows, which goes on after `after`",
