@@ -20,7 +20,11 @@ const ACTOR: &str = "causeway";
 /// Publishes the server, or removes it where that is not wanted.
 pub(super) async fn settle(config: &Config, market: &Market) -> anyhow::Result<()> {
     let publisher = &market.0.parts.publisher;
-    let there = publisher.catalog.find(SLUG);
+    let mut there = publisher.catalog.find(SLUG);
+    if there.is_none() && config.server.management_server {
+        bring_back(market).await?;
+        there = publisher.catalog.find(SLUG);
+    }
     let ours = |internal: &Option<String>| internal.as_deref() == Some(MANAGEMENT);
     if there
         .as_ref()
@@ -47,6 +51,21 @@ pub(super) async fn settle(config: &Config, market: &Market) -> anyhow::Result<(
             put(market, document, there.is_none()).await
         }
     }
+}
+
+/// Brings it back as the admins had it, where it was switched off not long ago.
+async fn bring_back(market: &Market) -> anyhow::Result<()> {
+    let publisher = &market.0.parts.publisher;
+    let (organization, now) = (OrganizationId::DEFAULT, publisher.clock.now());
+    let deleted = publisher.store.deleted_servers(organization, now).await?;
+    if let Some(row) = deleted.iter().find(|row| row.slug == SLUG) {
+        let who = (organization, ACTOR.to_owned());
+        let act = NewAudit::of_server(who, "restore", &SLUG.parse()?);
+        let id = ServerId(row.id);
+        publisher.store.restore_server(id, &act, now).await?;
+        publisher.catalog.apply(Change::Server(id)).await?;
+    }
+    Ok(())
 }
 
 /// Publishes the document. Its access is the admins' to change afterwards.

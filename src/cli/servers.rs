@@ -128,9 +128,7 @@ pub(super) async fn servers(output: &Output, args: ServersArgs) -> anyhow::Resul
         }
         ServersCommand::Deleted { target } => {
             let api = Api::of(target)?;
-            let answer = api
-                .send(Method::GET, "/api/v1/deleted-servers", None)
-                .await?;
+            let answer = api.list("/api/v1/deleted-servers", &["servers"]).await?;
             let rows = answer["servers"].as_array().ok_or_else(|| api.stranger())?;
             let lines: Vec<String> = rows.iter().map(line).collect();
             let text = if lines.is_empty() {

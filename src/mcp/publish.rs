@@ -167,7 +167,9 @@ pub async fn publish(
     let existing = existing.filter(|entry| entry.organization == publication.organization);
     publication.on_behalf.check(existing.as_deref())?;
     if let (None, Some(slug)) = (&existing, &publication.slug) {
-        check_name(cx, slug).await?;
+        // What the process publishes itself has the names that are kept for it.
+        let is_kept = publication.settings.internal.is_some();
+        check_name(cx, slug, is_kept).await?;
     }
     let overlays = match source.overlays {
         Some(given) => given,
@@ -218,8 +220,10 @@ pub async fn publish(
 
 /// Whether a new server may have that name. Asked first, so that every name that is taken is answered
 /// alike, whatever the document is worth.
-async fn check_name(cx: &Publisher, slug: &Slug) -> Result<(), PublishError> {
-    slug.check_free()?;
+async fn check_name(cx: &Publisher, slug: &Slug, is_kept: bool) -> Result<(), PublishError> {
+    if !is_kept {
+        slug.check_free()?;
+    }
     if cx.store.is_taken(slug).await? {
         return Err(PublishError::Taken);
     }

@@ -6,6 +6,7 @@ mod check;
 mod copies;
 mod credential;
 mod curated;
+mod declared;
 mod documents;
 mod end;
 mod help;

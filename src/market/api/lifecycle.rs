@@ -14,6 +14,7 @@ use crate::access::role::{Action, Owner, Role, may};
 use crate::extract::{Body, Path};
 use crate::live::Entry;
 use crate::live::closed;
+use crate::market::api::page::{Asked, Listed, Spot};
 use crate::market::api::servers::{act, owned, server_view};
 use crate::market::api::{Market, clients};
 use crate::problem::{Problem, ProblemKind};
@@ -190,10 +191,11 @@ pub(crate) async fn delete(market: &Market, person: &Person, slug: &str) -> Resu
 pub(super) async fn list_deleted(
     State(market): State<Market>,
     person: Person,
-) -> Result<Json<Value>, Problem> {
+    asked: Asked<Spot>,
+) -> Result<Listed, Problem> {
     let rows = deleted(&market, &person).await?;
-    let servers: Vec<Value> = rows.iter().map(view).collect();
-    Ok(Json(json!({ "servers": servers })))
+    let page = asked.of_listed(rows, |row| &row.slug);
+    Ok(page.answer("servers", view))
 }
 
 fn view(row: &DeletedRow) -> Value {

@@ -10,6 +10,8 @@ const COMMANDS: &[&[&str]] = &[
     &["check"],
     &["import"],
     &["call"],
+    &["apply"],
+    &["export"],
     &["tools"],
     &["tools", "shop", "list"],
     &["tools", "shop", "show"],

@@ -180,15 +180,12 @@ async fn the_server_is_there_as_long_as_it_is_wanted() {
             .status,
         404
     );
-    // A server of somebody's own keeps the name.
+    // The name is nobody else's meanwhile.
     let document = std::fs::read_to_string(crate::program::example("petstore.yaml")).unwrap();
-    off.done(
-        "POST",
-        "servers",
-        json!({ "slug": "causeway", "document": document }),
-    )
-    .await;
+    let new = json!({ "slug": "causeway", "document": document });
+    let refused = off.ask(("POST", "servers"), &new).await;
+    assert!(refused.status >= 400, "{refused:?}");
     drop(off.served);
-    let own = Site::on(off.folder, &ON).await;
-    assert_eq!(own.get("servers/causeway").await["title"], "Petstore");
+    let back = Site::on(off.folder, &ON).await;
+    assert_eq!(back.get("servers/causeway").await["id"], first["id"]);
 }
