@@ -43,6 +43,7 @@ guides![
     "usage",
     "api",
     "operators",
+    "gitops",
     "proxies",
     "observability",
     "audit",
