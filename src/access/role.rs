@@ -26,6 +26,8 @@ pub enum Action {
     ManageServer,
     /// Let a server reach destinations that are private.
     OpenNetwork,
+    /// Decide of calls that wait for a person.
+    DecideCall,
     /// See how an import goes, and try again what failed of it.
     FollowImport,
     /// See one's keys, and make keys.
@@ -54,7 +56,7 @@ pub fn may(role: Role, action: Action, owner: Owner) -> bool {
     match (role, action) {
         (Role::Admin, _) => true,
         (Role::Publisher, Action::Publish) => owner != Owner::Another,
-        (Role::Publisher, Action::ManageServer | Action::FollowImport)
+        (Role::Publisher, Action::ManageServer | Action::DecideCall | Action::FollowImport)
         | (Role::Publisher | Role::Member, Action::EndKey) => owner == Owner::Oneself,
         (Role::Publisher | Role::Member, Action::UseKeys | Action::OwnAccount) => {
             owner != Owner::Another
@@ -64,6 +66,7 @@ pub fn may(role: Role, action: Action, owner: Owner) -> bool {
             Role::Member,
             Action::Publish
             | Action::ManageServer
+            | Action::DecideCall
             | Action::OpenNetwork
             | Action::FollowImport
             | Action::Administer,
@@ -117,6 +120,7 @@ mod tests {
         let table = [
             (Publish, "y-y", "---"),
             (ManageServer, "y--", "---"),
+            (DecideCall, "y--", "---"),
             (OpenNetwork, "---", "---"),
             (FollowImport, "y--", "---"),
             (UseKeys, "y-y", "y-y"),

@@ -76,9 +76,12 @@ pub(super) async fn apply(output: &Output, args: ApplyArgs) -> anyhow::Result<Ex
     if !args.dry_run {
         carry_out(&api, &changes).await?;
     }
-    let mut text: String = changes.iter().map(|change| format!("{change}\n")).collect();
-    text.push_str(&summary);
-    output.result(&text, &json!({ "dryRun": args.dry_run, "changes": view }))?;
+    let lines = changes.iter().map(ToString::to_string);
+    let lines: Vec<String> = lines.chain([summary]).collect();
+    output.result(
+        &lines.join("\n"),
+        &json!({ "dryRun": args.dry_run, "changes": view }),
+    )?;
     Ok(if args.dry_run && !changes.is_empty() {
         ExitCode::from(2)
     } else {

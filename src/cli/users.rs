@@ -84,29 +84,7 @@ pub(super) async fn users(output: &Output, args: UsersArgs) -> anyhow::Result<Ex
             password_file,
             target,
         } => {
-            let password = password_file.map(|path| {
-                let read = std::fs::read_to_string(&path).map(Zeroizing::new);
-                read.with_context(|| format!("cannot read {}", path.display()))
-            });
-            let password = password.transpose()?;
-            let password = password
-                .as_deref()
-                .map(|text| text.trim_end_matches(['\n', '\r']));
-            let mut new = json!({ "name": name, "role": role });
-            if let Some(password) = password {
-                new["password"] = password.into();
-            }
-            let api = Api::of(target)?;
-            let sent = Some(Sent::json(new.to_string()));
-            let made = api.send(Method::POST, "/api/v1/users", sent).await?;
-            let name = made["user"]["name"]
-                .as_str()
-                .ok_or_else(|| api.stranger())?;
-            let text = match made["link"].as_str() {
-                Some(link) => format!("{name} chooses a password here, within 72 hours:\n  {link}"),
-                None => format!("{name} can sign in."),
-            };
-            output.result(&text, &made)?;
+            add(output, &Api::of(target)?, (&name, &role, password_file)).await?;
         }
         UsersCommand::List { target } => {
             let api = Api::of(target)?;
@@ -150,6 +128,36 @@ pub(super) async fn users(output: &Output, args: UsersArgs) -> anyhow::Result<Ex
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes somebody, with a password or a link to choose one.
+async fn add(
+    output: &Output,
+    api: &Api,
+    (name, role, password_file): (&str, &str, Option<PathBuf>),
+) -> anyhow::Result<()> {
+    let password = password_file.map(|path| {
+        let read = std::fs::read_to_string(&path).map(Zeroizing::new);
+        read.with_context(|| format!("cannot read {}", path.display()))
+    });
+    let password = password.transpose()?;
+    let password = password
+        .as_deref()
+        .map(|text| text.trim_end_matches(['\n', '\r']));
+    let mut new = json!({ "name": name, "role": role });
+    if let Some(password) = password {
+        new["password"] = password.into();
+    }
+    let sent = Some(Sent::json(new.to_string()));
+    let made = api.send(Method::POST, "/api/v1/users", sent).await?;
+    let name = made["user"]["name"]
+        .as_str()
+        .ok_or_else(|| api.stranger())?;
+    let text = match made["link"].as_str() {
+        Some(link) => format!("{name} chooses a password here, within 72 hours:\n  {link}"),
+        None => format!("{name} can sign in."),
+    };
+    output.result(&text, &made)
 }
 
 fn line(user: &Value) -> String {

@@ -113,10 +113,7 @@ impl Resilience {
         wrong.map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde asks with a reference"
-    )]
+    /// Whether it is what there is where nobody says anything.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -168,23 +165,20 @@ pub fn pause(
     (attempt, chance): (u32, u64),
     now: DateTime<Utc>,
 ) -> Option<Duration> {
+    let (idempotent, too_many) = (method.is_idempotent(), StatusCode::TOO_MANY_REQUESTS);
     let asked = match sent {
-        Ok(response) if is_outage(response.status) => retry_after(&response.headers, now),
-        Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
-            // Without a time, sooner is worse.
+        Ok(response) if idempotent && is_outage(response.status) => {
+            retry_after(&response.headers, now)
+        }
+        // Without a time, sooner is worse.
+        Ok(response) if idempotent && response.status == too_many => {
             Some(retry_after(&response.headers, now)?)
         }
-        Ok(_) => return None,
         Err(EgressError::Unreachable { .. } | EgressError::Unresolved { .. }) => None,
-        Err(EgressError::TimedOut { .. } | EgressError::Broken { .. })
-            if method.is_idempotent() =>
-        {
-            None
-        }
-        Err(_) => return None,
+        Err(EgressError::TimedOut { .. } | EgressError::Broken { .. }) if idempotent => None,
+        _ => return None,
     };
-    let arrived = sent.is_ok();
-    if (arrived && !method.is_idempotent()) || asked.is_some_and(|wait| wait > RETRY_AFTER_MAX) {
+    if asked.is_some_and(|wait| wait > RETRY_AFTER_MAX) {
         return None;
     }
     let longest = (PAUSE_FIRST * 2_u32.pow(attempt.min(16) - 1)).min(PAUSE_MAX);
@@ -326,9 +320,10 @@ impl Admitted<'_> {
         let mut condition = self.breaker.0.lock();
         let opened = State::Open(now + Duration::from_millis(rule.pause_ms));
         let (next, opens) = match (condition.state, sign, self.tries) {
-            (State::Trying(_), Sign::Good, true) => (State::Closed(0), false),
+            (State::Trying(_), Sign::Good, true) | (State::Closed(_), Sign::Good, _) => {
+                (State::Closed(0), false)
+            }
             (State::Trying(_), _, true) => (opened, true),
-            (State::Closed(_), Sign::Good, _) => (State::Closed(0), false),
             (State::Closed(failures), ..) => {
                 let failures = failures.saturating_add(1);
                 let opens = rule.failures > 0 && failures >= rule.failures;
@@ -371,6 +366,7 @@ mod tests {
         pause_ms: 1_000,
     };
 
+    #[expect(clippy::unnecessary_wraps, reason = "what was sent may have failed")]
     fn answer(status: u16, retry_after: Option<&str>) -> Result<UpstreamResponse, EgressError> {
         let mut headers = HeaderMap::new();
         if let Some(text) = retry_after {

@@ -31,7 +31,9 @@ pub enum Need {
     Person(Action),
 }
 
-use Action::{Administer, EndKey, FollowImport, ManageServer, OwnAccount, Publish, UseKeys};
+use Action::{
+    Administer, DecideCall, EndKey, FollowImport, ManageServer, OwnAccount, Publish, UseKeys,
+};
 use Need::{Caller, Nobody, Person as May};
 
 /// The routes of the management API.
@@ -169,8 +171,8 @@ pub const API: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/users/{name}/export", May(Administer)),
     ("POST", "/api/v1/users/{name}/erase", May(Administer)),
     ("DELETE", "/api/v1/users/{name}/codes", May(Administer)),
-    ("GET", "/api/v1/approvals", May(Administer)),
-    ("POST", "/api/v1/approvals/{id}", May(Administer)),
+    ("GET", "/api/v1/approvals", May(DecideCall)),
+    ("POST", "/api/v1/approvals/{id}", May(DecideCall)),
     (
         "GET",
         "/api/v1/servers/{slug}/approval-webhook",
@@ -254,10 +256,10 @@ pub const PAGES: &[(&str, &str, Need)] = &[
     ("GET", "/docs/{name}", Caller),
     ("GET", "/language", Nobody),
     ("GET", "/usage", May(Administer)),
-    ("GET", "/approvals", May(Administer)),
+    ("GET", "/approvals", May(DecideCall)),
     ("GET", "/admin/audit", May(Administer)),
     ("GET", "/admin/health", May(Administer)),
-    ("POST", "/approvals", May(Administer)),
+    ("POST", "/approvals", May(DecideCall)),
     ("GET", "/assets/{name}", Nobody),
 ];
 
@@ -405,7 +407,9 @@ async fn allow(
             }
         }
         // The handler knows whose it is; here it is asked whether it can be one's own at all.
-        Action::ManageServer | Action::FollowImport | Action::EndKey => Owner::Oneself,
+        Action::ManageServer | Action::DecideCall | Action::FollowImport | Action::EndKey => {
+            Owner::Oneself
+        }
         _ => Owner::Nothing,
     };
     if may(person.role, action, owner) {

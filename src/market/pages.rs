@@ -93,7 +93,12 @@ const MENU: [(&str, &str, &str, Sees); 9] = [
     ("publish", "/publish", "frame-publish", Sees::Publishers),
     ("keys", "/keys", "frame-keys", Sees::SignedIn),
     ("usage", "/usage", "frame-usage", Sees::Admins),
-    ("approvals", "/approvals", "frame-approvals", Sees::Admins),
+    (
+        "approvals",
+        "/approvals",
+        "frame-approvals",
+        Sees::Publishers,
+    ),
     ("users", "/admin/users", "frame-users", Sees::Admins),
     ("audit", "/admin/audit", "frame-audit", Sees::Admins),
     ("health", "/admin/health", "frame-health", Sees::Admins),

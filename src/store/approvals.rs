@@ -8,7 +8,7 @@ use crate::store::audit::{self, NewAudit};
 use crate::store::db::{Number, execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::servers::hold_names;
 use crate::store::{Store, StoreError};
-use crate::types::{ApprovalId, OrganizationId, ServerId};
+use crate::types::{ApprovalId, OrganizationId, ServerId, UserId};
 
 row! {
     /// A call as people are shown it.
@@ -16,6 +16,8 @@ row! {
     pub struct ApprovalRow {
         pub id: Uuid,
         pub server: String,
+        /// Whose the server is.
+        pub owner_id: Option<Uuid>,
         pub tool: String,
         pub operation: String,
         pub principal: String,
@@ -88,6 +90,14 @@ pub enum Asked {
     Full,
 }
 
+/// Which calls; `None` is any.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    pub state: Option<&'a str>,
+    /// Of the servers of one person.
+    pub owner: Option<UserId>,
+}
+
 /// What a person decides.
 #[derive(Clone, Debug)]
 pub struct Decision {
@@ -109,15 +119,15 @@ const CLAIM: &str =
 const OF_SERVER: &str =
     "SELECT COUNT(*) AS value FROM approvals WHERE server_id = $1 AND state = 'pending'";
 const OF_PRINCIPAL: &str = "SELECT COUNT(*) AS value FROM approvals WHERE server_id = $1 AND principal = $2 AND state = 'pending'";
-const LIST: &str = "SELECT id, server, tool, operation, principal, argument_hash, arguments, asked_at, expires_at, state, scope, \
-     reason, decided_by, decided_at, used_at FROM (SELECT a.id, s.slug AS server, a.tool, a.operation, a.principal, \
+const LIST: &str = "SELECT id, server, owner_id, tool, operation, principal, argument_hash, arguments, asked_at, expires_at, state, scope, \
+     reason, decided_by, decided_at, used_at FROM (SELECT a.id, s.slug AS server, s.owner_id, a.tool, a.operation, a.principal, \
      a.argument_hash, a.arguments, a.asked_at, a.expires_at, CASE WHEN a.state IN ('pending', 'approved') AND a.expires_at <= $2 \
      THEN 'expired' ELSE a.state END AS state, a.scope, a.reason, a.decided_by, a.decided_at, a.used_at FROM approvals a \
-     JOIN servers s ON s.id = a.server_id WHERE a.organization_id = $1) AS seen WHERE ($3 = '' OR state = $3) \
+     JOIN servers s ON s.id = a.server_id WHERE a.organization_id = $1) AS seen WHERE ($3 = '' OR state = $3) AND ($8 IS NULL OR owner_id = $8) \
      AND (CAST($5 AS BIGINT) = (CASE WHEN state = 'pending' THEN 0 ELSE 1 END) AND (asked_at, id) < ($6, $7) \
      OR CAST($5 AS BIGINT) < (CASE WHEN state = 'pending' THEN 0 ELSE 1 END)) \
      ORDER BY CASE WHEN state = 'pending' THEN 0 ELSE 1 END, asked_at DESC, id DESC LIMIT $4";
-const ONE: &str = "SELECT a.id, s.slug AS server, a.tool, a.operation, a.principal, a.argument_hash, a.arguments, a.asked_at, \
+const ONE: &str = "SELECT a.id, s.slug AS server, s.owner_id, a.tool, a.operation, a.principal, a.argument_hash, a.arguments, a.asked_at, \
      a.expires_at, CASE WHEN a.state IN ('pending', 'approved') AND a.expires_at <= $3 THEN 'expired' ELSE a.state END AS state, \
      a.scope, a.reason, a.decided_by, a.decided_at, a.used_at FROM approvals a JOIN servers s ON s.id = a.server_id \
      WHERE a.organization_id = $1 AND a.id = $2";
@@ -244,7 +254,8 @@ impl Store {
         limit: i64,
         now: DateTime<Utc>,
     ) -> Result<Vec<ApprovalRow>, StoreError> {
-        self.approvals_after(organization, state, (None, limit), now)
+        let any = Wanted { state, owner: None };
+        self.approvals_after(organization, any, (None, limit), now)
             .await
     }
 
@@ -253,11 +264,11 @@ impl Store {
     pub async fn approvals_after(
         &self,
         organization: OrganizationId,
-        state: Option<&str>,
+        wanted: Wanted<'_>,
         (after, limit): (Option<(bool, i64, Uuid)>, i64),
         now: DateTime<Utc>,
     ) -> Result<Vec<ApprovalRow>, StoreError> {
-        let (at, state) = (now.timestamp_micros(), state.unwrap_or(""));
+        let (at, state) = (now.timestamp_micros(), wanted.state.unwrap_or(""));
         let (waits, asked_at, id) = after.unwrap_or((true, i64::MAX, Uuid::max()));
         fetch_all!(
             &self.db,
@@ -269,7 +280,8 @@ impl Store {
             limit,
             i64::from(!waits),
             asked_at,
-            id
+            id,
+            wanted.owner.map(|owner| owner.0)
         )
     }
 

@@ -1,7 +1,7 @@
 //! Requests that are done once, and lists that are read from row to row.
 
 use causeway::store::Store;
-use causeway::store::approvals::{Asked, NewApproval, PendingMax};
+use causeway::store::approvals::{Asked, NewApproval, PendingMax, Wanted};
 use causeway::store::idempotency::{Claim, NewRequest};
 use uuid::Uuid;
 
@@ -99,13 +99,17 @@ pub(crate) async fn approvals_are_read_from_row_to_row(store: &Store) {
     assert_eq!(whole.len(), 5);
     let (mut after, mut seen) = (None, Vec::new());
     loop {
-        let page = store.approvals_after(ORGANIZATION, None, (after, 2), at(60));
+        let page = store.approvals_after(ORGANIZATION, Wanted::default(), (after, 2), at(60));
         let page = page.await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some((last.state == "pending", last.asked_at, last.id));
         seen.extend(page.iter().map(|row| row.id));
     }
     assert_eq!(seen, whole);
-    let expired = store.approvals_after(ORGANIZATION, Some("expired"), (None, 1), at(60));
+    let expired = Wanted {
+        state: Some("expired"),
+        owner: None,
+    };
+    let expired = store.approvals_after(ORGANIZATION, expired, (None, 1), at(60));
     assert_eq!(expired.await.unwrap().len(), 1);
 }

@@ -264,9 +264,10 @@ impl<'a> Compare<'a> {
         if is_url {
             fields.insert("url".to_owned(), json!(document));
         }
-        let credentials = match exists {
-            true => IndexMap::new(),
-            false => wanted.credentials.clone(),
+        let credentials = if exists {
+            IndexMap::new()
+        } else {
+            wanted.credentials.clone()
         };
         change.lines.push(format!("document: {document}"));
         change.steps.push(Step {

@@ -1,5 +1,7 @@
 //! Calls that wait for a person: listed, decided, and the webhook that tells of them.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::DateTime;
@@ -9,6 +11,7 @@ use url::Url;
 
 use crate::access::approval::{DecisionError, Inbox, Verdict};
 use crate::access::person::Person;
+use crate::access::role::Action;
 use crate::extract::{Body, Path};
 use crate::market::api::Market;
 use crate::market::api::page::{Asked, Listed};
@@ -16,8 +19,8 @@ use crate::market::api::servers::owned;
 use crate::market::api::settings::ServerEdit;
 use crate::mcp::server::ServerSettings;
 use crate::problem::{Problem, ProblemKind};
-use crate::store::approvals::ApprovalRow;
-use crate::types::ApprovalId;
+use crate::store::approvals::{self, ApprovalRow};
+use crate::types::{ApprovalId, ConsumerId, UserId};
 
 /// The states a call may be in.
 const STATES: [&str; 5] = ["pending", "approved", "denied", "expired", "used"];
@@ -49,7 +52,9 @@ pub(super) async fn list(
     let page = (asked.after, asked.read_max());
     let rows = rows_after(&market, &person, (state, page)).await?;
     let key = |row: &ApprovalRow| (row.state == "pending", row.asked_at, row.id);
-    Ok(asked.page(rows, key).answer("approvals", view))
+    let page = asked.page(rows, key);
+    let names = names(&market, &page.rows).await?;
+    Ok(page.answer("approvals", |row| view(row, &names)))
 }
 
 /// Calls in that state, or in any.
@@ -75,10 +80,42 @@ async fn rows_after(
     }
     let inbox = inbox(market)?;
     let now = inbox.clock.now();
-    let rows = inbox
-        .store
-        .approvals_after(person.organization(), state, page, now);
+    let wanted = approvals::Wanted {
+        state,
+        owner: person
+            .user()
+            .filter(|_| !person.may(Action::DecideCall, None)),
+    };
+    let organization = person.organization();
+    let rows = inbox.store.approvals_after(organization, wanted, page, now);
     Ok(rows.await?)
+}
+
+/// What callers are called now, by principal; those who are nobody in particular have no name.
+pub(crate) async fn names(
+    market: &Market,
+    rows: &[ApprovalRow],
+) -> Result<HashMap<String, String>, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let mut names = HashMap::new();
+    for row in rows {
+        let principal = &row.principal;
+        if names.contains_key(principal) {
+            continue;
+        }
+        let name = match principal
+            .split_once(':')
+            .map(|(kind, id)| (kind, id.parse()))
+        {
+            Some(("consumer", Ok(id))) => store.consumer_name(ConsumerId(id)).await?,
+            Some(("user", Ok(id))) => store.user(UserId(id)).await?.map(|user| user.name),
+            _ => None,
+        };
+        if let Some(name) = name {
+            names.insert(principal.clone(), name);
+        }
+    }
+    Ok(names)
 }
 
 pub(super) async fn decide(
@@ -88,7 +125,8 @@ pub(super) async fn decide(
     Body(new): Body<NewDecision>,
 ) -> Result<Json<Value>, Problem> {
     let row = decided(&market, &person, (ApprovalId(id), new)).await?;
-    Ok(Json(view(&row)))
+    let names = names(&market, std::slice::from_ref(&row)).await?;
+    Ok(Json(view(&row, &names)))
 }
 
 /// Decides of a call that waits.
@@ -99,7 +137,16 @@ pub(crate) async fn decided(
 ) -> Result<ApprovalRow, Problem> {
     let who = (person.organization(), person.actor());
     let verdict = (new.decision, new.reason.as_deref());
-    let decided = inbox(market)?.decide(id, verdict, who).await;
+    let inbox = inbox(market)?;
+    let known = inbox
+        .store
+        .approval(person.organization(), id, inbox.clock.now())
+        .await?;
+    // Of a call that is not theirs to decide, nobody is told.
+    known
+        .filter(|row| person.may(Action::DecideCall, row.owner_id.map(UserId)))
+        .ok_or_else(Problem::not_found)?;
+    let decided = inbox.decide(id, verdict, who).await;
     decided.map_err(|error| match error {
         DecisionError::Unknown => Problem::not_found(),
         DecisionError::Over(_) => Problem::new(ProblemKind::Conflict, error.to_string()),
@@ -127,7 +174,7 @@ fn inbox(market: &Market) -> Result<&Inbox, Problem> {
     inbox.ok_or_else(Problem::not_found)
 }
 
-fn view(row: &ApprovalRow) -> Value {
+fn view(row: &ApprovalRow, names: &HashMap<String, String>) -> Value {
     let time = |micros: Option<i64>| micros.and_then(DateTime::from_timestamp_micros);
     json!({
         "id": row.id,
@@ -135,6 +182,7 @@ fn view(row: &ApprovalRow) -> Value {
         "tool": row.tool,
         "operation": row.operation,
         "principal": row.principal,
+        "caller": names.get(&row.principal),
         "argumentHash": hex::encode(&row.argument_hash),
         "arguments": row.arguments,
         "askedAt": time(Some(row.asked_at)),

@@ -280,7 +280,7 @@ impl Export {
         };
         let mut text = String::new();
         if self.first && self.after == START {
-            text.push_str(&format!(",\n{}:[", json!(section.name())));
+            text.push_str(&[",\n", &json!(section.name()).to_string(), ":["].concat());
         }
         let rows = self.rows(*section).await?;
         for row in &rows {

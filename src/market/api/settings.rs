@@ -280,6 +280,14 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
     if let Some(legacy) = change.legacy_sse {
         settings.legacy_sse = legacy;
     }
+    edit_calls(&mut settings, change)?;
+    edit_list(&mut settings, change)?;
+    approvals::edit(&mut settings, change)?;
+    Ok(settings)
+}
+
+/// How calls are made, how much of an answer is given, and what a call costs.
+fn edit_calls(settings: &mut ServerSettings, change: &ServerEdit) -> Result<(), Problem> {
     if let Some(timeout) = change.call_timeout_ms {
         if !(100..=600_000).contains(&timeout) {
             return Err(Problem::new(
@@ -318,8 +326,6 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
     if let Some(shapes) = &change.answer_shapes {
         settings.answer_shapes = shapes.clone().unwrap_or_default();
     }
-    edit_list(&mut settings, change)?;
-    approvals::edit(&mut settings, change)?;
     if let Some(price) = change.call_price_micros {
         if price.is_some_and(|price| !(1..=PRICE_MICROS_MAX).contains(&price)) {
             let detail = format!("`callPriceMicros` is 1 to {PRICE_MICROS_MAX}");
@@ -331,7 +337,7 @@ fn edited(settings: &ServerSettings, change: &ServerEdit) -> Result<ServerSettin
         checked(limits)?;
         settings.limits.clone_from(limits);
     }
-    Ok(settings)
+    Ok(())
 }
 
 /// What a model is told of the tools.

@@ -10,7 +10,7 @@ use crate::access::approval::{REASON_CHARACTERS_MAX, Verdict};
 use crate::access::person::Person;
 use crate::extract::{Form, Visitor};
 use crate::market::api::Market;
-use crate::market::api::approvals::{NewDecision, decided, rows};
+use crate::market::api::approvals::{NewDecision, decided, names, rows};
 use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to, writer};
 use crate::market::pages::{Frame, page};
 use crate::problem::Problem;
@@ -36,7 +36,8 @@ pub struct CallView {
     pub server: String,
     pub tool: String,
     pub operation: String,
-    /// Who calls.
+    /// What whoever calls is called, and who that is.
+    pub caller: String,
     pub principal: String,
     /// Pretty-printed, secrets masked.
     pub arguments: String,
@@ -53,7 +54,7 @@ pub struct CallView {
 
 impl CallView {
     /// A call as it stands at `now`.
-    pub fn new(row: ApprovalRow, now: DateTime<Utc>) -> Self {
+    pub fn new(row: ApprovalRow, name: Option<&String>, now: DateTime<Utc>) -> Self {
         let minutes = |from: i64, until: i64| (until - from).max(0) / 60_000_000;
         let at = now.timestamp_micros();
         let asked = DateTime::from_timestamp_micros(row.asked_at).unwrap_or(now);
@@ -70,6 +71,7 @@ impl CallView {
             server: row.server,
             tool: row.tool,
             operation: row.operation,
+            caller: name.cloned().unwrap_or_else(|| row.principal.clone()),
             principal: row.principal,
             arguments: row.arguments,
             asked: asked.format("%Y-%m-%d %H:%M UTC").to_string(),
@@ -107,7 +109,11 @@ async fn shown(
     frame.notice = notice(query);
     let now = market.0.parts.publisher.clock.now();
     let rows = rows(market, person, (None, ROWS_MAX)).await?;
-    let calls = rows.into_iter().map(|row| CallView::new(row, now));
+    let names = names(market, &rows).await?;
+    let calls = rows.into_iter().map(|row| {
+        let name = names.get(&row.principal);
+        CallView::new(row, name, now)
+    });
     let (waiting, over) = calls.partition(|call| call.state == "approvals-waits");
     Ok(Approvals {
         frame,

@@ -209,7 +209,7 @@ fn read(outcome: &ToolOutcome) -> u64 {
         Content::Text(text) => tokens::estimate(text),
         Content::Resource(resource) => match &resource.body {
             ResourceBody::Text(text) => tokens::estimate(text),
-            _ => 0,
+            ResourceBody::Blob(_) => 0,
         },
         _ => 0,
     });

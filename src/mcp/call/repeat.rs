@@ -43,7 +43,7 @@ impl Work<'_> {
                 tracing::warn!(server = %self.server.slug, origin, "the API fails and is left alone for a while");
                 return Ok(sent?);
             }
-            let chance = Uuid::new_v4().as_u64_pair().1;
+            let chance = Uuid::now_v7().as_u64_pair().1;
             let wait = pause(
                 &request.method,
                 &sent,

@@ -32,8 +32,7 @@ impl Server {
             let named = schemes.entry(scheme.to_owned());
             named.or_insert(SecurityScheme::MutualTls);
         }
-        let identities = parts.credentials.identities();
-        let identified = identities
+        let identified = (parts.credentials.identities())
             .map(|(scheme, identity)| (scheme.clone(), parts.upstream.identified(identity)))
             .collect();
         let curated = curate(parts.tools, &parts.curations);

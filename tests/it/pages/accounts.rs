@@ -366,7 +366,9 @@ fn passing(need: Need) -> &'static [&'static str] {
             "key",
         ],
         Need::Person(Action::ManageServer) => &["owner", "admin", "key"],
-        Need::Person(Action::Publish | Action::FollowImport) => &["owner", "other", "admin", "key"],
+        Need::Person(Action::Publish | Action::FollowImport | Action::DecideCall) => {
+            &["owner", "other", "admin", "key"]
+        }
         Need::Person(Action::UseKeys | Action::EndKey | Action::OwnAccount) => {
             &["member", "owner", "other", "admin", "key"]
         }

@@ -249,3 +249,79 @@ fn the_form_of_a_tool_asks_on_its_page() {
     assert!(done.contains("204") || done.contains("200"), "{done}");
     assert!(!done.contains("_confirm"), "{done}");
 }
+
+/// A request to the management API by somebody who signed in.
+fn as_person(
+    served: &Served,
+    cookie: &str,
+    (method, path): (&str, &str),
+    body: &Value,
+) -> (u16, Value) {
+    let token = csrf(&served.get("/keys", cookie));
+    let head = format!(
+        "{method} /api/v1/{path} HTTP/1.1\r\nCookie: {cookie}\r\nX-CSRF-Token: {token}\r\nContent-Type: application/json"
+    );
+    let answer = served.ask(&head, &body.to_string());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+#[test]
+fn an_owner_decides_of_calls_of_their_own_servers_and_of_no_others() {
+    let served = serve_with(&["--admin-key", KEY]);
+    let password = "correct horse battery";
+    let person = |name: &str, role: &str| {
+        let new = json!({ "name": name, "role": role, "password": password });
+        let (status, made) = api(&served, "POST", "users", &new);
+        assert_eq!(status, 201, "{made}");
+        let login = served.submit("/login", &[("name", name), ("password", password)]);
+        cookie(&login, "causeway_session").expect(&login)
+    };
+    let (pat, quinn) = (person("pat", "publisher"), person("quinn", "publisher"));
+    let mia = person("mia", "member");
+    let document = std::fs::read_to_string(crate::program::example("petstore.yaml")).unwrap();
+    let new = json!({ "slug": "pats", "document": document });
+    let (status, made) = as_person(&served, &pat, ("POST", "servers"), &new);
+    assert_eq!(status, 201, "{made}");
+    let asks = json!({ "confirm": "human" });
+    let place = ("PUT", "servers/pats/tools/deletePet/curation");
+    assert_eq!(as_person(&served, &pat, place, &asks).0, 200);
+    let (_, key) = api(&served, "POST", "keys", &json!({ "name": "robot" }));
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "deletePet", "arguments": { "petId": 7 } } });
+    let head = format!(
+        "POST /mcp/pats HTTP/1.1\r\nX-API-Key: {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25",
+        key["key"].as_str().unwrap()
+    );
+    let answer = served.ask(&head, &message.to_string());
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let id = waits(&serde_json::from_str::<Value>(body).unwrap()["result"]);
+
+    let listed = |who: &str| as_person(&served, who, ("GET", "approvals"), &Value::Null);
+    let (_, own) = listed(&pat);
+    assert_eq!(own["approvals"][0]["id"], id.as_str(), "{own}");
+    assert_eq!(own["approvals"][0]["caller"], "robot");
+    assert_eq!(
+        listed(&quinn),
+        (200, json!({ "approvals": [], "nextCursor": null }))
+    );
+    assert_eq!(listed(&mia).0, 403);
+    let page = served.get("/approvals", &pat);
+    assert!(
+        page.contains("pats / deletePet") && page.contains("robot"),
+        "{page}"
+    );
+    assert!(!served.get("/approvals", &quinn).contains("deletePet"));
+    let decide = ("POST", &*format!("approvals/{id}"));
+    let once = json!({ "decision": "once" });
+    assert_eq!(as_person(&served, &quinn, decide, &once).0, 404);
+    assert_eq!(as_person(&served, &mia, decide, &once).0, 403);
+    let (status, decided) = as_person(&served, &pat, decide, &once);
+    assert_eq!(
+        (status, &decided["decidedBy"]),
+        (200, &json!("pat")),
+        "{decided}"
+    );
+}
