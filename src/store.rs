@@ -127,7 +127,10 @@ pub enum StoreError {
     File { path: PathBuf, reason: String },
     #[error("the database holds something that cannot be read: {0}")]
     Corrupt(String),
-    #[error("the schema cannot be brought up to date: {0}")]
+    #[error(
+        "the schema cannot be brought up to date, and the database is as it was before: {0}; go on with the version \
+         that wrote it (docs/install.md)"
+    )]
     Migration(#[source] sqlx::migrate::MigrateError),
 }
 

@@ -3,7 +3,7 @@
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
-use crate::store::db::{Db, Number, fetch_optional};
+use crate::store::db::{Number, Tx, fetch_optional};
 use crate::store::{Store, StoreError};
 
 /// Number, name, SQLite, Postgres.
@@ -128,6 +128,10 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
 const DONE: &str =
     "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) AS value FROM _sqlx_migrations WHERE success";
 
+/// Held until the transaction ends, by the process that migrates a Postgres database.
+const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";
+const LOCK_KEY: i64 = 0x0063_6175_7365_7761;
+
 impl Store {
     /// The number of the newest migration that was done, and of the newest this version knows.
     pub async fn schema(&self) -> Result<(i64, i64), StoreError> {
@@ -136,26 +140,18 @@ impl Store {
         Ok((done.map_or(0, |row| row.value), known.unwrap_or_default()))
     }
 
-    /// Brings the schema up to date. Several processes may do so at once: one does, the others wait.
-    /// A schema of a newer version is refused.
+    /// Brings the schema up to date, whole or not at all: a database whose migration failed is the one
+    /// it was before. Several processes may do so at once: one does, the others wait. A schema of a
+    /// newer version is refused.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let first = self.run_migrations().await;
-        match first {
-            // Another process may have been at it; what it left behind decides.
-            Err(StoreError::Migration(MigrateError::ExecuteMigration(..)))
-                if !self.is_postgres() =>
-            {
-                self.run_migrations().await
+        let mut tx = self.db.begin().await?;
+        let done = match &mut tx {
+            Tx::Postgres(tx) => {
+                sqlx::query(LOCK).bind(LOCK_KEY).execute(&mut **tx).await?;
+                migrator(|m| m.3).run_direct(None, &mut **tx, false).await
             }
-            other => other,
-        }
-    }
-
-    async fn run_migrations(&self) -> Result<(), StoreError> {
-        let done = match &self.db {
-            // The migrator takes an advisory lock.
-            Db::Postgres(pool) => migrator(|m| m.3).run(pool).await,
-            Db::Lite { write, .. } => migrator(|m| m.2).run(write).await,
+            // Its transaction is the lock.
+            Tx::Lite(tx) => migrator(|m| m.2).run_direct(None, &mut **tx, false).await,
         };
         done.map_err(|error| match error {
             MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
@@ -163,7 +159,8 @@ impl Store {
             }
             MigrateError::Execute(error) => StoreError::from(error),
             other => StoreError::Migration(other),
-        })
+        })?;
+        tx.commit().await
     }
 }
 
@@ -180,5 +177,8 @@ fn migrator(
             false,
         )
     });
-    Migrator::with_migrations(migrations.collect())
+    let mut migrator = Migrator::with_migrations(migrations.collect());
+    // Its own lock would end before the transaction.
+    migrator.set_locking(false);
+    migrator
 }

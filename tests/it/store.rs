@@ -28,6 +28,24 @@ async fn empty() -> Place {
 
 crate::run_contract!(empty);
 
+/// Where a database is made, in a directory of its own.
+fn nowhere_yet() -> (Location, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Location::File(folder.path().join("causeway.db")), folder)
+}
+
+#[tokio::test]
+async fn everything_of_an_earlier_release_goes_on() {
+    let (file, folder) = nowhere_yet();
+    contract::upgrade::everything_of_an_earlier_release_goes_on(&file, folder.path()).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_migrated_is_as_it_was() {
+    let (file, folder) = nowhere_yet();
+    contract::upgrade::what_cannot_be_migrated_is_as_it_was(&file, folder.path()).await;
+}
+
 #[tokio::test]
 async fn two_processes_on_one_file_add_up() {
     let place = empty().await;

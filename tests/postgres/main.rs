@@ -57,8 +57,8 @@ fn server() -> Url {
     text.parse().unwrap()
 }
 
-/// A database of its own for each test.
-async fn empty() -> Place {
+/// A database of its own for each test, in which nothing is.
+async fn bare() -> Url {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!(
         "test_{}_{}",
@@ -74,6 +74,12 @@ async fn empty() -> Place {
         .unwrap();
     let mut url = server();
     url.set_path(&name);
+    url
+}
+
+/// As [`bare`], with the schema.
+async fn empty() -> Place {
+    let url = bare().await;
     let store = Store::open(&Location::Postgres(url.clone()), 8)
         .await
         .unwrap();
@@ -90,6 +96,24 @@ async fn two_processes_on_one_database_add_up() {
 }
 
 crate::run_contract!(empty);
+
+#[tokio::test]
+async fn everything_of_an_earlier_release_goes_on() {
+    let (place, data) = (
+        Location::Postgres(bare().await),
+        tempfile::tempdir().unwrap(),
+    );
+    contract::upgrade::everything_of_an_earlier_release_goes_on(&place, data.path()).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_migrated_is_as_it_was() {
+    let (place, data) = (
+        Location::Postgres(bare().await),
+        tempfile::tempdir().unwrap(),
+    );
+    contract::upgrade::what_cannot_be_migrated_is_as_it_was(&place, data.path()).await;
+}
 
 async fn heard(changes: &mut tokio::sync::broadcast::Receiver<Change>, wanted: Change) {
     let wait = async { while changes.recv().await.unwrap() != wanted {} };

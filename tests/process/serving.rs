@@ -79,6 +79,20 @@ impl Process {
     }
 }
 
+/// Runs a command on the data of a process to its end: whether it went well, and what it said.
+pub(crate) async fn command(words: &[&str], data: &Path, database: Option<&str>) -> (bool, String) {
+    let mut command = Command::new(binary());
+    command.args(words).arg("--data").arg(data);
+    if let Some(url) = database {
+        command.args(["--database-url", url]);
+    }
+    command.env("CAUSEWAY__SECRETS__MASTER_KEY", MASTER_KEY);
+    let ended = tokio::time::timeout(PATIENCE, command.stdin(Stdio::null()).output());
+    let ended = ended.await.expect("an end in time").unwrap();
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8(said).unwrap())
+}
+
 /// The binary of this build, or another one that is to be measured.
 fn binary() -> OsString {
     std::env::var_os("CAUSEWAY_TEST_BINARY")

@@ -28,6 +28,7 @@ mod lifecycle;
 mod limits;
 mod listed;
 mod personal;
+pub(crate) mod upgrade;
 mod usage;
 
 pub(crate) use accounts::{

@@ -1,5 +1,7 @@
 //! What is seen, and broken, beside the store: the rows themselves.
 
+use std::collections::BTreeSet;
+
 use causeway::store::credentials::NewCredential;
 use causeway::store::ledger::LedgerRow;
 use causeway::store::servers::{Import, ServerChange};
@@ -65,6 +67,37 @@ impl Database {
     pub(super) async fn count(&self, table: &str) -> usize {
         let query = format!("SELECT 'x' AS value FROM {table}");
         self.texts(&query).await.len()
+    }
+
+    /// The tables of the schema, without those of the database itself.
+    pub(super) async fn tables(&self) -> BTreeSet<String> {
+        let sql = match self {
+            Self::Lite(_) => {
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+            }
+            Self::Postgres(_) => {
+                "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public'"
+            }
+        };
+        let rows = self.texts(sql).await.into_iter();
+        rows.filter_map(|mut row| row.remove(0))
+            .filter(|name| name != "_sqlx_migrations")
+            .collect()
+    }
+
+    /// Every row of these columns, in a form in which equal rows are equal text.
+    pub(super) async fn rows(
+        &self,
+        table: &str,
+        columns: &[String],
+    ) -> BTreeSet<Vec<Option<String>>> {
+        let column = |name: &String| match self {
+            Self::Lite(_) => format!("quote({name})"),
+            Self::Postgres(_) => format!("CAST({name} AS TEXT)"),
+        };
+        let columns: Vec<String> = columns.iter().map(column).collect();
+        let sql = format!("SELECT {} FROM {table}", columns.join(", "));
+        self.texts(&sql).await.into_iter().collect()
     }
 
     /// A column of ids as text: 32 hexadecimal digits.
