@@ -9,6 +9,7 @@ mod approvals;
 mod audit;
 mod check;
 mod client;
+mod completions;
 mod doctor;
 mod document;
 mod export;
@@ -153,6 +154,9 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Ask a running server whether it is alive; the exit code says it, for container health checks
     Healthcheck(client::HealthArgs),
+    /// Print what completes commands and options in a shell
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::CompletionsArgs),
     /// Run jq filters for the process that started this one
     #[command(name = jq::SUBCOMMAND, hide = true)]
     JqWorker,
@@ -339,6 +343,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => block_on(client::healthcheck(&output, args)),
         Command::Run(args) => block_on(run::run(&output, args)),
         Command::Stdio(args) => block_on(run::stdio(args)),
+        Command::Completions(args) => completions::completions(&args),
         Command::JqWorker => jq_worker(),
     };
     match done {

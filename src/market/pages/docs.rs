@@ -42,6 +42,7 @@ guides![
     "confirmation",
     "usage",
     "api",
+    "install",
     "operators",
     "gitops",
     "proxies",

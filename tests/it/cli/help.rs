@@ -59,6 +59,7 @@ const COMMANDS: &[&[&str]] = &[
     &["secrets", "status"],
     &["secrets", "forget"],
     &["healthcheck"],
+    &["completions"],
 ];
 
 #[tokio::test]
