@@ -111,6 +111,7 @@ impl Answers {
                 let row = RowIdentity {
                     organization,
                     row: id.0,
+                    subject: None,
                 };
                 let sealed = vault.seal(&answer.bytes, &row).ok()?;
                 let new = NewAnswer {
@@ -159,6 +160,7 @@ impl Answers {
                 let identity = RowIdentity {
                     organization: OrganizationId(row.organization_id),
                     row: id.0,
+                    subject: None,
                 };
                 let sealed = Sealed {
                     key_id: row.key_id,

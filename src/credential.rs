@@ -54,6 +54,8 @@ pub enum Secret {
     Client(Box<OAuthClient>),
     /// `mutualTLS`: a client certificate and its private key.
     Identity(Box<Identity>),
+    /// Each user has one of their own, which is none of the server's: for OAuth, got with this client.
+    EachUser(Option<Box<OAuthClient>>),
 }
 
 /// Why a credential was not attached; nothing was sent. Names schemes and origins, never a secret.
@@ -131,8 +133,61 @@ impl Credentials {
     /// The OAuth client that is held for a scheme.
     pub fn client(&self, scheme: &str) -> Option<&OAuthClient> {
         match &self.get(scheme)?.secret {
-            Secret::Client(client) => Some(client),
-            Secret::Token(_) | Secret::Basic { .. } | Secret::Identity(_) => None,
+            Secret::Client(client) | Secret::EachUser(Some(client)) => Some(client),
+            Secret::Token(_)
+            | Secret::Basic { .. }
+            | Secret::Identity(_)
+            | Secret::EachUser(None) => None,
+        }
+    }
+
+    /// Whether each user has a credential of their own for a scheme.
+    pub fn is_each_users(&self, scheme: &str) -> bool {
+        let held = self.get(scheme).map(|held| &held.secret);
+        matches!(held, Some(Secret::EachUser(_)))
+    }
+
+    /// The same, where for these schemes each user has a credential of their own. What is stored for them
+    /// is used for nobody, but for a client, which gets each user's tokens.
+    #[must_use]
+    pub fn of_each_user<'s>(mut self, schemes: impl IntoIterator<Item = &'s String>) -> Self {
+        for scheme in schemes {
+            if self.is_unreadable(scheme) {
+                continue;
+            }
+            let held = self.by_scheme.get(scheme);
+            let client = held.and_then(|held| match &held.secret {
+                Secret::Client(client) => Some(client.clone()),
+                _ => None,
+            });
+            let origins = match (&client, held) {
+                (Some(_), Some(held)) => held.origins.clone(),
+                _ => BTreeSet::new(),
+            };
+            let secret = Secret::EachUser(client);
+            let held = Arc::new(Credential { secret, origins });
+            self.by_scheme.insert(scheme.clone(), held);
+        }
+        self
+    }
+
+    /// The same for one user: with what that very user has for these schemes, and where it may go.
+    #[must_use]
+    pub fn with_own<'t>(
+        &self,
+        own: impl IntoIterator<Item = (&'t str, Secret, BTreeSet<String>)>,
+    ) -> Self {
+        let mut by_scheme = self.by_scheme.clone();
+        for (scheme, secret, origins) in own {
+            if self.is_each_users(scheme) {
+                let held = Arc::new(Credential { secret, origins });
+                by_scheme.insert(scheme.to_owned(), held);
+            }
+        }
+        Self {
+            by_scheme,
+            unreadable: self.unreadable.clone(),
+            mask: self.mask.clone(),
         }
     }
 
@@ -164,7 +219,10 @@ impl Credentials {
         let held = self.by_scheme.iter();
         held.filter_map(|(scheme, credential)| match &credential.secret {
             Secret::Identity(identity) => Some((scheme, &**identity)),
-            Secret::Token(_) | Secret::Basic { .. } | Secret::Client(_) => None,
+            Secret::Token(_)
+            | Secret::Basic { .. }
+            | Secret::Client(_)
+            | Secret::EachUser(_) => None,
         })
     }
 
@@ -259,7 +317,22 @@ pub fn wanting_tokens<'s>(
     let names = chosen.into_iter().flat_map(|chosen| chosen.0.keys());
     names
         .map(String::as_str)
-        .filter(|name| credentials.client(name).is_some())
+        .filter(|name| credentials.client(name).is_some() && !credentials.is_each_users(name))
+        .collect()
+}
+
+/// The schemes for which [`attach`] wants the credential of whose call it is: those of the alternative it takes
+/// for which each user has their own.
+pub fn wanting_own<'s>(
+    security: &'s [SecurityRequirement],
+    schemes: &IndexMap<String, SecurityScheme>,
+    credentials: &Credentials,
+) -> Vec<&'s str> {
+    let chosen = complete(security, schemes, credentials);
+    let names = chosen.into_iter().flat_map(|chosen| chosen.0.keys());
+    names
+        .map(String::as_str)
+        .filter(|name| credentials.is_each_users(name))
         .collect()
 }
 
@@ -340,9 +413,9 @@ pub fn attach_marks(
     for (scheme, credential) in
         names.filter_map(|name| Some((schemes.get(name)?, credentials.get(name)?)))
     {
-        let stand_in = Secret::Token(MASKED.into());
+        let stand_in = stand_in(scheme);
         let secret = match &credential.secret {
-            Secret::Client(_) => &stand_in,
+            Secret::Client(_) | Secret::EachUser(_) => &stand_in,
             secret => secret,
         };
         // One that has no place was refused before.
@@ -351,6 +424,17 @@ pub fn attach_marks(
         }
     }
     request
+}
+
+/// A secret that is none, in the place of one for the scheme that is not there.
+pub fn stand_in(scheme: &SecurityScheme) -> Secret {
+    match scheme {
+        SecurityScheme::Basic => Secret::Basic {
+            user: MASKED.to_owned(),
+            password: MASKED.into(),
+        },
+        _ => Secret::Token(MASKED.into()),
+    }
 }
 
 /// The client certificate that a request attached by [`attach`] has to be sent with, and its scheme.

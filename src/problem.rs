@@ -333,6 +333,10 @@ impl From<CallError> for Problem {
                 ProblemKind::Unprocessable,
                 "this tool needs a client that can be asked",
             ),
+            CallError::UserHasToVisit(_) => Self::new(
+                ProblemKind::Unprocessable,
+                "the user has to open a page before this tool can be called",
+            ),
             CallError::Cancelled => Self::new(ProblemKind::Unavailable, "the call was cancelled"),
             CallError::Internal(source) => Self::internal(&*source),
         }

@@ -9,6 +9,7 @@ pub mod approvals;
 pub mod audit;
 pub mod backup;
 pub mod changes;
+pub mod connected;
 pub mod connections;
 pub mod credentials;
 pub mod curations;

@@ -8,6 +8,7 @@
 mod authorize;
 mod connection;
 mod describe;
+mod own;
 pub(in crate::access) mod request;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub use crate::access::upstream_auth::authorize::{Begun, Pending, Returned};
 use crate::access::upstream_auth::describe::Description;
+pub use crate::access::upstream_auth::own::{LINK_MINUTES, Own, OwnSecret};
 use crate::access::upstream_auth::request::Issued;
 use crate::access::vault::Vault;
 use crate::credential::Mask;
@@ -354,6 +356,11 @@ impl Token {
     /// The token itself, to be attached.
     pub fn value(&self) -> &SecretString {
         &self.value
+    }
+
+    /// Hides it, and what it is renewed with.
+    pub fn mask(&self) -> &Mask {
+        &self.mask
     }
 
     fn lasts(&self, now: DateTime<Utc>) -> bool {

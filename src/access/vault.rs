@@ -18,7 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::access::vault::master::{KEY_BYTES, MasterKey, Purpose};
 use crate::access::vault::ring::{KeySource, Keyring, Stamp};
-use crate::types::OrganizationId;
+use crate::types::{OrganizationId, UserId};
 
 /// First byte of a sealed value: the layout that follows.
 const LAYOUT: u8 = 1;
@@ -53,6 +53,8 @@ pub struct Sealed {
 pub struct RowIdentity {
     pub organization: OrganizationId,
     pub row: Uuid,
+    /// Whose it is, where it is one person's own: a row given to somebody else does not open.
+    pub subject: Option<UserId>,
 }
 
 /// Why a secret cannot be sealed or opened. Never carries any of it.
@@ -230,6 +232,10 @@ impl RowIdentity {
         aad.push(b'/');
         aad.extend_from_slice(self.organization.0.as_bytes());
         aad.extend_from_slice(self.row.as_bytes());
+        if let Some(subject) = self.subject {
+            aad.extend_from_slice(b"/subject/");
+            aad.extend_from_slice(subject.0.as_bytes());
+        }
         aad
     }
 }
@@ -291,6 +297,7 @@ mod tests {
         RowIdentity {
             organization: OrganizationId(Uuid::from_u128(organization)),
             row: Uuid::from_u128(row),
+            subject: None,
         }
     }
 

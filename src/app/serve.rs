@@ -349,6 +349,10 @@ fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpo
         hosts: parts.hosts.clone(),
         legacy_sse: config.server.legacy_sse,
         prefix: parts.address.prefix().to_owned(),
+        reached_at: {
+            let address = parts.address.clone();
+            Arc::new(move |headers| address.asked_by(headers))
+        },
         shutdown: stop.clone(),
     })
 }

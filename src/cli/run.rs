@@ -63,6 +63,8 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
             },
             legacy_sse: true,
             prefix: String::new(),
+            // Nobody connects an account where there is no database.
+            reached_at: Arc::new(|_| String::new()),
             shutdown: shutdown.clone(),
         },
         server.slug.as_str(),

@@ -51,6 +51,8 @@ pub enum State {
     Stored,
     /// It is stored, and cannot be decrypted.
     Unreadable,
+    /// Each user connects an account of their own.
+    EachUser,
     /// A header of the caller's request takes its place, where the caller sends it.
     PassedThrough,
     Missing,
@@ -142,7 +144,7 @@ impl Alternative {
 
 impl State {
     fn is_held(self) -> bool {
-        matches!(self, Self::Stored | Self::PassedThrough)
+        matches!(self, Self::Stored | Self::EachUser | Self::PassedThrough)
     }
 }
 
@@ -168,6 +170,9 @@ fn state(name: &str, holdings: Holdings<'_>) -> State {
     let Some(scheme) = holdings.schemes.get(name) else {
         return State::Undefined;
     };
+    if holdings.credentials.is_each_users(name) {
+        return State::EachUser;
+    }
     if holdings.credentials.get(name).is_some() {
         return State::Stored;
     }

@@ -67,9 +67,9 @@ impl Mask {
                         values.push(user.clone());
                     }
                 }
-                // No API is ever sent a private key.
-                Secret::Identity(_) => {}
-                Secret::Client(client) => {
+                // No API is ever sent a private key; what is a user's own is hidden in that user's calls.
+                Secret::Identity(_) | Secret::EachUser(None) => {}
+                Secret::Client(client) | Secret::EachUser(Some(client)) => {
                     let client = &client.registration;
                     let Some(secret) = &client.secret else {
                         continue;

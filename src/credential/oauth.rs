@@ -9,7 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::openapi::SecurityScheme;
-use crate::types::CredentialId;
+use crate::types::{CredentialId, UserId};
 
 /// Where OpenID Connect Discovery 1.0, section 4, puts the description of an issuer.
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
@@ -88,6 +88,8 @@ pub struct TokenSource {
     pub scopes: Vec<String>,
     /// Or why the authorization server cannot be found.
     pub endpoints: Result<Endpoints, &'static str>,
+    /// Whose tokens they are; `None`: the server's, for all its calls.
+    pub user: Option<UserId>,
 }
 
 /// Where an authorization server is.
@@ -288,14 +290,25 @@ impl TokenSource {
             grant,
             scopes,
             endpoints: Endpoints::of(scheme, grant, registration, base),
+            user: None,
         }
+    }
+
+    /// The same client, for the account that one person connected.
+    #[must_use]
+    pub fn of_user(&self, user: UserId, account: Option<Uuid>) -> Self {
+        let mut own = self.clone();
+        own.user = Some(user);
+        own.client.connection = account;
+        own
     }
 
     /// What tells the tokens of this source from those of every other.
     pub fn identity(&self) -> String {
         let (credential, connection) = (self.client.credential, self.client.connection);
         let (endpoints, scopes) = (&self.endpoints, self.scopes.join(" "));
-        format!("{credential} {connection:?} {endpoints:?} {scopes}")
+        let user = self.user;
+        format!("{user:?} {credential} {connection:?} {endpoints:?} {scopes}")
     }
 }
 

@@ -70,6 +70,7 @@ impl Placement {
         match (scheme, secret) {
             (SecurityScheme::MutualTls, Secret::Identity(_)) => Ok(Self::Connection),
             (_, Secret::Client(_)) => Err("no access token was got for it"),
+            (_, Secret::EachUser(_)) => Err("nobody's own account was taken for it"),
             (SecurityScheme::Basic, Secret::Basic { user, password }) => {
                 let pair = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
                 authorization("Basic", &Zeroizing::new(STANDARD.encode(pair.as_bytes())))

@@ -248,6 +248,7 @@ impl Loader {
             let identity = RowIdentity {
                 organization,
                 row: row.id,
+                subject: None,
             };
             let opened = match self.0.vault.open(&sealed, &identity) {
                 Ok(opened) => opened,
@@ -309,6 +310,7 @@ impl Loader {
         let row = &stored.row;
         let settings: ServerSettings = serde_json::from_str(&row.settings).map_err(unavailable)?;
         let upstream = self.upstream(&settings);
+        let own = settings.user_accounts.clone();
         let parts = ServerParts {
             id: ServerId(row.id),
             organization: OrganizationId(row.organization_id),
@@ -322,7 +324,9 @@ impl Loader {
             tools: serde_json::from_str(version.tools).map_err(unavailable)?,
             curations: stored.curations.clone(),
             schemes: serde_json::from_str(version.schemes).map_err(unavailable)?,
-            credentials: self.open(row, &stored.credentials)?,
+            credentials: self
+                .open(row, &stored.credentials)?
+                .of_each_user(&own),
             upstream,
         };
         // A schema may go deeper than this thread's stack does.

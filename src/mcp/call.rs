@@ -7,6 +7,7 @@ mod exchange;
 mod failure;
 mod filter;
 mod held;
+pub mod own;
 mod passing;
 mod repeat;
 mod spans;

@@ -72,9 +72,14 @@ pub struct EndpointParts {
     pub legacy_sse: bool,
     /// The path before every path of ours, as clients reach us; often empty.
     pub prefix: String,
+    /// What our addresses begin with for whoever sends these headers.
+    pub reached_at: ReachedAt,
     /// Ends every stream.
     pub shutdown: CancellationToken,
 }
+
+/// What our addresses begin with, as the sender of a request reaches us.
+pub type ReachedAt = Arc<dyn Fn(&::http::HeaderMap) -> String + Send + Sync>;
 
 /// The MCP side of a process. Cheap to clone.
 #[derive(Clone)]

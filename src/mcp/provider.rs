@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use crate::credential::Mask;
 use crate::credential::pass::Passed;
 use crate::types::Parent;
 
@@ -53,6 +55,46 @@ pub struct CallContext {
     pub peer: Option<IpAddr>,
     /// How its user agrees to a call that asks for it.
     pub consent: Consent,
+    /// How its user is led to a page.
+    pub leads: Leading,
+    /// Its user's answers to what an earlier answer asked.
+    pub answered: Option<Value>,
+    /// What of its user's own it attached.
+    pub own: OwnMask,
+}
+
+/// How the caller's user is led to a page of ours.
+#[derive(Clone, Debug, Default)]
+pub struct Leading {
+    pub way: Leads,
+    /// What our addresses begin with, as the client reaches us.
+    pub base: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leads {
+    /// The model shows a link.
+    #[default]
+    Told,
+    /// The client opens it, see [`CallOutcome::InputRequired`].
+    InAnswer,
+    /// The client opens it, see [`CallError::UserHasToVisit`].
+    InError,
+}
+
+/// Hides the secrets of its user's own that a call attached. Each call has one; none is shared.
+#[derive(Clone, Default)]
+pub struct OwnMask(Arc<Mutex<Option<Mask>>>);
+
+impl OwnMask {
+    pub(crate) fn hide(&self, more: &Mask) {
+        let mut mask = self.0.lock();
+        *mask = Some(mask.take().unwrap_or_default().with(more));
+    }
+
+    pub(crate) fn mask(&self) -> Option<Mask> {
+        self.0.lock().clone()
+    }
 }
 
 /// How the caller's user is asked to agree to a call.
@@ -169,6 +211,10 @@ pub enum CallError {
     /// The client lacks a capability the tool needs; the value is what it would have to declare.
     #[error("the client lacks a capability this tool needs")]
     MissingCapability(Value),
+    /// The user has to open a page first; the value says which (2025-11-25, client/elicitation, "URL
+    /// Elicitation Required Error").
+    #[error("the user has to open a page before this can be done")]
+    UserHasToVisit(Value),
     #[error("cancelled")]
     Cancelled,
     #[error("internal error")]

@@ -5,7 +5,7 @@ mod compile;
 pub mod finder;
 pub mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -161,6 +161,9 @@ pub struct ServerSettings {
     /// The proxy that makes the connections (`http://host:port`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
+    /// Security schemes for which each user connects an account of their own.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub user_accounts: BTreeSet<String>,
     /// Headers of clients' requests that are copied to the API's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pass_through: Vec<PassThrough>,
@@ -221,6 +224,7 @@ impl Default for ServerSettings {
             client_certificate: None,
             certificate_authorities: None,
             proxy: None,
+            user_accounts: BTreeSet::new(),
             pass_through: Vec::new(),
             call_timeout_ms: 60_000,
             resilience: Resilience::default(),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::store::audit::NewAudit;
 use crate::store::db::{execute, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
-use crate::types::{CredentialId, OrganizationId, ServerId};
+use crate::types::{CredentialId, OrganizationId, ServerId, UserId};
 
 row! {
     #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ row! {
         pub key_id: String,
         pub sealed: Vec<u8>,
         pub generation: i64,
+        /// Whose it is; `None`: the server's, for all its calls.
+        pub user_id: Option<Uuid>,
     }
 }
 
@@ -34,6 +36,8 @@ row! {
         pub key_id: String,
         pub sealed: Vec<u8>,
         pub expires_at: i64,
+        /// Whose account is connected; `None`: the server's.
+        pub user_id: Option<Uuid>,
     }
 }
 
@@ -52,30 +56,46 @@ pub struct Lease<'a> {
     pub connection: Uuid,
     pub generation: i64,
     pub owner: &'a str,
+    /// Whether it is one person's, and not the server's.
+    pub personal: bool,
 }
 
 /// Connections of one organization that are begun and not made; the oldest make room.
 const AUTHORIZATIONS_MAX: i64 = 100;
+/// The same of one person, of accounts of their own.
+const AUTHORIZATIONS_OF_ONE_MAX: i64 = 10;
 
-const CONNECTION: &str = "SELECT id, organization_id, state, key_id, sealed, generation FROM connections WHERE credential_id = $1";
+/// Statements about tokens, whichever table they are in.
+macro_rules! of_tokens {
+    ($name:ident = $before:literal $after:literal) => {
+        const $name: [&str; 2] = [
+            concat!($before, " connections ", $after),
+            concat!($before, " connected_accounts ", $after),
+        ];
+    };
+}
+
+const CONNECTION: &str = "SELECT id, organization_id, state, key_id, sealed, generation, NULL AS user_id FROM connections WHERE credential_id = $1";
 const FORGET: &str = "DELETE FROM connections WHERE credential_id = $1 AND organization_id = $2";
 const CONNECT: &str = "INSERT INTO connections (id, organization_id, credential_id, state, key_id, sealed, generation, \
      created_at, updated_at) VALUES ($1, $2, $3, 'connected', $4, $5, 1, $6, $6)";
-const LEASE: &str = "UPDATE connections SET lease_owner = $3, lease_until = $4 WHERE id = $1 AND generation = $2 \
-     AND state = 'connected' AND (lease_until IS NULL OR lease_until < $5)";
-const RENEW: &str = "UPDATE connections SET key_id = $4, sealed = $5, generation = generation + 1, lease_owner = NULL, \
-     lease_until = NULL, updated_at = $6 WHERE id = $1 AND generation = $2 AND lease_owner = $3";
-const END: &str = "UPDATE connections SET state = 'ended', key_id = '', sealed = $4, generation = generation + 1, \
-     lease_owner = NULL, lease_until = NULL, updated_at = $5 WHERE id = $1 AND generation = $2 AND lease_owner = $3";
-const RELEASE: &str = "UPDATE connections SET lease_owner = NULL, lease_until = NULL \
-     WHERE id = $1 AND generation = $2 AND lease_owner = $3";
+of_tokens!(LEASE = "UPDATE" "SET lease_owner = $3, lease_until = $4 WHERE id = $1 AND generation = $2 \
+     AND state = 'connected' AND (lease_until IS NULL OR lease_until < $5)");
+of_tokens!(RENEW = "UPDATE" "SET key_id = $4, sealed = $5, generation = generation + 1, lease_owner = NULL, \
+     lease_until = NULL, updated_at = $6 WHERE id = $1 AND generation = $2 AND lease_owner = $3");
+of_tokens!(END = "UPDATE" "SET state = 'ended', key_id = '', sealed = $4, generation = generation + 1, \
+     lease_owner = NULL, lease_until = NULL, updated_at = $5 WHERE id = $1 AND generation = $2 AND lease_owner = $3");
+of_tokens!(RELEASE = "UPDATE" "SET lease_owner = NULL, lease_until = NULL \
+     WHERE id = $1 AND generation = $2 AND lease_owner = $3");
 
-const BEGIN: &str = "INSERT INTO authorizations (id, organization_id, credential_id, key_id, sealed, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
+const BEGIN: &str = "INSERT INTO authorizations (id, organization_id, credential_id, key_id, sealed, expires_at, user_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const EXPIRE: &str = "DELETE FROM authorizations WHERE expires_at <= $1";
-const EVICT: &str = "DELETE FROM authorizations WHERE organization_id = $1 AND id NOT IN (SELECT id FROM authorizations \
-     WHERE organization_id = $1 ORDER BY expires_at DESC, id LIMIT $2)";
-const BEGUN: &str = "SELECT a.id, a.organization_id, a.credential_id, c.server_id, c.scheme, a.key_id, a.sealed, a.expires_at \
+const EVICT: &str = "DELETE FROM authorizations WHERE organization_id = $1 AND user_id IS NULL AND id NOT IN \
+     (SELECT id FROM authorizations WHERE organization_id = $1 AND user_id IS NULL ORDER BY expires_at DESC, id LIMIT $2)";
+const EVICT_OF_ONE: &str = "DELETE FROM authorizations WHERE user_id = $1 AND id NOT IN \
+     (SELECT id FROM authorizations WHERE user_id = $1 ORDER BY expires_at DESC, id LIMIT $2)";
+const BEGUN: &str = "SELECT a.id, a.organization_id, a.credential_id, c.server_id, c.scheme, a.key_id, a.sealed, a.expires_at, a.user_id \
      FROM authorizations a JOIN credentials c ON c.id = a.credential_id WHERE a.id = $1";
 const TAKE: &str = "DELETE FROM authorizations WHERE id = $1";
 
@@ -139,7 +159,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let taken = execute!(
             &mut tx,
-            LEASE,
+            LEASE[usize::from(lease.personal)],
             lease.connection,
             lease.generation,
             lease.owner,
@@ -160,7 +180,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let renewed = execute!(
             &mut tx,
-            RENEW,
+            RENEW[usize::from(lease.personal)],
             lease.connection,
             lease.generation,
             lease.owner,
@@ -181,7 +201,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         execute!(
             &mut tx,
-            END,
+            END[usize::from(lease.personal)],
             lease.connection,
             lease.generation,
             lease.owner,
@@ -195,20 +215,27 @@ impl Store {
     pub async fn release_connection(&self, lease: Lease<'_>) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let (connection, generation) = (lease.connection, lease.generation);
-        execute!(&mut tx, RELEASE, connection, generation, lease.owner)?;
+        let statement = RELEASE[usize::from(lease.personal)];
+        execute!(&mut tx, statement, connection, generation, lease.owner)?;
         tx.commit().await
     }
 
     /// Keeps what a connection was begun with, until `until`.
     pub async fn begin_authorization(
         &self,
-        new: &NewSealed,
+        (new, user): (&NewSealed, Option<UserId>),
         (now, until): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let organization = new.organization.0;
         execute!(&mut tx, EXPIRE, now.timestamp_micros())?;
-        execute!(&mut tx, EVICT, organization, AUTHORIZATIONS_MAX - 1)?;
+        match user {
+            Some(user) => {
+                let most = AUTHORIZATIONS_OF_ONE_MAX - 1;
+                execute!(&mut tx, EVICT_OF_ONE, user.0, most)?
+            }
+            None => execute!(&mut tx, EVICT, organization, AUTHORIZATIONS_MAX - 1)?,
+        };
         execute!(
             &mut tx,
             BEGIN,
@@ -217,7 +244,8 @@ impl Store {
             new.credential.0,
             &new.key_id,
             new.sealed.as_slice(),
-            until.timestamp_micros()
+            until.timestamp_micros(),
+            user.map(|user| user.0)
         )?;
         tx.commit().await
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::store::audit::NewAudit;
+use crate::store::connected;
 use crate::store::db::{execute, fetch_all, row};
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, ServerId, UserId};
@@ -91,7 +92,7 @@ impl Store {
     }
 
     /// Deletes a server: it is served no more, and can be restored for [`RESTORABLE`]. Its credentials,
-    /// with the tokens got by them, and answers that were kept are destroyed at once. `false`: there is
+    /// with the tokens got by them, the accounts people connected, and answers that were kept are destroyed at once. `false`: there is
     /// none of that id.
     pub async fn delete_server(
         &self,
@@ -105,11 +106,13 @@ impl Store {
         if execute!(&mut tx, DELETE, id.0, act.organization.0, at)? == 0 {
             return Ok(false);
         }
+        let accounts = connected::forget_of_server(&mut tx, id).await?;
         let destroyed = execute!(&mut tx, DESTROY_CREDENTIALS, id.0)?;
         execute!(&mut tx, DESTROY_ANSWERS, id.0)?;
         execute!(&mut tx, END_APPROVALS, id.0)?;
         let noted = json!({
             "credentialsDestroyed": destroyed,
+            "accountsDestroyed": accounts,
             "restorableUntil": now + RESTORABLE,
         });
         let act = NewAudit {

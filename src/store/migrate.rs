@@ -117,6 +117,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0018_identities.sql"),
     ),
     (
+        20,
+        "connected_accounts",
+        include_str!("../../migrations/sqlite/0020_connected_accounts.sql"),
+        include_str!("../../migrations/postgres/0020_connected_accounts.sql"),
+    ),
+    (
         22,
         "ended_sessions",
         include_str!("../../migrations/sqlite/0022_ended_sessions.sql"),

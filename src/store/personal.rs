@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
+use crate::store::connected;
 use crate::store::db::{
     Number, Tx, execute, fetch_all, fetch_all_in, fetch_in, fetch_optional, row,
 };
@@ -127,6 +128,8 @@ const ERASE_USER: &str = "UPDATE users SET name = $3, role = 'member', password_
      erased_at = $4 WHERE id = $1 AND organization_id = $2 AND erased_at IS NULL";
 const FORGET_SESSIONS: &str = "DELETE FROM sessions WHERE user_id = $1";
 const FORGET_LINKS: &str = "DELETE FROM account_links WHERE user_id = $1";
+const FORGET_IDENTITIES: &str = "DELETE FROM identities WHERE user_id = $1";
+const FORGET_SIGN_INS: &str = "DELETE FROM sign_ins WHERE user_id = $1";
 const FORGET_CODES: &str = "DELETE FROM recovery_codes WHERE user_id = $1";
 const END_KEYS: &str = "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $2), name = 'erased', prefix = '', \
      last_used_at = NULL WHERE owner_id = $1 OR consumer_id = $1";
@@ -232,7 +235,14 @@ impl Store {
         if execute!(&mut tx, ERASE_USER, id.0, organization.0, pseudonym, at)? == 0 {
             return Ok(false);
         }
-        for statement in [FORGET_SESSIONS, FORGET_LINKS, FORGET_CODES] {
+        connected::forget_of_user(&mut tx, id).await?;
+        for statement in [
+            FORGET_SESSIONS,
+            FORGET_LINKS,
+            FORGET_CODES,
+            FORGET_IDENTITIES,
+            FORGET_SIGN_INS,
+        ] {
             execute!(&mut tx, statement, id.0)?;
         }
         execute!(&mut tx, END_KEYS, id.0, at)?;

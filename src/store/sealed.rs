@@ -12,7 +12,7 @@ use crate::store::{Store, StoreError};
 macro_rules! read {
     ($table:literal) => {
         concat!(
-            "SELECT id, organization_id, key_id, sealed FROM ",
+            "SELECT id, organization_id, key_id, sealed, NULL AS subject FROM ",
             $table,
             " WHERE key_id <> $1 AND key_id <> '' AND id > $2 ORDER BY id LIMIT $3"
         )
@@ -37,6 +37,8 @@ row! {
         pub organization_id: Uuid,
         pub key_id: String,
         pub sealed: Vec<u8>,
+        /// Whose it is, where that is part of what binds it.
+        pub subject: Option<Uuid>,
     }
 }
 
@@ -64,6 +66,8 @@ row! {
 pub enum SealedTable {
     Credentials,
     Connections,
+    /// Accounts of people's own, which are sealed with whose they are too.
+    Accounts,
     Authorizations,
     Answers,
     /// Answers of requests that are done once.
@@ -82,9 +86,10 @@ pub struct Resealed {
 }
 
 impl SealedTable {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Credentials,
         Self::Connections,
+        Self::Accounts,
         Self::Authorizations,
         Self::Answers,
         Self::Idempotency,
@@ -95,6 +100,7 @@ impl SealedTable {
         match self {
             Self::Credentials => read!("credentials"),
             Self::Connections => read!("connections"),
+            Self::Accounts => READ_ACCOUNTS,
             Self::Authorizations => read!("authorizations"),
             Self::Answers => read!("answers"),
             Self::Idempotency => read!("idempotency_keys"),
@@ -106,6 +112,7 @@ impl SealedTable {
         match self {
             Self::Credentials => write!("credentials"),
             Self::Connections => write!("connections"),
+            Self::Accounts => write!("connected_accounts"),
             Self::Authorizations => write!("authorizations"),
             Self::Answers => write!("answers"),
             Self::Idempotency => write!("idempotency_keys"),
@@ -114,12 +121,15 @@ impl SealedTable {
     }
 }
 
-const READ_USERS: &str = "SELECT id, organization_id, totp_key_id AS key_id, totp_sealed AS sealed FROM users \
+const READ_ACCOUNTS: &str = "SELECT id, organization_id, key_id, sealed, user_id AS subject FROM connected_accounts \
+     WHERE key_id <> $1 AND key_id <> '' AND id > $2 ORDER BY id LIMIT $3";
+const READ_USERS: &str = "SELECT id, organization_id, totp_key_id AS key_id, totp_sealed AS sealed, NULL AS subject FROM users \
      WHERE totp_key_id <> $1 AND id > $2 ORDER BY id LIMIT $3";
 const WRITE_USERS: &str =
     "UPDATE users SET totp_key_id = $3, totp_sealed = $4 WHERE id = $1 AND totp_sealed = $2";
 const COUNT: &str = "SELECT 'credentials' AS place, key_id, COUNT(*) AS count FROM credentials GROUP BY key_id \
      UNION ALL SELECT 'connections', key_id, COUNT(*) FROM connections WHERE key_id <> '' GROUP BY key_id \
+     UNION ALL SELECT 'connected_accounts', key_id, COUNT(*) FROM connected_accounts WHERE key_id <> '' GROUP BY key_id \
      UNION ALL SELECT 'authorizations', key_id, COUNT(*) FROM authorizations GROUP BY key_id \
      UNION ALL SELECT 'answers', key_id, COUNT(*) FROM answers GROUP BY key_id \
      UNION ALL SELECT 'idempotency_keys', key_id, COUNT(*) FROM idempotency_keys WHERE key_id <> '' GROUP BY key_id \

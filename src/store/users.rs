@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
+use crate::store::connected;
 use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, UserId};
@@ -244,7 +245,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Changes a person. Whoever is disabled has no session and no link any more.
+    /// Changes a person. Whoever is disabled has no session, no link and no connected account any more.
     pub async fn edit_user(
         &self,
         id: UserId,
@@ -264,6 +265,7 @@ impl Store {
             if disabled && found > 0 {
                 execute!(&mut tx, END_SESSIONS, id.0, at)?;
                 execute!(&mut tx, END_LINKS, id.0)?;
+                connected::forget_of_user(&mut tx, id).await?;
             }
         }
         if found == 0 {

@@ -139,6 +139,7 @@ async fn main() -> anyhow::Result<()> {
         hosts: HostPolicy::Loopback { public: None },
         legacy_sse: true,
         prefix: String::new(),
+        reached_at: Arc::new(|_| String::new()),
         shutdown: shutdown.clone(),
     });
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;

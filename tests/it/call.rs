@@ -26,7 +26,8 @@ use causeway::credential::{Credential, Credentials, Secret};
 use causeway::jq::Jq;
 use causeway::mcp::call::Mcp;
 use causeway::mcp::provider::{
-    CallContext, CallError, CallOutcome, Consent, Content, Progress, ToolCall, ToolOutcome,
+    CallContext, CallError, CallOutcome, Consent, Content, Leading, OwnMask, Progress, ToolCall,
+    ToolOutcome,
 };
 use causeway::mcp::server::{Access, Server, ServerParts, ServerSettings};
 use causeway::mcp::tool::define;
@@ -151,6 +152,9 @@ pub(crate) fn context() -> CallContext {
         trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         passed: Arc::default(),
         parent: None,
+        leads: Leading::default(),
+        answered: None,
+        own: OwnMask::default(),
     }
 }
 

@@ -225,6 +225,7 @@ impl Shop {
                 hosts: HostPolicy::Loopback { public: None },
                 legacy_sse: true,
                 prefix: String::new(),
+                reached_at: Arc::new(|_| String::new()),
                 shutdown: stop.clone(),
             });
             origins.push(format!("http://{}", serve_local(endpoint.router()).await));

@@ -158,6 +158,7 @@ impl Site {
             hosts,
             legacy_sse: true,
             prefix: String::new(),
+            reached_at: Arc::new(|_| String::new()),
             shutdown: self.shutdown.clone(),
         }
     }

@@ -129,6 +129,7 @@ fn place(user: &UserRow) -> RowIdentity {
     RowIdentity {
         organization: OrganizationId(user.organization_id),
         row: user.id,
+        subject: None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Connecting: the way of an administrator's browser to an authorization server and back (RFC 6749
 //! section 4.1, RFC 7636, RFC 9207, OpenID Connect Core 1.0), and the end of a connection.
 
+use std::collections::BTreeSet;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,7 +21,7 @@ use crate::access::vault::{RowIdentity, Sealed};
 use crate::credential::oauth::{Addresses, Endpoints, TokenSource};
 use crate::egress::Upstream;
 use crate::store::connections::{AuthorizationRow, NewSealed};
-use crate::types::{CredentialId, OrganizationId, ServerId};
+use crate::types::{CredentialId, OrganizationId, ServerId, UserId};
 
 /// How long an administrator has to come back.
 const MINUTES: i64 = 10;
@@ -44,6 +46,10 @@ pub struct Pending {
     pub credential: CredentialId,
     /// Who began it.
     pub who: String,
+    /// Whose account is connected; `None`: the server's.
+    pub user: Option<UserId>,
+    /// Where a person saw that their account may be used.
+    pub origins: BTreeSet<String>,
     organization: OrganizationId,
     until: DateTime<Utc>,
     sent: Sent,
@@ -57,6 +63,11 @@ struct Sent {
     nonce: Option<String>,
     redirect_uri: String,
     who: String,
+    /// Also in the row; here it cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<UserId>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    origins: BTreeSet<String>,
 }
 
 /// What came back with the browser (RFC 6749 section 4.1.2, RFC 9207).
@@ -77,7 +88,24 @@ impl Tokens {
         &self,
         source: &TokenSource,
         upstream: &Upstream,
-        (organization, who, redirect_uri): (OrganizationId, &str, &str),
+        with: (OrganizationId, &str, &str),
+    ) -> Result<Begun, TokenError> {
+        self.begin_for(source, upstream, (with, BTreeSet::new()))
+            .await
+    }
+
+    /// The same, for whom a source is, who saw that their account may be used at these origins.
+    ///
+    /// # Errors
+    /// As [`Tokens::begin`].
+    pub async fn begin_for(
+        &self,
+        source: &TokenSource,
+        upstream: &Upstream,
+        ((organization, who, redirect_uri), origins): (
+            (OrganizationId, &str, &str),
+            BTreeSet<String>,
+        ),
     ) -> Result<Begun, TokenError> {
         let asking = self.asking(source, upstream);
         let kept = self.kept(&asking)?;
@@ -100,10 +128,13 @@ impl Tokens {
             nonce,
             redirect_uri: redirect_uri.to_owned(),
             who: who.to_owned(),
+            user: source.user,
+            origins,
         };
         let row = RowIdentity {
             organization,
             row: id_of(state.secret()),
+            subject: None,
         };
         let storage = || asking.storage();
         let plain = Zeroizing::new(serde_json::to_vec(&sealed).map_err(|_| storage())?);
@@ -117,7 +148,7 @@ impl Tokens {
         };
         let now = self.0.clock.now();
         let until = now + Duration::minutes(MINUTES);
-        let keeping = kept.store.begin_authorization(&new, (now, until));
+        let keeping = kept.store.begin_authorization((&new, source.user), (now, until));
         keeping.await.map_err(|error| {
             tracing::error!(%error, "a connection that was begun cannot be stored");
             storage()
@@ -163,6 +194,9 @@ impl Tokens {
     ) -> Result<NewSealed, TokenError> {
         let asking = self.asking(source, upstream);
         let kept = self.kept(&asking)?;
+        if pending.user != source.user {
+            return Err(asking.unusable("it was begun for somebody else"));
+        }
         let addresses = asking.addresses().await?;
         if let (Some(said), Some(known)) = (returned.issuer, &addresses.issuer)
             && said != known
@@ -194,6 +228,7 @@ impl Tokens {
         let row = RowIdentity {
             organization: pending.organization,
             row: Uuid::now_v7(),
+            subject: pending.user,
         };
         let sealed = kept.seal(&Held::of(&issued, None), &row);
         let sealed = sealed.ok_or_else(|| asking.storage())?;
@@ -213,7 +248,7 @@ impl Tokens {
         let Ok(kept) = self.kept(&asking) else {
             return false;
         };
-        let row = kept.store.connection(source.client.credential).await;
+        let row = kept.row(source).await;
         let Some(row) = row.ok().flatten().filter(|row| row.state == "connected") else {
             return false;
         };
@@ -313,6 +348,7 @@ fn open(kept: &Kept, row: AuthorizationRow) -> Option<Pending> {
     let identity = RowIdentity {
         organization,
         row: row.id,
+        subject: None,
     };
     let sealed = Sealed {
         key_id: row.key_id,
@@ -320,11 +356,16 @@ fn open(kept: &Kept, row: AuthorizationRow) -> Option<Pending> {
     };
     let opened = kept.vault.open(&sealed, &identity).ok()?;
     let opened: Sent = serde_json::from_slice(&opened).ok()?;
+    if opened.user != row.user_id.map(UserId) {
+        return None;
+    }
     Some(Pending {
         server: ServerId(row.server_id),
         scheme: row.scheme,
         credential: CredentialId(row.credential_id),
         who: opened.who.clone(),
+        user: opened.user,
+        origins: opened.origins.clone(),
         organization,
         until: DateTime::from_timestamp_micros(row.expires_at)?,
         sent: opened,
@@ -332,7 +373,7 @@ fn open(kept: &Kept, row: AuthorizationRow) -> Option<Pending> {
 }
 
 /// The id a state is stored under. Whoever reads the table cannot come back in its place.
-fn id_of(state: &str) -> Uuid {
+pub(super) fn id_of(state: &str) -> Uuid {
     let hash = digest(&SHA256, state.as_bytes());
     let head = hash.as_ref().first_chunk::<16>();
     Uuid::from_bytes(head.copied().unwrap_or_default())

@@ -14,8 +14,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::access::upstream_auth::request::{Asking, Issued};
 use crate::access::upstream_auth::{Kept, Token, TokenError, Tokens};
 use crate::access::vault::{RowIdentity, Sealed};
+use crate::credential::oauth::TokenSource;
+use crate::store::StoreError;
 use crate::store::connections::{ConnectionRow, Lease};
-use crate::types::OrganizationId;
+use crate::types::{OrganizationId, UserId};
 
 /// Longer than a request to an authorization server and the write after it can take.
 const LEASE_S: i64 = 60;
@@ -68,6 +70,18 @@ impl Held {
 }
 
 impl Kept {
+    /// Where the tokens of a source are: the server's, or one person's.
+    pub(super) async fn row(
+        &self,
+        source: &TokenSource,
+    ) -> Result<Option<ConnectionRow>, StoreError> {
+        let credential = source.client.credential;
+        match source.user {
+            Some(user) => self.store.connection_of(credential, user).await,
+            None => self.store.connection(credential).await,
+        }
+    }
+
     pub(super) fn open(&self, row: &ConnectionRow) -> Option<Held> {
         let sealed = Sealed {
             key_id: row.key_id.clone(),
@@ -87,6 +101,7 @@ pub(super) fn identity(row: &ConnectionRow) -> RowIdentity {
     RowIdentity {
         organization: OrganizationId(row.organization_id),
         row: row.id,
+        subject: row.user_id.map(UserId),
     }
 }
 
@@ -104,11 +119,10 @@ impl Tokens {
         let Some(kept) = &self.0.kept else {
             return Err(unconnected());
         };
-        let credential = asking.source.client.credential;
         let owner = format!("{}/{}", self.0.process, Uuid::now_v7());
         let began = Instant::now();
         loop {
-            let row = kept.store.connection(credential).await;
+            let row = kept.row(asking.source).await;
             let row = row.map_err(|error| {
                 tracing::error!(%error, "a connection cannot be read");
                 storage()
@@ -128,6 +142,7 @@ impl Tokens {
                 connection: row.id,
                 generation: row.generation,
                 owner: &owner,
+                personal: row.user_id.is_some(),
             };
             let until = now + chrono::Duration::seconds(LEASE_S);
             let leased = kept.store.lease_connection(lease, (now, until)).await;

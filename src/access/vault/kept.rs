@@ -40,6 +40,7 @@ pub(super) fn identity() -> RowIdentity {
     RowIdentity {
         organization: OrganizationId(Uuid::nil()),
         row: Uuid::from_u128(1),
+        subject: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::access::vault::kept::{API_KEYS, identity};
 use crate::access::vault::{RowIdentity, Sealed, Vault, VaultError};
 use crate::store::sealed::{KeptKeyRow, Resealed, SealedRow, SealedTable};
 use crate::store::{Store, StoreError};
-use crate::types::OrganizationId;
+use crate::types::{OrganizationId, UserId};
 
 /// Rows of one transaction.
 const ROWS: i64 = 200;
@@ -54,6 +54,7 @@ fn anew(vault: &Vault, rows: Vec<SealedRow>) -> (Vec<Resealed>, u64) {
         let identity = RowIdentity {
             organization: OrganizationId(row.organization_id),
             row: row.id,
+            subject: row.subject.map(UserId),
         };
         match again(vault, (row.key_id, row.sealed), &identity) {
             Ok((sealed, before)) => new.push(Resealed {

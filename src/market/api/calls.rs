@@ -15,7 +15,9 @@ use crate::market::api::Market;
 use crate::mcp::call::{Trace, dry_run, explain, passed};
 use crate::mcp::curation::Confirm;
 use crate::mcp::endpoint::{parent, trace_id};
-use crate::mcp::provider::{CallContext, Consent, Progress, ToolCall};
+use crate::mcp::provider::{
+    CallContext, Consent, Leading, Leads, OwnMask, Progress, ToolCall,
+};
 use crate::mcp::server::{Access, Server};
 use crate::problem::{Problem, ProblemKind};
 
@@ -86,6 +88,12 @@ pub(crate) async fn attempt(
         passed: passed(&market.0.parts.authenticator, &server, headers).await,
         peer: who.1,
         consent: consent(&server, (&tool, request.confirmed), &who.0),
+        leads: Leading {
+            way: Leads::Told,
+            base: market.0.parts.address.asked_by(headers),
+        },
+        answered: None,
+        own: OwnMask::default(),
     };
     let _cancelled_when_the_client_leaves = cancel.drop_guard();
     let call = ToolCall {

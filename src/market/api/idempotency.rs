@@ -157,6 +157,7 @@ async fn carry_out(
     let row = RowIdentity {
         organization: ticket.organization,
         row: id,
+        subject: None,
     };
     let request = Request::from_parts(parts, Body::from(body));
     // It goes on if the client leaves: whoever asks again is told how it ended. It ends as every
@@ -233,6 +234,7 @@ fn again(
     let identity = RowIdentity {
         organization,
         row: row.id,
+        subject: None,
     };
     let opened = publisher.vault.open(&sealed, &identity);
     let opened = opened.map_err(|error| Problem::internal(&error))?;

@@ -134,10 +134,14 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Hides the server's credentials, the access tokens that were got with them, and what the caller
-    /// has passed on.
+    /// Hides the server's credentials, the access tokens that were got with them, and what is the caller's
+    /// own: what was attached for its user, and what it has passed on.
     pub(crate) fn mask(&self) -> Cow<'a, Mask> {
         let held = self.mask_of_server();
+        let held = match self.context.own.mask() {
+            Some(own) => Cow::Owned(own.with(&held)),
+            None => held,
+        };
         match self.context.passed.mask() {
             Some(passed) => Cow::Owned(passed.with(&held)),
             None => held,

@@ -12,6 +12,7 @@ use crate::credential::{CredentialError, Mask};
 use crate::egress::EgressError;
 use crate::mcp::call::consent::{self, Unconfirmed};
 use crate::mcp::call::filter::FilterFault;
+use crate::mcp::call::own::Unconnected;
 use crate::mcp::content::fields::FieldError;
 use crate::mcp::plan::{BaseUrlError, PlanError};
 use crate::mcp::provider::{CallError, CallOutcome, Content, ToolOutcome};
@@ -61,6 +62,8 @@ pub(crate) enum Failure {
     Limited(#[from] LimitRefusal),
     #[error("{0}")]
     Unconfirmed(Box<Unconfirmed>),
+    #[error("{0}")]
+    Unconnected(Box<Unconnected>),
     #[error(
         "The API at {from} redirects to another origin, {to}. That is not followed, and no \
          credential was sent there. If the API has moved, the server's owner has to set the \
@@ -82,6 +85,12 @@ impl From<Unconfirmed> for Failure {
     }
 }
 
+impl From<Unconnected> for Failure {
+    fn from(unconnected: Unconnected) -> Self {
+        Self::Unconnected(Box::new(unconnected))
+    }
+}
+
 impl Failure {
     /// A tool error with the text, or the protocol error it is. Hidden is only what may repeat words of
     /// the API: to hide a secret in what the caller wrote would confirm a guess.
@@ -89,6 +98,7 @@ impl Failure {
         match self {
             Self::NotRun(error) => Err(error),
             Self::Egress(EgressError::Cancelled) => Err(CallError::Cancelled),
+            Self::Unconnected(unconnected) => unconnected.into_outcome(),
             Self::Unconfirmed(unconfirmed) => Ok(match *unconfirmed {
                 Unconfirmed::Asked(input) => CallOutcome::InputRequired(input),
                 refused => CallOutcome::Complete(consent::refused(&refused)),
@@ -129,6 +139,7 @@ impl Failure {
             | Self::Limited(_)
             | Self::Paused { .. }
             | Self::Unconfirmed(_)
+            | Self::Unconnected(_)
             | Self::Redirected { .. }
             | Self::Egress(EgressError::Refused(_) | EgressError::RefusedName { .. }) => {
                 LedgerStatus::Refused

@@ -1,6 +1,7 @@
 //! The credentials of one call: the server's, with an access token in the place of each OAuth client that
 //! the request needs. Tokens are got here, so that attaching stays pure.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::credential::{self, Credentials, pass};
 use crate::egress::Upstream;
 use crate::mcp::call::exchange::Work;
 use crate::mcp::call::failure::Failure;
+use crate::mcp::call::own;
 use crate::mcp::provider::CallError;
 use crate::mcp::server::ApiProvider;
 use crate::types::UpstreamRequest;
@@ -26,6 +28,9 @@ pub(crate) struct Held<'a> {
     tokens: Vec<(Arc<TokenSource>, Arc<Token>)>,
     /// The schemes that need one.
     wanting: Vec<String>,
+    /// The schemes for which the user's own account is needed, and where it would go.
+    wanting_own: Vec<String>,
+    origin: String,
     /// Once is enough: what a new token does not open is closed.
     renewed: bool,
 }
@@ -42,6 +47,8 @@ impl<'a> Held<'a> {
             with_tokens: None,
             tokens: Vec::new(),
             wanting: wanting(work, api, request)?,
+            wanting_own: wanting_own(work, api, request)?,
+            origin: request.url.origin().ascii_serialization(),
             renewed: false,
         };
         held.get(work).await?;
@@ -55,12 +62,25 @@ impl<'a> Held<'a> {
         request: &UpstreamRequest,
     ) -> Result<Self, Failure> {
         let wanting = wanting(work, api, request)?;
+        let wanting_own = wanting_own(work, api, request)?;
+        for scheme in &wanting_own {
+            own::user(work, scheme)?;
+        }
+        let origin = request.url.origin().ascii_serialization();
         let marks = wanting.iter().map(|scheme| (&**scheme, MASKED.into()));
+        let own = wanting_own.iter().filter_map(|name| {
+            let origins = BTreeSet::from([origin.clone()]);
+            let scheme = api.schemes.get(name)?;
+            Some((name.as_str(), credential::stand_in(scheme), origins))
+        });
+        let marked = api.credentials.with_tokens(marks).with_own(own);
         Ok(Self {
             api,
-            with_tokens: Some(api.credentials.with_tokens(marks)),
+            with_tokens: Some(marked),
             tokens: Vec::new(),
             wanting,
+            wanting_own,
+            origin,
             renewed: false,
         })
     }
@@ -114,6 +134,9 @@ impl<'a> Held<'a> {
     }
 
     async fn get(&mut self, work: &Work<'_>) -> Result<(), Failure> {
+        if self.wanting.is_empty() && self.wanting_own.is_empty() {
+            return Ok(());
+        }
         for scheme in &self.wanting {
             let Some(source) = self.api.sources.get(scheme) else {
                 continue;
@@ -122,12 +145,19 @@ impl<'a> Held<'a> {
             let token = in_time(work, token).await?;
             self.tokens.push((source.clone(), token));
         }
-        if self.tokens.is_empty() {
-            return Ok(());
-        }
         let got = self.tokens.iter();
         let got = got.map(|(source, token)| (source.scheme.as_str(), token.value().clone()));
-        self.with_tokens = Some(self.api.credentials.with_tokens(got));
+        let credentials = self.api.credentials.with_tokens(got);
+        let mut owned = Vec::new();
+        for scheme in &self.wanting_own {
+            let own = own::take(work, self.api, (scheme, &self.origin)).await?;
+            self.tokens.extend(own.token);
+            owned.push((own.scheme, own.secret, own.origins));
+        }
+        let owned = owned
+            .iter()
+            .map(|(scheme, secret, origins)| (scheme.as_str(), secret.clone(), origins.clone()));
+        self.with_tokens = Some(credentials.with_own(owned));
         Ok(())
     }
 }
@@ -146,11 +176,25 @@ fn wanting(
     Ok(wanting.into_iter().map(str::to_owned).collect())
 }
 
-/// Waits no longer than the call may take. What is waited for goes on.
-async fn in_time(
+/// The schemes that want the user's own account, but for the same.
+fn wanting_own(
     work: &Work<'_>,
-    token: impl Future<Output = Result<Arc<Token>, TokenError>>,
-) -> Result<Arc<Token>, Failure> {
+    api: &ApiProvider,
+    request: &UpstreamRequest,
+) -> Result<Vec<String>, Failure> {
+    if work.server.settings.user_accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (_, security) = work.signing(api, request)?;
+    let wanting = credential::wanting_own(&security, &api.schemes, &api.credentials);
+    Ok(wanting.into_iter().map(str::to_owned).collect())
+}
+
+/// Waits no longer than the call may take. What is waited for goes on.
+pub(crate) async fn in_time<T>(
+    work: &Work<'_>,
+    token: impl Future<Output = Result<T, TokenError>>,
+) -> Result<T, Failure> {
     tokio::select! {
         biased;
         () = work.context.cancel.cancelled() => Err(Failure::NotRun(CallError::Cancelled)),

@@ -50,6 +50,8 @@ pub(super) struct Admitted {
     pub(super) passed: Arc<Passed>,
     /// The ceiling of the client's address, where this request is above it.
     pub(super) over: Option<Exceeded>,
+    /// What our addresses begin with, where users are led to any.
+    pub(super) base: String,
 }
 
 impl Admitted {
@@ -112,7 +114,12 @@ pub(super) async fn admit(
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
     let passed = passed(authenticator, &server, &head.headers).await;
+    let base = match server.settings.user_accounts.is_empty() {
+        true => String::new(),
+        false => (endpoint.0.parts.reached_at)(&head.headers),
+    };
     let admitted = Admitted {
+        base,
         endpoint,
         entry,
         server,

@@ -21,11 +21,11 @@ use crate::mcp::endpoint::session::{LOG_LEVELS, Session};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
     INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, Params,
-    RESOURCE_NOT_FOUND, RpcError, quote,
+    RESOURCE_NOT_FOUND, RpcError, URL_ELICITATION_REQUIRED, quote,
 };
 use crate::mcp::endpoint::{answer, lists, seen};
 use crate::mcp::provider::{
-    CallContext, CallError, CallOutcome, Client, Consent, Progress, Provision, Resource,
+    CallContext, CallError, CallOutcome, Client, Consent, Leading, Leads, OwnMask, Progress, Provision, Resource,
     ResourceBody, Resumption, ToolCall,
 };
 use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
@@ -63,6 +63,8 @@ pub(super) struct Exchange {
     pub(super) peer: Option<IpAddr>,
     /// The ceiling that no further call of this client is let through.
     pub(super) over: Option<Exceeded>,
+    /// What our addresses begin with, as the client reaches us; empty where no user is led to any.
+    pub(super) base: String,
 }
 
 impl Exchange {
@@ -199,6 +201,37 @@ impl Exchange {
             passed: self.passed.clone(),
             peer: self.peer,
             consent: Consent::Token,
+            leads: Leading::default(),
+            answered: None,
+            own: OwnMask::default(),
+        }
+    }
+
+    /// What the client says it can do.
+    fn stated(&self, params: &Params<'_>) -> Option<Value> {
+        if !self.version.is_stateless() {
+            let session = self.session.as_ref();
+            return session.map(|session| session.client_capabilities().clone());
+        }
+        let meta = params.meta.as_ref();
+        let stated = meta.and_then(|meta| meta.client_capabilities);
+        stated.and_then(|raw| serde_json::from_str(raw.get()).ok())
+    }
+
+    /// How the client's user can be led to a page, which is looked at for servers that do so.
+    fn leads(&self, params: &Params<'_>) -> Leading {
+        if self.server.settings.user_accounts.is_empty() {
+            return Leading::default();
+        }
+        let opens = self.stated(params).is_some_and(|stated| has_urls(&stated));
+        let way = match (opens, self.version.is_stateless()) {
+            (true, true) => Leads::InAnswer,
+            (true, false) if self.version >= Version::V2025_11_25 => Leads::InError,
+            _ => Leads::Told,
+        };
+        Leading {
+            way,
+            base: self.base.clone(),
         }
     }
 
@@ -209,12 +242,8 @@ impl Exchange {
             return Consent::Token;
         }
         if self.version.is_stateless() {
-            let stated = params
-                .meta
-                .as_ref()
-                .and_then(|meta| meta.client_capabilities);
-            let stated = stated.and_then(|raw| serde_json::from_str(raw.get()).ok());
-            let has_forms = stated.is_some_and(|stated: Value| has_forms(&stated));
+            let stated = self.stated(params);
+            let has_forms = stated.is_some_and(|stated| has_forms(&stated));
             return if has_forms {
                 Consent::InAnswer
             } else {
@@ -250,6 +279,8 @@ impl Exchange {
         };
         let context = CallContext {
             consent: self.consent(&call.name, params),
+            leads: self.leads(params),
+            answered: call.resumption.as_ref().map(|given| given.responses.clone()),
             ..self.context()
         };
         let outcome = call::call(&self.mcp, &self.caller, &self.server, call, &context)
@@ -460,6 +491,12 @@ fn has_forms(capabilities: &Value) -> bool {
     elicitation.is_some_and(|kinds| kinds.is_empty() || kinds.contains_key("form"))
 }
 
+/// Whether a client opens pages for its user.
+fn has_urls(capabilities: &Value) -> bool {
+    let elicitation = capabilities.get("elicitation").and_then(Value::as_object);
+    elicitation.is_some_and(|kinds| kinds.contains_key("url"))
+}
+
 fn resumption(params: &Params<'_>) -> Option<Resumption> {
     if params.input_responses.is_none() && params.request_state.is_none() {
         return None;
@@ -504,6 +541,11 @@ fn call_error(error: CallError) -> RpcError {
             code: MISSING_CAPABILITY,
             message: "the client lacks a capability this needs".into(),
             data: Some(json!({ "requiredCapabilities": needed })),
+        },
+        CallError::UserHasToVisit(data) => RpcError {
+            code: URL_ELICITATION_REQUIRED,
+            message: "the user has to open a page before this can be done".into(),
+            data: Some(data),
         },
         CallError::Cancelled => RpcError::new(INTERNAL_ERROR, "cancelled"),
         CallError::Internal(source) => {

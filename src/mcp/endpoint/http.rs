@@ -234,6 +234,7 @@ pub(super) fn exchange(
         passed: admitted.passed.clone(),
         peer: admitted.peer,
         over: admitted.over.clone(),
+        base: admitted.base.clone(),
     }
 }
 

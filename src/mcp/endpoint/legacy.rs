@@ -292,6 +292,7 @@ impl Stream {
                     passed: admitted.passed.clone(),
                     peer: admitted.peer,
                     over: None,
+                    base: admitted.base.clone(),
                 };
                 let _cancelled_with_the_session = exchange.cancel.clone().drop_guard();
                 let result = exchange.dispatch(&method, &params).await;

@@ -128,7 +128,7 @@ impl Session {
         self.client_name.get().map(String::as_str)
     }
 
-    fn client_capabilities(&self) -> &Value {
+    pub(super) fn client_capabilities(&self) -> &Value {
         self.settled
             .get()
             .map_or(&self.capabilities, |(_, capabilities)| capabilities)

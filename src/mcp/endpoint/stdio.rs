@@ -233,6 +233,8 @@ impl Context {
             passed: Arc::default(),
             peer: None,
             over: None,
+            // Nor pages.
+            base: String::new(),
         };
         exchange.dispatch(method, params).await
     }

@@ -24,6 +24,8 @@ pub(super) const CLOSED: i64 = -32_010;
 pub(super) const HEADER_MISMATCH: i64 = -32_020;
 pub(super) const MISSING_CAPABILITY: i64 = -32_021;
 pub(super) const UNSUPPORTED_VERSION: i64 = -32_022;
+/// The user has to open a page first (2025-11-25, client/elicitation, "URL Elicitation Required Error").
+pub(super) const URL_ELICITATION_REQUIRED: i64 = -32_042;
 
 /// One message from a client, its parts still as they were written.
 #[derive(Debug)]

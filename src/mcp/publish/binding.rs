@@ -86,10 +86,17 @@ pub(crate) fn seal(
         Secret::Identity(identity) => SealedSecret::Identity {
             pem: identity.expose_pem().to_owned(),
         },
+        Secret::EachUser(_) => {
+            let what = "what each user has is not stored as the server's";
+            return Err(PublishError::Internal(what.into()));
+        }
     };
     let token_origins = match secret {
         Secret::Client(client) => Some(serde_json::to_string(&client.origins).map_err(internal)?),
-        Secret::Token(_) | Secret::Basic { .. } | Secret::Identity(_) => None,
+        Secret::Token(_)
+        | Secret::Basic { .. }
+        | Secret::Identity(_)
+        | Secret::EachUser(_) => None,
     };
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(internal)?);
     let sealed = cx
@@ -99,6 +106,7 @@ pub(crate) fn seal(
             &RowIdentity {
                 organization,
                 row: id.0,
+                subject: None,
             },
         )
         .map_err(|error: VaultError| PublishError::Internal(error.into()))?;

@@ -103,6 +103,7 @@ async fn fill(data: &Path) {
         let row = RowIdentity {
             organization: OrganizationId::DEFAULT,
             row: Uuid::from_u128(number),
+            subject: None,
         };
         let sealed = vault.seal(b"an answer", &row).unwrap();
         sqlx::query("INSERT INTO answers (id, organization_id, server_id, principal, media_type, size, key_id, sealed, expires_at) SELECT $1, organization_id, id, 'p', 'text/plain', 9, $2, $3, $4 FROM servers LIMIT 1")
