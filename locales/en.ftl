@@ -967,3 +967,42 @@ account-data = Your data
 account-data-words = Everything that is stored about you: your account, sessions and keys without their secrets, servers, approvals, what you did, and your calls.
 account-data-do = Export as JSON
 account-unconfirmed = The name that was typed is another one; nothing was erased.
+
+# Accounts of one's own.
+own-title = Connect your account
+own-words = Calls that are made for you, <b>{ $name }</b>, of the server <b>{ $title }</b> (<code>{ $slug }</code>) need an account of your own. It is used for your calls only.
+own-what = Needed
+own-tools = Tools that use it
+own-tools-more = { $count ->
+    [one] and one more
+   *[other] and { $count } more
+}
+own-goes = It is sent to
+own-signs-in = You sign in at
+own-scopes = Access that is asked for
+own-scopes-none = what the provider gives by itself
+own-sign-in-words = You are led to <code>{ $host }</code>, sign in there, and come back within ten minutes. Your password stays there.
+own-kept = It is kept encrypted, is sent nowhere else, is shown to nobody, and is destroyed the moment you disconnect it.
+own-do = Connect
+own-unasked = Did somebody send you this address, and you called no tool yourself? Then close this page: nothing has been stored.
+own-connecting-words = Sign in at <code>{ $host }</code> with your own account and allow the access. You come back here within ten minutes.
+done-own-connected = Your account is connected. Call the tool again.
+done-own-disconnected = Disconnected. What was stored is destroyed.
+connections-title = Connected accounts
+connections-about = Accounts of yours that servers use for your calls, and for nobody else’s.
+connections-none = You have connected no account.
+connections-show = Connected accounts
+connections-server = Server
+connections-goes = Sent to
+connections-since = Connected
+connections-used = Last used
+connections-never = never
+connections-again = Connect again
+connections-end = Disconnect
+connections-ended = ended
+connections-open = Not connected yet
+credential-each-user = each user’s own
+credential-each-user-words = Each user connects an account of their own. What the server holds itself is used for nobody’s calls.
+credential-each-user-offer = One credential is shared by all calls. Instead, each user can connect an account of their own.
+credential-each-user-do = Each user connects their own
+credential-each-user-end = Share one credential; destroy what users connected

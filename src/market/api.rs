@@ -1,6 +1,7 @@
 //! The management API under `/api/v1`: thin handlers over the flows. `api/openapi.yaml` describes it,
 //! and a test holds the two together.
 
+pub(crate) mod accounts;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod bulk;
@@ -124,6 +125,9 @@ routes! {
     "/api/v1/servers/{slug}/credentials/{scheme}/approve" { POST credentials::approve }
     "/api/v1/servers/{slug}/credentials/{scheme}/connect" { POST clients::connect }
     "/api/v1/servers/{slug}/credentials/{scheme}/connection" { DELETE clients::disconnect }
+    "/api/v1/servers/{slug}/accounts" { GET accounts::list }
+    "/api/v1/account/connections" { GET accounts::list_own }
+    "/api/v1/account/connections/{id}" { DELETE accounts::disconnect }
     "/api/v1/imports" { GET imports::list, POST bulk::create }
     "/api/v1/imports/{id}" { GET imports::show }
     "/api/v1/imports/{id}/retry" { POST bulk::retry }

@@ -152,6 +152,13 @@ pub const API: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/consumers/{name}/export", May(Administer)),
     ("POST", "/api/v1/consumers/{name}/erase", May(Administer)),
     ("GET", "/api/v1/account/export", May(OwnAccount)),
+    ("GET", "/api/v1/account/connections", May(OwnAccount)),
+    (
+        "DELETE",
+        "/api/v1/account/connections/{id}",
+        May(OwnAccount),
+    ),
+    ("GET", "/api/v1/servers/{slug}/accounts", May(ManageServer)),
     ("GET", "/api/v1/plans", May(Administer)),
     ("GET", "/api/v1/plans/{name}", May(Administer)),
     ("PUT", "/api/v1/plans/{name}", May(Administer)),
@@ -244,8 +251,13 @@ pub const PAGES: &[(&str, &str, Need)] = &[
         "/servers/{slug}/settings/document",
         May(ManageServer),
     ),
-    // Whose server it is for, the answer says: the handler asks.
-    ("GET", "/oauth/callback", May(ManageServer)),
+    // Whose server or account it is for, the answer says: the handler asks.
+    ("GET", "/oauth/callback", May(OwnAccount)),
+    // Whom a link is for, it says itself: the handler asks.
+    ("GET", "/connect/{token}", May(OwnAccount)),
+    ("POST", "/connect/{token}", May(OwnAccount)),
+    ("GET", "/account/connections", May(OwnAccount)),
+    ("POST", "/account/connections", May(OwnAccount)),
     ("GET", "/keys", May(UseKeys)),
     ("POST", "/keys", May(UseKeys)),
     ("POST", "/keys/rotate", May(EndKey)),

@@ -28,6 +28,8 @@ mod link_routes;
 pub mod login;
 pub mod oidc;
 mod oidc_routes;
+pub mod own;
+mod own_routes;
 pub mod publish;
 mod publish_routes;
 pub mod report;

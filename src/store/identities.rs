@@ -7,6 +7,7 @@ use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
 use crate::store::db::{Tx, execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::users::{NewUser, insert_user};
+use crate::store::personal::Page;
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, UserId};
 
@@ -74,6 +75,7 @@ macro_rules! select {
 const BY_SUBJECT: &str =
     select!("WHERE i.organization_id = $1 AND i.issuer = $2 AND i.subject = $3");
 const OF_USER: &str = select!("WHERE i.user_id = $1 ORDER BY i.created_at, i.id LIMIT 20");
+const OF_USER_AFTER: &str = select!("WHERE i.user_id = $1 AND i.id > $2 ORDER BY i.id LIMIT $3");
 const LIST: &str = select!("WHERE i.organization_id = $1 ORDER BY i.user_id, i.id LIMIT 5000");
 const INSERT: &str = "INSERT INTO identities (id, organization_id, user_id, issuer, subject, shown, made_account, created_at) \
      SELECT $1, u.organization_id, u.id, $3, $4, $5, $6, $7 FROM users u \
@@ -116,6 +118,15 @@ impl Store {
     /// What somebody's account is linked with.
     pub async fn identities_of(&self, user: UserId) -> Result<Vec<IdentityRow>, StoreError> {
         fetch_all!(&self.db, IdentityRow, OF_USER, user.0)
+    }
+
+    /// The same in pages, by id.
+    pub async fn identities_after(
+        &self,
+        user: Uuid,
+        (after, limit): Page,
+    ) -> Result<Vec<IdentityRow>, StoreError> {
+        fetch_all!(&self.db, IdentityRow, OF_USER_AFTER, user, after, limit)
     }
 
     /// The identities of all people of an organization.

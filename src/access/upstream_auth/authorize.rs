@@ -20,7 +20,7 @@ use crate::access::upstream_auth::{Kept, TokenError, Tokens};
 use crate::access::vault::{RowIdentity, Sealed};
 use crate::credential::oauth::{Addresses, Endpoints, TokenSource};
 use crate::egress::Upstream;
-use crate::store::connections::{AuthorizationRow, NewSealed};
+use crate::store::connections::{AuthorizationRow, ConnectionRow, NewSealed};
 use crate::types::{CredentialId, OrganizationId, ServerId, UserId};
 
 /// How long an administrator has to come back.
@@ -244,12 +244,25 @@ impl Tokens {
     /// Asks the authorization server to revoke the tokens of a connection, as well as that can be done.
     /// `true`: it did.
     pub async fn revoke(&self, source: &TokenSource, upstream: &Upstream) -> bool {
+        let Some(kept) = &self.0.kept else {
+            return false;
+        };
+        let row = kept.row(source).await;
+        self.revoke_row(source, upstream, row.ok().flatten()).await
+    }
+
+    /// The same, of what was read before.
+    pub(super) async fn revoke_row(
+        &self,
+        source: &TokenSource,
+        upstream: &Upstream,
+        row: Option<ConnectionRow>,
+    ) -> bool {
         let asking = self.asking(source, upstream);
         let Ok(kept) = self.kept(&asking) else {
             return false;
         };
-        let row = kept.row(source).await;
-        let Some(row) = row.ok().flatten().filter(|row| row.state == "connected") else {
+        let Some(row) = row.filter(|row| row.state == "connected") else {
             return false;
         };
         let Some(held) = kept.open(&row) else {

@@ -15,10 +15,12 @@ use crate::access::upstream_auth::authorize::id_of;
 use crate::access::upstream_auth::{Kept, TokenError, Tokens};
 use crate::access::vault::{RowIdentity, Sealed};
 use crate::credential::Secret;
+use crate::credential::oauth::TokenSource;
+use crate::egress::Upstream;
 use crate::store::StoreError;
 use crate::store::audit::NewAudit;
 use crate::store::connected::{AccountRow, LinkRow, NewAccount, Place, is_due};
-use crate::store::connections::NewSealed;
+use crate::store::connections::{ConnectionRow, NewSealed};
 use crate::types::{CredentialId, OrganizationId, ServerId, UserId};
 
 /// How long a link is good.
@@ -220,6 +222,24 @@ impl Tokens {
             origins: serde_json::json!(origins).to_string(),
         };
         kept.keep(&new, act, self.0.clock.now()).await
+    }
+}
+
+impl Tokens {
+    /// Forgets the tokens of an account that is not stored any more, and asks their server to revoke them, as well
+    /// as that can be done.
+    pub async fn end_own(&self, source: &TokenSource, upstream: &Upstream, row: AccountRow) {
+        self.0.slots.lock().shift_remove(&source.identity());
+        let connection = ConnectionRow {
+            id: row.id,
+            organization_id: row.organization_id,
+            state: row.state,
+            key_id: row.key_id,
+            sealed: row.sealed,
+            generation: row.generation,
+            user_id: Some(row.user_id),
+        };
+        self.revoke_row(source, upstream, Some(connection)).await;
     }
 }
 

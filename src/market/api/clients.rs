@@ -8,13 +8,14 @@ use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use crate::access::account::Visit;
 use crate::access::person::Person;
 use crate::access::upstream_auth::{Begun, Pending, Returned};
 use crate::credential::oauth::{Endpoints, Grant, OAuthClient, Registration, TokenSource};
 use crate::extract::{Path, session};
-use crate::market::api::Market;
 use crate::market::api::credentials::{Seen, seen};
 use crate::market::api::servers::{act, owned};
+use crate::market::api::{Market, accounts};
 use crate::mcp::server::{ApiProvider, Provider, Server};
 use crate::openapi::SecurityScheme;
 use crate::problem::{Problem, ProblemKind};
@@ -59,7 +60,8 @@ pub(super) fn view(
         .and_then(|api| api.sources.get(name))
         .map(|source| {
             let registration = &source.client.registration;
-            let connects = source.grant == Grant::AuthorizationCode;
+            let shared = !server.settings.user_accounts.contains(name);
+            let connects = shared && source.grant == Grant::AuthorizationCode;
             let state = row.and_then(|row| row.connection_state.as_deref());
             let wanted = known_origins(market, source).unwrap_or_default();
             let waiting: BTreeSet<_> = wanted.difference(&source.client.origins).cloned().collect();
@@ -225,6 +227,10 @@ pub(crate) async fn begin(
     let entry = owned(market, person, slug)?;
     let server = market.0.parts.publisher.catalog.server(entry.id).await?;
     let source = source(&server, scheme)?;
+    if entry.settings.user_accounts.contains(scheme) {
+        let detail = "each user connects an account of their own for this scheme";
+        return Err(Problem::new(ProblemKind::Conflict, detail));
+    }
     if source.grant != Grant::AuthorizationCode {
         let detail = "this client gets its tokens by itself; there is nothing to connect";
         return Err(Problem::new(ProblemKind::Conflict, detail));
@@ -247,15 +253,28 @@ fn who(market: &Market, headers: &HeaderMap) -> String {
     )
 }
 
-/// Ends a connection that was begun, by the one who began it: the server it is for.
+/// What was connected.
+pub(crate) enum Connected {
+    /// The account that all calls of a server share.
+    Server(String),
+    /// Somebody's own.
+    Own,
+}
+
+/// Ends a connection that was begun, by the one who began it.
 pub(crate) async fn complete(
     market: &Market,
-    person: &Person,
+    visit: &Visit,
     headers: &HeaderMap,
     (state, returned): (&str, Returned<'_>),
-) -> Result<String, Problem> {
+) -> Result<Connected, Problem> {
+    let person = &visit.person;
     let tokens = &market.0.parts.mcp.tokens;
     let pending = tokens.take(state).await?;
+    if let Some(pending) = pending.as_ref().filter(|pending| pending.user.is_some()) {
+        accounts::complete(market, visit, (pending, returned)).await?;
+        return Ok(Connected::Own);
+    }
     let pending = pending.filter(|pending| began(market, headers, pending));
     let pending = pending.ok_or_else(|| {
         let detail = "this connection was not begun here, was made already, or was begun more than ten \
@@ -279,7 +298,7 @@ pub(crate) async fn complete(
     let now = publisher.clock.now();
     publisher.store.connect(entry.id, &made, &act, now).await?;
     publisher.catalog.apply(Change::Server(entry.id)).await?;
-    Ok(entry.slug.to_string())
+    Ok(Connected::Server(entry.slug.to_string()))
 }
 
 fn began(market: &Market, headers: &HeaderMap, pending: &Pending) -> bool {

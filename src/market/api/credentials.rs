@@ -58,6 +58,7 @@ pub(crate) async fn credential_rows(
             "scheme": name,
             "type": kind,
             "set": row.is_some(),
+            "eachUser": api.credentials.is_each_users(name),
             "readable": !api.credentials.is_unreadable(name),
             "origins": row.map(approved).unwrap_or_default(),
             "notApproved": waiting.cloned().unwrap_or_default(),
@@ -92,7 +93,7 @@ pub(crate) fn destinations(server: &Server) -> BTreeSet<String> {
 }
 
 /// Where the tools that may use the credential of a scheme go now.
-fn wanted(scheme: &str, server: &Server) -> BTreeSet<String> {
+pub(super) fn wanted(scheme: &str, server: &Server) -> BTreeSet<String> {
     let Provider::Api(api) = &server.provider else {
         return BTreeSet::new();
     };
@@ -216,6 +217,11 @@ pub(crate) async fn set_credential(
     if let Some(given) = &given.origins {
         seen(("origins", given), &wanted(scheme, &server))?;
         bound.origins.append(&mut bound.not_approved);
+    }
+    if entry.settings.user_accounts.contains(scheme) && !matches!(secret, Secret::Client(_)) {
+        let detail = "each user connects an account of their own for this scheme; take it out of `userAccounts` \
+                      first, or enter the OAuth client by which they do";
+        return Err(Problem::new(ProblemKind::Conflict, detail));
     }
     if let Secret::Client(client) = &mut secret {
         clients::bind(market, &server, (scheme, client), (before, given)).await?;

@@ -23,7 +23,7 @@ use crate::store::audit::NewAudit;
 use crate::store::personal::pseudonym;
 use crate::store::users::UserRow;
 use crate::store::{Store, StoreError};
-use crate::types::{ConsumerId, OrganizationId};
+use crate::types::{ConsumerId, OrganizationId, UserId};
 
 /// Rows read at once.
 const PAGE: i64 = 500;
@@ -189,17 +189,21 @@ enum Section {
     Consumers,
     Keys,
     Servers,
+    Identities,
+    Accounts,
     Approvals,
     Audit,
     Calls,
 }
 
 /// What there is of a person. Their consumers come before what is told of those.
-const OF_USER: [Section; 7] = [
+const OF_USER: [Section; 9] = [
     Section::Sessions,
     Section::Consumers,
     Section::Keys,
     Section::Servers,
+    Section::Identities,
+    Section::Accounts,
     Section::Approvals,
     Section::Audit,
     Section::Calls,
@@ -218,6 +222,8 @@ impl Section {
             Self::Consumers => "consumers",
             Self::Keys => "keys",
             Self::Servers => "servers",
+            Self::Identities => "identities",
+            Self::Accounts => "connectedAccounts",
             Self::Approvals => "approvals",
             Self::Audit => "audit",
             Self::Calls => "calls",
@@ -347,6 +353,25 @@ impl Export {
                 });
                 (value, row.id)
             }),
+            Section::Identities => told(store.identities_after(whose, page).await?, |row| {
+                let value = json!({
+                    "id": row.id, "issuer": row.issuer, "subject": row.subject, "shown": row.shown,
+                    "createdAt": time(row.created_at),
+                });
+                (value, row.id)
+            }),
+            Section::Accounts => {
+                // Never what is stored: it belongs to the API, and is nothing that is told.
+                let rows = store.accounts_of(UserId(whose), page).await?;
+                told(rows, |row| {
+                    let value = json!({
+                        "id": row.id, "server": row.server_id, "slug": row.slug, "scheme": row.scheme,
+                        "state": row.state, "connectedAt": time(row.created_at),
+                        "lastUsedAt": row.last_used_at.and_then(time),
+                    });
+                    (value, row.id)
+                })
+            }
             Section::Approvals => self.approvals(page).await?,
             Section::Audit => self.acts().await?,
             Section::Calls => told(store.calls_of(whose, page).await?, |row| {

@@ -1,6 +1,6 @@
 //! Settings of a server: changed as a whole or not at all, and live when the answer is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use crate::live::Entry;
 use crate::market::api::limits::checked;
 use crate::market::api::ownership::may_open;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
-use crate::market::api::{Market, approvals, connection, listing, shapes};
+use crate::market::api::{Market, accounts, approvals, connection, listing, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
 use crate::mcp::plan::check_destination;
 use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings, ToolsMode};
@@ -53,6 +53,9 @@ pub(crate) struct ServerEdit {
     pub(crate) certificate_authorities: Option<Option<String>>,
     #[serde(default, deserialize_with = "double")]
     pub(crate) proxy: Option<Option<String>>,
+    /// All of them: what users have for others is destroyed.
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) user_accounts: Option<Option<BTreeSet<String>>>,
     /// All of them: those that are not named are passed on no more.
     #[serde(default, deserialize_with = "double")]
     pub(crate) pass_through: Option<Option<Vec<PassThrough>>>,
@@ -181,6 +184,10 @@ async fn apply_to(
     if let Some(Some(scheme)) = &change.client_certificate {
         connection::check_scheme(market, entry, scheme).await?;
     }
+    if let Some(schemes) = &change.user_accounts {
+        settings.user_accounts = schemes.clone().unwrap_or_default();
+        accounts::check(market, entry, &settings.user_accounts).await?;
+    }
     if let Some(Some(shapes)) = &change.answer_shapes {
         shapes::check(market, entry, shapes).await?;
     }
@@ -220,6 +227,7 @@ async fn apply_to(
         }
     }
     publisher.catalog.apply(Change::Server(entry.id)).await?;
+    accounts::forget(market, entry, &settings.user_accounts).await?;
     Ok(slug.unwrap_or(&entry.slug).clone())
 }
 

@@ -24,7 +24,7 @@ use crate::market::pages::settings::sentence;
 use crate::market::pages::{
     Frame, account_routes, approvals, assets, audit, connect_routes, danger_routes, docs, health,
     health_routes, home_routes, import_routes, issuer_routes, key_routes, link_routes, oidc_routes,
-    page, publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes,
+    own_routes, page, publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes,
     usage_routes, user_routes, version_routes,
 };
 use crate::market::table::routes;
@@ -91,6 +91,12 @@ routes! {
     }
     "/servers/{slug}/settings/document" { POST settings_routes::document }
     "/oauth/callback" { GET settings_routes::connected }
+    "/connect/{token}" at most settings_routes::FORM_BYTES_MAX => {
+        GET own_routes::show, POST own_routes::connect
+    }
+    "/account/connections" at most sign_in_routes::FORM_BYTES_MAX => {
+        GET own_routes::list, POST own_routes::change
+    }
     "/approvals" { GET approvals::list, POST approvals::decide }
     "/keys" { GET key_routes::list, POST key_routes::make }
     "/keys/rotate" { POST key_routes::rotate }
@@ -132,6 +138,8 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "credential-approved" => "done-credential-approved",
         "connected" => "done-connected",
         "disconnected" => "done-disconnected",
+        "own-connected" => "done-own-connected",
+        "own-disconnected" => "done-own-disconnected",
         "revoked" => "done-revoked",
         "promoted" => "done-promoted",
         "canary-started" => "done-canary-started",

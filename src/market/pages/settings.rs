@@ -380,6 +380,8 @@ pub struct CredentialRow {
     /// Tools that may use it.
     pub tools: usize,
     pub set: bool,
+    /// Each user has one of their own.
+    pub each_user: bool,
     /// Where it may go.
     pub origins: Vec<String>,
     /// Where calls go that it may not.
@@ -443,7 +445,10 @@ impl ClientRow {
 #[template(path = "connecting.html")]
 pub struct ConnectingPage {
     pub frame: Frame,
-    pub slug: String,
+    /// Where it was begun.
+    pub back: String,
+    /// It is for somebody's own calls, and not for all of a server.
+    pub own: bool,
     pub title: String,
     pub scheme: String,
     /// The authorization server's origin.
@@ -473,6 +478,7 @@ impl CredentialRow {
                 .filter(|tool| tool.def.binding.security.iter().any(uses))
                 .count(),
             set: row["set"] == true,
+            each_user: row["eachUser"] == true,
             origins: names("origins"),
             waiting: names("notApproved"),
             destinations: names("destinations"),

@@ -15,6 +15,7 @@ use crate::access::person::Person;
 use crate::access::upstream_auth::{Begun, Returned};
 use crate::extract::{Path, Upload, Visitor};
 use crate::live::Entry;
+use crate::market::api::clients::Connected;
 use crate::market::api::credentials::Seen;
 use crate::market::api::settings::ServerEdit;
 use crate::market::api::{Market, clients, credentials, servers, settings};
@@ -303,6 +304,9 @@ pub(super) async fn credential(
         "disconnect" => clients::end(&market, &sent.person, target)
             .await
             .map(|()| "disconnected"),
+        "each-user" | "shared" => each_user(&sent, scheme, text("do") == "each-user")
+            .await
+            .map(|()| "saved"),
         "approve" => {
             credentials::approve_destinations(&market, &sent.person, target, &on_the_page(&form))
                 .await
@@ -337,6 +341,24 @@ pub(super) async fn credential(
     }
 }
 
+/// Says whether each user has an account of their own for a scheme.
+async fn each_user(sent: &Sent<'_>, scheme: &str, each: bool) -> Result<(), Problem> {
+    let mut schemes = sent.entry.settings.user_accounts.clone();
+    if each {
+        schemes.insert(scheme.to_owned());
+    } else {
+        schemes.remove(scheme);
+    }
+    let change = ServerEdit {
+        user_accounts: Some(Some(schemes)),
+        ..ServerEdit::default()
+    };
+    let edit = (change, None);
+    settings::apply(sent.market, &sent.person, sent.slug(), edit)
+        .await
+        .map(|_| ())
+}
+
 /// The destinations that stood on the page when the form was sent.
 fn on_the_page(form: &Entered) -> Seen {
     let all = |field: &str| -> BTreeSet<String> {
@@ -353,7 +375,8 @@ fn on_the_page(form: &Entered) -> Seen {
 fn connecting(sent: &Sent<'_>, scheme: &str, begun: &Begun) -> Response {
     let template = ConnectingPage {
         frame: frame(sent.market, sent.headers, "servers"),
-        slug: sent.slug().to_owned(),
+        back: format!("/servers/{}/settings", sent.slug()),
+        own: false,
         title: sent.entry.title.clone(),
         scheme: scheme.to_owned(),
         host: begun.url.origin().ascii_serialization(),
@@ -371,9 +394,8 @@ pub(super) async fn connected(
 ) -> Response {
     let here = uri.path_and_query().map_or("", |here| here.as_str());
     let here: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
-    let person = match reader(&headers, &here) {
-        Ok(person) => person,
-        Err(response) => return *response,
+    let Some(visit) = &headers.visit else {
+        return to(&format!("/login?next={here}"));
     };
     let text = |name: &str| query.get(name).map(String::as_str);
     let returned = Returned {
@@ -382,8 +404,9 @@ pub(super) async fn connected(
         issuer: text("iss"),
     };
     let state = text("state").unwrap_or_default();
-    match clients::complete(&market, &person, &headers, (state, returned)).await {
-        Ok(slug) => back(&slug, "connected", "credentials"),
+    match clients::complete(&market, visit, &headers, (state, returned)).await {
+        Ok(Connected::Server(slug)) => back(&slug, "connected", "credentials"),
+        Ok(Connected::Own) => to("/account/connections?done=own-connected"),
         Err(problem) => refused(&market, &headers, &problem),
     }
 }
