@@ -62,6 +62,14 @@
     unfolded = [...event.detail.target.querySelectorAll("details[open][id]")].map((details) => details.id);
   });
 
+  // What was refused says why in the page that is answered, which is shown as any other.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { requestConfig, xhr } = event.detail;
+    if (requestConfig.verb !== "post" || xhr.status < 400) return;
+    event.detail.shouldSwap = true;
+    event.detail.isError = false;
+  });
+
   document.addEventListener("DOMContentLoaded", () => enhance(document));
   document.addEventListener("htmx:afterSwap", (event) => {
     // A swapped element is another one of the same name.

@@ -245,7 +245,7 @@ publish-more = Name, API address, private networks
 publish-slug-help = For the address <code>/mcp/…</code>: a-z, 0-9 and hyphens, at most 40. Made from the title if left empty.
 publish-upstream-help = Where calls go, instead of the server the document names.
 publish-allow-help = One a line, address, network or host with an optional port. Private, loopback and link-local addresses are refused unless they are listed here.
-publish-credentials = Credentials for the API are entered on the server's page, once its security schemes are known.
+publish-credentials = On the next page you look through the tools and enter credentials. Nobody else can call the server before you publish it there.
 publish-taken = “Short name”: there is a server { $slug } already; choose another name, or import a new version of it in its settings.
 upload-too-large = The document is too large; it may have { $size }.
 
@@ -1006,3 +1006,107 @@ credential-each-user-words = Each user connects an account of their own. What th
 credential-each-user-offer = One credential is shared by all calls. Instead, each user can connect an account of their own.
 credential-each-user-do = Each user connects their own
 credential-each-user-end = Share one credential; destroy what users connected
+# Looking at a server before it is served
+publish-next = Continue to review
+review-title = Review
+review-words = Nobody but those who manage this server can see or call it yet. Look through it, change what you like, and publish.
+review-served-words = The tools of this server in one form. What you save is live at once.
+review-publish = Publish and connect
+review-save = Save
+review-later = Save for later
+review-defaults = Everything below is filled in already.
+review-whole-report = The whole report
+review-access = Who calls it, and where calls go
+review-access-words = All of it can be changed later, in the settings.
+review-limits = How often
+review-limits-none = As often as they like
+review-limits-kept = The limits it has
+review-limits-minute = { $count ->
+    [one] { $count } call a minute for each consumer
+   *[other] { $count } calls a minute for each consumer
+}
+review-limits-day = { $count ->
+    [one] { $count } call a day for each consumer
+   *[other] { $count } calls a day for each consumer
+}
+review-client = An OAuth client is entered in the settings.
+review-tools-words = What is not ticked is neither listed nor callable. A description that is emptied is the document's again.
+review-search = Save and search
+review-hidden = { $count ->
+    [one] { $count } more tool is not shown and stays as it is. Search to change it.
+   *[other] { $count } more tools are not shown and stay as they are. Search to change them.
+}
+review-serve = Serve
+review-does = What it does
+review-confirm = Ask before a call
+review-description = Description
+review-serve-named = Serve { $tool }
+review-name-named = Name of { $tool }
+review-description-named = Description of { $tool }
+review-confirm-named = Ask before a call of { $tool }
+review-never = nobody
+review-client-asks = the user of the client
+review-human-asks = somebody here
+home-draft = Not published yet: review it, and go on.
+closed-review = Review and publish
+review-all-tools = Change many tools at once
+
+# Limits, plans and consumers
+frame-plans = Plans
+frame-consumers = Consumers
+limits-title = How much may be used
+limits-words = Limits of this server, for everybody who calls it. Plans and limits of single consumers are the admins'.
+limits-amount = Amount
+limits-unit = What
+limits-window = In each
+limits-scope = For each
+limits-burst = At once
+limits-reset-day = Day it begins
+limits-requests = calls
+limits-tokens = tokens of answers
+limits-money = dollars
+limits-concurrency = calls at the same time
+limits-second = second
+limits-minute = minute
+limits-hour = hour
+limits-day = day
+limits-month = month
+limits-consumer = consumer
+limits-key = key
+limits-server = server, all callers together
+limits-tool = tool, all callers together
+limits-address = client address
+limits-help = A row without an amount is no limit: empty one to remove it; after saving there are new rows. <b>At once</b> is how many calls may come together, in windows up to an hour; <b>Day it begins</b>, 1 to 28, is for months. Dollars are counted by day or month.
+limits-none = No limits.
+limits-line = { $amount } { $unit }, each { $window }, for each { $scope }
+limits-line-now = { $amount } { $unit }, for each { $scope }
+limits-save = Save limits
+plans-words = A plan is a set of limits by name. It is given to a consumer for one server, on the page of that <a href="{ $consumers }">consumer</a>.
+plans-none = There are no plans yet.
+plans-new = New plan
+plans-keep = Save plan
+plans-name-help = Letters, digits, hyphens and underscores.
+plans-change = Change
+plans-change-named = Change { $name }
+plans-remove = Remove
+plans-remove-named = Remove { $name }
+consumers-words = Whoever calls with keys of one name, or with a token of an issuer.
+consumers-search = Part of a name
+consumers-none = There is no such consumer.
+consumers-more = More consumers
+consumers-quotas = Used now
+consumers-quotas-words = Of limits by day and month. What a process has taken beforehand counts as used.
+consumers-quotas-none = Nothing that is counted by day or month was used.
+consumers-used = { $taken } of { $amount } used.
+consumers-until = A new count begins at { $at }.
+consumers-limits-words = For everything this consumer does, on any server.
+consumers-plans-words = One for each server. <a href="{ $plans }">Plans</a> are made on a page of their own.
+consumers-plan = Plan
+consumers-server = Server, by its short name
+consumers-give = Give plan
+consumers-plan-remove-named = Remove the plan with { $server }
+consumers-data = What is stored about it
+consumers-data-words = Export everything, or erase it: keys stop working, and a pseudonym takes its place.
+done-plan-kept = The plan is saved, for everybody who has it.
+done-plan-removed = The plan is removed.
+done-erased = It is erased.

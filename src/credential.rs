@@ -219,10 +219,9 @@ impl Credentials {
         let held = self.by_scheme.iter();
         held.filter_map(|(scheme, credential)| match &credential.secret {
             Secret::Identity(identity) => Some((scheme, &**identity)),
-            Secret::Token(_)
-            | Secret::Basic { .. }
-            | Secret::Client(_)
-            | Secret::EachUser(_) => None,
+            Secret::Token(_) | Secret::Basic { .. } | Secret::Client(_) | Secret::EachUser(_) => {
+                None
+            }
         })
     }
 

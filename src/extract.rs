@@ -389,7 +389,7 @@ fn member(name: &str, text: String) -> Result<Value, Problem> {
                           SCHEME=VALUE a line";
             Problem::new(ProblemKind::Invalid, detail)
         })?,
-        "stage" => Value::Bool(text.parse().map_err(|_| {
+        "stage" | "draft" => Value::Bool(text.parse().map_err(|_| {
             let detail = "`stage` is true or false";
             Problem::new(ProblemKind::Invalid, detail)
         })?),

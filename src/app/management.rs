@@ -83,6 +83,7 @@ async fn put(market: &Market, document: String, new: bool) -> anyhow::Result<()>
         },
         credentials: Vec::new(),
         release: Release::Now,
+        draft: false,
     };
     let publisher = &market.0.parts.publisher;
     let source = SpecSource::single(document.into_bytes(), None);

@@ -509,6 +509,7 @@ async fn seed(market: &Market) -> anyhow::Result<bool> {
             },
             credentials: Vec::new(),
             release: Release::Now,
+            draft: false,
         };
         let source = SpecSource::single(document.as_bytes(), None);
         publish(publisher, source, publication).await?;

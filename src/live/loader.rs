@@ -324,9 +324,7 @@ impl Loader {
             tools: serde_json::from_str(version.tools).map_err(unavailable)?,
             curations: stored.curations.clone(),
             schemes: serde_json::from_str(version.schemes).map_err(unavailable)?,
-            credentials: self
-                .open(row, &stored.credentials)?
-                .of_each_user(&own),
+            credentials: self.open(row, &stored.credentials)?.of_each_user(&own),
             upstream,
         };
         // A schema may go deeper than this thread's stack does.

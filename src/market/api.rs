@@ -24,7 +24,7 @@ pub(crate) mod limits;
 mod listing;
 mod ownership;
 mod page;
-mod personal;
+pub(crate) mod personal;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;

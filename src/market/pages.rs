@@ -11,6 +11,7 @@ pub mod assets;
 pub mod audit;
 pub mod connect;
 mod connect_routes;
+pub mod consumers;
 pub mod copies;
 pub mod danger_routes;
 pub mod docs;
@@ -24,15 +25,19 @@ mod import_routes;
 mod issuer_routes;
 mod key_routes;
 pub mod keys;
+pub mod limits;
 mod link_routes;
 pub mod login;
 pub mod oidc;
 mod oidc_routes;
 pub mod own;
 mod own_routes;
+pub mod plans;
 pub mod publish;
 mod publish_routes;
 pub mod report;
+pub mod review;
+mod review_routes;
 pub mod routes;
 pub mod scope;
 pub mod server;
@@ -90,7 +95,7 @@ pub struct MenuItem {
 }
 
 /// Where in the menu, its address, its message, and who has it.
-const MENU: [(&str, &str, &str, Sees); 9] = [
+const MENU: [(&str, &str, &str, Sees); 11] = [
     ("servers", "/", "frame-servers", Sees::Everybody),
     ("publish", "/publish", "frame-publish", Sees::Publishers),
     ("keys", "/keys", "frame-keys", Sees::SignedIn),
@@ -102,6 +107,13 @@ const MENU: [(&str, &str, &str, Sees); 9] = [
         Sees::Publishers,
     ),
     ("users", "/admin/users", "frame-users", Sees::Admins),
+    ("plans", "/admin/plans", "frame-plans", Sees::Admins),
+    (
+        "consumers",
+        "/admin/consumers",
+        "frame-consumers",
+        Sees::Admins,
+    ),
     ("audit", "/admin/audit", "frame-audit", Sees::Admins),
     ("health", "/admin/health", "frame-health", Sees::Admins),
     ("docs", "/docs", "frame-docs", Sees::Everybody),

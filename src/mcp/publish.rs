@@ -19,6 +19,7 @@ use url::Url;
 use crate::access::vault::Vault;
 use crate::credential::{Secret, SecretError};
 use crate::egress::Egress;
+use crate::live::closed::State;
 use crate::live::listed::listed;
 use crate::live::{Catalog, Entry, LiveError};
 use crate::mcp::plan::unreachable::unreachable;
@@ -85,8 +86,10 @@ pub struct Publication {
     pub settings: GivenSettings,
     /// Security scheme and value.
     pub credentials: Vec<(String, String)>,
-    /// For a server there is; a new one is served at once.
+    /// For a server there is.
     pub release: Release,
+    /// Of a new server: it is stored as unpublished, and served once somebody says so.
+    pub draft: bool,
 }
 
 /// What became of it.
@@ -167,9 +170,7 @@ pub async fn publish(
     let existing = existing.filter(|entry| entry.organization == publication.organization);
     publication.on_behalf.check(existing.as_deref())?;
     if let (None, Some(slug)) = (&existing, &publication.slug) {
-        // What the process publishes itself has the names that are kept for it.
-        let is_kept = publication.settings.internal.is_some();
-        check_name(cx, slug, is_kept).await?;
+        check_name(cx, slug, &publication.settings).await?;
     }
     let overlays = match source.overlays {
         Some(given) => given,
@@ -220,8 +221,13 @@ pub async fn publish(
 
 /// Whether a new server may have that name. Asked first, so that every name that is taken is answered
 /// alike, whatever the document is worth.
-async fn check_name(cx: &Publisher, slug: &Slug, is_kept: bool) -> Result<(), PublishError> {
-    if !is_kept {
+async fn check_name(
+    cx: &Publisher,
+    slug: &Slug,
+    settings: &GivenSettings,
+) -> Result<(), PublishError> {
+    // What this process itself publishes may have a name that is kept from others.
+    if settings.internal.is_none() {
         slug.check_free()?;
     }
     if cx.store.is_taken(slug).await? {
@@ -428,6 +434,7 @@ async fn create(
             .clone()
             .unwrap_or_else(|| free_slug(cx, publication, title, &taken)),
         owner: publication.on_behalf.owner,
+        closed: publication.draft.then(|| State::Unpublished.word()),
         settings: json(&settings)?,
         version: draft.version,
         credentials,

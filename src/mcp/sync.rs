@@ -153,5 +153,6 @@ fn publication(entry: &Entry, organization: OrganizationId) -> Publication {
         settings: GivenSettings::default(),
         credentials: Vec::new(),
         release: Release::IfCompatible,
+        draft: false,
     }
 }

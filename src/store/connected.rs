@@ -117,7 +117,8 @@ const CONNECTION: &str = "SELECT id, organization_id, state, key_id, sealed, gen
      WHERE credential_id = $1 AND user_id = $2";
 /// Whoever deletes the server or disables the person at the same time comes before or after.
 const HOLD_SERVER: &str = "UPDATE servers SET updated_at = updated_at WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL";
-const HOLD_USER: &str = "UPDATE users SET name = name WHERE id = $1 AND organization_id = $2 AND disabled_at IS NULL";
+const HOLD_USER: &str =
+    "UPDATE users SET name = name WHERE id = $1 AND organization_id = $2 AND disabled_at IS NULL";
 const FORGET: &str =
     "DELETE FROM connected_accounts WHERE server_id = $1 AND scheme = $2 AND user_id = $3";
 const INSERT: &str = "INSERT INTO connected_accounts (id, organization_id, server_id, scheme, user_id, credential_id, state, \

@@ -1,9 +1,10 @@
 //! What owners changed of tools, by operation.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::store::audit::NewAudit;
-use crate::store::db::{execute, fetch_all, row};
+use crate::store::db::{Tx, execute, fetch_all, row};
 use crate::store::{Store, StoreError};
 use crate::types::ServerId;
 
@@ -40,14 +41,43 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         let (organization, at) = (act.organization.0, now.timestamp_micros());
-        match changes {
-            Some(changes) => {
-                execute!(&mut tx, PUT, organization, server.0, operation, changes, at)?;
-            }
-            None => {
-                execute!(&mut tx, REMOVE, server.0, organization, operation)?;
-            }
+        put(&mut tx, (organization, server), (operation, changes), at).await?;
+        self.touch_and_finish(tx, server, act, at).await
+    }
+
+    /// Sets the curations of operations, or takes them away: all of them or none.
+    pub async fn put_curations(
+        &self,
+        server: ServerId,
+        changes: &[(String, Option<String>)],
+        act: &NewAudit,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        let (organization, at) = (act.organization.0, now.timestamp_micros());
+        for (operation, changes) in changes {
+            put(
+                &mut tx,
+                (organization, server),
+                (operation, changes.as_deref()),
+                at,
+            )
+            .await?;
         }
         self.touch_and_finish(tx, server, act, at).await
     }
+}
+
+/// Sets one curation, or takes it away.
+async fn put(
+    tx: &mut Tx,
+    (organization, server): (Uuid, ServerId),
+    (operation, changes): (&str, Option<&str>),
+    at: i64,
+) -> Result<(), StoreError> {
+    match changes {
+        Some(changes) => execute!(tx, PUT, organization, server.0, operation, changes, at)?,
+        None => execute!(tx, REMOVE, server.0, organization, operation)?,
+    };
+    Ok(())
 }

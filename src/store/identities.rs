@@ -6,8 +6,8 @@ use uuid::Uuid;
 use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
 use crate::store::db::{Tx, execute, fetch_all, fetch_in, fetch_optional, row};
-use crate::store::users::{NewUser, insert_user};
 use crate::store::personal::Page;
+use crate::store::users::{NewUser, insert_user};
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, UserId};
 

@@ -112,6 +112,8 @@ const REPLACE: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, n
 const CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 const CONSUMER: &str =
     "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name = $2";
+const FIND_CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name > $2 \
+     AND LOWER(name) LIKE $3 ESCAPE '!' ORDER BY name LIMIT $4";
 const NAMED: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE id = $1";
 const INSERT_CONSUMER: &str = "INSERT INTO consumers (id, organization_id, name, created_at, owner_id) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (organization_id, name) DO NOTHING";
@@ -189,6 +191,32 @@ impl Store {
             CONSUMERS,
             organization.0,
             after,
+            limit
+        )
+    }
+
+    /// The same, of those whose name holds a text, in whatever case.
+    pub async fn find_consumers(
+        &self,
+        organization: OrganizationId,
+        text: &str,
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<ConsumerRow>, StoreError> {
+        let mut pattern = "%".to_owned();
+        for letter in text.to_lowercase().chars() {
+            if matches!(letter, '%' | '_' | '!') {
+                pattern.push('!');
+            }
+            pattern.push(letter);
+        }
+        pattern.push('%');
+        fetch_all!(
+            &self.db,
+            ConsumerRow,
+            FIND_CONSUMERS,
+            organization.0,
+            after,
+            pattern,
             limit
         )
     }

@@ -136,6 +136,8 @@ pub struct NewServer {
     pub slug: Slug,
     /// `None`: the admins'.
     pub owner: Option<UserId>,
+    /// Why it is not served yet, in one word; `None`: it is served at once.
+    pub closed: Option<&'static str>,
     pub settings: String,
     pub version: NewVersion,
     /// Stored in the same transaction: a server is never seen without what was given with it.
@@ -156,8 +158,8 @@ const DOCUMENT: &str = "SELECT bytes FROM documents WHERE organization_id = $1 A
 const INSERT_DOCUMENT: &str = "INSERT INTO documents (organization_id, hash, bytes, created_at) \
      VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 const INSERT_SERVER: &str = "INSERT INTO servers \
-     (id, organization_id, slug, title, settings, revision, version_id, created_at, updated_at, owner_id) \
-     VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7, $8)";
+     (id, organization_id, slug, title, settings, revision, version_id, created_at, updated_at, owner_id, closed, closed_at) \
+     VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7, $8, $9, CASE WHEN $9 IS NULL THEN NULL ELSE $7 END)";
 const INSERT_VERSION: &str = "INSERT INTO server_versions (id, organization_id, server_id, number, document_hash, \
      document_url, converter, title, description, tools, schemes, findings, created_at, overlays) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
@@ -241,7 +243,8 @@ impl Store {
             &new.settings,
             new.version.id.0,
             at,
-            new.owner.map(|owner| owner.0)
+            new.owner.map(|owner| owner.0),
+            new.closed
         )?;
         insert_version(&mut tx, (organization, id, 1), &new.version, at).await?;
         for credential in &new.credentials {

@@ -20,6 +20,7 @@ const ADDRESSES = {
     "/imports/{id}": (made) => [made.imported, made.failed].map((id) => `/imports/${id}`),
     "/servers/{slug}": ["/servers/harbour", "/servers/open-harbour"],
     "/servers/{slug}/tools": ["/servers/harbour/tools", "/servers/harbour/tools?q=nothing"],
+    "/servers/{slug}/review": ["/servers/harbour/review", "/servers/open-harbour/review?q=ship"],
     "/servers/{slug}/connect": ["/servers/harbour/connect", "/servers/open-harbour/connect"],
     "/servers/{slug}/connect/status": ["/servers/harbour/connect/status"],
     "/servers/{slug}/health": ["/servers/harbour/health", "/servers/open-harbour/health"],
@@ -34,6 +35,9 @@ const ADDRESSES = {
     "/language": null, // leads back to where one was
     "/usage": ["/usage"],
     "/approvals": ["/approvals"],
+    "/admin/plans": ["/admin/plans", "/admin/plans?edit=small"],
+    "/admin/consumers": ["/admin/consumers", "/admin/consumers?q=nobody"],
+    "/admin/consumers/{name}": ["/admin/consumers/the%20harbour%20master"],
     "/admin/audit": ["/admin/audit"],
     "/admin/health": ["/admin/health"],
     "/assets/{name}": null, // files of the pages

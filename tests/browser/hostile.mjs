@@ -82,7 +82,7 @@ export async function hostile(browser) {
         assert.equal(answer.status(), 200, path);
         await judge(path, shown);
     };
-    const tabs = ["", "/tools", "/connect", "/connect/status", "/health", "/versions", "/versions?compare=2", "/report", "/settings"];
+    const tabs = ["", "/tools", "/review", "/connect", "/connect/status", "/health", "/versions", "/versions?compare=2", "/report", "/settings"];
     for (const tab of tabs) await visit(`/servers/hostile${tab}`, tab !== "/versions?compare=2");
     await visit(`/servers/hostile/tools?tag=${encodeURIComponent(TURNED)}`);
     for (const path of ["/", "/?q=planted", "/keys", "/admin/audit"]) await visit(path, path === "/");
@@ -122,7 +122,7 @@ function planted() {
     }
     const faults = [];
     const tell = (why, element) => faults.push(`${why}: ${element.outerHTML.slice(0, 120)}`);
-    const ours = "form.finder, #watch, #import";
+    const ours = "form.finder, #watch, #import, #key form";
     for (const element of globalThis.document.querySelectorAll("*")) {
         for (const { name } of element.attributes) {
             if (/^on/i.test(name)) tell(`the attribute ${name}`, element);

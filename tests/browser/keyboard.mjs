@@ -73,7 +73,10 @@ async function publish(page, say, api) {
     await page.keyboard.press("Enter");
     const document = { name: "harbour.json", mimeType: "application/json", buffer: Buffer.from(harbour(api.url)) };
     await (await chooser).setFiles(document);
-    await tabTo(page, page.getByRole("main").getByRole("button", { name: say("frame-publish"), exact: true }));
+    await tabTo(page, page.getByRole("main").getByRole("button", { name: say("publish-next"), exact: true }));
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/review$/);
+    await tabTo(page, page.getByRole("button", { name: say("review-publish"), exact: true }));
     await page.keyboard.press("Enter");
     await page.getByText(say("done-published"), { exact: true }).waitFor();
 }

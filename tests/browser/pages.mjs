@@ -65,6 +65,9 @@ async function furnish(served, api) {
     await manage(served, "PUT", "/servers/harbour/document", JSON.parse(harbour(api.url, { title: "harbour", mended: true })));
     await manage(served, "PUT", "/servers/open-harbour/tools/sinkShip/curation", { confirm: "human" });
     await manage(served, "POST", "/keys", { name: "the harbour master" });
+    await manage(served, "PUT", "/plans/small", { description: "For a try.", limits: [{ unit: "requests", amount: 1000, window: "day", scope: "consumer" }] });
+    await manage(served, "PUT", "/consumers/the%20harbour%20master/plans/harbour", { plan: "small" });
+    await manage(served, "PATCH", "/consumers/the%20harbour%20master", { limits: [{ unit: "money", amount: 5000000, window: "month", scope: "consumer" }] });
     const { link: invite } = await manage(served, "POST", "/users", { name: "noah", role: "publisher" });
     await manage(served, "POST", "/users", { name: "olga", role: "member" });
     await manage(served, "POST", "/users", { name: "mia", role: "member", password: PASSWORD });
@@ -214,7 +217,7 @@ async function answers(judged, who, say) {
     await shown("answer: key", page.getByText(say("keys-copy-now")));
     await page.goto("/publish");
     await page.getByLabel(say("label-document"), { exact: true }).fill("no document at all");
-    await press("frame-publish");
+    await press("publish-next");
     await shown("answer: refused document", page.getByRole("alert"));
     await page.goto("/account");
     await press("codes-begin");

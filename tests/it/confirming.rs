@@ -158,6 +158,7 @@ async fn stored(store: &Store, id: ServerId) {
     let new = NewServer {
         id,
         owner: None,
+        closed: None,
         slug: "shop".parse().unwrap(),
         settings: "{}".into(),
         version,

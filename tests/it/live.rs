@@ -92,6 +92,7 @@ impl Place {
             settings: GivenSettings::default(),
             credentials: Vec::new(),
             release: causeway::mcp::publish::Release::Now,
+            draft: false,
         };
         publish(&publisher, source, publication).await.unwrap().id
     }

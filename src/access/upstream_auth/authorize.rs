@@ -148,7 +148,9 @@ impl Tokens {
         };
         let now = self.0.clock.now();
         let until = now + Duration::minutes(MINUTES);
-        let keeping = kept.store.begin_authorization((&new, source.user), (now, until));
+        let keeping = kept
+            .store
+            .begin_authorization((&new, source.user), (now, until));
         keeping.await.map_err(|error| {
             tracing::error!(%error, "a connection that was begun cannot be stored");
             storage()

@@ -133,7 +133,9 @@ impl Tokens {
         let token = random() + &random();
         let now = self.0.clock.now();
         let until = now + Duration::minutes(LINK_MINUTES);
-        let offering = kept.store.offer_account((id_of(&token), place), (now, until));
+        let offering = kept
+            .store
+            .offer_account((id_of(&token), place), (now, until));
         offering.await.map_err(|error| {
             tracing::error!(%error, "a link to connect an account cannot be kept");
             storage()

@@ -83,7 +83,8 @@ impl Offer {
             return Err(gone());
         }
         if let Some(why) = not_ready(api, scheme) {
-            let detail = format!("this cannot be connected yet: {why}; the server's owner can set it up");
+            let detail =
+                format!("this cannot be connected yet: {why}; the server's owner can set it up");
             return Err(Problem::new(ProblemKind::Conflict, detail));
         }
         Ok(offer)
@@ -128,7 +129,10 @@ impl Offer {
     /// client's owner approved.
     pub(crate) fn origins(&self) -> BTreeSet<String> {
         let wanted = wanted(&self.scheme, &self.server);
-        let held = self.api().ok().and_then(|api| api.credentials.get(&self.scheme));
+        let held = self
+            .api()
+            .ok()
+            .and_then(|api| api.credentials.get(&self.scheme));
         match (self.source(), held) {
             (Some(_), Some(held)) => wanted.intersection(&held.origins).cloned().collect(),
             _ => wanted,
@@ -168,7 +172,8 @@ impl Offer {
     fn check_seen(&self, seen: &BTreeSet<String>) -> Result<(), Problem> {
         let origins = self.origins();
         if origins.is_empty() {
-            let detail = "there is no destination it may go to yet; the server's owner has to approve one";
+            let detail =
+                "there is no destination it may go to yet; the server's owner has to approve one";
             return Err(Problem::new(ProblemKind::Conflict, detail));
         }
         if *seen != origins {
@@ -179,7 +184,13 @@ impl Offer {
     }
 
     async fn take(&self, market: &Market, token: &str) -> Result<(), Problem> {
-        let taken = market.0.parts.mcp.tokens.take_offer(token, self.user).await?;
+        let taken = market
+            .0
+            .parts
+            .mcp
+            .tokens
+            .take_offer(token, self.user)
+            .await?;
         taken.map(|_| ()).ok_or_else(gone)
     }
 
@@ -193,9 +204,8 @@ impl Offer {
         self.check_seen(seen)?;
         let publisher = &market.0.parts.publisher;
         let secret = Secret::usable_for(self.kind()?, value, publisher.clock.now());
-        let secret = secret.map_err(|error| {
-            Problem::new(ProblemKind::Unprocessable, error.to_string())
-        })?;
+        let secret =
+            secret.map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
         credential::check(self.kind()?, &secret)
             .map_err(|reason| Problem::new(ProblemKind::Unprocessable, reason))?;
         self.take(market, token).await?;
@@ -290,7 +300,13 @@ pub(crate) async fn end(market: &Market, person: &Person, id: Uuid) -> Result<()
         && Some(source.client.credential.0) == row.credential_id
     {
         let source = source.of_user(user, Some(row.id));
-        market.0.parts.mcp.tokens.end_own(&source, &api.upstream, row).await;
+        market
+            .0
+            .parts
+            .mcp
+            .tokens
+            .end_own(&source, &api.upstream, row)
+            .await;
     }
     Ok(())
 }
@@ -312,12 +328,14 @@ pub(crate) fn open_to(
     own: &[ShownRow],
 ) -> Vec<(Arc<Entry>, String)> {
     let entries = market.0.parts.publisher.catalog.entries();
-    let entries = entries.into_iter().filter(|entry| {
-        entry.closed.is_none() && person.caller.may(entry.target(), None)
-    });
+    let entries = entries
+        .into_iter()
+        .filter(|entry| entry.closed.is_none() && person.caller.may(entry.target(), None));
     let schemes = entries.flat_map(|entry| {
         let schemes = entry.settings.user_accounts.clone();
-        schemes.into_iter().map(move |scheme| (entry.clone(), scheme))
+        schemes
+            .into_iter()
+            .map(move |scheme| (entry.clone(), scheme))
     });
     let is_new = |(entry, scheme): &(Arc<Entry>, String)| {
         !own.iter()
@@ -420,7 +438,6 @@ pub(super) async fn forget(
     }
     Ok(())
 }
-
 
 fn gone() -> Problem {
     let detail = "this link is not good: it was used, is older than ten minutes, or what it was for is not there \

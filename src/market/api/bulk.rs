@@ -420,6 +420,7 @@ async fn import(
         settings: bulk.settings.clone(),
         credentials: Vec::new(),
         release: Release::Now,
+        draft: false,
     };
     let source = SpecSource {
         files,

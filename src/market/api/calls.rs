@@ -15,9 +15,7 @@ use crate::market::api::Market;
 use crate::mcp::call::{Trace, dry_run, explain, passed};
 use crate::mcp::curation::Confirm;
 use crate::mcp::endpoint::{parent, trace_id};
-use crate::mcp::provider::{
-    CallContext, Consent, Leading, Leads, OwnMask, Progress, ToolCall,
-};
+use crate::mcp::provider::{CallContext, Consent, Leading, Leads, OwnMask, Progress, ToolCall};
 use crate::mcp::server::{Access, Server};
 use crate::problem::{Problem, ProblemKind};
 

@@ -1,5 +1,6 @@
 //! What an owner changes of tools: shown, set, mended with one call, taken back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -21,13 +22,14 @@ use crate::mcp::lint::{Grade, Issue, Review, lint, lint_one, lint_server, score}
 use crate::mcp::tool::ToolDef;
 use crate::mcp::tool::compile::shaped;
 use crate::mcp::tool::shrink::Budget;
+use crate::openapi::OperationKey;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::Change;
 
 /// The tools of a server's current version, as the document gives them and as they are served.
 pub(crate) struct Workbench {
     pub(crate) entry: Arc<Entry>,
-    pub(super) original: Vec<ToolDef>,
+    pub(crate) original: Vec<ToolDef>,
     pub(crate) served: Vec<ToolDef>,
     pub(crate) curations: Curations,
     pub(crate) findings: Vec<crate::openapi::Finding>,
@@ -79,7 +81,7 @@ impl Workbench {
     }
 
     /// The name a tool has by its curation, also where it is hidden.
-    fn own_name<'a>(&'a self, tool: &'a ToolDef) -> &'a str {
+    pub(crate) fn own_name<'a>(&'a self, tool: &'a ToolDef) -> &'a str {
         let curation = self.curations.get(&tool.operation);
         let own = curation.and_then(|curation| curation.name.as_ref());
         own.unwrap_or(&tool.name).as_str()
@@ -290,6 +292,83 @@ async fn set(
     publisher.catalog.apply(Change::Server(entry.id)).await?;
     let bench = Workbench::open(market, person, entry.slug.as_str()).await?;
     viewed(market, &bench, tool).await
+}
+
+/// Makes the curations of many tools live: all of them or none.
+pub(crate) async fn set_many(
+    market: &Market,
+    person: &Person,
+    bench: &Workbench,
+    changes: Vec<(OperationKey, Curation)>,
+) -> Result<(), Problem> {
+    let mut after = bench.curations.clone();
+    let mut stored = Vec::with_capacity(changes.len());
+    for (operation, curation) in changes {
+        let tool = bench
+            .original
+            .iter()
+            .find(|tool| tool.operation == operation);
+        let tool = tool.ok_or_else(Problem::not_found)?;
+        let curation = curation.for_tool(tool).map_err(|error| {
+            let detail = format!("`{operation}`: {error}");
+            Problem::new(ProblemKind::Unprocessable, detail)
+        })?;
+        let text = (!curation.is_empty()).then(|| json!(curation).to_string());
+        stored.push((operation.0.clone(), text));
+        after.insert(operation, curation);
+    }
+    if stored.is_empty() {
+        return Ok(());
+    }
+    is_named_once(&bench.original, &after, &stored)?;
+    let publisher = &market.0.parts.publisher;
+    let mut act = act(person, "curate", &bench.entry);
+    let noted: serde_json::Map<String, Value> = stored
+        .iter()
+        .map(|(operation, _)| {
+            (
+                operation.clone(),
+                json!(after.get(&OperationKey(operation.clone()))),
+            )
+        })
+        .collect();
+    act.after = Some(json!({ "curations": noted }).to_string());
+    let now = publisher.clock.now();
+    let put = publisher
+        .store
+        .put_curations(bench.entry.id, &stored, &act, now);
+    put.await?;
+    Ok(publisher
+        .catalog
+        .apply(Change::Server(bench.entry.id))
+        .await?)
+}
+
+/// That no tool that is changed gets the name of another one that is served.
+fn is_named_once(
+    tools: &[ToolDef],
+    after: &Curations,
+    changed: &[(String, Option<String>)],
+) -> Result<(), Problem> {
+    let is_changed = |tool: &ToolDef| changed.iter().any(|(key, _)| *key == tool.operation.0);
+    let mut names: HashMap<String, &ToolDef> = HashMap::new();
+    for tool in tools {
+        let curation = after.get(&tool.operation);
+        if curation.is_some_and(|curation| curation.hidden) {
+            continue;
+        }
+        let name = curation
+            .and_then(|it| it.name.as_ref())
+            .unwrap_or(&tool.name);
+        let other = names.insert(name.as_str().to_ascii_lowercase(), tool);
+        let Some(other) = other.filter(|other| is_changed(other) || is_changed(tool)) else {
+            continue;
+        };
+        let (one, two) = (&tool.operation, &other.operation);
+        let detail = format!("`name`: {one} and {two} would both be called {name}");
+        return Err(Problem::new(ProblemKind::Conflict, detail));
+    }
+    Ok(())
 }
 
 pub(super) async fn review(

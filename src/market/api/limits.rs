@@ -90,10 +90,10 @@ async fn plan(market: &Market, person: &Person, name: &str) -> Result<PlanRow, P
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewPlan {
+pub(crate) struct NewPlan {
     #[serde(default)]
-    description: String,
-    limits: Vec<Limit>,
+    pub(crate) description: String,
+    pub(crate) limits: Vec<Limit>,
 }
 
 pub(super) async fn put(
@@ -102,6 +102,17 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Body(new): Body<NewPlan>,
 ) -> Result<Json<Value>, Problem> {
+    put_plan(&market, &person, &name, &new).await?;
+    Ok(Json(plan_view(&plan(&market, &person, &name).await?)))
+}
+
+/// Makes a plan, or replaces the one of that name for everyone who has it.
+pub(crate) async fn put_plan(
+    market: &Market,
+    person: &Person,
+    name: &str,
+    new: &NewPlan,
+) -> Result<(), Problem> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > NAME_LENGTH_MAX || !name.chars().all(plain) {
         let detail = format!(
@@ -115,16 +126,16 @@ pub(super) async fn put(
     }
     checked(&new.limits)?;
     let store = &market.0.parts.publisher.store;
-    let before = store.plan(person.organization(), &name).await?;
-    let mut act = act(&person, "plan.put", ("plan", &name));
+    let before = store.plan(person.organization(), name).await?;
+    let mut act = act(person, "plan.put", ("plan", name));
     act.before = before.map(|row| row.limits);
     let limits = json!(new.limits).to_string();
     act.after = Some(limits.clone());
     let now = market.0.parts.publisher.clock.now();
-    let given = (&*name, &*new.description, &*limits);
+    let given = (name, &*new.description, &*limits);
     store.put_plan(given, &act, now).await?;
     market.0.parts.keys.forget();
-    Ok(Json(plan_view(&plan(&market, &person, &name).await?)))
+    Ok(())
 }
 
 pub(super) async fn remove(
@@ -132,13 +143,23 @@ pub(super) async fn remove(
     person: Person,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let row = plan(&market, &person, &name).await?;
-    let mut act = act(&person, "plan.delete", ("plan", &name));
+    remove_plan(&market, &person, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a plan that nobody has.
+pub(crate) async fn remove_plan(
+    market: &Market,
+    person: &Person,
+    name: &str,
+) -> Result<(), Problem> {
+    let row = plan(market, person, name).await?;
+    let mut act = act(person, "plan.delete", ("plan", name));
     act.before = Some(row.limits);
     let publisher = &market.0.parts.publisher;
     let deleted = publisher
         .store
-        .delete_plan(&name, &act, publisher.clock.now());
+        .delete_plan(name, &act, publisher.clock.now());
     let deleted = deleted.await.map_err(|error| match error {
         crate::store::StoreError::Conflict(_) => Problem::new(
             ProblemKind::Conflict,
@@ -149,7 +170,7 @@ pub(super) async fn remove(
     if !deleted {
         return Err(Problem::not_found());
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 async fn found(market: &Market, person: &Person, name: &str) -> Result<ConsumerRow, Problem> {
@@ -164,10 +185,10 @@ pub(super) async fn consumer(
     person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    view(&market, &person, &name).await
+    Ok(Json(view(&market, &person, &name).await?))
 }
 
-async fn view(market: &Market, person: &Person, name: &str) -> Result<Json<Value>, Problem> {
+pub(crate) async fn view(market: &Market, person: &Person, name: &str) -> Result<Value, Problem> {
     let row = found(market, person, name).await?;
     let (organization, id) = (person.organization(), ConsumerId(row.id));
     let publisher = &market.0.parts.publisher;
@@ -196,13 +217,13 @@ async fn view(market: &Market, person: &Person, name: &str) -> Result<Json<Value
         })
     });
     let quotas: Vec<Value> = quotas.collect();
-    Ok(Json(json!({
+    Ok(json!({
         "id": row.id,
         "name": row.name,
         "limits": limits.as_deref().map_or_else(|| json!([]), json_of),
         "plans": plans,
         "quotas": quotas,
-    })))
+    }))
 }
 
 #[derive(Deserialize)]
@@ -218,17 +239,28 @@ pub(super) async fn edit_consumer(
     Path(name): Path<String>,
     Body(change): Body<ConsumerEdit>,
 ) -> Result<Json<Value>, Problem> {
-    checked(&change.limits)?;
-    let row = found(&market, &person, &name).await?;
+    limit_consumer(&market, &person, &name, &change.limits).await?;
+    Ok(Json(view(&market, &person, &name).await?))
+}
+
+/// Sets the limits of everything a consumer does: all of them.
+pub(crate) async fn limit_consumer(
+    market: &Market,
+    person: &Person,
+    name: &str,
+    limits: &[Limit],
+) -> Result<(), Problem> {
+    checked(limits)?;
+    let row = found(market, person, name).await?;
     let (store, id) = (&market.0.parts.publisher.store, ConsumerId(row.id));
-    let mut act = act(&person, "consumer.limit", ("consumer", &id.to_string()));
+    let mut act = act(person, "consumer.limit", ("consumer", &id.to_string()));
     act.before = store.consumer_limits(person.organization(), id).await?;
-    let limits = json!(change.limits).to_string();
+    let limits = json!(limits).to_string();
     act.after = Some(limits.clone());
     let now = market.0.parts.publisher.clock.now();
     store.set_consumer_limits(id, &limits, &act, now).await?;
     market.0.parts.keys.forget();
-    view(&market, &person, &name).await
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -243,16 +275,27 @@ pub(super) async fn assign(
     Path((name, slug)): Path<(String, String)>,
     Body(given): Body<Assignment>,
 ) -> Result<Json<Value>, Problem> {
-    let row = found(&market, &person, &name).await?;
-    let entry = owned(&market, &person, &slug)?;
+    give_plan(&market, &person, (&name, &slug), &given.plan).await?;
+    Ok(Json(view(&market, &person, &name).await?))
+}
+
+/// Gives a consumer a plan with a server, in place of the one it had.
+pub(crate) async fn give_plan(
+    market: &Market,
+    person: &Person,
+    (name, slug): (&str, &str),
+    plan: &str,
+) -> Result<(), Problem> {
+    let row = found(market, person, name).await?;
+    let entry = owned(market, person, slug)?;
     let store = &market.0.parts.publisher.store;
-    let plan = store.plan(person.organization(), &given.plan).await?;
-    let plan = plan.ok_or_else(|| {
-        let detail = format!("`plan`: there is no plan \"{}\"", given.plan);
+    let found = store.plan(person.organization(), plan).await?;
+    let plan = found.ok_or_else(|| {
+        let detail = format!("`plan`: there is no plan \"{plan}\"");
         Problem::new(ProblemKind::Unprocessable, detail)
     })?;
     let id = ConsumerId(row.id);
-    let mut act = act(&person, "consumer.plan", ("consumer", &id.to_string()));
+    let mut act = act(person, "consumer.plan", ("consumer", &id.to_string()));
     act.after = Some(json!({ "server": entry.slug, "plan": plan.name }).to_string());
     let now = market.0.parts.publisher.clock.now();
     let target = (id, entry.id);
@@ -260,7 +303,7 @@ pub(super) async fn assign(
         .assign_plan(target, PlanId(plan.id), &act, now)
         .await?;
     market.0.parts.keys.forget();
-    view(&market, &person, &name).await
+    Ok(())
 }
 
 pub(super) async fn unassign(
@@ -268,10 +311,20 @@ pub(super) async fn unassign(
     person: Person,
     Path((name, slug)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let row = found(&market, &person, &name).await?;
-    let entry = owned(&market, &person, &slug)?;
+    take_plan(&market, &person, (&name, &slug)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a consumer's plan with a server away.
+pub(crate) async fn take_plan(
+    market: &Market,
+    person: &Person,
+    (name, slug): (&str, &str),
+) -> Result<(), Problem> {
+    let row = found(market, person, name).await?;
+    let entry = owned(market, person, slug)?;
     let id = ConsumerId(row.id);
-    let mut act = act(&person, "consumer.plan", ("consumer", &id.to_string()));
+    let mut act = act(person, "consumer.plan", ("consumer", &id.to_string()));
     act.before = Some(json!({ "server": entry.slug }).to_string());
     let publisher = &market.0.parts.publisher;
     let now = publisher.clock.now();
@@ -283,5 +336,5 @@ pub(super) async fn unassign(
         return Err(Problem::not_found());
     }
     market.0.parts.keys.forget();
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }

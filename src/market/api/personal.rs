@@ -161,11 +161,22 @@ pub(super) async fn erase_consumer(
     Path(name): Path<String>,
     Body(confirmed): Body<Confirmed>,
 ) -> Result<Json<Value>, Problem> {
-    confirmed.check(&name)?;
+    let pseudonym = forget_consumer(&market, &person, (&name, &confirmed.confirm)).await?;
+    Ok(Json(json!({ "pseudonym": pseudonym })))
+}
+
+/// Erases what is stored about a consumer, whose name is repeated; gives what stands in its place.
+pub(crate) async fn forget_consumer(
+    market: &Market,
+    person: &Person,
+    (name, repeated): (&str, &str),
+) -> Result<String, Problem> {
+    let confirm = repeated.to_owned();
+    Confirmed { confirm }.check(name)?;
     let publisher = &market.0.parts.publisher;
     let row = publisher
         .store
-        .consumer(person.organization(), &name)
+        .consumer(person.organization(), name)
         .await?;
     let row = row.ok_or_else(Problem::not_found)?;
     let who = (person.organization(), person.actor());
@@ -175,7 +186,7 @@ pub(super) async fn erase_consumer(
         return Err(Problem::not_found());
     }
     market.0.parts.keys.forget();
-    Ok(Json(json!({ "pseudonym": pseudonym(row.id) })))
+    Ok(pseudonym(row.id))
 }
 
 fn time(micros: i64) -> Option<DateTime<Utc>> {

@@ -63,6 +63,9 @@ pub(crate) struct NewServer {
     /// Of a server there is: the new version waits until somebody promotes it.
     #[serde(default)]
     pub(crate) stage: bool,
+    /// A new server is not served until its state says so; one that is there stays as it is.
+    #[serde(default)]
+    pub(crate) draft: bool,
 }
 
 pub(super) async fn create(
@@ -120,6 +123,7 @@ pub(crate) async fn begin(
         },
         credentials: fields.credentials.into_iter().collect(),
         release,
+        draft: fields.draft,
     };
     run(market, sent, publication).await
 }
@@ -395,6 +399,7 @@ pub(super) async fn reimport(
         settings: GivenSettings::default(),
         credentials: Vec::new(),
         release: Release::Now,
+        draft: false,
     };
     let sent = Sent {
         what: What::one(body),

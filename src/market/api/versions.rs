@@ -64,6 +64,8 @@ pub(super) fn release_of(fields: &NewServer) -> Result<Release, Problem> {
         tags,
         credentials,
         stage,
+        // A server that is there stays as it is.
+        draft: _,
     } = fields;
     if !stage {
         return Ok(Release::Now);

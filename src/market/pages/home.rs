@@ -100,6 +100,12 @@ pub struct MatchingTool {
 }
 
 impl ServerCard {
+    /// Whether it waits to be published.
+    pub fn is_draft(&self) -> bool {
+        self.closed
+            .is_some_and(|(said, _)| said == "badge-unpublished")
+    }
+
     pub fn new(listing: &Listing, open: bool, query: &str) -> Self {
         let matches = listing.matching(query, MATCHES_MAX).into_iter();
         Self {

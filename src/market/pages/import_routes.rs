@@ -2,16 +2,16 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 
 use crate::extract::{Path, Visitor};
 use crate::market::api::{Market, imports};
 use crate::market::language::Language;
 use crate::market::pages::import::{ImportOutcome, ImportProgress, ImportedItem};
-use crate::market::pages::page;
 use crate::market::pages::report::Report;
-use crate::market::pages::routes::{failure, frame, reader, refused};
+use crate::market::pages::routes::{failure, frame, reader, refused, to};
+use crate::market::pages::{page, plain};
 use crate::openapi::Finding;
 
 pub(super) async fn show(
@@ -35,6 +35,9 @@ pub(super) async fn show(
         }
         Err(problem) => return refused(&market, &headers, &problem),
     };
+    if let Some(path) = review_of(&view) {
+        return lead(&market, &headers, &path);
+    }
     let seconds = view["seconds"]
         .as_u64()
         .and_then(|seconds| usize::try_from(seconds).ok());
@@ -47,6 +50,27 @@ pub(super) async fn show(
         outcome: outcome(&view),
     };
     page(StatusCode::OK, &template)
+}
+
+/// Where a new server is looked at that is not served yet.
+fn review_of(view: &Value) -> Option<String> {
+    let result = &view["result"];
+    let waits = result["created"] == true && result["server"]["state"] == "unpublished";
+    let slug = result["server"]["slug"].as_str().filter(|_| waits)?;
+    Some(format!("/servers/{slug}/review"))
+}
+
+/// The way on. A script that asks for a part of this page is told to leave it.
+fn lead(market: &Market, headers: &Visitor, path: &str) -> Response {
+    if headers.get("hx-request").is_none() {
+        return to(path);
+    }
+    let mut response = plain("text/plain", b"");
+    let path = format!("{}{path}", market.0.parts.address.prefix());
+    if let Ok(path) = HeaderValue::from_str(&path) {
+        response.headers_mut().insert("hx-redirect", path);
+    }
+    response
 }
 
 fn outcome(view: &Value) -> Option<ImportOutcome> {

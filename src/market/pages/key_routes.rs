@@ -135,7 +135,7 @@ async fn key_rows(market: &Market, rows: &[keys::KeyRow]) -> Vec<KeyRow> {
     shown.collect()
 }
 
-fn state(row: &keys::KeyRow, is_replaced: bool, now: DateTime<Utc>) -> KeyState {
+pub(super) fn state(row: &keys::KeyRow, is_replaced: bool, now: DateTime<Utc>) -> KeyState {
     let over = row
         .expires_at
         .is_some_and(|at| at <= now.timestamp_micros());

@@ -12,9 +12,7 @@ use crate::extract::{Form, Path, Visitor};
 use crate::market::api::Market;
 use crate::market::api::accounts::{self, Offer};
 use crate::market::language::Html;
-use crate::market::pages::own::{
-    ConnectAccount, ConnectionView, Connections, OpenView, Wanted,
-};
+use crate::market::pages::own::{ConnectAccount, ConnectionView, Connections, OpenView, Wanted};
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, frame, notice, refused, to, writer};
 use crate::market::pages::settings::{ConnectingPage, sentence};

@@ -26,5 +26,4 @@ pub struct PublishValues {
     pub upstream: String,
     /// Destinations allowed beyond the default policy, one a line.
     pub allow: String,
-    pub open: bool,
 }

@@ -57,6 +57,9 @@ pub(super) async fn publish(
         Err(response) => return *response,
     };
     match begin(&market, (&person, Language::of(&headers)), &form, files).await {
+        Ok(Begun::Done(published)) if published.created => {
+            to(&format!("/servers/{}/review", published.slug))
+        }
         Ok(Begun::Done(published)) => to(&format!("/servers/{}?done=published", published.slug)),
         Ok(Begun::Running(id)) => to(&format!("/imports/{id}")),
         Err(refusal) => publish_page(&market, &headers, Some(&refusal), values(&form)),
@@ -122,7 +125,6 @@ pub(super) fn values(form: &Fields) -> PublishValues {
         slug: again("slug"),
         upstream: again("upstream"),
         allow: again("allow"),
-        open: text(form, "access") == Some("open"),
     }
 }
 
@@ -149,7 +151,7 @@ async fn begin(
     let body = json!({
         "slug": text(form, "slug"), "document": text(form, "document"), "url": text(form, "url"),
         "upstream": text(form, "upstream"), "allowUpstream": rules,
-        "access": if text(form, "access") == Some("open") { "open" } else { "key" },
+        "draft": true,
     });
     let fields: NewServer = serde_json::from_value(body)
         .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;

@@ -38,6 +38,17 @@ pub struct FindingRow {
 impl Report {
     /// The report on a server with so many tools.
     pub fn new(tools: usize, findings: &[Finding]) -> Self {
+        Self::of(tools, findings, ROWS_MAX)
+    }
+
+    /// What somebody should look at first: a few of each severity, and no notes.
+    pub fn brief(tools: usize, findings: &[Finding], rows_max: usize) -> Self {
+        let mut report = Self::of(tools, findings, rows_max);
+        report.groups.retain(|group| group.severity != "note");
+        report
+    }
+
+    fn of(tools: usize, findings: &[Finding], rows_max: usize) -> Self {
         let groups = [
             (Severity::Lost, "lost", "report-lost"),
             (Severity::Warning, "warning", "report-warning"),
@@ -50,8 +61,8 @@ impl Report {
                 severity: word,
                 title,
                 count,
-                rows: of_this().take(ROWS_MAX).map(FindingRow::from).collect(),
-                hidden: count.saturating_sub(ROWS_MAX),
+                rows: of_this().take(rows_max).map(FindingRow::from).collect(),
+                hidden: count.saturating_sub(rows_max),
             })
         });
         Self {

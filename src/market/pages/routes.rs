@@ -22,10 +22,11 @@ use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
-    Frame, account_routes, approvals, assets, audit, connect_routes, danger_routes, docs, health,
-    health_routes, home_routes, import_routes, issuer_routes, key_routes, link_routes, oidc_routes,
-    own_routes, page, publish_routes, server_routes, settings_routes, sign_in_routes, tool_routes,
-    usage_routes, user_routes, version_routes,
+    Frame, account_routes, approvals, assets, audit, connect_routes, consumers, danger_routes,
+    docs, health, health_routes, home_routes, import_routes, issuer_routes, key_routes,
+    link_routes, oidc_routes, own_routes, page, plans, publish_routes, review_routes,
+    server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes,
+    version_routes,
 };
 use crate::market::table::routes;
 use crate::problem::{Problem, ProblemKind};
@@ -60,6 +61,9 @@ routes! {
     "/imports/{id}" { GET import_routes::show }
     "/servers/{slug}" { GET server_routes::show }
     "/servers/{slug}/tools" { GET server_routes::tools }
+    "/servers/{slug}/review" at most review_routes::FORM_BYTES_MAX => {
+        GET review_routes::show, POST review_routes::save
+    }
     "/servers/{slug}/connect" { GET connect_routes::show, POST connect_routes::make }
     "/servers/{slug}/connect/status" { GET connect_routes::status }
     "/servers/{slug}/health" { GET health_routes::show }
@@ -73,6 +77,9 @@ routes! {
     }
     "/servers/{slug}/settings/credentials" at most settings_routes::FORM_BYTES_MAX => {
         POST settings_routes::credential
+    }
+    "/servers/{slug}/settings/limits" at most settings_routes::FORM_BYTES_MAX => {
+        POST settings_routes::limits
     }
     "/servers/{slug}/settings/name" at most settings_routes::FORM_BYTES_MAX => {
         POST settings_routes::rename
@@ -107,6 +114,13 @@ routes! {
     "/keys/issuers/remove" { POST issuer_routes::remove }
     "/language" { GET language::choose }
     "/usage" { GET usage_routes::show }
+    "/admin/plans" at most settings_routes::FORM_BYTES_MAX => {
+        GET plans::show, POST plans::change
+    }
+    "/admin/consumers" { GET consumers::list }
+    "/admin/consumers/{name}" at most settings_routes::FORM_BYTES_MAX => {
+        GET consumers::show, POST consumers::change
+    }
     "/admin/audit" { GET audit::show }
     "/admin/health" { GET health::show }
     "/assets/{name}" { GET asset }
@@ -161,6 +175,9 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "denied" => "done-denied",
         "linked" => "done-linked",
         "unlinked" => "done-unlinked",
+        "plan-kept" => "done-plan-kept",
+        "plan-removed" => "done-plan-removed",
+        "erased" => "done-erased",
         "signed-out" => "done-signed-out",
         _ => return None,
     })

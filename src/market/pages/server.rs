@@ -29,6 +29,14 @@ pub struct ServerHead {
     pub manages: bool,
 }
 
+impl ServerHead {
+    /// Whether it is there for those who manage it alone, and waits to be published.
+    pub fn is_draft(&self) -> bool {
+        self.closed
+            .is_some_and(|(said, _)| said == "badge-unpublished")
+    }
+}
+
 /// The message that says why a server is not served, and a class of the stylesheet.
 pub fn closed_badge(entry: &Entry) -> Option<(&'static str, &'static str)> {
     match entry.state() {

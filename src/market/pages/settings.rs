@@ -11,6 +11,7 @@ use crate::market::api::security::is_refused;
 use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
+use crate::market::pages::limits::LimitRow;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::server::ServerHead;
 pub use crate::market::pages::settings::resilience::ResilienceForm;
@@ -29,6 +30,8 @@ pub struct SettingsPage {
     /// What was refused, and in which section.
     pub fault: Option<Fault>,
     pub form: SettingsForm,
+    /// How much may be used, and rows for more.
+    pub limits: Vec<LimitRow>,
     /// The server is answered inside this process and has no address.
     pub internal: bool,
     /// Where its calls go now.
@@ -71,6 +74,7 @@ impl SettingsPage {
 pub enum Section {
     Settings,
     Credentials,
+    Limits,
     Document,
     Name,
     State,
@@ -339,7 +343,7 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 /// A number of parts, of which `10^digits` are one, as a decimal number.
-fn decimal(parts: u64, digits: usize) -> String {
+pub(super) fn decimal(parts: u64, digits: usize) -> String {
     let text = format!("{parts:0>width$}", width = digits + 1);
     let (whole, part) = text.split_at(text.len() - digits);
     let text = format!("{whole}.{part}");
@@ -347,7 +351,7 @@ fn decimal(parts: u64, digits: usize) -> String {
 }
 
 /// The same back, exactly or not at all.
-fn fixed(text: &str, digits: usize) -> Option<u64> {
+pub(super) fn fixed(text: &str, digits: usize) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if !plain(whole) || !plain(part) || part.len() > digits {

@@ -22,6 +22,7 @@ use crate::market::api::{Market, clients, credentials, servers, settings};
 use crate::market::language::Language;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::failure::Refusal;
+use crate::market::pages::limits::{LimitRow, limits_of};
 use crate::market::pages::page;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::publish_routes::{size_max, submitted, text, values};
@@ -83,6 +84,7 @@ async fn template(
         title: entry.title.clone(),
         fault: None,
         form: SettingsForm::of(&entry.settings, entry.revision),
+        limits: LimitRow::all(&entry.settings.limits),
         internal: entry.settings.internal.is_some(),
         redirect_uri: clients::redirect_uri(market, headers),
         destinations: credentials::destinations(&server).into_iter().collect(),
@@ -183,7 +185,7 @@ pub(super) fn back(slug: &str, done: &str, section: &str) -> Response {
 }
 
 /// The pairs of a form, or the page that says why they cannot be read.
-fn pairs(
+pub(super) fn pairs(
     market: &Market,
     headers: &Visitor,
     form: Result<RawForm, RawFormRejection>,
@@ -271,6 +273,38 @@ pub(super) async fn rename(
         Ok(entry) => back(entry.slug.as_str(), "renamed", "name"),
         Err(problem) => {
             sent.again(Section::Name, problem, |page| page.rename = wanted)
+                .await
+        }
+    }
+}
+
+/// Sets how much of the server may be used: all of its limits.
+pub(super) async fn limits(
+    State(market): State<Market>,
+    headers: Visitor,
+    Path(slug): Path<String>,
+    form: Result<RawForm, RawFormRejection>,
+) -> Response {
+    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
+        Ok(read) => read,
+        Err(response) => return *response,
+    };
+    let rows = LimitRow::entered(&form);
+    let saved = match limits_of(&rows, sent.language()) {
+        Ok(limits) => {
+            let change = ServerEdit {
+                limits: Some(limits),
+                ..ServerEdit::default()
+            };
+            let applied = settings::apply(&market, &sent.person, sent.slug(), (change, None));
+            applied.await.map_err(Refusal::from)
+        }
+        Err(error) => Err(Refusal::entry(error)),
+    };
+    match saved {
+        Ok(entry) => back(entry.slug.as_str(), "saved", "limits"),
+        Err(refusal) => {
+            sent.again(Section::Limits, refusal, |page| page.limits = rows)
                 .await
         }
     }

@@ -152,10 +152,7 @@ async fn opened(
                 got => got?,
             };
             work.context.own.hide(token.mask());
-            (
-                Secret::Token(token.value().clone()),
-                Some((source, token)),
-            )
+            (Secret::Token(token.value().clone()), Some((source, token)))
         }
     };
     Ok(Some(Attached {

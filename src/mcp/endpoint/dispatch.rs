@@ -25,8 +25,8 @@ use crate::mcp::endpoint::wire::{
 };
 use crate::mcp::endpoint::{answer, lists, seen};
 use crate::mcp::provider::{
-    CallContext, CallError, CallOutcome, Client, Consent, Leading, Leads, OwnMask, Progress, Provision, Resource,
-    ResourceBody, Resumption, ToolCall,
+    CallContext, CallError, CallOutcome, Client, Consent, Leading, Leads, OwnMask, Progress,
+    Provision, Resource, ResourceBody, Resumption, ToolCall,
 };
 use crate::mcp::server::{PromptDef, Provider, ResourceDef, Server};
 use crate::mcp::tool::Tool;
@@ -280,7 +280,10 @@ impl Exchange {
         let context = CallContext {
             consent: self.consent(&call.name, params),
             leads: self.leads(params),
-            answered: call.resumption.as_ref().map(|given| given.responses.clone()),
+            answered: call
+                .resumption
+                .as_ref()
+                .map(|given| given.responses.clone()),
             ..self.context()
         };
         let outcome = call::call(&self.mcp, &self.caller, &self.server, call, &context)

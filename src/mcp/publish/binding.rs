@@ -93,10 +93,7 @@ pub(crate) fn seal(
     };
     let token_origins = match secret {
         Secret::Client(client) => Some(serde_json::to_string(&client.origins).map_err(internal)?),
-        Secret::Token(_)
-        | Secret::Basic { .. }
-        | Secret::Identity(_)
-        | Secret::EachUser(_) => None,
+        Secret::Token(_) | Secret::Basic { .. } | Secret::Identity(_) | Secret::EachUser(_) => None,
     };
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&plain).map_err(internal)?);
     let sealed = cx

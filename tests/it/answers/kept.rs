@@ -28,6 +28,7 @@ fn shop(id: ServerId) -> NewServer {
         id,
         slug: "shop".parse().unwrap(),
         owner: None,
+        closed: None,
         settings: "{}".into(),
         version: NewVersion {
             id: VersionId::generate(),

@@ -167,6 +167,7 @@ async fn stored(store: &Store, client: &OAuthClient) -> ServerId {
         id,
         slug: "connected".parse().unwrap(),
         owner: None,
+        closed: None,
         settings: "{}".to_owned(),
         version: NewVersion {
             id: VersionId::generate(),

@@ -45,7 +45,12 @@ fn owned() -> Owned {
     let text = document(&format!("http://{upstream}"), "Things");
     let answer = owned.upload("/publish", &[("slug", "things"), ("document", &text)]);
     assert!(
-        answer.contains("location: /servers/things?done=published"),
+        answer.contains("location: /servers/things/review"),
+        "{answer}"
+    );
+    let answer = owned.post("/servers/things/review", &[("do", "publish")]);
+    assert!(
+        answer.contains("location: /servers/things/connect?done=published"),
         "{answer}"
     );
     owned

@@ -1,0 +1,207 @@
+//! Limits as the rows of a form: shown, entered, and read back. Money stands in dollars.
+
+use serde_json::{Value, json};
+
+use crate::access::limit::{Limit, Unit};
+use crate::market::language::{Html, Language};
+use crate::market::pages::arguments::{Entered, entered};
+use crate::market::pages::settings::{decimal, fixed};
+
+/// Rows of a form; whoever has limits has no more of them.
+pub const ROWS_MAX: usize = 16;
+/// Rows without a limit that are there to be filled in.
+const FREE_ROWS: usize = 2;
+
+/// As the form sends them, and their messages.
+pub const UNITS: [(&str, &str); 4] = [
+    ("requests", "limits-requests"),
+    ("tokens", "limits-tokens"),
+    ("money", "limits-money"),
+    ("concurrency", "limits-concurrency"),
+];
+pub const WINDOWS: [(&str, &str); 5] = [
+    ("second", "limits-second"),
+    ("minute", "limits-minute"),
+    ("hour", "limits-hour"),
+    ("day", "limits-day"),
+    ("month", "limits-month"),
+];
+pub const SCOPES: [(&str, &str); 5] = [
+    ("consumer", "limits-consumer"),
+    ("key", "limits-key"),
+    ("server", "limits-server"),
+    ("tool", "limits-tool"),
+    ("address", "limits-address"),
+];
+
+/// A limit as it stands in a form; without an amount it is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitRow {
+    pub unit: String,
+    pub amount: String,
+    pub window: String,
+    pub scope: String,
+    pub burst: String,
+    pub day: String,
+}
+
+impl LimitRow {
+    pub fn of(limit: &Limit) -> Self {
+        let money = limit.unit == Unit::Money;
+        Self {
+            unit: word(&json!(limit.unit)),
+            amount: if money {
+                decimal(limit.amount, 6)
+            } else {
+                limit.amount.to_string()
+            },
+            window: word(&json!(limit.window)),
+            scope: word(&json!(limit.scope)),
+            burst: shown(limit.burst),
+            day: shown(limit.reset_day),
+        }
+    }
+
+    /// Limits there are, and rows for more.
+    pub fn all(limits: &[Limit]) -> Vec<Self> {
+        let mut rows: Vec<Self> = limits.iter().map(Self::of).collect();
+        let length = ROWS_MAX.min(rows.len() + FREE_ROWS);
+        rows.resize(length.max(rows.len()), Self::blank());
+        rows
+    }
+
+    fn blank() -> Self {
+        let text = str::to_owned;
+        Self {
+            unit: text("requests"),
+            amount: String::new(),
+            window: text("minute"),
+            scope: text("consumer"),
+            burst: String::new(),
+            day: String::new(),
+        }
+    }
+
+    /// The rows of a form, as they were entered.
+    pub fn entered(form: &Entered) -> Vec<Self> {
+        let rows = (0..ROWS_MAX).map_while(|at| {
+            let text = |name: &str| entered(form, &format!("{name}-{at}"));
+            let line = |name: &str| text(name).unwrap_or_default().trim().to_owned();
+            Some(Self {
+                unit: text("unit")?.to_owned(),
+                amount: line("amount"),
+                window: line("window"),
+                scope: line("scope"),
+                burst: line("burst"),
+                day: line("day"),
+            })
+        });
+        rows.collect()
+    }
+
+    /// The limit it says; whether that can be kept, the management API says.
+    fn limit(&self, language: Language) -> Result<Limit, Html> {
+        let money = self.unit == "money";
+        let amount = if money {
+            fixed(&self.amount, 6)
+        } else {
+            self.amount.parse().ok()
+        };
+        let key = if money {
+            "settings-want-dollars"
+        } else {
+            "settings-want-whole"
+        };
+        let wrong = |key: &str, label: &str| -> Html {
+            let label = language.say(label);
+            language.say(key).with("label", label).into()
+        };
+        let amount = amount.ok_or_else(|| wrong(key, "limits-amount"))?;
+        let whole = |text: &str, label: &str| match text {
+            "" => Ok(None),
+            text => text
+                .parse::<u64>()
+                .map(Some)
+                .map_err(|_| wrong("settings-want-whole", label)),
+        };
+        let window = Some(&self.window).filter(|_| self.unit != "concurrency");
+        let limit = json!({
+            "unit": self.unit, "amount": amount, "window": window, "scope": self.scope,
+            "burst": whole(&self.burst, "limits-burst")?, "resetDay": whole(&self.day, "limits-reset-day")?,
+        });
+        serde_json::from_value(limit).map_err(|error| Html::from(error.to_string().as_str()))
+    }
+
+    /// The message of its unit, of its window where it has one, and of what it tells apart.
+    pub fn words(&self) -> (&'static str, Option<&'static str>, &'static str) {
+        let of = |all: &[(&str, &'static str)], word: &str| {
+            let found = all.iter().find(|(known, _)| *known == word);
+            found.map(|(_, key)| *key)
+        };
+        (
+            of(&UNITS, &self.unit).unwrap_or(UNITS[0].1),
+            of(&WINDOWS, &self.window),
+            of(&SCOPES, &self.scope).unwrap_or(SCOPES[0].1),
+        )
+    }
+}
+
+/// The limits of the rows that have an amount.
+///
+/// # Errors
+/// A sentence that names the field that is no number.
+pub fn limits_of(rows: &[LimitRow], language: Language) -> Result<Vec<Limit>, Html> {
+    let said = rows.iter().filter(|row| !row.amount.is_empty());
+    said.map(|row| row.limit(language)).collect()
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn shown(number: Option<impl ToString>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Vec<Limit> {
+        let limits = json!([
+            {"unit": "requests", "amount": 60, "window": "minute", "scope": "consumer", "burst": 10},
+            {"unit": "requests", "amount": 10_000, "window": "month", "scope": "key", "resetDay": 15},
+            {"unit": "concurrency", "amount": 4, "scope": "key"},
+            {"unit": "money", "amount": 5_250_000, "window": "month", "scope": "consumer"},
+        ]);
+        serde_json::from_value(limits).unwrap()
+    }
+
+    #[test]
+    fn limits_survive_the_form() {
+        let rows = LimitRow::all(&limits());
+        assert_eq!(rows.len(), 6);
+        assert_eq!(rows[3].amount, "5.25");
+        assert_eq!(limits_of(&rows, Language::English), Ok(limits()));
+        let sixteen = vec![limits()[0].clone(); ROWS_MAX];
+        assert_eq!(LimitRow::all(&sixteen).len(), ROWS_MAX);
+    }
+
+    #[test]
+    fn a_row_that_is_no_number_says_which_field() {
+        for (field, text, said) in [
+            ("amount", "many", "Amount"),
+            ("burst", "1.5", "At once"),
+            ("day", "x", "Day"),
+        ] {
+            let mut row = LimitRow::of(&limits()[0]);
+            match field {
+                "amount" => row.amount = text.to_owned(),
+                "burst" => row.burst = text.to_owned(),
+                _ => row.day = text.to_owned(),
+            }
+            let error = limits_of(&[row], Language::English).unwrap_err();
+            assert!(error.as_str().contains(said), "{}", error.as_str());
+        }
+    }
+}
