@@ -5,6 +5,7 @@ mod credentials;
 mod failing;
 mod flow;
 pub(crate) mod issuer;
+mod own;
 mod tokens;
 
 use std::collections::BTreeSet;

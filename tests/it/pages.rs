@@ -8,6 +8,7 @@ mod importing;
 mod keys;
 mod limiting;
 mod oidc;
+mod own;
 mod reporting;
 mod reviewing;
 mod settings;

@@ -20,6 +20,7 @@ mod accounts;
 mod approvals;
 mod audit;
 mod callers;
+mod connected;
 mod database;
 mod idempotency;
 mod identities;
@@ -46,6 +47,10 @@ pub(crate) use audit::{
 pub(crate) use callers::{
     a_key_is_replaced_once_and_goes_on_for_a_while, a_subject_is_one_consumer,
     an_issuer_has_one_name_and_one_iss, of_many_one_replaces_a_key,
+};
+pub(crate) use connected::{
+    a_link_is_one_persons_and_good_once, an_account_ends_with_what_it_is_for,
+    an_account_is_one_persons, of_many_one_renews_an_account,
 };
 pub(crate) use database::Database;
 pub(crate) use database::{
@@ -446,6 +451,7 @@ pub(crate) async fn of_many_one_renews_a_connection(store: &Store) {
         connection: seen.id,
         generation: 1,
         owner,
+        personal: false,
     };
     let tries = owners
         .iter()
@@ -497,6 +503,7 @@ async fn a_lease_ends_with_time(
         connection: seen.id,
         generation: 2,
         owner,
+        personal: false,
     };
     assert!(
         store
@@ -527,7 +534,7 @@ async fn a_lease_ends_with_time(
 pub(crate) async fn what_was_begun_is_taken_once(store: &Store) {
     let (server, credential) = with_credential(store, "begun").await;
     let new = sealed(credential);
-    let begin = store.begin_authorization(&new, (at(1), at(601)));
+    let begin = store.begin_authorization((&new, None), (at(1), at(601)));
     begin.await.unwrap();
     let takes = (0..8).map(|_| store.take_authorization(new.id));
     let taken = futures::future::join_all(takes).await;
@@ -543,7 +550,7 @@ pub(crate) async fn what_was_begun_is_taken_once(store: &Store) {
     for (number, new) in ids.iter().enumerate() {
         let until = at(602 + i64::try_from(number).unwrap());
         store
-            .begin_authorization(new, (at(2), until))
+            .begin_authorization((new, None), (at(2), until))
             .await
             .unwrap();
     }
@@ -996,6 +1003,10 @@ macro_rules! run_contract {
             a_credential_takes_the_place_of_the_one_before,
             of_many_one_renews_a_connection,
             what_was_begun_is_taken_once,
+            an_account_is_one_persons,
+            an_account_ends_with_what_it_is_for,
+            a_link_is_one_persons_and_good_once,
+            of_many_one_renews_an_account,
             a_ledger_row_counts_once,
             a_job_is_leased_to_one,
             jobs_are_shared_out,

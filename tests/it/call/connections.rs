@@ -26,17 +26,17 @@ use crate::call::issuer::{CLIENT_SECRET, Issuer, Manner};
 use crate::egress::egress;
 
 /// A database with one client in it, and processes that share it.
-struct Shared {
-    issuer: Issuer,
-    store: Store,
+pub(crate) struct Shared {
+    pub(crate) issuer: Issuer,
+    pub(crate) store: Store,
     vault: Arc<Vault>,
-    seconds: Arc<Mutex<i64>>,
-    source: TokenSource,
-    server: ServerId,
-    _folder: tempfile::TempDir,
+    pub(crate) seconds: Arc<Mutex<i64>>,
+    pub(crate) source: TokenSource,
+    pub(crate) server: ServerId,
+    folder: tempfile::TempDir,
 }
 
-fn act() -> NewAudit {
+pub(crate) fn act() -> NewAudit {
     NewAudit {
         organization: OrganizationId::DEFAULT,
         actor: "admin".to_owned(),
@@ -48,12 +48,12 @@ fn act() -> NewAudit {
     }
 }
 
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
 impl Shared {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::File(folder.path().join("causeway.db"));
         let store = Store::open(&location, 8).await.unwrap();
@@ -82,11 +82,15 @@ impl Shared {
             seconds: Arc::new(Mutex::new(now().timestamp())),
             source,
             server,
-            _folder: folder,
+            folder,
         }
     }
 
-    fn process(&self) -> (Tokens, Upstream) {
+    pub(crate) fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("causeway.db")
+    }
+
+    pub(crate) fn process(&self) -> (Tokens, Upstream) {
         let egress = egress(&["127.0.0.0/8"]);
         let upstream = egress.upstream(&[]);
         let seconds = self.seconds.clone();
@@ -152,7 +156,7 @@ impl Shared {
         futures::future::join_all(asked).await
     }
 
-    fn requests(&self, grant: &str) -> usize {
+    pub(crate) fn requests(&self, grant: &str) -> usize {
         let asked = self.issuer.asked();
         asked
             .iter()
