@@ -7,6 +7,7 @@
 mod admit;
 mod answer;
 mod answers;
+mod asking;
 mod batch;
 mod closed;
 mod dispatch;

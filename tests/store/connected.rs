@@ -111,8 +111,14 @@ pub(crate) async fn an_account_is_one_persons(store: &Store) {
     let first = keep(store, &vault, (anns, None)).await.unwrap();
     assert!(store.account((new.id, "key", ben)).await.unwrap().is_none());
     let second = keep(store, &vault, (bens, None)).await.unwrap();
-    assert_eq!(opened(store, &vault, anns, ann).await, Some(ann.to_string()));
-    assert_eq!(opened(store, &vault, bens, ben).await, Some(ben.to_string()));
+    assert_eq!(
+        opened(store, &vault, anns, ann).await,
+        Some(ann.to_string())
+    );
+    assert_eq!(
+        opened(store, &vault, bens, ben).await,
+        Some(ben.to_string())
+    );
     assert_eq!(opened(store, &vault, anns, ben).await, None, "it is Ann's");
     assert!(store.account_by_id(first, ben).await.unwrap().is_none());
     let row = store.account_by_id(second, ben).await.unwrap().unwrap();
@@ -146,7 +152,10 @@ pub(crate) async fn an_account_ends_with_what_it_is_for(store: &Store) {
     let (anns, bens) = (place(new.id, ann), place(new.id, ben));
     let left = async || {
         let shown = store.accounts_at(new.id, (Uuid::nil(), 10)).await.unwrap();
-        shown.into_iter().map(|row| row.user_name).collect::<Vec<_>>()
+        shown
+            .into_iter()
+            .map(|row| row.user_name)
+            .collect::<Vec<_>>()
     };
     keep(store, &vault, (anns, None)).await.unwrap();
     keep(store, &vault, (bens, None)).await.unwrap();
@@ -207,10 +216,18 @@ pub(crate) async fn a_link_is_one_persons_and_good_once(store: &Store) {
     assert!(store.take_offer(link, ben, at(1)).await.unwrap().is_none());
     let row = store.offered_account(link, at(599)).await.unwrap().unwrap();
     assert_eq!((row.user_id, row.scheme.as_str()), (ann.0, "key"));
-    assert!(store.offered_account(link, at(600)).await.unwrap().is_none());
+    assert!(
+        store
+            .offered_account(link, at(600))
+            .await
+            .unwrap()
+            .is_none()
+    );
     let takes = (0..8).map(|_| store.take_offer(link, ann, at(2)));
     let taken = futures::future::join_all(takes).await;
-    let taken = taken.into_iter().filter(|taken| matches!(taken, Ok(Some(_))));
+    let taken = taken
+        .into_iter()
+        .filter(|taken| matches!(taken, Ok(Some(_))));
     assert_eq!(taken.count(), 1);
     // Of many, the oldest make room, and nobody's but one's own.
     let bens = Uuid::now_v7();
@@ -221,7 +238,13 @@ pub(crate) async fn a_link_is_one_persons_and_good_once(store: &Store) {
         let link = Uuid::now_v7();
         let offered = store.offer_account((link, anns), (at(second), at(600 + second)));
         offered.await.unwrap();
-        links.push(store.offered_account(link, at(30)).await.unwrap().map(|_| link));
+        links.push(
+            store
+                .offered_account(link, at(30))
+                .await
+                .unwrap()
+                .map(|_| link),
+        );
     }
     let mut open = 0;
     for link in links.into_iter().flatten() {

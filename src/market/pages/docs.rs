@@ -35,6 +35,7 @@ guides![
     "tools",
     "curation",
     "credentials",
+    "connected-accounts",
     "upstream-tls",
     "answers",
     "limits",

@@ -47,10 +47,18 @@ fn origins() -> BTreeSet<String> {
 async fn connect(shared: &Shared, process: &Process, user: UserId) -> Arc<TokenSource> {
     let (tokens, upstream) = process;
     let source = shared.source.of_user(user, None);
-    let with = (OrganizationId::DEFAULT, "session", "http://here.example/oauth/callback");
+    let with = (
+        OrganizationId::DEFAULT,
+        "session",
+        "http://here.example/oauth/callback",
+    );
     let begun = tokens.begin_for(&source, upstream, (with, origins())).await;
     let url = begun.unwrap().url;
-    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1;
+    let state = url
+        .query_pairs()
+        .find(|(name, _)| name == "state")
+        .unwrap()
+        .1;
     let pending = tokens.take(&state).await.unwrap().unwrap();
     assert_eq!((pending.user, &pending.origins), (Some(user), &origins()));
     assert!(tokens.take(&state).await.unwrap().is_none(), "taken once");
@@ -60,11 +68,19 @@ async fn connect(shared: &Shared, process: &Process, user: UserId) -> Arc<TokenS
         issuer: None,
     };
     // Nobody ends what somebody else began, not even the server itself.
-    for other in [shared.source.clone(), shared.source.of_user(UserId::generate(), None)] {
-        let refused = tokens.complete(&other, upstream, (&pending, returned)).await;
+    for other in [
+        shared.source.clone(),
+        shared.source.of_user(UserId::generate(), None),
+    ] {
+        let refused = tokens
+            .complete(&other, upstream, (&pending, returned))
+            .await;
         assert!(matches!(refused, Err(TokenError::Unusable { .. })));
     }
-    let made = tokens.complete(&source, upstream, (&pending, returned)).await.unwrap();
+    let made = tokens
+        .complete(&source, upstream, (&pending, returned))
+        .await
+        .unwrap();
     let id = made.id;
     let (act, seen) = (act(), origins());
     let kept = tokens.keep_tokens(place(shared, user), (made, &seen), &act);
@@ -143,8 +159,16 @@ async fn a_row_that_was_given_to_somebody_else_does_not_open() {
     let entered = (&secret, &seen);
     let kept = process.0.keep_entered(place(&shared, ann), entered, &act);
     assert!(kept.await.unwrap());
-    let opened = process.0.own((shared.server, "oauth", ann)).await.unwrap().unwrap();
-    assert!(matches!(opened.secret, OwnSecret::Entered(Secret::Token(_))));
+    let opened = process
+        .0
+        .own((shared.server, "oauth", ann))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(matches!(
+        opened.secret,
+        OwnSecret::Entered(Secret::Token(_))
+    ));
     let file = shared.file();
     let mut database = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display()))
         .await
@@ -153,7 +177,10 @@ async fn a_row_that_was_given_to_somebody_else_does_not_open() {
     let swapped = swap.bind(ben.0).bind(ann.0).execute(&mut database).await;
     assert_eq!(swapped.unwrap().rows_affected(), 1);
     let opened = process.0.own((shared.server, "oauth", ben)).await;
-    assert!(matches!(opened, Err(TokenError::Storage { .. })), "{opened:?}");
+    assert!(
+        matches!(opened, Err(TokenError::Storage { .. })),
+        "{opened:?}"
+    );
     let opened = process.0.own((shared.server, "oauth", ann)).await;
     assert!(opened.unwrap().is_none());
     // The same of tokens.
@@ -165,8 +192,15 @@ async fn a_row_that_was_given_to_somebody_else_does_not_open() {
         .await
         .unwrap();
     let swap = sqlx::query("UPDATE connected_accounts SET user_id = $1 WHERE user_id = $2");
-    swap.bind(ben.0).bind(ann.0).execute(&mut database).await.unwrap();
+    swap.bind(ben.0)
+        .bind(ann.0)
+        .execute(&mut database)
+        .await
+        .unwrap();
     let bens = Arc::new(shared.source.of_user(ben, anns.client.connection));
     let got = process.0.token(&bens, &process.1).await.map(|_| ());
-    assert!(matches!(got, Err(TokenError::Storage { .. })), "{got:?} {first}");
+    assert!(
+        matches!(got, Err(TokenError::Storage { .. })),
+        "{got:?} {first}"
+    );
 }

@@ -110,8 +110,13 @@ impl Bench {
     /// Calls the tool `look`, as clients do that open no pages: whether it failed, and its text.
     fn call(&self, slug: &str, key: &str) -> (bool, String) {
         let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "look" } });
-        let answer = self.mcp(slug, (key, &format!("MCP-Protocol-Version: {OLD}\r\n")), &message);
-        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).expect(&answer);
+        let answer = self.mcp(
+            slug,
+            (key, &format!("MCP-Protocol-Version: {OLD}\r\n")),
+            &message,
+        );
+        let body: Value =
+            serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).expect(&answer);
         let result = &body["result"];
         let text = result["content"][0]["text"].as_str();
         let text = text.unwrap_or_else(|| panic!("{answer}")).to_owned();
@@ -139,11 +144,17 @@ impl Bench {
                 "badge": { "type": "mutualTLS" },
             } },
         });
-        self.api(("POST", "/servers"), &json!({ "document": document, "slug": "keyed" }));
+        self.api(
+            ("POST", "/servers"),
+            &json!({ "document": document, "slug": "keyed" }),
+        );
         // What all share is used for nobody once each user has their own.
         let shared = json!({ "value": "the-shared-s3cret", "origins": [origin] });
         self.api(("PUT", "/servers/keyed/credentials/key"), &shared);
-        self.api(("PATCH", "/servers/keyed"), &json!({ "userAccounts": ["key"] }));
+        self.api(
+            ("PATCH", "/servers/keyed"),
+            &json!({ "userAccounts": ["key"] }),
+        );
         origin
     }
 
@@ -164,10 +175,16 @@ fn each_call_gets_the_account_of_its_own_user_and_a_link_is_its_users() {
         (KEY, "the admin key is nobody's"),
     ] {
         let (failed, text) = bench.call("keyed", key);
-        assert!(failed && text.contains(why) && !text.contains("/connect/"), "{text}");
+        assert!(
+            failed && text.contains(why) && !text.contains("/connect/"),
+            "{text}"
+        );
     }
     let (failed, text) = bench.call("keyed", &ann.key);
-    assert!(failed && text.contains("Keyed Things") && text.contains("10 minutes"), "{text}");
+    assert!(
+        failed && text.contains("Keyed Things") && text.contains("10 minutes"),
+        "{text}"
+    );
     let anns = link(&text);
     // Whoever is nobody signs in first; somebody else is refused, whatever they send.
     let led = bench.served.get(&anns, "");
@@ -175,7 +192,10 @@ fn each_call_gets_the_account_of_its_own_user_and_a_link_is_its_users() {
     let seen = [("value", "the-attackers-s3cret"), ("seen", origin.as_str())];
     for refused in [bench.get(&anns, &ben), bench.post(&anns, &ben, &seen)] {
         assert_eq!(status(&refused), "403", "{refused}");
-        assert!(refused.contains("somebody else") && !refused.contains("Keyed"), "{refused}");
+        assert!(
+            refused.contains("somebody else") && !refused.contains("Keyed"),
+            "{refused}"
+        );
     }
     assert!(bench.connected("keyed").is_empty());
     let page = bench.get(&anns, &ann);
@@ -198,7 +218,11 @@ fn each_call_gets_the_account_of_its_own_user_and_a_link_is_its_users() {
     // Another link of hers, for later.
     let other = link(&bench.call("keyed", &ann.key).1);
     let done = bench.post(&anns, &ann, &entered);
-    assert_eq!(location(&done), "/account/connections?done=own-connected", "{done}");
+    assert_eq!(
+        location(&done),
+        "/account/connections?done=own-connected",
+        "{done}"
+    );
     for replayed in [bench.post(&anns, &ann, &entered), bench.get(&anns, &ann)] {
         assert_eq!(status(&replayed), "404", "{replayed}");
     }
@@ -206,7 +230,10 @@ fn each_call_gets_the_account_of_its_own_user_and_a_link_is_its_users() {
     // Hers is sent, and hidden; what is not hers would show.
     let used = |key: &str| {
         let (failed, text) = bench.call("keyed", key);
-        assert!(!failed && text.contains("[masked]") && !text.contains("s3cret"), "{text}");
+        assert!(
+            !failed && text.contains("[masked]") && !text.contains("s3cret"),
+            "{text}"
+        );
     };
     used(&ann.key);
     let (failed, text) = bench.call("keyed", &ben.key);
@@ -217,7 +244,10 @@ fn each_call_gets_the_account_of_its_own_user_and_a_link_is_its_users() {
     used(&ann.key);
     assert_eq!(bench.connected("keyed"), ["ann", "ben"]);
     let list = bench.get("/account/connections", &ann);
-    assert!(list.contains("Keyed Things") && !list.contains("s3cret"), "{list}");
+    assert!(
+        list.contains("Keyed Things") && !list.contains("s3cret"),
+        "{list}"
+    );
     let theirs = bench.get("/account/connections", &ben);
     let id = |list: &str| {
         let at = list.find("name=\"id\" value=\"").unwrap() + 17;
@@ -235,7 +265,11 @@ fn each_call_gets_the_account_of_its_own_user_and_a_link_is_its_users() {
         &ann,
         &[("do", "disconnect"), ("id", id(&list).as_str())],
     );
-    assert_eq!(location(&ended), "/account/connections?done=own-disconnected", "{ended}");
+    assert_eq!(
+        location(&ended),
+        "/account/connections?done=own-disconnected",
+        "{ended}"
+    );
     let late = bench.post(&other, &ann, &entered);
     assert_eq!(status(&late), "404", "a link outlived the account: {late}");
     let (failed, text) = bench.call("keyed", &ann.key);
@@ -267,15 +301,23 @@ async fn a_key_given_to_somebody_else_is_their_key() {
     assert_eq!(status(&bench.get(&link(&text), &ann)), "403", "it is Ben's");
     assert_eq!(status(&bench.get(&link(&text), &ben)), "200");
     // What an owner takes back is destroyed, and what cannot be one's own is refused.
-    bench.api(("PATCH", "/servers/keyed"), &json!({ "userAccounts": null }));
+    bench.api(
+        ("PATCH", "/servers/keyed"),
+        &json!({ "userAccounts": null }),
+    );
     assert!(bench.connected("keyed").is_empty());
     let (failed, text) = bench.call("keyed", &ann.key);
-    assert!(!failed && text.contains("[masked]"), "the shared one: {text}");
+    assert!(
+        !failed && text.contains("[masked]"),
+        "the shared one: {text}"
+    );
     for scheme in ["badge", "nothing"] {
         let head = format!(
             "PATCH /api/v1/servers/keyed HTTP/1.1\r\nX-API-Key: {KEY}\r\nContent-Type: application/json"
         );
-        let refused = bench.served.ask(&head, &json!({ "userAccounts": [scheme] }).to_string());
+        let refused = bench
+            .served
+            .ask(&head, &json!({ "userAccounts": [scheme] }).to_string());
         assert_eq!(status(&refused), "422", "{refused}");
     }
 }
@@ -291,8 +333,14 @@ fn signed(bench: &Bench, issuer: &Issuer) {
             "authorizationUrl": format!("{origin}/authorize"), "tokenUrl": format!("{origin}/token"),
             "scopes": { "read:things": "read" } } } } } },
     });
-    bench.api(("POST", "/servers"), &json!({ "document": document, "slug": "signed" }));
-    bench.api(("PATCH", "/servers/signed"), &json!({ "userAccounts": ["oauth"], "sessions": {} }));
+    bench.api(
+        ("POST", "/servers"),
+        &json!({ "document": document, "slug": "signed" }),
+    );
+    bench.api(
+        ("PATCH", "/servers/signed"),
+        &json!({ "userAccounts": ["oauth"], "sessions": {} }),
+    );
     let client = json!({
         "client": { "id": "us", "secret": CLIENT_SECRET, "revocationUrl": format!("{origin}/revoke") },
         "origins": [origin], "tokenOrigins": [origin],
@@ -306,7 +354,10 @@ fn going(bench: &Bench, path: &str, who: &Somebody, origin: &str) -> String {
     assert_eq!(status(&gone), "200", "{gone}");
     assert!(gone.contains("code_challenge_method=S256"), "{gone}");
     let at = gone.find("state=").expect(&gone) + 6;
-    gone[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect()
+    gone[at..]
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,7 +369,10 @@ async fn nobody_connects_their_account_for_somebody_else() {
     let (ann, ben) = (bench.somebody("ann"), bench.somebody("ben"));
     let fresh = || link(&bench.call("signed", &ann.key).1);
     let page = bench.get(&fresh(), &ann);
-    assert!(page.contains("read:things") && page.contains(&issuer.origin), "{page}");
+    assert!(
+        page.contains("read:things") && page.contains(&issuer.origin),
+        "{page}"
+    );
     let back = |state: &str, cookie: &str| {
         let path = format!("/oauth/callback?code=x&state={state}");
         bench.served.get(&path, cookie)
@@ -326,10 +380,18 @@ async fn nobody_connects_their_account_for_somebody_else() {
     // Ann begins and lets Ben come back: his account would be hers.
     let path = fresh();
     let state = going(&bench, &path, &ann, &issuer.origin);
-    assert_eq!(status(&bench.get(&path, &ann)), "404", "the link is used up");
+    assert_eq!(
+        status(&bench.get(&path, &ann)),
+        "404",
+        "the link is used up"
+    );
     let refused = back(&state, &ben.cookie);
     assert_eq!(status(&refused), "403", "{refused}");
-    assert_eq!(status(&back(&state, &ann.cookie)), "403", "it is taken once");
+    assert_eq!(
+        status(&back(&state, &ann.cookie)),
+        "403",
+        "it is taken once"
+    );
     // Nor does another session of hers.
     let state = going(&bench, &fresh(), &ann, &issuer.origin);
     let (elsewhere, _) = bench.session("ann");
@@ -338,10 +400,17 @@ async fn nobody_connects_their_account_for_somebody_else() {
     assert!(issuer.asked().is_empty(), "no code was sent on");
     let state = going(&bench, &fresh(), &ann, &issuer.origin);
     let done = back(&state, &ann.cookie);
-    assert_eq!(location(&done), "/account/connections?done=own-connected", "{done}");
+    assert_eq!(
+        location(&done),
+        "/account/connections?done=own-connected",
+        "{done}"
+    );
     assert!(issuer.asked()[0].form.contains_key("code_verifier"));
     let (failed, text) = bench.call("signed", &ann.key);
-    assert!(!failed && text.contains("[masked]") && !text.contains("acc3ss"), "{text}");
+    assert!(
+        !failed && text.contains("[masked]") && !text.contains("acc3ss"),
+        "{text}"
+    );
     let (failed, text) = bench.call("signed", &ben.key);
     assert!(failed && text.contains("/connect/"), "{text}");
     // An administrator does not connect in their place, and sees only that she did.
@@ -374,9 +443,14 @@ async fn clients_that_open_pages_are_asked_to() {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": capabilities,
         } });
-        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-        let headers = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: look\r\n";
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let message =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let headers =
+            "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: look\r\n";
         body(&bench.mcp("signed", (&ann.key, headers), &message))["result"].clone()
     };
     let opens = json!({ "elicitation": { "form": {}, "url": {} } });
@@ -390,7 +464,9 @@ async fn clients_that_open_pages_are_asked_to() {
     for (action, said) in [("decline", "did not connect"), ("accept", "/connect/")] {
         let more = json!({ "inputResponses": { "connect": { "action": action } } });
         let told = modern(opens.clone(), more);
-        let text = told["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{told}"));
+        let text = told["content"][0]["text"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{told}"));
         assert!(told["isError"] == true && text.contains(said), "{told}");
     }
     let told = modern(json!({ "elicitation": {} }), json!({}));
@@ -400,9 +476,13 @@ async fn clients_that_open_pages_are_asked_to() {
         "clientInfo": { "name": "test", "version": "1" } });
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params });
     let begun = bench.mcp("signed", (&ann.key, ""), &message);
-    let session = begun.lines().find(|line| line.starts_with("mcp-session-id")).expect(&begun);
+    let session = begun
+        .lines()
+        .find(|line| line.starts_with("mcp-session-id"))
+        .expect(&begun);
     let headers = format!("{session}\r\nMCP-Protocol-Version: 2025-11-25\r\n");
-    let message = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "look" } });
+    let message =
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "look" } });
     let answer = bench.mcp("signed", (&ann.key, &headers), &message);
     let at = answer.find("{\"jsonrpc\"").expect(&answer);
     let error: Value = serde_json::from_str(answer[at..].lines().next().unwrap()).expect(&answer);
@@ -410,5 +490,8 @@ async fn clients_that_open_pages_are_asked_to() {
     let elicited = &error["error"]["data"]["elicitations"][0];
     assert_eq!(elicited["mode"], "url");
     assert!(elicited["elicitationId"].is_string() && elicited["message"].is_string());
-    assert_eq!(status(&bench.get(&link(elicited["url"].as_str().unwrap()), &ann)), "200");
+    assert_eq!(
+        status(&bench.get(&link(elicited["url"].as_str().unwrap()), &ann)),
+        "200"
+    );
 }
