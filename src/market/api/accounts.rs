@@ -356,7 +356,7 @@ pub(super) async fn list_own(
     let page = (asked.after.unwrap_or_default(), asked.read_max());
     let rows = market.0.parts.publisher.store.accounts_of(user, page);
     let page = asked.page(rows.await?, |row| row.id);
-    Ok(page.answer("accounts", |row| view(row)))
+    Ok(page.answer("accounts", view))
 }
 
 pub(super) async fn disconnect(

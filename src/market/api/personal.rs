@@ -364,25 +364,8 @@ impl Export {
                 });
                 (value, row.id)
             }),
-            Section::Identities => told(store.identities_after(whose, page).await?, |row| {
-                let value = json!({
-                    "id": row.id, "issuer": row.issuer, "subject": row.subject, "shown": row.shown,
-                    "createdAt": time(row.created_at),
-                });
-                (value, row.id)
-            }),
-            Section::Accounts => {
-                // Never what is stored: it belongs to the API, and is nothing that is told.
-                let rows = store.accounts_of(UserId(whose), page).await?;
-                told(rows, |row| {
-                    let value = json!({
-                        "id": row.id, "server": row.server_id, "slug": row.slug, "scheme": row.scheme,
-                        "state": row.state, "connectedAt": time(row.created_at),
-                        "lastUsedAt": row.last_used_at.and_then(time),
-                    });
-                    (value, row.id)
-                })
-            }
+            Section::Identities => self.identities(page).await?,
+            Section::Accounts => self.connected(page).await?,
             Section::Approvals => self.approvals(page).await?,
             Section::Audit => self.acts().await?,
             Section::Calls => told(store.calls_of(whose, page).await?, |row| {
@@ -399,6 +382,31 @@ impl Export {
             self.after = *last;
         }
         Ok(rows)
+    }
+
+    /// Of providers they sign in with.
+    async fn identities(&self, page: (Uuid, i64)) -> Result<(Vec<Value>, Vec<After>), StoreError> {
+        let rows = self.store.identities_after(self.whose, page).await?;
+        Ok(told(rows, |row| {
+            let value = json!({
+                "id": row.id, "issuer": row.issuer, "subject": row.subject, "shown": row.shown,
+                "createdAt": time(row.created_at),
+            });
+            (value, row.id)
+        }))
+    }
+
+    /// Never what is stored of an account: it belongs to the API, and is nothing that is told.
+    async fn connected(&self, page: (Uuid, i64)) -> Result<(Vec<Value>, Vec<After>), StoreError> {
+        let rows = self.store.accounts_of(UserId(self.whose), page).await?;
+        Ok(told(rows, |row| {
+            let value = json!({
+                "id": row.id, "server": row.server_id, "slug": row.slug, "scheme": row.scheme,
+                "state": row.state, "connectedAt": time(row.created_at),
+                "lastUsedAt": row.last_used_at.and_then(time),
+            });
+            (value, row.id)
+        }))
     }
 
     async fn approvals(&self, page: (Uuid, i64)) -> Result<(Vec<Value>, Vec<After>), StoreError> {

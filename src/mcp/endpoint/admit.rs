@@ -114,9 +114,10 @@ pub(super) async fn admit(
         return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
     }
     let passed = passed(authenticator, &server, &head.headers).await;
-    let base = match server.settings.user_accounts.is_empty() {
-        true => String::new(),
-        false => (endpoint.0.parts.reached_at)(&head.headers),
+    let base = if server.settings.user_accounts.is_empty() {
+        String::new()
+    } else {
+        (endpoint.0.parts.reached_at)(&head.headers)
     };
     let admitted = Admitted {
         base,
