@@ -10,11 +10,14 @@ mod audit;
 mod check;
 mod client;
 mod completions;
+mod consumers;
 mod doctor;
 mod document;
 mod export;
 mod import;
+mod limit;
 mod output;
+mod plans;
 mod run;
 mod secrets;
 mod sent;
@@ -130,9 +133,15 @@ enum Command {
     /// Make, list and help in the people who sign in on a running server
     #[command(after_help = users::EXAMPLES)]
     Users(users::UsersArgs),
-    /// Disable, unpublish, transfer, delete or restore a server on a running server
-    #[command(after_help = servers::EXAMPLES)]
+    /// Disable, unpublish, limit, transfer, delete or restore a server on a running server
+    #[command(after_help = servers::examples())]
     Servers(servers::ServersArgs),
+    /// Make, list and remove plans, which are named sets of limits, on a running server
+    #[command(after_help = plans::examples())]
+    Plans(plans::PlansArgs),
+    /// See and set what a consumer of a running server may use, and export or erase what is stored about it
+    #[command(after_help = consumers::examples())]
+    Consumers(consumers::ConsumersArgs),
     /// Decide of calls that wait for a person
     #[command(after_help = approvals::EXAMPLES)]
     Approvals(approvals::ApprovalsArgs),
@@ -333,6 +342,8 @@ pub fn main() -> ExitCode {
         Command::Keys(args) => block_on(client::keys(&output, args)),
         Command::Users(args) => block_on(users::users(&output, args)),
         Command::Servers(args) => block_on(servers::servers(&output, args)),
+        Command::Plans(args) => block_on(plans::plans(&output, args)),
+        Command::Consumers(args) => block_on(consumers::consumers(&output, args)),
         Command::Approvals(args) => block_on(approvals::approvals(&output, args)),
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),
         Command::Backup(args) => block_on(serve::backup(&output, args)),

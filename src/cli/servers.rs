@@ -8,11 +8,16 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::cli::api::{Api, Target, path_of};
+use crate::cli::limit::{Limits, SYNTAX, lines};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 
-pub(super) const EXAMPLES: &str = "\
+/// Shown below the help.
+pub(super) fn examples() -> String {
+    format!(
+        "\
 Examples:
+  causeway servers limit shop --limit 60/minute/consumer --limit '$5/month/consumer'
   causeway servers disable shop --note \"back on Monday\"
   causeway servers enable shop
   causeway servers unpublish shop --note \"use shop-2 instead\"
@@ -21,7 +26,11 @@ Examples:
   causeway servers deleted
   causeway servers restore shop
 
-What is deleted loses its credentials at once; they have to be set again after `restore`.";
+What is deleted loses its credentials at once; they have to be set again after `restore`.
+
+{SYNTAX}"
+    )
+}
 
 #[derive(Args)]
 pub(super) struct ServersArgs {
@@ -57,6 +66,13 @@ enum ServersCommand {
     Enable(One),
     /// The same as disable, and take the server out of the catalog
     Unpublish(Closing),
+    /// Set the limits of a server, for everybody who calls it
+    Limit {
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        limits: Limits,
+    },
     /// Give a server to somebody else, who has to be an admin or a publisher
     Transfer {
         #[command(flatten)]
@@ -106,6 +122,7 @@ pub(super) async fn servers(output: &Output, args: ServersArgs) -> anyhow::Resul
             )
             .await?
         }
+        ServersCommand::Limit { one, limits } => limit(one, &limits).await?,
         ServersCommand::Transfer { one, to, yes } => {
             sure(yes, &format!("{} would belong to {to}", one.slug))?;
             let path = path_of(&["servers", &one.slug, "transfer"]);
@@ -166,6 +183,20 @@ async fn set(
         return Err(api.stranger());
     }
     Ok((format!("{} {said}.", one.slug), answer))
+}
+
+async fn limit(one: One, limits: &Limits) -> anyhow::Result<(String, Value)> {
+    let path = path_of(&["servers", &one.slug]);
+    let sent = Sent::json(json!({ "limits": limits.json() }).to_string());
+    let api = Api::of(one.target)?;
+    let answer = api.send(Method::PATCH, &path, Some(sent)).await?;
+    let set = lines(&answer["settings"]["limits"]);
+    let text = if set.is_empty() {
+        format!("{} has no limits.", one.slug)
+    } else {
+        format!("{}\n  {}", one.slug, set.join("\n  "))
+    };
+    Ok((text, answer))
 }
 
 /// Nobody is asked: a program may be reading.

@@ -101,7 +101,7 @@ impl Slug {
     /// Words that no server is given as a name: those that stand in addresses of ours, beside or in the
     /// place of a slug, and those that would pass a server off as the gateway itself. A test holds them
     /// against every route there is.
-    pub const RESERVED: [&'static str; 56] = [
+    pub const RESERVED: [&'static str; 58] = [
         "-",
         "about",
         "account",
@@ -118,6 +118,7 @@ impl Slug {
         "catalog",
         "config",
         "connect",
+        "consumers",
         "dashboard",
         "deleted",
         "doctor",
@@ -143,6 +144,7 @@ impl Slug {
         "oauth",
         "official",
         "openai",
+        "plans",
         "publish",
         "readyz",
         "registry",

@@ -11,6 +11,9 @@ const SIGNED_IN = ["UseKeys", "OwnAccount"];
 const ADDRESSES = {
     "/": ["/", "/?q=ship", "/?q=nothing-is-called-that"],
     "/login": ["/login"],
+    "/login/oidc": null, // only where there is an identity provider
+    "/login/oidc/callback": null, // the same
+    "/deleted": ["/deleted"],
     "/setup": ["/setup?token=used"],
     "/invite": (made) => [made.invite, "/invite?token=used"],
     "/reset": (made) => [made.reset],

@@ -11,6 +11,7 @@ mod documents;
 mod end;
 mod help;
 mod ledger;
+mod limiting;
 mod one_document;
 mod refusal;
 mod rotation;

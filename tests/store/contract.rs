@@ -152,6 +152,7 @@ fn server(name: &str) -> NewServer {
         id: ServerId::generate(),
         slug: slug(name),
         owner: None,
+        closed: None,
         settings: "{}".into(),
         version: version(name),
         credentials: Vec::new(),

@@ -65,6 +65,14 @@ impl Draft {
         self.served.get(path, &self.cookie)
     }
 
+    /// The description of a tool as it stands in the form.
+    fn words(&self, at: usize) -> String {
+        let page = self.get(REVIEW);
+        let field = page.split(&format!("name=\"words-{at}\"")).nth(1).unwrap();
+        let text = field.split_once(">\n").unwrap().1;
+        text.split("</textarea>").next().unwrap().to_owned()
+    }
+
     fn post(&self, pairs: &[(&str, &str)]) -> String {
         let pairs = [pairs, &[("csrf", self.token.as_str())]].concat();
         let own = format!("Cookie: {}\r\n", self.cookie);
@@ -151,6 +159,8 @@ fn one_form_changes_everything_and_serves_it_last() {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
     let address = format!("http://{}", draft.upstream);
+    let (second, third) = (draft.words(1), draft.words(2));
+    assert!(second.contains("It looks."), "{second}");
     let sent = [
         ("do", "publish"),
         ("access", "open"),
@@ -166,12 +176,12 @@ fn one_form_changes_everything_and_serves_it_last() {
         ("operation-1", "GET /look/001"),
         ("name-1", "look_001"),
         ("confirm-1", "never"),
-        ("words-1", "It looks."),
+        ("words-1", second.as_str()),
         ("operation-2", "GET /look/002"),
         ("serve-2", "on"),
         ("name-2", "look_002"),
         ("confirm-2", "human"),
-        ("words-2", "It looks."),
+        ("words-2", third.as_str()),
     ];
     let answer = draft.post(&sent);
     assert!(
@@ -251,13 +261,14 @@ fn of_many_tools_the_first_are_shown_and_the_others_found() {
     let page = draft.get(REVIEW);
     assert_eq!(page.matches("name=\"operation-").count(), 200);
     assert!(page.contains("30 more tools are not shown"), "{page}");
+    let words = draft.words(0);
     let answer = draft.post(&[
         ("do", "search"),
         ("q", "look_229"),
         ("operation-0", "GET /look/000"),
         ("name-0", "look_000"),
         ("confirm-0", "never"),
-        ("words-0", "It looks."),
+        ("words-0", words.as_str()),
     ]);
     assert!(
         answer.contains("location: /servers/things/review?q=look_229"),
