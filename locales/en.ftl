@@ -1107,6 +1107,7 @@ consumers-give = Give plan
 consumers-plan-remove-named = Remove the plan with { $server }
 consumers-data = What is stored about it
 consumers-data-words = Export everything, or erase it: keys stop working, and a pseudonym takes its place.
+consumers-erase-confirm = Type { $name } to erase this consumer
 done-plan-kept = The plan is saved, for everybody who has it.
 done-plan-removed = The plan is removed.
 done-erased = It is erased.

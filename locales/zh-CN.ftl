@@ -1024,6 +1024,7 @@ consumers-give = 授予套餐
 consumers-plan-remove-named = 移除 { $server } 的套餐
 consumers-data = 存储的数据
 consumers-data-words = 导出全部数据，或将其擦除：密钥失效，由化名取代。
+consumers-erase-confirm = 输入 { $name } 以擦除此消费者
 done-plan-kept = 套餐已保存，对所有拥有它的消费者生效。
 done-plan-removed = 套餐已移除。
 done-erased = 已擦除。

@@ -14,6 +14,8 @@ const ADDRESSES = {
     "/login/oidc": null, // only where there is an identity provider
     "/login/oidc/callback": null, // the same
     "/deleted": ["/deleted"],
+    "/account/connections": ["/account/connections"],
+    "/connect/{token}": null, // a link for one user, made by a call
     "/setup": ["/setup?token=used"],
     "/invite": (made) => [made.invite, "/invite?token=used"],
     "/reset": (made) => [made.reset],
