@@ -213,9 +213,13 @@ pub fn id_of(uri: &str) -> Option<AnswerId> {
     (!slug.contains('/')).then(|| id.parse().ok())?
 }
 
-/// Who got an answer. Principals of two organizations may have one name.
+/// Who got an answer. Principals of two organizations may have one name; and keys of one consumer may be of
+/// several people, of whom each has accounts of their own.
 fn principal(caller: &Caller, holder: &str) -> String {
-    format!("{} {holder}", caller.organization)
+    match (caller.consumer, caller.user) {
+        (Some(_), Some(user)) => format!("{} {holder} for {user}", caller.organization),
+        _ => format!("{} {holder}", caller.organization),
+    }
 }
 
 /// Whether an answer of that principal is this caller's to read: its own, or one that somebody else
@@ -333,6 +337,28 @@ mod tests {
         assert!(answers.read(&stranger, first).await.is_some());
         assert!(answers.read(&other(), first).await.is_none());
         assert_eq!(first.0.get_version_num(), 4, "{first} can be guessed");
+    }
+
+    #[test]
+    fn people_who_share_a_consumer_do_not_share_answers() {
+        let consumer = Caller {
+            consumer: Some(crate::types::ConsumerId::generate()),
+            ..other()
+        };
+        let of = |user| Caller {
+            user,
+            ..consumer.clone()
+        };
+        let (ann, ben) = (
+            crate::types::UserId::generate(),
+            crate::types::UserId::generate(),
+        );
+        let (anns, bens, nobodys) = (of(Some(ann)), of(Some(ben)), of(None));
+        let stored = principal(&anns, &anns.principal());
+        assert!(is_of(&stored, &anns));
+        assert!(!is_of(&stored, &bens) && !is_of(&stored, &nobodys));
+        let shared = principal(&nobodys, &nobodys.principal());
+        assert!(is_of(&shared, &nobodys) && !is_of(&shared, &anns));
     }
 
     #[tokio::test]

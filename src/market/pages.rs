@@ -13,6 +13,7 @@ pub mod connect;
 mod connect_routes;
 pub mod consumers;
 pub mod copies;
+mod credential_routes;
 pub mod danger_routes;
 pub mod docs;
 pub mod failure;

@@ -22,9 +22,9 @@ use crate::market::language::{self, Html, Language};
 use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
-    Frame, account_routes, approvals, assets, audit, connect_routes, consumers, danger_routes,
-    docs, health, health_routes, home_routes, import_routes, issuer_routes, key_routes,
-    link_routes, oidc_routes, own_routes, page, plans, publish_routes, review_routes,
+    Frame, account_routes, approvals, assets, audit, connect_routes, consumers, credential_routes,
+    danger_routes, docs, health, health_routes, home_routes, import_routes, issuer_routes,
+    key_routes, link_routes, oidc_routes, own_routes, page, plans, publish_routes, review_routes,
     server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes,
     version_routes,
 };
@@ -76,7 +76,7 @@ routes! {
         GET settings_routes::show, POST settings_routes::save
     }
     "/servers/{slug}/settings/credentials" at most settings_routes::FORM_BYTES_MAX => {
-        POST settings_routes::credential
+        POST credential_routes::credential
     }
     "/servers/{slug}/settings/limits" at most settings_routes::FORM_BYTES_MAX => {
         POST settings_routes::limits
@@ -97,7 +97,7 @@ routes! {
         GET danger_routes::list, POST danger_routes::restore
     }
     "/servers/{slug}/settings/document" { POST settings_routes::document }
-    "/oauth/callback" { GET settings_routes::connected }
+    "/oauth/callback" { GET credential_routes::connected }
     "/connect/{token}" at most settings_routes::FORM_BYTES_MAX => {
         GET own_routes::show, POST own_routes::connect
     }

@@ -216,7 +216,9 @@ async fn every_list_of_the_document_comes_in_pages() {
         lists += 1;
         let member = member(path);
         let whole = rows(&whole.body, member);
-        assert!(whole.len() >= 3, "{path} is not filled: {whole:?}");
+        // Accounts of users are connected by signing in elsewhere.
+        let is_filled = whole.len() >= 3 || path.ends_with("/accounts");
+        assert!(is_filled, "{path} is not filled: {whole:?}");
         assert_eq!(followed(&site, filled, member).await, whole, "{path}");
         for wrong in [
             "limit=0",
@@ -233,7 +235,7 @@ async fn every_list_of_the_document_comes_in_pages() {
             assert_eq!(answer.header("content-type"), "application/problem+json");
         }
     }
-    assert_eq!(lists, 17, "a list was added or lost");
+    assert_eq!(lists, 18, "a list was added or lost");
     // With a search, whose order is its own.
     let newest = site.get("servers?sort=newest&limit=2").await;
     let cursor = newest["nextCursor"].as_str().unwrap();

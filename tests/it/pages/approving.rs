@@ -321,7 +321,7 @@ fn an_owner_decides_of_calls_of_their_own_servers_and_of_no_others() {
     let (status, decided) = as_person(&served, &pat, decide, &once);
     assert_eq!(
         (status, &decided["decidedBy"]),
-        (200, &json!("pat")),
+        (200, &json!("user:pat")),
         "{decided}"
     );
 }
