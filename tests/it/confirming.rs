@@ -173,6 +173,7 @@ impl Shop {
         Self::with(ServerSettings::default()).await
     }
 
+    #[expect(clippy::too_many_lines, reason = "one story, told in its order")]
     pub(crate) async fn with(settings: ServerSettings) -> Self {
         let (sent, bodies) = (Arc::new(AtomicUsize::new(0)), Arc::default());
         let api = counting(sent.clone(), Arc::clone(&bodies)).await;

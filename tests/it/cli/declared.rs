@@ -14,12 +14,8 @@ async fn start(folder: &Path) -> Serving {
 
 /// A catalog of everything, beside its document and its secret.
 fn catalog(folder: &Path, upstream: &Upstream) -> String {
-    upstream.document(folder);
-    let document = std::fs::read_dir(folder)
-        .unwrap()
-        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
-        .find(|name| name.ends_with(".json"))
-        .unwrap();
+    let document = upstream.document(folder);
+    let document = Path::new(&document).file_name().unwrap().display();
     std::fs::write(folder.join("secret"), SECRET).unwrap();
     let secret = folder.join("secret");
     format!(

@@ -119,7 +119,7 @@ impl Bench {
             serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).expect(&answer);
         let result = &body["result"];
         let text = result["content"][0]["text"].as_str();
-        let text = text.unwrap_or_else(|| panic!("{answer}")).to_owned();
+        let text = text.expect(&answer).to_owned();
         (result["isError"] == true, text)
     }
 

@@ -427,6 +427,7 @@ fn a_credential_stays_behind_until_its_new_destination_is_approved() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn a_server_is_renamed_imported_again_and_deleted() {
     let owned = owned();
     let rename = |slug: &str| owned.post("/servers/things/settings/name", &[("slug", slug)]);
