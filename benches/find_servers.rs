@@ -9,6 +9,7 @@ use std::time::Instant;
 use askama::Template;
 use causeway::market::pages::Frame;
 use causeway::market::pages::home::{Choice, Home, ServerCard};
+use causeway::mcp::server::Access;
 use causeway::search::shelf::{ListedTool, Listing, Shelf, Wanted};
 use causeway::types::ServerId;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -112,7 +113,9 @@ fn home(shelf: &Shelf, query: &str) -> Home {
         categories: Choice::all(categories, ""),
         tags: Choice::all(tags, ""),
         total: found.total,
-        servers: cards.map(|it| ServerCard::new(it, true, query)).collect(),
+        servers: cards
+            .map(|it| ServerCard::new(it, Access::Open, query))
+            .collect(),
         more: None,
     }
 }

@@ -44,6 +44,13 @@ home-sort = Sort by
 home-sort-relevance = Relevance
 home-sort-name = Name
 home-sort-newest = Newest
+home-sort-used = Most used
+home-no-calls = No calls yet
+home-calls = { $count ->
+    [one] { $count } call in 7 days
+   *[other] { $count } calls in 7 days
+}
+home-calls-well = { $count } went well
 home-matching-tools = Matching tools
 home-nothing-there = Nothing here
 home-none = No servers yet

@@ -6,6 +6,7 @@
 pub mod closed;
 pub mod listed;
 pub mod loader;
+pub mod popularity;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::closed::Closed;
 use crate::live::loader::Loader;
+use crate::live::popularity::Popularity;
 use crate::mcp::server::{Server, ServerSettings};
 use crate::search::shelf::{Listing, Shelf};
 use crate::store::changes::next_change;
@@ -64,6 +66,8 @@ struct Inner {
     index: ArcSwap<Index>,
     /// What the catalog shows and finds of each server; follows the index.
     shelf: ArcSwap<Shelf>,
+    /// How often each is called, as it was known a minute ago at most.
+    popularity: ArcSwap<Popularity>,
     /// One change of the index at a time.
     changing: Mutex<()>,
     loader: Option<Loader>,
@@ -214,6 +218,7 @@ impl Catalog {
         Self(Arc::new(Inner {
             index: ArcSwap::default(),
             shelf: ArcSwap::default(),
+            popularity: ArcSwap::default(),
             changing: Mutex::new(()),
             loader,
             bytes: AtomicUsize::new(0),
@@ -247,6 +252,11 @@ impl Catalog {
     /// What may be searched and shown of every server, as it is now.
     pub fn shelf(&self) -> Arc<Shelf> {
         self.0.shelf.load_full()
+    }
+
+    /// How often servers are called, and whose they are.
+    pub fn popularity(&self) -> Arc<Popularity> {
+        self.0.popularity.load_full()
     }
 
     /// Puts a server's line into the shelf, or takes it away. `changing` is held.

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::demo;
 use crate::egress::{Egress, EgressSettings, Protected};
 use crate::live::loader::Loader;
+use crate::live::popularity;
 use crate::live::{self, Catalog};
 use crate::market::api::within::Within;
 use crate::mcp::server::MANAGEMENT;
@@ -94,6 +95,12 @@ impl Ground {
         let followed = self.catalog.clone();
         self.follow(live::follow(followed, store.changes(), stop.clone()));
         self.follow(changes::prune(
+            store.clone(),
+            self.clock.clone(),
+            stop.clone(),
+        ));
+        self.follow(popularity::follow(
+            self.catalog.clone(),
             store.clone(),
             self.clock.clone(),
             stop.clone(),

@@ -93,6 +93,17 @@ impl Listing {
     }
 }
 
+/// How often a server was called of late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    pub all: u64,
+    /// Those that went well.
+    pub well: u64,
+}
+
+/// The calls of servers that had any.
+pub type Counts = HashMap<ServerId, Calls>;
+
 /// In which order servers are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -101,14 +112,17 @@ pub enum Sort {
     Relevance,
     Name,
     Newest,
+    /// What is called most first.
+    Used,
 }
 
 impl Sort {
     /// Every order and its word.
-    pub const ALL: [(Sort, &'static str); 3] = [
+    pub const ALL: [(Sort, &'static str); 4] = [
         (Sort::Relevance, "relevance"),
         (Sort::Name, "name"),
         (Sort::Newest, "newest"),
+        (Sort::Used, "used"),
     ];
 
     pub fn of_word(word: &str) -> Option<Self> {
@@ -124,6 +138,8 @@ pub struct Wanted<'a> {
     pub category: &'a str,
     pub tag: &'a str,
     pub sort: Sort,
+    /// What [`Sort::Used`] goes by.
+    pub counts: Option<&'a Counts>,
 }
 
 /// The servers of one page, and how many there are.
@@ -232,6 +248,7 @@ impl Shelf {
                 Sort::Relevance => b.0.cmp(&a.0),
                 Sort::Name => std::cmp::Ordering::Equal,
                 Sort::Newest => b.1.created_at.cmp(&a.1.created_at),
+                Sort::Used => wanted.calls(b.1.id).cmp(&wanted.calls(a.1.id)),
             };
             first.then_with(|| a.1.slug.cmp(&b.1.slug))
         };
@@ -279,6 +296,11 @@ fn facet(counts: HashMap<&str, usize>) -> Facet {
 }
 
 impl Wanted<'_> {
+    fn calls(&self, id: ServerId) -> u64 {
+        let counts = self.counts.and_then(|counts| counts.get(&id));
+        counts.map_or(0, |calls| calls.all)
+    }
+
     fn admits(&self, listing: &Listing) -> bool {
         let same = |text: &str, wanted: &str| text.eq_ignore_ascii_case(wanted);
         let category = listing.category.as_deref().unwrap_or_default();
@@ -544,10 +566,23 @@ mod tests {
             category,
             tag,
             sort,
+            counts: None,
         };
         assert_eq!(
             slugs(&shelf, wanted("commerce", "", Sort::Newest)),
             ["petrol", "shop"]
+        );
+        let calls = |number, all| {
+            let calls = Calls { all, well: 0 };
+            (ServerId(uuid::Uuid::from_u128(number)), calls)
+        };
+        let used = Wanted {
+            counts: Some(&Counts::from([calls(1, 3), calls(2, 40)])),
+            ..wanted("", "", Sort::Used)
+        };
+        assert_eq!(
+            slugs(&shelf, used),
+            ["shop", "petstore", "github", "petrol"]
         );
         assert_eq!(slugs(&shelf, wanted("", "TAG3", Sort::Name)), ["github"]);
         assert!(slugs(&shelf, wanted("commerce", "tag3", Sort::Name)).is_empty());

@@ -58,6 +58,16 @@ row! {
     }
 }
 
+row! {
+    /// Calls of one server.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct CalledRow {
+        pub server_id: Uuid,
+        pub calls: i64,
+        pub well: i64,
+    }
+}
+
 /// Which calls; `None` is any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Used {
@@ -149,6 +159,14 @@ const TAKE: &str = "DELETE FROM usage_hourly WHERE organization_id = $1 AND buck
      tokens, cost_nanos, latency";
 const OLDEST_DAY: &str = "SELECT bucket AS value FROM usage_daily WHERE organization_id = $1 AND bucket < $2 ORDER BY bucket LIMIT 1";
 const SWEEP: &str = "DELETE FROM usage_daily WHERE organization_id = $1 AND bucket = $2";
+// Every organization is named, so that the keys of both tables lead to the hours.
+const CALLED: &str = "SELECT server_id, CAST(SUM(calls) AS BIGINT) AS calls, \
+     CAST(SUM(CASE WHEN status = 'ok' THEN calls ELSE 0 END) AS BIGINT) AS well FROM \
+     (SELECT server_id, status, calls FROM usage_hourly WHERE organization_id IN (SELECT id FROM organizations) AND bucket >= $1 \
+     UNION ALL SELECT server_id, status, calls FROM usage_daily WHERE organization_id IN (SELECT id FROM organizations) AND bucket >= $1) \
+     AS used GROUP BY server_id ORDER BY server_id";
+const OWNERS: &str = "SELECT s.id, u.name FROM servers s JOIN users u ON u.id = s.owner_id \
+     WHERE s.deleted_at IS NULL ORDER BY s.id";
 const SERVERS: &str =
     "SELECT id, slug AS name FROM servers WHERE organization_id = $1 ORDER BY slug LIMIT $2";
 const CONSUMERS: &str =
@@ -175,6 +193,16 @@ impl Store {
             used.tool.as_deref(),
             limit
         )
+    }
+
+    /// The calls of each server that has any, in hours and days that begin from `from` on.
+    pub async fn calls_of_servers(&self, from: i64) -> Result<Vec<CalledRow>, StoreError> {
+        fetch_all!(&self.db, CalledRow, CALLED, from)
+    }
+
+    /// For each server that is somebody's, who that is.
+    pub async fn names_of_owners(&self) -> Result<Vec<NameRow>, StoreError> {
+        fetch_all!(&self.db, NameRow, OWNERS)
     }
 
     /// Names of servers, and of consumers, as they are now: `limit` of each at most.

@@ -86,7 +86,7 @@ pub(crate) use personal::{
 };
 
 pub(crate) use usage::{
-    a_roll_up_is_the_sum_of_its_calls, two_writers_add_up,
+    a_roll_up_is_the_sum_of_its_calls, the_calls_of_servers_are_added_up, two_writers_add_up,
     usage_is_the_same_by_days_until_it_is_swept,
 };
 
@@ -1026,6 +1026,7 @@ macro_rules! run_contract {
             the_audit_is_read_in_pages,
             calls_are_read_in_pages_and_swept,
             usage_is_the_same_by_days_until_it_is_swept,
+            the_calls_of_servers_are_added_up,
             migrating_twice_changes_nothing,
             a_quota_is_exact_among_many_and_survives_them,
             a_crash_loses_no_unit_of_a_quota,

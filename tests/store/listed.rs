@@ -133,6 +133,7 @@ pub(crate) async fn the_catalog_is_searched_the_same(store: &Store) {
             category: if at >= texts.len() { "trade" } else { "" },
             tag: "",
             sort: [Sort::Relevance, Sort::Newest, Sort::Name][at % 3],
+            counts: None,
         };
         let (one, other) = (ten(&stored, wanted, hidden), ten(&expected, wanted, hidden));
         assert_eq!(one, other, "{wanted:?}");

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use causeway::live::popularity::summary;
+use causeway::search::shelf::Calls;
 use causeway::store::Store;
 use causeway::store::ledger::LedgerRow;
 use causeway::store::usage::{DAY, HOUR, UsageRow, Used};
 use causeway::types::{Latency, OrganizationId};
+use chrono::{DateTime, TimeDelta};
 use uuid::Uuid;
 
 use super::ledger::call;
@@ -235,4 +238,30 @@ pub(crate) async fn usage_is_the_same_by_days_until_it_is_swept(store: &Store) {
     both.retain(|(bucket, ..), _| *bucket >= day.1);
     assert_eq!(read(stored(store, &used[0]).await), both);
     assert!(at(0).timestamp() > START);
+}
+
+/// Calls of the last seven days, of each server, also where some hours were made days of already.
+pub(crate) async fn the_calls_of_servers_are_added_up(store: &Store) {
+    let written = calls(1, 400);
+    for batch in written.chunks(100) {
+        store.append_ledger(batch).await.unwrap();
+    }
+    let middle = START * 1_000_000 + 5 * DAY;
+    while store.compact_usage(ORGANIZATION, middle).await.unwrap() > 0 {}
+    for days in [7, 9, 12, 40] {
+        let now = DateTime::from_timestamp(START, 0).unwrap() + TimeDelta::days(days);
+        let from = now.timestamp_micros() - 7 * DAY;
+        let once: BTreeMap<Uuid, &LedgerRow> = written.iter().map(|call| (call.id, call)).collect();
+        let mut expected: BTreeMap<Uuid, Calls> = BTreeMap::new();
+        for call in once.values().filter(|call| call.at >= from) {
+            let calls = expected.entry(call.server.unwrap_or_default()).or_default();
+            calls.all += 1;
+            calls.well += u64::from(call.status == "ok");
+        }
+        let told = summary(store, now).await.unwrap();
+        let told: BTreeMap<Uuid, Calls> =
+            told.counts.into_iter().map(|(id, it)| (id.0, it)).collect();
+        assert_eq!(told, expected, "{days}");
+        assert_eq!(told.is_empty(), days == 40);
+    }
 }

@@ -57,7 +57,9 @@ pub(super) async fn list(
         let page = page.of_sorted(visible, |entry| entry.slug.as_str());
         return Ok(page.answer("servers", |entry| server_view(&market, entry, &headers)));
     }
+    let popularity = catalog.popularity();
     let wanted = Wanted {
+        counts: Some(&popularity.counts),
         text: &asked.q,
         category: &asked.category,
         tag: &asked.tag,

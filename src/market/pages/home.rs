@@ -3,7 +3,9 @@
 use askama::Template;
 
 use crate::market::pages::Frame;
-use crate::search::shelf::{Facet, Listing};
+use crate::market::pages::server::access_badge;
+use crate::mcp::server::Access;
+use crate::search::shelf::{Calls, Facet, Listing};
 
 /// Tags on a card; a server may have more.
 const TAGS_SHOWN_MAX: usize = 4;
@@ -13,10 +15,11 @@ const MATCHES_MAX: usize = 3;
 const TONES: u32 = 8;
 
 /// The orders of the list, each with the key of its message.
-pub const SORTS: [(&str, &str); 3] = [
+pub const SORTS: [(&str, &str); 4] = [
     ("relevance", "home-sort-relevance"),
     ("name", "home-sort-name"),
     ("newest", "home-sort-newest"),
+    ("used", "home-sort-used"),
 ];
 
 /// `GET /?q=&category=&tag=&sort=&page=`. What is swapped while somebody types is `as_results`.
@@ -79,8 +82,10 @@ pub struct ServerCard {
     /// Whose it is, where that is known.
     pub owner: Option<String>,
     pub description: String,
-    /// Callable without a key.
-    pub open: bool,
+    /// The message that says what callers need, and a class of the stylesheet.
+    pub access: (&'static str, &'static str),
+    /// Those of the last seven days.
+    pub calls: Calls,
     /// The message that says why it is not served, and a class of the stylesheet.
     pub closed: Option<(&'static str, &'static str)>,
     pub category: Option<String>,
@@ -106,7 +111,7 @@ impl ServerCard {
             .is_some_and(|(said, _)| said == "badge-unpublished")
     }
 
-    pub fn new(listing: &Listing, open: bool, query: &str) -> Self {
+    pub fn new(listing: &Listing, access: Access, query: &str) -> Self {
         let matches = listing.matching(query, MATCHES_MAX).into_iter();
         Self {
             slug: listing.slug.clone(),
@@ -115,7 +120,8 @@ impl ServerCard {
             tone: tone(&listing.slug),
             owner: None,
             description: listing.summary.clone(),
-            open,
+            access: access_badge(access),
+            calls: Calls::default(),
             closed: None,
             category: listing.category.clone(),
             tags: listing.tags.iter().take(TAGS_SHOWN_MAX).cloned().collect(),

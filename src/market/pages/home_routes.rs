@@ -10,7 +10,6 @@ use crate::market::pages::home::{Choice, Home, ServerCard};
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, frame, lists, notice};
 use crate::market::pages::server::closed_badge;
-use crate::mcp::server::Access;
 use crate::search::shelf::{Sort, Wanted};
 use crate::types::ServerId;
 
@@ -38,13 +37,15 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
     let asked = |name: &str| query.get(name).map(|text| text.trim()).unwrap_or_default();
     let number = asked("page").parse::<usize>().unwrap_or(1);
     let number = number.clamp(1, PAGES_MAX);
+    let catalog = &market.0.parts.publisher.catalog;
+    let popularity = catalog.popularity();
     let wanted = Wanted {
+        counts: Some(&popularity.counts),
         text: asked("q"),
         category: asked("category"),
         tag: asked("tag"),
         sort: Sort::of_word(asked("sort")).unwrap_or_default(),
     };
-    let catalog = &market.0.parts.publisher.catalog;
     let shelf = catalog.shelf();
     let visible = |id: ServerId| {
         catalog
@@ -56,9 +57,13 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
     let (categories, tags) = shelf.facets(visible);
     let cards = found.listings.iter().map(|listing| {
         let entry = catalog.entry(listing.id);
-        let open = entry.as_ref();
-        let open = open.is_some_and(|entry| entry.settings.access == Access::Open);
-        let mut card = ServerCard::new(listing, open, wanted.text);
+        let access = entry.as_ref().map(|entry| entry.settings.access);
+        let mut card = ServerCard::new(listing, access.unwrap_or_default(), wanted.text);
+        card.calls = popularity.calls(listing.id);
+        // Names people sign in with are for those who did.
+        card.owner = headers
+            .person()
+            .and(popularity.owners.get(&listing.id).cloned());
         card.closed = entry.and_then(|entry| closed_badge(&entry));
         card
     });

@@ -12,6 +12,7 @@ use crate::market::pages::keys::NewKey;
 use crate::market::pages::report::Report;
 use crate::market::pages::tool::Badge;
 use crate::market::pages::usage::UsagePart;
+use crate::mcp::server::Access;
 
 /// What stands above every tab.
 #[derive(Clone, Debug)]
@@ -34,6 +35,15 @@ impl ServerHead {
     pub fn is_draft(&self) -> bool {
         self.closed
             .is_some_and(|(said, _)| said == "badge-unpublished")
+    }
+}
+
+/// The message that says who may call a server, and a class of the stylesheet.
+pub fn access_badge(access: Access) -> (&'static str, &'static str) {
+    match access {
+        Access::Open => ("badge-open", "good"),
+        Access::Key => ("badge-needs-key", "plain"),
+        Access::Private => ("badge-private", "fair"),
     }
 }
 

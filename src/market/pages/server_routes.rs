@@ -20,12 +20,12 @@ use crate::market::pages::routes::{
     Fields, frame, next_page, notice, reader, refused, shown_to, to,
 };
 use crate::market::pages::server::{
-    ReportPage, ServerHead, ServerPage, ToolGroup, ToolRow, ToolsPage, closed_badge,
+    ReportPage, ServerHead, ServerPage, ToolGroup, ToolRow, ToolsPage, access_badge, closed_badge,
 };
 use crate::market::pages::settings::lacking_credentials;
 use crate::market::pages::tool::badges;
 use crate::market::pages::{Frame, page};
-use crate::mcp::server::{Access, Server};
+use crate::mcp::server::Server;
 use crate::mcp::tool::Tool;
 use crate::problem::Problem;
 
@@ -43,11 +43,7 @@ impl ServerHead {
         Self {
             slug: entry.slug.to_string(),
             title: entry.title.clone(),
-            access: match entry.settings.access {
-                Access::Open => ("badge-open", "good"),
-                Access::Key => ("badge-needs-key", "plain"),
-                Access::Private => ("badge-private", "fair"),
-            },
+            access: access_badge(entry.settings.access),
             closed: closed_badge(entry),
             note: entry.closed.as_ref().and_then(|it| it.note.clone()),
             here,

@@ -62,6 +62,9 @@ fn many_servers_are_searched_and_paged() {
             .get("/?q=%3Cscript%3E", &cookie)
             .contains("Nothing matches “&#60;script&#62;”")
     );
+    let by_use = served.get("/?q=numbered&sort=used", &cookie);
+    assert!(by_use.contains("No calls yet") && by_use.contains("needs a key"));
+    assert!(by_use.contains("<option value=\"used\" selected>"));
     // They need a key, so a visitor sees the demo only.
     assert!(!served.get("/?q=numbered", "").contains("n-10"));
 }
