@@ -14,6 +14,7 @@ pub mod fragment;
 pub mod lint;
 pub mod paging;
 pub mod plan;
+pub mod probes;
 pub mod provider;
 pub mod publish;
 pub mod server;

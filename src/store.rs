@@ -26,6 +26,7 @@ pub mod limits;
 pub mod listed;
 pub mod migrate;
 pub mod personal;
+pub mod probes;
 pub mod sealed;
 pub mod servers;
 pub mod sessions;

@@ -45,6 +45,7 @@ use crate::market::api::{Market, MarketParts, idempotency};
 use crate::market::doctor::{Doctor, Places};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
+use crate::mcp::probes::{self, Prober};
 use crate::mcp::publish::{
     GivenSettings, OnBehalf, Publication, Publisher, Release, SpecSource, publish,
 };
@@ -109,6 +110,7 @@ impl App {
             market.0.parts.publisher.clone(),
             ground.stop.clone(),
         ));
+        ground.follow(probes::follow(prober(&market), ground.stop.clone()));
         ground.follow(idempotency::sweep(
             ground.store.clone(),
             ground.clock.clone(),
@@ -234,6 +236,16 @@ fn market(
         document_bytes_max: config.limits.document_bytes_max,
         doctor,
     }))
+}
+
+/// What asks APIs whether they are well.
+fn prober(market: &Market) -> Prober {
+    let parts = &market.0.parts;
+    Prober {
+        mcp: parts.mcp.clone(),
+        catalog: parts.publisher.catalog.clone(),
+        store: parts.publisher.store.clone(),
+    }
 }
 
 /// The identity provider people sign in through, where one is named.

@@ -25,6 +25,7 @@ mod listing;
 mod ownership;
 mod page;
 pub(crate) mod personal;
+mod probes;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;

@@ -9,6 +9,7 @@ mod filter;
 mod held;
 pub mod own;
 mod passing;
+pub mod probe;
 mod repeat;
 mod spans;
 pub mod trace;

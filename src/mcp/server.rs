@@ -203,6 +203,9 @@ pub struct ServerSettings {
     /// The URL that is told of calls that wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_webhook: Option<String>,
+    /// How the API is asked from time to time whether it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<ProbeSettings>,
     /// The service inside this process that answers, by name. Set by the process itself only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub internal: Option<String>,
@@ -241,9 +244,20 @@ impl Default for ServerSettings {
             tags: None,
             approval_minutes: None,
             approval_webhook: None,
+            probe: None,
             internal: None,
         }
     }
+}
+
+/// A safe operation that is called from time to time, for nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProbeSettings {
+    pub operation: OperationKey,
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty", default)]
+    pub arguments: serde_json::Map<String, serde_json::Value>,
+    pub every_minutes: u32,
 }
 
 /// What an owner makes of a tool's answers.

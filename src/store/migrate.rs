@@ -123,6 +123,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0020_connected_accounts.sql"),
     ),
     (
+        21,
+        "probes",
+        include_str!("../../migrations/sqlite/0021_probes.sql"),
+        include_str!("../../migrations/postgres/0021_probes.sql"),
+    ),
+    (
         22,
         "ended_sessions",
         include_str!("../../migrations/sqlite/0022_ended_sessions.sql"),

@@ -37,6 +37,7 @@ const RANKS: &[(&str, u8)] = &[
     ("live", 3),
     ("mcp::publish", 4),
     ("mcp::sync", 4),
+    ("mcp::probes", 4),
     ("mcp::versions", 4),
     ("mcp::call", 4),
     ("market::catalog", 4),

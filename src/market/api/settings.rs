@@ -20,10 +20,12 @@ use crate::live::Entry;
 use crate::market::api::limits::checked;
 use crate::market::api::ownership::may_open;
 use crate::market::api::servers::{act, check_rules, etag, owned, server_view, url_of};
-use crate::market::api::{Market, accounts, approvals, connection, listing, shapes};
+use crate::market::api::{Market, accounts, approvals, connection, listing, probes, shapes};
 use crate::mcp::content::{ANSWER_BYTES_DEFAULT, ANSWER_BYTES_MAX};
 use crate::mcp::plan::check_destination;
-use crate::mcp::server::{Access, AnswerShape, ServerSettings, SessionSettings, ToolsMode};
+use crate::mcp::server::{
+    Access, AnswerShape, ProbeSettings, ServerSettings, SessionSettings, ToolsMode,
+};
 use crate::mcp::tool::profile::ProfileChoice;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::servers::ServerChange;
@@ -89,6 +91,9 @@ pub(crate) struct ServerEdit {
     pub(crate) approval_minutes: Option<Option<u32>>,
     #[serde(default, deserialize_with = "double")]
     pub(crate) approval_webhook: Option<Option<String>>,
+    /// As a whole.
+    #[serde(default, deserialize_with = "double")]
+    pub(crate) probe: Option<Option<ProbeSettings>>,
 }
 
 /// Tells `null` from absence.
@@ -187,6 +192,12 @@ async fn apply_to(
     if let Some(schemes) = &change.user_accounts {
         settings.user_accounts = schemes.clone().unwrap_or_default();
         accounts::check(market, entry, &settings.user_accounts).await?;
+    }
+    if let Some(probe) = &change.probe {
+        settings.probe.clone_from(probe);
+    }
+    if change.probe.is_some() || change.user_accounts.is_some() {
+        probes::check(market, entry, &settings).await?;
     }
     if let Some(Some(shapes)) = &change.answer_shapes {
         shapes::check(market, entry, shapes).await?;

@@ -4,18 +4,23 @@ use std::time::Instant;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use http::StatusCode;
 
 use crate::extract::{Path, Visitor};
+use crate::live::Entry;
+use crate::live::popularity::Health;
 use crate::market::api::Market;
 use crate::market::api::usage::{Asked, StepAsked, report};
+use crate::market::pages::key_routes::moment;
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, refused};
-use crate::market::pages::server::{HealthPage, ServerHead};
+use crate::market::pages::server::{HealthPage, ProbeRow, ProbeView, ServerHead, health_badge};
 use crate::market::pages::server_routes::own_tab;
 use crate::market::pages::usage::UsagePart;
-use crate::mcp::server::Provider;
+use crate::mcp::server::{ProbeSettings, Provider};
+use crate::problem::Problem;
+use crate::store::probes::ProbeResult;
 use crate::types::ServerId;
 
 /// What the address says, the message that names it, how many hours it is, and in which steps.
@@ -35,6 +40,47 @@ async fn paused(market: &Market, id: ServerId) -> Vec<(String, u64)> {
     paused
         .map(|(origin, after)| (origin, after.as_secs() + 1))
         .collect()
+}
+
+/// Results that are shown one by one.
+const STRIP_MAX: usize = 60;
+
+/// What asking the API whether it is well came to, where it is asked.
+async fn probe(market: &Market, entry: &Entry) -> Result<Option<ProbeView>, Problem> {
+    let Some(probe) = &entry.settings.probe else {
+        return Ok(None);
+    };
+    let publisher = &market.0.parts.publisher;
+    let results = publisher.store.probe_results(entry.id).await?;
+    let now = publisher.clock.now();
+    Ok(Some(view(probe, &results, now)))
+}
+
+/// Results, the newest first, as the page shows them.
+fn view(probe: &ProbeSettings, results: &[ProbeResult], now: DateTime<Utc>) -> ProbeView {
+    let last = results.first().map(|last| (last.at, last.ok == 1));
+    let since = (now - Duration::hours(24)).timestamp_micros();
+    let of_day = results.iter().filter(|result| result.at >= since);
+    let (all, well) = of_day.fold((0, 0), |(all, well), result| {
+        (all + 1, well + usize::from(result.ok == 1))
+    });
+    let row = |result: &ProbeResult| ProbeRow {
+        at: moment(result.at),
+        ok: result.ok == 1,
+        status: result.status,
+        took_ms: result.took_ms,
+        reason: result.reason.clone().unwrap_or_default(),
+    };
+    let shown = &results[..results.len().min(STRIP_MAX)];
+    let strip: Vec<ProbeRow> = shown.iter().rev().map(row).collect();
+    ProbeView {
+        operation: probe.operation.0.clone(),
+        minutes: probe.every_minutes,
+        state: health_badge(Health::of(last, probe.every_minutes, now)),
+        rate: (all > 0).then(|| (format!("{} %", well * 100 / all), well, all)),
+        well: strip.iter().filter(|row| row.ok).count(),
+        strip,
+    }
 }
 
 pub(super) async fn show(
@@ -59,6 +105,10 @@ pub(super) async fn show(
         ..Asked::default()
     };
     let paused = paused(&market, entry.id).await;
+    let probe = match probe(&market, &entry).await {
+        Ok(probe) => probe,
+        Err(problem) => return refused(&market, &headers, &problem),
+    };
     match report(&market, &person, &asked, &[]).await {
         Ok(report) => {
             let template = HealthPage {
@@ -69,6 +119,7 @@ pub(super) async fn show(
                     .map(|(value, message, ..)| (*value == chosen, *value, *message))
                     .collect(),
                 paused,
+                probe,
                 part: UsagePart::of(&report),
             };
             page(StatusCode::OK, &template)

@@ -84,6 +84,8 @@ pub struct ServerCard {
     pub description: String,
     /// The message that says what callers need, and a class of the stylesheet.
     pub access: (&'static str, &'static str),
+    /// Whether its API is well, where it is asked: the message, and a class of the stylesheet.
+    pub health: Option<(&'static str, &'static str)>,
     /// Those of the last seven days.
     pub calls: Calls,
     /// The message that says why it is not served, and a class of the stylesheet.
@@ -121,6 +123,7 @@ impl ServerCard {
             owner: None,
             description: listing.summary.clone(),
             access: access_badge(access),
+            health: None,
             calls: Calls::default(),
             closed: None,
             category: listing.category.clone(),

@@ -5,11 +5,12 @@ use axum::response::Response;
 use http::StatusCode;
 
 use crate::extract::Visitor;
+use crate::live::popularity::Health;
 use crate::market::api::Market;
 use crate::market::pages::home::{Choice, Home, ServerCard};
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, frame, lists, notice};
-use crate::market::pages::server::closed_badge;
+use crate::market::pages::server::{closed_badge, health_badge};
 use crate::search::shelf::{Sort, Wanted};
 use crate::types::ServerId;
 
@@ -39,6 +40,7 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
     let number = number.clamp(1, PAGES_MAX);
     let catalog = &market.0.parts.publisher.catalog;
     let popularity = catalog.popularity();
+    let now = market.0.parts.publisher.clock.now();
     let wanted = Wanted {
         counts: Some(&popularity.counts),
         text: asked("q"),
@@ -59,6 +61,13 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
         let entry = catalog.entry(listing.id);
         let access = entry.as_ref().map(|entry| entry.settings.access);
         let mut card = ServerCard::new(listing, access.unwrap_or_default(), wanted.text);
+        let probe = entry
+            .as_ref()
+            .and_then(|entry| entry.settings.probe.as_ref());
+        card.health = probe.map(|probe| {
+            let last = popularity.probed.get(&listing.id).copied();
+            health_badge(Health::of(last, probe.every_minutes, now))
+        });
         card.calls = popularity.calls(listing.id);
         // Names people sign in with are for those who did.
         card.owner = headers

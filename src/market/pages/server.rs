@@ -5,6 +5,7 @@ use askama::Template;
 
 use crate::live::Entry;
 use crate::live::closed::State;
+use crate::live::popularity::Health;
 use crate::market::language::Html;
 use crate::market::pages::Frame;
 use crate::market::pages::connect::Snippet;
@@ -179,6 +180,38 @@ pub struct EventRow {
     pub fault: Option<String>,
 }
 
+/// The message that says whether an API is well, and a class of the stylesheet.
+pub fn health_badge(health: Health) -> (&'static str, &'static str) {
+    match health {
+        Health::Well => ("health-well", "good"),
+        Health::Failing => ("health-failing", "bad"),
+        Health::Unknown => ("health-unknown", "plain"),
+    }
+}
+
+/// What asking an API whether it is well came to.
+#[derive(Clone, Debug)]
+pub struct ProbeView {
+    pub operation: String,
+    pub minutes: u32,
+    pub state: (&'static str, &'static str),
+    /// Of the results of the last 24 hours, how many went well: as a share, and counted.
+    pub rate: Option<(String, usize, usize)>,
+    /// The last results, the oldest first.
+    pub strip: Vec<ProbeRow>,
+    pub well: usize,
+}
+
+/// One result.
+#[derive(Clone, Debug)]
+pub struct ProbeRow {
+    pub at: String,
+    pub ok: bool,
+    pub status: Option<i64>,
+    pub took_ms: i64,
+    pub reason: String,
+}
+
 /// `GET /servers/{slug}/health?period=`.
 #[derive(Debug, Template)]
 #[template(path = "server_health.html")]
@@ -190,6 +223,8 @@ pub struct HealthPage {
     pub part: UsagePart,
     /// Origins of the API that are left alone, and for how many seconds.
     pub paused: Vec<(String, u64)>,
+    /// `None`: the API is not asked.
+    pub probe: Option<ProbeView>,
 }
 
 /// `GET /servers/{slug}/versions?compare=`.
@@ -263,4 +298,12 @@ pub struct ReportPage {
     pub frame: Frame,
     pub head: ServerHead,
     pub report: Report,
+}
+
+impl HealthPage {
+    /// The address of the server's settings.
+    pub fn settings(&self) -> String {
+        let path = format!("/servers/{}/settings", self.head.slug);
+        self.frame.at(&path)
+    }
 }

@@ -1,6 +1,7 @@
 //! What an owner sets on a server: who may call it, where its calls go, its credentials, its
 //! document, its name.
 
+mod probe;
 mod resilience;
 
 use askama::Template;
@@ -14,6 +15,7 @@ use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::limits::LimitRow;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::server::ServerHead;
+pub use crate::market::pages::settings::probe::ProbeForm;
 pub use crate::market::pages::settings::resilience::ResilienceForm;
 use crate::mcp::server::{Access, Server, ServerSettings, SessionSettings};
 use crate::openapi::{Location, SecurityRequirement, SecurityScheme};
@@ -90,7 +92,10 @@ pub struct Fault {
 }
 
 /// The API's names of fields, and the messages that label them here.
-const LABELS: [(&str, &str); 35] = [
+const LABELS: [(&str, &str); 38] = [
+    ("probe", "settings-probe"),
+    ("probe.everyMinutes", "label-probe-minutes"),
+    ("probe.arguments", "label-probe-arguments"),
     ("callPriceMicros", "label-price"),
     ("resilience.connectTimeoutMs", "label-connect"),
     ("resilience.firstByteTimeoutMs", "label-first-byte"),
@@ -173,6 +178,7 @@ pub struct SettingsForm {
     pub sessions_max: String,
     pub timeout_seconds: String,
     pub resilience: ResilienceForm,
+    pub probe: ProbeForm,
     /// Empty: an hour.
     pub approval_minutes: String,
     pub approval_webhook: String,
@@ -211,6 +217,7 @@ impl SettingsForm {
             sessions_max: sessions.sessions_max.to_string(),
             timeout_seconds: seconds(settings.call_timeout_ms),
             resilience: ResilienceForm::of(&settings.resilience),
+            probe: ProbeForm::of(settings.probe.as_ref()),
             approval_minutes: settings
                 .approval_minutes
                 .map(|minutes| minutes.to_string())
@@ -249,6 +256,7 @@ impl SettingsForm {
             sessions_max: text("sessionsMax"),
             timeout_seconds: text("timeoutSeconds"),
             resilience: ResilienceForm::entered(text),
+            probe: ProbeForm::entered(text),
             approval_minutes: text("approvalMinutes"),
             approval_webhook: text("approvalWebhook"),
             price: text("price"),
@@ -289,6 +297,7 @@ impl SettingsForm {
             "sessions": self.sessions.then_some(sessions),
             "callTimeoutMs": milliseconds("label-timeout", &self.timeout_seconds)?,
             "resilience": self.resilience.change(language)?,
+            "probe": self.probe.change(language)?,
             "toolsPageMax": whole("label-tools-page", &self.tools_page_max)?,
             "tools": self.tools,
             "profile": self.profile,
