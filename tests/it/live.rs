@@ -1,5 +1,7 @@
 //! The live catalog over a real database: an index of everything, and what is used compiled once.
 
+mod probing;
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

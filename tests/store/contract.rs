@@ -29,6 +29,7 @@ mod lifecycle;
 mod limits;
 mod listed;
 mod personal;
+mod probes;
 pub(crate) mod upgrade;
 mod usage;
 
@@ -85,6 +86,7 @@ pub(crate) use personal::{
     what_was_redacted_is_watched_over,
 };
 
+pub(crate) use probes::{of_many_one_asks_an_api, the_last_results_of_a_probe_are_kept};
 pub(crate) use usage::{
     a_roll_up_is_the_sum_of_its_calls, the_calls_of_servers_are_added_up, two_writers_add_up,
     usage_is_the_same_by_days_until_it_is_swept,
@@ -1027,6 +1029,8 @@ macro_rules! run_contract {
             calls_are_read_in_pages_and_swept,
             usage_is_the_same_by_days_until_it_is_swept,
             the_calls_of_servers_are_added_up,
+            of_many_one_asks_an_api,
+            the_last_results_of_a_probe_are_kept,
             migrating_twice_changes_nothing,
             a_quota_is_exact_among_many_and_survives_them,
             a_crash_loses_no_unit_of_a_quota,

@@ -167,6 +167,11 @@ fn settings_are_refused_by_the_name_of_the_field() {
         ("failures", "x", "“Failures in a row”: write a whole number"),
         ("pauseSeconds", "0.5", "“Pause” is 1000 to"),
         ("connectSeconds", "900", "“Time to connect” is 100 to"),
+        (
+            "probeOperation",
+            "POST /look",
+            "“Whether the API is well”: the server has no operation",
+        ),
         ("approvalMinutes", "0", "“Time to approve” is 1 to"),
         (
             "approvalWebhook",
@@ -221,6 +226,8 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         ("connectSeconds", ""),
         ("firstByteSeconds", "1.5"),
         ("approvalMinutes", "15"),
+        ("probeOperation", "GET /look"),
+        ("probeMinutes", "5"),
         ("approvalWebhook", "https://hook.example/x"),
         ("toolsPageMax", "50"),
         ("answerKib", "32"),
@@ -239,6 +246,7 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         "allowUpstream": ["10.0.0.5:8080", "db.internal"], "legacySse": false,
         "sessions": {"idleMs": 12_500, "sessionsMax": 7}, "callTimeoutMs": 2_500, "toolsPageMax": 50,
         "resilience": {"firstByteTimeoutMs": 1_500, "retries": 1, "breaker": {"failures": 4, "pauseMs": 2_500}},
+        "probe": {"operation": "GET /look", "everyMinutes": 5},
         "approvalMinutes": 15, "approvalWebhook": "https://hook.example/x",
         "answerBytesMax": 32_768,
         "tools": "search", "profile": "gemini", "toolTokensMax": 900, "listTokensMax": 9_000,
