@@ -30,6 +30,8 @@ frame-api = Management API
 frame-copy = Copy
 frame-copied = Copied
 frame-menu = Menu
+frame-exposed = This site is not reached over HTTPS: what you enter here, passwords and keys too, can be read on the network. <a href="{ $docs }">What to do about it</a>
+frame-exposed-read = Dismiss
 
 ## The start page
 

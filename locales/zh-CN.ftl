@@ -23,6 +23,8 @@ frame-api = 管理 API
 frame-copy = 复制
 frame-copied = 已复制
 frame-menu = 菜单
+frame-exposed = 本站未使用 HTTPS：您在此输入的内容（包括密码和密钥）可能在网络上被读取。<a href="{ $docs }">如何处理</a>
+frame-exposed-read = 知道了
 
 ## 首页
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::HOST;
-use url::Url;
+use url::{Host, Url};
 
 use crate::types::Slug;
 
@@ -74,6 +74,18 @@ impl Address {
         path.strip_prefix(self.prefix()).unwrap_or(path)
     }
 
+    /// Whether what people send us can be read on a network: it goes to another machine in the clear.
+    pub fn is_exposed(&self) -> bool {
+        let url = Url::parse(self.at_start()).ok();
+        let url = url.filter(|url| url.scheme() == "http");
+        url.is_some_and(|url| match url.host() {
+            Some(Host::Domain(name)) => name != "localhost" && !name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => !address.is_loopback(),
+            Some(Host::Ipv6(address)) => !address.to_canonical().is_loopback(),
+            None => false,
+        })
+    }
+
     pub fn is_https(&self) -> bool {
         self.at_start().starts_with("https://")
     }
@@ -84,6 +96,26 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn what_goes_to_another_machine_in_the_clear_is_exposed() {
+        let listener = (SocketAddr::from(([0, 0, 0, 0], 8080)), false);
+        for (public, exposed) in [
+            (None, false),
+            (Some("http://localhost:8080"), false),
+            (Some("http://tools.localhost/x"), false),
+            (Some("http://127.0.0.3/tools"), false),
+            (Some("http://[::1]:8080"), false),
+            (Some("https://tools.lan"), false),
+            (Some("http://tools.lan:8080"), true),
+            (Some("http://10.0.0.5"), true),
+            (Some("http://[fd00::1]/x"), true),
+        ] {
+            let url = public.map(|text| text.parse::<Url>().unwrap());
+            let address = Address::new(url.as_ref(), listener);
+            assert_eq!(address.is_exposed(), exposed, "{public:?}");
+        }
+    }
 
     #[test]
     fn links_lead_to_where_the_request_went_unless_it_was_said() {

@@ -270,6 +270,7 @@ pub const PAGES: &[(&str, &str, Need)] = &[
     ("GET", "/docs", Caller),
     ("GET", "/docs/{name}", Caller),
     ("GET", "/language", Nobody),
+    ("POST", "/exposed", Nobody),
     ("GET", "/usage", May(Administer)),
     ("GET", "/approvals", May(DecideCall)),
     ("GET", "/admin/plans", May(Administer)),

@@ -16,6 +16,7 @@ pub mod copies;
 mod credential_routes;
 pub mod danger_routes;
 pub mod docs;
+pub mod exposed;
 pub mod failure;
 pub mod health;
 mod health_routes;
@@ -74,6 +75,8 @@ pub struct Frame {
     /// What just happened, after a redirect.
     /// A message's key.
     pub notice: Option<&'static str>,
+    /// Whether whoever is signed in is to be told that what they enter can be read on the network.
+    pub exposed: bool,
     /// Who is signed in; `None` for visitors, and for the admin key, which is nobody in particular.
     pub name: Option<String>,
     /// Whether they may make servers, and whether they look after people.

@@ -4,6 +4,7 @@ mod accounts;
 mod approving;
 mod catalog;
 mod doors;
+mod exposed;
 mod importing;
 mod keys;
 mod limiting;

@@ -23,7 +23,7 @@ use crate::market::pages::failure::{ErrorPage, status_title};
 use crate::market::pages::settings::sentence;
 use crate::market::pages::{
     Frame, account_routes, approvals, assets, audit, connect_routes, consumers, credential_routes,
-    danger_routes, docs, health, health_routes, home_routes, import_routes, issuer_routes,
+    danger_routes, docs, exposed, health, health_routes, home_routes, import_routes, issuer_routes,
     key_routes, link_routes, oidc_routes, own_routes, page, plans, publish_routes, review_routes,
     server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes,
     version_routes,
@@ -113,6 +113,7 @@ routes! {
     "/keys/issuers" { POST issuer_routes::put }
     "/keys/issuers/remove" { POST issuer_routes::remove }
     "/language" { GET language::choose }
+    "/exposed" at most sign_in_routes::FORM_BYTES_MAX => { POST exposed::dismiss }
     "/usage" { GET usage_routes::show }
     "/admin/plans" at most settings_routes::FORM_BYTES_MAX => {
         GET plans::show, POST plans::change
@@ -192,6 +193,7 @@ pub(super) fn frame(market: &Market, headers: &Visitor, here: &'static str) -> F
         csrf: headers.csrf(market),
         here,
         notice: None,
+        exposed: exposed::is_told(market, headers),
         name: person.and_then(|person| person.name.clone()),
         publishes: at_all(Action::Publish),
         administers: at_all(Action::Administer),
