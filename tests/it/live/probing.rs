@@ -85,7 +85,8 @@ async fn one_process_of_two_asks_an_api_and_keeps_what_it_says() {
         expected: None,
     };
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-    let edited = place.store.edit_server(place.first, edit, &act(), now);
+    let noted = act();
+    let edited = place.store.edit_server(place.first, edit, &noted, now);
     edited.await.unwrap();
     let seconds = Arc::new(AtomicI64::new(0));
     let (one, mut one_is_silent) = process(&place, &seconds).await;
@@ -124,7 +125,7 @@ async fn one_process_of_two_asks_an_api_and_keeps_what_it_says() {
     };
     let close = place
         .store
-        .close_server(place.first, Some(closed), &act(), now);
+        .close_server(place.first, Some(closed), &noted, now);
     close.await.unwrap();
     // Neither one that heard of it, nor one that did not.
     one.catalog
