@@ -110,7 +110,9 @@ impl App {
             market.0.parts.publisher.clone(),
             ground.stop.clone(),
         ));
-        ground.follow(probes::follow(prober(&market), ground.stop.clone()));
+        let parts = &market.0.parts;
+        let prober = Prober::of(&parts.mcp, &parts.publisher);
+        ground.follow(probes::follow(prober, ground.stop.clone()));
         ground.follow(idempotency::sweep(
             ground.store.clone(),
             ground.clock.clone(),
@@ -236,16 +238,6 @@ fn market(
         document_bytes_max: config.limits.document_bytes_max,
         doctor,
     }))
-}
-
-/// What asks APIs whether they are well.
-fn prober(market: &Market) -> Prober {
-    let parts = &market.0.parts;
-    Prober {
-        mcp: parts.mcp.clone(),
-        catalog: parts.publisher.catalog.clone(),
-        store: parts.publisher.store.clone(),
-    }
 }
 
 /// The identity provider people sign in through, where one is named.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::live::{Catalog, Entry};
 use crate::mcp::call::Mcp;
 use crate::mcp::call::probe::{Probed, probe};
+use crate::mcp::publish::Publisher;
 use crate::mcp::server::ProbeSettings;
 use crate::store::probes::{ProbeResult, ProbeRow};
 use crate::store::{Store, StoreError};
@@ -30,6 +31,16 @@ pub struct Prober {
     pub mcp: Arc<Mcp>,
     pub catalog: Catalog,
     pub store: Store,
+}
+
+impl Prober {
+    pub fn of(mcp: &Arc<Mcp>, publisher: &Publisher) -> Self {
+        Self {
+            mcp: mcp.clone(),
+            catalog: publisher.catalog.clone(),
+            store: publisher.store.clone(),
+        }
+    }
 }
 
 /// Asks whatever is due, until `stop`. Of many processes one asks each server.

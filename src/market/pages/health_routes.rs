@@ -68,7 +68,7 @@ fn view(probe: &ProbeSettings, results: &[ProbeResult], now: DateTime<Utc>) -> P
         at: moment(result.at),
         ok: result.ok == 1,
         status: result.status,
-        took_ms: result.took_ms,
+        took: format!("{} ms", result.took_ms),
         reason: result.reason.clone().unwrap_or_default(),
     };
     let shown = &results[..results.len().min(STRIP_MAX)];

@@ -208,7 +208,7 @@ pub struct ProbeRow {
     pub at: String,
     pub ok: bool,
     pub status: Option<i64>,
-    pub took_ms: i64,
+    pub took: String,
     pub reason: String,
 }
 
