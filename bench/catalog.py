@@ -21,12 +21,13 @@ KEY = "an-admin-key-for-the-bench"
 
 
 class Server:
-    def __init__(self, binary, data):
+    def __init__(self, binary, data, *options):
         began = time.time()
         self.process = subprocess.Popen(
             [binary, "--json", "serve", "--listen", "127.0.0.1:0", "--no-demo", "--data", data,
-             "--admin-key", KEY],
-            env={**os.environ, "CAUSEWAY__SERVER__LOG_LEVEL": "warn"},
+             "--admin-key", KEY, *options],
+            env={**os.environ, "CAUSEWAY__SERVER__LOG_LEVEL": "warn",
+                 "CAUSEWAY__LIMITS__MANAGEMENT_REQUESTS_PER_SECOND": "0"},
             stdout=subprocess.PIPE, text=True)
         address = json.loads(self.process.stdout.readline())["listening"]
         self.connection = http.client.HTTPConnection(address, timeout=60)

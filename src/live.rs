@@ -240,13 +240,49 @@ impl Catalog {
         Some(self.slot(id)?.entry.load_full())
     }
 
+    /// Answers of many servers, each by its id, whether it is there and seen.
+    pub fn seeing(&self, sees: impl Fn(&Entry) -> bool) -> impl Fn(ServerId) -> bool {
+        let index = self.0.index.load_full();
+        move |id| {
+            let slot = index.slots.get(&id);
+            slot.is_some_and(|slot| sees(&slot.entry.load()))
+        }
+    }
+
     /// Every server, by slug.
     pub fn entries(&self) -> Vec<Arc<Entry>> {
+        self.entries_where(|_| true)
+    }
+
+    /// Some servers, by slug.
+    pub fn entries_where(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
         let index = self.0.index.load();
-        let slots = index.slots.values();
-        let mut entries: Vec<_> = slots.map(|slot| slot.entry.load_full()).collect();
+        let all = index.slots.values().map(|slot| slot.entry.load_full());
+        let mut entries: Vec<_> = all.filter(|entry| wanted(entry)).collect();
         entries.sort_by(|a, b| a.slug.cmp(&b.slug));
         entries
+    }
+
+    /// The ids and slugs of some servers, in no order.
+    pub fn slugs(
+        &self,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> impl Iterator<Item = (ServerId, String)> {
+        let index = self.0.index.load_full();
+        let all: Vec<_> = index
+            .slots
+            .values()
+            .map(|slot| slot.entry.load_full())
+            .collect();
+        let some = all.into_iter().filter(move |entry| wanted(entry));
+        some.map(|entry| (entry.id, entry.slug.to_string()))
+    }
+
+    /// How many servers are so.
+    pub fn count(&self, wanted: impl Fn(&Entry) -> bool) -> usize {
+        let index = self.0.index.load();
+        let all = index.slots.values();
+        all.filter(|slot| wanted(&slot.entry.load())).count()
     }
 
     /// What may be searched and shown of every server, as it is now.

@@ -1,11 +1,13 @@
 //! One entry per call, settled exactly once, also when the client leaves. Entries pass through a
 //! bounded channel to one writer; the caller never waits for the database.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::access::afterlife;
 use crate::access::caller::Caller;
@@ -118,10 +120,7 @@ pub async fn write(store: Store, mut entries: mpsc::Receiver<LedgerEntry>) {
         // Either way the batch is written.
         let _ = tokio::time::timeout(BATCH_WAIT, full).await;
         let rows: Vec<LedgerRow> = batch.drain(..).map(row).collect();
-        let used: Vec<(KeyId, i64)> = rows
-            .iter()
-            .filter_map(|row| Some((KeyId(row.key?), row.at)))
-            .collect();
+        let used = last_uses(&rows);
         append(&store, &rows, &entries).await;
         if !used.is_empty()
             && let Err(error) = store.note_key_use(&used).await
@@ -129,6 +128,18 @@ pub async fn write(store: Store, mut entries: mpsc::Receiver<LedgerEntry>) {
             tracing::warn!(error = %error, "the use of keys cannot be noted now");
         }
     }
+}
+
+/// When each key was used last.
+fn last_uses(rows: &[LedgerRow]) -> Vec<(KeyId, i64)> {
+    let mut last: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for row in rows {
+        if let Some(key) = row.key {
+            let at = last.entry(key).or_insert(row.at);
+            *at = row.at.max(*at);
+        }
+    }
+    last.into_iter().map(|(key, at)| (KeyId(key), at)).collect()
 }
 
 /// Writes a batch, however long that takes while the process serves.
@@ -229,7 +240,7 @@ fn row(entry: LedgerEntry) -> LedgerRow {
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     LedgerRow {
-        id: uuid::Uuid::now_v7(),
+        id: Uuid::now_v7(),
         organization: entry.organization,
         consumer: entry.caller.consumer.map(|id| id.0),
         key: entry.caller.key.map(|id| id.0),

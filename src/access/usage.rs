@@ -217,7 +217,13 @@ impl Report {
         Ok(())
     }
 
+    /// The servers it tells of; nil where it tells of none.
+    pub fn servers(&self) -> impl Iterator<Item = Uuid> {
+        self.groups.keys().map(|(_, of)| of.server)
+    }
+
     /// What there is of a kind, the most called first.
+
     pub fn by(&self, by: By) -> Vec<(&Of, &Told)> {
         let groups = self.groups.iter().filter(|((kind, _), _)| *kind == by);
         let mut groups: Vec<_> = groups.map(|((_, of), told)| (of, told)).collect();

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use unicode_normalization::UnicodeNormalization;
@@ -82,10 +83,19 @@ impl Listing {
             return Vec::new();
         }
         let looked_at = self.tools.iter().take(TOOLS_LOOKED_AT_MAX);
-        let mut fitting: Vec<(usize, &ListedTool)> = looked_at
-            .map(|tool| (tool.fits(&asked), tool))
-            .filter(|(count, _)| *count > 0)
-            .collect();
+        let mut fitting: Vec<(usize, &ListedTool)> = Vec::new();
+        let mut whole = 0;
+        for tool in looked_at {
+            let count = tool.fits(&asked);
+            if count > 0 {
+                fitting.push((count, tool));
+            }
+            whole += usize::from(count == asked.len());
+            // None that follows fits better.
+            if whole >= max {
+                break;
+            }
+        }
         // Stable: among equals, the order of the list.
         fitting.sort_by_key(|(count, _)| Reverse(*count));
         fitting.truncate(max);
@@ -267,32 +277,94 @@ impl Shelf {
 
     /// The categories and the tags of what may be seen.
     pub fn facets(&self, sees: impl Fn(ServerId) -> bool) -> (Facet, Facet) {
-        let (mut categories, mut tags) = (HashMap::new(), HashMap::new());
-        let settled = self.settled.listings.iter();
-        let settled = settled.filter(|it| !self.replaced.contains(&it.id));
-        for listing in settled
-            .chain(&self.changed.listings)
-            .filter(|it| sees(it.id))
-        {
-            if let Some(category) = &listing.category {
-                *categories.entry(category.as_str()).or_insert(0) += 1;
+        let parts = [(&*self.settled, true), (self.changed.part(), false)];
+        let [settled, changed] = parts.map(|(part, large)| {
+            let (mut categories, mut tags) = (part.categories.none(), part.tags.none());
+            for (at, id) in part.ids.iter().enumerate() {
+                if !(large && self.replaced.contains(id)) && sees(*id) {
+                    part.categories.count(at, &mut categories);
+                    part.tags.count(at, &mut tags);
+                }
             }
-            for tag in &listing.tags {
-                *tags.entry(tag.as_str()).or_insert(0) += 1;
-            }
-        }
-        (facet(categories), facet(tags))
+            ((&part.categories, categories), (&part.tags, tags))
+        });
+        (facet(settled.0, changed.0), facet(settled.1, changed.1))
     }
 }
 
-fn facet(counts: HashMap<&str, usize>) -> Facet {
-    let mut all: Vec<(&str, usize)> = counts.into_iter().collect();
-    all.sort_unstable_by_key(|(name, count)| (Reverse(*count), *name));
-    all.truncate(FACETS_MAX);
+/// The most frequent labels of two parts.
+fn facet(
+    (labels, mut counts): (&Labels, Vec<usize>),
+    (others, other_counts): (&Labels, Vec<usize>),
+) -> Facet {
+    let mut all: Vec<(&str, usize)> = Vec::new();
+    for (name, count) in others.names.iter().zip(other_counts) {
+        match labels.names.binary_search(name) {
+            Ok(at) => counts[at] += count,
+            Err(_) => all.push((name, count)),
+        }
+    }
+    all.extend(labels.names.iter().map(|name| &**name).zip(counts));
+    all.retain(|(_, count)| *count > 0);
+    let by = |a: &(&str, usize), b: &(&str, usize)| (b.1, a.0).cmp(&(a.1, b.0));
+    if all.len() > FACETS_MAX {
+        all.select_nth_unstable_by(FACETS_MAX, by);
+        all.truncate(FACETS_MAX);
+    }
+    all.sort_unstable_by(by);
     let owned = all
         .into_iter()
         .map(|(name, count)| (name.to_owned(), count));
     owned.collect()
+}
+
+/// What servers are filed under: each name once.
+#[derive(Default)]
+struct Labels {
+    /// Sorted.
+    names: Vec<Box<str>>,
+    /// Where in `places` those of each server begin; one more at the end.
+    ranges: Vec<u32>,
+    /// Places in `names`.
+    places: Vec<u32>,
+}
+
+impl Labels {
+    /// Of servers in their order, each with its names.
+    fn new<'a, T: IntoIterator<Item = &'a String>>(all: impl Iterator<Item = T> + Clone) -> Self {
+        let mut names: Vec<Box<str>> = all
+            .clone()
+            .flatten()
+            .map(|name| Box::from(&**name))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let place = |name: &String| names.binary_search_by(|it| (**it).cmp(name)).ok();
+        let (mut ranges, mut places) = (vec![0], Vec::new());
+        for of_one in all {
+            let found = of_one.into_iter().filter_map(place);
+            places.extend(found.filter_map(|at| u32::try_from(at).ok()));
+            ranges.push(u32::try_from(places.len()).unwrap_or(u32::MAX));
+        }
+        Self {
+            ranges,
+            places,
+            names,
+        }
+    }
+
+    /// No server with any of the names.
+    fn none(&self) -> Vec<usize> {
+        vec![0; self.names.len()]
+    }
+
+    /// One more server with the names of that one.
+    fn count(&self, server: usize, counts: &mut [usize]) {
+        let range = self.ranges[server] as usize..self.ranges[server + 1] as usize;
+        for place in &self.places[range] {
+            counts[*place as usize] += 1;
+        }
+    }
 }
 
 impl Wanted<'_> {
@@ -314,13 +386,20 @@ impl Wanted<'_> {
 struct Part {
     /// By slug.
     listings: Vec<Arc<Listing>>,
+    /// Theirs, in the same order.
+    ids: Vec<ServerId>,
     places: HashMap<ServerId, u32>,
+    categories: Labels,
+    tags: Labels,
     /// Sorted; what a term leads to is at the same place of `ranges`.
     terms: Vec<Box<str>>,
-    /// Where in `postings` each term's begin; one more at the end.
+    /// Where in `servers` and `weights` each term's begin; one more at the end.
     ranges: Vec<u32>,
-    /// A server, and the weight of the best field of it that has the term.
-    postings: Vec<(u32, u8)>,
+    /// The servers that have a term, and at the same place the weight of the best field that has it.
+    servers: Vec<u32>,
+    weights: Vec<u8>,
+    /// What the first letters lead to that very many words begin with: each server and its best score.
+    beginnings: HashMap<Box<str>, Vec<(u32, u16)>>,
 }
 
 /// What a whole word counts by where it is found; the beginning of one counts three quarters.
@@ -329,6 +408,13 @@ const TITLE: u8 = 32;
 const TAG: u8 = 16;
 const TOOL: u8 = 8;
 const SUMMARY: u8 = 4;
+const WHOLE: u16 = 4;
+const BEGUN: u16 = 3;
+
+/// Letters of the longest beginning whose servers are kept.
+const BEGINNING_CHARS_MAX: usize = 3;
+/// A beginning is kept where its words are found in more places than this for each server.
+const PLACES_PER_SERVER: usize = 2;
 
 impl Part {
     fn new(mut listings: Vec<Arc<Listing>>) -> Self {
@@ -375,15 +461,70 @@ impl Part {
             ranges[at] += ranges[at - 1];
         }
         let places = (0_u32..).zip(&listings).map(|(at, it)| (it.id, at));
-        Self {
+        let mut part = Self {
             places: places.collect(),
+            ids: listings.iter().map(|listing| listing.id).collect(),
+            categories: Labels::new(listings.iter().map(|listing| &listing.category)),
+            tags: Labels::new(listings.iter().map(|listing| &listing.tags)),
             terms: terms.into_iter().map(|(term, _)| term).collect(),
             ranges,
-            postings: found
-                .into_iter()
-                .map(|(_, at, weight)| (at, weight))
-                .collect(),
+            servers: found.iter().map(|(_, server, _)| *server).collect(),
+            weights: found.iter().map(|(.., weight)| *weight).collect(),
+            beginnings: HashMap::new(),
             listings,
+        };
+        part.keep_beginnings();
+        part
+    }
+
+    /// Somebody who types a first letter asks for nearly every word there is; what that comes to is made
+    /// once.
+    fn keep_beginnings(&mut self) {
+        let mut kept = HashMap::new();
+        let mut best = vec![0_u16; self.listings.len()];
+        for chars in 1..=BEGINNING_CHARS_MAX {
+            let mut at = 0;
+            while let Some(term) = self.terms.get(at) {
+                let Some(beginning) = beginning(term, chars) else {
+                    at += 1;
+                    continue;
+                };
+                let range = self.begun_by(beginning);
+                at = range.end;
+                let places = self.ranges[range.end] - self.ranges[range.start];
+                if places as usize <= self.listings.len() * PLACES_PER_SERVER {
+                    continue;
+                }
+                best.fill(0);
+                self.note_best(beginning, range, &mut best);
+                let servers = (0_u32..).zip(best.iter().copied());
+                let servers = servers.filter(|(_, score)| *score > 0);
+                kept.insert(Box::from(beginning), servers.collect());
+            }
+        }
+        self.beginnings = kept;
+    }
+
+    /// Where the terms are that begin with this.
+    fn begun_by(&self, beginning: &str) -> Range<usize> {
+        let start = self.terms.partition_point(|term| **term < *beginning);
+        let count = self.terms[start..].partition_point(|term| term.starts_with(beginning));
+        start..start + count
+    }
+
+    /// What each server has best of these terms, which all begin with `word`.
+    fn note_best(&self, word: &str, terms: Range<usize>, best: &mut [u16]) {
+        for at in terms {
+            let counts = if *self.terms[at] == *word {
+                WHOLE
+            } else {
+                BEGUN
+            };
+            let range = self.ranges[at] as usize..self.ranges[at + 1] as usize;
+            for (server, weight) in self.servers[range.clone()].iter().zip(&self.weights[range]) {
+                let best = &mut best[*server as usize];
+                *best = (*best).max(u16::from(*weight) * counts);
+            }
         }
     }
 
@@ -394,28 +535,34 @@ impl Part {
     /// One score a server; 0 where a word fits nothing of it. All are 1 where nothing was asked.
     fn scores(&self, asked: &[String]) -> Vec<u32> {
         let mut sums = vec![u32::from(asked.is_empty()); self.listings.len()];
-        let mut best = vec![0_u32; self.listings.len()];
+        let mut best = vec![0_u16; self.listings.len()];
         for (round, word) in asked.iter().enumerate() {
             best.fill(0);
-            let begin = self.terms.partition_point(|term| **term < **word);
-            let rest = self.terms[begin..]
-                .iter()
-                .take_while(|term| term.starts_with(&**word));
-            for (at, term) in (begin..).zip(rest) {
-                let counts = if **term == **word { 4 } else { 3 };
-                let range = self.ranges[at] as usize..self.ranges[at + 1] as usize;
-                for (server, weight) in &self.postings[range] {
-                    let best = &mut best[*server as usize];
-                    *best = (*best).max(u32::from(*weight) * counts);
+            match self.beginnings.get(&**word) {
+                Some(servers) => {
+                    for (server, score) in servers {
+                        best[*server as usize] = *score;
+                    }
                 }
+                None => self.note_best(word, self.begun_by(word), &mut best),
             }
             for (sum, best) in sums.iter_mut().zip(&best) {
                 let so_far = round == 0 || *sum > 0;
-                *sum = if so_far && *best > 0 { *sum + best } else { 0 };
+                *sum = if so_far && *best > 0 {
+                    *sum + u32::from(*best)
+                } else {
+                    0
+                };
             }
         }
         sums
     }
+}
+
+/// So many letters of it, if it has them.
+fn beginning(term: &str, chars: usize) -> Option<&str> {
+    let (last, letter) = term.char_indices().nth(chars - 1)?;
+    Some(&term[..last + letter.len_utf8()])
 }
 
 /// The words somebody typed, each of which a server has to have.
@@ -646,6 +793,31 @@ mod tests {
             CHANGED_MAX + 20
         );
         assert!(slugs(&shelf, pets).is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_of_first_letters_is_what_a_look_at_every_word_finds() {
+        let words = ["a", "ab", "abc", "abcd", "apple", "客", "客户", "客户单"];
+        let many = (0..120_u128).map(|number| {
+            let at = |by: u128| words[usize::try_from(number / by % 8).unwrap()];
+            let tools = [(at(1), at(3)), (at(5), "a abacus"), ("客人", "客户")];
+            Arc::new(listing(number, &format!("s{number}"), at(7), &tools))
+        });
+        let part = Part::new(many.collect());
+        for beginning in ["a", "ab", "客", "t", "s"] {
+            assert!(part.beginnings.contains_key(beginning), "{beginning}");
+        }
+        assert!(!part.beginnings.contains_key("abcd"));
+        for (beginning, kept) in &part.beginnings {
+            let mut best = vec![0; part.listings.len()];
+            for (at, term) in part.terms.iter().enumerate() {
+                if term.starts_with(&**beginning) {
+                    part.note_best(beginning, at..at + 1, &mut best);
+                }
+            }
+            let all: Vec<(u32, u16)> = (0..).zip(best).filter(|(_, score)| *score > 0).collect();
+            assert_eq!(*kept, all, "{beginning}");
+        }
     }
 
     #[test]

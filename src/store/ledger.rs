@@ -1,9 +1,11 @@
 //! The ledger: one row per call, written once however often it is handed in and added up in the same
 //! transaction, read newest first, and removed when it is old.
 
+use std::sync::LazyLock;
+
 use uuid::Uuid;
 
-use crate::store::db::{Number, execute, fetch_all, fetch_optional, row};
+use crate::store::db::{Number, Tx, execute, fetch_all, fetch_optional, row};
 use crate::store::{Store, StoreError, usage};
 use crate::types::OrganizationId;
 
@@ -79,9 +81,17 @@ pub type After = (i64, Uuid);
 
 const INSERT: &str = "INSERT INTO ledger (id, organization_id, consumer_id, key_id, kind, server_id, version_id, tool, model, \
      target, parent_id, trace_id, status, upstream_status, request_bytes, response_bytes, at, upstream_us, total_us, \
-     tokens_input, tokens_cached, tokens_output, tokens_reasoning, cost_nanos, attempts) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-     $24, $25) ON CONFLICT (id) DO NOTHING";
+     tokens_input, tokens_cached, tokens_output, tokens_reasoning, cost_nanos, attempts) VALUES ";
+const ONCE: &str = " ON CONFLICT (id) DO NOTHING";
+/// Values of a row.
+const COLUMNS: usize = 25;
+/// Rows of one statement where there are that many: each statement is a way to the database and back.
+const TOGETHER: usize = 16;
+/// For one row and for many: with numbered places for Postgres, and with plain ones for SQLite, which looks for a
+/// numbered one among all others.
+static NUMBERED: LazyLock<[String; 2]> =
+    LazyLock::new(|| insert_texts(|place| format!("${place}")));
+static PLAIN: LazyLock<[String; 2]> = LazyLock::new(|| insert_texts(|_| "?".to_owned()));
 const COUNT: &str = "SELECT COUNT(*) AS value FROM ledger WHERE organization_id = $1";
 // Newest first.
 const READ: &str = "SELECT l.id, l.at, s.slug AS server, l.server_id, l.version_id, c.name AS consumer, l.consumer_id, l.key_id, \
@@ -99,42 +109,32 @@ impl Store {
     /// Adds rows in one transaction; those that are there already stay as they are.
     pub async fn append_ledger(&self, rows: &[LedgerRow]) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
+        let mut added = 0;
+        let whole = rows.len() - rows.len() % TOGETHER;
+        for some in rows[..whole].chunks(TOGETHER) {
+            added += insert(&mut tx, some).await?;
+        }
+        for row in rows[whole..].chunks(1) {
+            added += insert(&mut tx, row).await?;
+        }
+        if added != rows.len() as u64 {
+            drop(tx);
+            return self.append_each(rows).await;
+        }
+        usage::count(&mut tx, rows).await?;
+        tx.commit().await
+    }
+
+    /// The same where some are there already: one after the other, to know which are to be added up.
+    async fn append_each(&self, rows: &[LedgerRow]) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
         let mut new = Vec::with_capacity(rows.len());
         for row in rows {
-            let added = execute!(
-                &mut tx,
-                INSERT,
-                row.id,
-                row.organization.0,
-                row.consumer,
-                row.key,
-                row.kind,
-                row.server,
-                row.version,
-                row.tool.as_deref(),
-                row.model.as_deref(),
-                row.target.as_deref(),
-                row.parent,
-                &row.trace_id,
-                row.status,
-                row.upstream_status,
-                row.request_bytes,
-                row.response_bytes,
-                row.at,
-                row.upstream_us,
-                row.total_us,
-                row.tokens_input,
-                row.tokens_cached,
-                row.tokens_output,
-                row.tokens_reasoning,
-                row.cost_nanos,
-                row.attempts
-            )?;
-            if added > 0 {
+            if insert(&mut tx, std::slice::from_ref(row)).await? > 0 {
                 new.push(row);
             }
         }
-        usage::count(&mut tx, &new).await?;
+        usage::count(&mut tx, new).await?;
         tx.commit().await
     }
 
@@ -191,4 +191,70 @@ impl Store {
         tx.commit().await?;
         Ok(gone)
     }
+}
+
+/// A query with the values of all rows, on either database.
+macro_rules! bound {
+    ($query:expr, $rows:expr) => {{
+        let mut query = $query;
+        for row in $rows {
+            query = query
+                .bind(row.id)
+                .bind(row.organization.0)
+                .bind(row.consumer)
+                .bind(row.key)
+                .bind(row.kind)
+                .bind(row.server)
+                .bind(row.version)
+                .bind(row.tool.as_deref())
+                .bind(row.model.as_deref())
+                .bind(row.target.as_deref())
+                .bind(row.parent)
+                .bind(&row.trace_id)
+                .bind(row.status)
+                .bind(row.upstream_status)
+                .bind(row.request_bytes)
+                .bind(row.response_bytes)
+                .bind(row.at)
+                .bind(row.upstream_us)
+                .bind(row.total_us)
+                .bind(row.tokens_input)
+                .bind(row.tokens_cached)
+                .bind(row.tokens_output)
+                .bind(row.tokens_reasoning)
+                .bind(row.cost_nanos)
+                .bind(row.attempts);
+        }
+        query
+    }};
+}
+
+/// Adds one row, or [`TOGETHER`]: how many were not there.
+async fn insert(tx: &mut Tx, rows: &[LedgerRow]) -> Result<u64, StoreError> {
+    let size = usize::from(rows.len() > 1);
+    let added = match tx {
+        Tx::Postgres(tx) => {
+            let text = NUMBERED[size].as_str();
+            let query = bound!(sqlx::query::<sqlx::Postgres>(text), rows);
+            query.execute(&mut **tx).await?.rows_affected()
+        }
+        Tx::Lite(tx) => {
+            let text = PLAIN[size].as_str();
+            let query = bound!(sqlx::query::<sqlx::Sqlite>(text), rows);
+            query.execute(&mut **tx).await?.rows_affected()
+        }
+    };
+    Ok(added)
+}
+
+/// The statements for one row and for many.
+fn insert_texts(place: impl Fn(usize) -> String) -> [String; 2] {
+    [1, TOGETHER].map(|rows| {
+        let places: Vec<String> = (1..=rows * COLUMNS).map(&place).collect();
+        let rows: Vec<String> = places
+            .chunks(COLUMNS)
+            .map(|row| format!("({})", row.join(", ")))
+            .collect();
+        format!("{INSERT}{}{ONCE}", rows.join(", "))
+    })
 }

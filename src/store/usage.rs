@@ -205,15 +205,22 @@ impl Store {
         fetch_all!(&self.db, NameRow, OWNERS)
     }
 
-    /// Names of servers, and of consumers, as they are now: `limit` of each at most.
-    pub async fn usage_names(
+    /// Names of servers as they are now, also of those that were deleted: `limit` at most.
+    pub async fn usage_servers(
         &self,
         organization: OrganizationId,
         limit: i64,
-    ) -> Result<(Vec<NameRow>, Vec<NameRow>), StoreError> {
-        let servers = fetch_all!(&self.db, NameRow, SERVERS, organization.0, limit)?;
-        let consumers = fetch_all!(&self.db, NameRow, CONSUMERS, organization.0, limit)?;
-        Ok((servers, consumers))
+    ) -> Result<Vec<NameRow>, StoreError> {
+        fetch_all!(&self.db, NameRow, SERVERS, organization.0, limit)
+    }
+
+    /// The same of consumers.
+    pub async fn usage_consumers(
+        &self,
+        organization: OrganizationId,
+        limit: i64,
+    ) -> Result<Vec<NameRow>, StoreError> {
+        fetch_all!(&self.db, NameRow, CONSUMERS, organization.0, limit)
     }
 
     /// Adds up to some hundred rows of one hour from before `before` to their day. 0: there is none.
@@ -261,7 +268,10 @@ impl Store {
 }
 
 /// Adds calls to their hours, in the transaction that writes them.
-pub(super) async fn count(tx: &mut Tx, calls: &[&LedgerRow]) -> Result<(), StoreError> {
+pub(super) async fn count<'a>(
+    tx: &mut Tx,
+    calls: impl IntoIterator<Item = &'a LedgerRow>,
+) -> Result<(), StoreError> {
     let mut hours: BTreeMap<Key, Sums> = BTreeMap::new();
     for call in calls {
         hours.entry(key(call)).or_default().add(&sums(call));

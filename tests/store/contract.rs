@@ -11,6 +11,7 @@ use causeway::store::keys::NewKey;
 use causeway::store::ledger::LedgerRow;
 use causeway::store::servers::{Import, NewServer, NewVersion, ServerChange};
 use causeway::store::sources::Checked;
+use causeway::store::usage::Used;
 use causeway::store::versions::Rollout;
 use causeway::store::{Change, Store, StoreError};
 use causeway::types::{AnswerId, CredentialId, KeyId, OrganizationId, ServerId, Slug, VersionId};
@@ -640,8 +641,26 @@ pub(crate) async fn a_ledger_row_counts_once(store: &Store) {
         .append_ledger(&[row.clone(), row.clone()])
         .await
         .unwrap();
-    store.append_ledger(&[row]).await.unwrap();
+    store
+        .append_ledger(std::slice::from_ref(&row))
+        .await
+        .unwrap();
     assert_eq!(store.ledger_count(ORGANIZATION).await.unwrap(), 1);
+    // More than go in one statement, and once more with one that is new.
+    let many = |count: u128| {
+        let numbered = (1..=count).map(|number| LedgerRow {
+            id: uuid::Uuid::from_u128(number),
+            ..row.clone()
+        });
+        numbered.collect::<Vec<_>>()
+    };
+    for count in [90, 91] {
+        store.append_ledger(&many(count)).await.unwrap();
+    }
+    assert_eq!(store.ledger_count(ORGANIZATION).await.unwrap(), 92);
+    let (used, all) = (Used::default(), (i64::MIN, i64::MAX));
+    let added = store.usage(ORGANIZATION, &used, all, 9).await.unwrap();
+    assert_eq!(added.iter().map(|row| row.calls).sum::<i64>(), 92);
 }
 
 pub(crate) async fn a_job_is_leased_to_one(store: &Store) {

@@ -327,11 +327,12 @@ pub(crate) fn open_to(
     person: &Person,
     own: &[ShownRow],
 ) -> Vec<(Arc<Entry>, String)> {
-    let entries = market.0.parts.publisher.catalog.entries();
-    let entries = entries
-        .into_iter()
-        .filter(|entry| entry.closed.is_none() && person.caller.may(entry.target(), None));
-    let schemes = entries.flat_map(|entry| {
+    let entries = market.0.parts.publisher.catalog.entries_where(|entry| {
+        !entry.settings.user_accounts.is_empty()
+            && entry.closed.is_none()
+            && person.caller.may(entry.target(), None)
+    });
+    let schemes = entries.into_iter().flat_map(|entry| {
         let schemes = entry.settings.user_accounts.clone();
         schemes
             .into_iter()

@@ -18,7 +18,7 @@ use crate::market::api::Market;
 use crate::market::api::csv::line;
 use crate::market::api::ledger::{consumer_id, server_id};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::usage::Used;
+use crate::store::usage::{NameRow, Used};
 
 /// Groups of an answer, each with its steps, and of a file; the most called ones.
 const GROUPS_MAX: usize = 50;
@@ -121,16 +121,30 @@ pub(crate) async fn report(
     Ok(usage::read(&parts.store, of, window, by).await?)
 }
 
-/// What servers and consumers are called.
-pub(crate) async fn names(market: &Market, person: &Person) -> Result<Names, Problem> {
-    let store = &market.0.parts.publisher.store;
-    let named = store.usage_names(person.organization(), NAMES_MAX).await?;
-    let map = |rows: Vec<crate::store::usage::NameRow>| {
-        rows.into_iter().map(|row| (row.id, row.name)).collect()
-    };
+/// What servers and consumers are called, those of a report among them.
+pub(crate) async fn names(
+    market: &Market,
+    person: &Person,
+    report: Option<&Report>,
+) -> Result<Names, Problem> {
+    let (publisher, organization) = (&market.0.parts.publisher, person.organization());
+    let store = &publisher.store;
+    let map = |rows: Vec<NameRow>| rows.into_iter().map(|row| (row.id, row.name));
+    let mut servers: HashMap<Uuid, String> = publisher
+        .catalog
+        .slugs(|entry| entry.organization == organization)
+        .map(|(id, slug)| (id.0, slug))
+        .collect();
+    let mut told = report.into_iter().flat_map(Report::servers);
+    // One that was deleted is not in the catalog any more.
+    if told.any(|server| !server.is_nil() && !servers.contains_key(&server)) {
+        let stored = store.usage_servers(organization, NAMES_MAX).await?;
+        servers.extend(map(stored));
+    }
+    let consumers = store.usage_consumers(organization, NAMES_MAX).await?;
     Ok(Names {
-        servers: map(named.0),
-        consumers: map(named.1),
+        servers,
+        consumers: map(consumers).collect(),
     })
 }
 
@@ -141,7 +155,7 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Problem> {
     let by = asked.by.by();
     let report = report(&market, &person, &asked, by.as_slice()).await?;
-    let names = names(&market, &person).await?;
+    let names = names(&market, &person, Some(&report)).await?;
     let groups = by.map(|by| report.by(by)).unwrap_or_default();
     let shown: Vec<Value> = groups.iter().take(GROUPS_MAX).map(|(of, told)| {
         let steps = told.steps.iter().map(|(at, tally)| step_view(&report.window, *at, tally));
@@ -214,7 +228,7 @@ async fn rows(
             .map(|step| (Value::Null, step))
             .collect());
     };
-    let names = names(market, person).await?;
+    let names = names(market, person, Some(&report)).await?;
     let mut rows = Vec::new();
     for (of, told) in report.by(by).into_iter().take(FILE_GROUPS_MAX) {
         let of = of_view(of, &names);

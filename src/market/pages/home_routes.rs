@@ -12,7 +12,6 @@ use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, frame, lists, notice};
 use crate::market::pages::server::{closed_badge, health_badge};
 use crate::search::shelf::{Sort, Wanted};
-use crate::types::ServerId;
 
 /// Servers on one page.
 const CARDS_MAX: usize = 24;
@@ -49,14 +48,10 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
         sort: Sort::of_word(asked("sort")).unwrap_or_default(),
     };
     let shelf = catalog.shelf();
-    let visible = |id: ServerId| {
-        catalog
-            .entry(id)
-            .is_some_and(|entry| lists(headers, &entry))
-    };
+    let visible = catalog.seeing(|entry| lists(headers, entry));
     let skip = (number - 1) * CARDS_MAX;
-    let found = shelf.find(wanted, (skip, CARDS_MAX), visible);
-    let (categories, tags) = shelf.facets(visible);
+    let found = shelf.find(wanted, (skip, CARDS_MAX), &visible);
+    let (categories, tags) = shelf.facets(&visible);
     let cards = found.listings.iter().map(|listing| {
         let entry = catalog.entry(listing.id);
         let access = entry.as_ref().map(|entry| entry.settings.access);

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::access::caller::Grant;
 use crate::access::person::Person;
 use crate::extract::{Form, Visitor};
+use crate::live::Entry;
 use crate::market::api::{Market, keys as keys_api};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::keys::{
@@ -60,8 +61,14 @@ async fn whole(
     query: &Fields,
 ) -> Result<Response, Problem> {
     let rows = keys_api::rows(market, person).await?;
-    let mut entries = market.0.parts.publisher.catalog.entries();
-    entries.retain(|entry| person.caller.may(entry.target(), None));
+    let catalog = &market.0.parts.publisher.catalog;
+    let may = |entry: &Entry| person.caller.may(entry.target(), None);
+    let servers = catalog.count(may);
+    let entries = if servers <= SERVERS_LISTED_MAX {
+        catalog.entries_where(may)
+    } else {
+        Vec::new()
+    };
     let mut frame = frame(market, headers, "keys");
     frame.notice = notice(query);
     let issuers = if frame.administers {
@@ -80,10 +87,9 @@ async fn whole(
         hidden: rows.len().saturating_sub(ROWS_MAX),
         keys: key_rows(market, &rows).await,
         created: done.created,
-        servers: entries.len(),
+        servers,
         choices: entries
             .iter()
-            .filter(|_| entries.len() <= SERVERS_LISTED_MAX)
             .map(|entry| {
                 let slug = entry.slug.to_string();
                 (done.scopes.contains(&slug), slug)
@@ -92,7 +98,7 @@ async fn whole(
         entered_scopes: done
             .scopes
             .iter()
-            .filter(|scope| entries.len() > SERVERS_LISTED_MAX || scope.contains('/'))
+            .filter(|scope| servers > SERVERS_LISTED_MAX || scope.contains('/'))
             .cloned()
             .collect::<Vec<_>>()
             .join("\n"),

@@ -66,7 +66,6 @@ async fn usage_page(
     query: &Fields,
 ) -> Result<Response, Problem> {
     let asked = asked(query, market.0.parts.publisher.clock.now());
-    let named = names(market, person).await?;
     let all = [By::Server, By::Tool, By::Consumer];
     let (read, error): (Option<Report>, _) = match report(market, person, &asked, &all).await {
         Ok(report) => (Some(report), None),
@@ -75,6 +74,7 @@ async fn usage_page(
         }
         Err(problem) => return Err(problem),
     };
+    let named = names(market, person, read.as_ref()).await?;
     let suggested = |names: &std::collections::HashMap<uuid::Uuid, String>| {
         let mut names: Vec<String> = names.values().cloned().collect();
         names.sort_unstable();
