@@ -152,6 +152,20 @@ fn benches(c: &mut Criterion) {
             };
             b.iter(|| black_box(shelf.find(wanted, (0, 24), |_| true)));
         });
+        let wanted = Wanted {
+            text: query,
+            ..Wanted::default()
+        };
+        let found = shelf.find(wanted, (0, 24), |_| true).listings;
+        c.bench_function(&format!("tools that fit {query:?}"), |b| {
+            let fitting = || {
+                let listings = found.iter();
+                listings
+                    .map(|it| it.matching(query, 3).len())
+                    .sum::<usize>()
+            };
+            b.iter(|| black_box(fitting()));
+        });
     }
     c.bench_function("facets", |b| b.iter(|| black_box(shelf.facets(|_| true))));
     for query in ["", "payment"] {

@@ -804,7 +804,7 @@ mod tests {
             Arc::new(listing(number, &format!("s{number}"), at(7), &tools))
         });
         let part = Part::new(many.collect());
-        for beginning in ["a", "ab", "客", "t", "s"] {
+        for beginning in ["a", "ab", "客"] {
             assert!(part.beginnings.contains_key(beginning), "{beginning}");
         }
         assert!(!part.beginnings.contains_key("abcd"));
