@@ -7,13 +7,14 @@ pub mod closed;
 pub mod listed;
 pub mod loader;
 pub mod popularity;
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use futures::stream::{self, FuturesUnordered, StreamExt};
 use indexmap::IndexSet;
 use tokio::sync::{Mutex, broadcast, watch};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::live::closed::Closed;
 use crate::live::loader::Loader;
 use crate::live::popularity::Popularity;
+use crate::live::slot::{Attempt, Ended, Slot};
 use crate::mcp::server::{Server, ServerSettings};
 use crate::search::shelf::{Listing, Shelf};
 use crate::store::changes::next_change;
@@ -86,97 +88,8 @@ struct Index {
     names: HashMap<Arc<str>, ServerId>,
 }
 
-/// One server's place.
-struct Slot {
-    entry: ArcSwap<Entry>,
-    compiled: ArcSwapOption<Server>,
-    revisions: watch::Sender<i64>,
-    used: AtomicU64,
-    /// The load that runs, or was the last to run.
-    attempt: parking_lot::Mutex<Option<Attempt>>,
-}
-
-/// One load of a server, shared by everyone who waits for it. It goes on when they leave.
-#[derive(Clone)]
-struct Attempt {
-    /// The revision that was known when it began: it gives that one, or a later.
-    wanted: i64,
-    ended: watch::Receiver<Option<Ended>>,
-}
-
-/// When a load ended, and how.
-#[derive(Clone)]
-struct Ended {
-    at: Instant,
-    loaded: Result<Arc<Server>, LiveError>,
-}
-
-impl Attempt {
-    fn runs(&self) -> bool {
-        self.ended.has_changed().is_ok() && self.ended.borrow().is_none()
-    }
-
-    /// Whether it failed so recently that the next would do no better.
-    fn is_fresh_failure(&self) -> bool {
-        let ended = self.ended.borrow();
-        let failed = ended.as_ref().filter(|ended| ended.loaded.is_err());
-        failed.is_some_and(|ended| ended.at.elapsed() < RETRY_AFTER)
-    }
-
-    async fn loaded(mut self) -> Result<Arc<Server>, LiveError> {
-        let ended = self.ended.wait_for(Option::is_some).await;
-        let ended = ended.map_err(LiveError::unavailable)?.clone();
-        ended.map_or(Err(LiveError::Gone), |ended| ended.loaded)
-    }
-}
-
-/// How long a server that could not be loaded is left alone.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Changed servers that are read at once.
 const REFRESHING_MAX: usize = 8;
-
-impl Slot {
-    /// Tells whoever listens of a revision; of each once, also where two tasks saw the same change.
-    fn tell(&self, new: i64) {
-        self.revisions.send_if_modified(|revision| {
-            let newer = new > *revision;
-            *revision = new.max(*revision);
-            newer
-        });
-    }
-
-    /// The revision callers get, which is behind the entry's where loading failed.
-    fn served_revision(&self) -> i64 {
-        let known = self.entry.load().revision;
-        let compiled = self.compiled.load();
-        compiled.as_ref().map_or(known, |it| it.revision.min(known))
-    }
-
-    /// Whether it is time to try again to load a form that is behind, and nobody is at it.
-    fn may_retry(&self) -> bool {
-        let attempt = self.attempt.lock();
-        let busy = |attempt: &Attempt| attempt.runs() || attempt.is_fresh_failure();
-        !attempt.as_ref().is_some_and(busy)
-    }
-
-    /// A failure says nothing any more: something changed.
-    fn forget_failure(&self) {
-        let mut attempt = self.attempt.lock();
-        if attempt.as_ref().is_some_and(|attempt| !attempt.runs()) {
-            *attempt = None;
-        }
-    }
-
-    fn new(entry: Entry) -> Arc<Self> {
-        Arc::new(Self {
-            revisions: watch::Sender::new(entry.revision),
-            entry: ArcSwap::from_pointee(entry),
-            compiled: ArcSwapOption::empty(),
-            used: AtomicU64::new(0),
-            attempt: parking_lot::Mutex::new(None),
-        })
-    }
-}
 
 impl Catalog {
     /// A catalog of one server that stands in no database: `run`, `stdio` and tests.

@@ -223,7 +223,6 @@ impl Report {
     }
 
     /// What there is of a kind, the most called first.
-
     pub fn by(&self, by: By) -> Vec<(&Of, &Told)> {
         let groups = self.groups.iter().filter(|((kind, _), _)| *kind == by);
         let mut groups: Vec<_> = groups.map(|((_, of), told)| (of, told)).collect();

@@ -101,7 +101,7 @@ impl Slug {
     /// Words that no server is given as a name: those that stand in addresses of ours, beside or in the
     /// place of a slug, and those that would pass a server off as the gateway itself. A test holds them
     /// against every route there is.
-    pub const RESERVED: [&'static str; 58] = [
+    pub const RESERVED: [&'static str; 59] = [
         "-",
         "about",
         "account",
@@ -124,6 +124,7 @@ impl Slug {
         "doctor",
         "docs",
         "echo",
+        "exposed",
         "health",
         "healthz",
         "help",

@@ -542,7 +542,7 @@ pub fn lacking_credentials(server: &Server) -> usize {
 mod tests {
     use super::*;
     use crate::egress::Resilience;
-    use crate::mcp::server::ToolsMode;
+    use crate::mcp::server::{ProbeSettings, ToolsMode};
     use crate::mcp::tool::profile::{Profile, ProfileChoice};
 
     #[test]
@@ -567,6 +567,11 @@ mod tests {
             internal: None,
             category: Some("Commerce".to_owned()),
             tags: Some(vec!["pets".to_owned(), "食品".to_owned()]),
+            probe: Some(ProbeSettings {
+                operation: crate::openapi::OperationKey("GET /pets".to_owned()),
+                arguments: serde_json::Map::from_iter([("limit".to_owned(), json!(1))]),
+                every_minutes: 15,
+            }),
             call_price_micros: Some(1_250),
             approval_minutes: Some(15),
             approval_webhook: Some("https://hook.example/x".to_owned()),
