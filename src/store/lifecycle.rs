@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::store::audit::NewAudit;
 use crate::store::connected;
-use crate::store::db::{execute, fetch_all, row};
+use crate::store::db::{Number, execute, fetch_all, fetch_optional, row};
 use crate::store::{Store, StoreError};
 use crate::types::{OrganizationId, ServerId, UserId};
 
@@ -55,7 +55,34 @@ const DUE: &str = "SELECT id, organization_id, slug, title, owner_id, deleted_at
      WHERE deleted_at <= $1 ORDER BY deleted_at, id LIMIT $2";
 const PURGE: &str = "DELETE FROM servers WHERE id = $1 AND deleted_at <= $2";
 
+const HOLD: &str =
+    "INSERT INTO holds (server_id, created_at) VALUES ($1, $2) ON CONFLICT (server_id) DO NOTHING";
+const RELEASE: &str = "DELETE FROM holds WHERE server_id = $1";
+const IS_HELD: &str = "SELECT COUNT(*) AS value FROM holds WHERE server_id = $1";
+
 impl Store {
+    /// From now on, or no more, only an admin brings this server back.
+    pub async fn hold_server(
+        &self,
+        id: ServerId,
+        held: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        if held {
+            execute!(&mut tx, HOLD, id.0, now.timestamp_micros())?;
+        } else {
+            execute!(&mut tx, RELEASE, id.0)?;
+        }
+        tx.commit().await
+    }
+
+    /// Whether only an admin brings this server back.
+    pub async fn is_held(&self, id: ServerId) -> Result<bool, StoreError> {
+        let found = fetch_optional!(&self.db, Number, IS_HELD, id.0)?;
+        Ok(found.is_some_and(|number| number.value > 0))
+    }
+
     /// Serves a server no more, or again. When it was closed stays where only the note changes.
     pub async fn close_server(
         &self,

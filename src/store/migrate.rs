@@ -134,6 +134,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0022_ended_sessions.sql"),
         include_str!("../../migrations/postgres/0022_ended_sessions.sql"),
     ),
+    (
+        23,
+        "holds",
+        include_str!("../../migrations/sqlite/0023_holds.sql"),
+        include_str!("../../migrations/postgres/0023_holds.sql"),
+    ),
 ];
 
 /// The newest migration that was done.

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::access::person::Person;
+use crate::access::role::Action;
 use crate::credential::pass;
 use crate::egress::{Authorities, Proxy};
 use crate::live::Entry;
@@ -50,6 +52,34 @@ pub(super) fn edit(
         let mappings = mappings.as_deref().unwrap_or_default();
         pass::check(mappings).map_err(|error| invalid("passThrough", &error.to_string()))?;
         settings.pass_through = mappings.to_vec();
+    }
+    Ok(())
+}
+
+/// A proxy and whom it is trusted by see everything that is sent, also the credentials of users and of owners
+/// before: only who may open networks sets them. What is set may be sent again and taken away.
+pub(super) fn may_lead_elsewhere(
+    person: &Person,
+    settings: &ServerSettings,
+    change: &ServerEdit,
+) -> Result<(), Problem> {
+    if person.may_at_all(Action::OpenNetwork) {
+        return Ok(());
+    }
+    for (name, wanted, set) in [
+        ("proxy", &change.proxy, &settings.proxy),
+        (
+            "certificateAuthorities",
+            &change.certificate_authorities,
+            &settings.certificate_authorities,
+        ),
+    ] {
+        if let Some(Some(wanted)) = wanted
+            && Some(wanted) != set.as_ref()
+        {
+            let detail = format!("`{name}`: only admins set it");
+            return Err(Problem::new(ProblemKind::Forbidden, detail));
+        }
     }
     Ok(())
 }

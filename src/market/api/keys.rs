@@ -213,6 +213,18 @@ async fn is_theirs(market: &Market, person: &Person, id: KeyId) -> Result<(), Pr
         .ok_or_else(Problem::not_found)
 }
 
+/// A key acts for its owner, with accounts of theirs: nobody else gets its next secret.
+async fn is_no_others(market: &Market, person: &Person, id: KeyId) -> Result<(), Problem> {
+    let store = &market.0.parts.publisher.store;
+    let row = store.key(person.organization(), id).await?;
+    let owner = row.and_then(|row| row.owner_id.map(UserId));
+    if owner.is_none() || owner == person.user() {
+        return Ok(());
+    }
+    let detail = "only its owner gets the next secret of a key; you can revoke it";
+    Err(Problem::new(ProblemKind::Forbidden, detail))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Rotation {
@@ -246,6 +258,7 @@ pub(crate) async fn replace(
         Problem::new(ProblemKind::Invalid, detail)
     })?;
     is_theirs(market, person, id).await?;
+    is_no_others(market, person, id).await?;
     let who = (person.organization(), person.actor());
     let rotated = market.0.parts.keys.rotate(who, id, overlap).await?;
     let conflict = |detail| Err(Problem::new(ProblemKind::Conflict, detail));

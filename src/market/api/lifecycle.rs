@@ -16,6 +16,7 @@ use crate::live::Entry;
 use crate::live::closed;
 use crate::market::api::page::{Asked, Listed, Spot};
 use crate::market::api::servers::{act, owned, server_view};
+use crate::market::api::settings::{self, ServerEdit};
 use crate::market::api::{Market, clients};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::NewAudit;
@@ -67,6 +68,8 @@ pub(crate) async fn set_state(
     wanted: NewState,
 ) -> Result<Arc<Entry>, Problem> {
     let entry = owned(market, person, slug)?;
+    let closes = wanted.state != closed::State::Served;
+    hold(market, person, (entry.id, entry.owner), closes).await?;
     let note = wanted.note.as_deref().map(str::trim).unwrap_or_default();
     if note.chars().count() > NOTE_CHARS_MAX || note.contains(char::is_control) {
         let detail = format!("`note`: at most {NOTE_CHARS_MAX} characters, in one line");
@@ -94,6 +97,27 @@ pub(crate) async fn set_state(
     done.map_err(gone)?;
     publisher.catalog.apply(Change::Server(entry.id)).await?;
     owned(market, person, entry.slug.as_str())
+}
+
+/// What an admin takes away from somebody, only an admin brings back. `closes`: it is taken away now.
+async fn hold(
+    market: &Market,
+    person: &Person,
+    (id, owner): (ServerId, Option<UserId>),
+    closes: bool,
+) -> Result<(), Problem> {
+    let publisher = &market.0.parts.publisher;
+    let now = publisher.clock.now();
+    if person.may_at_all(Action::Administer) {
+        let of_another = owner.is_some() && owner != person.user();
+        let held = closes && of_another;
+        return Ok(publisher.store.hold_server(id, held, now).await?);
+    }
+    if publisher.store.is_held(id).await? {
+        let detail = "an admin closed this server; ask an admin to serve it again";
+        return Err(Problem::new(ProblemKind::Forbidden, detail));
+    }
+    Ok(())
 }
 
 /// Without a revision that was expected, what is stale is not there.
@@ -134,6 +158,14 @@ pub(crate) async fn transfer(
     };
     let found = found.filter(|user| user.disabled_at.is_none() && publishes(&user.role));
     let user = found.ok_or_else(nobody)?;
+    // Whoever had it is told of its calls no more.
+    if entry.settings.approval_webhook.is_some() {
+        let change = ServerEdit {
+            approval_webhook: Some(None),
+            ..ServerEdit::default()
+        };
+        settings::apply(market, person, slug, (change, None)).await?;
+    }
     let mut act = act(person, "transfer", &entry);
     // By id: names are for people to change and to have erased.
     act.before = Some(json!({ "owner": entry.owner }).to_string());
@@ -181,6 +213,7 @@ pub(crate) async fn delete(market: &Market, person: &Person, slug: &str) -> Resu
     let publisher = &market.0.parts.publisher;
     let act = act(person, "delete", &entry);
     let now = publisher.clock.now();
+    hold(market, person, (entry.id, entry.owner), true).await?;
     if let Ok(server) = publisher.catalog.server(entry.id).await {
         clients::let_all_go(market, &server).await;
     }
@@ -240,6 +273,8 @@ pub(crate) async fn restore(
     let rows = deleted(market, person).await?;
     let row = rows.into_iter().find(|row| row.slug == slug);
     let row = row.ok_or_else(Problem::not_found)?;
+    let place = (ServerId(row.id), row.owner_id.map(UserId));
+    hold(market, person, place, false).await?;
     let slug: Slug = row.slug.parse().map_err(|_| Problem::not_found())?;
     let who = (person.organization(), person.actor());
     let act = NewAudit::of_server(who, "restore", &slug);

@@ -184,6 +184,7 @@ async fn apply_to(
         !rules.iter().all(|rule| known.contains(rule))
     });
     may_open(person, rules.filter(|_| more))?;
+    connection::may_lead_elsewhere(person, &entry.settings, change)?;
     let mut settings = edited(&entry.settings, change)?;
     connection::edit(&mut settings, change, publisher.clock.now())?;
     if let Some(Some(scheme)) = &change.client_certificate {

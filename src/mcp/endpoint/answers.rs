@@ -24,6 +24,10 @@ pub(super) async fn download(
         Ok((admitted, _)) => admitted,
         Err(response) => return response,
     };
+    if let Some(closed) = &admitted.entry.closed {
+        let error = RpcError::new(INVALID_REQUEST, closed.words(&admitted.server.title));
+        return rpc_error(StatusCode::NOT_FOUND, &error, None);
+    }
     let answers = &admitted.endpoint.0.parts.mcp.answers;
     let kept = match id.parse() {
         Ok(id) => answers.read(&admitted.caller, id).await,

@@ -596,3 +596,63 @@ fn sign_in_with_codes(served: &Served, (secret, step): (&str, i64), recovery: &s
     assert_eq!(status, 204);
     assert!(is_in(log_in(served, "ann", PASSWORD)));
 }
+
+#[test]
+fn what_an_admin_takes_away_its_owner_does_not_bring_back() {
+    let served = served();
+    add(&served, "pat", "publisher");
+    let pat = with_session(&served, &session(&served, "pat"));
+    let document = std::fs::read_to_string(crate::program::example("petstore.yaml")).unwrap();
+    let hook = json!({ "approvalWebhook": "https://hook.example/x" });
+    let new = json!({ "slug": "pats", "document": document });
+    assert_eq!(api(&served, ("POST", "/api/v1/servers"), &pat, &new).0, 201);
+    let state = |who: &str, state: &str| {
+        let wanted = json!({ "state": state });
+        api(&served, ("PUT", "/api/v1/servers/pats/state"), who, &wanted).0
+    };
+    assert_eq!((state(&pat, "disabled"), state(&pat, "served")), (200, 200));
+    assert_eq!(state(&by_key(), "disabled"), 200);
+    assert_eq!(state(&pat, "served"), 403);
+    let place = "/api/v1/servers/pats";
+    assert_eq!(api(&served, ("DELETE", place), &pat, &Value::Null).0, 403);
+    assert_eq!(state(&by_key(), "served"), 200);
+    assert_eq!((state(&pat, "disabled"), state(&pat, "served")), (200, 200));
+    assert_eq!(
+        api(&served, ("DELETE", place), &by_key(), &Value::Null).0,
+        204
+    );
+    let restore = ("POST", "/api/v1/deleted-servers/pats/restore");
+    assert_eq!(api(&served, restore, &pat, &Value::Null).0, 403);
+    assert_eq!(api(&served, restore, &by_key(), &Value::Null).0, 200);
+
+    // What is sent may not be led past others by whoever publishes.
+    for (setting, value) in [
+        ("proxy", json!("http://8.8.8.8:3128")),
+        (
+            "certificateAuthorities",
+            json!("-----BEGIN CERTIFICATE-----"),
+        ),
+    ] {
+        let (status, said) = api(&served, ("PATCH", place), &pat, &json!({ setting: value }));
+        assert_eq!(status, 403, "{said}");
+        assert!(said["detail"].as_str().unwrap().contains(setting), "{said}");
+    }
+    // A former owner hears of no calls.
+    assert_eq!(api(&served, ("PATCH", place), &pat, &hook).0, 200);
+    add(&served, "pia", "publisher");
+    let give = ("POST", "/api/v1/servers/pats/transfer");
+    let given = api(&served, give, &pat, &json!({ "to": "pia" }));
+    assert_eq!(given.0, 200, "{}", given.1);
+    let (_, now) = api(&served, ("GET", place), &by_key(), &Value::Null);
+    assert!(now["settings"]["approvalWebhook"].is_null(), "{now}");
+    // A key's next secret is its owner's alone.
+    let (_, key) = api(
+        &served,
+        ("POST", "/api/v1/keys"),
+        &pat,
+        &json!({ "name": "robot" }),
+    );
+    let path = format!("/api/v1/keys/{}/rotate", key["id"].as_str().unwrap());
+    assert_eq!(api(&served, ("POST", &path), &by_key(), &json!({})).0, 403);
+    assert_eq!(api(&served, ("POST", &path), &pat, &json!({})).0, 201);
+}
