@@ -297,6 +297,9 @@ fn need(rows: &[(&str, &str, Need)], method: &Method, path: &str) -> Option<Need
         .map(|(_, _, need)| *need)
 }
 
+/// The route that calls a tool.
+const CALL: &str = "/api/v1/servers/{slug}/tools/{tool}/call";
+
 /// Lets in who may come, for the management API.
 pub(crate) async fn of_api(State(market): State<Market>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -328,6 +331,11 @@ async fn recognised(market: &Market, parts: &Parts) -> Result<Identity, Problem>
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|peer| peer.0.ip());
     let known = identify(parts, market).await;
+    let route = parts.extensions.get::<MatchedPath>();
+    if known.is_ok() && route.is_some_and(|route| route.as_str() == CALL) {
+        // Calls of tools have limits of their own, and strangers the ceiling of their address.
+        return known;
+    }
     let holder = match &known {
         Ok(identity) => identity.caller.holder(peer),
         Err(problem) if problem.kind == ProblemKind::Unauthenticated => {

@@ -15,7 +15,7 @@ use axum::routing::any;
 use causeway::types::Slug;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, SqliteConnection};
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 
 use crate::egress::serve_local;
 use crate::endpoint::{HANDSHAKES, MODERN, request};
@@ -28,22 +28,22 @@ struct Site {
     served: Serving,
     key: String,
     upstream: String,
-    go: Arc<Notify>,
-    reached: Arc<Notify>,
+    go: Arc<Semaphore>,
+    reached: Arc<Semaphore>,
     data: tempfile::TempDir,
 }
 
 impl Site {
     async fn start() -> Self {
-        let (go, reached) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (go, reached) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let (wait, tell) = (go.clone(), reached.clone());
         let router = Router::new()
             .route("/look", any(async || r#"{"found":1}"#))
             .route(
                 "/slow",
                 any(async move || {
-                    tell.notify_one();
-                    wait.notified().await;
+                    tell.add_permits(1);
+                    wait.acquire().await.unwrap().forget();
                     r#"{"found":2}"#
                 }),
             );
@@ -255,9 +255,8 @@ async fn calls_in_flight_are_settled_when_their_server_is_deleted() {
         })
         .collect();
     for _ in 0..3 {
-        tokio::time::timeout(PATIENCE, site.reached.notified())
-            .await
-            .unwrap();
+        let reached = tokio::time::timeout(PATIENCE, site.reached.acquire()).await;
+        reached.unwrap().unwrap().forget();
     }
     let wrong = site
         .api(("DELETE", "servers/pets?confirm=cats"), Value::Null)
@@ -270,7 +269,7 @@ async fn calls_in_flight_are_settled_when_their_server_is_deleted() {
     let params = json!({ "name": "look", "arguments": {} });
     assert_eq!(site.ask(MODERN, "tools/call", params).await.0, 404);
     for _ in 0..3 {
-        site.go.notify_one();
+        site.go.add_permits(1);
     }
     for call in calls {
         let result = call.await.unwrap();
