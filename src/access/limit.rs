@@ -157,13 +157,17 @@ impl Limiter {
             return Ok(());
         };
         let counter = Counter::of_stranger(limit, peer);
-        let passed = self
-            .pass_rates(&[Applied {
-                limit,
-                counter,
-                amount: 1,
-            }])
-            .await;
+        self.take_one(limit, counter).await
+    }
+
+    /// Takes one of a rate outside of all calls, or says that it is used up.
+    async fn take_one(&self, limit: &Limit, counter: Counter) -> Result<(), Exceeded> {
+        let one = Applied {
+            limit,
+            counter,
+            amount: 1,
+        };
+        let passed = self.pass_rates(&[one]).await;
         passed.inspect_err(|exceeded| self.inner.refused.count(&exceeded.limit))
     }
 

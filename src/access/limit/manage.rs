@@ -1,7 +1,7 @@
 //! How often somebody may ask the management API.
 
 use crate::access::limit::counter::Counter;
-use crate::access::limit::{Applied, Exceeded, Limit, Limiter, Scope, Unit, Window};
+use crate::access::limit::{Exceeded, Limit, Limiter, Scope, Unit, Window};
 
 impl Limiter {
     /// With a pace for the management API: requests a second of each person, key or address of a
@@ -26,14 +26,7 @@ impl Limiter {
             return Ok(());
         };
         let counter = Counter::of_management(limit, holder);
-        let passed = self
-            .pass_rates(&[Applied {
-                limit,
-                counter,
-                amount: 1,
-            }])
-            .await;
-        passed.inspect_err(|exceeded| self.inner.refused.count(&exceeded.limit))
+        self.take_one(limit, counter).await
     }
 }
 

@@ -205,19 +205,18 @@ pub(crate) async fn end(market: &Market, person: &Person, id: KeyId) -> Result<(
 
 /// Whether a key is somebody's to end or to replace. Whose it is, and that there is one, is nobody else's
 /// business.
-async fn is_theirs(market: &Market, person: &Person, id: KeyId) -> Result<(), Problem> {
+///
+/// Gives its owner.
+async fn is_theirs(market: &Market, person: &Person, id: KeyId) -> Result<Option<UserId>, Problem> {
     let store = &market.0.parts.publisher.store;
     let row = store.key(person.organization(), id).await?;
-    row.filter(|row| person.may(Action::EndKey, row.owner_id.map(UserId)))
-        .map(drop)
+    row.map(|row| row.owner_id.map(UserId))
+        .filter(|owner| person.may(Action::EndKey, *owner))
         .ok_or_else(Problem::not_found)
 }
 
 /// A key acts for its owner, with accounts of theirs: nobody else gets its next secret.
-async fn is_no_others(market: &Market, person: &Person, id: KeyId) -> Result<(), Problem> {
-    let store = &market.0.parts.publisher.store;
-    let row = store.key(person.organization(), id).await?;
-    let owner = row.and_then(|row| row.owner_id.map(UserId));
+fn gets_secret(person: &Person, owner: Option<UserId>) -> Result<(), Problem> {
     if owner.is_none() || owner == person.user() {
         return Ok(());
     }
@@ -257,8 +256,7 @@ pub(crate) async fn replace(
         );
         Problem::new(ProblemKind::Invalid, detail)
     })?;
-    is_theirs(market, person, id).await?;
-    is_no_others(market, person, id).await?;
+    gets_secret(person, is_theirs(market, person, id).await?)?;
     let who = (person.organization(), person.actor());
     let rotated = market.0.parts.keys.rotate(who, id, overlap).await?;
     let conflict = |detail| Err(Problem::new(ProblemKind::Conflict, detail));

@@ -24,10 +24,10 @@ use crate::market::pages::failure::Refusal;
 use crate::market::pages::page;
 use crate::market::pages::report::Report;
 use crate::market::pages::review::{Choices, ReviewPage, ReviewRow, TOOLS_MAX};
-use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to};
+use crate::market::pages::routes::{Fields, frame, notice, refused, to};
 use crate::market::pages::server::ServerHead;
 use crate::market::pages::settings::CredentialRow;
-use crate::market::pages::settings_routes::Sent;
+use crate::market::pages::settings_routes::{Sent, managed};
 use crate::problem::{Problem, ProblemKind};
 
 /// What a form with so many tools may weigh: their descriptions are sent back, each sign of one as nine
@@ -44,17 +44,10 @@ pub(super) async fn show(
     Path(slug): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
-    let person = match reader(&headers, &format!("/servers/{slug}/review")) {
-        Ok(person) => person,
+    let (person, entry) = match managed(&market, &headers, (&slug, "review")) {
+        Ok(found) => found,
         Err(response) => return *response,
     };
-    let entry = match owned(&market, &person, &slug) {
-        Ok(entry) => entry,
-        Err(problem) => return refused(&market, &headers, &problem),
-    };
-    if entry.slug.as_str() != slug {
-        return to(&format!("/servers/{}/review", entry.slug));
-    }
     let asked = query.get("q").map_or("", |text| text.trim());
     match template(&market, (&headers, &person), &entry, asked).await {
         Ok(mut template) => {

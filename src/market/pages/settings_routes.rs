@@ -35,23 +35,32 @@ pub(super) async fn show(
     Path(slug): Path<String>,
     Query(query): Query<Fields>,
 ) -> Response {
-    let person = match reader(&headers, &format!("/servers/{slug}/settings")) {
-        Ok(person) => person,
+    let (person, entry) = match managed(&market, &headers, (&slug, "settings")) {
+        Ok(found) => found,
         Err(response) => return *response,
     };
-    let entry = match servers::owned(&market, &person, &slug) {
-        Ok(entry) => entry,
-        Err(problem) => return refused(&market, &headers, &problem),
-    };
-    if entry.slug.as_str() != slug {
-        return to(&format!("/servers/{}/settings", entry.slug));
-    }
     match template(&market, &headers, &person, &entry).await {
         Ok(mut template) => {
             template.frame.notice = notice(&query);
             page(StatusCode::OK, &template)
         }
         Err(problem) => refused(&market, &headers, &problem),
+    }
+}
+
+/// Who looks at a page of a server they manage, and the server; or where they are sent instead.
+pub(super) fn managed(
+    market: &Market,
+    headers: &Visitor,
+    (slug, page): (&str, &str),
+) -> Result<(Person, Arc<Entry>), Box<Response>> {
+    let person = reader(headers, &format!("/servers/{slug}/{page}"))?;
+    let entry = servers::owned(market, &person, slug)
+        .map_err(|problem| Box::new(refused(market, headers, &problem)))?;
+    if entry.slug.as_str() == slug {
+        Ok((person, entry))
+    } else {
+        Err(Box::new(to(&format!("/servers/{}/{page}", entry.slug))))
     }
 }
 
