@@ -121,6 +121,8 @@ failure-502 = Bad Gateway
 failure-503 = Service Unavailable
 failure-504 = Gateway Timeout
 failure-no-server = There is no server of that name, or you have to sign in to see it.
+failure-deleted-server = There is no server of that name for you. If it was deleted in the last 30 days, it can be restored: see the <a href="{ $deleted }">deleted servers</a>.
+failure-not-your-server = There is no server of that name, or it is not for you to see.
 failure-other-session = The form is from another session; go back, reload the page and try again.
 failure-unread = The form was not read: { $reason }.
 
@@ -300,7 +302,7 @@ server-overview = Overview
 server-health = Health
 server-probe = Whether the API is well
 server-probe-asked = <code>{ $operation }</code> is called every { $minutes } minutes.
-server-probe-none = The API is not asked whether it is well. A <a href="{ $settings }">setting</a> lets one safe operation be called from time to time.
+server-probe-none = The API is not asked whether it is well. <a href="{ $settings }">Choose an operation</a> that is called from time to time.
 server-probe-waits = No result yet.
 server-probe-last = Last result
 server-probe-rate = Well in 24 hours
@@ -321,6 +323,8 @@ server-lacking = { $count ->
     [one] { $count } tool cannot be called yet: the API wants a credential that is not set.
    *[other] { $count } tools cannot be called yet: the API wants a credential that is not set.
 }
+server-example = This is an example that comes with Causeway. Its API exists inside the demo only and has no address on a network, so calls of its tools fail here.
+server-example-address = Set the address of an API that answers
 server-connect = Connect
 server-endpoint = MCP endpoint
 server-put-key = Put your key where it says <code>YOUR_KEY</code>.
@@ -566,7 +570,9 @@ settings-destinations = Calls go to { $origins } now. Leave it empty to go where
 settings-allow-help = One a line: address, network or host, with a port if only that one is meant. Private, loopback and link-local addresses are refused unless they are listed.
 settings-category-help = What the catalog files it under.
 settings-tags-help = Up to 12, between commas.
-settings-limits = Limits and older clients
+settings-limits = Times, sizes and older clients
+settings-price-words = What consumers are charged for a call. It counts in usage, and in the budgets of limits and plans.
+settings-price-dollars = Dollars for each call
 settings-timeout-help = Seconds, 0.1 to 600.
 label-connect = Time to connect
 label-first-byte = Time for an answer to begin
@@ -575,11 +581,16 @@ label-failures = Failures in a row
 label-pause = Pause
 label-approval-minutes = Time to approve
 label-approval-webhook = Webhook for approvals
+settings-approvals-words = Of tools that somebody has to approve before they are called. What waits is on the page <a href="{ $approvals }">Approvals</a>.
+settings-approvals-save = Save approvals
 settings-probe = Whether the API is well
-settings-probe-help = One safe operation can be called from time to time, for nobody: it is in no usage, limit or ledger. The tab Health shows what it came to.
-settings-probe-operation-help = A GET or HEAD operation, such as <code>GET /pets</code>, as the page of its tool names it. Empty: the API is not asked.
+settings-probe-help = One operation that only reads can be called from time to time, for nobody: it is in no usage, limit or ledger. What it came to is on the tab <a href="{ $health }">Health</a>.
+settings-probe-operation-help = The GET operations of the document that need no argument. One that needs arguments is set through the management API.
+settings-probe-never = Do not check
+settings-probe-nothing = The document has no GET operation that needs no argument. One that needs arguments is set through the management API.
+settings-probe-save = Save check
 settings-probe-minutes-help = 5 to 1440 minutes.
-settings-probe-arguments-help = A JSON object, where the operation needs arguments.
+settings-probe-arguments-help = A JSON object, where the operation is to be called with arguments.
 settings-want-object = “{ $label }” is a JSON object.
 label-probe-operation = Operation
 label-probe-minutes = Minutes between calls
@@ -593,7 +604,8 @@ settings-pause-help = Seconds, 1 to 600. Then one call finds out.
 settings-approval-minutes-help = Minutes a call waits for somebody to approve it, 1 to 10080; empty: 60.
 settings-approval-webhook-help = Is told of each call that waits. Empty: nobody is told.
 label-price = Price of a call
-settings-price-help = In dollars, such as 0.0005. Counted in usage and budgets; empty: calls cost nothing.
+settings-price-help = Such as 0.0005. Empty: calls cost nothing.
+settings-price-save = Save price
 settings-want-dollars = “{ $label }”: write dollars with at most six decimals, such as 0.0005.
 settings-tools-page-help = 1 to 10,000. Many clients read the first page only.
 settings-answer-help = KiB, 1 to 1,024. Longer ones are cut, and say how to get the rest.
@@ -874,10 +886,15 @@ done-changed = Changed.
 ## Calls that wait for a person
 
 frame-approvals = Approvals
-approvals-words = Tools with <code>confirm: human</code> are not called before somebody here agrees. What is approved goes through once, or for an hour for the same caller with the same arguments.
+approvals-words = Here are calls of agents that wait for a person. Their tools are set so that nothing is sent before somebody agrees. Look at who calls what, and with which arguments; then approve or deny it.
 approvals-waiting = Waiting
-approvals-none = No call waits.
-approvals-by = called by { $who }
+approvals-none = No call waits. When one does, it is listed here, with who asks and for what.
+approvals-wants = <b>{ $who }</b> wants to call <a href="{ $page }">{ $tool }</a> of { $server }
+approvals-admin = The admin key
+approvals-anybody = Somebody without a key, at { $address }
+approvals-somebody = Somebody who is gone
+approvals-arguments = With these arguments; secrets are hidden:
+approvals-next = Once: it goes through when the caller makes it again within an hour. For an hour: so does every repeat of it with the same arguments. Denied: nothing is sent, and the caller is told the reason. If nobody decides, it expires.
 approvals-age = { $count ->
     [one] asked { $count } minute ago
    *[other] asked { $count } minutes ago
@@ -886,7 +903,7 @@ approvals-left = { $count ->
     [one] { $count } minute left
    *[other] { $count } minutes left
 }
-approvals-reason = Reason
+approvals-reason = Reason (if you like)
 approvals-reason-help = The caller reads it where the call is denied.
 approvals-once = Approve once
 approvals-for-hour = Approve for an hour
@@ -1025,6 +1042,8 @@ done-own-disconnected = Disconnected. What was stored is destroyed.
 connections-title = Connected accounts
 connections-about = Accounts of yours that servers use for your calls, and for nobody else’s.
 connections-none = You have connected no account.
+connections-nothing-open = No server asks for an account of yours now. When one does, it is listed here, and the answer to a call of its tools has a link that leads to connecting it.
+connections-choose = The servers below ask for an account of your own: connect one, and their tools work for you.
 connections-show = Connected accounts
 connections-server = Server
 connections-goes = Sent to
@@ -1136,7 +1155,7 @@ consumers-until = A new count begins at { $at }.
 consumers-limits-words = For everything this consumer does, on any server.
 consumers-plans-words = One for each server. <a href="{ $plans }">Plans</a> are made on a page of their own.
 consumers-plan = Plan
-consumers-server = Server, by its short name
+consumers-server = Server
 consumers-give = Give plan
 consumers-plan-remove-named = Remove the plan with { $server }
 consumers-data = What is stored about it

@@ -47,6 +47,7 @@ mod server_routes;
 pub mod settings;
 mod settings_routes;
 mod sign_in_routes;
+mod submitted;
 pub mod tool;
 mod tool_routes;
 pub mod trace;

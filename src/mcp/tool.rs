@@ -214,6 +214,13 @@ pub struct ToolDef {
     pub details: Details,
 }
 
+impl ToolDef {
+    /// The operation as its document writes it: `GET /pets/{petId}`.
+    pub fn route(&self) -> String {
+        format!("{} {}", self.binding.method, self.binding.path.raw)
+    }
+}
+
 /// What a document says of an operation beyond what is listed: for its page (see [`text::page`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

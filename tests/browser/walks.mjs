@@ -47,9 +47,11 @@ async function publish(page, say, api) {
     await notYet(page, "harbour");
     await page.getByRole("button", { name: say("review-publish"), exact: true }).first().click();
     await page.getByText(say("done-published"), { exact: true }).waitFor();
+    await page.getByText(say("snippet-other"), { exact: true }).click();
     await page.getByLabel(say("label-name"), { exact: true }).fill("the harbour master");
     await page.getByRole("button", { name: say("keys-make"), exact: true }).click();
-    await page.getByText(say("snippet-other"), { exact: true }).click();
+    // The client that was being read is still open, with the key in it.
+    await page.getByText(say("connect-key-inside"), { exact: true }).waitFor();
     const snippet = page.locator("details[open]", { hasText: say("snippet-other") });
     await snippet.getByRole("button", { name: say("frame-copy"), exact: true }).click();
     await snippet.getByRole("button", { name: say("frame-copied"), exact: true }).waitFor();
@@ -168,6 +170,20 @@ async function withoutScripts(browser, served, { tag, viewport, say, api, state 
     assert.deepEqual(names, ["addShip", "find_ship", "listQuays", "listShips"], "the tools are as they were chosen");
     await client.close();
     await mend(page, say, api);
+    await price(page, say);
     calm();
     await context.close();
+}
+
+// What a form of a long page came to is in sight afterwards, whether it was refused or not.
+async function price(page, say) {
+    await tab(page, say, "settings-title");
+    for (const [dollars, role] of [["many", "alert"], ["0.5", "status"]]) {
+        await page.getByLabel(say("settings-price-dollars"), { exact: true }).fill(dollars);
+        await page.getByRole("button", { name: say("settings-price-save"), exact: true }).click();
+        const told = page.locator(`#told[role=${role}]`);
+        await told.waitFor();
+        const { y } = await told.boundingBox();
+        assert.ok(y >= 0 && y < page.viewportSize().height, `${dollars}: what is said is ${y} pixels down`);
+    }
 }

@@ -9,12 +9,13 @@ use qrcode::render::svg;
 use secrecy::SecretString;
 
 use crate::access::account::{AccountError, Visit};
-use crate::extract::{Form, Visitor};
+use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::pages::account::{Account, Codes, IdentityRow, SessionRow};
 use crate::market::pages::page;
-use crate::market::pages::routes::{Fields, failure, frame, notice, to, writer};
+use crate::market::pages::routes::{Fields, failure, frame, notice, to};
 use crate::market::pages::sign_in_routes::{in_with, label, out, said, when};
+use crate::market::pages::submitted::Submitted;
 use crate::store::identities;
 use crate::store::users::UserRow;
 use crate::types::UserId;
@@ -208,12 +209,8 @@ async fn sessions(
 /// Does what one of the page's forms asks for.
 pub(super) async fn change(
     State(market): State<Market>,
-    visitor: Visitor,
-    Form(form): Form<Fields>,
+    Submitted { visitor, form, .. }: Submitted<Fields>,
 ) -> Response {
-    if let Err(response) = writer(&market, &visitor, form.get("csrf").map(String::as_str)) {
-        return *response;
-    }
     let at = (&market, &visitor);
     let whose = match own(at) {
         Ok(whose) => whose,

@@ -5,7 +5,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 
-use crate::extract::{Form, Path, Visitor};
+use crate::extract::{Path, Visitor};
 use crate::live::Entry;
 use crate::market::api::grants::GrantRequest;
 use crate::market::api::{Market, keys as keys_api};
@@ -13,13 +13,14 @@ use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::connect::{KEY, snippets};
 use crate::market::pages::key_routes::{ends_at, shown_once};
 use crate::market::pages::keys::NewKey;
-use crate::market::pages::routes::{Fields, refused, to, writer};
+use crate::market::pages::routes::{Fields, refused, to};
 use crate::market::pages::scope::written;
 use crate::market::pages::server::{
     ConnectPage, ConnectStatus, ConnectStatusPage, EventRow, KeyForm, ServerHead,
 };
 use crate::market::pages::server_routes::{manages, own_tab, tab};
 use crate::market::pages::settings::labelled;
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{Frame, page};
 use crate::mcp::server::Access;
 use crate::mcp::watch::{Event, What};
@@ -137,14 +138,13 @@ async fn form(
 /// reload does, shows the placeholder.
 pub(super) async fn make(
     State(market): State<Market>,
-    headers: Visitor,
     Path(slug): Path<String>,
-    Form(pairs): Form<Entered>,
+    Submitted {
+        visitor: headers,
+        person,
+        form: pairs,
+    }: Submitted<Entered>,
 ) -> Response {
-    let person = match writer(&market, &headers, entered(&pairs, "csrf")) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let (frame, entry) = match tab(&market, &headers, (&slug, "/connect"), &Fields::new()) {
         Ok(found) => found,
         Err(response) => return *response,

@@ -1,8 +1,7 @@
 //! Consumers: found, and one with its limits, plans, keys, and what of its quotas is used now.
 
 use askama::Template;
-use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Query, RawForm, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::DateTime;
 use http::StatusCode;
@@ -23,16 +22,22 @@ use crate::market::pages::key_routes::{moment, state};
 use crate::market::pages::keys::KeyState;
 use crate::market::pages::limits::{LimitRow, limits_of};
 use crate::market::pages::plans::stored;
-use crate::market::pages::routes::{Fields, frame, next_page, notice, reader, refused, to, writer};
-use crate::market::pages::settings_routes::pairs;
+use crate::market::pages::routes::{
+    Fields, answered, frame, next_page, notice, reader, refused, to,
+};
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{Frame, page};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::limits::AssignmentRow;
-use crate::types::{ConsumerId, ServerId};
+use crate::types::{ConsumerId, OrganizationId, ServerId};
 
-/// Consumers on one page, and keys of one.
+/// Consumers on one page, keys of one, and servers to give it a plan with; more are for the management API.
 const ROWS_MAX: usize = 100;
 const KEYS_MAX: i64 = 200;
+const SERVERS_MAX: usize = 1_000;
+/// Of a hundred: from the one on, a quota is drawn as much used, beyond the other as nearly used up.
+pub const MUCH: u64 = 75;
+pub const NEARLY_ALL: u64 = 95;
 
 /// `GET /admin/consumers?q=&after=`.
 #[derive(Debug, Template)]
@@ -63,8 +68,9 @@ pub struct ConsumerPage {
     pub limits: Vec<LimitRow>,
     /// Slug and plan.
     pub plans: Vec<(String, String)>,
-    /// The names of all plans there are.
+    /// The names of all plans there are, and the servers one can be given with.
     pub choices: Vec<String>,
+    pub servers: Vec<String>,
     pub quotas: Vec<QuotaView>,
     pub keys: Vec<ConsumerKey>,
 }
@@ -143,13 +149,12 @@ pub(super) async fn show(
         Ok(person) => person,
         Err(response) => return *response,
     };
-    match template(&market, (&headers, &person), &name).await {
-        Ok(mut template) => {
-            template.frame.notice = notice(&query);
-            page(StatusCode::OK, &template)
-        }
-        Err(problem) => refused(&market, &headers, &problem),
-    }
+    let made = template(&market, (&headers, &person), &name).await;
+    let told = made.map(|mut template| {
+        template.frame.notice = notice(&query);
+        (StatusCode::OK, template)
+    });
+    answered((&market, &headers), told)
 }
 
 async fn template(
@@ -189,6 +194,7 @@ async fn template(
             .into_iter()
             .map(|plan| plan.name)
             .collect(),
+        servers: servers(market, organization),
         keys: keys
             .iter()
             .map(|row| ConsumerKey {
@@ -200,6 +206,16 @@ async fn template(
             .collect(),
         limits: LimitRow::all(&limits),
     })
+}
+
+/// The servers of an organization, by their short names.
+fn servers(market: &Market, organization: OrganizationId) -> Vec<String> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let all = catalog.slugs(|entry| entry.organization == organization);
+    let mut slugs: Vec<String> = all.map(|(_, slug)| slug).collect();
+    slugs.sort_unstable();
+    slugs.truncate(SERVERS_MAX);
+    slugs
 }
 
 /// A quota beside the limit it is counted for; nothing where that limit is gone.
@@ -238,18 +254,13 @@ fn quota_view(
 /// Changes what a consumer may, or erases it.
 pub(super) async fn change(
     State(market): State<Market>,
-    headers: Visitor,
     Path(name): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Entered>,
 ) -> Response {
-    let form = match pairs(&market, &headers, form) {
-        Ok(form) => form,
-        Err(response) => return *response,
-    };
-    let person = match writer(&market, &headers, entered(&form, "csrf")) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let refusal = match carry_out(&market, &person, (&name, &form), Language::of(&headers)).await {
         Ok("erased") => return to("/admin/consumers?done=erased"),
         Ok(done) => {
@@ -257,16 +268,15 @@ pub(super) async fn change(
         }
         Err(refusal) => refusal,
     };
-    match template(&market, (&headers, &person), &name).await {
-        Ok(mut template) => {
-            template.error = Some(refusal.said(template.frame.language));
-            if entered(&form, "do") == Some("limits") {
-                template.limits = LimitRow::entered(&form);
-            }
-            page(refusal.status(), &template)
+    let made = template(&market, (&headers, &person), &name).await;
+    let again = made.map(|mut template| {
+        template.error = Some(refusal.said(template.frame.language));
+        if entered(&form, "do") == Some("limits") {
+            template.limits = LimitRow::entered(&form);
         }
-        Err(problem) => refused(&market, &headers, &problem),
-    }
+        (refusal.status(), template)
+    });
+    answered((&market, &headers), again)
 }
 
 async fn carry_out(

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::rejection::RawFormRejection;
-use axum::extract::{OriginalUri, Query, RawForm, State};
+use axum::extract::{OriginalUri, Query, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
+use url::form_urlencoded::Serializer;
 
 use crate::access::upstream_auth::{Begun, Returned};
-use crate::extract::{Path, Visitor};
+use crate::extract::Visitor;
 use crate::market::api::clients::Connected;
 use crate::market::api::credentials::Seen;
 use crate::market::api::settings::ServerEdit;
@@ -19,22 +19,17 @@ use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::failure::Refusal;
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, frame, refused, to};
-use crate::market::pages::settings::{ConnectingPage, Section};
+use crate::market::pages::settings::SettingsPage;
+use crate::market::pages::settings::credential::ConnectingPage;
+use crate::market::pages::settings::section::{Section, Told};
 use crate::market::pages::settings_routes::{Sent, back};
 use crate::problem::{Problem, ProblemKind};
 
 /// Sets, removes or approves the credential of one scheme.
-pub(super) async fn credential(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let text = |name: &str| entered(&form, name).unwrap_or_default();
+pub(super) async fn credential(State(market): State<Market>, sent: Sent) -> Response {
+    let headers = &sent.visitor;
+    let form = &sent.form;
+    let text = |name: &str| entered(form, name).unwrap_or_default();
     let scheme = text("scheme");
     let target = (sent.slug(), scheme);
     let done = match text("do") {
@@ -42,7 +37,7 @@ pub(super) async fn credential(
             .await
             .map(|()| "credential-removed"),
         "connect" => {
-            let begun = clients::begin(&market, &sent.person, &headers, target).await;
+            let begun = clients::begin(&market, &sent.person, headers, target).await;
             match begun {
                 Ok(begun) => return connecting(&sent, scheme, &begun),
                 Err(problem) => Err(problem),
@@ -55,24 +50,32 @@ pub(super) async fn credential(
             .await
             .map(|()| "saved"),
         "approve" => {
-            credentials::approve_destinations(&market, &sent.person, target, &on_the_page(&form))
+            credentials::approve_destinations(&market, &sent.person, target, &on_the_page(form))
                 .await
                 .map(|_| "credential-approved")
         }
         _ => {
-            let Some(value) = secret(&form) else {
+            let Some(value) = secret(form) else {
                 let said = sent.language().say("credential-want-user");
                 let refusal = Refusal::entry(said);
-                return sent.again(Section::Credentials, refusal, |_| ()).await;
+                let section = Section::Credentials;
+                return sent.again(section, refusal, beside(scheme)).await;
             };
-            let value = (&*value, &on_the_page(&form));
+            let value = (&*value, &on_the_page(form));
             credentials::set_credential(&market, &sent.person, target, value)
                 .await
                 .map(|_| "credential-set")
         }
     };
     match done {
-        Ok(done) => back(sent.slug(), done, "credentials"),
+        Ok(done) => {
+            let mut query = Serializer::new(String::new());
+            query
+                .append_pair("done", done)
+                .append_pair("in", Section::Credentials.word());
+            let query = query.append_pair("scheme", scheme).finish();
+            to(&format!("/servers/{}/settings?{query}#told", sent.slug()))
+        }
         Err(problem) => {
             let moved = problem.kind == ProblemKind::Conflict && problem.detail.starts_with('`');
             let refusal = if moved {
@@ -83,13 +86,24 @@ pub(super) async fn credential(
                 let detail = format!("“{scheme}”: {}", problem.detail);
                 Problem::new(problem.kind, detail).into()
             };
-            sent.again(Section::Credentials, refusal, |_| ()).await
+            let section = Section::Credentials;
+            sent.again(section, refusal, beside(scheme)).await
+        }
+    }
+}
+
+/// What is wrong is said beside that credential.
+fn beside(scheme: &str) -> impl FnOnce(&mut SettingsPage) + Send {
+    let scheme = scheme.to_owned();
+    |page| {
+        if let Some(told) = page.told.take() {
+            page.tell(Told { scheme, ..told });
         }
     }
 }
 
 /// Says whether each user has an account of their own for a scheme.
-async fn each_user(sent: &Sent<'_>, scheme: &str, each: bool) -> Result<(), Problem> {
+async fn each_user(sent: &Sent, scheme: &str, each: bool) -> Result<(), Problem> {
     let mut schemes = sent.entry.settings.user_accounts.clone();
     if each {
         schemes.insert(scheme.to_owned());
@@ -101,7 +115,7 @@ async fn each_user(sent: &Sent<'_>, scheme: &str, each: bool) -> Result<(), Prob
         ..ServerEdit::default()
     };
     let edit = (change, None);
-    settings::apply(sent.market, &sent.person, sent.slug(), edit)
+    settings::apply(&sent.market, &sent.person, sent.slug(), edit)
         .await
         .map(|_| ())
 }
@@ -119,9 +133,9 @@ fn on_the_page(form: &Entered) -> Seen {
 }
 
 /// The page that leads to the authorization server. A link: a form of ours may not lead to another site.
-fn connecting(sent: &Sent<'_>, scheme: &str, begun: &Begun) -> Response {
+fn connecting(sent: &Sent, scheme: &str, begun: &Begun) -> Response {
     let template = ConnectingPage {
-        frame: frame(sent.market, sent.headers, "servers"),
+        frame: frame(&sent.market, &sent.visitor, "servers"),
         back: format!("/servers/{}/settings", sent.slug()),
         own: false,
         title: sent.entry.title.clone(),
@@ -152,7 +166,7 @@ pub(super) async fn connected(
     };
     let state = text("state").unwrap_or_default();
     match clients::complete(&market, visit, &headers, (state, returned)).await {
-        Ok(Connected::Server(slug)) => back(&slug, "connected", "credentials"),
+        Ok(Connected::Server(slug)) => back(&slug, "connected", Section::Credentials),
         Ok(Connected::Own) => to("/account/connections?done=own-connected"),
         Err(problem) => refused(&market, &headers, &problem),
     }

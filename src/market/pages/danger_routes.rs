@@ -2,21 +2,21 @@
 //! deleted ones are restored.
 
 use askama::Template;
-use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Form, Query, RawForm, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::DateTime;
 use http::StatusCode;
 
-use crate::extract::{Path, Visitor};
+use crate::extract::Visitor;
 use crate::live::closed;
 use crate::market::api::Market;
 use crate::market::api::lifecycle::{self, NewState};
 use crate::market::pages::arguments::entered;
 use crate::market::pages::failure::Refusal;
-use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to, writer};
-use crate::market::pages::settings::Section;
+use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to};
+use crate::market::pages::settings::section::Section;
 use crate::market::pages::settings_routes::{Sent, back};
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{Frame, page};
 use crate::store::lifecycle::{DeletedRow, RESTORABLE};
 
@@ -52,18 +52,10 @@ impl From<DeletedRow> for DeletedView {
 }
 
 /// Serves a server, or no more.
-pub(super) async fn state(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let note = entered(&form, "note").unwrap_or_default().to_owned();
-    let wanted = entered(&form, "state").and_then(closed::State::of_word);
+pub(super) async fn state(State(market): State<Market>, sent: Sent) -> Response {
+    let form = &sent.form;
+    let note = entered(form, "note").unwrap_or_default().to_owned();
+    let wanted = entered(form, "state").and_then(closed::State::of_word);
     let Some(state) = wanted else {
         let said = sent.language().say("state-choose");
         return sent
@@ -75,7 +67,7 @@ pub(super) async fn state(
         note: Some(note.clone()),
     };
     match lifecycle::set_state(&market, &sent.person, sent.slug(), wanted).await {
-        Ok(entry) => back(entry.slug.as_str(), state.word(), "danger"),
+        Ok(entry) => back(entry.slug.as_str(), state.word(), Section::State),
         Err(problem) => {
             let fill = |page: &mut crate::market::pages::settings::SettingsPage| {
                 page.note = note;
@@ -87,18 +79,10 @@ pub(super) async fn state(
 }
 
 /// Gives a server to somebody else. Who gave it away may see it no more.
-pub(super) async fn transfer(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let name = entered(&form, "to").unwrap_or_default().to_owned();
-    let given = if is_confirmed(&sent, entered(&form, "confirm")) {
+pub(super) async fn transfer(State(market): State<Market>, sent: Sent) -> Response {
+    let form = &sent.form;
+    let name = entered(form, "to").unwrap_or_default().to_owned();
+    let given = if is_confirmed(&sent, entered(form, "confirm")) {
         let given = lifecycle::transfer(&market, &sent.person, (sent.slug(), &name)).await;
         given.map_err(Refusal::from)
     } else {
@@ -115,21 +99,13 @@ pub(super) async fn transfer(
 }
 
 /// Whether the server's name was typed.
-fn is_confirmed(sent: &Sent<'_>, confirm: Option<&str>) -> bool {
+fn is_confirmed(sent: &Sent, confirm: Option<&str>) -> bool {
     confirm.is_some_and(|text| text.trim() == sent.slug())
 }
 
-pub(super) async fn delete(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let deleted = if is_confirmed(&sent, entered(&form, "confirm")) {
+pub(super) async fn delete(State(market): State<Market>, sent: Sent) -> Response {
+    let form = &sent.form;
+    let deleted = if is_confirmed(&sent, entered(form, "confirm")) {
         let deleted = lifecycle::delete(&market, &sent.person, sent.slug()).await;
         deleted.map_err(Refusal::from)
     } else {
@@ -165,17 +141,15 @@ pub(super) async fn list(
 
 pub(super) async fn restore(
     State(market): State<Market>,
-    headers: Visitor,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let text = |name: &str| form.get(name).map(String::as_str);
-    let person = match writer(&market, &headers, text("csrf")) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
-    let slug = text("slug").unwrap_or_default();
+    let slug = form.get("slug").map_or("", String::as_str);
     match lifecycle::restore(&market, &person, slug).await {
-        Ok(entry) => back(entry.slug.as_str(), "restored", "credentials"),
+        Ok(entry) => back(entry.slug.as_str(), "restored", Section::Credentials),
         Err(problem) => refused(&market, &headers, &problem),
     }
 }

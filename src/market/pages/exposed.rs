@@ -6,10 +6,11 @@ use http::HeaderValue;
 use http::header::{REFERER, SET_COOKIE};
 use url::Url;
 
-use crate::extract::{Form, Visitor, cookies};
+use crate::extract::{Visitor, cookies};
 use crate::market::api::Market;
 use crate::market::pages::login::next_path;
-use crate::market::pages::routes::{Fields, to, writer};
+use crate::market::pages::routes::{Fields, to};
+use crate::market::pages::submitted::Submitted;
 
 /// The cookie of a browser whose person has read it. It ends with the browser.
 const READ: &str = "causeway_exposed";
@@ -24,12 +25,8 @@ pub(super) fn is_told(market: &Market, visitor: &Visitor) -> bool {
 /// `POST /exposed`: they have read it, and go on where they were.
 pub(super) async fn dismiss(
     State(market): State<Market>,
-    visitor: Visitor,
-    Form(form): Form<Fields>,
+    Submitted { visitor, .. }: Submitted<Fields>,
 ) -> Response {
-    if let Err(response) = writer(&market, &visitor, form.get("csrf").map(String::as_str)) {
-        return *response;
-    }
     let came_from = visitor.headers.get(REFERER);
     let came_from = came_from.and_then(|value| Url::parse(value.to_str().ok()?).ok());
     let path = came_from.map(|url| match url.query() {

@@ -18,7 +18,7 @@ use crate::market::pages::routes::{Fields, refused};
 use crate::market::pages::server::{HealthPage, ProbeRow, ProbeView, ServerHead, health_badge};
 use crate::market::pages::server_routes::own_tab;
 use crate::market::pages::usage::UsagePart;
-use crate::mcp::server::{ProbeSettings, Provider};
+use crate::mcp::server::Provider;
 use crate::problem::Problem;
 use crate::store::probes::ProbeResult;
 use crate::types::ServerId;
@@ -51,13 +51,21 @@ async fn probe(market: &Market, entry: &Entry) -> Result<Option<ProbeView>, Prob
         return Ok(None);
     };
     let publisher = &market.0.parts.publisher;
+    let server = publisher.catalog.server(entry.id).await?;
+    let mut tools = server.tools.values();
+    let tool = tools.find(|tool| tool.def.operation == probe.operation);
+    let operation = tool.map_or_else(|| probe.operation.0.clone(), |tool| tool.def.route());
     let results = publisher.store.probe_results(entry.id).await?;
     let now = publisher.clock.now();
-    Ok(Some(view(probe, &results, now)))
+    Ok(Some(view((operation, probe.every_minutes), &results, now)))
 }
 
 /// Results, the newest first, as the page shows them.
-fn view(probe: &ProbeSettings, results: &[ProbeResult], now: DateTime<Utc>) -> ProbeView {
+fn view(
+    (operation, minutes): (String, u32),
+    results: &[ProbeResult],
+    now: DateTime<Utc>,
+) -> ProbeView {
     let last = results.first().map(|last| (last.at, last.ok == 1));
     let since = (now - Duration::hours(24)).timestamp_micros();
     let of_day = results.iter().filter(|result| result.at >= since);
@@ -74,9 +82,9 @@ fn view(probe: &ProbeSettings, results: &[ProbeResult], now: DateTime<Utc>) -> P
     let shown = &results[..results.len().min(STRIP_MAX)];
     let strip: Vec<ProbeRow> = shown.iter().rev().map(row).collect();
     ProbeView {
-        operation: probe.operation.0.clone(),
-        minutes: probe.every_minutes,
-        state: health_badge(Health::of(last, probe.every_minutes, now)),
+        operation,
+        minutes,
+        state: health_badge(Health::of(last, minutes, now)),
         rate: (all > 0).then(|| (format!("{} %", well * 100 / all), well, all)),
         well: strip.iter().filter(|row| row.ok).count(),
         strip,

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use crate::access::caller::Grant;
 use crate::access::issuer::settings::IssuerSettings;
 use crate::access::person::Person;
-use crate::extract::{Form, Visitor};
 use crate::market::api::grants::GrantRequest;
 use crate::market::api::{Market, issuers as issuers_api};
 use crate::market::language::Language;
 use crate::market::pages::key_routes::{Done, keys_page};
 use crate::market::pages::keys::{IssuerForm, IssuerView};
-use crate::market::pages::routes::{Fields, refused, to, writer};
+use crate::market::pages::routes::{Fields, refused, to};
 use crate::market::pages::scope::{Words, requests, written};
 use crate::market::pages::settings::labelled;
+use crate::market::pages::submitted::Submitted;
 use crate::problem::{Problem, ProblemKind};
 
 /// Every issuer, for people.
@@ -58,13 +58,12 @@ pub(super) async fn rows(market: &Market, person: &Person) -> Result<Vec<IssuerV
 
 pub(super) async fn put(
     State(market): State<Market>,
-    headers: Visitor,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let mut entered = entered(&form);
     let kept = match settings(&entered) {
         Ok(settings) => issuers_api::keep(&market, &person, (&entered.name, settings)).await,
@@ -85,13 +84,12 @@ pub(super) async fn put(
 
 pub(super) async fn remove(
     State(market): State<Market>,
-    headers: Visitor,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let name = form.get("issuer-name").map(String::as_str);
     match issuers_api::end(&market, &person, name.unwrap_or_default()).await {
         Ok(()) => to("/keys?done=issuer-removed#issuers"),

@@ -11,16 +11,17 @@ use uuid::Uuid;
 
 use crate::access::caller::Grant;
 use crate::access::person::Person;
-use crate::extract::{Form, Visitor};
+use crate::extract::Visitor;
 use crate::live::Entry;
 use crate::market::api::{Market, keys as keys_api};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::keys::{
     IssuerForm, KeyRow, KeyState, Keys, LIFETIMES, NewKey, SERVERS_LISTED_MAX,
 };
-use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to, writer};
+use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to};
 use crate::market::pages::scope::{Words, requests, written};
 use crate::market::pages::settings::labelled;
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{issuer_routes, page};
 use crate::problem::Problem;
 use crate::store::keys;
@@ -203,13 +204,12 @@ pub(super) fn shown_once(made: &Value) -> NewKey {
 
 pub(super) async fn make(
     State(market): State<Market>,
-    headers: Visitor,
-    Form(pairs): Form<Entered>,
+    Submitted {
+        visitor: headers,
+        person,
+        form: pairs,
+    }: Submitted<Entered>,
 ) -> Response {
-    let person = match writer(&market, &headers, entered(&pairs, "csrf")) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let chosen = pairs
         .iter()
         .filter(|(key, _)| key == "server")
@@ -251,13 +251,12 @@ pub(super) async fn make(
 
 pub(super) async fn rotate(
     State(market): State<Market>,
-    headers: Visitor,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let overlap = form.get("overlap").map(String::as_str);
     let overlap = overlap.unwrap_or(keys_api::OVERLAP_USUAL);
     let made = match id(&form) {
@@ -287,13 +286,12 @@ pub(super) async fn rotate(
 
 pub(super) async fn revoke(
     State(market): State<Market>,
-    headers: Visitor,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let ended = match id(&form) {
         Ok(id) => keys_api::end(&market, &person, id).await,
         Err(problem) => Err(problem),

@@ -8,14 +8,16 @@ use chrono::DateTime;
 use http::StatusCode;
 
 use crate::access::account::Visit;
-use crate::extract::{Form, Path, Visitor};
+use crate::extract::{Path, Visitor};
 use crate::market::api::Market;
 use crate::market::api::accounts::{self, Offer};
 use crate::market::language::Html;
 use crate::market::pages::own::{ConnectAccount, ConnectionView, Connections, OpenView, Wanted};
 use crate::market::pages::page;
-use crate::market::pages::routes::{Fields, frame, notice, refused, to, writer};
-use crate::market::pages::settings::{ConnectingPage, sentence};
+use crate::market::pages::routes::{Fields, frame, notice, refused, to};
+use crate::market::pages::settings::credential::ConnectingPage;
+use crate::market::pages::settings::sentence;
+use crate::market::pages::submitted::Submitted;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::connected::ShownRow;
 
@@ -76,13 +78,9 @@ fn connect_page(
 
 pub(super) async fn connect(
     State(market): State<Market>,
-    visitor: Visitor,
     Path(token): Path<String>,
-    Form(form): Form<Fields>,
+    Submitted { visitor, form, .. }: Submitted<Fields>,
 ) -> Response {
-    if let Err(response) = writer(&market, &visitor, form.get("csrf").map(String::as_str)) {
-        return *response;
-    }
     let visit = match signed_in(&visitor, &format!("/connect/{token}")) {
         Ok(visit) => visit,
         Err(response) => return *response,
@@ -196,12 +194,8 @@ fn shown(row: ShownRow) -> ConnectionView {
 /// Ends an account, or begins to connect one.
 pub(super) async fn change(
     State(market): State<Market>,
-    visitor: Visitor,
-    Form(form): Form<Fields>,
+    Submitted { visitor, form, .. }: Submitted<Fields>,
 ) -> Response {
-    if let Err(response) = writer(&market, &visitor, form.get("csrf").map(String::as_str)) {
-        return *response;
-    }
     let visit = match signed_in(&visitor, "/account/connections") {
         Ok(visit) => visit,
         Err(response) => return *response,

@@ -1,8 +1,7 @@
 //! Plans: listed, made, changed and removed by admins.
 
 use askama::Template;
-use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Query, RawForm, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
 
@@ -12,12 +11,12 @@ use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::api::limits::{self as api, NewPlan};
 use crate::market::language::{Html, Language};
+use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::failure::Refusal;
 use crate::market::pages::limits::{LimitRow, limits_of};
-use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to, writer};
-use crate::market::pages::settings_routes::pairs;
-use crate::market::pages::{Frame, page};
+use crate::market::pages::routes::{Fields, answered, frame, notice, reader, to};
+use crate::market::pages::submitted::Submitted;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::limits::PlanRow;
 
@@ -71,13 +70,12 @@ pub(super) async fn show(
         Ok(person) => person,
         Err(response) => return *response,
     };
-    match template(&market, (&headers, &person), query.get("edit")).await {
-        Ok(mut template) => {
-            template.frame.notice = notice(&query);
-            page(StatusCode::OK, &template)
-        }
-        Err(problem) => refused(&market, &headers, &problem),
-    }
+    let made = template(&market, (&headers, &person), query.get("edit")).await;
+    let told = made.map(|mut template| {
+        template.frame.notice = notice(&query);
+        (StatusCode::OK, template)
+    });
+    answered((&market, &headers), told)
 }
 
 async fn template(
@@ -103,34 +101,28 @@ async fn template(
 /// Makes, changes or removes a plan.
 pub(super) async fn change(
     State(market): State<Market>,
-    headers: Visitor,
-    form: Result<RawForm, RawFormRejection>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Entered>,
 ) -> Response {
-    let form = match pairs(&market, &headers, form) {
-        Ok(form) => form,
-        Err(response) => return *response,
-    };
-    let person = match writer(&market, &headers, entered(&form, "csrf")) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let refusal = match carry_out(&market, &person, &form, Language::of(&headers)).await {
         Ok(done) => return to(&format!("/admin/plans?done={done}")),
         Err(refusal) => refusal,
     };
-    match template(&market, (&headers, &person), None).await {
-        Ok(mut template) => {
-            template.error = Some(refusal.said(template.frame.language));
-            if entered(&form, "do") != Some("remove") {
-                let text = |name: &str| entered(&form, name).unwrap_or_default().to_owned();
-                template.name = text("name");
-                template.description = text("description");
-                template.limits = LimitRow::entered(&form);
-            }
-            page(refusal.status(), &template)
+    let made = template(&market, (&headers, &person), None).await;
+    let again = made.map(|mut template| {
+        template.error = Some(refusal.said(template.frame.language));
+        if entered(&form, "do") != Some("remove") {
+            let text = |name: &str| entered(&form, name).unwrap_or_default().to_owned();
+            template.name = text("name");
+            template.description = text("description");
+            template.limits = LimitRow::entered(&form);
         }
-        Err(problem) => refused(&market, &headers, &problem),
-    }
+        (refusal.status(), template)
+    });
+    answered((&market, &headers), again)
 }
 
 async fn carry_out(

@@ -10,7 +10,7 @@ use crate::market::pages::Frame;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::report::Report;
 use crate::market::pages::server::ServerHead;
-use crate::market::pages::settings::CredentialRow;
+use crate::market::pages::settings::credential::CredentialRow;
 use crate::mcp::curation::{Confirm, Curation};
 use crate::mcp::server::Access;
 use crate::mcp::tool::ToolDef;
@@ -123,7 +123,9 @@ fn preset(word: &str) -> Vec<Limit> {
 /// A tool, with what may be chosen of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReviewRow {
+    /// Its key, and as its document writes it.
     pub operation: String,
+    pub route: String,
     pub title: String,
     pub served: bool,
     pub name: String,
@@ -146,6 +148,7 @@ impl ReviewRow {
         let confirm = curation.and_then(|curation| curation.confirm);
         Self {
             operation: tool.operation.0.clone(),
+            route: tool.route(),
             title: tool.title.clone().unwrap_or_default(),
             served: served.is_some(),
             name: served
@@ -158,7 +161,7 @@ impl ReviewRow {
 
     /// Whether it is among what is searched for.
     pub fn fits(&self, query: &str) -> bool {
-        let texts = [&self.name, &self.title, &self.operation, &self.description];
+        let texts = [&self.name, &self.title, &self.route, &self.description];
         texts.iter().any(|text| text.to_lowercase().contains(query))
     }
 
@@ -169,6 +172,7 @@ impl ReviewRow {
             let line = |name: &str| text(name).unwrap_or_default().trim().to_owned();
             Some(Self {
                 operation: text("operation")?.to_owned(),
+                route: String::new(),
                 title: String::new(),
                 served: text("serve").is_some(),
                 name: line("name"),
@@ -224,6 +228,7 @@ mod tests {
     fn row() -> ReviewRow {
         ReviewRow {
             operation: "GET /a".to_owned(),
+            route: "GET /a".to_owned(),
             title: String::new(),
             served: true,
             name: "a".to_owned(),

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Query, RawForm, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
 use url::Url;
@@ -26,7 +25,7 @@ use crate::market::pages::report::Report;
 use crate::market::pages::review::{Choices, ReviewPage, ReviewRow, TOOLS_MAX};
 use crate::market::pages::routes::{Fields, frame, notice, refused, to};
 use crate::market::pages::server::ServerHead;
-use crate::market::pages::settings::CredentialRow;
+use crate::market::pages::settings::credential::CredentialRow;
 use crate::market::pages::settings_routes::{Sent, managed};
 use crate::problem::{Problem, ProblemKind};
 
@@ -107,21 +106,11 @@ async fn template(
 
 /// Keeps what was entered, and serves the server where that is asked for: last, so that nobody calls it
 /// before it is as it was meant.
-pub(super) async fn save(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let (asked, wanted) = (
-        entered(&form, "do"),
-        entered(&form, "q").unwrap_or_default(),
-    );
-    match kept(&market, &sent, &form).await {
+pub(super) async fn save(State(market): State<Market>, sent: Sent) -> Response {
+    let headers = &sent.visitor;
+    let form = &sent.form;
+    let (asked, wanted) = (entered(form, "do"), entered(form, "q").unwrap_or_default());
+    match kept(&market, &sent, form).await {
         Ok(entry) if asked == Some("publish") => {
             to(&format!("/servers/{}/connect?done=published", entry.slug))
         }
@@ -137,11 +126,11 @@ pub(super) async fn save(
                 pairs.finish()
             ))
         }
-        Err(refusal) => again(&market, (&sent, &headers), &form, &refusal).await,
+        Err(refusal) => again(&market, (&sent, headers), form, &refusal).await,
     }
 }
 
-async fn kept(market: &Market, sent: &Sent<'_>, form: &Entered) -> Result<Arc<Entry>, Refusal> {
+async fn kept(market: &Market, sent: &Sent, form: &Entered) -> Result<Arc<Entry>, Refusal> {
     let person = &sent.person;
     let entry = owned(market, person, sent.slug())?;
     let slug = entry.slug.as_str();
@@ -215,7 +204,7 @@ async fn keep_tools(
 /// entered beside them.
 async fn keep_credentials(
     market: &Market,
-    (person, sent): (&Person, &Sent<'_>),
+    (person, sent): (&Person, &Sent),
     (slug, moved): (&str, Option<&Url>),
     form: &Entered,
 ) -> Result<(), Refusal> {
@@ -256,7 +245,7 @@ async fn keep_credentials(
 /// The page again with what was wrong, and what was entered but for secrets.
 async fn again(
     market: &Market,
-    (sent, headers): (&Sent<'_>, &Visitor),
+    (sent, headers): (&Sent, &Visitor),
     form: &Entered,
     refusal: &Refusal,
 ) -> Response {
@@ -274,7 +263,12 @@ async fn again(
                 let at = rows.iter().position(|row| row.operation == tool.operation);
                 if let Some(row) = at.map(|at| rows.swap_remove(at)) {
                     let title = std::mem::take(&mut tool.title);
-                    *tool = ReviewRow { title, ..row };
+                    let route = std::mem::take(&mut tool.route);
+                    *tool = ReviewRow {
+                        route,
+                        title,
+                        ..row
+                    };
                 }
             }
             page(refusal.status(), &template)

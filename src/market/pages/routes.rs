@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use askama::Template;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, Request};
 use axum::middleware;
@@ -248,7 +249,8 @@ pub(super) fn reader(headers: &Visitor, here: &str) -> Result<Person, Box<Respon
 }
 
 /// Said of a server that is not there, or not for whoever asks.
-const NO_SERVER: &str = "There is no server of that name, or you have to sign in to see it.";
+pub(super) const NO_SERVER: &str =
+    "There is no server of that name, or you have to sign in to see it.";
 
 /// Whether a server is for this visitor to see: the one place where that is decided.
 pub(super) fn sees(visitor: &Visitor, entry: &Entry) -> bool {
@@ -278,6 +280,17 @@ pub(super) fn shown_to(
         .ok_or_else(|| Problem::new(ProblemKind::NotFound, NO_SERVER))
 }
 
+/// The page that was made, or the one that says why there is none.
+pub(super) fn answered(
+    (market, headers): (&Market, &Visitor),
+    made: Result<(StatusCode, impl Template), Problem>,
+) -> Response {
+    match made {
+        Ok((status, template)) => page(status, &template),
+        Err(problem) => refused(market, headers, &problem),
+    }
+}
+
 pub(super) fn failure(
     market: &Market,
     headers: &Visitor,
@@ -300,7 +313,7 @@ pub(super) fn failure(
 pub(crate) fn refused(market: &Market, headers: &Visitor, problem: &Problem) -> Response {
     let status = problem.kind.status();
     if problem.detail == NO_SERVER {
-        let detail = Language::of(headers).say("failure-no-server");
+        let detail = no_server(market, headers);
         return failure(market, headers, status, detail);
     }
     failure(
@@ -309,6 +322,21 @@ pub(crate) fn refused(market: &Market, headers: &Visitor, problem: &Problem) -> 
         status,
         Html::with_code(&sentence(&problem.detail)),
     )
+}
+
+/// Why somebody is shown no server: what whoever looks can do about it.
+fn no_server(market: &Market, headers: &Visitor) -> Html {
+    let language = Language::of(headers);
+    let publishes = |person: &Person| person.may_at_all(Action::Publish);
+    match headers.person() {
+        Some(person) if publishes(person) => {
+            let deleted = format!("{}/deleted", market.0.parts.address.prefix());
+            let said = language.say("failure-deleted-server");
+            said.with("deleted", deleted).into()
+        }
+        Some(_) => language.say("failure-not-your-server").into(),
+        None => language.say("failure-no-server").into(),
+    }
 }
 
 /// Answers where there is nothing: with a page whoever wanted one, everybody else with a problem document.

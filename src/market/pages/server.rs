@@ -77,6 +77,8 @@ pub struct ServerPage {
     pub report: String,
     /// For the owner alone: tools that lack a credential.
     pub lacking: usize,
+    /// Its API is the one of the demo, which nobody reaches over a network.
+    pub is_cut_off: bool,
 }
 
 /// `GET /servers/{slug}/tools?q=&tag=&after=`.
@@ -301,9 +303,9 @@ pub struct ReportPage {
 }
 
 impl HealthPage {
-    /// The address of the server's settings.
+    /// The address of the setting of the probe.
     pub fn settings(&self) -> String {
-        let path = format!("/servers/{}/settings", self.head.slug);
+        let path = format!("/servers/{}/settings#probe", self.head.slug);
         self.frame.at(&path)
     }
 }

@@ -9,9 +9,11 @@ use indexmap::IndexMap;
 
 use crate::access::person::Person;
 use crate::access::role::Action;
+use crate::demo;
 use crate::extract::{Path, Visitor};
 use crate::live::Entry;
 use crate::market::api::Market;
+use crate::market::api::credentials::destinations;
 use crate::market::api::servers::findings;
 use crate::market::markdown::{Links, render};
 use crate::market::pages::key_routes::moment;
@@ -112,6 +114,12 @@ pub(super) async fn show(
     }
 }
 
+/// Whether calls go to the API of the demo and not inside the process, where alone it is.
+fn is_cut_off(server: &Server) -> bool {
+    let home = format!("http://{}", demo::HOST);
+    server.settings.internal.is_none() && destinations(server).contains(&home)
+}
+
 async fn overview(
     market: &Market,
     (frame, headers): (Frame, &Visitor),
@@ -131,6 +139,7 @@ async fn overview(
         lacking = lacking_credentials(&server);
     }
     Ok(ServerPage {
+        is_cut_off: is_cut_off(&server),
         head: ServerHead::new(entry, "overview").of(headers, entry),
         description: render(description.join("\n").trim(), &Links::Foreign),
         endpoint_url: market.0.parts.address.mcp_url(headers, &entry.slug),

@@ -1,13 +1,14 @@
 //! What an owner sets on a server: who may call it, where its calls go, its credentials, its
 //! document, its name.
 
-mod probe;
+pub mod credential;
+pub mod probe;
 mod resilience;
+pub mod section;
 
 use askama::Template;
 use serde_json::{Value, json};
 
-use crate::credential::{self, Secret};
 use crate::market::api::security::is_refused;
 use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
@@ -15,10 +16,11 @@ use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::limits::LimitRow;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::server::ServerHead;
-pub use crate::market::pages::settings::probe::ProbeForm;
-pub use crate::market::pages::settings::resilience::ResilienceForm;
+use crate::market::pages::settings::credential::CredentialRow;
+use crate::market::pages::settings::probe::{ProbeChoice, ProbeForm};
+use crate::market::pages::settings::resilience::ResilienceForm;
+use crate::market::pages::settings::section::{Section, Told};
 use crate::mcp::server::{Access, Server, ServerSettings, SessionSettings};
-use crate::openapi::{Location, SecurityRequirement, SecurityScheme};
 use crate::problem::{Problem, ProblemKind};
 
 /// `GET /servers/{slug}/settings`, and again with what was entered when it was refused.
@@ -29,9 +31,13 @@ pub struct SettingsPage {
     pub head: ServerHead,
     pub slug: String,
     pub title: String,
-    /// What was refused, and in which section.
-    pub fault: Option<Fault>,
+    /// What the form that was sent came to.
+    pub told: Option<Told>,
     pub form: SettingsForm,
+    /// Where it is told how the API does.
+    pub health: String,
+    /// What the API can be asked by whether it is well.
+    pub probes: Vec<ProbeChoice>,
     /// How much may be used, and rows for more.
     pub limits: Vec<LimitRow>,
     /// The server is answered inside this process and has no address.
@@ -64,31 +70,31 @@ pub const STATES: [(&str, &str, &str); 3] = [
 ];
 
 impl SettingsPage {
-    /// What is wrong in a section, if that is where it is.
-    pub fn fault_in(&self, section: Section) -> Option<&Html> {
-        let fault = self.fault.as_ref().filter(|fault| fault.section == section);
-        fault.map(|fault| &fault.text)
+    /// What is said in a section, of none of its credentials.
+    pub fn told_in(&self, section: Section) -> Option<&Told> {
+        let told = self.told.as_ref();
+        told.filter(|told| told.section == section && told.scheme.is_empty())
     }
-}
 
-/// A part of the page with a form of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    Settings,
-    Credentials,
-    Limits,
-    Document,
-    Name,
-    State,
-    Transfer,
-    Delete,
-}
+    /// What is said of a credential.
+    pub fn told_of(&self, scheme: &str) -> Option<&Told> {
+        let told = self.told.as_ref();
+        told.filter(|told| told.section == Section::Credentials && told.scheme == scheme)
+    }
 
-/// Why a form was refused, in the words of its labels.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    pub section: Section,
-    pub text: Html,
+    /// Whether what was entered in a section was refused.
+    pub fn is_refused(&self, section: Section) -> bool {
+        self.told_in(section).is_some_and(|told| !told.is_done)
+    }
+
+    /// Something is said beside a form: of a credential only while it is on the page.
+    pub fn tell(&mut self, mut told: Told) {
+        let is_there = |scheme: &str| self.credentials.iter().any(|row| row.scheme == scheme);
+        if !is_there(&told.scheme) {
+            told.scheme.clear();
+        }
+        self.told = Some(told);
+    }
 }
 
 /// The API's names of fields, and the messages that label them here.
@@ -238,44 +244,86 @@ impl SettingsForm {
         }
     }
 
-    /// As they were entered.
-    pub fn entered(form: &Entered) -> Self {
+    /// What was entered in a section, in place of what stands there.
+    pub fn enter(&mut self, section: Section, form: &Entered) {
         let text = |name: &str| entered(form, name).unwrap_or_default().trim().to_owned();
-        Self {
-            revision: text("revision"),
-            access: match text("access").as_str() {
-                "open" => Access::Open,
-                "private" => Access::Private,
-                _ => Access::Key,
-            },
-            upstream: text("upstream"),
-            allow: text("allow"),
-            legacy_sse: text("legacySse"),
-            sessions: text("sessions") == "on",
-            idle_seconds: text("idleSeconds"),
-            sessions_max: text("sessionsMax"),
-            timeout_seconds: text("timeoutSeconds"),
-            resilience: ResilienceForm::entered(text),
-            probe: ProbeForm::entered(text),
-            approval_minutes: text("approvalMinutes"),
-            approval_webhook: text("approvalWebhook"),
-            price: text("price"),
-            tools_page_max: text("toolsPageMax"),
-            answer_kib: text("answerKib"),
-            tools: text("tools"),
-            profile: text("profile"),
-            tool_tokens_max: text("toolTokensMax"),
-            list_tokens_max: text("listTokensMax"),
-            category: text("category"),
-            tags: text("tags"),
+        self.revision = text("revision");
+        match section {
+            Section::Price => self.price = text("price"),
+            Section::Probe => self.probe = ProbeForm::entered(text),
+            Section::Approvals => {
+                self.approval_minutes = text("approvalMinutes");
+                self.approval_webhook = text("approvalWebhook");
+            }
+            _ => self.enter_calls(text),
         }
     }
 
-    /// The change as the management API takes it.
+    fn enter_calls(&mut self, text: impl Fn(&str) -> String) {
+        self.access = match text("access").as_str() {
+            "open" => Access::Open,
+            "private" => Access::Private,
+            _ => Access::Key,
+        };
+        self.upstream = text("upstream");
+        self.allow = text("allow");
+        self.legacy_sse = text("legacySse");
+        self.sessions = text("sessions") == "on";
+        self.idle_seconds = text("idleSeconds");
+        self.sessions_max = text("sessionsMax");
+        self.timeout_seconds = text("timeoutSeconds");
+        self.tools_page_max = text("toolsPageMax");
+        self.answer_kib = text("answerKib");
+        self.tools = text("tools");
+        self.profile = text("profile");
+        self.tool_tokens_max = text("toolTokensMax");
+        self.list_tokens_max = text("listTokensMax");
+        self.category = text("category");
+        self.tags = text("tags");
+        self.resilience = ResilienceForm::entered(text);
+    }
+
+    /// The change of a section as the management API takes it.
     ///
     /// # Errors
-    /// A sentence that names the field that is no number.
-    pub fn change(&self, internal: bool, language: Language) -> Result<Value, Html> {
+    /// A sentence that names the field that is not understood.
+    pub fn change(
+        &self,
+        section: Section,
+        (internal, language): (bool, Language),
+    ) -> Result<Value, Html> {
+        match section {
+            Section::Price => self.price_change(language),
+            Section::Probe => Ok(json!({"probe": self.probe.change(language)?})),
+            Section::Approvals => self.approvals_change(language),
+            _ => self.calls_change(internal, language),
+        }
+    }
+
+    fn price_change(&self, language: Language) -> Result<Value, Html> {
+        let price = match self.price.as_str() {
+            "" => None,
+            text => Some(
+                fixed(text, 6)
+                    .ok_or_else(|| wrong(language, "settings-want-dollars", "label-price"))?,
+            ),
+        };
+        Ok(json!({"callPriceMicros": price}))
+    }
+
+    fn approvals_change(&self, language: Language) -> Result<Value, Html> {
+        let minutes =
+            match self.approval_minutes.as_str() {
+                "" => None,
+                text => Some(text.parse::<usize>().map_err(|_| {
+                    wrong(language, "settings-want-whole", "label-approval-minutes")
+                })?),
+            };
+        let webhook = Some(&self.approval_webhook).filter(|url| !url.is_empty());
+        Ok(json!({"approvalMinutes": minutes, "approvalWebhook": webhook}))
+    }
+
+    fn calls_change(&self, internal: bool, language: Language) -> Result<Value, Html> {
         let milliseconds = |label, text: &str| {
             milliseconds(text).ok_or_else(|| wrong(language, "settings-want-seconds", label))
         };
@@ -297,27 +345,12 @@ impl SettingsForm {
             "sessions": self.sessions.then_some(sessions),
             "callTimeoutMs": milliseconds("label-timeout", &self.timeout_seconds)?,
             "resilience": self.resilience.change(language)?,
-            "probe": self.probe.change(language)?,
             "toolsPageMax": whole("label-tools-page", &self.tools_page_max)?,
             "tools": self.tools,
             "profile": self.profile,
             "toolTokensMax": whole("label-tool-tokens", &self.tool_tokens_max)?,
             "listTokensMax": whole("label-list-tokens", &self.list_tokens_max)?,
         });
-        change["approvalMinutes"] = match self.approval_minutes.as_str() {
-            "" => Value::Null,
-            text => json!(whole("label-approval-minutes", text)?),
-        };
-        change["callPriceMicros"] = match self.price.as_str() {
-            "" => Value::Null,
-            text => json!(fixed(text, 6).ok_or_else(|| wrong(
-                language,
-                "settings-want-dollars",
-                "label-price"
-            ))?),
-        };
-        let webhook = Some(&self.approval_webhook).filter(|url| !url.is_empty());
-        change["approvalWebhook"] = json!(webhook);
         if !self.answer_kib.is_empty() {
             let kib = whole("label-answer", &self.answer_kib)?;
             change["answerBytesMax"] = json!(kib.saturating_mul(1 << 10));
@@ -374,164 +407,6 @@ fn wrong(language: Language, key: &str, label: &str) -> Html {
     language.say(key).with("label", label).into()
 }
 
-/// A security scheme of the document, and whether there is a credential for it. Never the
-/// credential.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CredentialRow {
-    pub scheme: String,
-    /// The document has the scheme no more; the credential is stored and unused.
-    pub gone: bool,
-    /// It can be decrypted with the master key in use.
-    pub readable: bool,
-    /// As the document has it now.
-    pub kind: Option<SecurityScheme>,
-    pub basic: bool,
-    /// A TLS client certificate.
-    pub certificate: bool,
-    /// Causeway can send such a credential.
-    pub supported: bool,
-    /// Tools that may use it.
-    pub tools: usize,
-    pub set: bool,
-    /// Each user has one of their own.
-    pub each_user: bool,
-    /// Where it may go.
-    pub origins: Vec<String>,
-    /// Where calls go that it may not.
-    pub waiting: Vec<String>,
-    /// Where the calls that use it go: what whoever enters it approves.
-    pub destinations: Vec<String>,
-    /// Clients that may be entered in place of a token; none but for OAuth 2 and OpenID Connect.
-    pub offers: Vec<ClientOffer>,
-    pub client: Option<ClientRow>,
-}
-
-/// A grant the document offers, and where a client's secret would go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientOffer {
-    /// `clientCredentials` or `authorizationCode`.
-    pub grant: String,
-    pub token_origins: Vec<String>,
-}
-
-impl ClientOffer {
-    fn read(offer: &Value) -> Option<Self> {
-        Some(Self {
-            grant: offer["grant"].as_str()?.to_owned(),
-            token_origins: serde_json::from_value(offer["tokenOrigins"].clone())
-                .unwrap_or_default(),
-        })
-    }
-
-    /// An administrator connects it, and it does not get its tokens by itself.
-    pub fn connects(&self) -> bool {
-        self.grant == "authorizationCode"
-    }
-}
-
-/// The OAuth client that is held. Never its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientRow {
-    pub id: String,
-    pub connects: bool,
-    pub connected: bool,
-    pub token_origins: Vec<String>,
-    /// Where its secret would go now, and may not.
-    pub waiting: Vec<String>,
-}
-
-impl ClientRow {
-    fn read(client: &Value) -> Option<Self> {
-        let names = |key: &str| serde_json::from_value(client[key].clone()).unwrap_or_default();
-        Some(Self {
-            id: client["id"].as_str()?.to_owned(),
-            connects: client["grant"] == "authorizationCode",
-            connected: client["connected"] == true,
-            token_origins: names("tokenOrigins"),
-            waiting: names("notApproved"),
-        })
-    }
-}
-
-/// What `Connect` leads to: a link to the authorization server.
-#[derive(Debug, Template)]
-#[template(path = "connecting.html")]
-pub struct ConnectingPage {
-    pub frame: Frame,
-    /// Where it was begun.
-    pub back: String,
-    /// It is for somebody's own calls, and not for all of a server.
-    pub own: bool,
-    pub title: String,
-    pub scheme: String,
-    /// The authorization server's origin.
-    pub host: String,
-    pub url: String,
-}
-
-impl CredentialRow {
-    /// From a row of the management API; nothing where that is not understood.
-    pub fn read(row: &Value, server: &Server) -> Option<Self> {
-        let scheme: Option<SecurityScheme> = serde_json::from_value(row["type"].clone()).ok()?;
-        let name = row["scheme"].as_str()?;
-        let names = |key: &str| serde_json::from_value(row[key].clone()).unwrap_or_default();
-        let uses = |alternative: &SecurityRequirement| alternative.0.contains_key(name);
-        let tools = server.tools.values();
-        Some(Self {
-            scheme: name.to_owned(),
-            gone: scheme.is_none(),
-            readable: row["readable"] == true,
-            basic: scheme == Some(SecurityScheme::Basic),
-            certificate: scheme == Some(SecurityScheme::MutualTls),
-            supported: scheme.as_ref().is_some_and(|scheme| {
-                matches!(scheme, SecurityScheme::Basic | SecurityScheme::MutualTls)
-                    || credential::check(scheme, &Secret::Token("x".into())).is_ok()
-            }),
-            tools: tools
-                .filter(|tool| tool.def.binding.security.iter().any(uses))
-                .count(),
-            set: row["set"] == true,
-            each_user: row["eachUser"] == true,
-            origins: names("origins"),
-            waiting: names("notApproved"),
-            destinations: names("destinations"),
-            offers: row["oauth"]["offers"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(ClientOffer::read)
-                .collect(),
-            client: ClientRow::read(&row["oauth"]["client"]),
-            kind: scheme,
-        })
-    }
-
-    /// What it wants: `an API key in the header X-Key`.
-    pub fn words(&self, language: Language) -> Html {
-        let Some(kind) = &self.kind else {
-            return Html::default();
-        };
-        let said = match kind {
-            SecurityScheme::ApiKey { name, location } => {
-                let key = match location {
-                    Location::Path => "kind-key-path",
-                    Location::Query | Location::Querystring => "kind-key-query",
-                    Location::Header => "kind-key-header",
-                    Location::Cookie => "kind-key-cookie",
-                };
-                language.say(key).with("name", name)
-            }
-            SecurityScheme::Basic => language.say("kind-basic"),
-            SecurityScheme::Bearer => language.say("kind-bearer"),
-            SecurityScheme::Http { scheme } => language.say("kind-http").with("scheme", scheme),
-            SecurityScheme::OAuth2 { .. } => language.say("kind-oauth"),
-            SecurityScheme::OpenIdConnect { .. } => language.say("kind-openid"),
-            SecurityScheme::MutualTls => language.say("kind-certificate"),
-        };
-        said.into()
-    }
-}
-
 /// How many tools lack a credential.
 pub fn lacking_credentials(server: &Server) -> usize {
     let tools = server.tools.values();
@@ -581,20 +456,29 @@ mod tests {
             },
             ..ServerSettings::default()
         };
-        let change = SettingsForm::of(&settings, 3)
-            .change(false, Language::English)
-            .unwrap();
+        let form = SettingsForm::of(&settings, 3);
+        // What the sections change together; none changes what another one does.
+        let changes = |internal| {
+            let mut all = serde_json::Map::new();
+            for section in [
+                Section::Calls,
+                Section::Price,
+                Section::Probe,
+                Section::Approvals,
+            ] {
+                let change = form.change(section, (internal, Language::English)).unwrap();
+                for (name, value) in change.as_object().unwrap() {
+                    assert_eq!(all.insert(name.clone(), value.clone()), None, "{name}");
+                }
+            }
+            Value::Object(all)
+        };
         let mut expected = serde_json::to_value(&settings).unwrap();
-        assert_eq!(change, expected);
+        assert_eq!(changes(false), expected);
         for name in ["upstream", "allowUpstream"] {
             expected.as_object_mut().unwrap().remove(name);
         }
-        assert_eq!(
-            SettingsForm::of(&settings, 3)
-                .change(true, Language::English)
-                .unwrap(),
-            expected
-        );
+        assert_eq!(changes(true), expected);
     }
 
     #[test]

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::multipart::MultipartRejection;
-use axum::extract::rejection::RawFormRejection;
-use axum::extract::{Multipart, Query, RawForm, State};
-use axum::response::Response;
+use axum::extract::{FromRequest, FromRequestParts, Multipart, Query, Request, State};
+use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use http::StatusCode;
 
@@ -18,17 +17,23 @@ use crate::market::language::Language;
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::failure::Refusal;
 use crate::market::pages::limits::{LimitRow, limits_of};
-use crate::market::pages::page;
 use crate::market::pages::publish::PublishValues;
 use crate::market::pages::publish_routes::{size_max, submitted, text, values};
-use crate::market::pages::routes::{Fields, failure, frame, notice, reader, refused, to, writer};
+use crate::market::pages::routes::{
+    Fields, NO_SERVER, answered, frame, notice, reader, refused, to,
+};
 use crate::market::pages::server::ServerHead;
-use crate::market::pages::settings::{CredentialRow, Fault, Section, SettingsForm, SettingsPage};
+use crate::market::pages::settings::credential::CredentialRow;
+use crate::market::pages::settings::probe::ProbeChoice;
+use crate::market::pages::settings::section::{Section, Told};
+use crate::market::pages::settings::{SettingsForm, SettingsPage};
+use crate::market::pages::submitted::{Refused, Submitted};
 use crate::problem::{Problem, ProblemKind};
 use crate::types::Slug;
 
 /// What a form without a document may weigh.
 pub(super) const FORM_BYTES_MAX: usize = 256 << 10;
+
 pub(super) async fn show(
     State(market): State<Market>,
     headers: Visitor,
@@ -39,13 +44,15 @@ pub(super) async fn show(
         Ok(found) => found,
         Err(response) => return *response,
     };
-    match template(&market, &headers, &person, &entry).await {
-        Ok(mut template) => {
-            template.frame.notice = notice(&query);
-            page(StatusCode::OK, &template)
+    let made = template(&market, &headers, &person, &entry).await;
+    let told = made.map(|mut template| {
+        match Told::done(&query, template.frame.language) {
+            Some(told) => template.tell(told),
+            None => template.frame.notice = notice(&query),
         }
-        Err(problem) => refused(&market, &headers, &problem),
-    }
+        (StatusCode::OK, template)
+    });
+    answered((&market, &headers), told)
 }
 
 /// Who looks at a page of a server they manage, and the server; or where they are sent instead.
@@ -55,8 +62,13 @@ pub(super) fn managed(
     (slug, page): (&str, &str),
 ) -> Result<(Person, Arc<Entry>), Box<Response>> {
     let person = reader(headers, &format!("/servers/{slug}/{page}"))?;
-    let entry = servers::owned(market, &person, slug)
-        .map_err(|problem| Box::new(refused(market, headers, &problem)))?;
+    let entry = servers::owned(market, &person, slug).map_err(|problem| {
+        let problem = match problem.kind {
+            ProblemKind::NotFound => Problem::new(problem.kind, NO_SERVER),
+            _ => problem,
+        };
+        Box::new(refused(market, headers, &problem))
+    })?;
     if entry.slug.as_str() == slug {
         Ok((person, entry))
     } else {
@@ -78,14 +90,18 @@ async fn template(
         .await?
         .ok_or_else(Problem::not_found)?;
     let rows = credentials::credential_rows(market, person, entry.slug.as_str()).await?;
+    let probe = entry.settings.probe.as_ref();
+    let probe = probe.map_or("", |probe| &probe.operation.0);
     let published = DateTime::from_timestamp_micros(row.version_at);
     Ok(SettingsPage {
         frame: frame(market, headers, "servers"),
         head: ServerHead::new(entry, "settings").of(headers, entry),
         slug: entry.slug.to_string(),
         title: entry.title.clone(),
-        fault: None,
+        told: None,
         form: SettingsForm::of(&entry.settings, entry.revision),
+        health: format!("/servers/{}/health", entry.slug),
+        probes: ProbeChoice::all(&server, probe),
         limits: LimitRow::all(&entry.settings.limits),
         internal: entry.settings.internal.is_some(),
         redirect_uri: clients::redirect_uri(market, headers),
@@ -114,46 +130,54 @@ fn note_of(entry: &Entry) -> String {
     note.unwrap_or_default()
 }
 
-/// One form that was sent: by whom, and about which server.
-pub(super) struct Sent<'r> {
-    pub(super) market: &'r Market,
-    pub(super) headers: &'r Visitor,
+/// One form that was sent: by whom, and about which server of theirs.
+pub(super) struct Sent {
+    pub(super) market: Market,
+    pub(super) visitor: Visitor,
     pub(super) person: Person,
     pub(super) entry: Arc<Entry>,
+    pub(super) form: Entered,
 }
 
-impl<'r> Sent<'r> {
-    /// The form, and what was entered in it.
-    pub(super) fn with_form(
-        market: &'r Market,
-        headers: &'r Visitor,
-        slug: &str,
-        form: Result<RawForm, RawFormRejection>,
-    ) -> Result<(Self, Entered), Box<Response>> {
-        let form = pairs(market, headers, form)?;
-        let person = writer(market, headers, entered(&form, "csrf"))?;
-        let sent = Self::about(market, headers, person, slug)?;
-        Ok((sent, form))
-    }
+impl FromRequest<Market> for Sent {
+    type Rejection = Refused;
 
+    async fn from_request(request: Request, market: &Market) -> Result<Self, Refused> {
+        let (mut parts, body) = request.into_parts();
+        let slug = Path::<String>::from_request_parts(&mut parts, market).await;
+        let request = Request::from_parts(parts, body);
+        let submitted = Submitted::from_request(request, market).await?;
+        match slug {
+            Ok(Path(slug)) => Self::about(market, submitted, &slug),
+            Err(problem) => Err(refused(market, &submitted.visitor, &problem).into()),
+        }
+    }
+}
+
+impl Sent {
     fn about(
-        market: &'r Market,
-        headers: &'r Visitor,
-        person: Person,
-        slug: &str,
-    ) -> Result<Self, Box<Response>> {
-        let entry = servers::owned(market, &person, slug);
-        let entry = entry.map_err(|problem| Box::new(refused(market, headers, &problem)))?;
-        Ok(Self {
-            market,
-            headers,
+        market: &Market,
+        Submitted {
+            visitor,
             person,
-            entry,
-        })
+            form,
+        }: Submitted<Entered>,
+        slug: &str,
+    ) -> Result<Self, Refused> {
+        match servers::owned(market, &person, slug) {
+            Ok(entry) => Ok(Self {
+                market: market.clone(),
+                visitor,
+                person,
+                entry,
+                form,
+            }),
+            Err(problem) => Err(refused(market, &visitor, &problem).into()),
+        }
     }
 
     pub(super) fn language(&self) -> Language {
-        Language::of(self.headers)
+        Language::of(&self.visitor)
     }
 
     pub(super) fn slug(&self) -> &str {
@@ -168,57 +192,38 @@ impl<'r> Sent<'r> {
         fill: impl FnOnce(&mut SettingsPage) + Send,
     ) -> Response {
         let refusal = refusal.into();
-        match template(self.market, self.headers, &self.person, &self.entry).await {
-            Ok(mut template) => {
-                let text = refusal.said(template.frame.language);
-                template.fault = Some(Fault { section, text });
-                fill(&mut template);
-                page(refusal.status(), &template)
-            }
-            Err(problem) => refused(self.market, self.headers, &problem),
-        }
+        let made = template(&self.market, &self.visitor, &self.person, &self.entry).await;
+        let again = made.map(|mut template| {
+            let text = refusal.said(template.frame.language);
+            template.tell(Told::refused(section, text));
+            fill(&mut template);
+            (refusal.status(), template)
+        });
+        answered((&self.market, &self.visitor), again)
     }
 }
 
 /// The page after a change, which says so.
-pub(super) fn back(slug: &str, done: &str, section: &str) -> Response {
-    let path = format!("/servers/{slug}/settings?done={done}#{section}");
-    to(&path)
-}
-
-/// The pairs of a form, or the page that says why they cannot be read.
-pub(super) fn pairs(
-    market: &Market,
-    headers: &Visitor,
-    form: Result<RawForm, RawFormRejection>,
-) -> Result<Entered, Box<Response>> {
-    match form {
-        Ok(RawForm(bytes)) => Ok(url::form_urlencoded::parse(&bytes).into_owned().collect()),
-        Err(rejection) => {
-            let said = Language::of(headers).say("failure-unread");
-            let said = said.with("reason", rejection.body_text());
-            Err(Box::new(failure(market, headers, rejection.status(), said)))
-        }
-    }
+pub(super) fn back(slug: &str, done: &str, section: Section) -> Response {
+    let section = section.word();
+    to(&format!(
+        "/servers/{slug}/settings?done={done}&in={section}#told"
+    ))
 }
 
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::Unprocessable, detail)
 }
 
-pub(super) async fn save(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let form = SettingsForm::entered(&form);
-    let internal = sent.entry.settings.internal.is_some();
-    let saved = match edit(&form, internal, sent.language()) {
+pub(super) async fn save(State(market): State<Market>, sent: Sent) -> Response {
+    let form = &sent.form;
+    let part = entered(form, "part").and_then(Section::of_word);
+    let section = part.unwrap_or(Section::Calls);
+    let entry = &sent.entry;
+    let mut filled = SettingsForm::of(&entry.settings, entry.revision);
+    filled.enter(section, form);
+    let internal = entry.settings.internal.is_some();
+    let saved = match edit(&filled, section, (internal, sent.language())) {
         Ok(edit) => {
             let applied = settings::apply(&market, &sent.person, sent.slug(), edit).await;
             applied.map_err(Refusal::from)
@@ -226,7 +231,7 @@ pub(super) async fn save(
         Err(refusal) => Err(refusal),
     };
     match saved {
-        Ok(entry) => back(entry.slug.as_str(), "saved", "settings"),
+        Ok(entry) => back(entry.slug.as_str(), "saved", section),
         Err(mut refusal) => {
             if let Refusal::Problem(problem) = &refusal
                 && problem.kind == ProblemKind::Stale
@@ -234,7 +239,7 @@ pub(super) async fn save(
                 let said = sent.language().say("settings-stale");
                 refusal = Refusal::Page(refusal.status(), said.into());
             }
-            sent.again(Section::Settings, refusal, |page| page.form = form)
+            sent.again(section, refusal, |page| page.form = filled)
                 .await
         }
     }
@@ -242,25 +247,17 @@ pub(super) async fn save(
 
 fn edit(
     form: &SettingsForm,
-    internal: bool,
-    language: Language,
+    section: Section,
+    reading: (bool, Language),
 ) -> Result<(ServerEdit, Option<i64>), Refusal> {
-    let change = form.change(internal, language).map_err(Refusal::entry)?;
+    let change = form.change(section, reading).map_err(Refusal::entry)?;
     let change = serde_json::from_value(change).map_err(|error| invalid(error.to_string()))?;
     Ok((change, form.revision.parse().ok()))
 }
 
-pub(super) async fn rename(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let wanted = entered(&form, "slug").unwrap_or_default().trim().to_owned();
+pub(super) async fn rename(State(market): State<Market>, sent: Sent) -> Response {
+    let form = &sent.form;
+    let wanted = entered(form, "slug").unwrap_or_default().trim().to_owned();
     let renamed = match wanted.parse::<Slug>() {
         Ok(new) => {
             let change = ServerEdit {
@@ -272,7 +269,7 @@ pub(super) async fn rename(
         Err(error) => Err(invalid(format!("`slug`: {error}"))),
     };
     match renamed {
-        Ok(entry) => back(entry.slug.as_str(), "renamed", "name"),
+        Ok(entry) => back(entry.slug.as_str(), "renamed", Section::Name),
         Err(problem) => {
             sent.again(Section::Name, problem, |page| page.rename = wanted)
                 .await
@@ -281,17 +278,9 @@ pub(super) async fn rename(
 }
 
 /// Sets how much of the server may be used: all of its limits.
-pub(super) async fn limits(
-    State(market): State<Market>,
-    headers: Visitor,
-    Path(slug): Path<String>,
-    form: Result<RawForm, RawFormRejection>,
-) -> Response {
-    let (sent, form) = match Sent::with_form(&market, &headers, &slug, form) {
-        Ok(read) => read,
-        Err(response) => return *response,
-    };
-    let rows = LimitRow::entered(&form);
+pub(super) async fn limits(State(market): State<Market>, sent: Sent) -> Response {
+    let form = &sent.form;
+    let rows = LimitRow::entered(form);
     let saved = match limits_of(&rows, sent.language()) {
         Ok(limits) => {
             let change = ServerEdit {
@@ -304,7 +293,7 @@ pub(super) async fn limits(
         Err(error) => Err(Refusal::entry(error)),
     };
     match saved {
-        Ok(entry) => back(entry.slug.as_str(), "saved", "limits"),
+        Ok(entry) => back(entry.slug.as_str(), "saved", Section::Limits),
         Err(refusal) => {
             sent.again(Section::Limits, refusal, |page| page.limits = rows)
                 .await
@@ -323,9 +312,14 @@ pub(super) async fn document(
         Ok(read) => read,
         Err(response) => return *response,
     };
-    let sent = match Sent::about(&market, &headers, person, &slug) {
+    let submitted = Submitted {
+        visitor: headers,
+        person,
+        form: Entered::new(),
+    };
+    let sent = match Sent::about(&market, submitted, &slug) {
         Ok(sent) => sent,
-        Err(response) => return *response,
+        Err(refused) => return refused.into_response(),
     };
     let new = servers::NewServer {
         slug: Some(sent.entry.slug.clone()),
@@ -340,7 +334,7 @@ pub(super) async fn document(
             } else {
                 "imported"
             };
-            back(published.slug.as_str(), done, "import")
+            back(published.slug.as_str(), done, Section::Document)
         }
         Ok(servers::Begun::Running(id)) => to(&format!("/imports/{id}")),
         Err(problem) => {

@@ -13,7 +13,8 @@ use crate::extract::{Form, Visitor, cookies, session_cookie};
 use crate::market::api::Market;
 use crate::market::language::Html;
 use crate::market::pages::login::{Login, next_path};
-use crate::market::pages::routes::{Fields, frame, notice, stranger, to, writer};
+use crate::market::pages::routes::{Fields, frame, notice, stranger, to};
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{Frame, page};
 use crate::problem::Problem;
 
@@ -247,12 +248,8 @@ pub(super) async fn sign_in(
 
 pub(super) async fn sign_out(
     State(market): State<Market>,
-    visitor: Visitor,
-    Form(form): Form<Fields>,
+    Submitted { visitor, .. }: Submitted<Fields>,
 ) -> Response {
-    if let Err(response) = writer(&market, &visitor, form.get("csrf").map(String::as_str)) {
-        return *response;
-    }
     if let Some(visit) = &visitor.visit
         && let Err(error) = market.0.parts.accounts.sign_out(visit).await
     {

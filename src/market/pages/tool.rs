@@ -107,7 +107,7 @@ impl ToolView {
             name: def.name.to_string(),
             title: def.title.clone().unwrap_or_default(),
             description: render(body(def), &Links::Foreign),
-            operation: format!("{} {}", def.binding.method, def.binding.path.raw),
+            operation: def.route(),
             badges: badges(&def.annotations),
             writes: !def.annotations.read_only_hint,
             tokens: tool.fragments.tokens(),

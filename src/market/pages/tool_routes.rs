@@ -1,7 +1,6 @@
 //! The page of a tool: read by whoever may use it, tried by whoever is signed in.
 
-use axum::extract::rejection::RawFormRejection;
-use axum::extract::{RawForm, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
@@ -10,11 +9,11 @@ use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::calls::{CallRequest, attempt};
 use crate::market::api::security::is_refused;
-use crate::market::language::Language;
 use crate::market::pages::arguments::{self, Entered, WHOLE, entered};
 use crate::market::pages::page;
-use crate::market::pages::routes::{failure, frame, refused, shown_to, writer};
+use crate::market::pages::routes::{frame, refused, shown_to};
 use crate::market::pages::server_routes::manages;
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::tool::{Place, ToolPage};
 use crate::market::pages::trace::TraceView;
 use crate::mcp::server::Access;
@@ -80,22 +79,13 @@ fn place<'a>(market: &Market, headers: &Visitor, entry: &'a Entry) -> Place<'a> 
 /// The same call as `POST /api/v1/servers/{slug}/tools/{tool}/call`, shown as a page.
 pub(super) async fn call(
     State(market): State<Market>,
-    headers: Visitor,
     Path(names): Path<(String, String)>,
-    form: Result<RawForm, RawFormRejection>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Entered>,
 ) -> Response {
-    let form: Entered = match form {
-        Ok(RawForm(bytes)) => url::form_urlencoded::parse(&bytes).into_owned().collect(),
-        Err(rejection) => {
-            let said = Language::of(&headers).say("failure-unread");
-            let said = said.with("reason", rejection.body_text());
-            return failure(&market, &headers, rejection.status(), said);
-        }
-    };
-    let person = match writer(&market, &headers, entered(&form, "csrf")) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let mut template = match blank(&market, &headers, &names).await {
         Ok(template) => template,
         Err(problem) => return refused(&market, &headers, &problem),

@@ -10,12 +10,13 @@ use crate::access::account::AccountError;
 use crate::access::account::manage::Edit;
 use crate::access::person::Person;
 use crate::access::role::Role;
-use crate::extract::{Form, Visitor};
+use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::api::users::address_of;
 use crate::market::pages::page;
-use crate::market::pages::routes::{Fields, failure, frame, notice, reader, to, writer};
+use crate::market::pages::routes::{Fields, failure, frame, notice, reader, to};
 use crate::market::pages::sign_in_routes::said;
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::users::{UserRow, Users};
 use crate::store::users::LinkKind;
 use crate::types::UserId;
@@ -101,13 +102,12 @@ async fn users_page(
 /// Does what one of the page's forms asks for.
 pub(super) async fn change(
     State(market): State<Market>,
-    visitor: Visitor,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let person = match writer(&market, &visitor, form.get("csrf").map(String::as_str)) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     match carry_out(&market, &person, &form).await {
         Ok(None) => to("/admin/users?done=changed"),
         done => users_page((&market, &visitor), &person, (done, form), None).await,

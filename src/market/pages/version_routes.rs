@@ -6,16 +6,17 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::access::person::Person;
-use crate::extract::{Form, Path, Visitor};
+use crate::extract::{Path, Visitor};
 use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::pages::key_routes::moment;
-use crate::market::pages::routes::{Fields, refused, to, writer};
+use crate::market::pages::routes::{Fields, refused, to};
 use crate::market::pages::server::{
     ActRow, ComparedView, DifferenceRow, ServerHead, VersionRow, VersionsPage,
 };
 use crate::market::pages::server_routes::{own_tab, tab};
 use crate::market::pages::settings::labelled;
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{Frame, page};
 use crate::mcp::diff::{Difference, Impact, Kind, ToolDiff};
 use crate::mcp::versions::{self, Actor, Compared, VersionError};
@@ -189,14 +190,13 @@ fn difference(tool: Option<&String>, difference: &Difference) -> DifferenceRow {
 /// Serves another version, or ends what is beside the current one.
 pub(super) async fn act(
     State(market): State<Market>,
-    headers: Visitor,
     Path(slug): Path<String>,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let (frame, entry) = match tab(&market, &headers, (&slug, "/versions"), &Fields::new()) {
         Ok(found) => found,
         Err(response) => return *response,

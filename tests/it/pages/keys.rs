@@ -109,6 +109,16 @@ fn a_key_whose_server_is_gone_is_not_said_to_open_every_server() {
     let deleted = served.post(path, &format!("Cookie: {cookie}\r\n"), &delete);
     assert!(deleted.starts_with("HTTP/1.1 303"), "{deleted}");
     let page = served.get("/keys", &cookie);
+    for (path, who, restores) in [
+        ("/servers/petstore", cookie.as_str(), true),
+        ("/servers/petstore/settings", &cookie, true),
+        ("/servers/petstore", "", false),
+    ] {
+        let gone = served.get(path, who);
+        assert!(gone.starts_with("HTTP/1.1 404"), "{gone}");
+        assert_eq!(gone.contains("href=\"/deleted\""), restores, "{gone}");
+        assert_eq!(gone.contains("sign in to see"), !restores, "{gone}");
+    }
     for (name, servers) in [("narrow", "none that still exists"), ("wide", "all")] {
         let row = page.split(&format!("<h3>{name}</h3>")).nth(1).unwrap();
         let row = row.split("</li>").next().unwrap();

@@ -80,7 +80,7 @@ fn limits_of_a_server_are_rows_of_its_settings() {
     let admin = admin();
     let path = "/servers/petstore/settings/limits";
     let answer = admin.post(path, &ROWS);
-    assert!(answer.contains("?done=saved#limits"), "{answer}");
+    assert!(answer.contains("?done=saved&in=limits#told"), "{answer}");
     let limits = || admin.api("servers/petstore")["settings"]["limits"].clone();
     assert_eq!(limits(), entered());
     let page = admin.get("/servers/petstore/settings");
@@ -160,6 +160,13 @@ fn a_plan_is_made_given_and_removed() {
     );
 
     let path = "/admin/consumers/Ann%27s%20agent%2F1";
+    let page = admin.get(path);
+    for choice in ["bookshop", "petstore", "small"] {
+        assert!(
+            page.contains(&format!("<option>{choice}</option>")),
+            "{page}"
+        );
+    }
     let given = admin.post(
         path,
         &[("do", "plan"), ("server", "petstore"), ("plan", "small")],
@@ -213,4 +220,16 @@ fn a_consumer_is_found_limited_and_erased() {
         "{erased}"
     );
     assert!(admin.get(path).starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn the_audit_names_keys_beside_their_ids() {
+    let admin = admin();
+    let keys = admin.api("keys");
+    let keys = keys["keys"].as_array().unwrap();
+    let bert = keys.iter().find(|key| key["name"] == "bert").unwrap();
+    let id = bert["id"].as_str().unwrap();
+    let page = admin.get("/admin/audit?entity=key");
+    let row = format!("key <bdi>bert</bdi><br><code class=\"faint\">{id}</code>");
+    assert!(page.contains(&row), "{page}");
 }

@@ -136,9 +136,67 @@ impl Owned {
         self.post("/servers/things/settings", &pairs)
     }
 
+    /// One part of the settings, over what the page shows.
+    fn part(&self, part: &str, change: &[(&str, &str)]) -> String {
+        let revision = self.revision();
+        let own = [("part", part), ("revision", revision.as_str())];
+        self.post("/servers/things/settings", &[&own, change].concat())
+    }
+
     fn look(&self) -> String {
         self.post("/servers/things/tools/look", &[("do", "call")])
     }
+}
+
+/// What is said of a form that was sent, which stands in that form's section.
+fn told<'p>(page: &'p str, section: &str) -> &'p str {
+    let rest = page.split(&format!("id=\"{section}\"")).nth(1);
+    let rest = rest.expect("a section of that name");
+    let section = rest.split("<div class=\"setting\">").next().unwrap();
+    let told = section.split("id=\"told\"").nth(1).unwrap_or_default();
+    told.split("</p>").next().unwrap()
+}
+
+#[test]
+fn a_probe_is_chosen_among_what_only_reads_and_wants_nothing() {
+    let owned = owned();
+    let operation = |parameters: serde_json::Value| serde_json::json!({"parameters": parameters});
+    let id = serde_json::json!([{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}]);
+    let page = serde_json::json!([{"name": "page", "in": "query", "schema": {"type": "integer"}}]);
+    let document = serde_json::json!({
+        "openapi": "3.1.0",
+        "info": {"title": "Things", "version": "2"},
+        "servers": [{"url": format!("http://{}", owned.upstream)}],
+        "paths": {
+            "/free": {"get": operation(page), "delete": operation(serde_json::json!([]))},
+            "/things/{id}": {"get": operation(id)},
+        },
+    });
+    let path = "/servers/things/settings/document";
+    let answer = owned.upload(path, &[("document", &document.to_string())]);
+    assert!(answer.contains("in=import#told"), "{answer}");
+    let choices = || {
+        let page = owned.get("/servers/things/settings");
+        let choices = page.split("id=\"probeOperation\"").nth(1).unwrap();
+        choices.split("</select>").next().unwrap().to_owned()
+    };
+    let shown = choices();
+    assert!(
+        shown.contains("<option value=\"GET /free\">GET /free</option>"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches("<option").count(), 2, "and none: {shown}");
+    // What the management API set stays, as it is written in the document.
+    let set = [
+        ("probeOperation", "GET /things/{}"),
+        ("probeArguments", "{\"id\": \"1\"}"),
+    ];
+    let saved = owned.part("probe", &set);
+    assert!(saved.contains("?done=saved&in=probe"), "{saved}");
+    let kept = "<option value=\"GET /things/{}\" selected>GET /things/{id}</option>";
+    assert!(choices().contains(kept), "{}", choices());
+    let health = owned.get("/servers/things/health");
+    assert!(health.contains("GET /things/{id}"), "{health}");
 }
 
 #[test]
@@ -167,17 +225,6 @@ fn settings_are_refused_by_the_name_of_the_field() {
         ("failures", "x", "“Failures in a row”: write a whole number"),
         ("pauseSeconds", "0.5", "“Pause” is 1000 to"),
         ("connectSeconds", "900", "“Time to connect” is 100 to"),
-        (
-            "probeOperation",
-            "POST /look",
-            "“Whether the API is well”: the server has no operation",
-        ),
-        ("approvalMinutes", "0", "“Time to approve” is 1 to"),
-        (
-            "approvalWebhook",
-            "ftp://x",
-            "“Webhook for approvals” is an http or https URL",
-        ),
         (
             "toolsPageMax",
             "0",
@@ -208,6 +255,92 @@ fn settings_are_refused_by_the_name_of_the_field() {
 }
 
 #[test]
+fn a_part_of_the_settings_is_refused_beside_its_form() {
+    let owned = owned();
+    for (part, field, value, words) in [
+        (
+            "probe",
+            "probeOperation",
+            "POST /look",
+            "“Whether the API is well”: the server has no operation",
+        ),
+        ("price", "price", "1,5", "“Price of a call”: write dollars"),
+        (
+            "approvals",
+            "approvalMinutes",
+            "0",
+            "“Time to approve” is 1 to",
+        ),
+        (
+            "approvals",
+            "approvalWebhook",
+            "ftp://x",
+            "“Webhook for approvals” is an http or https URL",
+        ),
+    ] {
+        let refused = owned.part(part, &[(field, value)]);
+        assert!(refused.starts_with("HTTP/1.1 4"), "{field}: {refused}");
+        assert!(told(&refused, part).contains(words), "{field}: {refused}");
+        assert!(
+            refused.contains(&format!("value=\"{value}\"")) || field == "probeOperation",
+            "what was entered in {field} is kept: {refused}"
+        );
+    }
+    assert!(owned.settings()["callPriceMicros"].is_null());
+}
+
+#[test]
+fn a_part_of_the_settings_changes_what_it_shows_and_nothing_else() {
+    let owned = owned();
+    let revision = owned.revision();
+    owned.save(&revision, &[("access", "open"), ("timeoutSeconds", "2.5")]);
+    let mut expected = owned.settings();
+    assert_eq!(expected["access"], "open");
+    for (part, change) in [
+        (
+            "probe",
+            [("probeOperation", "GET /look"), ("probeMinutes", "5")],
+        ),
+        (
+            "approvals",
+            [
+                ("approvalMinutes", "15"),
+                ("approvalWebhook", "https://hook.example/x"),
+            ],
+        ),
+        ("price", [("price", "0.0005"), ("access", "private")]),
+    ] {
+        let saved = owned.part(part, &change);
+        assert!(
+            saved.contains(&format!("?done=saved&in={part}#told")),
+            "{saved}"
+        );
+    }
+    for (name, value) in [
+        (
+            "probe",
+            serde_json::json!({"operation": "GET /look", "everyMinutes": 5}),
+        ),
+        ("approvalMinutes", 15.into()),
+        ("approvalWebhook", "https://hook.example/x".into()),
+        ("callPriceMicros", 500.into()),
+    ] {
+        expected[name] = value;
+    }
+    assert_eq!(owned.settings(), expected);
+    let saved = owned.save(
+        &owned.revision(),
+        &[("access", "open"), ("timeoutSeconds", "2.5")],
+    );
+    assert!(saved.contains("in=settings#told"), "{saved}");
+    assert_eq!(
+        owned.settings(),
+        expected,
+        "the large form leaves them alone"
+    );
+}
+
+#[test]
 fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
     let owned = owned();
     let revision = owned.revision();
@@ -225,10 +358,6 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         ("pauseSeconds", "2.5"),
         ("connectSeconds", ""),
         ("firstByteSeconds", "1.5"),
-        ("approvalMinutes", "15"),
-        ("probeOperation", "GET /look"),
-        ("probeMinutes", "5"),
-        ("approvalWebhook", "https://hook.example/x"),
         ("toolsPageMax", "50"),
         ("answerKib", "32"),
         ("tools", "search"),
@@ -238,7 +367,7 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
     ];
     let saved = owned.save(&revision, &change);
     assert!(
-        saved.contains("location: /servers/things/settings?done=saved"),
+        saved.contains("location: /servers/things/settings?done=saved&in=settings#told"),
         "{saved}"
     );
     let expected = serde_json::json!({
@@ -246,14 +375,16 @@ fn settings_are_saved_as_a_whole_and_only_over_what_the_form_showed() {
         "allowUpstream": ["10.0.0.5:8080", "db.internal"], "legacySse": false,
         "sessions": {"idleMs": 12_500, "sessionsMax": 7}, "callTimeoutMs": 2_500, "toolsPageMax": 50,
         "resilience": {"firstByteTimeoutMs": 1_500, "retries": 1, "breaker": {"failures": 4, "pauseMs": 2_500}},
-        "probe": {"operation": "GET /look", "everyMinutes": 5},
-        "approvalMinutes": 15, "approvalWebhook": "https://hook.example/x",
         "answerBytesMax": 32_768,
         "tools": "search", "profile": "gemini", "toolTokensMax": 900, "listTokensMax": 9_000,
     });
     assert_eq!(owned.settings(), expected);
-    let page = owned.get("/servers/things/settings?done=saved");
-    assert!(page.contains("The settings are live."), "{page}");
+    let page = owned.get("/servers/things/settings?done=saved&in=limits");
+    assert!(
+        told(&page, "limits").contains("The settings are live."),
+        "{page}"
+    );
+    assert_eq!(page.matches("The settings are live.").count(), 1, "{page}");
     assert!(
         page.contains("value=\"12.5\"") && page.contains("db.internal</textarea>"),
         "{page}"
@@ -314,7 +445,15 @@ fn credentials_are_set_replaced_and_removed_and_never_echoed() {
         ("origins", &home),
         ("do", "set"),
     ]);
-    assert!(done.contains("?done=credential-set"), "{done}");
+    assert!(
+        done.contains("?done=credential-set&in=credentials&scheme=key#told"),
+        "{done}"
+    );
+    let page =
+        owned.get("/servers/things/settings?done=credential-set&in=credentials&scheme=badge");
+    let badge = page.split("<h3><code>badge</code></h3>").nth(1).unwrap();
+    let badge = badge.split("<h3>").next().unwrap();
+    assert!(badge.contains("id=\"told\""), "said beside it: {page}");
     let page = owned.get("/servers/things/settings");
     assert!(
         page.contains("badge good\">set") && !page.contains(SECRET),
@@ -632,7 +771,7 @@ fn a_server_is_closed_and_given_away_with_forms() {
     assert!(state("gone").starts_with("HTTP/1.1 422"));
     for (word, badge) in [("disabled", "disabled"), ("unpublished", "unpublished")] {
         let closed = state(word);
-        let to = format!("location: /servers/things/settings?done={word}#danger");
+        let to = format!("location: /servers/things/settings?done={word}&in=state#told");
         assert!(closed.contains(&to), "{closed}");
         for path in ["/", "/servers/things", "/servers/things/settings"] {
             let page = owned.get(path);
@@ -644,7 +783,7 @@ fn a_server_is_closed_and_given_away_with_forms() {
         let anonymous = owned.served.get("/", "");
         assert!(!anonymous.contains("/servers/things"), "{anonymous}");
     }
-    assert!(state("served").contains("?done=served#danger"));
+    assert!(state("served").contains("?done=served&in=state#told"));
     let transfer = |to: &str, confirm: &str| {
         let fields = [("to", to), ("confirm", confirm)];
         owned.post("/servers/things/settings/transfer", &fields)

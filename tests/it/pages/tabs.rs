@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::pages::{Served, csrf, form, serve};
+use crate::pages::{Served, csrf, form, serve, serve_with};
 
 const TABS: [&str; 7] = [
     "",
@@ -119,6 +119,26 @@ fn each_tab_has_an_address_and_says_what_it_is_for() {
         let nothing = served.get(&format!("/servers/nothing{tab}"), &cookie);
         assert!(nothing.starts_with("HTTP/1.1 404"), "{path}: {nothing}");
     }
+}
+
+#[test]
+fn an_example_whose_api_is_nowhere_says_so() {
+    let served = serve_with(&["--no-demo"]);
+    let cookie = served.sign_in();
+    let document = include_str!("../../../specs-examples/petstore.yaml");
+    for (slug, upstream, cut_off) in [
+        ("pets", None, true),
+        ("other-pets", Some("https://pets.example"), false),
+    ] {
+        let fields = json!({ "slug": slug, "document": document, "upstream": upstream });
+        api(&served, &cookie, ("POST", "servers"), &fields);
+        let page = served.get(&format!("/servers/{slug}"), &cookie);
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        assert_eq!(page.contains("no address on a network"), cut_off, "{page}");
+    }
+    let demo = serve();
+    let page = demo.get("/servers/petstore", "");
+    assert!(!page.contains("no address on a network"), "{page}");
 }
 
 #[test]

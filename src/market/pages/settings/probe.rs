@@ -4,7 +4,55 @@ use serde_json::{Value, json};
 
 use crate::market::language::{Html, Language};
 use crate::market::pages::settings::wrong;
-use crate::mcp::server::ProbeSettings;
+use crate::mcp::server::{ProbeSettings, Server};
+use crate::mcp::tool::ToolDef;
+
+/// Operations to choose from.
+const CHOICES_MAX: usize = 500;
+
+/// An operation that can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeChoice {
+    /// As the form sends it.
+    pub operation: String,
+    /// As the document writes it.
+    pub route: String,
+}
+
+impl ProbeChoice {
+    fn of(tool: &ToolDef) -> Self {
+        Self {
+            operation: tool.operation.0.clone(),
+            route: tool.route(),
+        }
+    }
+
+    /// The operations of a server that only look, and can be called without an argument; and the one that is
+    /// set, whatever it wants.
+    pub fn all(server: &Server, set: &str) -> Vec<Self> {
+        let tools = server.tools.values().map(|tool| &*tool.def);
+        let free = tools.clone().filter(|tool| is_free(tool));
+        let mut all: Vec<Self> = free.take(CHOICES_MAX).map(Self::of).collect();
+        if !set.is_empty() && all.iter().all(|choice| choice.operation != set) {
+            let known = tools.clone().find(|tool| tool.operation.0 == set);
+            all.push(known.map_or_else(|| Self::unknown(set), Self::of));
+        }
+        all
+    }
+
+    /// What is set and no longer in the document.
+    fn unknown(set: &str) -> Self {
+        Self {
+            operation: set.to_owned(),
+            route: set.to_owned(),
+        }
+    }
+}
+
+fn is_free(tool: &ToolDef) -> bool {
+    let required = tool.input_schema["required"].as_array();
+    tool.binding.method == "GET" && required.is_none_or(Vec::is_empty)
+}
 
 /// An empty operation: it is not asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
