@@ -22,6 +22,7 @@ mod ledger;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 mod listing;
+pub(crate) mod names;
 mod ownership;
 mod page;
 pub(crate) mod personal;

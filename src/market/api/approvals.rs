@@ -14,13 +14,14 @@ use crate::access::person::Person;
 use crate::access::role::Action;
 use crate::extract::{Body, Path};
 use crate::market::api::Market;
+use crate::market::api::names::names_of;
 use crate::market::api::page::{Asked, Listed};
 use crate::market::api::servers::owned;
 use crate::market::api::settings::ServerEdit;
 use crate::mcp::server::ServerSettings;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::approvals::{self, ApprovalRow};
-use crate::types::{ApprovalId, ConsumerId, UserId};
+use crate::types::{ApprovalId, UserId};
 
 /// The states a call may be in.
 const STATES: [&str; 5] = ["pending", "approved", "denied", "expired", "used"];
@@ -53,7 +54,7 @@ pub(super) async fn list(
     let rows = rows_after(&market, &person, (state, page)).await?;
     let key = |row: &ApprovalRow| (row.state == "pending", row.asked_at, row.id);
     let page = asked.page(rows, key);
-    let names = names(&market, &page.rows).await?;
+    let names = names(&market, &person, &page.rows).await?;
     Ok(page.answer("approvals", |row| view(row, &names)))
 }
 
@@ -94,28 +95,11 @@ async fn rows_after(
 /// What callers are called now, by principal; those who are nobody in particular have no name.
 pub(crate) async fn names(
     market: &Market,
+    person: &Person,
     rows: &[ApprovalRow],
 ) -> Result<HashMap<String, String>, Problem> {
-    let store = &market.0.parts.publisher.store;
-    let mut names = HashMap::new();
-    for row in rows {
-        let principal = &row.principal;
-        if names.contains_key(principal) {
-            continue;
-        }
-        let name = match principal
-            .split_once(':')
-            .map(|(kind, id)| (kind, id.parse()))
-        {
-            Some(("consumer", Ok(id))) => store.consumer_name(ConsumerId(id)).await?,
-            Some(("user", Ok(id))) => store.user(UserId(id)).await?.map(|user| user.name),
-            _ => None,
-        };
-        if let Some(name) = name {
-            names.insert(principal.clone(), name);
-        }
-    }
-    Ok(names)
+    let principals = rows.iter().map(|row| row.principal.as_str());
+    Ok(names_of(market, person.organization(), principals).await?)
 }
 
 pub(super) async fn decide(
@@ -125,7 +109,7 @@ pub(super) async fn decide(
     Body(new): Body<NewDecision>,
 ) -> Result<Json<Value>, Problem> {
     let row = decided(&market, &person, (ApprovalId(id), new)).await?;
-    let names = names(&market, std::slice::from_ref(&row)).await?;
+    let names = names(&market, &person, std::slice::from_ref(&row)).await?;
     Ok(Json(view(&row, &names)))
 }
 

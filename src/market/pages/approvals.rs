@@ -8,10 +8,12 @@ use http::StatusCode;
 
 use crate::access::approval::{REASON_CHARACTERS_MAX, Verdict};
 use crate::access::person::Person;
-use crate::extract::{Form, Visitor};
+use crate::extract::Visitor;
 use crate::market::api::Market;
 use crate::market::api::approvals::{NewDecision, decided, names, rows};
-use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to, writer};
+use crate::market::language::{Html, Language};
+use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to};
+use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{Frame, page};
 use crate::problem::Problem;
 use crate::store::approvals::ApprovalRow;
@@ -37,7 +39,7 @@ pub struct CallView {
     pub tool: String,
     pub operation: String,
     /// What whoever calls is called, and who that is.
-    pub caller: String,
+    pub caller: Html,
     pub principal: String,
     /// Pretty-printed, secrets masked.
     pub arguments: String,
@@ -53,8 +55,13 @@ pub struct CallView {
 }
 
 impl CallView {
+    /// The address of its tool's page.
+    pub fn page(&self, frame: &Frame) -> String {
+        frame.at(&format!("/servers/{}/tools/{}", self.server, self.tool))
+    }
+
     /// A call as it stands at `now`.
-    pub fn new(row: ApprovalRow, name: Option<&String>, now: DateTime<Utc>) -> Self {
+    pub fn new(row: ApprovalRow, caller: Html, now: DateTime<Utc>) -> Self {
         let minutes = |from: i64, until: i64| (until - from).max(0) / 60_000_000;
         let at = now.timestamp_micros();
         let asked = DateTime::from_timestamp_micros(row.asked_at).unwrap_or(now);
@@ -71,7 +78,7 @@ impl CallView {
             server: row.server,
             tool: row.tool,
             operation: row.operation,
-            caller: name.cloned().unwrap_or_else(|| row.principal.clone()),
+            caller,
             principal: row.principal,
             arguments: row.arguments,
             asked: asked.format("%Y-%m-%d %H:%M UTC").to_string(),
@@ -83,6 +90,30 @@ impl CallView {
             reason: row.reason,
         }
     }
+}
+
+/// Whoever calls, in words: by name, where they have one.
+fn caller(principal: &str, name: Option<&String>, language: Language) -> Html {
+    let (kind, address) = principal.split_once('@').unwrap_or((principal, ""));
+    match (name, kind) {
+        (Some(name), _) => Html::from(name.as_str()),
+        (None, "admin") => language.say("approvals-admin").into(),
+        (None, "anonymous") => language
+            .say("approvals-anybody")
+            .with("address", address)
+            .into(),
+        (None, _) => language.say("approvals-somebody").into(),
+    }
+}
+
+/// The operation of a call as its document writes it, while the server has it.
+async fn route(market: &Market, row: &ApprovalRow) -> Option<String> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let entry = catalog.find(&row.server)?;
+    let server = catalog.server(entry.id).await.ok()?;
+    let mut tools = server.tools.values();
+    let tool = tools.find(|tool| tool.def.operation.0 == row.operation)?;
+    Some(tool.def.route())
 }
 
 pub(super) async fn list(
@@ -109,11 +140,16 @@ async fn shown(
     frame.notice = notice(query);
     let now = market.0.parts.publisher.clock.now();
     let rows = rows(market, person, (None, ROWS_MAX)).await?;
-    let names = names(market, &rows).await?;
-    let calls = rows.into_iter().map(|row| {
-        let name = names.get(&row.principal);
-        CallView::new(row, name, now)
-    });
+    let names = names(market, person, &rows).await?;
+    let mut calls = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        if let Some(route) = route(market, &row).await {
+            row.operation = route;
+        }
+        let caller = caller(&row.principal, names.get(&row.principal), frame.language);
+        calls.push(CallView::new(row, caller, now));
+    }
+    let calls = calls.into_iter();
     let (waiting, over) = calls.partition(|call| call.state == "approvals-waits");
     Ok(Approvals {
         frame,
@@ -124,13 +160,12 @@ async fn shown(
 
 pub(super) async fn decide(
     State(market): State<Market>,
-    headers: Visitor,
-    Form(form): Form<Fields>,
+    Submitted {
+        visitor: headers,
+        person,
+        form,
+    }: Submitted<Fields>,
 ) -> Response {
-    let person = match writer(&market, &headers, form.get("csrf").map(String::as_str)) {
-        Ok(person) => person,
-        Err(response) => return *response,
-    };
     let decided = match entered(&form) {
         Some(entered) => decided(&market, &person, entered).await,
         None => Err(Problem::not_found()),

@@ -1,5 +1,7 @@
 //! The page of who did what: what the form asks for, and what of each act was there before and after.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -10,6 +12,7 @@ use url::form_urlencoded::Serializer;
 use crate::access::person::Person;
 use crate::extract::Visitor;
 use crate::market::api::Market;
+use crate::market::api::names::names_of;
 use crate::market::difference::{Line, difference};
 use crate::market::pages::routes::{Fields, frame, reader, refused};
 use crate::market::pages::{Frame, page};
@@ -39,28 +42,38 @@ pub struct AuditPage {
 #[derive(Clone, Debug)]
 pub struct Act {
     pub at: String,
+    /// As it is written, and what that is called now.
     pub actor: String,
+    pub actor_name: Option<String>,
     pub action: String,
     pub entity: String,
     pub entity_id: String,
+    pub entity_name: Option<String>,
     pub lines: Vec<Line>,
     pub hidden: usize,
 }
 
 impl Act {
-    fn of(row: &AuditRow) -> Self {
+    fn of(row: &AuditRow, names: &HashMap<String, String>) -> Self {
         let (lines, hidden) = difference(row.before.as_deref(), row.after.as_deref());
         let at = DateTime::from_timestamp_micros(row.at).unwrap_or_default();
         Self {
             at: at.format("%Y-%m-%d %H:%M:%S").to_string(),
             actor: row.actor.clone(),
+            actor_name: names.get(&row.actor).cloned(),
             action: row.action.clone(),
             entity: row.entity.clone(),
             entity_id: row.entity_id.clone(),
+            entity_name: names.get(&written(row)).cloned(),
             lines,
             hidden,
         }
     }
+}
+
+/// What was acted on, as actors are written.
+fn written(row: &AuditRow) -> String {
+    format!("{}:{}", row.entity, row.entity_id)
 }
 
 pub(super) async fn show(
@@ -91,6 +104,10 @@ async fn audit_page(
     let mut rows = found.await?.unwrap_or_default();
     let more = rows.len() > ROWS_MAX;
     rows.truncate(ROWS_MAX);
+    let entities: Vec<String> = rows.iter().map(written).collect();
+    let actors = rows.iter().map(|row| row.actor.as_str());
+    let both = actors.chain(entities.iter().map(String::as_str));
+    let names = names_of(market, person.organization(), both).await?;
     let given = |name: &str| given(query, name).unwrap_or_default();
     let template = AuditPage {
         frame: frame(market, headers, "audit"),
@@ -100,7 +117,7 @@ async fn audit_page(
         from: given("from"),
         to: given("to"),
         older: rows.last().filter(|_| more).map(|row| older(query, row)),
-        acts: rows.iter().map(Act::of).collect(),
+        acts: rows.iter().map(|row| Act::of(row, &names)).collect(),
     };
     Ok(page(StatusCode::OK, &template))
 }
