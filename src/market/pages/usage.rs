@@ -47,7 +47,7 @@ pub struct UsagePart {
     pub any: bool,
     pub bars: Chart,
     pub lines: Chart,
-    pub steps: Vec<StepRow>,
+    pub steps: UsageTable,
 }
 
 /// A drawing on [`WIDTH`] by [`HEIGHT`].
@@ -75,18 +75,7 @@ pub struct Bar {
     pub label: String,
 }
 
-/// A step in words.
-#[derive(Clone, Debug)]
-pub struct StepRow {
-    pub at: String,
-    pub partial: bool,
-    pub calls: String,
-    pub errors: String,
-    pub p50: Option<String>,
-    pub p95: Option<String>,
-}
-
-/// What there is of a kind.
+/// What there is of a kind, or of each step.
 #[derive(Clone, Debug)]
 pub struct UsageTable {
     /// The message that is its title, and the one of its first column.
@@ -94,29 +83,36 @@ pub struct UsageTable {
     pub column: &'static str,
     pub rows: Vec<UsageRow>,
     pub hidden: usize,
+    /// It has a line for each row, however narrow the page is.
+    pub is_dense: bool,
 }
 
+/// Calls in numbers.
 #[derive(Clone, Debug)]
 pub struct UsageRow {
     /// `None`: nobody, or what is gone.
     pub name: Option<String>,
     /// The server a tool is of.
     pub server: Option<String>,
+    /// It is a step that is not over.
+    pub is_partial: bool,
     pub calls: String,
     pub errors: String,
     pub success: Option<String>,
     pub p50: Option<String>,
     pub p95: Option<String>,
     pub bytes: String,
+    /// `None`: of no call is it known.
+    pub cost: Option<String>,
 }
 
 pub const WIDTH: i64 = 720;
-pub const HEIGHT: i64 = 220;
-/// The rectangle that calls are drawn in.
-const LEFT: i64 = 60;
-const RIGHT: i64 = 712;
+pub const HEIGHT: i64 = 270;
+/// The rectangle that calls are drawn in; what stands left of it stays where the rest is scrolled.
+pub const LEFT: i64 = 84;
+pub const RIGHT: i64 = 712;
 const TOP: i64 = 12;
-const BOTTOM: i64 = 190;
+pub const BOTTOM: i64 = 232;
 
 impl UsagePart {
     pub fn of(report: &Report) -> Self {
@@ -140,10 +136,19 @@ impl UsagePart {
             any: totals.calls > 0,
             bars: bars(window, &steps),
             lines: lines(window, &steps),
-            steps: steps
-                .iter()
-                .map(|(at, tally)| step_row(window, *at, tally))
-                .collect(),
+            steps: UsageTable {
+                title: "usage-as-table",
+                column: "usage-when",
+                rows: steps
+                    .iter()
+                    .map(|(at, tally)| UsageRow {
+                        is_partial: window.is_partial(*at),
+                        ..UsageRow::of(Some(step_name(window, *at)), tally)
+                    })
+                    .collect(),
+                hidden: 0,
+                is_dense: true,
+            },
         }
     }
 }
@@ -159,20 +164,14 @@ impl UsageTable {
         let rows = groups.iter().take(ROWS_MAX).map(|(of, told)| {
             let server = names.servers.get(&of.server).cloned();
             let tool = (!of.tool.is_empty()).then(|| of.tool.clone());
-            let totals = &told.totals;
+            let name = match by {
+                By::Server => server.clone(),
+                By::Tool => tool,
+                By::Consumer => names.consumers.get(&of.consumer).cloned(),
+            };
             UsageRow {
-                name: match by {
-                    By::Server => server.clone(),
-                    By::Tool => tool,
-                    By::Consumer => names.consumers.get(&of.consumer).cloned(),
-                },
                 server: server.filter(|_| by == By::Tool),
-                calls: number(totals.calls),
-                errors: number(totals.errors),
-                success: success(totals),
-                p50: time(totals, 50),
-                p95: time(totals, 95),
-                bytes: bytes(totals.request_bytes.saturating_add(totals.response_bytes)),
+                ..UsageRow::of(name, &told.totals)
             }
         });
         Self {
@@ -180,6 +179,29 @@ impl UsageTable {
             column,
             rows: rows.collect(),
             hidden: groups.len().saturating_sub(ROWS_MAX),
+            is_dense: false,
+        }
+    }
+
+    /// Whether anything of it has a price.
+    pub fn has_cost(&self) -> bool {
+        self.rows.iter().any(|row| row.cost.is_some())
+    }
+}
+
+impl UsageRow {
+    fn of(name: Option<String>, tally: &Tally) -> Self {
+        Self {
+            name,
+            server: None,
+            is_partial: false,
+            calls: number(tally.calls),
+            errors: number(tally.errors),
+            success: success(tally),
+            p50: time(tally, 50),
+            p95: time(tally, 95),
+            bytes: bytes(tally.request_bytes.saturating_add(tally.response_bytes)),
+            cost: tally.cost_nanos.map(cost),
         }
     }
 }
@@ -228,8 +250,11 @@ fn bytes(bytes: i64) -> String {
     format!("{whole} {unit}")
 }
 
-/// Billionths of a dollar.
+/// Billionths of a dollar, as dollars. What is too little to be written is not nothing.
 fn cost(nanos: i64) -> String {
+    if (1..100_000).contains(&nanos) {
+        return "< $0.0001".to_owned();
+    }
     format!(
         "${}.{:04}",
         nanos / 1_000_000_000,
@@ -251,17 +276,6 @@ fn step_name(window: &Window, at: i64) -> String {
             Step::Day => "%Y-%m-%d",
         },
     )
-}
-
-fn step_row(window: &Window, at: i64, tally: &Tally) -> StepRow {
-    StepRow {
-        at: step_name(window, at),
-        partial: window.is_partial(at),
-        calls: number(tally.calls),
-        errors: number(tally.errors),
-        p50: time(tally, 50),
-        p95: time(tally, 95),
-    }
 }
 
 /// Round numbers from 0 to at least `highest`: their distance, and how many above 0.
@@ -306,8 +320,8 @@ fn times(window: &Window, steps: &[(i64, &Tally)]) -> Vec<(i64, String)> {
     let all = steps.iter().enumerate();
     all.filter(|(index, (at, _))| marked(*index, *at))
         .map(|(index, (at, _))| (x(index, steps.len()), moment(*at, format)))
-        // A label at the edge would be cut off.
-        .filter(|(x, _)| *x < RIGHT - 24)
+        // A label at an edge would be cut off.
+        .filter(|(x, _)| (LEFT + 24..RIGHT - 24).contains(x))
         .collect()
 }
 
@@ -471,12 +485,27 @@ mod tests {
                 .count(),
             2
         );
-        assert_eq!(part.steps.len(), 24);
+        let steps = &part.steps.rows;
+        assert_eq!(steps.len(), 24);
         assert_eq!(
-            (part.steps[0].calls.as_str(), part.steps[0].p50.as_deref()),
+            (steps[0].calls.as_str(), steps[0].p50.as_deref()),
             ("0", None)
         );
+        assert!(steps[23].is_partial && !steps[22].is_partial);
+        assert!(!part.steps.has_cost(), "nothing had a price");
         assert_eq!(part.success.as_deref(), Some("99.4 %"));
+    }
+
+    #[test]
+    fn what_has_a_price_has_a_column() {
+        let priced = UsageRow {
+            cost_nanos: Some(2_500_000),
+            ..row(2, 5, 0)
+        };
+        let part = part(&[priced, row(3, 1, 0)]);
+        assert!(part.steps.has_cost());
+        assert_eq!(part.steps.rows[2].cost.as_deref(), Some("$0.0025"));
+        assert_eq!(part.steps.rows[3].cost, None);
     }
 
     #[test]
@@ -518,6 +547,12 @@ mod tests {
         ] {
             assert_eq!(bytes(count), text);
         }
-        assert_eq!(cost(1_234_500_000), "$1.2345");
+        for (nanos, text) in [
+            (0, "$0.0000"),
+            (99_999, "< $0.0001"),
+            (1_234_500_000, "$1.2345"),
+        ] {
+            assert_eq!(cost(nanos), text);
+        }
     }
 }
