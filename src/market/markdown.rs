@@ -329,12 +329,12 @@ mod tests {
             assert_eq!(foreign(text), html);
         }
         let ours = render(
-            "# A\n[k](limits.md#x) [r](../README.md)",
+            "# A\n[k](limits.md#x) [r](../README.md) ![left out](pictures/home.png)",
             &Links::Docs("/base/docs"),
         );
         assert_eq!(
             ours.as_str(),
-            "<h1 id=\"h-1\">A</h1>\n<p><a href=\"/base/docs/limits\">k</a> r</p>\n"
+            "<h1 id=\"h-1\">A</h1>\n<p><a href=\"/base/docs/limits\">k</a> r </p>\n"
         );
         let found = headings("# A `b`\n\ntext\n\n## C");
         assert_eq!(found[0].text, "A b");
