@@ -62,6 +62,8 @@ pub struct Kept {
     /// Which of them, where not everyone may use it: another key of the same consumer may be good for
     /// other tools only.
     pub operation: Option<OperationKey>,
+    /// The tool's name when it gave it, under which limits count it.
+    pub tool: String,
     pub media_type: String,
     pub bytes: Bytes,
 }
@@ -120,6 +122,7 @@ impl Answers {
                     server: answer.server,
                     principal: principal(caller, holder),
                     operation: answer.operation.map(|operation| operation.0),
+                    tool: answer.tool,
                     media_type: answer.media_type,
                     size: answer.bytes.len(),
                     key_id: sealed.key_id,
@@ -170,6 +173,7 @@ impl Answers {
                 let kept = Kept {
                     server: ServerId(row.server_id),
                     operation: row.operation.map(OperationKey),
+                    tool: row.tool.unwrap_or_default(),
                     media_type: row.media_type,
                     bytes: Bytes::copy_from_slice(&opened),
                 };
@@ -280,6 +284,7 @@ mod tests {
         Kept {
             server: ServerId::generate(),
             operation: None,
+            tool: "list".into(),
             media_type: "text/plain".into(),
             bytes: Bytes::from(vec![b'x'; bytes]),
         }

@@ -187,7 +187,17 @@ impl Limiter {
     /// Lets a call in, or says which limit does not admit it. A call without limits costs nothing
     /// but the look at its lists.
     pub async fn admit(&self, asked: &Asked<'_>) -> Result<Permit, LimitRefusal> {
-        let applied = applied(asked);
+        self.admit_counted(applied(asked)).await
+    }
+
+    /// Lets the answer of an earlier call be read on: no call is made, and only limits of tokens are about it.
+    pub async fn admit_reading(&self, asked: &Asked<'_>) -> Result<Permit, LimitRefusal> {
+        let mut applied = applied(asked);
+        applied.retain(|one| one.limit.unit == Unit::Tokens);
+        self.admit_counted(applied).await
+    }
+
+    async fn admit_counted(&self, applied: Vec<Applied<'_>>) -> Result<Permit, LimitRefusal> {
         if applied.is_empty() {
             return Ok(Permit::default());
         }

@@ -16,6 +16,7 @@ row! {
         pub server_id: Uuid,
         pub principal: String,
         pub operation: Option<String>,
+        pub tool: Option<String>,
         pub media_type: String,
         pub key_id: String,
         pub sealed: Vec<u8>,
@@ -31,6 +32,8 @@ pub struct NewAnswer {
     pub principal: String,
     /// Of which operation, where not everyone may use its tool.
     pub operation: Option<String>,
+    /// The name of the tool, as its limits count it.
+    pub tool: String,
     pub media_type: String,
     /// Before it was sealed.
     pub size: usize,
@@ -46,10 +49,10 @@ pub struct AnswerQuota {
     pub principal_bytes_max: i64,
 }
 
-const INSERT: &str = "INSERT INTO answers (id, organization_id, server_id, principal, operation, media_type, size, key_id, \
-     sealed, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const READ: &str = "SELECT organization_id, server_id, principal, operation, media_type, key_id, sealed FROM answers \
-     WHERE id = $1 AND expires_at > $2";
+const INSERT: &str = "INSERT INTO answers (id, organization_id, server_id, principal, operation, tool, media_type, size, \
+     key_id, sealed, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const READ: &str = "SELECT organization_id, server_id, principal, operation, tool, media_type, key_id, sealed \
+     FROM answers WHERE id = $1 AND expires_at > $2";
 const EXPIRE: &str = "DELETE FROM answers WHERE expires_at <= $1";
 const OF_PRINCIPAL: &str = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS value FROM answers \
      WHERE organization_id = $1 AND principal = $2";
@@ -92,6 +95,7 @@ impl Store {
             new.server.0,
             &new.principal,
             new.operation.as_deref(),
+            &new.tool,
             &new.media_type,
             size,
             &new.key_id,

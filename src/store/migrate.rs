@@ -140,6 +140,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0023_holds.sql"),
         include_str!("../../migrations/postgres/0023_holds.sql"),
     ),
+    (
+        24,
+        "answers_and_webhooks",
+        include_str!("../../migrations/sqlite/0024_answers_and_webhooks.sql"),
+        include_str!("../../migrations/postgres/0024_answers_and_webhooks.sql"),
+    ),
 ];
 
 /// The newest migration that was done.

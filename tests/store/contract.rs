@@ -846,6 +846,7 @@ fn answer(server: ServerId, principal: &str, size: usize, second: i64) -> NewAns
         server,
         principal: principal.into(),
         operation: None,
+        tool: "list".into(),
         media_type: "text/plain".into(),
         size,
         key_id: "k".into(),

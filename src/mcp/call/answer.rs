@@ -131,6 +131,7 @@ async fn keep(work: &Work<'_>, rendered: &mut Rendered) {
     let kept = Kept {
         server: work.server.id,
         operation: limited.then(|| work.tool.def.operation.clone()),
+        tool: work.tool.def.name.as_str().to_owned(),
         media_type: whole.media_type.clone(),
         bytes: whole.bytes.clone(),
     };

@@ -19,7 +19,7 @@ use crate::mcp::provider::{CallError, CallOutcome, Content, ToolOutcome};
 use crate::policy::Refusal;
 
 /// In `_meta` of a result: after how many seconds the same call may succeed.
-const RETRY_AFTER: &str = "causeway/retryAfter";
+pub const RETRY_AFTER: &str = "causeway/retryAfter";
 
 /// The time to wait in whole seconds, at least one.
 fn seconds(wait: Duration) -> u64 {

@@ -10,10 +10,12 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 
+use crate::access::limit::LimitRefusal;
 use crate::answers::Kept;
+use crate::mcp::call::reading::{self, Reader};
 use crate::mcp::endpoint::Endpoint;
-use crate::mcp::endpoint::admit::{admit, rpc_error};
-use crate::mcp::endpoint::wire::{INVALID_REQUEST, RpcError};
+use crate::mcp::endpoint::admit::{admit, rpc_error, too_many_requests};
+use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, RpcError};
 
 pub(super) async fn download(
     State(endpoint): State<Endpoint>,
@@ -33,14 +35,24 @@ pub(super) async fn download(
         Ok(id) => answers.read(&admitted.caller, id).await,
         Err(_) => None,
     };
-    match kept.filter(|kept| kept.server == admitted.server.id) {
-        Some(kept) => file(kept),
-        None => {
-            let error = RpcError::new(
-                INVALID_REQUEST,
-                "there is no such answer, or no more, or not for this key",
-            );
-            rpc_error(StatusCode::NOT_FOUND, &error, None)
+    let Some(kept) = kept.filter(|kept| kept.server == admitted.server.id) else {
+        let error = RpcError::new(
+            INVALID_REQUEST,
+            "there is no such answer, or no more, or not for this key",
+        );
+        return rpc_error(StatusCode::NOT_FOUND, &error, None);
+    };
+    let reader = Reader {
+        caller: &admitted.caller,
+        peer: admitted.peer,
+    };
+    let mcp = &admitted.endpoint.0.parts.mcp;
+    match reading::count(mcp, &reader, &admitted.server, &kept).await {
+        Ok(()) => file(kept),
+        Err(LimitRefusal::Exceeded(over)) => too_many_requests(&over, None),
+        Err(uncounted @ LimitRefusal::Uncounted) => {
+            let error = RpcError::new(INTERNAL_ERROR, uncounted.to_string());
+            rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
         }
     }
 }

@@ -11,16 +11,17 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::{Caller, Target};
-use crate::access::limit::Exceeded;
+use crate::access::limit::{Exceeded, LimitRefusal};
 use crate::credential::pass::Passed;
 use crate::live::closed::Closed;
+use crate::mcp::call::reading::{self, Reader};
 use crate::mcp::call::{self, Mcp};
 use crate::mcp::content;
 use crate::mcp::endpoint::finding::Finding;
 use crate::mcp::endpoint::session::{LOG_LEVELS, Session};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
-    INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, Params,
+    INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, Params,
     RESOURCE_NOT_FOUND, RpcError, URL_ELICITATION_REQUIRED, quote,
 };
 use crate::mcp::endpoint::{answer, lists, seen};
@@ -311,20 +312,26 @@ impl Exchange {
     async fn answer(&self, uri: &str) -> Result<Option<Resource>, RpcError> {
         let context = self.context();
         let kept = in_time(&context, self.mcp.answers.at(&self.caller, uri)).await?;
-        let kept = kept.filter(|kept| kept.server == self.server.id);
-        Ok(kept.map(|kept| {
-            let text = content::is_text(&kept.media_type);
-            let text = text
-                .then(|| std::str::from_utf8(&kept.bytes).ok())
-                .flatten();
-            Resource {
-                uri: uri.to_owned(),
-                body: text.map_or_else(
-                    || ResourceBody::Blob(BASE64.encode(&kept.bytes)),
-                    |text| ResourceBody::Text(text.to_owned()),
-                ),
-                media_type: Some(kept.media_type),
-            }
+        let Some(kept) = kept.filter(|kept| kept.server == self.server.id) else {
+            return Ok(None);
+        };
+        let reader = Reader {
+            caller: &self.caller,
+            peer: self.peer,
+        };
+        let counted = reading::count(&self.mcp, &reader, &self.server, &kept);
+        in_time(&context, counted).await?.map_err(limited)?;
+        let text = content::is_text(&kept.media_type);
+        let text = text
+            .then(|| std::str::from_utf8(&kept.bytes).ok())
+            .flatten();
+        Ok(Some(Resource {
+            uri: uri.to_owned(),
+            body: text.map_or_else(
+                || ResourceBody::Blob(BASE64.encode(&kept.bytes)),
+                |text| ResourceBody::Text(text.to_owned()),
+            ),
+            media_type: Some(kept.media_type),
         }))
     }
 
@@ -461,6 +468,15 @@ fn fill(prompt: &PromptDef, given: &Value) -> Result<String, RpcError> {
         }
     }
     Ok(text.trim_end().to_owned())
+}
+
+/// An answer that limits keep back from its reader, who is told how long to wait where that is known.
+fn limited(refusal: LimitRefusal) -> RpcError {
+    let mut error = RpcError::new(INVALID_REQUEST, refusal.to_string());
+    if let LimitRefusal::Exceeded(exceeded) = &refusal {
+        error.data = Some(json!({ call::RETRY_AFTER: exceeded.seconds() }));
+    }
+    error
 }
 
 fn shown(name: &str) -> String {

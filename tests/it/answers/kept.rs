@@ -73,6 +73,7 @@ async fn any_replica_gives_an_answer_back_and_the_database_does_not_show_it() {
     };
     let kept = Kept {
         operation: None,
+        tool: "report".into(),
         server,
         media_type: "application/pdf".into(),
         bytes: Bytes::from(b"a secret of the API ".repeat(50_000)),

@@ -116,3 +116,84 @@ async fn over_http_it_is_a_file_and_nothing_else() {
         "open to all, but nobody else's answers"
     );
 }
+
+#[tokio::test]
+async fn what_is_read_through_the_link_counts_for_its_reader_and_its_tool() {
+    let site = Site::with(Plan {
+        settings: ServerSettings {
+            answer_bytes_max: 64,
+            limits: serde_json::from_value(json!([
+                { "unit": "tokens", "amount": 400, "window": "hour", "scope": "tool" },
+                { "unit": "requests", "amount": 3, "window": "hour", "scope": "key" },
+            ]))
+            .unwrap(),
+            ..open()
+        },
+        ..Plan::default()
+    })
+    .await;
+    let (uri, _) = linked(&site, &OWN, "2025-11-25").await;
+    let read = async || {
+        let params = json!({ "uri": uri });
+        let sent = site.ask_with(&OWN, "2025-11-25", "resources/read", params);
+        sent.reply().await.json()
+    };
+    let mut times = 0;
+    let refused = loop {
+        let reply = read().await;
+        if reply.get("error").is_some() {
+            break reply["error"].clone();
+        }
+        times += 1;
+        assert!(times < 400, "nothing of what is read counts");
+    };
+    // Limits of calls are not about it.
+    assert!(times > 3, "{refused}");
+    let said = refused["message"].as_str().unwrap();
+    let limit = "The limit of 400 tokens of answers a hour for this tool is used up.";
+    assert!(said.starts_with(limit), "{said}");
+    assert!(
+        refused["data"]["causeway/retryAfter"].as_u64().unwrap() > 0,
+        "{refused}"
+    );
+    let path = format!("/mcp/api/answers/{}", uri.rsplit('/').next().unwrap());
+    let over_http = site.http("GET", &path).header("x-api-key", KEY_ALL);
+    let over_http = over_http.send().await.unwrap();
+    assert_eq!(over_http.status(), 429);
+    assert!(over_http.headers().contains_key("retry-after"));
+    for (tool, refused) in [("alpha", true), ("beta", false)] {
+        let params = json!({ "name": tool, "arguments": { "q": "here" } });
+        let result = site.ask_with(&OWN, "2025-11-25", "tools/call", params);
+        let result = result.result().await;
+        assert_eq!(result["isError"], refused, "{tool}: {result}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_counts_also_for_whoever_reads_it_over_http() {
+    let site = Site::with(Plan {
+        settings: ServerSettings {
+            answer_bytes_max: 64,
+            limits: serde_json::from_value(json!([
+                { "unit": "tokens", "amount": 400, "window": "hour", "scope": "key" },
+            ]))
+            .unwrap(),
+            ..open()
+        },
+        ..Plan::default()
+    })
+    .await;
+    let (uri, _) = linked(&site, &OWN, MODERN).await;
+    let path = format!("/mcp/api/answers/{}", uri.rsplit('/').next().unwrap());
+    let mut times = 0;
+    loop {
+        let request = site.http("GET", &path).header("x-api-key", KEY_ALL);
+        match request.send().await.unwrap().status().as_u16() {
+            200 => times += 1,
+            429 => break,
+            other => panic!("{other}"),
+        }
+        assert!(times < 400, "nothing of what is read counts");
+    }
+    assert!(times >= 1);
+}
