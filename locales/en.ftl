@@ -1125,6 +1125,7 @@ limits-hour = hour
 limits-day = day
 limits-month = month
 limits-consumer = consumer
+limits-user = person, all their keys together
 limits-key = key
 limits-server = server, all callers together
 limits-tool = tool, all callers together

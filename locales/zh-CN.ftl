@@ -1039,6 +1039,7 @@ limits-hour = 小时
 limits-day = 天
 limits-month = 月
 limits-consumer = 消费者
+limits-user = 个人（其所有密钥合计）
 limits-key = 密钥
 limits-server = 服务器（所有调用者合计）
 limits-tool = 工具（所有调用者合计）

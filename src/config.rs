@@ -157,6 +157,8 @@ pub struct LimitsConfig {
     /// 0: no pace.
     pub management_requests_per_second: u64,
     pub management_burst: u64,
+    /// 0: no limit.
+    pub keys_per_person: u64,
     /// 0: for good.
     pub usage_days: u32,
 }

@@ -37,7 +37,10 @@ const LOOKUPS_MAX: usize = 4;
 
 /// Recognises keys. Cheap to clone.
 #[derive(Clone)]
-pub struct Keys(Arc<Inner>);
+pub struct Keys(Arc<Inner>, OwnedMax);
+
+/// How many keys somebody may have that are good at the same time; `None`: as many as they like.
+pub type OwnedMax = Option<u64>;
 
 struct Inner {
     store: Store,
@@ -116,7 +119,7 @@ pub fn is_well_formed(text: &str) -> bool {
 impl Keys {
     /// `admin` is the key that may do everything.
     pub fn new(store: Store, hash_key: &HashKey, admin: &SecretString, clock: Clock) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             store,
             hash_key: hmac::Key::new(hmac::HMAC_SHA256, &hash_key.0),
             admin: Some(admin.expose_secret())
@@ -128,7 +131,15 @@ impl Keys {
             changes: watch::Sender::new(()),
             lookups: Semaphore::new(LOOKUPS_MAX),
             compared: AtomicI64::new(-1),
-        }))
+        };
+        Self(Arc::new(inner), None)
+    }
+
+    /// With a bound for the keys of each person; 0 is none.
+    #[must_use]
+    pub fn with_owned_max(mut self, max: u64) -> Self {
+        self.1 = (max > 0).then_some(max);
+        self
     }
 
     fn hash(&self, key: &str) -> [u8; 32] {
@@ -200,6 +211,7 @@ impl Keys {
             hash: self.hash(&secret),
             replaces: id,
             ends_at: now + overlap,
+            owned_max: self.1,
         };
         let mut act = act(organization, actor, "rotate", id);
         act.after = Some(json!({ "replacedBy": new }).to_string());
@@ -224,6 +236,7 @@ impl Keys {
             id,
             organization: request.organization,
             owner: request.owner.0,
+            owned_max: self.1,
             own_only: request.owner.1,
             consumer: request.name.clone(),
             name: request.name,

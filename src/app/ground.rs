@@ -64,7 +64,8 @@ impl Ground {
         let vault = Arc::new(Vault::of(&ring, source.clone()));
         let catalog = catalog(config, &store, (&vault, &within), &egress).await?;
         let hash_key = kept::hash_key(&store, &vault, &ring).await?;
-        let keys = Keys::new(store.clone(), &hash_key, &admin, clock.clone());
+        let keys = Keys::new(store.clone(), &hash_key, &admin, clock.clone())
+            .with_owned_max(config.limits.keys_per_person);
         Ok(Self {
             clock,
             ring,

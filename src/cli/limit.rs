@@ -11,7 +11,7 @@ A LIMIT is AMOUNT[:UNIT]/WINDOW/SCOPE[,burst=N][,day=N]:
   500000:tokens/day/consumer       tokens of answers
   $5.25/month/consumer,day=15      money, by day or month; day: when a month begins
   4:concurrency/key                calls at the same time, without a window
-Scopes: key, consumer, server, tool, address. docs/limits.md says what each means.";
+Scopes: key, consumer, user, server, tool, address. docs/limits.md says what each means.";
 
 /// All limits there are to be.
 #[derive(Args)]

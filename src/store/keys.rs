@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::store::audit::NewAudit;
 use crate::store::changes::Change;
-use crate::store::db::{execute, fetch_all, fetch_in, fetch_optional, row};
+use crate::store::db::{Number, Tx, execute, fetch_all, fetch_in, fetch_optional, row};
 use crate::store::servers::hold_names;
 use crate::store::{Store, StoreError};
 use crate::types::{ConsumerId, KeyId, OrganizationId, UserId};
@@ -56,6 +56,9 @@ pub struct NewKey {
     pub organization: OrganizationId,
     /// Whose it is; `None`: the admins'.
     pub owner: Option<UserId>,
+    /// How many keys that are good its owner may have with it; one more is a [`StoreError::Conflict`] on
+    /// [`OWNED_MAX`].
+    pub owned_max: Option<u64>,
     /// A consumer of that name has to be theirs too; else it is a [`StoreError::Conflict`] on
     /// `consumers_name_unique`.
     pub own_only: bool,
@@ -76,7 +79,12 @@ pub struct NewSecret {
     /// The key that is replaced, and when it ends.
     pub replaces: KeyId,
     pub ends_at: DateTime<Utc>,
+    /// As of a new key: the one that is replaced counts for as long as it goes on.
+    pub owned_max: Option<u64>,
 }
+
+/// What a key conflicts with whose owner has as many as anybody may have.
+pub const OWNED_MAX: &str = "api_keys_owned_max";
 
 /// What came of replacing a key.
 #[derive(Debug)]
@@ -120,6 +128,8 @@ const INSERT_CONSUMER: &str = "INSERT INTO consumers (id, organization_id, name,
 const INSERT: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
      expires_at, owner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND organization_id = $2 AND revoked_at IS NULL";
+const OWNED: &str = "SELECT COUNT(*) AS value FROM api_keys WHERE owner_id = $1 AND revoked_at IS NULL \
+     AND (expires_at IS NULL OR expires_at > $2)";
 const USED: &str = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1";
 
 impl Store {
@@ -266,6 +276,7 @@ impl Store {
         if new.own_only && consumer.owner_id != new.owner.map(|owner| owner.0) {
             return Err(StoreError::Conflict("consumers_name_unique".to_owned()));
         }
+        room_for_one(&mut tx, (new.owner.map(|owner| owner.0), new.owned_max), at).await?;
         execute!(
             &mut tx,
             INSERT,
@@ -325,6 +336,7 @@ impl Store {
         // One that ends earlier by itself still does.
         let ends_at = new.ends_at.timestamp_micros();
         execute!(&mut tx, END_BY, old.id, organization, ends_at)?;
+        room_for_one(&mut tx, (old.owner_id, new.owned_max), at).await?;
         let life = old.expires_at.map(|end| end - old.created_at);
         execute!(
             &mut tx,
@@ -355,5 +367,24 @@ impl Store {
             execute!(&mut tx, USED, id.0, *at)?;
         }
         tx.commit().await
+    }
+}
+
+/// Whether somebody may have one more key: those that are good at that moment are counted, one such question at a
+/// time.
+async fn room_for_one(
+    tx: &mut Tx,
+    (owner, max): (Option<Uuid>, Option<u64>),
+    at: i64,
+) -> Result<(), StoreError> {
+    let (Some(owner), Some(max)) = (owner, max) else {
+        return Ok(());
+    };
+    hold_names(tx, [&format!("keys of {owner}")]).await?;
+    let owned = fetch_in!(tx, Number, OWNED, owner, at)?.map_or(0, |row| row.value);
+    if u64::try_from(owned).unwrap_or_default() < max {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict(OWNED_MAX.to_owned()))
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use causeway::access::caller::Caller;
+use causeway::access::caller::{Caller, Grants};
 use causeway::access::limit::{Asked, Cost, Limit, LimitError, LimitRefusal, Limiter, check};
-use causeway::types::{Clock, ServerId};
+use causeway::types::{Clock, ConsumerId, KeyId, ServerId, UserId};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -120,6 +120,51 @@ async fn each_has_the_count_its_scope_says() {
         assert!(!ask(scope, &ben, "b", "2001:db8::2").await, "{scope}");
         assert!(ask(scope, &ben, "b", "2001:db8:0:1::2").await, "{scope}");
     }
+}
+
+#[tokio::test]
+async fn somebody_has_one_allowance_with_all_their_keys() {
+    let limiter = Limiter::memory(Clock::system());
+    let server = ServerId::generate();
+    let limits = limits(json!([
+        { "unit": "requests", "amount": 2, "window": "hour", "scope": "user" },
+    ]));
+    let key = |consumer, user| Caller {
+        key: Some(KeyId::generate()),
+        consumer: Some(consumer),
+        user,
+        grants: Grants::Organization,
+        ..Caller::anonymous()
+    };
+    let passes = async |caller: &Caller| {
+        let asked = Asked {
+            caller,
+            server,
+            limits: &limits,
+            tool: "a",
+            peer: Some("192.0.2.1".parse().unwrap()),
+            cost: Cost::default(),
+        };
+        match limiter.admit(&asked).await {
+            Ok(_) => true,
+            Err(refusal) => {
+                let said = refusal.to_string();
+                assert!(said.contains("2 calls a hour for this person"), "{said}");
+                false
+            }
+        }
+    };
+    let (laptop, robot) = (ConsumerId::generate(), ConsumerId::generate());
+    let (ann, ben) = (Some(UserId::generate()), Some(UserId::generate()));
+    assert!(passes(&key(laptop, ann)).await);
+    assert!(passes(&key(robot, ann)).await);
+    assert!(!passes(&key(ConsumerId::generate(), ann)).await);
+    assert!(passes(&key(laptop, ben)).await, "somebody else");
+    // A key that is nobody's counts as its consumer.
+    assert!(passes(&key(laptop, None)).await);
+    assert!(passes(&key(laptop, None)).await);
+    assert!(!passes(&key(laptop, None)).await);
+    assert!(passes(&key(robot, None)).await);
 }
 
 #[tokio::test]

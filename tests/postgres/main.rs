@@ -140,6 +140,7 @@ async fn a_change_in_one_process_is_heard_in_another_also_after_a_cut() {
         id,
         organization: OrganizationId::DEFAULT,
         owner: None,
+        owned_max: None,
         own_only: false,
         consumer: "agent".into(),
         name: "key".into(),

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use causeway::access::key::Keys;
 use causeway::access::vault::kept::HashKey;
 use causeway::store::issuers::{NewIssuer, NewSubject};
-use causeway::store::keys::{NewSecret, Replaced};
+use causeway::store::keys::{NewSecret, OWNED_MAX, Replaced};
+use causeway::store::users::NewUser;
 use causeway::store::{Change, Store, StoreError};
-use causeway::types::{Clock, KeyId};
+use causeway::types::{Clock, KeyId, UserId};
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -21,6 +22,7 @@ fn secret(replaces: KeyId, digit: u8, ends: i64) -> NewSecret {
         hash: [digit; 32],
         replaces,
         ends_at: at(ends),
+        owned_max: None,
     }
 }
 
@@ -115,6 +117,68 @@ pub(crate) async fn of_many_one_replaces_a_key(store: &Store) {
         hand.store(second, Ordering::SeqCst);
         assert_eq!(good(&made.secret).await.is_some(), old_is_good, "{second}");
         assert!(good(&rotated.secret).await.is_some());
+    }
+}
+
+pub(crate) async fn somebody_has_so_many_keys_that_are_good(store: &Store) {
+    let owner = UserId::generate();
+    let ann = NewUser {
+        id: owner,
+        name: "ann",
+        role: "member",
+        password_hash: None,
+    };
+    store.create_user(ann, &act(), at(0)).await.unwrap();
+    let theirs = |digit, owner| {
+        let mut key = key(digit);
+        key.owner = owner;
+        key.owned_max = Some(3);
+        key.consumer = format!("agent {digit}");
+        key
+    };
+    // Of many at once as many as there is room for.
+    let tries = (1..9).map(|digit| {
+        let (store, key) = (store.clone(), theirs(digit, Some(owner)));
+        async move { (key.id, store.create_key(key, &act(), at(1)).await) }
+    });
+    let (mut made, mut full) = (Vec::new(), 0);
+    for (id, result) in futures::future::join_all(tries).await {
+        match result {
+            Ok(_) => made.push(id),
+            Err(StoreError::Conflict(constraint)) if constraint == OWNED_MAX => full += 1,
+            Err(other) => unreachable!("{other}"),
+        }
+    }
+    assert_eq!((made.len(), full), (3, 5));
+    // A key that is replaced counts for as long as it goes on.
+    let mut later = secret(made[0], 20, 500);
+    later.owned_max = Some(3);
+    let refused = store.replace_key(later, &act(), at(2)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(_))),
+        "{refused:?}"
+    );
+    let mut at_once = secret(made[0], 21, 2);
+    at_once.owned_max = Some(3);
+    let replaced = store.replace_key(at_once, &act(), at(2)).await;
+    assert!(matches!(replaced, Ok(Replaced::Done(_))), "{replaced:?}");
+    // One that ended makes room, and keys of nobody are not counted.
+    assert!(
+        store
+            .create_key(theirs(22, Some(owner)), &act(), at(3))
+            .await
+            .is_err()
+    );
+    store.revoke_key(made[1], &act(), at(3)).await.unwrap();
+    store
+        .create_key(theirs(23, Some(owner)), &act(), at(4))
+        .await
+        .unwrap();
+    for digit in 30..34 {
+        store
+            .create_key(theirs(digit, None), &act(), at(5))
+            .await
+            .unwrap();
     }
 }
 

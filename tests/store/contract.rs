@@ -49,6 +49,7 @@ pub(crate) use audit::{
 pub(crate) use callers::{
     a_key_is_replaced_once_and_goes_on_for_a_while, a_subject_is_one_consumer,
     an_issuer_has_one_name_and_one_iss, of_many_one_replaces_a_key,
+    somebody_has_so_many_keys_that_are_good,
 };
 pub(crate) use connected::{
     a_link_is_one_persons_and_good_once, an_account_ends_with_what_it_is_for,
@@ -368,6 +369,7 @@ fn key(digit: u8) -> NewKey {
         id: KeyId::generate(),
         organization: ORGANIZATION,
         owner: None,
+        owned_max: None,
         own_only: false,
         consumer: "agent".into(),
         name: format!("key {digit}"),
@@ -1061,6 +1063,7 @@ macro_rules! run_contract {
             a_plan_is_given_until_it_is_taken,
             a_key_is_replaced_once_and_goes_on_for_a_while,
             of_many_one_replaces_a_key,
+            somebody_has_so_many_keys_that_are_good,
             an_issuer_has_one_name_and_one_iss,
             a_subject_is_one_consumer,
             of_many_who_start_one_sets_up,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::access::caller::site;
 use crate::access::limit::{Asked, Limit, Scope, Unit, Window};
-use crate::types::{ConsumerId, KeyId, ServerId};
+use crate::types::{ConsumerId, KeyId, ServerId, UserId};
 
 /// Whose limit it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,7 @@ pub enum Holder {
     Tool(String),
     Key(KeyId),
     Consumer(ConsumerId),
+    User(UserId),
     Address(IpAddr),
     /// Callers that are neither consumers nor strangers with an address, by their principal.
     Other(String),
@@ -83,11 +84,13 @@ impl Counter {
 /// Strangers have neither key nor consumer: they are told apart by where they come from.
 fn holder(scope: Scope, asked: &Asked<'_>) -> Holder {
     let caller = asked.caller;
+    let consumer = || caller.consumer.map(Holder::Consumer);
     let known = match scope {
         Scope::Server => Some(Holder::Everyone),
         Scope::Tool => Some(Holder::Tool(asked.tool.to_owned())),
         Scope::Key => caller.key.map(Holder::Key),
-        Scope::Consumer => caller.consumer.map(Holder::Consumer),
+        Scope::Consumer => consumer(),
+        Scope::User => caller.user.map(Holder::User).or_else(consumer),
         Scope::Address => None,
     };
     let by_address = (scope == Scope::Address || caller.is_anonymous())
@@ -118,6 +121,7 @@ impl fmt::Display for Counter {
             Holder::Tool(tool) => write!(f, "tool:{tool}"),
             Holder::Key(key) => write!(f, "key:{key}"),
             Holder::Consumer(consumer) => write!(f, "consumer:{consumer}"),
+            Holder::User(user) => write!(f, "user:{user}"),
             Holder::Address(address) => write!(f, "address:{address}"),
             Holder::Other(principal) => write!(f, "other:{principal}"),
         }

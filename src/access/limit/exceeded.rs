@@ -24,6 +24,7 @@ impl Exceeded {
         let whose = match scope {
             Scope::Key => "for this API key",
             Scope::Consumer => "for this consumer",
+            Scope::User => "for this person",
             Scope::Server => "for this server",
             Scope::Tool => "for this tool",
             Scope::Address => "from this address",

@@ -53,6 +53,8 @@ pub enum Window {
 pub enum Scope {
     Key,
     Consumer,
+    /// The person whose keys they are, all of them together; a key that is nobody's counts as its consumer.
+    User,
     /// All callers of the server together.
     Server,
     /// All callers of each tool together.
@@ -132,9 +134,10 @@ impl Unit {
 }
 
 impl Scope {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Key,
         Self::Consumer,
+        Self::User,
         Self::Server,
         Self::Tool,
         Self::Address,
@@ -144,6 +147,7 @@ impl Scope {
         match self {
             Self::Key => "key",
             Self::Consumer => "consumer",
+            Self::User => "user",
             Self::Server => "server",
             Self::Tool => "tool",
             Self::Address => "address",

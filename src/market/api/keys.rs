@@ -21,7 +21,7 @@ use crate::market::api::grants::{self, GrantRequest};
 use crate::market::api::page::{Asked, Listed};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
-use crate::store::keys::{KeyRow, Replaced};
+use crate::store::keys::{KeyRow, OWNED_MAX, Replaced};
 use crate::types::{KeyId, UserId};
 
 const NAME_LENGTH_MAX: usize = 100;
@@ -90,7 +90,7 @@ pub(crate) async fn make(market: &Market, person: &Person, new: NewKey) -> Resul
             let detail = "`name`: somebody else has keys of that name; choose another one";
             Problem::new(ProblemKind::Conflict, detail)
         }
-        other => other.into(),
+        other => no_room(other),
     })?;
     Ok(json!({
         "id": made.id,
@@ -258,7 +258,8 @@ pub(crate) async fn replace(
     })?;
     gets_secret(person, is_theirs(market, person, id).await?)?;
     let who = (person.organization(), person.actor());
-    let rotated = market.0.parts.keys.rotate(who, id, overlap).await?;
+    let rotated = market.0.parts.keys.rotate(who, id, overlap).await;
+    let rotated = rotated.map_err(no_room)?;
     let conflict = |detail| Err(Problem::new(ProblemKind::Conflict, detail));
     let row = match rotated.replaced {
         Replaced::Done(row) => row,
@@ -273,6 +274,18 @@ pub(crate) async fn replace(
             .saturating_add(overlap.num_microseconds().unwrap_or_default())
     ));
     Ok(shown)
+}
+
+/// That somebody has as many keys as anybody may have.
+fn no_room(error: StoreError) -> Problem {
+    match error {
+        StoreError::Conflict(constraint) if constraint == OWNED_MAX => {
+            let detail = "you have as many keys as one person may have (`limits.keys_per_person`); revoke one first, or \
+                          rotate one without overlap";
+            Problem::new(ProblemKind::Conflict, detail)
+        }
+        other => other.into(),
+    }
 }
 
 /// A whole number and a unit, within what an overlap may be.

@@ -26,8 +26,9 @@ pub const WINDOWS: [(&str, &str); 5] = [
     ("day", "limits-day"),
     ("month", "limits-month"),
 ];
-pub const SCOPES: [(&str, &str); 5] = [
+pub const SCOPES: [(&str, &str); 6] = [
     ("consumer", "limits-consumer"),
+    ("user", "limits-user"),
     ("key", "limits-key"),
     ("server", "limits-server"),
     ("tool", "limits-tool"),

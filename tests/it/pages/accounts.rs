@@ -298,6 +298,38 @@ fn sessions_end_when_they_are_said_to() {
     assert!(!is_in(&fifth), "a session outlived its owner");
 }
 
+#[test]
+fn somebody_has_no_more_keys_than_the_process_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("causeway.toml");
+    std::fs::write(&file, "[limits]\nkeys_per_person = 2\n").unwrap();
+    let served = serve_with(&["--admin-key", KEY, "--config", file.to_str().unwrap()]);
+    add(&served, "ann", "member");
+    let ann = with_session(&served, &session(&served, "ann"));
+    let make = |who: &str, name: &str| {
+        let new = json!({ "name": name });
+        api(&served, ("POST", "/api/v1/keys"), who, &new)
+    };
+    let first = make(&ann, "one");
+    assert_eq!(first.0, 201, "{}", first.1);
+    assert_eq!(make(&ann, "two").0, 201);
+    let path = format!("/api/v1/keys/{}/rotate", first.1["id"].as_str().unwrap());
+    for (status, said) in [
+        make(&ann, "three"),
+        api(&served, ("POST", &path), &ann, &json!({})),
+    ] {
+        let detail = said["detail"].as_str().unwrap();
+        assert_eq!(status, 409, "{said}");
+        assert!(detail.contains("`limits.keys_per_person`"), "{detail}");
+    }
+    let (status, said) = api(&served, ("POST", &path), &ann, &json!({ "overlap": "0s" }));
+    assert_eq!(status, 201, "{said}");
+    // Keys of admins are nobody's.
+    for name in ["a", "b", "c"] {
+        assert_eq!(make(&by_key(), name).0, 201);
+    }
+}
+
 /// What a caller may be: how it says who it is.
 fn callers(served: &Served) -> BTreeMap<&'static str, String> {
     for (name, role) in [
