@@ -134,6 +134,14 @@ impl Caller {
             .any(|grant| grant.server == server && named(grant))
     }
 
+    /// Whether the caller's own grants name the server.
+    pub fn is_granted(&self, server: ServerId) -> bool {
+        let Grants::Scoped(grants) = &self.grants else {
+            return false;
+        };
+        grants.iter().any(|grant| grant.server == server)
+    }
+
     /// Who a session belongs to: the same through a renewed key of the same consumer.
     pub fn principal(&self) -> String {
         match (self.consumer, self.user, self.key, &self.grants) {

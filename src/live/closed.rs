@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::caller::{Caller, Target};
 use crate::live::Entry;
+use crate::mcp::server::Access;
 use crate::store::servers::IndexRow;
 
 /// Whether a server is served.
@@ -65,6 +66,21 @@ impl Entry {
     pub fn is_shown_to(&self, caller: &Caller) -> bool {
         let hidden = self.state() == State::Unpublished;
         caller.may(self.target(), None) && (!hidden || self.is_managed_by(caller))
+    }
+
+    /// Whether a caller who names it is told anything of it. Of one that was unpublished that is whoever finds it, and
+    /// whoever has a key that names it: for everybody else it is like one that never was.
+    pub fn is_known_to(&self, caller: &Caller) -> bool {
+        let unpublished = self.state() == State::Unpublished;
+        caller.may(self.target(), None)
+            && (!unpublished || self.is_managed_by(caller) || caller.is_granted(self.id))
+    }
+
+    /// Whether somebody without a key is told that it takes one. Of a server that is private, or was unpublished,
+    /// that would say that it is there.
+    pub fn asks_for_key(&self, caller: &Caller) -> bool {
+        let keyed = self.settings.access == Access::Key;
+        caller.is_anonymous() && keyed && self.state() != State::Unpublished
     }
 
     /// Whether a caller finds it in the catalog. One that is closed only those find who may manage it.

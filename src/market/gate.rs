@@ -470,7 +470,7 @@ async fn named(
     };
     let entry = market.0.parts.publisher.catalog.find(slug);
     // What somebody may not even see is not there.
-    let entry = entry.filter(|entry| person.caller.may(entry.target(), None));
+    let entry = entry.filter(|entry| entry.is_shown_to(&person.caller));
     let entry = entry.ok_or_else(Problem::not_found)?;
     Ok(Some(person.owner(entry.owner)))
 }

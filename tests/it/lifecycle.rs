@@ -63,7 +63,10 @@ impl Site {
             "credentials": { "token": "s3cret" } });
         site.done(("POST", "servers"), new).await;
         let made = site
-            .done(("POST", "keys"), json!({ "name": "agent" }))
+            .done(
+                ("POST", "keys"),
+                json!({ "name": "agent", "servers": ["pets"] }),
+            )
             .await;
         made["key"].as_str().unwrap().clone_into(&mut site.key);
         site
@@ -219,14 +222,14 @@ async fn a_closed_server_says_so_in_every_version() {
         .api(&site.key, ("GET", "servers/pets"), &Value::Null)
         .await;
     assert_eq!(shown.0, 404, "{}", shown.1);
-    // A stranger is told no more than before.
+    // A stranger is told nothing, not even that it takes a key.
     let (status, answer) = crate::program::exchange(
         &format!("{}/mcp/pets", site.served.origin),
         "",
         ("tools/call", json!({ "name": "look" })),
     )
     .await;
-    assert_eq!(status, 401, "{answer}");
+    assert_eq!(status, 404, "{answer}");
     assert!(!answer.to_string().contains("unpublished"), "{answer}");
 
     let again = site.done(path, state("served", None)).await;

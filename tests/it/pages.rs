@@ -5,6 +5,7 @@ mod approving;
 mod catalog;
 mod doors;
 mod exposed;
+mod hidden;
 mod importing;
 mod keys;
 mod limiting;
@@ -20,6 +21,9 @@ mod words;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+
+/// Longer than any answer takes.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 struct Served {
     child: Child,
@@ -75,6 +79,8 @@ impl Served {
     /// One request; the head and body of its answer as text.
     fn ask(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
+        // A stream that nobody ends is a failed test.
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let host = if head.contains("\r\nHost:") {
             String::new()
         } else {

@@ -16,7 +16,7 @@ use crate::mcp::call::{Trace, dry_run, explain, passed};
 use crate::mcp::curation::Confirm;
 use crate::mcp::endpoint::{parent, trace_id};
 use crate::mcp::provider::{CallContext, Consent, Leading, Leads, OwnMask, Progress, ToolCall};
-use crate::mcp::server::{Access, Server};
+use crate::mcp::server::Server;
 use crate::problem::{Problem, ProblemKind};
 
 #[derive(Deserialize)]
@@ -56,9 +56,8 @@ pub(crate) async fn attempt(
     }
     let catalog = &market.0.parts.publisher.catalog;
     let entry = catalog.find(slug).ok_or_else(Problem::not_found)?;
-    if !who.0.may(entry.target(), None) {
-        let asks = who.0.is_anonymous() && entry.settings.access == Access::Key;
-        return Err(if asks {
+    if !entry.is_known_to(&who.0) {
+        return Err(if entry.asks_for_key(&who.0) {
             Problem::new(
                 ProblemKind::Unauthenticated,
                 "send a key as Authorization: Bearer or X-API-Key",

@@ -81,7 +81,7 @@ fn find(market: &Market, person: &Person, name: &str) -> Option<Arc<Entry>> {
     let catalog = &market.0.parts.publisher.catalog;
     let by_id = || catalog.entry(name.parse().ok()?);
     let entry = catalog.find(name).or_else(by_id);
-    entry.filter(|entry| person.caller.may(entry.target(), None))
+    entry.filter(|entry| entry.is_shown_to(&person.caller))
 }
 
 async fn operations(

@@ -348,7 +348,9 @@ pub(crate) fn owned(
     slug: &str,
 ) -> Result<std::sync::Arc<Entry>, Problem> {
     let entry = market.0.parts.publisher.catalog.find(slug);
-    let entry = entry.filter(|entry| entry.organization == person.organization());
+    let entry = entry.filter(|entry| {
+        entry.organization == person.organization() && entry.is_shown_to(&person.caller)
+    });
     let entry = entry.ok_or_else(Problem::not_found)?;
     if person.may(Action::ManageServer, entry.owner) {
         Ok(entry)

@@ -63,7 +63,7 @@ async fn whole(
 ) -> Result<Response, Problem> {
     let rows = keys_api::rows(market, person).await?;
     let catalog = &market.0.parts.publisher.catalog;
-    let may = |entry: &Entry| person.caller.may(entry.target(), None);
+    let may = |entry: &Entry| entry.is_shown_to(&person.caller);
     let servers = catalog.count(may);
     let entries = if servers <= SERVERS_LISTED_MAX {
         catalog.entries_where(may)

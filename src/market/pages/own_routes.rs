@@ -218,6 +218,7 @@ async fn change_one(
         return Ok("/account/connections?done=own-disconnected".to_owned());
     }
     let entry = market.0.parts.publisher.catalog.find(text("server"));
+    let entry = entry.filter(|entry| entry.is_shown_to(&visit.person.caller));
     let entry = entry.ok_or_else(Problem::not_found)?;
     let wanted = (entry.id, text("scheme"));
     let offer = Offer::of_server(market, &visit.person, wanted).await?;

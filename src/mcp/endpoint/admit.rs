@@ -24,7 +24,7 @@ use crate::mcp::call::passed;
 use crate::mcp::endpoint::stream::OpenStream;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
 use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, parent, seen, trace_id};
-use crate::mcp::server::{Access, Server};
+use crate::mcp::server::Server;
 use crate::policy::Subject;
 use crate::types::Parent;
 
@@ -87,8 +87,8 @@ pub(super) async fn admit(
     }
     let entry = endpoint.0.parts.catalog.find(slug);
     let entry = entry.ok_or_else(|| no_server(slug))?;
-    if !caller.may(entry.target(), None) {
-        let refusal = if asks_for_key(&caller, &entry) {
+    if !entry.is_known_to(&caller) {
+        let refusal = if entry.asks_for_key(&caller) {
             challenge(
                 "this server needs an API key: send it as Authorization: Bearer or X-API-Key",
                 "Bearer",
@@ -182,11 +182,6 @@ async fn recognise(
         return Err(too_many_requests(over, None));
     }
     Ok((known, peer, over))
-}
-
-/// A private server is for nobody without a key to know of.
-fn asks_for_key(caller: &Caller, entry: &Entry) -> bool {
-    caller.is_anonymous() && entry.settings.access == Access::Key
 }
 
 fn no_server(slug: &str) -> Response {

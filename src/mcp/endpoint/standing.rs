@@ -50,6 +50,6 @@ impl Standing {
             Err(_) => return false,
         };
         let entry = parts.catalog.entry(self.server);
-        entry.is_some_and(|entry| caller.may(entry.target(), None))
+        entry.is_some_and(|entry| entry.is_known_to(&caller))
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::pages::{Served, cookie, csrf, form, serve, serve_with};
 
-const KEY: &str = "an-admin-key-for-tests";
+pub(super) const KEY: &str = "an-admin-key-for-tests";
 const PASSWORD: &str = "correct horse battery";
 
 /// A server with nothing published by itself but the demo.
@@ -17,7 +17,12 @@ fn served() -> Served {
     serve_with(&["--admin-key", KEY])
 }
 
-fn api(served: &Served, (method, path): (&str, &str), who: &str, body: &Value) -> (u16, Value) {
+pub(super) fn api(
+    served: &Served,
+    (method, path): (&str, &str),
+    who: &str,
+    body: &Value,
+) -> (u16, Value) {
     let head = format!("{method} {path} HTTP/1.1\r\n{who}\r\nContent-Type: application/json");
     let answer = served.ask(&head, &body.to_string());
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -25,12 +30,12 @@ fn api(served: &Served, (method, path): (&str, &str), who: &str, body: &Value) -
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-fn by_key() -> String {
+pub(super) fn by_key() -> String {
     format!("X-API-Key: {KEY}")
 }
 
 /// Makes somebody with the one password.
-fn add(served: &Served, name: &str, role: &str) {
+pub(super) fn add(served: &Served, name: &str, role: &str) {
     let new = json!({ "name": name, "role": role, "password": PASSWORD });
     let (status, made) = api(served, ("POST", "/api/v1/users"), &by_key(), &new);
     assert_eq!(status, 201, "{made}");
@@ -41,13 +46,13 @@ fn log_in(served: &Served, name: &str, password: &str) -> String {
 }
 
 /// The cookie of somebody's new session.
-fn session(served: &Served, name: &str) -> String {
+pub(super) fn session(served: &Served, name: &str) -> String {
     let answer = log_in(served, name, PASSWORD);
     cookie(&answer, "causeway_session").expect(&answer)
 }
 
 /// As a script of our own pages sends it: with the session and its token.
-fn with_session(served: &Served, cookie: &str) -> String {
+pub(super) fn with_session(served: &Served, cookie: &str) -> String {
     let token = csrf(&served.get("/keys", cookie));
     format!("Cookie: {cookie}\r\nX-CSRF-Token: {token}")
 }
