@@ -140,7 +140,12 @@ const FORGET_ARGUMENTS: &str =
     "UPDATE approvals SET arguments = '{}' WHERE organization_id = $1 AND principal = $2";
 const END_WAITING: &str = "UPDATE approvals SET state = 'expired' WHERE organization_id = $1 AND principal = $2 \
      AND state IN ('pending', 'approved')";
-const FORGET_ANSWERS: &str = "DELETE FROM answers WHERE organization_id = $1 AND principal = $2";
+/// Stored beside the organization of whoever got them, and where a consumer has keys of several people, which of
+/// them: `ORGANIZATION consumer:ID for USER`.
+const FORGET_ANSWERS: &str =
+    "DELETE FROM answers WHERE principal = $1 OR principal LIKE $2 OR principal LIKE $3";
+const FORGET_REQUESTS: &str =
+    "DELETE FROM idempotency_keys WHERE organization_id = $1 AND principal = $2";
 const FORGET_CREDENTIALS: &str =
     "DELETE FROM credentials WHERE organization_id = $1 AND subject = $2";
 const RENAME_DECIDER: &str = "UPDATE approvals SET decided_by = $3, reason = NULL WHERE organization_id = $1 AND decided_by = $2";
@@ -249,7 +254,7 @@ impl Store {
         for row in fetch_all_in!(&mut tx, IdRow, OWN_CONSUMERS, id.0)? {
             erase_consumer(&mut tx, organization, ConsumerId(row.id), at).await?;
         }
-        forget_principal(&mut tx, organization, &format!("user:{id}")).await?;
+        forget_principal(&mut tx, organization, ("user", id.0)).await?;
         let (was, is) = (format!("user:{name}"), format!("user:{pseudonym}"));
         execute!(&mut tx, RENAME_DECIDER, organization.0, &was, &is)?;
         let head = fetch_in!(&mut tx, Number, HEAD, organization.0)?;
@@ -324,23 +329,27 @@ async fn erase_consumer(
         return Ok(false);
     }
     execute!(tx, END_KEYS, id.0, at)?;
-    forget_principal(tx, organization, &format!("consumer:{id}")).await?;
+    forget_principal(tx, organization, ("consumer", id.0)).await?;
     Ok(true)
 }
 
-/// What somebody sent and was answered, as far as it is kept.
+/// What somebody sent and was answered, as far as it is kept. What runs is not answered into a row that is gone.
 async fn forget_principal(
     tx: &mut Tx,
     organization: OrganizationId,
-    principal: &str,
+    (kind, id): (&str, Uuid),
 ) -> Result<(), StoreError> {
+    let principal = format!("{kind}:{id}");
     for statement in [
         FORGET_ARGUMENTS,
         END_WAITING,
-        FORGET_ANSWERS,
+        FORGET_REQUESTS,
         FORGET_CREDENTIALS,
     ] {
-        execute!(tx, statement, organization.0, principal)?;
+        execute!(tx, statement, organization.0, &principal)?;
     }
+    let own = format!("{organization} {principal}");
+    let (shared, through) = (format!("{own} for %"), format!("% for {id}"));
+    execute!(tx, FORGET_ANSWERS, &own, &shared, &through)?;
     Ok(())
 }

@@ -85,7 +85,7 @@ pub(crate) use limits::{
 pub(crate) use listed::{a_version_without_a_list_gets_one, the_catalog_is_searched_the_same};
 pub(crate) use personal::{
     a_chain_fits_after_an_erasure, a_consumer_is_erased_with_its_keys,
-    what_was_redacted_is_watched_over,
+    what_somebody_was_answered_goes_with_them, what_was_redacted_is_watched_over,
 };
 
 pub(crate) use probes::{of_many_one_asks_an_api, the_last_results_of_a_probe_are_kept};
@@ -1099,6 +1099,7 @@ macro_rules! run_contract {
             no_credential_outlives_its_server,
             a_chain_fits_after_an_erasure,
             what_was_redacted_is_watched_over,
+            what_somebody_was_answered_goes_with_them,
             a_row_that_was_tampered_with_is_found,
             rows_from_before_the_chain_are_told_apart
         );

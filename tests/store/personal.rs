@@ -2,14 +2,17 @@
 
 use causeway::access::afterlife;
 use causeway::store::Store;
+use causeway::store::answers::AnswerQuota;
 use causeway::store::audit::NewAudit;
 use causeway::store::audit::chain::{Fault, Known, Walk};
+use causeway::store::idempotency::{Claim, NewRequest};
 use causeway::store::personal::pseudonym;
 use causeway::store::users::{NewUser, UserEdit};
 use causeway::types::{ConsumerId, UserId};
+use uuid::Uuid;
 
 use super::database::Database;
-use super::{ORGANIZATION, act, at, key, server};
+use super::{ORGANIZATION, act, answer, at, key, server};
 
 async fn walk(store: &Store) -> Walk {
     let known = Known::default();
@@ -197,4 +200,60 @@ pub(crate) async fn a_consumer_is_erased_with_its_keys(store: &Store) {
     // The name is free for another.
     let other = store.create_key(key(2), &act(), at(3)).await.unwrap();
     assert_ne!(other, consumer);
+}
+
+pub(crate) async fn what_somebody_was_answered_goes_with_them(store: &Store, database: &Database) {
+    let id = ann(store).await;
+    let laptop = store.consumer(ORGANIZATION, "ann-laptop").await.unwrap();
+    let laptop = laptop.unwrap().id;
+    let shared = ConsumerId::generate();
+    let other = UserId::generate();
+    let quota = AnswerQuota {
+        organization_bytes_max: 1_000,
+        principal_bytes_max: 1_000,
+    };
+    let server = store.index().await.unwrap().remove(0).id;
+    let principals = [
+        (format!("user:{id}"), false),
+        (format!("consumer:{laptop}"), false),
+        (format!("consumer:{laptop} for {id}"), false),
+        (format!("consumer:{shared} for {id}"), false),
+        (format!("consumer:{shared} for {other}"), true),
+        (format!("user:{other}"), true),
+    ];
+    for (principal, _) in &principals {
+        let of = format!("{ORGANIZATION} {principal}");
+        let new = answer(causeway::types::ServerId(server), &of, 1, 100);
+        assert!(store.keep_answer(new, quota, at(1)).await.unwrap());
+        let request = NewRequest {
+            id: Uuid::now_v7(),
+            organization: ORGANIZATION,
+            principal,
+            given: [1; 32],
+            fingerprint: [2; 32],
+            lease_until: at(60),
+            expires_at: at(100_000),
+        };
+        let claimed = store.claim_request(&request, 10, at(1)).await.unwrap();
+        assert!(matches!(claimed, Claim::Ours), "{claimed:?}");
+        store
+            .keep_outcome(request.id, 201, ("k", b"sealed"))
+            .await
+            .unwrap();
+    }
+    erase(store, id).await;
+    let left = |table: &'static str| async move {
+        let statement = format!("SELECT principal FROM {table}");
+        let told = database.texts(&statement).await;
+        told.into_iter().flatten().flatten().collect::<Vec<_>>()
+    };
+    let (answers, requests) = (left("answers").await, left("idempotency_keys").await);
+    for (principal, stays) in &principals {
+        let kept = |left: &[String]| left.iter().any(|of| of.ends_with(principal.as_str()));
+        assert_eq!(kept(&answers), *stays, "{principal}: {answers:?}");
+        // The last two are of nobody who was erased, the shared consumer sends no requests by that name.
+        if !principal.contains(" for ") {
+            assert_eq!(kept(&requests), *stays, "{principal}: {requests:?}");
+        }
+    }
 }
