@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::access::vault::master::{MasterKey, Purpose};
 use crate::egress::{Egress, Patience, Reach};
+use crate::store::{Store, StoreError};
 use crate::types::{ServerId, UpstreamRequest};
 
 /// Notices that wait to be sent, and that are sent at once.
@@ -81,9 +82,10 @@ impl Webhooks {
         &self.0.page
     }
 
-    /// What a server's notices are signed with: 64 hex digits, whose characters are the key.
-    pub fn secret(&self, server: ServerId) -> String {
-        secret(&self.0.secrets, server)
+    /// What a server's notices are signed with: 64 hex digits, whose characters are the key. `number` is which of
+    /// its secrets, see [`Store::webhook_secret`].
+    pub fn secret(&self, server: ServerId, number: i64) -> String {
+        secret(&self.0.secrets, server, number)
     }
 
     /// Hands a notice to whoever sends it. Never waits.
@@ -96,8 +98,12 @@ impl Webhooks {
 }
 
 impl Queue {
-    /// Sends what is handed in, until it is told to stop.
-    pub async fn deliver(mut self, egress: Egress, stop: CancellationToken) {
+    /// Sends what is handed in, until it is told to stop. `store` knows which secret is good.
+    pub async fn deliver(mut self, egress: Egress, store: Store, stop: CancellationToken) {
+        let signing = Signing {
+            secrets: self.secrets.clone(),
+            store,
+        };
         let mut sending = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -106,15 +112,35 @@ impl Queue {
                 Some(()) = sending.next() => {}
                 notice = self.notices.recv(), if sending.len() < SENDING_MAX => {
                     let Some(notice) = notice else { return };
-                    sending.push(deliver(&egress, notice, &self.secrets, &stop));
+                    sending.push(deliver(&egress, notice, &signing, &stop));
                 }
             }
         }
     }
 }
 
-fn secret(secrets: &hmac::Key, server: ServerId) -> String {
-    hex::encode(hmac::sign(secrets, server.0.as_bytes()))
+/// What notices are signed with.
+struct Signing {
+    secrets: hmac::Key,
+    store: Store,
+}
+
+impl Signing {
+    /// The signature of a body by the secret that is good at this moment.
+    async fn of(&self, notice: &Notice) -> Result<String, StoreError> {
+        let number = self.store.webhook_secret(notice.server).await?;
+        let secret = secret(&self.secrets, notice.server, number);
+        Ok(signature(&secret, notice.body.as_bytes()))
+    }
+}
+
+/// The first secret of a server is made of its id alone.
+fn secret(secrets: &hmac::Key, server: ServerId, number: i64) -> String {
+    let mut made_of = server.0.as_bytes().to_vec();
+    if number > 0 {
+        made_of.extend(number.to_be_bytes());
+    }
+    hex::encode(hmac::sign(secrets, &made_of))
 }
 
 /// `sha256=` and the HMAC of the body in hex digits.
@@ -123,32 +149,26 @@ pub fn signature(secret: &str, body: &[u8]) -> String {
     format!("sha256={}", hex::encode(hmac::sign(&key, body)))
 }
 
-/// Sends one notice until it is taken, a few times.
-async fn deliver(egress: &Egress, notice: Notice, secrets: &hmac::Key, stop: &CancellationToken) {
-    let signed = signature(&secret(secrets, notice.server), notice.body.as_bytes());
-    let Destination { url, reach } = notice.destination;
-    let upstream = egress.upstream_within(reach);
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(value) = HeaderValue::from_str(&signed) {
-        headers.insert(SIGNATURE, value);
-    }
-    let request = UpstreamRequest {
-        method: Method::POST,
-        url,
-        headers,
-        body: Bytes::from(notice.body),
-    };
+/// Sends one notice until it is taken, a few times. Each time it is signed anew: a secret that was replaced meanwhile
+/// signs nothing any more.
+async fn deliver(egress: &Egress, notice: Notice, signing: &Signing, stop: &CancellationToken) {
+    let upstream = egress.upstream_within(notice.destination.reach.clone());
     let mut pause = PAUSE;
     for left in (0..TRIES).rev() {
         let patience = Patience {
             deadline: Instant::now() + PATIENCE,
             cancel: stop,
         };
-        let sent = egress.send_short(&upstream, request.clone(), patience, ANSWER_BYTES_MAX);
-        let why = match sent.await {
-            Ok(answer) if answer.status.is_success() => return,
-            Ok(answer) => format!("it answered {}", answer.status),
+        let why = match signing.of(&notice).await {
+            Ok(signed) => {
+                let request = request(&notice, &signed);
+                let sent = egress.send_short(&upstream, request, patience, ANSWER_BYTES_MAX);
+                match sent.await {
+                    Ok(answer) if answer.status.is_success() => return,
+                    Ok(answer) => format!("it answered {}", answer.status),
+                    Err(error) => error.to_string(),
+                }
+            }
             Err(error) => error.to_string(),
         };
         if left == 0 || stop.is_cancelled() {
@@ -160,5 +180,19 @@ async fn deliver(egress: &Egress, notice: Notice, secrets: &hmac::Key, stop: &Ca
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => pause *= 2,
         }
+    }
+}
+
+fn request(notice: &Notice, signed: &str) -> UpstreamRequest {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(value) = HeaderValue::from_str(signed) {
+        headers.insert(SIGNATURE, value);
+    }
+    UpstreamRequest {
+        method: Method::POST,
+        url: notice.destination.url.clone(),
+        headers,
+        body: Bytes::from(notice.body.clone()),
     }
 }

@@ -283,7 +283,7 @@ fn confirmations(
 ) -> Confirmations {
     let page = format!("{}/approvals", address.at_start());
     let (webhooks, queue) = Webhooks::channel(master, page);
-    tasks.spawn(queue.deliver(egress.clone(), stop.clone()));
+    tasks.spawn(queue.deliver(egress.clone(), store.clone(), stop.clone()));
     let inbox = Inbox {
         store: store.clone(),
         clock: clock.clone(),

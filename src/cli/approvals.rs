@@ -15,7 +15,8 @@ Examples:
   causeway approvals list --state pending
   causeway approvals approve 0190a1b2-…
   causeway approvals approve 0190a1b2-… --for hour
-  causeway approvals deny 0190a1b2-… --reason 'the order has been sent'";
+  causeway approvals deny 0190a1b2-… --reason 'the order has been sent'
+  causeway approvals webhook shop --new-secret";
 
 #[derive(Args)]
 pub(super) struct ApprovalsArgs {
@@ -53,6 +54,9 @@ enum ApprovalsCommand {
     Webhook {
         /// The server's name
         slug: String,
+        /// Make another secret first; the one before signs nothing any more
+        #[arg(long)]
+        new_secret: bool,
     },
 }
 
@@ -82,9 +86,14 @@ pub(super) async fn approvals(output: &Output, args: ApprovalsArgs) -> anyhow::R
             let decided = decide(&api, id, &decision).await?;
             output.result(&shown(&decided), &decided)?;
         }
-        ApprovalsCommand::Webhook { slug } => {
+        ApprovalsCommand::Webhook { slug, new_secret } => {
             let path = format!("/api/v1/servers/{slug}/approval-webhook");
-            let answer = api.send(Method::GET, &path, None).await?;
+            let method = if new_secret {
+                Method::POST
+            } else {
+                Method::GET
+            };
+            let answer = api.send(method, &path, None).await?;
             let secret = answer["secret"].as_str().ok_or_else(|| api.stranger())?;
             let url = answer["url"].as_str().unwrap_or("nobody is told");
             output.result(&format!("{url}\nsecret: {secret}"), &answer)?;

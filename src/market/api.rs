@@ -154,7 +154,7 @@ routes! {
     "/api/v1/users/{name}/codes" { DELETE users::forget_device }
     "/api/v1/approvals" { GET approvals::list }
     "/api/v1/approvals/{id}" { POST approvals::decide }
-    "/api/v1/servers/{slug}/approval-webhook" { GET approvals::webhook }
+    "/api/v1/servers/{slug}/approval-webhook" { GET approvals::webhook, POST approvals::renew_secret }
     "/api/v1/audit" { GET audit::list }
     "/api/v1/doctor" { GET doctor::show }
     "/api/v1/ledger" { GET ledger::list }

@@ -185,6 +185,11 @@ pub const API: &[(&str, &str, Need)] = &[
         "/api/v1/servers/{slug}/approval-webhook",
         May(ManageServer),
     ),
+    (
+        "POST",
+        "/api/v1/servers/{slug}/approval-webhook",
+        May(ManageServer),
+    ),
     ("GET", "/api/v1/audit", May(Administer)),
     ("GET", "/api/v1/doctor", May(Administer)),
     ("GET", "/api/v1/ledger", May(Administer)),

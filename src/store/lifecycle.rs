@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::store::audit::NewAudit;
 use crate::store::connected;
 use crate::store::db::{Number, execute, fetch_all, fetch_optional, row};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, webhooks};
 use crate::types::{OrganizationId, ServerId, UserId};
 
 /// How long a server that was deleted can be restored, and its name is held.
@@ -114,6 +114,8 @@ impl Store {
         if execute!(&mut tx, TRANSFER, id.0, act.organization.0, to.0, at)? == 0 {
             return Ok(false);
         }
+        // Whoever had it may have noted what its webhooks are signed with.
+        webhooks::renew(&mut tx, id, at).await?;
         self.finish(tx, id, act, at).await?;
         Ok(true)
     }

@@ -198,7 +198,7 @@ impl Shop {
             }
             let egress = egress(&["127.0.0.0/8"]);
             let (webhooks, queue) = Webhooks::channel(&master, "http://here/approvals".into());
-            tokio::spawn(queue.deliver(egress.clone(), stop.clone()));
+            tokio::spawn(queue.deliver(egress.clone(), store.clone(), stop.clone()));
             let own = Inbox {
                 store: store.clone(),
                 clock: clock.clone(),

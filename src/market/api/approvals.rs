@@ -13,10 +13,11 @@ use crate::access::approval::{DecisionError, Inbox, Verdict};
 use crate::access::person::Person;
 use crate::access::role::Action;
 use crate::extract::{Body, Path};
+use crate::live::Entry;
 use crate::market::api::Market;
 use crate::market::api::names::names_of;
 use crate::market::api::page::{Asked, Listed};
-use crate::market::api::servers::owned;
+use crate::market::api::servers::{act, owned};
 use crate::market::api::settings::ServerEdit;
 use crate::mcp::server::ServerSettings;
 use crate::problem::{Problem, ProblemKind};
@@ -145,11 +146,32 @@ pub(super) async fn webhook(
     Path(slug): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let entry = owned(&market, &person, &slug)?;
-    let secret = inbox(&market)?.webhooks.secret(entry.id);
-    Ok(Json(json!({
+    let inbox = inbox(&market)?;
+    let number = inbox.store.webhook_secret(entry.id).await?;
+    Ok(Json(hook(inbox, &entry, number)))
+}
+
+/// Makes another secret for a server's webhook. The one before signs nothing from here on, not even what is
+/// tried again.
+pub(super) async fn renew_secret(
+    State(market): State<Market>,
+    person: Person,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entry = owned(&market, &person, &slug)?;
+    let inbox = inbox(&market)?;
+    let act = act(&person, "webhook.secret", &entry);
+    let renewed = inbox
+        .store
+        .renew_webhook_secret(entry.id, &act, inbox.clock.now());
+    Ok(Json(hook(inbox, &entry, renewed.await?)))
+}
+
+fn hook(inbox: &Inbox, entry: &Entry, number: i64) -> Value {
+    json!({
         "url": entry.settings.approval_webhook,
-        "secret": secret,
-    })))
+        "secret": inbox.webhooks.secret(entry.id, number),
+    })
 }
 
 /// Where calls wait: wherever there is a management side.

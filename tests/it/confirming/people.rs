@@ -8,7 +8,8 @@ use causeway::access::approval::{DecisionError, Verdict};
 use causeway::access::ledger::LedgerStatus;
 use causeway::access::webhook::signature;
 use causeway::mcp::server::ServerSettings;
-use causeway::types::{ApprovalId, OrganizationId};
+use causeway::store::audit::NewAudit;
+use causeway::types::{ApprovalId, Clock, OrganizationId};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -172,15 +173,21 @@ async fn the_owners_url_is_told_of_what_waits_signed_and_masked() {
     let order = json!({ "order": 7, "pin": "4711" });
     let id = approval(&shop.call(0, ANNA, ("refund", order.clone())).await);
     shop.call(1, ANNA, ("refund", order)).await;
-    let secret = shop.inbox.webhooks.secret(shop.id);
     let mut bodies = Vec::new();
-    // The first try failed.
-    for _ in 0..2 {
+    // The first try failed, and the secret is replaced before the second.
+    for number in 0..2 {
         let (headers, body) = told.recv().await.unwrap();
         let signed = headers["causeway-signature"].to_str().unwrap();
-        assert_eq!(signed, signature(&secret, &body));
-        assert_ne!(signed, signature(&secret, b"{}"));
+        let secret = |number| shop.inbox.webhooks.secret(shop.id, number);
+        assert_eq!(signed, signature(&secret(number), &body));
+        assert_ne!(signed, signature(&secret(number), b"{}"));
+        assert_ne!(secret(number), secret(number + 1));
         bodies.push(body);
+        let who = (OrganizationId::DEFAULT, "test".to_owned());
+        let act = NewAudit::of(who, "webhook.secret", ("server", "shop".to_owned()));
+        let now = Clock::system().now();
+        let renewed = shop.inbox.store.renew_webhook_secret(shop.id, &act, now);
+        assert_eq!(renewed.await.unwrap(), number + 1);
     }
     assert_eq!(bodies[0], bodies[1]);
     let body: Value = serde_json::from_slice(&bodies[0]).unwrap();

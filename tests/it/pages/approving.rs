@@ -187,6 +187,41 @@ async fn the_api_and_the_command_decide_as_well() {
     assert_eq!(acts, ["approve", "deny", "approve"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_a_webhook_is_replaced() {
+    let served = serve_with(&["--admin-key", KEY]);
+    let path = |slug: &str| format!("servers/{slug}/approval-webhook");
+    let secret = |method: &str, slug: &str| {
+        let (status, hook) = api(&served, method, &path(slug), &Value::Null);
+        assert_eq!(status, 200, "{hook}");
+        hook["secret"].as_str().unwrap().to_owned()
+    };
+    let (first, other) = (secret("GET", "petstore"), secret("GET", "bookshop"));
+    let second = secret("POST", "petstore");
+    assert_ne!(second, first);
+    assert_eq!(secret("GET", "petstore"), second);
+    assert_eq!(secret("GET", "bookshop"), other, "of one server only");
+    let server = format!("http://{}", served.address);
+    let asked = ["approvals", "webhook", "petstore", "--new-secret"];
+    let target = ["--server", &server, "--key", KEY];
+    let said = run(&[&asked[..], &target[..]].concat()).await.stdout;
+    let third = secret("GET", "petstore");
+    assert!(said.contains(&third) && third != second, "{said}");
+    let ann = json!({ "name": "ann", "role": "publisher", "password": "a long password" });
+    assert_eq!(api(&served, "POST", "users", &ann).0, 201);
+    let to = json!({ "to": "ann" });
+    let given = api(&served, "POST", "servers/petstore/transfer", &to);
+    assert_eq!(given.0, 200, "{}", given.1);
+    let fourth = secret("GET", "petstore");
+    assert_ne!(fourth, third, "whoever had the server knows it");
+    let audit = api(&served, "GET", "audit?limit=1000", &Value::Null);
+    let audit = audit.1.to_string();
+    assert!(audit.contains("webhook.secret"), "{audit}");
+    for secret in [first, second, third, fourth] {
+        assert!(!audit.contains(&secret), "{audit}");
+    }
+}
+
 #[test]
 fn settings_of_approvals_are_checked_and_strangers_confirm_nothing_for_people() {
     let served = serve_with(&["--admin-key", KEY]);
