@@ -32,7 +32,7 @@ pub struct LedgerEntry {
     pub version: VersionId,
     pub tool: String,
     pub trace_id: String,
-    /// `ok`, `tool_error`, `refused`, `cancelled` or `timeout`.
+    /// `ok`, `tool_error`, `refused`, `cancelled`, `timeout` or `closed`.
     pub status: LedgerStatus,
     pub upstream_status: Option<u16>,
     pub request_bytes: u64,
@@ -53,6 +53,8 @@ pub enum LedgerStatus {
     Refused,
     Cancelled,
     Timeout,
+    /// The server is there, and its owner serves it no more.
+    Closed,
 }
 
 /// The sending side of the ledger. Cheap to clone.
@@ -258,6 +260,7 @@ fn row(entry: LedgerEntry) -> LedgerRow {
             LedgerStatus::Refused => "refused",
             LedgerStatus::Cancelled => "cancelled",
             LedgerStatus::Timeout => "timeout",
+            LedgerStatus::Closed => "closed",
         },
         upstream_status: entry.upstream_status.map(i64::from),
         request_bytes: count(entry.request_bytes),

@@ -56,15 +56,19 @@ struct Inner {
 
 /// How many calls ended in each way.
 #[derive(Default)]
-pub struct Statuses([AtomicU64; 5]);
+pub struct Statuses([AtomicU64; STATUSES.len()]);
+
+/// The same, read: in the order of [`STATUSES`].
+pub type Counted = [u64; STATUSES.len()];
 
 /// How a call can end, as it is counted.
-pub const STATUSES: [(LedgerStatus, &str); 5] = [
+pub const STATUSES: [(LedgerStatus, &str); 6] = [
     (LedgerStatus::Ok, "ok"),
     (LedgerStatus::ToolError, "tool_error"),
     (LedgerStatus::Refused, "refused"),
     (LedgerStatus::Cancelled, "cancelled"),
     (LedgerStatus::Timeout, "timeout"),
+    (LedgerStatus::Closed, "closed"),
 ];
 
 impl Statuses {
@@ -75,7 +79,7 @@ impl Statuses {
         }
     }
 
-    fn read(&self) -> [u64; 5] {
+    fn read(&self) -> Counted {
         from_fn(|place| self.0[place].load(Ordering::Relaxed))
     }
 }
@@ -161,7 +165,7 @@ pub struct Measured<'a> {
 /// The counts of a server as they were read; those of several can be put together.
 #[derive(Clone, Debug, Default)]
 pub struct ServerCounts {
-    pub tools: Vec<(String, [u64; 5])>,
+    pub tools: Vec<(String, Counted)>,
     pub running: i64,
     pub times: Times,
     pub upstream_times: Times,
@@ -315,8 +319,8 @@ impl Meters {
 
     /// The calls of each consumer by its name; of those without a name, and of all that are not told
     /// apart, together.
-    pub fn consumers(&self) -> Vec<(String, [u64; 5])> {
-        let mut named: HashMap<String, [u64; 5]> = HashMap::new();
+    pub fn consumers(&self) -> Vec<(String, Counted)> {
+        let mut named: HashMap<String, Counted> = HashMap::new();
         let consumers = self.0.consumers.load();
         for meter in consumers.values() {
             let name = meter.name.get().map_or(OTHER, String::as_str);
@@ -463,11 +467,11 @@ mod tests {
         for consumer in consumers.iter().chain(&consumers[..1]) {
             meters.count_consumer(*consumer, LedgerStatus::Refused);
         }
-        assert_eq!(meters.consumers(), [(OTHER.to_owned(), [0, 0, 4, 0, 0])]);
+        assert_eq!(meters.consumers(), [(OTHER.to_owned(), [0, 0, 4, 0, 0, 0])]);
         assert_eq!(meters.nameless(10).len(), 2);
         meters.name(consumers[0], "desk".to_owned());
-        let desk = ("desk".to_owned(), [0, 0, 2, 0, 0]);
-        let others = (OTHER.to_owned(), [0, 0, 2, 0, 0]);
+        let desk = ("desk".to_owned(), [0, 0, 2, 0, 0, 0]);
+        let others = (OTHER.to_owned(), [0, 0, 2, 0, 0, 0]);
         assert_eq!(meters.consumers(), [desk, others]);
         assert_eq!(meters.nameless(10), [consumers[1]]);
     }

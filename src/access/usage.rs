@@ -55,7 +55,7 @@ pub struct Of {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub calls: i64,
-    /// Those that failed: `tool_error`, `refused` and `timeout`.
+    /// Those that failed: `tool_error`, `refused`, `timeout` and `closed`.
     pub errors: i64,
     /// Those whose client left. They neither failed nor succeeded.
     pub cancelled: i64,
@@ -168,7 +168,7 @@ impl Tally {
         self.upstream_us = self.upstream_us.saturating_add(row.upstream_us);
         self.tokens = known(self.tokens, row.tokens);
         self.cost_nanos = known(self.cost_nanos, row.cost_nanos);
-        if !matches!(row.status.as_str(), "cancelled" | "refused") {
+        if !matches!(row.status.as_str(), "cancelled" | "refused" | "closed") {
             self.latency.merge(latency);
         }
     }

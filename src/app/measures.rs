@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::access::meter::{BUCKETS, CLASSES, Meters, OTHER, STATUSES, ServerCounts, Times};
+use crate::access::meter::{
+    BUCKETS, CLASSES, Counted, Meters, OTHER, STATUSES, ServerCounts, Times,
+};
 use crate::app::exposition::{Exposition, Kind};
 use crate::live::Catalog;
 use crate::mcp::call::Mcp;
@@ -58,7 +60,7 @@ pub(super) async fn calls(out: &mut Exposition, meters: &Meters, from: (&Store, 
 }
 
 /// The ways to end that occurred, and `ok` in any case.
-fn shown(counts: &[u64; 5]) -> impl Iterator<Item = ((usize, &'static str), f64)> {
+fn shown(counts: &Counted) -> impl Iterator<Item = ((usize, &'static str), f64)> {
     let statuses = STATUSES.iter().map(|(_, status)| *status).enumerate();
     let counted = statuses.zip(counts.map(|count| count as f64));
     counted.filter(|((place, _), count)| *place == 0 || *count > 0.0)
@@ -69,7 +71,7 @@ type Read = fn(&ServerCounts) -> f64;
 type ReadTimes = fn(&ServerCounts) -> &Times;
 
 fn counted(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
-    let help = "Tool calls by server, tool and how they ended: ok, tool_error, refused, cancelled, timeout.";
+    let help = "Tool calls by server, tool and how they ended: ok, tool_error, refused, cancelled, timeout, closed.";
     let mut family = out.family("causeway_calls_total", Counter, help);
     for (server, counts) in servers {
         for (tool, statuses) in &counts.tools {

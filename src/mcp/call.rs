@@ -110,6 +110,20 @@ pub async fn call(
     result.or_else(|failure| failure.into_outcome(&work.mask()))
 }
 
+/// Accounts for a call to a server that is closed, which is not carried out. A tool the caller may not use is an
+/// unknown one, and its call is none.
+pub fn turn_away(
+    cx: &Mcp,
+    caller: &Caller,
+    server: &Server,
+    call: &ToolCall,
+    context: &CallContext,
+) {
+    if let Ok(work) = Work::admit(cx, caller, server, &call.name, context) {
+        Account::open(&work, call).turn_away();
+    }
+}
+
 async fn carry_out(
     work: &Work<'_>,
     call: ToolCall,

@@ -342,7 +342,7 @@ fn key(call: &LedgerRow) -> Key {
 }
 
 fn sums(call: &LedgerRow) -> Sums {
-    let failed = matches!(call.status, "tool_error" | "refused" | "timeout");
+    let failed = matches!(call.status, "tool_error" | "refused" | "timeout" | "closed");
     // What is cached is part of what went in, and what was thought part of what came out.
     let tokens = [call.tokens_input, call.tokens_output];
     Sums {

@@ -249,6 +249,57 @@ async fn a_closed_server_says_so_in_every_version() {
 }
 
 #[tokio::test]
+async fn calls_to_a_closed_server_are_in_the_ledger() {
+    let site = Site::start().await;
+    let path = ("PUT", "servers/pets/state");
+    site.done(path, json!({ "state": "disabled" })).await;
+    for version in ["2025-11-25", MODERN] {
+        assert_eq!(site.call(version, "look").await["isError"], true);
+    }
+    let over_rest = ("POST", "servers/pets/tools/slow/call");
+    for (body, tool) in [
+        (json!({}), over_rest),
+        // Neither is a call: nothing would be sent, and there is no such tool.
+        (json!({ "dryRun": true }), over_rest),
+        (json!({}), ("POST", "servers/pets/tools/nothing/call")),
+    ] {
+        let refused = site.served.api(&site.key, tool, &body).await;
+        assert_eq!(refused.0, 409, "{}", refused.1);
+    }
+    site.call(MODERN, "nothing").await;
+    // One that is answered after all of them is written after all of them.
+    site.done(path, json!({ "state": "served" })).await;
+    site.call(MODERN, "look").await;
+    let begun = std::time::Instant::now();
+    let rows = loop {
+        let ledger = site.done(("GET", "ledger"), Value::Null).await;
+        let rows = ledger["calls"].as_array().unwrap().clone();
+        if rows.iter().any(|row| row["status"] == "ok") {
+            break rows;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{ledger}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let closed: Vec<_> = rows
+        .iter()
+        .filter(|row| row["status"] == "closed")
+        .collect();
+    let mut tools: Vec<_> = closed
+        .iter()
+        .map(|row| row["tool"].as_str().unwrap())
+        .collect();
+    tools.sort_unstable();
+    assert_eq!(tools, ["look", "look", "slow"], "{rows:?}");
+    for row in closed {
+        assert_eq!(row["attempts"], 0, "{row}");
+        assert_eq!(row["upstreamStatus"], Value::Null, "{row}");
+    }
+    let asked = ("GET", "ledger?status=closed");
+    let found = site.done(asked, Value::Null).await;
+    assert_eq!(found["calls"].as_array().unwrap().len(), 3, "{found}");
+}
+
+#[tokio::test]
 async fn calls_in_flight_are_settled_when_their_server_is_deleted() {
     let site = Arc::new(Site::start().await);
     let calls: Vec<_> = (0..3)

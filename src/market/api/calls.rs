@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::caller::Caller;
 use crate::extract::{Body, Path, Who};
 use crate::market::api::Market;
-use crate::mcp::call::{Trace, dry_run, explain, passed};
+use crate::mcp::call::{Trace, dry_run, explain, passed, turn_away};
 use crate::mcp::curation::Confirm;
 use crate::mcp::endpoint::{parent, trace_id};
 use crate::mcp::provider::{CallContext, Consent, Leading, Leads, OwnMask, Progress, ToolCall};
@@ -66,12 +66,6 @@ pub(crate) async fn attempt(
             Problem::not_found()
         });
     }
-    if let Some(closed) = &entry.closed {
-        return Err(Problem::new(
-            ProblemKind::Conflict,
-            closed.words(&entry.title),
-        ));
-    }
     let server = catalog.server(entry.id).await?.for_caller(&who.0);
     let cancel = CancellationToken::new();
     let context = CallContext {
@@ -99,6 +93,13 @@ pub(crate) async fn attempt(
         resumption: None,
     };
     let mcp = &market.0.parts.mcp;
+    if let Some(closed) = &entry.closed {
+        if !request.dry_run {
+            turn_away(mcp, &who.0, &server, &call, &context);
+        }
+        let words = closed.words(&entry.title);
+        return Err(Problem::new(ProblemKind::Conflict, words));
+    }
     let trace = if request.dry_run {
         dry_run(mcp, &who.0, &server, call, &context).await?
     } else {

@@ -19,7 +19,14 @@ use crate::store::ledger::{After, CallRow, Calls};
 
 /// Rows of a file.
 const EXPORT_ROWS_MAX: i64 = 100_000;
-const STATUSES: [&str; 5] = ["ok", "tool_error", "refused", "cancelled", "timeout"];
+const STATUSES: [&str; 6] = [
+    "ok",
+    "tool_error",
+    "refused",
+    "cancelled",
+    "timeout",
+    "closed",
+];
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -190,6 +190,14 @@ impl<'a> Account<'a> {
         self.is_native || self.attempts() > 0
     }
 
+    /// The call came to an end before anything of it: its server is closed. It costs nothing.
+    pub(crate) fn turn_away(mut self) {
+        self.price = None;
+        if let Some(entry) = &mut self.entry {
+            entry.status = LedgerStatus::Closed;
+        }
+    }
+
     /// The call came to an end.
     pub(crate) fn settle(&mut self, result: &Result<CallOutcome, Failure>) {
         let status = match result {

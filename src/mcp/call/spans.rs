@@ -27,6 +27,7 @@ pub(crate) fn end(recording: Recording, entry: &LedgerEntry) {
         LedgerStatus::Refused => Some("refused"),
         LedgerStatus::Cancelled => Some("cancelled"),
         LedgerStatus::Timeout => Some("timeout"),
+        LedgerStatus::Closed => Some("closed"),
     };
     let attributes = vec![
         ("mcp.method.name", Value::from("tools/call")),

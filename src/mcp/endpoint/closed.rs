@@ -1,11 +1,16 @@
 //! What a server answers that is there and not served: the same sentence, where each era shows it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use serde_json::value::RawValue;
+
+use crate::access::ledger::LedgerStatus;
 use crate::live::closed::Closed;
+use crate::mcp::call;
 use crate::mcp::endpoint::dispatch::Exchange;
-use crate::mcp::endpoint::wire::{CLOSED, RpcError};
-use crate::mcp::provider::{CallOutcome, Content, ToolOutcome};
+use crate::mcp::endpoint::wire::{CLOSED, Params, RpcError};
+use crate::mcp::provider::{CallOutcome, Content, ToolCall, ToolOutcome};
 
 impl Exchange {
     /// How a server that is not served answers: a call with a tool error, which models read; what lists
@@ -14,15 +19,20 @@ impl Exchange {
     pub(super) fn of_closed(
         &self,
         closed: &Closed,
-        method: &str,
+        (method, params): (&str, &Params<'_>),
     ) -> Option<Result<String, RpcError>> {
         let words = || closed.words(&self.server.title);
         match method {
-            "tools/call" => Some(self.outcome(&CallOutcome::Complete(ToolOutcome {
-                content: vec![Content::Text(words())],
-                is_error: true,
-                ..ToolOutcome::default()
-            }))),
+            // Above the ceiling of its address, that is what a stranger is told.
+            "tools/call" if self.over.is_some() => None,
+            "tools/call" => {
+                self.turn_away(params);
+                Some(self.outcome(&CallOutcome::Complete(ToolOutcome {
+                    content: vec![Content::Text(words())],
+                    is_error: true,
+                    ..ToolOutcome::default()
+                })))
+            }
             "tools/list"
             | "resources/list"
             | "resources/templates/list"
@@ -33,6 +43,27 @@ impl Exchange {
             | "completion/complete" => Some(Err(RpcError::new(CLOSED, words()))),
             _ => None,
         }
+    }
+
+    /// Enters a call in the ledger that nobody carries out.
+    fn turn_away(&self, params: &Params<'_>) {
+        let name = params.name.as_deref().unwrap_or_default();
+        let own = self.server.finder.as_ref().is_some_and(|finder| {
+            let own = [&finder.search, &finder.describe, &finder.call];
+            own.into_iter().any(|own| own == name)
+        });
+        if own {
+            let given = params.arguments.map_or("{}", |arguments| arguments.get());
+            self.account((name, given), LedgerStatus::Closed, Duration::ZERO);
+            return;
+        }
+        let call = ToolCall {
+            name: name.to_owned(),
+            arguments: params.arguments.map(RawValue::to_owned),
+            resumption: None,
+        };
+        let (mcp, caller) = (&self.mcp, &self.caller);
+        call::turn_away(mcp, caller, &self.server, &call, &self.context());
     }
 
     /// What the server is for; of one that is not served, that it is not.

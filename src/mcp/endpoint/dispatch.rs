@@ -82,7 +82,7 @@ impl Exchange {
 
     async fn result(&self, method: &str, params: &Params<'_>) -> Result<String, RpcError> {
         if let Some(closed) = &self.closed
-            && let Some(answer) = self.of_closed(closed, method)
+            && let Some(answer) = self.of_closed(closed, (method, params))
         {
             return answer;
         }
@@ -190,7 +190,7 @@ impl Exchange {
         self.cacheable(&members)
     }
 
-    fn context(&self) -> CallContext {
+    pub(super) fn context(&self) -> CallContext {
         CallContext {
             cancel: self.cancel.clone(),
             deadline: Instant::now() + Duration::from_millis(self.server.settings.call_timeout_ms),

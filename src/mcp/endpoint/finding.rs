@@ -75,7 +75,16 @@ impl Exchange {
         } else {
             return Finding::Call(call);
         };
-        self.account(&call.name, given, &outcome, started.elapsed());
+        let is_error = matches!(
+            outcome,
+            CallOutcome::Complete(ToolOutcome { is_error: true, .. })
+        );
+        let status = if is_error {
+            LedgerStatus::ToolError
+        } else {
+            LedgerStatus::Ok
+        };
+        self.account((&call.name, given), status, started.elapsed());
         Finding::Answer(outcome)
     }
 
@@ -90,11 +99,12 @@ impl Exchange {
     }
 
     /// Enters an answer in the ledger. It was given at once, so there is nobody to have left.
-    fn account(&self, tool: &str, given: &str, outcome: &CallOutcome, took: Duration) {
-        let is_error = matches!(
-            outcome,
-            CallOutcome::Complete(ToolOutcome { is_error: true, .. })
-        );
+    pub(super) fn account(
+        &self,
+        (tool, given): (&str, &str),
+        status: LedgerStatus,
+        took: Duration,
+    ) {
         self.mcp.ledger.record(LedgerEntry {
             organization: self.server.organization,
             caller: self.caller.clone(),
@@ -103,11 +113,7 @@ impl Exchange {
             version: self.server.version,
             tool: tool.to_owned(),
             trace_id: self.trace_id.clone(),
-            status: if is_error {
-                LedgerStatus::ToolError
-            } else {
-                LedgerStatus::Ok
-            },
+            status,
             upstream_status: None,
             request_bytes: given.len() as u64,
             response_bytes: 0,
