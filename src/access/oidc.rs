@@ -18,12 +18,13 @@ use chrono::{DateTime, Duration, Utc};
 use oauth2::{
     AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
 };
+use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::access::issuer::published::{Published, Reader};
 use crate::access::issuer::settings::IssuerSettings;
 use crate::access::oidc::description::{Description, DescriptionError, Known};
-use crate::access::oidc::exchange::{Code, id_token, refused};
+use crate::access::oidc::exchange::{Answered, Code, refused, tokens};
 use crate::access::oidc::id_token::{Asked, IdTokenFault, Identity, judge};
 use crate::access::oidc::settings::{OidcSettings, description_of};
 use crate::access::session::{Once, Sessions};
@@ -280,9 +281,9 @@ impl Provider {
             redirect_uri: &pending.redirect_uri,
         };
         let with = (&self.0.settings, &*description);
-        let text = id_token(&self.0.reader, with, code).await?;
+        let answered = tokens(&self.0.reader, with, code).await?;
         Ok(self
-            .recognise(&text, (&description, &pending.nonce))
+            .recognise(&answered, (&description, &pending.nonce))
             .await?)
     }
 
@@ -297,14 +298,15 @@ impl Provider {
 
     async fn recognise(
         &self,
-        text: &str,
+        answered: &Answered,
         (description, nonce): (&Description, &str),
     ) -> Result<Identity, IdTokenFault> {
-        let token = Token::parse(text)?;
+        let token = Token::parse(&answered.id_token)?;
         let asked = Asked {
             issuer: &self.0.settings.issuer,
             client_id: &self.0.settings.client_id,
             nonce,
+            access_token: answered.access_token.expose_secret(),
             algorithms: &description.algorithms,
             now: self.now().timestamp(),
         };

@@ -10,9 +10,9 @@ use http::StatusCode;
 use http::header::AUTHORIZATION;
 use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, HttpRequest,
-    HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, TokenUrl,
+    HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, TokenResponse, TokenUrl,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -57,12 +57,19 @@ impl<'c> AsyncHttpClient<'c> for Sending<'_> {
     }
 }
 
-/// The ID token for a code (OpenID Connect Core 1.0, section 3.1.3).
-pub(super) async fn id_token(
+/// What a code is answered with.
+pub(super) struct Answered {
+    pub(super) id_token: String,
+    /// It is never used: only what the ID token says of it is held against it.
+    pub(super) access_token: SecretString,
+}
+
+/// The ID token for a code, and the access token beside it (OpenID Connect Core 1.0, section 3.1.3).
+pub(super) async fn tokens(
     reader: &Reader,
     (settings, description): (&OidcSettings, &Description),
     code: Code<'_>,
-) -> Result<String, OidcError> {
+) -> Result<Answered, OidcError> {
     let client = client(settings, description)?;
     let redirect = RedirectUrl::new(code.redirect_uri.to_owned());
     let client = client.set_redirect_uri(redirect.map_err(|_| OidcError::NoToken)?);
@@ -71,11 +78,13 @@ pub(super) async fn id_token(
         .set_pkce_verifier(PkceCodeVerifier::new(code.verifier));
     let sending = Sending(reader);
     match asked.request_async(&sending).await {
-        Ok(answer) => answer
-            .extra_fields()
-            .id_token
-            .clone()
-            .ok_or(OidcError::NoToken),
+        Ok(answer) => {
+            let id_token = answer.extra_fields().id_token.clone();
+            Ok(Answered {
+                id_token: id_token.ok_or(OidcError::NoToken)?,
+                access_token: answer.access_token().secret().clone().into(),
+            })
+        }
         Err(RequestTokenError::ServerResponse(refusal)) => {
             Err(OidcError::Refused(refused(refusal.error().as_ref())))
         }

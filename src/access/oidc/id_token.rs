@@ -1,6 +1,9 @@
 //! An ID token, held against what was asked for (OpenID Connect Core 1.0, section 3.1.3.7), and who it
 //! says somebody is. Pure.
 
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::access::token::verify::Algorithm;
@@ -17,6 +20,8 @@ pub(super) struct Asked<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
     pub(super) nonce: &'a str,
+    /// What came with it.
+    pub(super) access_token: &'a str,
     /// What the provider says it signs with.
     pub(super) algorithms: &'a [Algorithm],
     /// In seconds since 1970.
@@ -36,6 +41,8 @@ pub enum IdTokenFault {
     Issued,
     #[error("the token belongs to another sign-in")]
     Nonce,
+    #[error("the token belongs to another access token than the one it came with")]
+    AccessToken,
 }
 
 /// Who somebody is, by the word of the provider.
@@ -72,9 +79,29 @@ pub(super) fn judge(token: &Token<'_>, asked: &Asked<'_>) -> Result<(), IdTokenF
         return Err(IdTokenFault::Issued);
     }
     match token.claims.get("nonce") {
-        Some(Value::String(nonce)) if nonce == asked.nonce => Ok(()),
-        _ => Err(IdTokenFault::Nonce),
+        Some(Value::String(nonce)) if nonce == asked.nonce => {}
+        _ => return Err(IdTokenFault::Nonce),
     }
+    match token.claims.get("at_hash") {
+        None => Ok(()),
+        Some(Value::String(hash)) if *hash == at_hash(asked.access_token, token.algorithm) => {
+            Ok(())
+        }
+        Some(_) => Err(IdTokenFault::AccessToken),
+    }
+}
+
+/// Section 3.1.3.6: the left half of the hash of an access token, by the hash that the token's own signature is made
+/// with; that of `EdDSA` with Ed25519 is SHA-512 (RFC 8032 section 5.1).
+fn at_hash(access_token: &str, algorithm: Algorithm) -> String {
+    let hash = match algorithm {
+        Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Es256 => &digest::SHA256,
+        Algorithm::Rs384 | Algorithm::Ps384 | Algorithm::Es384 => &digest::SHA384,
+        Algorithm::Rs512 | Algorithm::Ps512 | Algorithm::EdDsa => &digest::SHA512,
+    };
+    let hash = digest::digest(hash, access_token.as_bytes());
+    let (left, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+    URL_SAFE_NO_PAD.encode(left)
 }
 
 /// Steps 4 and 5: of several audiences, the token says whose it is; whatever it says has to be us.
@@ -126,8 +153,6 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     use super::*;
@@ -152,6 +177,7 @@ mod tests {
             issuer: "https://login.example",
             client_id: "us",
             nonce: "n",
+            access_token: "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y",
             algorithms: &[Algorithm::Rs256],
             now: NOW,
         };
@@ -194,6 +220,15 @@ mod tests {
             (json!({ "nonce": "m" }), Err(Fault::Nonce)),
             (json!({ "nonce": ["n"] }), Err(Fault::Nonce)),
             (json!({ "nonce": null }), Err(Fault::Nonce)),
+            // The example of OpenID Connect Core 1.0, appendix A.3.
+            (json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RQ" }), Ok(())),
+            (
+                json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9Rg" }),
+                Err(Fault::AccessToken),
+            ),
+            (json!({ "at_hash": "" }), Err(Fault::AccessToken)),
+            (json!({ "at_hash": 7 }), Err(Fault::AccessToken)),
+            (json!({ "at_hash": null }), Ok(())),
         ] {
             assert_eq!(judged(&header, &change), expected, "{change}");
         }

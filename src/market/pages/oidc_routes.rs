@@ -387,6 +387,6 @@ fn of_fault(fault: IdTokenFault) -> &'static str {
         IdTokenFault::Token(TokenFault::Malformed | TokenFault::Claims) | IdTokenFault::Kind => {
             "oidc-token-form"
         }
-        IdTokenFault::Nonce => "oidc-token-nonce",
+        IdTokenFault::Nonce | IdTokenFault::AccessToken => "oidc-token-nonce",
     }
 }

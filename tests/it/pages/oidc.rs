@@ -300,6 +300,11 @@ fn wrong_tokens() -> Vec<(&'static str, Manner, &'static str)> {
         ("nbf", claims(json!({ "nbf": now + 900 })), clocks),
         ("nonce", claims(json!({ "nonce": "another" })), flow),
         ("no nonce", claims(json!({ "nonce": null })), flow),
+        (
+            "at_hash of another access token",
+            claims(json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RQ" })),
+            flow,
+        ),
         ("no sub", claims(json!({ "sub": null })), form),
         ("a number as sub", claims(json!({ "sub": 1001 })), form),
         ("signature", signs(Signs::Wrongly), keys),

@@ -205,8 +205,11 @@ impl Inner {
 
     fn id_token(&self, origin: &str, given: &Given) -> String {
         let now = causeway::types::Clock::system().now().timestamp();
+        let hash = digest::digest(&digest::SHA256, b"acc3ss");
+        let at_hash = b64(&hash.as_ref()[..16]);
         let claims = json!({
             "iss": origin, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": given.nonce,
+            "at_hash": at_hash,
         });
         let claims = changed(changed(claims, &given.person), &self.manner.claims);
         let algorithm = match self.manner.signs {
