@@ -1132,8 +1132,33 @@ limits-tool = tool, all callers together
 limits-address = client address
 limits-help = A row without an amount is no limit: empty one to remove it; after saving there are new rows. <b>At once</b> is how many calls may come together, in windows up to an hour; <b>Day it begins</b>, 1 to 28, is for months. Dollars are counted by day or month.
 limits-none = No limits.
-limits-line = { $amount } { $unit }, each { $window }, for each { $scope }
-limits-line-now = { $amount } { $unit }, for each { $scope }
+limits-line = { $what }, each { $window }, for each { $scope }
+limits-line-now = { $what }, for each { $scope }
+limits-some-requests = { $count ->
+    [one] { $amount } call
+   *[other] { $amount } calls
+}
+limits-some-tokens = { $count ->
+    [one] { $amount } token of answers
+   *[other] { $amount } tokens of answers
+}
+limits-some-money = { $count ->
+    [one] { $amount } dollar
+   *[other] { $amount } dollars
+}
+limits-some-concurrency = { $count ->
+    [one] { $amount } call at the same time
+   *[other] { $amount } calls at the same time
+}
+limits-row = Row { $row }: { $why }
+limits-wrong-amount = The amount is 1 to 1000000000; of dollars, a millionth to 1000000000.
+limits-wrong-window = It lacks the time it is counted in.
+limits-wrong-concurrency = Calls at the same time have no <b>At once</b> and no <b>Day it begins</b>.
+limits-wrong-money = Dollars are counted by day or month.
+limits-wrong-burst = <b>At once</b> is 1 to 1000000000, in windows up to an hour.
+limits-wrong-day = <b>Day it begins</b> is 1 to 28, for months.
+limits-wrong-twice = There is another row of the same kind, time and <b>For each</b>.
+limits-wrong-many = There are too many rows: at most 16.
 limits-save = Save limits
 plans-words = A plan is a set of limits by name. It is given to a consumer for one server, on the page of that <a href="{ $consumers }">consumer</a>.
 plans-none = There are no plans yet.

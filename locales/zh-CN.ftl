@@ -1046,8 +1046,29 @@ limits-tool = 工具（所有调用者合计）
 limits-address = 客户端地址
 limits-help = 没有数量的行不是限制：清空即删除；保存后会有新的空行。<b>同时可来</b>指窗口不超过一小时时可以一起到来的调用数；<b>起始日</b>为 1 到 28，用于按月的限制。美元按天或按月计算。
 limits-none = 没有限制。
-limits-line = 每个{ $scope }，每{ $window } { $amount } { $unit }
-limits-line-now = 每个{ $scope }，{ $amount } { $unit }
+limits-line = 每个{ $scope }，每{ $window } { $what }
+limits-line-now = 每个{ $scope }，{ $what }
+limits-some-requests = { $count ->
+   *[other] { $amount } 次调用
+}
+limits-some-tokens = { $count ->
+   *[other] { $amount } 个结果 token
+}
+limits-some-money = { $count ->
+   *[other] { $amount } 美元
+}
+limits-some-concurrency = { $count ->
+   *[other] { $amount } 个同时进行的调用
+}
+limits-row = 第 { $row } 行：{ $why }
+limits-wrong-amount = 数量为 1 到 1000000000；美元为百万分之一到 1000000000。
+limits-wrong-window = 缺少计算的时间段。
+limits-wrong-concurrency = 同时进行的调用没有<b>同时可来</b>，也没有<b>起始日</b>。
+limits-wrong-money = 美元按天或按月计算。
+limits-wrong-burst = <b>同时可来</b>为 1 到 1000000000，用于不超过一小时的窗口。
+limits-wrong-day = <b>起始日</b>为 1 到 28，用于按月的限制。
+limits-wrong-twice = 另有一行的种类、时间段和<b>计数对象</b>都相同。
+limits-wrong-many = 行数过多：最多 16 行。
 limits-save = 保存限制
 plans-words = 套餐是一组有名称的限制。在<a href="{ $consumers }">消费者</a>的页面上，针对某个服务器授予。
 plans-none = 还没有套餐。

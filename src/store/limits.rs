@@ -312,14 +312,25 @@ impl Store {
         prefix: &str,
         now: DateTime<Utc>,
     ) -> Result<Vec<QuotaRow>, StoreError> {
-        let pattern = format!("{prefix}%");
-        fetch_all!(
-            &self.db,
-            QuotaRow,
-            QUOTAS,
-            pattern.as_str(),
-            now.timestamp_micros()
-        )
+        self.quotas_like(&format!("{prefix}%"), now).await
+    }
+
+    /// The same of those that servers have for a holder, `consumer:ID` or `user:ID`.
+    pub async fn quotas_of_servers(
+        &self,
+        holder: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<QuotaRow>, StoreError> {
+        self.quotas_like(&format!("server:%/{holder}"), now).await
+    }
+
+    async fn quotas_like(
+        &self,
+        pattern: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<QuotaRow>, StoreError> {
+        let at = now.timestamp_micros();
+        fetch_all!(&self.db, QuotaRow, QUOTAS, pattern, at)
     }
 
     /// Forgets windows that ended before `at`, in microseconds.

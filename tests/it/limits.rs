@@ -149,7 +149,7 @@ async fn somebody_has_one_allowance_with_all_their_keys() {
             Ok(_) => true,
             Err(refusal) => {
                 let said = refusal.to_string();
-                assert!(said.contains("2 calls a hour for this person"), "{said}");
+                assert!(said.contains("2 calls an hour for this person"), "{said}");
                 false
             }
         }

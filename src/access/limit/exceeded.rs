@@ -31,19 +31,22 @@ impl Exceeded {
         };
         let seconds = self.seconds();
         let what = match self.limit.unit {
-            Unit::Requests | Unit::Concurrency => format!("{amount} calls"),
-            Unit::Tokens => format!("{amount} tokens of answers"),
+            Unit::Requests | Unit::Concurrency => some(*amount, "call"),
+            Unit::Tokens => format!("{} of answers", some(*amount, "token")),
             Unit::Money => dollars(*amount),
         };
         match window {
             Some(window) => format!(
-                "The limit of {what} a {} {whose} is used up. Call again in {seconds} \
-                 seconds; do not call again before.",
-                window.as_str()
+                "The limit of {what} {} {} {whose} is used up. Call again in {}; do not call again \
+                 before.",
+                if *window == Window::Hour { "an" } else { "a" },
+                window.as_str(),
+                some(seconds, "second"),
             ),
             None => format!(
-                "{amount} calls run at the same time {whose}, which is the limit. Wait for one to \
-                 end, then call again."
+                "{what} {} at the same time {whose}, which is the limit. Wait for one to end, then call \
+                 again.",
+                if *amount == 1 { "runs" } else { "run" },
             ),
         }
     }
@@ -75,6 +78,12 @@ pub enum LimitRefusal {
     Uncounted,
 }
 
+/// A number of things.
+fn some(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
 /// Millionths of a dollar, as people write dollars: two digits at least, and no more than it takes.
 fn dollars(micros: u64) -> String {
     let text = format!("${}.{:06}", micros / 1_000_000, micros % 1_000_000);
@@ -84,7 +93,40 @@ fn dollars(micros: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::dollars;
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Exceeded, dollars};
+
+    #[test]
+    fn one_is_one() {
+        for (unit, window, amount, said) in [
+            ("requests", Some("hour"), 1, "The limit of 1 call an hour "),
+            ("requests", Some("day"), 2, "The limit of 2 calls a day "),
+            (
+                "tokens",
+                Some("month"),
+                1,
+                "The limit of 1 token of answers a month ",
+            ),
+            ("money", Some("day"), 1_000_000, "The limit of $1.00 a day "),
+            ("concurrency", None, 1, "1 call runs at the same time "),
+            ("concurrency", None, 4, "4 calls run at the same time "),
+        ] {
+            let limit = json!({ "unit": unit, "amount": amount, "window": window, "scope": "key" });
+            let exceeded = Exceeded {
+                limit: serde_json::from_value(limit).unwrap(),
+                retry_after: Duration::from_secs(1),
+            };
+            let text = exceeded.to_string();
+            assert!(text.starts_with(said), "{text}");
+            assert!(
+                window.is_none() || text.contains("again in 1 second;"),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn dollars_are_written_as_people_do() {

@@ -79,7 +79,7 @@ pub struct ConsumerPage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaView {
     pub limit: LimitRow,
-    /// The server a plan is for; `None`: all of them.
+    /// The server whose limit it is, or a plan is for; `None`: all of them.
     pub server: Option<String>,
     pub taken: String,
     pub percent: u64,
@@ -173,8 +173,7 @@ async fn template(
         let entry = publisher.catalog.entry(ServerId(server));
         entry.map(|entry| entry.slug.to_string())
     };
-    let quotas = view["quotas"].as_array().into_iter().flatten();
-    let quotas = quotas.filter_map(|quota| quota_view(quota, &limits, (&assigned, &slug)));
+    let quotas = quotas(market, &view, (&limits, &assigned));
     let now = publisher.clock.now();
     let keys = store.keys_of(id.0, (Uuid::nil(), KEYS_MAX)).await?;
     let is_replaced = |id: Uuid| keys.iter().any(|other| other.replaces == Some(id));
@@ -183,7 +182,7 @@ async fn template(
         error: None,
         segment: segment(name),
         name: name.to_owned(),
-        quotas: quotas.collect(),
+        quotas,
         plans: assigned
             .iter()
             .filter_map(|row| Some((slug(row.server_id)?, row.plan.clone())))
@@ -218,20 +217,71 @@ fn servers(market: &Market, organization: OrganizationId) -> Vec<String> {
     slugs
 }
 
+/// What is used of the quotas that are counted for a consumer.
+fn quotas(
+    market: &Market,
+    view: &Value,
+    (own, assigned): (&[Limit], &[AssignmentRow]),
+) -> Vec<QuotaView> {
+    let catalog = &market.0.parts.publisher.catalog;
+    let of_server = |server: Uuid| {
+        let entry = catalog.entry(ServerId(server));
+        entry.map_or_else(Vec::new, |entry| entry.settings.limits.clone())
+    };
+    let slug = |server: Uuid| {
+        let entry = catalog.entry(ServerId(server));
+        entry.map(|entry| entry.slug.to_string())
+    };
+    let sources = Sources {
+        own,
+        assigned,
+        of_server: &of_server,
+    };
+    let quotas = view["quotas"].as_array().into_iter().flatten();
+    let shown = quotas.filter_map(|quota| quota_view(quota, &sources, &slug));
+    shown.collect()
+}
+
+/// Where the limits are that quotas are counted for.
+struct Sources<'a> {
+    /// The consumer's own.
+    own: &'a [Limit],
+    /// Those of its plans.
+    assigned: &'a [AssignmentRow],
+    /// Those that a server has for everybody.
+    of_server: &'a dyn Fn(Uuid) -> Vec<Limit>,
+}
+
+impl Sources<'_> {
+    /// The limits of an owner of counts (`consumer:ID`, `plan:ID:SERVER` or `server:SERVER`), and the server they
+    /// are for, if it is only one.
+    fn of(&self, owner: &str) -> Option<(Vec<Limit>, Option<Uuid>)> {
+        let mut parts = owner.split(':');
+        let (kind, id, of_plan) = (parts.next()?, parts.next()?, parts.next());
+        match (kind, of_plan) {
+            ("server", _) => {
+                let server = id.parse().ok()?;
+                Some(((self.of_server)(server), Some(server)))
+            }
+            ("plan", Some(server)) => {
+                let server = server.parse().ok()?;
+                let plan = self.assigned.iter().find(|row| row.server_id == server)?;
+                Some((stored(&plan.limits), Some(server)))
+            }
+            _ => Some((self.own.to_vec(), None)),
+        }
+    }
+}
+
 /// A quota beside the limit it is counted for; nothing where that limit is gone.
 fn quota_view(
     quota: &Value,
-    limits: &[Limit],
-    (assigned, slug): (&[AssignmentRow], &dyn Fn(Uuid) -> Option<String>),
+    sources: &Sources<'_>,
+    slug: &dyn Fn(Uuid) -> Option<String>,
 ) -> Option<QuotaView> {
     let mut parts = quota["counter"].as_str()?.split('/');
-    let mut owner = parts.next()?.split(':');
+    let (limits, server) = sources.of(parts.next()?)?;
     let (unit, window, scope) = (parts.next()?, parts.next()?, parts.next()?);
-    let (kind, _, server) = (owner.next()?, owner.next()?, owner.next());
-    let server: Option<Uuid> = server.and_then(|id| id.parse().ok());
-    let of_plan = assigned.iter().find(|row| Some(row.server_id) == server);
-    let of_plan = of_plan.map(|row| stored(&row.limits)).unwrap_or_default();
-    let limits = if kind == "plan" { &*of_plan } else { limits };
     let mut rows = limits.iter().map(|limit| (limit, LimitRow::of(limit)));
     let (limit, row) =
         rows.find(|(_, row)| (&*row.unit, &*row.window, &*row.scope) == (unit, window, scope))?;
@@ -334,7 +384,18 @@ mod tests {
         let view = |counter: String, taken: u64| {
             let quota =
                 json!({"counter": counter, "taken": taken, "until": "2027-01-02T00:00:00Z"});
-            let view = quota_view(&quota, &limits, (&assigned, &slug))?;
+            let of_server = |id: Uuid| {
+                let limit =
+                    json!([{"unit": "requests", "amount": 20, "window": "month", "scope": "user"}]);
+                let limits = (id == server).then(|| serde_json::from_value(limit).unwrap());
+                limits.unwrap_or_default()
+            };
+            let sources = Sources {
+                own: &limits,
+                assigned: &assigned,
+                of_server: &of_server,
+            };
+            let view = quota_view(&quota, &sources, &slug)?;
             Some((view.taken, view.percent, view.server))
         };
         let own = |rest: &str| format!("consumer:{consumer}/{rest}");
@@ -350,5 +411,10 @@ mod tests {
         let plan = format!("plan:{consumer}:{server}/requests/day/consumer/consumer:x");
         let expected = Some(("7".to_owned(), 70, Some("shop".to_owned())));
         assert_eq!(view(plan, 7), expected);
+        let of_server = format!("server:{server}/requests/month/user/user:x");
+        let expected = Some(("5".to_owned(), 25, Some("shop".to_owned())));
+        assert_eq!(view(of_server, 5), expected);
+        let gone = format!("server:{server}/requests/day/consumer/consumer:x");
+        assert_eq!(view(gone, 5), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::access::limit::{Limit, Unit};
+use crate::access::limit::{Limit, LimitError, Unit, check};
 use crate::market::language::{Html, Language};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::settings::{decimal, fixed};
@@ -18,6 +18,13 @@ pub const UNITS: [(&str, &str); 4] = [
     ("tokens", "limits-tokens"),
     ("money", "limits-money"),
     ("concurrency", "limits-concurrency"),
+];
+/// So many of a unit, in a sentence.
+const COUNTED: [(&str, &str); 4] = [
+    ("requests", "limits-some-requests"),
+    ("tokens", "limits-some-tokens"),
+    ("money", "limits-some-money"),
+    ("concurrency", "limits-some-concurrency"),
 ];
 pub const WINDOWS: [(&str, &str); 5] = [
     ("second", "limits-second"),
@@ -133,14 +140,19 @@ impl LimitRow {
         serde_json::from_value(limit).map_err(|error| Html::from(error.to_string().as_str()))
     }
 
-    /// The message of its unit, of its window where it has one, and of what it tells apart.
+    /// What the plural forms of its amount go by; of a part of a dollar, many.
+    pub fn count(&self) -> u64 {
+        self.amount.parse().unwrap_or(u64::MAX)
+    }
+
+    /// The message of so many of its unit, of its window where it has one, and of what it tells apart.
     pub fn words(&self) -> (&'static str, Option<&'static str>, &'static str) {
         let of = |all: &[(&str, &'static str)], word: &str| {
             let found = all.iter().find(|(known, _)| *known == word);
             found.map(|(_, key)| *key)
         };
         (
-            of(&UNITS, &self.unit).unwrap_or(UNITS[0].1),
+            of(&COUNTED, &self.unit).unwrap_or(COUNTED[0].1),
             of(&WINDOWS, &self.window),
             of(&SCOPES, &self.scope).unwrap_or(SCOPES[0].1),
         )
@@ -150,10 +162,36 @@ impl LimitRow {
 /// The limits of the rows that have an amount.
 ///
 /// # Errors
-/// A sentence that names the field that is no number.
+/// A sentence that names the row, and what is wrong with it.
 pub fn limits_of(rows: &[LimitRow], language: Language) -> Result<Vec<Limit>, Html> {
-    let said = rows.iter().filter(|row| !row.amount.is_empty());
-    said.map(|row| row.limit(language)).collect()
+    let said = rows.iter().enumerate();
+    let said: Vec<_> = said.filter(|(_, row)| !row.amount.is_empty()).collect();
+    let in_row = |place: usize, why: Html| -> Html {
+        let row = said.get(place).map_or(place, |(at, _)| *at) + 1;
+        let sentence = language.say("limits-row").with("row", row);
+        sentence.with("why", why).into()
+    };
+    let limits = said.iter().enumerate().map(|(place, (_, row))| {
+        let limit = row.limit(language);
+        limit.map_err(|why| in_row(place, why))
+    });
+    let limits: Vec<Limit> = limits.collect::<Result<_, _>>()?;
+    check(&limits).map_err(|(place, error)| in_row(place, language.say(why(&error)).into()))?;
+    Ok(limits)
+}
+
+/// The message of what a limit lacks.
+fn why(error: &LimitError) -> &'static str {
+    match error {
+        LimitError::Amount => "limits-wrong-amount",
+        LimitError::NoWindow => "limits-wrong-window",
+        LimitError::Concurrency => "limits-wrong-concurrency",
+        LimitError::Money => "limits-wrong-money",
+        LimitError::Burst => "limits-wrong-burst",
+        LimitError::ResetDay => "limits-wrong-day",
+        LimitError::Twice => "limits-wrong-twice",
+        LimitError::TooMany => "limits-wrong-many",
+    }
 }
 
 fn word(value: &Value) -> String {

@@ -150,7 +150,7 @@ async fn what_is_read_through_the_link_counts_for_its_reader_and_its_tool() {
     // Limits of calls are not about it.
     assert!(times > 3, "{refused}");
     let said = refused["message"].as_str().unwrap();
-    let limit = "The limit of 400 tokens of answers a hour for this tool is used up.";
+    let limit = "The limit of 400 tokens of answers an hour for this tool is used up.";
     assert!(said.starts_with(limit), "{said}");
     assert!(
         refused["data"]["causeway/retryAfter"].as_u64().unwrap() > 0,

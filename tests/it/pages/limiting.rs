@@ -86,9 +86,11 @@ fn limits_of_a_server_are_rows_of_its_settings() {
     let page = admin.get("/servers/petstore/settings");
     assert!(page.contains("name=\"amount-0\" value=\"5.25\""), "{page}");
     for (field, text, said) in [
-        ("amount-1", "many", "Amount"),
-        ("amount-1", "0", "limits[1]"),
-        ("day-0", "31", "resetDay"),
+        ("amount-1", "many", "Row 2: “Amount”"),
+        ("amount-1", "0", "Row 2: The amount is 1 to"),
+        ("day-0", "31", "Row 1: <b>Day it begins</b> is 1 to 28"),
+        // Rows that say nothing are rows of the form all the same.
+        ("amount-2", "0", "Row 3: The amount is 1 to"),
     ] {
         let mut rows = ROWS;
         for row in &mut rows {
@@ -102,6 +104,7 @@ fn limits_of_a_server_are_rows_of_its_settings() {
             "{field}={text}: {refused}"
         );
         assert!(refused.contains(&format!("value=\"{text}\"")), "{refused}");
+        assert!(!refused.contains("limits["), "{refused}");
         assert_eq!(limits(), entered());
     }
     let mut none = ROWS;
@@ -232,4 +235,59 @@ fn the_audit_names_keys_beside_their_ids() {
     let page = admin.get("/admin/audit?entity=key");
     let row = format!("key <bdi>bert</bdi><br><code class=\"faint\">{id}</code>");
     assert!(page.contains(&row), "{page}");
+}
+
+#[test]
+fn a_consumer_shows_what_it_used_of_the_limits_servers_have_for_each() {
+    let admin = admin();
+    let head = |path: &str, says: &str| {
+        format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\n{says}")
+    };
+    let own = format!("Cookie: {}\r\nX-CSRF-Token: {}", admin.cookie, admin.token);
+    let new = json!({ "name": "cara" }).to_string();
+    let made = admin.served.ask(&head("/api/v1/keys", &own), &new);
+    let (_, made) = made.split_once("\r\n\r\n").unwrap();
+    let made: Value = serde_json::from_str(made).unwrap();
+    let row = [
+        ("unit-0", "requests"),
+        ("amount-0", "1"),
+        ("window-0", "month"),
+        ("scope-0", "consumer"),
+        ("unit-1", "requests"),
+        ("amount-1", "8"),
+        ("window-1", "day"),
+        ("scope-1", "user"),
+    ];
+    let saved = admin.post("/servers/petstore/settings/limits", &row);
+    assert!(saved.contains("?done=saved&in=limits#told"), "{saved}");
+    let settings = admin.get("/servers/petstore/settings");
+    assert!(
+        settings.contains("<option value=\"user\" selected>"),
+        "{settings}"
+    );
+    let key = format!("X-API-Key: {}", made["key"].as_str().unwrap());
+    let call = head("/api/v1/servers/petstore/tools/listPets/call", &key);
+    for over in [false, true] {
+        let called = admin.served.ask(&call, "{}");
+        assert_eq!(
+            called.contains("The limit of 1 call a month"),
+            over,
+            "{called}"
+        );
+    }
+    let page = admin.get("/admin/consumers/cara");
+    for text in [
+        "<li>1 call, each month, for each consumer</li>",
+        "1 of 1 used.",
+        "<li>8 calls, each day, for each person, all their keys together</li>",
+        "1 of 8 used.",
+        "<code>petstore</code>",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(
+        admin
+            .get("/admin/consumers/bert")
+            .contains("Nothing that is counted")
+    );
 }
