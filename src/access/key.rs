@@ -171,11 +171,18 @@ impl Keys {
     /// Whose key has this hash. Keys seen before are answered from memory.
     pub async fn recall(&self, hash: [u8; 32]) -> Result<Caller, AuthenticationError> {
         let entry = (self.0.generation.load(Ordering::SeqCst), hash);
-        let looked_up = self.0.known.try_get_with(entry, self.look_up(hash)).await;
-        let known = looked_up.map_err(|error| {
-            tracing::error!(error = %error, "a key cannot be looked up");
-            AuthenticationError::Unavailable
-        })?;
+        let known = match self.0.known.get(&entry).await {
+            Some(known) => known,
+            None => self
+                .0
+                .known
+                .try_get_with(entry, self.look_up(hash))
+                .await
+                .map_err(|error| {
+                    tracing::error!(error = %error, "a key cannot be looked up");
+                    AuthenticationError::Unavailable
+                })?,
+        };
         let now = self.0.clock.now().timestamp_micros();
         match known {
             Some(key) if !key.revoked && key.expires_at.is_none_or(|at| at > now) => {

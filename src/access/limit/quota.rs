@@ -94,7 +94,9 @@ impl Quotas {
 
     /// Spends what is asked for, from memory as long as the slice lasts.
     pub(super) async fn spend(&self, one: &Applied<'_>) -> Result<Spent, LimitRefusal> {
-        let count = self.counts.get_with(one.counter.clone(), Arc::default);
+        let known = self.counts.get(&one.counter);
+        let count =
+            known.unwrap_or_else(|| self.counts.get_with(one.counter.clone(), Arc::default));
         if let Some(spent) = self.held(&count, one)? {
             return Ok(spent);
         }

@@ -117,6 +117,9 @@ impl Rates {
     fn cell(&self, one: &Applied<'_>) -> Option<Arc<Cell>> {
         let (window, (interval, burst)) = (one.rate()?, cell(one)?);
         let name = (one.counter.clone(), interval, burst);
+        if let Some(cell) = self.cells.get(&name) {
+            return Some(cell);
+        }
         let new = || {
             Arc::new(Cell {
                 limiter: RateLimiter::direct(quota(window, one.limit.amount, burst)),
