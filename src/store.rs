@@ -34,7 +34,7 @@ pub mod sources;
 pub mod usage;
 pub mod users;
 pub mod versions;
-mod webhooks;
+pub mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

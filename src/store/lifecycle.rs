@@ -101,7 +101,8 @@ impl Store {
         self.finish(tx, id, act, at).await
     }
 
-    /// Gives a server to somebody who may publish. `false`: they may not, or there is no such server.
+    /// Gives a server to somebody who may publish, without the webhook of whoever had it. `false`: they may not, or
+    /// there is no such server.
     pub async fn transfer_server(
         &self,
         id: ServerId,
@@ -114,8 +115,7 @@ impl Store {
         if execute!(&mut tx, TRANSFER, id.0, act.organization.0, to.0, at)? == 0 {
             return Ok(false);
         }
-        // Whoever had it may have noted what its webhooks are signed with.
-        webhooks::renew(&mut tx, id, at).await?;
+        webhooks::change_hands(&mut tx, id, at).await?;
         self.finish(tx, id, act, at).await?;
         Ok(true)
     }

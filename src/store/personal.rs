@@ -10,7 +10,7 @@ use crate::store::db::{
     Number, Tx, execute, fetch_all, fetch_all_in, fetch_in, fetch_optional, row,
 };
 use crate::store::keys::{ConsumerRow, KeyRow};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, webhooks};
 use crate::types::{ConsumerId, OrganizationId, ServerId, UserId};
 
 row! {
@@ -293,7 +293,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Makes a server the admins', whose owner was erased. `false`: it is somebody else's by now.
+    /// Makes a server the admins', whose owner was erased, without its webhook. `false`: it is somebody else's by now.
     pub async fn release_server(
         &self,
         id: ServerId,
@@ -306,6 +306,7 @@ impl Store {
         if execute!(&mut tx, RELEASE, id.0, owner.0, at)? == 0 {
             return Ok(false);
         }
+        webhooks::change_hands(&mut tx, id, at).await?;
         self.finish(tx, id, act, at).await?;
         Ok(true)
     }
@@ -340,13 +341,12 @@ async fn forget_principal(
     (kind, id): (&str, Uuid),
 ) -> Result<(), StoreError> {
     let principal = format!("{kind}:{id}");
-    for statement in [
-        FORGET_ARGUMENTS,
-        END_WAITING,
-        FORGET_REQUESTS,
-        FORGET_CREDENTIALS,
-    ] {
+    for statement in [FORGET_ARGUMENTS, END_WAITING, FORGET_CREDENTIALS] {
         execute!(tx, statement, organization.0, &principal)?;
+    }
+    // Only people, and the admin key, send requests that are done once.
+    if kind == "user" {
+        execute!(tx, FORGET_REQUESTS, organization.0, &principal)?;
     }
     let own = format!("{organization} {principal}");
     let (shared, through) = (format!("{own} for %"), format!("% for {id}"));

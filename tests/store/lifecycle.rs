@@ -103,6 +103,18 @@ pub(crate) async fn a_server_is_given_to_those_who_publish(store: &Store) {
     }
     let row = store.index_row(id).await.unwrap().unwrap();
     assert_eq!((row.owner_id, row.revision), (Some(pat.0), 2));
+    // Whoever manages it as it was before is neither shown the new owner's secret nor replaces it.
+    let seen = (id, None);
+    assert_eq!(store.webhook_secret_of(seen).await.unwrap(), None);
+    let renewed = store.renew_webhook_secret(seen, &act(), at(3)).await;
+    assert!(matches!(renewed, Err(StoreError::Stale)), "{renewed:?}");
+    let now = (id, Some(pat));
+    assert_eq!(store.webhook_secret_of(now).await.unwrap(), Some(1));
+    let renewed = store.renew_webhook_secret(now, &act(), at(3)).await;
+    assert_eq!(renewed.unwrap(), 2);
+    assert_eq!(store.webhook_secret(id).await.unwrap(), 2);
+    assert!(store.delete_server(id, &act(), at(4)).await.unwrap());
+    assert_eq!(store.webhook_secret_of(now).await.unwrap(), None);
 }
 
 #[expect(clippy::too_many_lines, reason = "one story, told in its order")]

@@ -8,11 +8,14 @@ use causeway::store::audit::chain::{Fault, Known, Walk};
 use causeway::store::idempotency::{Claim, NewRequest};
 use causeway::store::personal::pseudonym;
 use causeway::store::users::{NewUser, UserEdit};
-use causeway::types::{ConsumerId, UserId};
+use causeway::types::{ConsumerId, ServerId, UserId};
 use uuid::Uuid;
 
 use super::database::Database;
 use super::{ORGANIZATION, act, answer, at, key, server};
+
+/// Where calls of her server are told of.
+const HOOK: &str = "https://hooks.example.com/anns";
 
 async fn walk(store: &Store) -> Walk {
     let known = Known::default();
@@ -41,6 +44,7 @@ async fn ann(store: &Store) -> UserId {
     store.create_user(new, &made, at(0)).await.unwrap();
     let mut own = server("anns");
     own.owner = Some(id);
+    own.settings = format!(r#"{{"access":"key","approvalWebhook":"{HOOK}"}}"#);
     let published = by("ann", ("server", "anns"));
     store.create_server(&own, &published, at(1)).await.unwrap();
     let mut own = key(1);
@@ -132,6 +136,9 @@ pub(crate) async fn a_chain_fits_after_an_erasure(store: &Store, database: &Data
     assert!(user.disabled_at.is_some());
     let entry = store.index().await.unwrap().remove(0);
     assert_eq!(entry.owner_id, None, "her server is the admins'");
+    assert_eq!(entry.settings, r#"{"access":"key"}"#, "she is told no more");
+    let number = store.webhook_secret(ServerId(entry.id)).await.unwrap();
+    assert_eq!(number, 1, "she may have noted the secret");
     assert!(
         store
             .key_by_hash(&[1; 32])
@@ -213,7 +220,8 @@ pub(crate) async fn what_somebody_was_answered_goes_with_them(store: &Store, dat
         principal_bytes_max: 1_000,
     };
     let server = store.index().await.unwrap().remove(0).id;
-    let principals = [
+    // Answers are kept for sessions, for keys of people, and for keys of nobody; requests of people and of the admin key.
+    let answered = [
         (format!("user:{id}"), false),
         (format!("consumer:{laptop}"), false),
         (format!("consumer:{laptop} for {id}"), false),
@@ -221,10 +229,17 @@ pub(crate) async fn what_somebody_was_answered_goes_with_them(store: &Store, dat
         (format!("consumer:{shared} for {other}"), true),
         (format!("user:{other}"), true),
     ];
-    for (principal, _) in &principals {
+    for (principal, _) in &answered {
         let of = format!("{ORGANIZATION} {principal}");
-        let new = answer(causeway::types::ServerId(server), &of, 1, 100);
+        let new = answer(ServerId(server), &of, 1, 100);
         assert!(store.keep_answer(new, quota, at(1)).await.unwrap());
+    }
+    let sent = [
+        (format!("user:{id}"), false),
+        (format!("user:{other}"), true),
+        ("admin".to_owned(), true),
+    ];
+    for (principal, _) in &sent {
         let request = NewRequest {
             id: Uuid::now_v7(),
             organization: ORGANIZATION,
@@ -247,13 +262,11 @@ pub(crate) async fn what_somebody_was_answered_goes_with_them(store: &Store, dat
         let told = database.texts(&statement).await;
         told.into_iter().flatten().flatten().collect::<Vec<_>>()
     };
-    let (answers, requests) = (left("answers").await, left("idempotency_keys").await);
-    for (principal, stays) in &principals {
-        let kept = |left: &[String]| left.iter().any(|of| of.ends_with(principal.as_str()));
-        assert_eq!(kept(&answers), *stays, "{principal}: {answers:?}");
-        // The last two are of nobody who was erased, the shared consumer sends no requests by that name.
-        if !principal.contains(" for ") {
-            assert_eq!(kept(&requests), *stays, "{principal}: {requests:?}");
+    for (table, principals) in [("answers", &answered[..]), ("idempotency_keys", &sent)] {
+        let left = left(table).await;
+        for (principal, stays) in principals {
+            let kept = left.iter().any(|of| of.ends_with(principal.as_str()));
+            assert_eq!(kept, *stays, "{table}: {principal}: {left:?}");
         }
     }
 }

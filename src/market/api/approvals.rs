@@ -15,6 +15,7 @@ use crate::access::role::Action;
 use crate::extract::{Body, Path};
 use crate::live::Entry;
 use crate::market::api::Market;
+use crate::market::api::lifecycle::gone;
 use crate::market::api::names::names_of;
 use crate::market::api::page::{Asked, Listed};
 use crate::market::api::servers::{act, owned};
@@ -147,7 +148,11 @@ pub(super) async fn webhook(
 ) -> Result<Json<Value>, Problem> {
     let entry = owned(&market, &person, &slug)?;
     let inbox = inbox(&market)?;
-    let number = inbox.store.webhook_secret(entry.id).await?;
+    let number = inbox
+        .store
+        .webhook_secret_of((entry.id, entry.owner))
+        .await?;
+    let number = number.ok_or_else(Problem::not_found)?;
     Ok(Json(hook(inbox, &entry, number)))
 }
 
@@ -161,10 +166,12 @@ pub(super) async fn renew_secret(
     let entry = owned(&market, &person, &slug)?;
     let inbox = inbox(&market)?;
     let act = act(&person, "webhook.secret", &entry);
+    let seen = (entry.id, entry.owner);
     let renewed = inbox
         .store
-        .renew_webhook_secret(entry.id, &act, inbox.clock.now());
-    Ok(Json(hook(inbox, &entry, renewed.await?)))
+        .renew_webhook_secret(seen, &act, inbox.clock.now());
+    let number = renewed.await.map_err(gone)?;
+    Ok(Json(hook(inbox, &entry, number)))
 }
 
 fn hook(inbox: &Inbox, entry: &Entry, number: i64) -> Value {

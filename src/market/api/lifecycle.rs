@@ -16,7 +16,6 @@ use crate::live::Entry;
 use crate::live::closed;
 use crate::market::api::page::{Asked, Listed, Spot};
 use crate::market::api::servers::{act, owned, server_view};
-use crate::market::api::settings::{self, ServerEdit};
 use crate::market::api::{Market, clients};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::NewAudit;
@@ -121,7 +120,7 @@ async fn hold(
 }
 
 /// Without a revision that was expected, what is stale is not there.
-fn gone(error: StoreError) -> Problem {
+pub(super) fn gone(error: StoreError) -> Problem {
     match error {
         StoreError::Stale => Problem::not_found(),
         error => error.into(),
@@ -158,14 +157,6 @@ pub(crate) async fn transfer(
     };
     let found = found.filter(|user| user.disabled_at.is_none() && publishes(&user.role));
     let user = found.ok_or_else(nobody)?;
-    // Whoever had it is told of its calls no more.
-    if entry.settings.approval_webhook.is_some() {
-        let change = ServerEdit {
-            approval_webhook: Some(None),
-            ..ServerEdit::default()
-        };
-        settings::apply(market, person, slug, (change, None)).await?;
-    }
     let mut act = act(person, "transfer", &entry);
     // By id: names are for people to change and to have erased.
     act.before = Some(json!({ "owner": entry.owner }).to_string());

@@ -186,7 +186,10 @@ async fn the_owners_url_is_told_of_what_waits_signed_and_masked() {
         let who = (OrganizationId::DEFAULT, "test".to_owned());
         let act = NewAudit::of(who, "webhook.secret", ("server", "shop".to_owned()));
         let now = Clock::system().now();
-        let renewed = shop.inbox.store.renew_webhook_secret(shop.id, &act, now);
+        let renewed = shop
+            .inbox
+            .store
+            .renew_webhook_secret((shop.id, None), &act, now);
         assert_eq!(renewed.await.unwrap(), number + 1);
     }
     assert_eq!(bodies[0], bodies[1]);
