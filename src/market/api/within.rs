@@ -24,7 +24,7 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// other is the list of tools.
 const LEFT_OUT: [&str; 2] = ["callTool", "getOpenapi"];
 /// Operations that take something away, or let somebody in, beside those of the method DELETE.
-pub const CONFIRMED: [&str; 10] = [
+pub const CONFIRMED: [&str; 11] = [
     "setServerState",
     "transferServer",
     "eraseConsumer",
@@ -32,6 +32,7 @@ pub const CONFIRMED: [&str; 10] = [
     "replaceDocument",
     "promoteVersion",
     "rotateKey",
+    "renewApprovalWebhookSecret",
     "editUser",
     "resetUser",
     "decideApproval",
@@ -142,6 +143,28 @@ mod tests {
             .collect();
         assert!(LEFT_OUT.iter().all(|left_out| !ids.contains(left_out)));
         assert!(CONFIRMED.iter().all(|asked| ids.contains(asked)));
+        // What makes another secret, or answers with one that lets somebody in again. What makes a new thing replaces
+        // nothing.
+        let replacing = paths.values().flat_map(|item| item.as_object().unwrap());
+        let replacing = replacing
+            .filter(|(method, _)| ["post", "put", "patch"].contains(&method.as_str()))
+            .filter(|(_, operation)| {
+                let id = operation["operationId"].as_str().unwrap();
+                let answers = operation["responses"].to_string();
+                let tells = ["\"secret\":{", "\"link\":{"];
+                let makes = ["rotate", "renew", "reset"]
+                    .iter()
+                    .any(|verb| id.starts_with(verb));
+                makes || (!id.starts_with("create") && tells.iter().any(|it| answers.contains(it)))
+            });
+        let replacing: Vec<&str> = replacing
+            .map(|(_, operation)| operation["operationId"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            replacing,
+            ["rotateKey", "resetUser", "renewApprovalWebhookSecret"]
+        );
+        assert!(replacing.iter().all(|asked| CONFIRMED.contains(asked)));
         let forms = operations.iter().filter(|operation| {
             let content = &operation["requestBody"]["content"];
             !content["multipart/form-data"].is_null()
