@@ -336,7 +336,10 @@ impl Store {
         // One that ends earlier by itself still does.
         let ends_at = new.ends_at.timestamp_micros();
         execute!(&mut tx, END_BY, old.id, organization, ends_at)?;
-        room_for_one(&mut tx, (old.owner_id, new.owned_max), at).await?;
+        // One for one is no key more, however many there are.
+        if ends_at > at {
+            room_for_one(&mut tx, (old.owner_id, new.owned_max), at).await?;
+        }
         let life = old.expires_at.map(|end| end - old.created_at);
         execute!(
             &mut tx,

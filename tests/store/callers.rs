@@ -162,6 +162,16 @@ pub(crate) async fn somebody_has_so_many_keys_that_are_good(store: &Store) {
     at_once.owned_max = Some(3);
     let replaced = store.replace_key(at_once, &act(), at(2)).await;
     assert!(matches!(replaced, Ok(Replaced::Done(_))), "{replaced:?}");
+    // Whoever has more than that, since it was lowered, still replaces one by one, and makes none beside.
+    let Ok(Replaced::Done(newest)) = replaced else {
+        unreachable!()
+    };
+    for (digit, ends, goes) in [(24, 500, false), (25, 2, true)] {
+        let mut lowered = secret(KeyId(newest.id), digit, ends);
+        lowered.owned_max = Some(2);
+        let replaced = store.replace_key(lowered, &act(), at(2)).await;
+        assert_eq!(replaced.is_ok(), goes, "{replaced:?}");
+    }
     // One that ended makes room, and keys of nobody are not counted.
     assert!(
         store
