@@ -376,7 +376,10 @@ impl Measured<'_> {
         if let Some(consumer) = entry.caller.consumer {
             self.meters.count_consumer(consumer, entry.status);
         }
-        server.times.observe(entry.total_time);
+        // What nobody carried out took no time.
+        if entry.status != LedgerStatus::Closed {
+            server.times.observe(entry.total_time);
+        }
         let bytes = [
             (&server.request_bytes, entry.request_bytes),
             (&server.response_bytes, entry.response_bytes),
@@ -397,6 +400,8 @@ impl Drop for Measured<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::caller::Caller;
+    use crate::types::{OrganizationId, VersionId};
 
     fn id(number: u128) -> ServerId {
         ServerId(uuid::Uuid::from_u128(number))
@@ -408,6 +413,40 @@ mod tests {
             .begin(&metered, (0, tool))
             .tool
             .count(LedgerStatus::Ok);
+    }
+
+    fn entry(status: LedgerStatus) -> LedgerEntry {
+        LedgerEntry {
+            organization: OrganizationId::DEFAULT,
+            caller: Caller::anonymous(),
+            at: chrono::DateTime::UNIX_EPOCH,
+            server: id(1),
+            version: VersionId(uuid::Uuid::nil()),
+            tool: "a".to_owned(),
+            trace_id: String::new(),
+            status,
+            upstream_status: None,
+            request_bytes: 1,
+            response_bytes: 0,
+            upstream_time: Duration::ZERO,
+            total_time: Duration::from_micros(7),
+            attempts: 0,
+            tokens_output: None,
+            cost_nanos: None,
+        }
+    }
+
+    #[test]
+    fn what_nobody_carried_out_took_no_time() {
+        let meters = Meters::default();
+        let metered = meters.of(id(1), 0);
+        for status in [LedgerStatus::Ok, LedgerStatus::Closed] {
+            meters.begin(&metered, (0, "a")).end(&entry(status), 0);
+        }
+        let (_, counts) = meters.servers().remove(0);
+        assert_eq!(counts.tools, [("a".to_owned(), [1, 0, 0, 0, 0, 1])]);
+        assert_eq!(counts.times.counts.iter().sum::<u64>(), 1);
+        assert_eq!(counts.times.micros, 7);
     }
 
     /// A server and its tools, by name and calls that were fine.

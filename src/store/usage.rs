@@ -159,12 +159,13 @@ const TAKE: &str = "DELETE FROM usage_hourly WHERE organization_id = $1 AND buck
      tokens, cost_nanos, latency";
 const OLDEST_DAY: &str = "SELECT bucket AS value FROM usage_daily WHERE organization_id = $1 AND bucket < $2 ORDER BY bucket LIMIT 1";
 const SWEEP: &str = "DELETE FROM usage_daily WHERE organization_id = $1 AND bucket = $2";
-// Every organization is named, so that the keys of both tables lead to the hours.
+// Every organization is named, so that the keys of both tables lead to the hours. A call to a server that is not served
+// says nothing of how well it does.
 const CALLED: &str = "SELECT server_id, CAST(SUM(calls) AS BIGINT) AS calls, \
      CAST(SUM(CASE WHEN status = 'ok' THEN calls ELSE 0 END) AS BIGINT) AS well FROM \
      (SELECT server_id, status, calls FROM usage_hourly WHERE organization_id IN (SELECT id FROM organizations) AND bucket >= $1 \
-     UNION ALL SELECT server_id, status, calls FROM usage_daily WHERE organization_id IN (SELECT id FROM organizations) AND bucket >= $1) \
-     AS used GROUP BY server_id ORDER BY server_id";
+     AND status <> 'closed' UNION ALL SELECT server_id, status, calls FROM usage_daily WHERE organization_id IN (SELECT id FROM organizations) AND bucket >= $1 \
+     AND status <> 'closed') AS used GROUP BY server_id ORDER BY server_id";
 const OWNERS: &str = "SELECT s.id, u.name FROM servers s JOIN users u ON u.id = s.owner_id \
      WHERE s.deleted_at IS NULL ORDER BY s.id";
 const SERVERS: &str =
@@ -195,7 +196,7 @@ impl Store {
         )
     }
 
-    /// The calls of each server that has any, in hours and days that begin from `from` on.
+    /// The calls of each server that carried out any, in hours and days that begin from `from` on.
     pub async fn calls_of_servers(&self, from: i64) -> Result<Vec<CalledRow>, StoreError> {
         fetch_all!(&self.db, CalledRow, CALLED, from)
     }

@@ -267,6 +267,20 @@ async fn calls_to_a_closed_server_are_in_the_ledger() {
         assert_eq!(refused.0, 409, "{}", refused.1);
     }
     site.call(MODERN, "nothing").await;
+    // Where tools are searched, a call is its tool's, and none of one there is none of.
+    site.done(("PATCH", "servers/pets"), json!({ "tools": "search" }))
+        .await;
+    for (name, arguments) in [
+        ("call_tool", json!({ "name": "look", "arguments": {} })),
+        ("call_tool", json!({ "name": "nothing" })),
+        ("search_tools", json!({ "query": "look" })),
+    ] {
+        let params = json!({ "name": name, "arguments": arguments });
+        let (_, answer) = site.ask(MODERN, "tools/call", params).await;
+        assert_eq!(answer["result"]["isError"], true, "{answer}");
+    }
+    site.done(("PATCH", "servers/pets"), json!({ "tools": "all" }))
+        .await;
     // One that is answered after all of them is written after all of them.
     site.done(path, json!({ "state": "served" })).await;
     site.call(MODERN, "look").await;
@@ -289,14 +303,40 @@ async fn calls_to_a_closed_server_are_in_the_ledger() {
         .map(|row| row["tool"].as_str().unwrap())
         .collect();
     tools.sort_unstable();
-    assert_eq!(tools, ["look", "look", "slow"], "{rows:?}");
+    let expected = ["call_tool", "look", "look", "look", "search_tools", "slow"];
+    assert_eq!(tools, expected, "{rows:?}");
     for row in closed {
         assert_eq!(row["attempts"], 0, "{row}");
         assert_eq!(row["upstreamStatus"], Value::Null, "{row}");
     }
     let asked = ("GET", "ledger?status=closed");
     let found = site.done(asked, Value::Null).await;
-    assert_eq!(found["calls"].as_array().unwrap().len(), 3, "{found}");
+    assert_eq!(found["calls"].as_array().unwrap().len(), 6, "{found}");
+}
+
+#[tokio::test]
+async fn a_closed_server_that_cannot_be_loaded_says_that_it_is_closed() {
+    let mut site = Site::start().await;
+    site.served.terminate();
+    site.served.ended().await;
+    let data = site.data.path().join("data");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(data.join("causeway.db"));
+    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+    // What it needs cannot be read any more.
+    let change = "UPDATE credentials SET origins = '{'";
+    database.execute(change).await.unwrap();
+    database.close().await.unwrap();
+    site.served = Serving::on(&data, &["--admin-key", ADMIN]).await;
+    let call = ("POST", "servers/pets/tools/look/call");
+    for (state, status) in [("disabled", 409), ("served", 503)] {
+        site.done(("PUT", "servers/pets/state"), json!({ "state": state }))
+            .await;
+        for dry_run in [true, false] {
+            let body = json!({ "dryRun": dry_run });
+            let refused = site.served.api(&site.key, call, &body).await;
+            assert_eq!(refused.0, status, "{state}: {}", refused.1);
+        }
+    }
 }
 
 #[tokio::test]

@@ -23,13 +23,21 @@ fn calls(first: u32, count: u32) -> Vec<LedgerRow> {
     let one = |number: u32| {
         let pick = |n: u32| (number.wrapping_mul(2_654_435_761) >> 8) % n;
         let id = |n: u32| (n > 0).then(|| Uuid::from_u128(u128::from(n)));
-        let kinds = ["ok", "ok", "tool_error", "refused", "cancelled", "timeout"];
+        let kinds = [
+            "ok",
+            "ok",
+            "tool_error",
+            "refused",
+            "cancelled",
+            "timeout",
+            "closed",
+        ];
         LedgerRow {
             id: Uuid::from_u128(u128::from(number)),
             server: id(pick(3)),
             consumer: id(pick(2)),
             tool: (pick(5) > 0).then(|| format!("tool{}", pick(2))),
-            status: kinds[usize::try_from(pick(6)).unwrap()],
+            status: kinds[usize::try_from(pick(7)).unwrap()],
             request_bytes: i64::from(pick(1000)),
             response_bytes: i64::from(pick(77)),
             upstream_us: i64::from(pick(13)),
@@ -253,7 +261,9 @@ pub(crate) async fn the_calls_of_servers_are_added_up(store: &Store) {
         let from = now.timestamp_micros() - 7 * DAY;
         let once: BTreeMap<Uuid, &LedgerRow> = written.iter().map(|call| (call.id, call)).collect();
         let mut expected: BTreeMap<Uuid, Calls> = BTreeMap::new();
-        for call in once.values().filter(|call| call.at >= from) {
+        // What was turned away is no call that could have gone well.
+        let counted = |call: &&&LedgerRow| call.at >= from && call.status != "closed";
+        for call in once.values().filter(counted) {
             let calls = expected.entry(call.server.unwrap_or_default()).or_default();
             calls.all += 1;
             calls.well += u64::from(call.status == "ok");

@@ -66,46 +66,67 @@ pub(crate) async fn attempt(
             Problem::not_found()
         });
     }
+    let mcp = &market.0.parts.mcp;
+    if let Some(closed) = &entry.closed {
+        let refusal = Problem::new(ProblemKind::Conflict, closed.words(&entry.title));
+        if request.dry_run {
+            return Err(refusal);
+        }
+        // Whatever becomes of it in the ledger, it is the same to its caller.
+        if let Ok(server) = catalog.server(entry.id).await {
+            let server = server.for_caller(&who.0);
+            let asked = (&*tool, request.confirmed, headers);
+            let context = context(market, who, &server, asked).await;
+            turn_away(mcp, &who.0, &server, &called(tool, request), &context);
+        }
+        return Err(refusal);
+    }
     let server = catalog.server(entry.id).await?.for_caller(&who.0);
-    let cancel = CancellationToken::new();
-    let context = CallContext {
-        cancel: cancel.clone(),
+    let context = context(market, who, &server, (&tool, request.confirmed, headers)).await;
+    let _cancelled_when_the_client_leaves = context.cancel.clone().drop_guard();
+    let is_rehearsed = request.dry_run;
+    let call = called(tool, request);
+    let trace = if is_rehearsed {
+        dry_run(mcp, &who.0, &server, call, &context).await?
+    } else {
+        explain(mcp, &who.0, &server, call, &context).await?
+    };
+    Ok(trace)
+}
+
+fn called(name: String, request: CallRequest) -> ToolCall {
+    ToolCall {
+        name,
+        arguments: request.arguments,
+        resumption: None,
+    }
+}
+
+/// What is known of a call beside what it asks for.
+async fn context(
+    market: &Market,
+    who: &Who,
+    server: &Server,
+    (tool, confirmed, headers): (&str, bool, &HeaderMap),
+) -> CallContext {
+    CallContext {
+        cancel: CancellationToken::new(),
         deadline: Instant::now() + Duration::from_millis(server.settings.call_timeout_ms),
         progress: Progress::default(),
         client: None,
         holder: who.0.holder(who.1),
         trace_id: trace_id(headers),
         parent: parent(headers),
-        passed: passed(&market.0.parts.authenticator, &server, headers).await,
+        passed: passed(&market.0.parts.authenticator, server, headers).await,
         peer: who.1,
-        consent: consent(&server, (&tool, request.confirmed), &who.0),
+        consent: consent(server, (tool, confirmed), &who.0),
         leads: Leading {
             way: Leads::Told,
             base: market.0.parts.address.asked_by(headers),
         },
         answered: None,
         own: OwnMask::default(),
-    };
-    let _cancelled_when_the_client_leaves = cancel.drop_guard();
-    let call = ToolCall {
-        name: tool,
-        arguments: request.arguments,
-        resumption: None,
-    };
-    let mcp = &market.0.parts.mcp;
-    if let Some(closed) = &entry.closed {
-        if !request.dry_run {
-            turn_away(mcp, &who.0, &server, &call, &context);
-        }
-        let words = closed.words(&entry.title);
-        return Err(Problem::new(ProblemKind::Conflict, words));
     }
-    let trace = if request.dry_run {
-        dry_run(mcp, &who.0, &server, call, &context).await?
-    } else {
-        explain(mcp, &who.0, &server, call, &context).await?
-    };
-    Ok(trace)
 }
 
 /// Whether the call was agreed to: by whoever calls where its own user is asked, and by whoever manages

@@ -45,22 +45,23 @@ impl Exchange {
         }
     }
 
-    /// Enters a call in the ledger that nobody carries out.
+    /// Enters a call in the ledger that nobody carries out: as that of the tool it would have been, as if the
+    /// server were served.
     fn turn_away(&self, params: &Params<'_>) {
         let name = params.name.as_deref().unwrap_or_default();
-        let own = self.server.finder.as_ref().is_some_and(|finder| {
-            let own = [&finder.search, &finder.describe, &finder.call];
-            own.into_iter().any(|own| own == name)
-        });
-        if own {
-            let given = params.arguments.map_or("{}", |arguments| arguments.get());
+        let given = params.arguments.map_or("{}", RawValue::get);
+        let call = match &self.server.finder {
+            Some(finder) if name == finder.call => self.called(finder, given).ok(),
+            Some(finder) if name == finder.search || name == finder.describe => None,
+            _ => Some(ToolCall {
+                name: name.to_owned(),
+                arguments: params.arguments.map(RawValue::to_owned),
+                resumption: None,
+            }),
+        };
+        let Some(call) = call else {
             self.account((name, given), LedgerStatus::Closed, Duration::ZERO);
             return;
-        }
-        let call = ToolCall {
-            name: name.to_owned(),
-            arguments: params.arguments.map(RawValue::to_owned),
-            resumption: None,
         };
         let (mcp, caller) = (&self.mcp, &self.caller);
         call::turn_away(mcp, caller, &self.server, &call, &self.context());

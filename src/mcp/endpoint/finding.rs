@@ -65,9 +65,8 @@ impl Exchange {
             match self.called(finder, given) {
                 Ok(wanted) => {
                     return Finding::Call(ToolCall {
-                        name: wanted.name,
-                        arguments: wanted.arguments,
                         resumption: call.resumption,
+                        ..wanted
                     });
                 }
                 Err(refused) => refused,
@@ -89,13 +88,17 @@ impl Exchange {
     }
 
     /// The tool that `call_tool` is to call, or why it calls none.
-    fn called(&self, finder: &Finder, given: &str) -> Result<Call, CallOutcome> {
+    pub(super) fn called(&self, finder: &Finder, given: &str) -> Result<ToolCall, CallOutcome> {
         let wanted: Call = serde_json::from_str(given)
             .map_err(|error| refused(&format!("The arguments do not fit: {error}.")))?;
-        match self.visible(&wanted.name) {
-            Some(_) => Ok(wanted),
-            None => Err(unknown(finder, &wanted.name)),
+        if self.visible(&wanted.name).is_none() {
+            return Err(unknown(finder, &wanted.name));
         }
+        Ok(ToolCall {
+            name: wanted.name,
+            arguments: wanted.arguments,
+            resumption: None,
+        })
     }
 
     /// Enters an answer in the ledger. It was given at once, so there is nobody to have left.
