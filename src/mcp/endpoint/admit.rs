@@ -206,6 +206,12 @@ fn unauthenticated(error: &AuthenticationError) -> Response {
 pub(super) fn too_many_requests(over: &Exceeded, id: Option<&str>) -> Response {
     let error = RpcError::new(INVALID_REQUEST, over.to_string());
     let mut response = rpc_error(StatusCode::TOO_MANY_REQUESTS, &error, id);
+    say_when(response.headers_mut(), over);
+    response
+}
+
+/// Adds what programs read of a limit that is used up.
+pub(super) fn say_when(headers: &mut HeaderMap, over: &Exceeded) {
     let (policy, rest) = over.headers();
     for (name, value) in [
         ("retry-after", over.seconds().to_string()),
@@ -213,10 +219,9 @@ pub(super) fn too_many_requests(over: &Exceeded, id: Option<&str>) -> Response {
         ("ratelimit", rest),
     ] {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
     }
-    response
 }
 
 fn challenge(message: &str, challenge: &str) -> Response {

@@ -8,13 +8,15 @@ use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::json;
 
 use crate::access::limit::LimitRefusal;
 use crate::answers::Kept;
+use crate::mcp::call::RETRY_AFTER;
 use crate::mcp::call::reading::{self, Reader};
 use crate::mcp::endpoint::Endpoint;
-use crate::mcp::endpoint::admit::{admit, rpc_error, too_many_requests};
+use crate::mcp::endpoint::admit::{admit, rpc_error, say_when};
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, RpcError};
 
 pub(super) async fn download(
@@ -22,6 +24,7 @@ pub(super) async fn download(
     Path((slug, id)): Path<(String, String)>,
     request: Request,
 ) -> Response {
+    let is_head = request.method() == Method::HEAD;
     let admitted = match admit(endpoint, &slug, request).await {
         Ok((admitted, _)) => admitted,
         Err(response) => return response,
@@ -42,6 +45,10 @@ pub(super) async fn download(
         );
         return rpc_error(StatusCode::NOT_FOUND, &error, None);
     };
+    // Whoever asks only what it is reads nothing of it.
+    if is_head {
+        return file(kept);
+    }
     let reader = Reader {
         caller: &admitted.caller,
         peer: admitted.peer,
@@ -49,11 +56,33 @@ pub(super) async fn download(
     let mcp = &admitted.endpoint.0.parts.mcp;
     match reading::count(mcp, &reader, &admitted.server, &kept).await {
         Ok(()) => file(kept),
-        Err(LimitRefusal::Exceeded(over)) => too_many_requests(&over, None),
-        Err(uncounted @ LimitRefusal::Uncounted) => {
-            let error = RpcError::new(INTERNAL_ERROR, uncounted.to_string());
-            rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None)
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+/// An answer that limits keep back from its reader, who is told how long to wait where that is known.
+pub(super) fn kept_back(refusal: &LimitRefusal) -> RpcError {
+    let code = match refusal {
+        LimitRefusal::Exceeded(_) => INVALID_REQUEST,
+        LimitRefusal::Uncounted => INTERNAL_ERROR,
+    };
+    let mut error = RpcError::new(code, refusal.to_string());
+    if let LimitRefusal::Exceeded(over) = refusal {
+        error.data = Some(json!({ RETRY_AFTER: over.seconds() }));
+    }
+    error
+}
+
+/// The same over HTTP.
+fn refused(refusal: &LimitRefusal) -> Response {
+    let error = kept_back(refusal);
+    match refusal {
+        LimitRefusal::Exceeded(over) => {
+            let mut response = rpc_error(StatusCode::TOO_MANY_REQUESTS, &error, None);
+            say_when(response.headers_mut(), over);
+            response
         }
+        LimitRefusal::Uncounted => rpc_error(StatusCode::SERVICE_UNAVAILABLE, &error, None),
     }
 }
 

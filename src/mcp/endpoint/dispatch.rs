@@ -11,17 +11,18 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::caller::{Caller, Target};
-use crate::access::limit::{Exceeded, LimitRefusal};
+use crate::access::limit::Exceeded;
 use crate::credential::pass::Passed;
 use crate::live::closed::Closed;
 use crate::mcp::call::reading::{self, Reader};
 use crate::mcp::call::{self, Mcp};
 use crate::mcp::content;
+use crate::mcp::endpoint::answers::kept_back;
 use crate::mcp::endpoint::finding::Finding;
 use crate::mcp::endpoint::session::{LOG_LEVELS, Session};
 use crate::mcp::endpoint::version::Version;
 use crate::mcp::endpoint::wire::{
-    INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, MISSING_CAPABILITY, Params,
+    INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, MISSING_CAPABILITY, Params,
     RESOURCE_NOT_FOUND, RpcError, URL_ELICITATION_REQUIRED, quote,
 };
 use crate::mcp::endpoint::{answer, lists, seen};
@@ -320,7 +321,8 @@ impl Exchange {
             peer: self.peer,
         };
         let counted = reading::count(&self.mcp, &reader, &self.server, &kept);
-        in_time(&context, counted).await?.map_err(limited)?;
+        let counted = in_time(&context, counted).await?;
+        counted.map_err(|refusal| kept_back(&refusal))?;
         let text = content::is_text(&kept.media_type);
         let text = text
             .then(|| std::str::from_utf8(&kept.bytes).ok())
@@ -468,15 +470,6 @@ fn fill(prompt: &PromptDef, given: &Value) -> Result<String, RpcError> {
         }
     }
     Ok(text.trim_end().to_owned())
-}
-
-/// An answer that limits keep back from its reader, who is told how long to wait where that is known.
-fn limited(refusal: LimitRefusal) -> RpcError {
-    let mut error = RpcError::new(INVALID_REQUEST, refusal.to_string());
-    if let LimitRefusal::Exceeded(exceeded) = &refusal {
-        error.data = Some(json!({ call::RETRY_AFTER: exceeded.seconds() }));
-    }
-    error
 }
 
 fn shown(name: &str) -> String {

@@ -185,6 +185,16 @@ async fn an_answer_counts_also_for_whoever_reads_it_over_http() {
     .await;
     let (uri, _) = linked(&site, &OWN, MODERN).await;
     let path = format!("/mcp/api/answers/{}", uri.rsplit('/').next().unwrap());
+    // Whoever asks what it is before they read it is given none of it.
+    let ask = async |method: &str| {
+        let request = site.http(method, &path).header("x-api-key", KEY_ALL);
+        request.send().await.unwrap()
+    };
+    for _ in 0..400 {
+        let head = ask("HEAD").await;
+        assert_eq!(head.status(), 200);
+        assert!(head.headers()["content-length"].to_str().unwrap() > "0");
+    }
     let mut times = 0;
     loop {
         let request = site.http("GET", &path).header("x-api-key", KEY_ALL);
@@ -196,4 +206,9 @@ async fn an_answer_counts_also_for_whoever_reads_it_over_http() {
         assert!(times < 400, "nothing of what is read counts");
     }
     assert!(times >= 1);
+    assert_eq!(ask("HEAD").await.status(), 200);
+    let refused: Value = ask("GET").await.json().await.unwrap();
+    assert_eq!(refused["error"]["code"], -32_600, "{refused}");
+    let wait = &refused["error"]["data"]["causeway/retryAfter"];
+    assert!(wait.as_u64().unwrap() > 0, "{refused}");
 }
