@@ -258,6 +258,7 @@ publish-upstream-help = Where calls go, instead of the server the document names
 publish-allow-help = One a line, address, network or host with an optional port. Private, loopback and link-local addresses are refused unless they are listed here.
 publish-credentials = On the next page you look through the tools and enter credentials. Nobody else can call the server before you publish it there.
 publish-taken = “Short name”: there is a server { $slug } already; choose another name, or import a new version of it in its settings.
+publish-taken-name = “Short name”: the name { $slug } is taken; choose another.
 upload-too-large = The document is too large; it may have { $size }.
 
 ## An import
@@ -585,9 +586,8 @@ settings-approvals-words = Of tools that somebody has to approve before they are
 settings-approvals-save = Save approvals
 settings-probe = Whether the API is well
 settings-probe-help = One operation that only reads can be called from time to time, for nobody: it is in no usage, limit or ledger. What it came to is on the tab <a href="{ $health }">Health</a>.
-settings-probe-operation-help = The GET operations of the document that need no argument. One that needs arguments is set through the management API.
+settings-probe-operation-help = Method and path, like <code>GET /status</code>. Proposed are operations that need no argument; any other that only reads can be typed, with its arguments below. Empty: the API is not asked.
 settings-probe-never = Do not check
-settings-probe-nothing = The document has no GET operation that needs no argument. One that needs arguments is set through the management API.
 settings-probe-save = Save check
 settings-probe-minutes-help = 5 to 1440 minutes.
 settings-probe-arguments-help = A JSON object, where the operation is to be called with arguments.
@@ -773,6 +773,7 @@ oidc-token-audience = For whoever looks after this server: the ID token was issu
 oidc-token-clock = For whoever looks after this server: the ID token is over, or not good yet. Compare the clocks of this server and of the provider.
 oidc-token-keys = For whoever looks after this server: the ID token is not signed with a key that <code>{ $issuer }</code> shows, in a way that is accepted here. Let it sign with RS256, ES256 or EdDSA.
 oidc-token-form = For whoever looks after this server: the ID token lacks what it needs, or is none.
+oidc-token-access = For whoever looks after this server: the ID token was issued with another access token than it came with (<code>at_hash</code>). The provider mixes up its answers; whoever runs it has to mend that.
 oidc-token-nonce = Start again. The answer belongs to another sign-in.
 oidc-state = This sign-in was used already, took longer than ten minutes, or was begun in another browser.
 oidc-state-advice = Start again, in this browser. Cookies have to be allowed.
@@ -893,6 +894,9 @@ approvals-wants = <b>{ $who }</b> wants to call <a href="{ $page }">{ $tool }</a
 approvals-admin = The admin key
 approvals-anybody = Somebody without a key, at { $address }
 approvals-somebody = Somebody who is gone
+approvals-consumer = A consumer that is gone
+approvals-key = A key that is gone
+approvals-program = A program without a name of its own
 approvals-arguments = With these arguments; secrets are hidden:
 approvals-next = Once: it goes through when the caller makes it again within an hour. For an hour: so does every repeat of it with the same arguments. Denied: nothing is sent, and the caller is told the reason. If nobody decides, it expires.
 approvals-age = { $count ->

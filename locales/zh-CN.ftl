@@ -245,6 +245,7 @@ publish-upstream-help = 调用的目标地址，代替文档中指定的服务�
 publish-allow-help = 每行一个地址、网段或主机，端口可选。私有、回环和链路本地地址只有在此列出才允许访问。
 publish-credentials = 下一页可以检查工具并填写凭据。在那里发布之前，其他人都不能调用此服务器。
 publish-taken = “短名称”：服务器 { $slug } 已存在。请换一个名称，或在其设置中导入新版本。
+publish-taken-name = “短名称”：名称 { $slug } 已被占用。请换一个名称。
 upload-too-large = 文档过大，最大为 { $size }。
 
 ## 导入
@@ -529,9 +530,8 @@ settings-approvals-words = 适用于调用前须有人批准的工具。等待�
 settings-approvals-save = 保存审批设置
 settings-probe = API 是否正常
 settings-probe-help = 可以定期调用一个只读操作，不代表任何人：不计入用量、限制和账本。结果显示在<a href="{ $health }">健康</a>标签页。
-settings-probe-operation-help = 文档中不需要参数的 GET 操作。需要参数的操作可通过管理 API 设置。
+settings-probe-operation-help = 方法和路径，例如 <code>GET /status</code>。列表提供不需要参数的操作；其他只读操作可以直接输入，参数填在下方。留空则不检查该 API。
 settings-probe-never = 不检查
-settings-probe-nothing = 文档中没有不需要参数的 GET 操作。需要参数的操作可通过管理 API 设置。
 settings-probe-save = 保存检查
 settings-probe-minutes-help = 5 到 1440 分钟。
 settings-probe-arguments-help = 如需带参数调用该操作，填写一个 JSON 对象。
@@ -714,6 +714,7 @@ oidc-token-audience = 致本服务器的维护者：ID 令牌是签发给另一�
 oidc-token-clock = 致本服务器的维护者：ID 令牌已经过期，或尚未生效。请核对本服务器与提供方的时钟。
 oidc-token-keys = 致本服务器的维护者：ID 令牌不是用 <code>{ $issuer }</code> 公布的密钥、以这里接受的方式签署的。请让它用 RS256、ES256 或 EdDSA 签名。
 oidc-token-form = 致本服务器的维护者：ID 令牌缺少必需的内容，或根本不是 ID 令牌。
+oidc-token-access = 致本服务器的维护者：ID 令牌对应的访问令牌不是随它一起发来的那一个（<code>at_hash</code>）。这是提供方混淆了应答，需由其运营者修复。
 oidc-token-nonce = 请重新开始。该应答属于另一次登录。
 oidc-state = 这次登录已经用过，超过了十分钟，或者是在另一个浏览器里开始的。
 oidc-state-advice = 请在这个浏览器里重新开始。需要允许 Cookie。
@@ -828,6 +829,9 @@ approvals-wants = <b>{ $who }</b> 请求调用 { $server } 的 <a href="{ $page 
 approvals-admin = 管理员密钥
 approvals-anybody = 没有密钥的调用方（{ $address }）
 approvals-somebody = 已不存在的调用方
+approvals-consumer = 已不存在的使用方
+approvals-key = 已不存在的密钥
+approvals-program = 没有自己名称的程序
 approvals-arguments = 使用以下参数（机密已隐藏）：
 approvals-next = 批准一次：调用方在一小时内再次发起时，该调用即可通过。批准一小时：以相同参数重复发起的调用都可通过。拒绝：不发送任何内容，并将理由告知调用方。若无人处理，则会过期。
 approvals-age = { $count } 分钟前提出

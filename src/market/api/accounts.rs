@@ -66,7 +66,7 @@ impl Offer {
         let catalog = &market.0.parts.publisher.catalog;
         let entry = catalog.entry(server);
         let entry = entry.filter(|entry| {
-            person.caller.may(entry.target(), None)
+            entry.is_shown_to(&person.caller)
                 && entry.closed.is_none()
                 && entry.settings.user_accounts.contains(scheme)
         });
@@ -330,7 +330,7 @@ pub(crate) fn open_to(
     let entries = market.0.parts.publisher.catalog.entries_where(|entry| {
         !entry.settings.user_accounts.is_empty()
             && entry.closed.is_none()
-            && person.caller.may(entry.target(), None)
+            && entry.is_shown_to(&person.caller)
     });
     let schemes = entries.into_iter().flat_map(|entry| {
         let schemes = entry.settings.user_accounts.clone();

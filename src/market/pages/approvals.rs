@@ -1,5 +1,8 @@
 //! The inbox of calls that wait for a person.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -15,6 +18,7 @@ use crate::market::language::{Html, Language};
 use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to};
 use crate::market::pages::submitted::Submitted;
 use crate::market::pages::{Frame, page};
+use crate::mcp::server::Server;
 use crate::problem::Problem;
 use crate::store::approvals::ApprovalRow;
 use crate::types::ApprovalId;
@@ -102,17 +106,44 @@ fn caller(principal: &str, name: Option<&String>, language: Language) -> Html {
             .say("approvals-anybody")
             .with("address", address)
             .into(),
-        (None, _) => language.say("approvals-somebody").into(),
+        (None, kind) => language.say(nameless(kind)).into(),
     }
 }
 
-/// The operation of a call as its document writes it, while the server has it.
-async fn route(market: &Market, row: &ApprovalRow) -> Option<String> {
+/// The words for a principal that has no name, or none any more: `user:ID`.
+fn nameless(principal: &str) -> &'static str {
+    match principal.split_once(':') {
+        Some(("user", _)) => "approvals-somebody",
+        Some(("consumer", _)) => "approvals-consumer",
+        Some(("key", _)) => "approvals-key",
+        _ => "approvals-program",
+    }
+}
+
+/// Writes the operations of calls that wait as their documents do, while their servers have them. Each server is
+/// asked for once; of calls that are over no operation is shown.
+async fn with_routes(market: &Market, rows: &mut [ApprovalRow]) {
     let catalog = &market.0.parts.publisher.catalog;
-    let entry = catalog.find(&row.server)?;
-    let server = catalog.server(entry.id).await.ok()?;
+    let mut servers: HashMap<String, Option<Arc<Server>>> = HashMap::new();
+    for row in rows.iter_mut().filter(|row| row.state == "pending") {
+        if !servers.contains_key(&row.server) {
+            let server = match catalog.find(&row.server) {
+                Some(entry) => catalog.server(entry.id).await.ok(),
+                None => None,
+            };
+            servers.insert(row.server.clone(), server);
+        }
+        if let Some(Some(server)) = servers.get(&row.server)
+            && let Some(route) = route(server, &row.operation)
+        {
+            row.operation = route;
+        }
+    }
+}
+
+fn route(server: &Server, operation: &str) -> Option<String> {
     let mut tools = server.tools.values();
-    let tool = tools.find(|tool| tool.def.operation.0 == row.operation)?;
+    let tool = tools.find(|tool| tool.def.operation.0 == operation)?;
     Some(tool.def.route())
 }
 
@@ -139,13 +170,11 @@ async fn shown(
     let mut frame = frame(market, headers, "approvals");
     frame.notice = notice(query);
     let now = market.0.parts.publisher.clock.now();
-    let rows = rows(market, person, (None, ROWS_MAX)).await?;
+    let mut rows = rows(market, person, (None, ROWS_MAX)).await?;
+    with_routes(market, &mut rows).await;
     let names = names(market, person, &rows).await?;
     let mut calls = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        if let Some(route) = route(market, &row).await {
-            row.operation = route;
-        }
+    for row in rows {
         let caller = caller(&row.principal, names.get(&row.principal), frame.language);
         calls.push(CallView::new(row, caller, now));
     }
@@ -188,4 +217,34 @@ fn entered(form: &Fields) -> Option<(ApprovalId, NewDecision)> {
     let id = form.get("id")?.parse().ok()?;
     let reason = form.get("reason").cloned();
     Some((id, NewDecision { decision, reason }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_calls_is_called_something() {
+        let named = "ann".to_owned();
+        for (principal, name, words) in [
+            ("user:1", Some(&named), "ann"),
+            ("user:1", None, "Somebody who is gone"),
+            ("consumer:1", None, "A consumer that is gone"),
+            ("key:1", None, "A key that is gone"),
+            (
+                "organization:1",
+                None,
+                "A program without a name of its own",
+            ),
+            ("admin", None, "The admin key"),
+            (
+                "anonymous@10.0.0.1",
+                None,
+                "Somebody without a key, at 10.0.0.1",
+            ),
+        ] {
+            let said = caller(principal, name, Language::English);
+            assert_eq!(said.as_str(), words, "{principal}");
+        }
+    }
 }

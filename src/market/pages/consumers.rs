@@ -31,7 +31,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::store::limits::AssignmentRow;
 use crate::types::{ConsumerId, OrganizationId, ServerId};
 
-/// Consumers on one page, keys of one, and servers to give it a plan with; more are for the management API.
+/// Consumers on one page, keys of one, and servers proposed to give it a plan with; any other can be typed.
 const ROWS_MAX: usize = 100;
 const KEYS_MAX: i64 = 200;
 const SERVERS_MAX: usize = 1_000;
@@ -68,7 +68,7 @@ pub struct ConsumerPage {
     pub limits: Vec<LimitRow>,
     /// Slug and plan.
     pub plans: Vec<(String, String)>,
-    /// The names of all plans there are, and the servers one can be given with.
+    /// The names of all plans there are, and servers one can be given with, as proposals.
     pub choices: Vec<String>,
     pub servers: Vec<String>,
     pub quotas: Vec<QuotaView>,
@@ -207,7 +207,7 @@ async fn template(
     })
 }
 
-/// The servers of an organization, by their short names.
+/// Servers of an organization, by their short names: as many as are proposed.
 fn servers(market: &Market, organization: OrganizationId) -> Vec<String> {
     let catalog = &market.0.parts.publisher.catalog;
     let all = catalog.slugs(|entry| entry.organization == organization);

@@ -387,6 +387,7 @@ fn of_fault(fault: IdTokenFault) -> &'static str {
         IdTokenFault::Token(TokenFault::Malformed | TokenFault::Claims) | IdTokenFault::Kind => {
             "oidc-token-form"
         }
-        IdTokenFault::Nonce | IdTokenFault::AccessToken => "oidc-token-nonce",
+        IdTokenFault::AccessToken => "oidc-token-access",
+        IdTokenFault::Nonce => "oidc-token-nonce",
     }
 }

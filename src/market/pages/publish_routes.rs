@@ -135,12 +135,12 @@ async fn begin(
     files: Files,
 ) -> Result<Begun, Refusal> {
     if let Some(slug) = text(form, "slug") {
-        slug.parse::<Slug>()
+        let name = slug
+            .parse::<Slug>()
             .map_err(|error| Problem::new(ProblemKind::Invalid, format!("`slug`: {error}")))?;
-        // The API takes this for a new version; who fills in this form means a new server.
-        if market.0.parts.publisher.catalog.find(slug).is_some() {
-            let taken = language.say("publish-taken").with("slug", slug);
-            return Err(Refusal::Page(StatusCode::CONFLICT, taken.into()));
+        if let Some(taken) = taken(market, person, &name).await? {
+            let said = language.say(taken).with("slug", slug);
+            return Err(Refusal::Page(StatusCode::CONFLICT, said.into()));
         }
     }
     let rules = text(form, "allow")
@@ -156,6 +156,21 @@ async fn begin(
     let fields: NewServer = serde_json::from_value(body)
         .map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))?;
     Ok(servers::begin(market, person, Upload { fields, files }).await?)
+}
+
+/// What is said of a name that a new server cannot have. Of one that is not theirs to manage that is the same, whether
+/// there is a server of that name, was one, or is one they may not see.
+async fn taken(
+    market: &Market,
+    person: &Person,
+    name: &Slug,
+) -> Result<Option<&'static str>, Problem> {
+    // The API takes this for a new version; who fills in this form means a new server.
+    if servers::owned(market, person, name.as_str()).is_ok() {
+        return Ok(Some("publish-taken"));
+    }
+    let is_taken = market.0.parts.publisher.store.is_taken(name).await?;
+    Ok(is_taken.then_some("publish-taken-name"))
 }
 
 /// How large a document may be, for people.

@@ -76,6 +76,13 @@ impl SettingsPage {
         told.filter(|told| told.section == section && told.scheme.is_empty())
     }
 
+    /// The operation that asks whether the API is well, as its document writes it where that is known.
+    pub fn probe_route(&self) -> &str {
+        let set = &self.form.probe.operation;
+        let known = self.probes.iter().find(|choice| choice.operation == *set);
+        known.map_or(set, |choice| &choice.route)
+    }
+
     /// What is said of a credential.
     pub fn told_of(&self, scheme: &str) -> Option<&Told> {
         let told = self.told.as_ref();

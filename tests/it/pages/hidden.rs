@@ -54,13 +54,16 @@ fn hidden() -> Served {
     served
 }
 
+/// Somebody's headers, and the token of their forms.
+fn person_of(served: &Served, name: &str) -> (String, String) {
+    let headers = with_session(served, &session(served, name));
+    let token = headers.split("X-CSRF-Token: ").nth(1).unwrap().to_owned();
+    (headers, token)
+}
+
 /// Who asks: the headers that say so, and the token of their forms.
 fn callers(served: &Served) -> BTreeMap<&'static str, (String, String)> {
-    let person = |name: &str| {
-        let headers = with_session(served, &session(served, name));
-        let token = headers.split("X-CSRF-Token: ").nth(1).unwrap().to_owned();
-        (headers, token)
-    };
+    let person = |name: &str| person_of(served, name);
     let new = json!({ "name": "agent" });
     let (_, made) = api(served, ("POST", "/api/v1/keys"), &by_key(), &new);
     let key = format!("X-API-Key: {}", made["key"].as_str().unwrap());
@@ -218,6 +221,68 @@ fn what_somebody_may_not_see_is_like_what_never_was() {
             assert!(!missing.contains("Told to nobody"));
         }
     }
+}
+
+/// A new server by the page.
+fn by_page(served: &Served, (headers, token): &(String, String), slug: &str) -> String {
+    let fields = [
+        ("slug", slug),
+        ("document", "{\"foo\": 1}"),
+        ("csrf", token),
+    ];
+    let fields = fields.map(|(name, value)| {
+        format!("--e\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    });
+    let body = format!("{}--e--\r\n", fields.concat());
+    let head = format!(
+        "POST /publish HTTP/1.1\r\n{headers}\r\nContent-Type: multipart/form-data; boundary=e"
+    );
+    served.ask(&head, &body)
+}
+
+#[test]
+fn whoever_publishes_learns_that_a_name_is_taken_and_nothing_else() {
+    let served = hidden();
+    let callers = callers(&served);
+    let other = &callers["other publisher"];
+    // One that everybody sees, and one that was deleted, are answered alike.
+    let owner = with_session(&served, &session(&served, "pat"));
+    let document = json!({
+        "openapi": "3.1.0", "info": { "title": "Told to nobody", "version": "1" },
+        "servers": [{ "url": "https://api.example.com" }],
+        "paths": { "/a": { "get": { "operationId": "a" } } },
+    });
+    for slug in ["shop-seen", "shop-left"] {
+        let new = json!({ "document": document, "slug": slug, "access": "open" });
+        let made = api(&served, ("POST", "/api/v1/servers"), &owner, &new);
+        assert_eq!(made.0, 201, "{}", made.1);
+    }
+    let left = ("DELETE", "/api/v1/servers/shop-left");
+    assert_eq!(api(&served, left, &owner, &json!({})).0, 204);
+    let expected = json!({
+        "status": 409, "title": "It conflicts with what is there", "type": "about:blank",
+        "detail": "this slug is taken; choose another `slug`",
+    });
+    let mut pages = std::collections::BTreeSet::new();
+    for slug in HIDDEN.into_iter().chain(["shop-seen", "shop-left"]) {
+        let new = json!({ "document": { "foo": 1 }, "slug": slug });
+        let (status, mut said) = api(&served, ("POST", "/api/v1/servers"), &other.0, &new);
+        assert_eq!(status, 409, "{slug}: {said}");
+        said.as_object_mut().unwrap().remove("requestId");
+        assert_eq!(said, expected, "{slug}");
+        let page = by_page(&served, other, slug);
+        assert!(page.starts_with("HTTP/1.1 409"), "{slug}: {page}");
+        assert!(
+            page.contains(&format!("the name {slug} is taken")),
+            "{page}"
+        );
+        assert!(!page.contains("in its settings"), "{slug}: {page}");
+        pages.insert(compared(&page, slug));
+    }
+    assert_eq!(pages.len(), 1, "{pages:?}");
+    // Whose it is may import into it.
+    let own = by_page(&served, &person_of(&served, "pat"), HIDDEN[0]);
+    assert!(own.contains("in its settings"), "{own}");
 }
 
 #[test]

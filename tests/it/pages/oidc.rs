@@ -303,7 +303,7 @@ fn wrong_tokens() -> Vec<(&'static str, Manner, &'static str)> {
         (
             "at_hash of another access token",
             claims(json!({ "at_hash": "77QmUPtjPfzWtF2AnpK9RQ" })),
-            flow,
+            "<code>at_hash</code>",
         ),
         ("no sub", claims(json!({ "sub": null })), form),
         ("a number as sub", claims(json!({ "sub": 1001 })), form),

@@ -168,8 +168,8 @@ fn a_probe_is_chosen_among_what_only_reads_and_wants_nothing() {
         "info": {"title": "Things", "version": "2"},
         "servers": [{"url": format!("http://{}", owned.upstream)}],
         "paths": {
-            "/free": {"get": operation(page), "delete": operation(serde_json::json!([]))},
-            "/things/{id}": {"get": operation(id)},
+            "/free": {"get": operation(page.clone()), "head": operation(page), "delete": operation(serde_json::json!([]))},
+            "/things/{id}": {"get": operation(id.clone()), "head": operation(id)},
         },
     });
     let path = "/servers/things/settings/document";
@@ -178,23 +178,30 @@ fn a_probe_is_chosen_among_what_only_reads_and_wants_nothing() {
     let choices = || {
         let page = owned.get("/servers/things/settings");
         let choices = page.split("id=\"probeOperation\"").nth(1).unwrap();
-        choices.split("</select>").next().unwrap().to_owned()
+        choices.split("</datalist>").next().unwrap().to_owned()
     };
     let shown = choices();
-    assert!(
-        shown.contains("<option value=\"GET /free\">GET /free</option>"),
-        "{shown}"
-    );
-    assert_eq!(shown.matches("<option").count(), 2, "and none: {shown}");
-    // What the management API set stays, as it is written in the document.
-    let set = [
-        ("probeOperation", "GET /things/{}"),
-        ("probeArguments", "{\"id\": \"1\"}"),
-    ];
-    let saved = owned.part("probe", &set);
-    assert!(saved.contains("?done=saved&in=probe"), "{saved}");
-    let kept = "<option value=\"GET /things/{}\" selected>GET /things/{id}</option>";
-    assert!(choices().contains(kept), "{}", choices());
+    for route in ["GET /free", "HEAD /free"] {
+        let proposed = format!("<option value=\"{route}\">");
+        assert!(shown.contains(&proposed), "{shown}");
+    }
+    assert_eq!(shown.matches("<option").count(), 2, "{shown}");
+    // What is not proposed can be typed, as the document writes it or as it is kept.
+    for typed in [
+        "GET /things/{id}",
+        "HEAD /things/{anything}",
+        "GET /things/{}",
+    ] {
+        let set = [
+            ("probeOperation", typed),
+            ("probeArguments", "{\"id\": \"1\"}"),
+        ];
+        let saved = owned.part("probe", &set);
+        assert!(saved.contains("?done=saved&in=probe"), "{saved}");
+        let method = typed.split(' ').next().unwrap();
+        let kept = format!("value=\"{method} /things/{{id}}\" list=\"probes\"");
+        assert!(choices().contains(&kept), "{}", choices());
+    }
     let health = owned.get("/servers/things/health");
     assert!(health.contains("GET /things/{id}"), "{health}");
 }
@@ -282,7 +289,7 @@ fn a_part_of_the_settings_is_refused_beside_its_form() {
         assert!(refused.starts_with("HTTP/1.1 4"), "{field}: {refused}");
         assert!(told(&refused, part).contains(words), "{field}: {refused}");
         assert!(
-            refused.contains(&format!("value=\"{value}\"")) || field == "probeOperation",
+            refused.contains(&format!("value=\"{value}\"")),
             "what was entered in {field} is kept: {refused}"
         );
     }

@@ -7,13 +7,13 @@ use crate::market::pages::settings::wrong;
 use crate::mcp::server::{ProbeSettings, Server};
 use crate::mcp::tool::ToolDef;
 
-/// Operations to choose from.
+/// Operations that are proposed; any other can be typed.
 const CHOICES_MAX: usize = 500;
 
-/// An operation that can be chosen.
+/// An operation that is proposed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeChoice {
-    /// As the form sends it.
+    /// As it is set.
     pub operation: String,
     /// As the document writes it.
     pub route: String,
@@ -51,7 +51,8 @@ impl ProbeChoice {
 
 fn is_free(tool: &ToolDef) -> bool {
     let required = tool.input_schema["required"].as_array();
-    tool.binding.method == "GET" && required.is_none_or(Vec::is_empty)
+    let reads = matches!(tool.binding.method.as_str(), "GET" | "HEAD");
+    reads && required.is_none_or(Vec::is_empty)
 }
 
 /// An empty operation: it is not asked.
@@ -107,9 +108,26 @@ impl ProbeForm {
         let arguments = arguments
             .ok_or_else(|| wrong(language, "settings-want-object", "label-probe-arguments"))?;
         Ok(json!({
-            "operation": self.operation, "arguments": arguments, "everyMinutes": minutes,
+            "operation": key(&self.operation), "arguments": arguments, "everyMinutes": minutes,
         }))
     }
+}
+
+/// The key of an operation that is written as its document writes it: what parameters of the path are called is no part
+/// of it.
+fn key(route: &str) -> String {
+    let mut key = String::with_capacity(route.len());
+    let mut rest = route;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((_, after)) = after.split_once('}') else {
+            break;
+        };
+        key.push_str(before);
+        key.push_str("{}");
+        rest = after;
+    }
+    key.push_str(rest);
+    key
 }
 
 /// Where nothing is entered.
@@ -119,6 +137,18 @@ const MINUTES_DEFAULT: u32 = 15;
 mod tests {
     use super::*;
     use crate::openapi::OperationKey;
+
+    #[test]
+    fn an_operation_is_known_by_what_its_document_calls_it() {
+        for (typed, expected) in [
+            ("GET /look", "GET /look"),
+            ("HEAD /a/{id}/b.{kind}", "HEAD /a/{}/b.{}"),
+            ("GET /a/{}", "GET /a/{}"),
+            ("GET /a/{id", "GET /a/{id"),
+        ] {
+            assert_eq!(key(typed), expected);
+        }
+    }
 
     #[test]
     fn what_is_set_survives_the_form() {
