@@ -1,9 +1,10 @@
 //! The chain of the audit: it holds among many writers, and shows what was done behind the store's back.
 
 use causeway::store::Store;
+use causeway::store::audit::NewAudit;
 use causeway::store::audit::chain::{Fault, Known, Walk};
 
-use super::{Database, ORGANIZATION, act, at, key};
+use super::{Database, ORGANIZATION, act, at, key, server};
 
 /// Adds a row to the audit.
 async fn note(store: &Store, second: i64) {
@@ -218,4 +219,16 @@ pub(crate) async fn rows_from_before_the_chain_are_told_apart(store: &Store, dat
         let walked = store.walk_audit(ORGANIZATION, &known).await.unwrap();
         assert_eq!(walked.fault.is_none(), whole, "{until}");
     }
+}
+
+pub(crate) async fn the_audit_is_kept(store: &Store) {
+    let made = NewAudit {
+        action: "create",
+        ..act()
+    };
+    let new = server("pets");
+    store.create_server(&new, &made, at(0)).await.unwrap();
+    let rows = store.audit(ORGANIZATION, None, 10).await.unwrap().unwrap();
+    assert_eq!((rows.len(), rows[0].action.as_str()), (1, "create"));
+    assert_eq!(rows[0].at, at(0).timestamp_micros());
 }

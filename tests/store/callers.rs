@@ -254,3 +254,36 @@ pub(crate) async fn a_subject_is_one_consumer(store: &Store) {
     let limits = store.consumer_limits(ORGANIZATION, first).await.unwrap();
     assert_eq!(limits, None);
 }
+
+pub(crate) async fn keys_are_found_by_hash_until_they_are_revoked(store: &Store) {
+    let (first, second) = (key(1), key(2));
+    let id = first.id;
+    let consumer = store.create_key(first, &act(), at(0)).await.unwrap();
+    assert_eq!(
+        store.create_key(second, &act(), at(1)).await.unwrap(),
+        consumer
+    );
+    assert_eq!(store.key_by_hash(&[1; 32]).await.unwrap().unwrap().id, id.0);
+    assert!(store.key_by_hash(&[9; 32]).await.unwrap().is_none());
+    assert!(store.revoke_key(id, &act(), at(2)).await.unwrap());
+    assert!(!store.revoke_key(id, &act(), at(3)).await.unwrap());
+    assert!(
+        store
+            .key_by_hash(&[1; 32])
+            .await
+            .unwrap()
+            .unwrap()
+            .revoked_at
+            .is_some()
+    );
+    store
+        .note_key_use(&[(id, at(4).timestamp_micros())])
+        .await
+        .unwrap();
+    let rows = store.keys(ORGANIZATION, None).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(
+        rows.iter()
+            .any(|row| row.last_used_at == Some(at(4).timestamp_micros()))
+    );
+}

@@ -2,7 +2,8 @@
 
 use causeway::store::Store;
 use causeway::store::ledger::{CallRow, Calls, LedgerRow};
-use causeway::types::OrganizationId;
+use causeway::store::usage::Used;
+use causeway::types::{OrganizationId, VersionId};
 use uuid::Uuid;
 
 use super::{ORGANIZATION, act, at, key, server};
@@ -169,4 +170,58 @@ pub(crate) async fn calls_are_read_in_pages_and_swept(store: &Store) {
         (1, 0)
     );
     assert_eq!(read(Calls::default()).await, [5, 4]);
+}
+
+pub(crate) async fn a_ledger_row_counts_once(store: &Store) {
+    let row = LedgerRow {
+        id: VersionId::generate().0,
+        organization: ORGANIZATION,
+        consumer: None,
+        key: None,
+        kind: "tool",
+        server: None,
+        version: None,
+        tool: Some("listPets".into()),
+        model: None,
+        target: None,
+        parent: None,
+        trace_id: "0".repeat(32),
+        status: "ok",
+        upstream_status: Some(200),
+        request_bytes: 1,
+        response_bytes: 2,
+        at: at(0).timestamp_micros(),
+        upstream_us: 3,
+        total_us: 4,
+        tokens_input: None,
+        tokens_cached: None,
+        tokens_output: None,
+        tokens_reasoning: None,
+        cost_nanos: None,
+        attempts: 1,
+    };
+    store
+        .append_ledger(&[row.clone(), row.clone()])
+        .await
+        .unwrap();
+    store
+        .append_ledger(std::slice::from_ref(&row))
+        .await
+        .unwrap();
+    assert_eq!(store.ledger_count(ORGANIZATION).await.unwrap(), 1);
+    // More than go in one statement, and once more with one that is new.
+    let many = |count: u128| {
+        let numbered = (1..=count).map(|number| LedgerRow {
+            id: uuid::Uuid::from_u128(number),
+            ..row.clone()
+        });
+        numbered.collect::<Vec<_>>()
+    };
+    for count in [90, 91] {
+        store.append_ledger(&many(count)).await.unwrap();
+    }
+    assert_eq!(store.ledger_count(ORGANIZATION).await.unwrap(), 92);
+    let (used, all) = (Used::default(), (i64::MIN, i64::MAX));
+    let added = store.usage(ORGANIZATION, &used, all, 9).await.unwrap();
+    assert_eq!(added.iter().map(|row| row.calls).sum::<i64>(), 92);
 }
