@@ -35,6 +35,9 @@ fn row(_: usize) -> LedgerRow {
         tokens_reasoning: None,
         cost_nanos: None,
         attempts: 1,
+        tokens_cache_write: None,
+        first_token_us: None,
+        estimated: None,
     }
 }
 

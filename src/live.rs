@@ -345,7 +345,7 @@ impl Catalog {
     pub async fn apply(&self, change: Change) -> Result<(), LiveError> {
         match change {
             Change::Server(id) => self.refresh(id).await,
-            Change::Key(_) | Change::User(_) => Ok(()),
+            Change::Key(_) | Change::User(_) | Change::Model(_) => Ok(()),
             Change::Unknown => self.compare().await.map_err(LiveError::unavailable),
         }
     }
@@ -490,7 +490,7 @@ pub async fn follow(
         tokio::select! {
             Some(()) = running.next() => {}
             change = next_change(&mut changes, &stop) => match change {
-                Some(Change::Key(_) | Change::User(_)) => {}
+                Some(Change::Key(_) | Change::User(_) | Change::Model(_)) => {}
                 Some(change) => {
                     waiting.insert(change);
                 }

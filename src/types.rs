@@ -11,8 +11,8 @@ pub mod upstream;
 
 pub use clock::Clock;
 pub use id::{
-    AnswerId, ApprovalId, ConsumerId, CredentialId, JobId, KeyId, OrganizationId, PlanId, ServerId,
-    UserId, VersionId,
+    AnswerId, ApprovalId, ConsumerId, CredentialId, JobId, KeyId, ModelId, OrganizationId, PlanId,
+    ProviderId, ServerId, UserId, VersionId,
 };
 pub use latency::Latency;
 pub use media_type::essence;

@@ -28,9 +28,7 @@ pub struct LedgerEntry {
     pub organization: OrganizationId,
     pub caller: Caller,
     pub at: DateTime<Utc>,
-    pub server: ServerId,
-    pub version: VersionId,
-    pub tool: String,
+    pub called: Called,
     pub trace_id: String,
     /// `ok`, `tool_error`, `refused`, `cancelled`, `timeout` or `closed`.
     pub status: LedgerStatus,
@@ -40,10 +38,48 @@ pub struct LedgerEntry {
     pub upstream_time: Duration,
     pub total_time: Duration,
     pub attempts: u32,
-    /// Of the answer, where a limit counts them.
+    /// Of the answer of a tool, where a limit counts them; of a model, where they are known.
     pub tokens_output: Option<u64>,
     /// Billionths of a dollar, where a call has a price.
     pub cost_nanos: Option<u64>,
+}
+
+/// What was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Called {
+    Tool {
+        server: ServerId,
+        version: VersionId,
+        name: String,
+    },
+    Model(Box<ModelCall>),
+}
+
+/// A call of a model. Tokens of a kind are `None` where nobody told them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelCall {
+    /// As the caller named it.
+    pub model: String,
+    /// `provider/model` of the one that answered, or was asked last; empty: none was.
+    pub target: String,
+    /// From the request to the first token of a stream.
+    pub first_token: Option<Duration>,
+    pub tokens_input: Option<u64>,
+    pub tokens_cached: Option<u64>,
+    pub tokens_cache_write: Option<u64>,
+    pub tokens_reasoning: Option<u64>,
+    /// Tokens were counted here, not told by the provider.
+    pub estimated: bool,
+}
+
+impl Called {
+    /// The name of the tool, or of the model.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tool { name, .. } => name,
+            Self::Model(call) => &call.model,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,18 +275,13 @@ async fn sweep_usage(
 fn row(entry: LedgerEntry) -> LedgerRow {
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    LedgerRow {
-        id: Uuid::now_v7(),
-        organization: entry.organization,
+    let kind = match &entry.called {
+        Called::Tool { .. } => "tool",
+        Called::Model(_) => "llm",
+    };
+    let row = LedgerRow {
         consumer: entry.caller.consumer.map(|id| id.0),
         key: entry.caller.key.map(|id| id.0),
-        kind: "tool",
-        server: Some(entry.server.0),
-        version: Some(entry.version.0),
-        tool: Some(entry.tool),
-        model: None,
-        target: None,
-        parent: None,
         trace_id: entry.trace_id,
         status: match entry.status {
             LedgerStatus::Ok => "ok",
@@ -266,11 +297,32 @@ fn row(entry: LedgerEntry) -> LedgerRow {
         at: entry.at.timestamp_micros(),
         upstream_us: micros(entry.upstream_time),
         total_us: micros(entry.total_time),
-        tokens_input: None,
-        tokens_cached: None,
         tokens_output: entry.tokens_output.map(count),
-        tokens_reasoning: None,
         cost_nanos: entry.cost_nanos.map(count),
         attempts: i64::from(entry.attempts),
+        ..LedgerRow::new(Uuid::now_v7(), entry.organization, kind)
+    };
+    match entry.called {
+        Called::Tool {
+            server,
+            version,
+            name,
+        } => LedgerRow {
+            server: Some(server.0),
+            version: Some(version.0),
+            tool: Some(name),
+            ..row
+        },
+        Called::Model(call) => LedgerRow {
+            model: Some(call.model),
+            target: Some(call.target).filter(|target| !target.is_empty()),
+            tokens_input: call.tokens_input.map(count),
+            tokens_cached: call.tokens_cached.map(count),
+            tokens_cache_write: call.tokens_cache_write.map(count),
+            tokens_reasoning: call.tokens_reasoning.map(count),
+            first_token_us: call.first_token.map(micros),
+            estimated: call.estimated.then_some(1),
+            ..row
+        },
     }
 }

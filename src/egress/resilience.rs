@@ -302,6 +302,11 @@ impl Breaker {
         enough
     }
 
+    /// Whether it is left alone now.
+    pub fn is_paused(&self, now: Instant) -> bool {
+        self.paused(now).is_some()
+    }
+
     /// For how long it is left alone, if it is.
     fn paused(&self, now: Instant) -> Option<Duration> {
         match self.0.lock().state {

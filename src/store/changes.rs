@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::store::audit::{self, NewAudit};
 use crate::store::db::{Db, Number, Tx, execute, fetch_optional};
 use crate::store::{Store, StoreError};
-use crate::types::{Clock, KeyId, ServerId, UserId};
+use crate::types::{Clock, KeyId, ModelId, ServerId, UserId};
 
 const CHANNEL: &str = "causeway_changes";
 const NOTIFY: &str = "SELECT pg_notify('causeway_changes', $1)";
@@ -46,6 +46,9 @@ pub enum Change {
     Key(KeyId),
     /// A person was made, disabled, or given another role. What their keys open goes with it.
     User(UserId),
+    /// A provider of models, one of its keys, or a model was made, edited or removed. All of them are read
+    /// again, whichever it is.
+    Model(ModelId),
     /// Notices may have been missed: compare everything.
     Unknown,
 }
@@ -56,6 +59,7 @@ impl Change {
             Self::Server(id) => Some(("server", id.0)),
             Self::Key(id) => Some(("key", id.0)),
             Self::User(id) => Some(("user", id.0)),
+            Self::Model(id) => Some(("model", id.0)),
             Self::Unknown => None,
         }
     }
@@ -67,6 +71,7 @@ impl Change {
                 "server" => Some(Self::Server(ServerId(id))),
                 "key" => Some(Self::Key(KeyId(id))),
                 "user" => Some(Self::User(UserId(id))),
+                "model" => Some(Self::Model(ModelId(id))),
                 _ => None,
             }
         });

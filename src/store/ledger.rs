@@ -37,6 +37,47 @@ pub struct LedgerRow {
     pub tokens_reasoning: Option<i64>,
     pub cost_nanos: Option<i64>,
     pub attempts: i64,
+    pub tokens_cache_write: Option<i64>,
+    /// From the request to the first token of a model's stream.
+    pub first_token_us: Option<i64>,
+    /// 1: tokens were counted here.
+    pub estimated: Option<i64>,
+}
+
+impl LedgerRow {
+    /// A call of an organization of which nothing is known yet.
+    pub fn new(id: Uuid, organization: OrganizationId, kind: &'static str) -> Self {
+        Self {
+            id,
+            organization,
+            consumer: None,
+            key: None,
+            kind,
+            server: None,
+            version: None,
+            tool: None,
+            model: None,
+            target: None,
+            parent: None,
+            trace_id: String::new(),
+            status: "",
+            upstream_status: None,
+            request_bytes: 0,
+            response_bytes: 0,
+            at: 0,
+            upstream_us: 0,
+            total_us: 0,
+            tokens_input: None,
+            tokens_cached: None,
+            tokens_output: None,
+            tokens_reasoning: None,
+            cost_nanos: None,
+            attempts: 0,
+            tokens_cache_write: None,
+            first_token_us: None,
+            estimated: None,
+        }
+    }
 }
 
 row! {
@@ -81,10 +122,11 @@ pub type After = (i64, Uuid);
 
 const INSERT: &str = "INSERT INTO ledger (id, organization_id, consumer_id, key_id, kind, server_id, version_id, tool, model, \
      target, parent_id, trace_id, status, upstream_status, request_bytes, response_bytes, at, upstream_us, total_us, \
-     tokens_input, tokens_cached, tokens_output, tokens_reasoning, cost_nanos, attempts) VALUES ";
+     tokens_input, tokens_cached, tokens_output, tokens_reasoning, cost_nanos, attempts, \
+     tokens_cache_write, first_token_us, estimated) VALUES ";
 const ONCE: &str = " ON CONFLICT (id) DO NOTHING";
 /// Values of a row.
-const COLUMNS: usize = 25;
+const COLUMNS: usize = 28;
 /// Rows of one statement where there are that many: each statement is a way to the database and back.
 const TOGETHER: usize = 16;
 /// For one row and for many: with numbered places for Postgres, and with plain ones for SQLite, which looks for a
@@ -223,7 +265,10 @@ macro_rules! bound {
                 .bind(row.tokens_output)
                 .bind(row.tokens_reasoning)
                 .bind(row.cost_nanos)
-                .bind(row.attempts);
+                .bind(row.attempts)
+                .bind(row.tokens_cache_write)
+                .bind(row.first_token_us)
+                .bind(row.estimated);
         }
         query
     }};

@@ -146,6 +146,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0024_answers_and_webhooks.sql"),
         include_str!("../../migrations/postgres/0024_answers_and_webhooks.sql"),
     ),
+    (
+        25,
+        "models",
+        include_str!("../../migrations/sqlite/0025_models.sql"),
+        include_str!("../../migrations/postgres/0025_models.sql"),
+    ),
 ];
 
 /// The newest migration that was done.

@@ -72,6 +72,8 @@ pub enum SealedTable {
     Answers,
     /// Answers of requests that are done once.
     Idempotency,
+    /// Keys of providers of models.
+    ProviderKeys,
     /// The shared secrets of one-time codes.
     Users,
 }
@@ -86,13 +88,14 @@ pub struct Resealed {
 }
 
 impl SealedTable {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Credentials,
         Self::Connections,
         Self::Accounts,
         Self::Authorizations,
         Self::Answers,
         Self::Idempotency,
+        Self::ProviderKeys,
         Self::Users,
     ];
 
@@ -104,6 +107,7 @@ impl SealedTable {
             Self::Authorizations => read!("authorizations"),
             Self::Answers => read!("answers"),
             Self::Idempotency => read!("idempotency_keys"),
+            Self::ProviderKeys => read!("provider_keys"),
             Self::Users => READ_USERS,
         }
     }
@@ -116,6 +120,7 @@ impl SealedTable {
             Self::Authorizations => write!("authorizations"),
             Self::Answers => write!("answers"),
             Self::Idempotency => write!("idempotency_keys"),
+            Self::ProviderKeys => write!("provider_keys"),
             Self::Users => WRITE_USERS,
         }
     }
@@ -133,6 +138,7 @@ const COUNT: &str = "SELECT 'credentials' AS place, key_id, COUNT(*) AS count FR
      UNION ALL SELECT 'authorizations', key_id, COUNT(*) FROM authorizations GROUP BY key_id \
      UNION ALL SELECT 'answers', key_id, COUNT(*) FROM answers GROUP BY key_id \
      UNION ALL SELECT 'idempotency_keys', key_id, COUNT(*) FROM idempotency_keys WHERE key_id <> '' GROUP BY key_id \
+     UNION ALL SELECT 'provider_keys', key_id, COUNT(*) FROM provider_keys GROUP BY key_id \
      UNION ALL SELECT 'users', totp_key_id, COUNT(*) FROM users WHERE totp_key_id IS NOT NULL GROUP BY totp_key_id \
      UNION ALL SELECT 'kept_keys', key_id, COUNT(*) FROM kept_keys GROUP BY key_id";
 const KEPT: &str = "SELECT key_id, sealed FROM kept_keys WHERE purpose = $1";

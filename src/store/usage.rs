@@ -274,7 +274,7 @@ pub(super) async fn count<'a>(
     calls: impl IntoIterator<Item = &'a LedgerRow>,
 ) -> Result<(), StoreError> {
     let mut hours: BTreeMap<Key, Sums> = BTreeMap::new();
-    for call in calls {
+    for call in calls.into_iter().filter(|call| call.kind == "tool") {
         hours.entry(key(call)).or_default().add(&sums(call));
     }
     for (key, sums) in hours {

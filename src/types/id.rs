@@ -60,6 +60,10 @@ decl_id! {
     PlanId
     /// An answer that is kept for whoever got it.
     AnswerId
+    /// A provider of models, or one of its keys.
+    ProviderId
+    /// A name that leads to models.
+    ModelId
     /// A call that waits, or waited, for somebody to approve it.
     ApprovalId
 }

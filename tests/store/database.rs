@@ -353,6 +353,9 @@ fn full_row(ids: [uuid::Uuid; 6]) -> LedgerRow {
         tokens_reasoning: Some(19),
         cost_nanos: Some(i64::MAX),
         attempts: 21,
+        tokens_cache_write: Some(5),
+        first_token_us: Some(5),
+        estimated: Some(1),
     }
 }
 

@@ -40,6 +40,9 @@ pub(super) fn call(number: u8, second: i64) -> LedgerRow {
         tokens_reasoning: None,
         cost_nanos: None,
         attempts: 1,
+        tokens_cache_write: None,
+        first_token_us: None,
+        estimated: None,
     }
 }
 
@@ -199,6 +202,9 @@ pub(crate) async fn a_ledger_row_counts_once(store: &Store) {
         tokens_reasoning: None,
         cost_nanos: None,
         attempts: 1,
+        tokens_cache_write: None,
+        first_token_us: None,
+        estimated: None,
     };
     store
         .append_ledger(&[row.clone(), row.clone()])

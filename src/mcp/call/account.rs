@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::access::ledger::{Ledger, LedgerEntry, LedgerStatus};
+use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus};
 use crate::access::limit::Cost;
 use crate::access::meter::Measured;
 use crate::egress::EgressError;
@@ -57,9 +57,11 @@ impl<'a> Account<'a> {
                 organization: work.server.organization,
                 caller: work.caller.clone(),
                 at: work.cx.clock.now(),
-                server: work.server.id,
-                version: work.server.version,
-                tool: tool.to_owned(),
+                called: Called::Tool {
+                    server: work.server.id,
+                    version: work.server.version,
+                    name: tool.to_owned(),
+                },
                 trace_id: work.context.trace_id.clone(),
                 status: LedgerStatus::Cancelled,
                 upstream_status: None,

@@ -32,10 +32,10 @@ pub(crate) fn end(recording: Recording, entry: &LedgerEntry) {
     let attributes = vec![
         ("mcp.method.name", Value::from("tools/call")),
         ("gen_ai.operation.name", Value::from("execute_tool")),
-        ("gen_ai.tool.name", Value::from(entry.tool.as_str())),
+        ("gen_ai.tool.name", Value::from(entry.called.name())),
         ("causeway.server", Value::from(recording.about.as_str())),
     ];
-    let name = format!("tools/call {}", entry.tool);
+    let name = format!("tools/call {}", entry.called.name());
     recording.end(name, Rest { attributes, error });
 }
 

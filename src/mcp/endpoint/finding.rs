@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::access::ledger::{LedgerEntry, LedgerStatus};
+use crate::access::ledger::{Called, LedgerEntry, LedgerStatus};
 use crate::mcp::endpoint::dispatch::Exchange;
 use crate::mcp::provider::{CallOutcome, Content, ToolCall, ToolOutcome};
 use crate::mcp::server::finder::{DESCRIBED_MAX, FOUND, FOUND_MAX, Finder, described, found};
@@ -112,9 +112,11 @@ impl Exchange {
             organization: self.server.organization,
             caller: self.caller.clone(),
             at: self.mcp.clock.now(),
-            server: self.server.id,
-            version: self.server.version,
-            tool: tool.to_owned(),
+            called: Called::Tool {
+                server: self.server.id,
+                version: self.server.version,
+                name: tool.to_owned(),
+            },
             trace_id: self.trace_id.clone(),
             status,
             upstream_status: None,

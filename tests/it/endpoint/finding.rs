@@ -117,7 +117,7 @@ async fn the_ledger_hears_of_searches_and_of_the_tool_that_was_called() {
         let sent = arguments.to_string();
         call(&site, KEY_ALL, tool, arguments).await;
         let entry = site.ledger.try_recv().unwrap();
-        assert_eq!((entry.tool.as_str(), entry.status), (entered, status));
+        assert_eq!((entry.called.name(), entry.status), (entered, status));
         assert_eq!(entry.upstream_status, upstream, "{entered}");
         assert_eq!(entry.attempts, u32::from(upstream.is_some()));
         assert!(entry.caller.key.is_some());
