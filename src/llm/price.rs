@@ -1,0 +1,313 @@
+//! What a call costs: a dated table of prices, and the arithmetic.
+//!
+//! Money is whole pico-dollars until the last step: every published price for a token is a whole number of them
+//! (five hundredths of a dollar for a million tokens are 50,000), which it is not of nano-dollars. A call's cost
+//! is summed exactly and rounded once, half up, to the [`Nanos`] that budgets and the ledger count in.
+//!
+//! The table is `price/prices.json`, made by `scripts/prices.py` from LiteLLM's (MIT licence). An operator's own
+//! table has the same shape and wins, model by model. What has no price has none: never zero.
+
+mod lookup;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::llm::usage::Usage;
+
+static BUILT_IN: LazyLock<Prices> = LazyLock::new(|| {
+    Prices::from_json(include_str!("price/prices.json")).expect("a test reads the built-in prices")
+});
+
+/// Nano-dollars: 10^-9 dollars.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Nanos(pub u64);
+
+/// Pico-dollars (10^-12 dollars) for one of something.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Rate(pub u64);
+
+/// How soon an answer is wanted, as far as it changes its price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceTier {
+    #[default]
+    Standard,
+    /// Within a day.
+    Batch,
+    /// When there is room (`service_tier: "flex"`).
+    Flex,
+    /// Before others (`service_tier: "priority"`).
+    Priority,
+}
+
+/// Prices by provider and model, as a file says them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// The day they were right, `2026-11-26`.
+    pub date: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    unit: Unit,
+    providers: BTreeMap<String, BTreeMap<String, Price>>,
+}
+
+/// Written in the file, so that nobody reads its numbers as something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Unit {
+    PicoDollars,
+}
+
+/// What one model costs. A tier that is empty is not sold, or its price is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Price {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub standard: Vec<Step>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batch: Vec<Step>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flex: Vec<Step>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub priority: Vec<Step>,
+    /// One search the provider ran, or one search unit of a rerank model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<Rate>,
+    /// `search` is for a call that searches, however often.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub search_once: bool,
+    /// One image of a request or an answer, where images are not counted in tokens. [`cost`] does not see
+    /// images: [`Usage`] has no count of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_input: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_output: Option<Rate>,
+}
+
+/// The rates for prompts of more than `above` tokens: they count for the whole call, not for what is above.
+///
+/// Each step is complete. A kind that has no rate of its own costs what it is a part of does: `cached`,
+/// `cache_write` and `input_audio` what `input` does, `cached_audio` what `cached`, `cache_write_hour` what
+/// `cache_write`, `reasoning` and `output_audio` what `output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Step {
+    #[serde(skip_serializing_if = "is_zero")]
+    pub above: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_audio: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_hour: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_audio: Option<Rate>,
+    /// Absent where a model writes nothing (embeddings).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_audio: Option<Rate>,
+}
+
+/// Why a table of prices is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum PricesError {
+    #[error("the prices cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("the price of `{model}` at `{provider}` {what}")]
+    Wrong {
+        provider: String,
+        model: String,
+        what: &'static str,
+    },
+}
+
+/// Looks prices up: first in an operator's own table, then in the built-in one.
+#[derive(Clone, Debug, Default)]
+pub struct PriceBook {
+    own: Option<Prices>,
+}
+
+impl PriceBook {
+    /// With a table that wins over the built-in one wherever it has a model.
+    pub fn with(own: Prices) -> Self {
+        Self { own: Some(own) }
+    }
+
+    /// What a model costs at a tier; `None` where that is not known. The name is as a caller or the provider
+    /// writes it: a prefix (`openai/`, `models/`, a region of Bedrock) or a date after it may be missing in
+    /// the table. The exact name comes first, then ever shorter ones; the first that has a price decides,
+    /// and one of the operator's own table before any of the built-in one. A price is taken whole: a tier
+    /// that the operator's does not name is not known.
+    pub fn price(&self, provider: &str, model: &str, at: ServiceTier) -> Option<&Price> {
+        let names = lookup::names(provider, model);
+        let own = self.own.as_ref();
+        let price = own
+            .and_then(|own| own.first(provider, &names))
+            .or_else(|| BUILT_IN.first(provider, &names))?;
+        price.sold_at(at).then_some(price)
+    }
+}
+
+impl Prices {
+    /// The table that is compiled in.
+    pub fn built_in() -> &'static Self {
+        &BUILT_IN
+    }
+
+    /// Reads a table and checks that its steps are in order.
+    pub fn from_json(text: &str) -> Result<Self, PricesError> {
+        let prices: Self = serde_json::from_str(text)?;
+        for (provider, model, price) in prices.all() {
+            price.check().map_err(|what| PricesError::Wrong {
+                provider: provider.to_owned(),
+                model: model.to_owned(),
+                what,
+            })?;
+        }
+        Ok(prices)
+    }
+
+    /// Every provider, model and price.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str, &Price)> {
+        self.providers.iter().flat_map(|(provider, models)| {
+            models
+                .iter()
+                .map(move |(model, price)| (provider.as_str(), model.as_str(), price))
+        })
+    }
+
+    fn first(&self, provider: &str, names: &[String]) -> Option<&Price> {
+        let models = self.providers.get(provider)?;
+        names.iter().find_map(|name| models.get(name))
+    }
+}
+
+impl Price {
+    fn steps(&self, tier: ServiceTier) -> &[Step] {
+        match tier {
+            ServiceTier::Standard => &self.standard,
+            ServiceTier::Batch => &self.batch,
+            ServiceTier::Flex => &self.flex,
+            ServiceTier::Priority => &self.priority,
+        }
+    }
+
+    /// Whether the price at a tier is known. Searches cost the same at all of them, so a model that only
+    /// searches (rerank) is sold at the standard tier.
+    fn sold_at(&self, tier: ServiceTier) -> bool {
+        let searches = tier == ServiceTier::Standard && self.search.is_some();
+        searches || !self.steps(tier).is_empty()
+    }
+
+    /// The rates for a prompt of so many tokens; those of the standard tier where the tier has none.
+    fn step(&self, tier: ServiceTier, prompt: u64) -> Option<&Step> {
+        let own = self.steps(tier);
+        let steps = if own.is_empty() { &self.standard } else { own };
+        steps
+            .iter()
+            .rev()
+            .find(|step| step.above < prompt)
+            .or(steps.first())
+    }
+
+    /// Whether every kind of thing that a call used has a price; else [`cost`] is less than what it costs.
+    pub fn covers(&self, usage: &Usage, tier: ServiceTier) -> bool {
+        let step = self.step(tier, usage.input);
+        let input = usage.input == 0 || step.is_some_and(|step| step.input.is_some());
+        let output = usage.output == 0 || step.is_some_and(|step| step.output.is_some());
+        input && output && (usage.searches == 0 || self.search.is_some())
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if self.standard.is_empty() && self.search.is_none() {
+            return Err("has no rates");
+        }
+        for steps in [&self.standard, &self.batch, &self.flex, &self.priority] {
+            if steps.first().is_some_and(|step| step.above > 0) {
+                return Err("does not begin at the first token");
+            }
+            if !steps.is_sorted_by(|one, next| one.above < next.above) {
+                return Err("has steps out of order");
+            }
+            if steps.iter().any(|step| step.input.is_none()) {
+                return Err("has a step without `input`");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a call costs, rounded half up to nano-dollars, at most [`u64::MAX`] of them. A tier that the price
+/// does not have counts as the standard one; [`PriceBook::price`] does not give such a price out.
+pub fn cost(price: &Price, usage: &Usage, tier: ServiceTier) -> Nanos {
+    let searches = if price.search_once {
+        usage.searches.min(1)
+    } else {
+        usage.searches
+    };
+    let tokens = price
+        .step(tier, usage.input)
+        .map_or(0, |step| of_tokens(step, usage));
+    let picos = tokens.saturating_add(times(searches, price.search));
+    let nanos = picos.saturating_add(500) / 1000;
+    Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// Every token once. Sound in the prompt may or may not come from the cache, which a [`Usage`] does not tell:
+/// it counts as fresh as far as there are tokens that no cache was involved with, and as cached beyond.
+fn of_tokens(step: &Step, usage: &Usage) -> u128 {
+    let fresh = usage.uncached();
+    let fresh_audio = usage.input_audio.min(fresh);
+    let cached_audio = (usage.input_audio - fresh_audio).min(usage.cached);
+    let output_audio = usage.output_audio.min(usage.output);
+    let reasoning = usage.reasoning.min(usage.output - output_audio);
+    let cached = step.cached.or(step.input);
+    let cache_write = step.cache_write.or(step.input);
+    [
+        (fresh - fresh_audio, step.input),
+        (fresh_audio, step.input_audio.or(step.input)),
+        (usage.cached - cached_audio, cached),
+        (cached_audio, step.cached_audio.or(cached)),
+        (usage.cache_write, cache_write),
+        (
+            usage.cache_write_hour,
+            step.cache_write_hour.or(cache_write),
+        ),
+        (usage.output - output_audio - reasoning, step.output),
+        (reasoning, step.reasoning.or(step.output)),
+        (output_audio, step.output_audio.or(step.output)),
+    ]
+    .into_iter()
+    .fold(0, |sum, (tokens, rate)| {
+        sum.saturating_add(times(tokens, rate))
+    })
+}
+
+/// Two numbers below 2^64 multiply to one below 2^128.
+fn times(count: u64, rate: Option<Rate>) -> u128 {
+    u128::from(count) * u128::from(rate.unwrap_or_default().0)
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
