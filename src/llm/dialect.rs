@@ -1,0 +1,147 @@
+//! The wire protocols of chat, each a pure codec: a request, an answer, a stream and an error, read and written.
+//!
+//! Every dialect's module has the same functions, which this one chooses among:
+//!
+//! | function | from | to |
+//! |---|---|---|
+//! | `decode_request` | a caller's body | [`ChatRequest`] |
+//! | `encode_request` | [`ChatRequest`] | a provider's body, and what it could not say |
+//! | `decode_answer` | a provider's body | [`Answer`] |
+//! | `encode_answer` | [`Answer`] | a caller's body, and what it could not say |
+//! | `StreamDecoder` | events of a provider's stream | [`ChatEvent`]s |
+//! | `StreamEncoder` | [`ChatEvent`]s | bytes of a caller's stream |
+//! | `decode_error` | a provider's status and body | [`Fault`] |
+//! | `encode_error` | [`Fault`] | a status and body for a caller |
+
+pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
+pub mod gemini;
+pub mod openai_chat;
+pub mod openai_responses;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[expect(unused_imports, reason = "named by the table above")]
+use crate::llm::answer::{Answer, ChatEvent};
+use crate::llm::chat::ChatRequest;
+use crate::llm::fault::Fault;
+
+/// A wire protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dialect {
+    /// `POST /v1/chat/completions` of OpenAI, and of most others.
+    OpenaiChat,
+    /// `POST /v1/responses` of OpenAI.
+    OpenaiResponses,
+    /// `POST /v1/messages` of Anthropic.
+    Anthropic,
+    /// `:generateContent` of Gemini and Vertex AI.
+    Gemini,
+    /// `Converse` of Amazon Bedrock.
+    Bedrock,
+    /// `POST /v2/chat` of Cohere.
+    Cohere,
+}
+
+/// What an encoder has to know of the model it writes for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetModel {
+    /// As the provider names it.
+    pub name: String,
+    /// What it can write at most; for dialects that want a number where the caller gave none.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// A request in a provider's dialect, or an answer in a caller's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded {
+    pub body: Value,
+    /// What the dialect cannot say, and the answer can do without.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Something that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The field as the neutral form names it (`sampling.seed`), or as the caller did (`rest` fields).
+    pub field: String,
+    pub reason: String,
+}
+
+/// What an answer is written with that the provider does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The model as the caller named it.
+    pub model: String,
+    /// Where the provider gave no id: what it is made of (a request id of ours, hexadecimal).
+    pub request_id: String,
+    /// Seconds since 1970, where the provider did not say it.
+    pub now: i64,
+    /// Whether a stream ends with what it used, in dialects where that is a choice.
+    pub stream_usage: bool,
+}
+
+/// An error in a dialect's words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncodedError {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Dropped {
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Dialect {
+    pub const ALL: [Self; 6] = [
+        Self::OpenaiChat,
+        Self::OpenaiResponses,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Bedrock,
+        Self::Cohere,
+    ];
+
+    /// For messages and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "OpenAI Chat Completions",
+            Self::OpenaiResponses => "OpenAI Responses",
+            Self::Anthropic => "Anthropic Messages",
+            Self::Gemini => "Gemini generateContent",
+            Self::Bedrock => "Bedrock Converse",
+            Self::Cohere => "Cohere Chat v2",
+        }
+    }
+
+    /// A request that this dialect cannot say.
+    pub(crate) fn cannot(self, field: impl Into<String>, what: &str) -> Fault {
+        Fault::invalid(
+            field,
+            format!(
+                "{what} cannot be said in {}, which the model's provider speaks",
+                self.name()
+            ),
+        )
+    }
+}
+
+/// Names the fields of another dialect that a request brought along.
+pub(crate) fn dropped_rest(request: &ChatRequest, target: Dialect) -> Vec<Dropped> {
+    if request.rest.dialect == Some(target) {
+        return Vec::new();
+    }
+    let fields = request.rest.fields.keys();
+    let reason = format!("{} has no such field", target.name());
+    fields
+        .map(|field| Dropped::new(field, reason.clone()))
+        .collect()
+}

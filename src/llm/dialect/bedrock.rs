@@ -1,0 +1,25 @@
+//! Converse of Amazon Bedrock (<https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>),
+//! spoken to providers only.
+//!
+//! One form for models of many makers: what a model has beyond it goes into `additionalModelRequestFields`, in its
+//! maker's words, see [`family`]. What a model signed is proven to Bedrock, whoever made the model.
+
+mod answer;
+mod error;
+mod family;
+mod frames;
+mod media;
+mod message;
+mod reasoning;
+mod request;
+mod stream;
+
+pub use answer::decode_answer;
+pub use error::decode_error;
+pub use frames::Frames;
+pub use request::encode_request;
+pub use stream::StreamDecoder;
+
+use crate::llm::dialect::Dialect;
+
+const OWN: Dialect = Dialect::Bedrock;

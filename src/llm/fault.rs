@@ -1,0 +1,86 @@
+//! What went wrong, in no dialect's words.
+
+use std::time::Duration;
+
+/// Why there is no answer, or why it broke off.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    pub class: FaultClass,
+    /// For the caller: what is wrong and what to change. Never a secret.
+    pub message: String,
+    /// The field of the request it is about, as a path (`messages[2].content`).
+    pub field: Option<String>,
+    /// The provider's own code, where it gave one.
+    pub code: Option<String>,
+    pub retry_after: Option<Duration>,
+}
+
+/// What kind of fault it is: decides the status, the words of each dialect, and whether another target is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultClass {
+    /// The request cannot be understood, or not be said in the target's dialect.
+    Invalid,
+    /// No credential, or a wrong one.
+    Unauthenticated,
+    Forbidden,
+    /// No such model, or no such thing.
+    NotFound,
+    TooLarge,
+    /// The prompt does not fit the model.
+    ContextLength,
+    /// A provider's policy against the content.
+    ContentPolicy,
+    RateLimited,
+    /// A budget or a provider's credit is used up; waiting does not help.
+    Exhausted,
+    /// Causeway does not do that.
+    Unsupported,
+    /// The provider failed.
+    Upstream,
+    /// The provider has too much to do.
+    Overloaded,
+    /// The provider could not be reached, or broke off.
+    Unreachable,
+    /// No answer, or no more of it, in time.
+    Timeout,
+    Internal,
+}
+
+impl Fault {
+    pub fn new(class: FaultClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            field: None,
+            code: None,
+            retry_after: None,
+        }
+    }
+
+    /// A request that cannot be understood at a field.
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: Some(field.into()),
+            ..Self::new(FaultClass::Invalid, message)
+        }
+    }
+}
+
+impl FaultClass {
+    /// Where nothing more specific is known: what a status of HTTP says.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            401 => Self::Unauthenticated,
+            402 => Self::Exhausted,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            408 | 504 => Self::Timeout,
+            413 => Self::TooLarge,
+            429 => Self::RateLimited,
+            503 | 529 => Self::Overloaded,
+            500..=599 => Self::Upstream,
+            _ => Self::Invalid,
+        }
+    }
+}

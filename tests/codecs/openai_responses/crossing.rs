@@ -1,0 +1,285 @@
+//! What other dialects signed and said, through OpenAI Responses and back.
+
+use causeway::llm::answer::{Answer, ChatEvent, Delta, PartStart, Stop};
+use causeway::llm::chat::{
+    Citation, Image, Opaque, Part, Role, Source, Text, Thought, ToolCall, Turn,
+};
+use causeway::llm::dialect::Dialect;
+use causeway::llm::dialect::openai_responses::encode_answer;
+use serde_json::{Value, json};
+
+use crate::openai_responses::streams::{checked, collected, decoded, encoded};
+use crate::openai_responses::{asked, foreign, signature, told, written};
+use crate::{json, parted};
+
+/// The answer as a caller sends it back in its next request: the items of the output as they are.
+pub(crate) fn sent_back(answer: &Answer) -> Vec<Part> {
+    let body = encode_answer(answer, &told()).body;
+    let request = asked(body["output"].clone());
+    assert_eq!(request.turns.len(), 1);
+    let stream = encoded(answer.events());
+    let last = checked(&stream).last().unwrap()["response"].clone();
+    assert_eq!(last["output"], body["output"]);
+    let again = decoded(&parted(&stream, 0));
+    assert_eq!(collected(&again).unwrap().parts, request.turns[0].parts);
+    request.turns.into_iter().next().unwrap().parts
+}
+
+pub(crate) fn answer(parts: Vec<Part>) -> Answer {
+    Answer {
+        id: "msg_01X".to_owned(),
+        model: "claude".to_owned(),
+        parts,
+        stop: Some(Stop::End),
+        ..Answer::default()
+    }
+}
+
+#[test]
+fn thoughts_of_other_dialects_come_back_exactly() {
+    let signed = |text: &str, value: &str| {
+        Part::Thought(Thought {
+            text: text.to_owned(),
+            signature: Some(signature(Dialect::Anthropic, value)),
+            ..Thought::default()
+        })
+    };
+    let parts = vec![
+        signed("First.\n", "EqQBCg:IYAh=="),
+        Part::Thought(Thought {
+            summary: true,
+            sealed: Some(signature(Dialect::Anthropic, "redacted:1")),
+            ..Thought::default()
+        }),
+        Part::Thought(Thought {
+            sealed: Some(signature(Dialect::Anthropic, "redacted:2")),
+            ..Thought::default()
+        }),
+        Part::Thought(Thought {
+            text: "unsigned".to_owned(),
+            ..Thought::default()
+        }),
+        Part::Thought(Thought {
+            text: "unsigned too".to_owned(),
+            summary: true,
+            ..Thought::default()
+        }),
+        signed("Second.", "EqQC"),
+        Part::text("Done."),
+    ];
+    let back = sent_back(&answer(parts.clone()));
+    assert_eq!(back, parts);
+    let items = encode_answer(&answer(parts), &told()).body["output"].take();
+    assert_eq!(
+        items[0]["summary"][0]["text"], "First.\n",
+        "clients show summaries"
+    );
+    assert_eq!(
+        items[0]["encrypted_content"],
+        "causeway:anthropic:signature:EqQBCg:IYAh=="
+    );
+    assert_eq!(items[4]["encrypted_content"], "causeway:unsigned-summary");
+    let mut request = foreign();
+    request.turns = vec![Turn::new(Role::Assistant, back)];
+    let body = written(&request);
+    assert_eq!(
+        body["input"].as_array().unwrap().len(),
+        1,
+        "none of them goes to OpenAI"
+    );
+}
+
+#[test]
+fn ids_of_other_dialects_are_not_taken_for_items_of_openai() {
+    let thought = Thought {
+        text: "Hm.".to_owned(),
+        id: Some("reasoning-1".to_owned()),
+        ..Thought::default()
+    };
+    let parts = vec![Part::Thought(thought.clone()), Part::text("Hi")];
+    let expected = Part::Thought(Thought {
+        id: None,
+        ..thought
+    });
+    assert_eq!(
+        sent_back(&answer(parts.clone())),
+        [expected, Part::text("Hi")]
+    );
+    let mut request = foreign();
+    request.turns = vec![Turn::new(Role::Assistant, parts)];
+    assert_eq!(written(&request)["input"].as_array().unwrap().len(), 1);
+}
+
+/// pipecat #5183: a signature without a text is a thought all the same.
+#[test]
+fn a_signed_thought_without_text_comes_back() {
+    let part = Part::Thought(Thought {
+        summary: true,
+        signature: Some(signature(Dialect::Anthropic, "EqQB")),
+        ..Thought::default()
+    });
+    let parts = vec![part, Part::text("Hi")];
+    assert_eq!(sent_back(&answer(parts.clone())), parts);
+}
+
+#[test]
+fn signatures_of_calls_come_back_with_their_calls() {
+    let call = |id: &str, value: Option<&str>| {
+        Part::ToolCall(ToolCall {
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            arguments: "{\"a\":1}".to_owned(),
+            signature: value.map(|value| signature(Dialect::Gemini, value)),
+            custom: false,
+            cache: None,
+        })
+    };
+    let parts = vec![
+        call("c1", Some("c2lnMQ==")),
+        call("c2", None),
+        call("c3", Some("c2lnMw==")),
+    ];
+    let answer = answer(parts.clone());
+    let body = encode_answer(&answer, &told()).body;
+    let kinds: Vec<_> = body["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["type"])
+        .collect();
+    let expected = [
+        "reasoning",
+        "function_call",
+        "function_call",
+        "reasoning",
+        "function_call",
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(
+        body["output"][0]["encrypted_content"],
+        "causeway:gemini:call:c2lnMQ=="
+    );
+    assert_eq!(sent_back(&answer), parts);
+}
+
+#[test]
+fn a_signature_that_follows_its_call_comes_back_with_it() {
+    let mut events = answer(Vec::new()).events();
+    let stop = events.pop().unwrap();
+    let delta = |delta| ChatEvent::Delta { index: 0, delta };
+    events.extend([
+        ChatEvent::PartStart {
+            index: 0,
+            part: PartStart::ToolCall {
+                id: "c".to_owned(),
+                name: "f".to_owned(),
+                custom: false,
+            },
+        },
+        delta(Delta::Arguments("{}".to_owned())),
+        delta(Delta::Signature(signature(Dialect::Gemini, "bGF0ZQ"))),
+        ChatEvent::PartStop { index: 0 },
+        stop,
+    ]);
+    let expected = collected(&events).unwrap();
+    let stream = encoded(events);
+    let read = collected(&decoded(&parted(&stream, 0))).unwrap();
+    assert_eq!(read.parts, expected.parts);
+    let data = checked(&stream);
+    let output = data.last().unwrap()["response"]["output"].clone();
+    assert_eq!(asked(output).turns[0].parts, expected.parts);
+}
+
+/// Codex sends the items of a turn without ids, and its own marks never reach OpenAI.
+#[test]
+fn codex_may_leave_out_the_ids() {
+    let body = json("openai_responses/answers/reasoning.json");
+    let mut output = body["output"].clone();
+    for item in output.as_array_mut().unwrap() {
+        item.as_object_mut().unwrap().shift_remove("id");
+    }
+    output[0]["content"] = Value::Null;
+    let request = asked(output.clone());
+    let mut expected = output;
+    expected[0].as_object_mut().unwrap().shift_remove("content");
+    for piece in expected[1]["content"].as_array_mut().unwrap() {
+        piece.as_object_mut().unwrap().shift_remove("logprobs");
+    }
+    expected[1].as_object_mut().unwrap().shift_remove("status");
+    assert_eq!(written(&request)["input"], expected);
+    for forged in [
+        "causeway:",
+        "causeway:x:y:z",
+        "causeway:anthropic",
+        "causeway:unsigned",
+    ] {
+        let item = json!([{"type": "reasoning", "summary": [], "encrypted_content": forged}]);
+        assert_eq!(written(&asked(item))["input"], json!([]), "{forged}");
+    }
+}
+
+#[test]
+fn what_an_answer_cannot_say_is_named() {
+    let opaque = Part::Opaque(Opaque {
+        dialect: Dialect::Anthropic,
+        kind: "server_tool_use".to_owned(),
+        value: json!({}),
+    });
+    let quoted = Citation {
+        title: Some("Doc".to_owned()),
+        quote: Some("it is so".to_owned()),
+        ..Citation::default()
+    };
+    let page = Citation {
+        url: Some("https://example.com".to_owned()),
+        ..Citation::default()
+    };
+    let text = Part::Text(Text {
+        text: "So.".to_owned(),
+        citations: vec![quoted, page],
+        cache: None,
+    });
+    let image = Part::Image(Image {
+        source: Source::Inline {
+            media_type: "image/png".to_owned(),
+            data: "iVBO".to_owned(),
+        },
+        detail: None,
+        cache: None,
+    });
+    let mut given = answer(vec![Part::text("A"), opaque, text, image]);
+    given.stop = Some(Stop::Pause);
+    let encoded = encode_answer(&given, &told());
+    let names: Vec<_> = encoded
+        .dropped
+        .iter()
+        .map(|field| field.field.as_str())
+        .collect();
+    assert_eq!(names, ["parts", "citations", "stop"]);
+    let output = &encoded.body["output"];
+    assert_eq!(output.as_array().unwrap().len(), 2);
+    assert_eq!(output[0]["id"], "msg_0a1b_0");
+    assert_eq!(output[0]["content"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        output[0]["content"][1]["annotations"][0]["url"],
+        "https://example.com"
+    );
+    assert_eq!(
+        (&output[1]["type"], &output[1]["result"]),
+        (&json!("image_generation_call"), &json!("iVBO"))
+    );
+    assert_eq!(encoded.body["id"], "resp_msg_01X");
+    assert_eq!(
+        encode_answer(&Answer::default(), &told()).body["id"],
+        "resp_0a1b"
+    );
+    assert_eq!(
+        encode_answer(&Answer::default(), &told()).body["model"],
+        "house-model"
+    );
+    given.stop = Some(Stop::Refusal);
+    assert_eq!(
+        encode_answer(&given, &told()).body["incomplete_details"]["reason"],
+        "content_filter"
+    );
+}

@@ -1,0 +1,317 @@
+//! Providers as data: every entry is complete, and its URLs are what its pages say and lead nowhere else.
+
+use std::collections::{BTreeMap, HashSet};
+
+use causeway::llm::dialect::Dialect;
+use causeway::llm::price::Prices;
+use causeway::llm::provider::{Auth, Capability, Path, Probe, Provider, UrlError, built_in, find};
+use proptest::prelude::*;
+
+use crate::json;
+
+fn with(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    owned.collect()
+}
+
+/// The examples of everything that has no default.
+fn examples(provider: &Provider) -> BTreeMap<String, String> {
+    let given = provider.parameters.iter().filter_map(|parameter| {
+        let example = parameter.example.clone()?;
+        Some((parameter.name.clone(), example))
+    });
+    given.collect()
+}
+
+fn url(id: &str, parameters: &[(&str, &str)], capability: Capability) -> String {
+    let provider = find(id).expect(id);
+    let url = provider.url(&with(parameters), capability, "m", false);
+    url.expect(id).into()
+}
+
+#[test]
+fn every_provider_is_complete_and_its_urls_build() {
+    let mut ids = HashSet::new();
+    for provider in built_in() {
+        let id = &provider.id;
+        assert!(ids.insert(id), "{id} is there twice");
+        let docs = url::Url::parse(&provider.docs).expect("docs");
+        assert!(docs.scheme() == "https" && docs.has_host(), "{id}");
+        assert!(!provider.env.is_empty(), "{id} has no environment variable");
+        assert!(
+            provider
+                .parameters
+                .iter()
+                .all(|parameter| parameter.help.ends_with('.')),
+            "{id}"
+        );
+        assert!(provider.can(Capability::Chat), "{id} does not chat");
+        assert!(
+            provider.probe == Probe::Chat || provider.can(Capability::Models),
+            "{id}"
+        );
+        let parameters = examples(provider);
+        let listed = provider.capabilities.iter().chain(provider.paths.keys());
+        for capability in listed {
+            for stream in [false, true] {
+                let url = provider.url(&parameters, *capability, "some-model", stream);
+                let url = url.unwrap_or_else(|error| panic!("{id}: {error}"));
+                let text = url.as_str();
+                assert!(
+                    !text.contains(['{', '}']) && !text[8..].contains("//"),
+                    "{id}: {text}"
+                );
+            }
+        }
+        let own = provider.url(
+            &with(&[("base_url", "http://127.0.0.1:9/v9/"), ("api_version", "v")]),
+            Capability::Chat,
+            "m",
+            false,
+        );
+        assert!(
+            own.expect(id)
+                .as_str()
+                .starts_with("http://127.0.0.1:9/v9/"),
+            "{id}"
+        );
+    }
+    assert!(ids.len() >= 32, "{}", ids.len());
+}
+
+/// Those that were not compared with the provider's pages say so; a change here is meant to be seen.
+#[test]
+fn entries_that_were_not_compared_are_labelled() {
+    let unverified: Vec<&str> = built_in()
+        .iter()
+        .filter(|provider| !provider.verified)
+        .map(|provider| provider.id.as_str())
+        .collect();
+    let expected = [
+        "xai",
+        "perplexity",
+        "zhipu",
+        "zai",
+        "volcengine",
+        "minimax",
+        "minimax-cn",
+        "stepfun",
+        "fireworks",
+        "openrouter",
+        "nvidia-nim",
+        "vllm",
+        "sglang",
+        "llama-cpp",
+        "lm-studio",
+        "openai-compatible",
+    ];
+    assert_eq!(unverified, expected);
+}
+
+#[test]
+fn every_list_of_prices_belongs_to_a_provider() {
+    for (list, _, _) in Prices::built_in().all() {
+        assert!(find(list).is_some(), "{list}");
+    }
+    for provider in built_in() {
+        assert!(find(provider.price_list()).is_some(), "{}", provider.id);
+    }
+}
+
+/// `tests/data/llm/providers/urls.json`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    provider: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    capability: Capability,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    stream: bool,
+    url: String,
+}
+
+#[test]
+fn urls_are_those_of_the_public_pages() {
+    let cases: Vec<Case> = serde_json::from_value(json("providers/urls.json")).expect("cases");
+    assert!(cases.len() > 20);
+    for case in cases {
+        let provider = find(&case.provider).expect(&case.provider);
+        let url = provider.url(&case.parameters, case.capability, &case.model, case.stream);
+        assert_eq!(url.expect(&case.url).as_str(), case.url);
+    }
+}
+
+#[test]
+fn an_own_base_url_takes_the_place_of_every_host() {
+    let own = [("base_url", "http://mock:8080/openai")];
+    assert_eq!(
+        url("dashscope", &own, Capability::Rerank),
+        "http://mock:8080/compatible-api/v1/reranks"
+    );
+    assert_eq!(
+        url("azure", &own, Capability::Chat),
+        "http://mock:8080/openai/chat/completions"
+    );
+}
+
+#[test]
+fn what_is_missing_is_explained() {
+    let azure = find("azure").expect("azure");
+    let missing = azure.url(&with(&[]), Capability::Chat, "m", false);
+    let Err(UrlError::Missing {
+        parameter, help, ..
+    }) = missing
+    else {
+        panic!("{missing:?}")
+    };
+    assert_eq!(parameter, "resource");
+    assert!(help.contains(".openai.azure.com"));
+    let gemini = find("gemini").expect("gemini");
+    let no_model = gemini.url(&with(&[]), Capability::Chat, "", false);
+    assert!(matches!(no_model, Err(UrlError::Missing { parameter, .. }) if parameter == "model"));
+    let no_rerank = gemini.url(&with(&[]), Capability::Rerank, "m", false);
+    assert!(matches!(no_rerank, Err(UrlError::Unsupported { .. })));
+}
+
+#[test]
+fn no_value_leads_to_another_place() {
+    let bedrock = find("bedrock").expect("bedrock");
+    for region in [
+        "evil.example/",
+        "a.b",
+        "evil.example#",
+        "x@evil",
+        "-a",
+        "a-",
+        "a b",
+        "é",
+        "a:80",
+        "a\\b",
+    ] {
+        let url = bedrock.url(&with(&[("region", region)]), Capability::Chat, "m", false);
+        assert!(matches!(url, Err(UrlError::Unfit { .. })), "{region}");
+    }
+    for model in ["..", ".", "a\nb"] {
+        let url = bedrock.url(&with(&[("region", "r")]), Capability::Chat, model, false);
+        assert!(matches!(url, Err(UrlError::Unfit { .. })), "{model}");
+    }
+    for (model, path) in [
+        ("../../x", "/model/..%2F..%2Fx/converse"),
+        ("a?b#c", "/model/a%3Fb%23c/converse"),
+        ("%2e%2e", "/model/%252e%252e/converse"),
+        ("a{model}", "/model/a%7Bmodel%7D/converse"),
+    ] {
+        let url = bedrock.url(&with(&[("region", "r")]), Capability::Chat, model, false);
+        assert_eq!(url.expect("url").path(), path);
+    }
+    let compatible = find("openai-compatible").expect("compatible");
+    for base in [
+        "ftp://x/v1",
+        "file:///etc",
+        "nonsense",
+        "javascript:alert(1)",
+    ] {
+        let url = compatible.url(&with(&[("base_url", base)]), Capability::Chat, "m", false);
+        assert!(matches!(url, Err(UrlError::NoUrl { .. })), "{base}");
+    }
+}
+
+#[test]
+fn a_dialect_beside_its_own_is_found() {
+    let of = |id: &str, dialect| find(id).expect(id).speaks(dialect);
+    assert_eq!(of("openai", Dialect::OpenaiChat), Some(Capability::Chat));
+    assert_eq!(
+        of("openai", Dialect::OpenaiResponses),
+        Some(Capability::Responses)
+    );
+    assert_eq!(of("openai", Dialect::Anthropic), None);
+    assert_eq!(
+        of("deepseek", Dialect::Anthropic),
+        Some(Capability::Messages)
+    );
+    assert_eq!(of("anthropic", Dialect::Anthropic), Some(Capability::Chat));
+    assert_eq!(of("bedrock", Dialect::OpenaiChat), None);
+}
+
+#[test]
+fn an_own_provider_has_the_same_shape_and_no_other() {
+    let text = r#"{
+        "id": "acme-llm", "name": "Acme", "dialect": "openai-chat", "base_url": "https://{tenant}.acme.example/v1",
+        "parameters": [{"name": "tenant", "help": "Who you are."}], "capabilities": ["chat"],
+        "paths": {"rerank": "/ranks", "embeddings": {"whole": "/e", "stream": "/es"}},
+        "auth": {"header": "X-Key"}, "quirks": ["no-strict", {"renames": {"max_completion_tokens": "max_tokens"}}],
+        "docs": "https://acme.example/docs"
+    }"#;
+    let provider = Provider::from_json(text).expect("provider");
+    assert_eq!(provider.auth, Auth::Header("X-Key".to_owned()));
+    assert_eq!(
+        provider.paths[&Capability::Rerank],
+        Path::Same("/ranks".to_owned())
+    );
+    let url = provider.url(
+        &with(&[("tenant", "t1")]),
+        Capability::Embeddings,
+        "m",
+        true,
+    );
+    assert_eq!(url.expect("url").as_str(), "https://t1.acme.example/v1/es");
+    let again = serde_json::to_string(&provider).expect("written");
+    assert_eq!(Provider::from_json(&again).expect("read"), provider);
+    for (from, to, complaint) in [
+        (r#""name": "Acme""#, r#""name": "Acme", "nmae": 1"#, "nmae"),
+        (
+            r#""help": "Who you are.""#,
+            r#""help": "", "hepl": 1"#,
+            "hepl",
+        ),
+        ("no-strict", "no-such", "no-such"),
+        ("acme-llm", "Acme LLM", "lower case"),
+        ("https://acme.example/docs", "see wiki", "docs"),
+        (
+            r#""stream": "/es""#,
+            r#""stream": "/es", "sream": 1"#,
+            "cannot be read",
+        ),
+        ("/ranks", "/{where}", "{where}"),
+        ("openai-chat", "telepathy", "telepathy"),
+    ] {
+        let wrong = Provider::from_json(&text.replace(from, to)).expect_err(complaint);
+        assert!(wrong.to_string().contains(complaint), "{wrong}");
+    }
+    let table = r#"
+        [[provider]]
+        id = "acme"
+        name = "Acme"
+        dialect = "anthropic"
+        base_url = "https://acme.example"
+        capabilities = ["chat"]
+        auth = { sigv4 = "acme" }
+        docs = "https://acme.example/docs"
+    "#;
+    assert_eq!(
+        Provider::from_toml(table).expect("table")[0].auth,
+        Auth::Sigv4("acme".to_owned())
+    );
+}
+
+proptest! {
+    /// Whatever a model is called, it is asked at its provider.
+    #[test]
+    fn any_model_stays_at_its_host(model in "\\PC*") {
+        for id in ["gemini", "bedrock", "azure-deployments"] {
+            let provider = find(id).expect(id);
+            let parameters = examples(provider);
+            let plain = provider.url(&parameters, Capability::Chat, "m", false).expect(id);
+            if let Ok(url) = provider.url(&parameters, Capability::Chat, &model, false) {
+                prop_assert_eq!(url.host_str(), plain.host_str());
+                let depth = |url: &url::Url| url.path().matches('/').count();
+                prop_assert_eq!(depth(&url), depth(&plain));
+            }
+        }
+    }
+}
