@@ -4,6 +4,7 @@
 //! product; the product reaches it as it reaches any API, through the documents.
 
 mod bookshop;
+pub mod model;
 mod petstore;
 mod picture;
 

@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod search;
 pub mod tokens;
 
+pub mod llm;
 pub mod mcp;
 
 pub mod credential;

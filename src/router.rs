@@ -13,6 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Level};
 
 use crate::app::operate::Operations;
+use crate::llm::endpoint as llm;
 use crate::market::api::{self, Market};
 use crate::market::doctor::probe;
 use crate::market::pages;
@@ -23,16 +24,22 @@ use crate::types::Slug;
 /// The whole table:
 ///
 /// - agents: `/mcp/{slug}`, `/mcp/{slug}/sse`, `/mcp/{slug}/messages`, `/mcp/{slug}/answers/{id}`
+/// - programs that ask models: `/v1/…`, `/v1beta/models/…`
 /// - people: `/`, `/login`, `/publish`, `/imports/{id}`, `/servers/{slug}` and below, `/keys`
 /// - programs: `/api/v1/…`
 /// - operators: `/healthz`, `/readyz`, `/metrics`, `/admin/health`, `/admin/audit`
 /// - the process itself: `/mcp/-/echo`, `/mcp/-/stream`
 ///
 /// Everything else is a problem document with status 404, and a page for browsers.
-pub fn router(endpoint: Endpoint, market: Market, operations: Operations) -> Router {
+pub fn router(
+    (endpoint, llm): (Endpoint, llm::Endpoint),
+    market: Market,
+    operations: Operations,
+) -> Router {
     let lost = market.clone();
     let all = Router::new()
         .merge(endpoint.router())
+        .merge(llm.router())
         .merge(api::router(market.clone()))
         .merge(probe::router(market.clone()))
         .merge(pages::routes::router(market))

@@ -40,6 +40,10 @@ use crate::config::{Config, Demo};
 use crate::demo;
 use crate::egress::Egress;
 use crate::jq::Jq;
+use crate::llm;
+use crate::llm::live::Models;
+use crate::llm::price::PriceBook;
+use crate::llm::proxy::Llm;
 use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts, idempotency};
 use crate::market::doctor::{Doctor, Places};
@@ -122,6 +126,7 @@ impl App {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
         let endpoint = endpoint(config, &market, &ground.stop);
+        let llm = llm(&market, &ground).await?;
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
@@ -132,7 +137,7 @@ impl App {
         let setup = first_admin(config, &market.0.parts.accounts).await?;
         Ok(Self {
             site: Site {
-                router: router::router(endpoint, market.clone(), operations),
+                router: router::router((endpoint, llm), market.clone(), operations),
                 edge: Edge {
                     prefix: market.0.parts.address.prefix().to_owned(),
                     trusted_proxies: config.server.trusted_proxies.clone(),
@@ -182,6 +187,28 @@ impl App {
         drop(hold);
         Ok(())
     }
+}
+
+/// The side that models are asked at.
+async fn llm(market: &Market, ground: &Ground) -> anyhow::Result<llm::endpoint::Endpoint> {
+    let parts = &market.0.parts;
+    let kept = (ground.store.clone(), ground.vault.clone());
+    let models = Models::open(kept, ground.egress.clone(), Some(demo::model::service())).await?;
+    let followed = models.clone();
+    ground.follow(followed.follow(ground.store.changes(), ground.stop.clone()));
+    let llm = Llm {
+        models,
+        egress: ground.egress.clone(),
+        ledger: parts.mcp.ledger.clone(),
+        clock: ground.clock.clone(),
+        prices: PriceBook::default(),
+        streams: ground.tasks.clone(),
+        shutdown: ground.stop.clone(),
+    };
+    Ok(llm::endpoint::Endpoint {
+        llm: Arc::new(llm),
+        authenticator: parts.authenticator.clone(),
+    })
 }
 
 /// The management side, and what calls tools.

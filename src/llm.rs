@@ -1,0 +1,36 @@
+//! Chat with models: one neutral form in the middle, one codec per wire protocol around it.
+//!
+//! ```text
+//! Question -> Caller -> LiveModel -> Target* -> Written -> UpstreamRequest -> (sign) -> Relay | Answer -> Usage -> LedgerEntry
+//! ```
+//!
+//! A request in any dialect becomes a [`chat::ChatRequest`], and any dialect writes one; an answer is an
+//! [`answer::Answer`], or the [`answer::ChatEvent`]s that build one. N dialects are N codecs, not N x N
+//! translations. Where both sides speak the same dialect nothing is translated: the bytes pass through.
+
+// Pure: what is said, and how each dialect says it.
+pub mod answer;
+pub mod chat;
+pub mod codec;
+pub mod dialect;
+pub mod fault;
+pub(crate) mod fields;
+pub mod frame;
+pub mod price;
+pub mod provider;
+pub mod question;
+pub mod relay;
+pub mod route;
+pub mod sign;
+pub mod splice;
+pub mod usage;
+
+// What there is now, and the flow.
+pub(crate) mod account;
+pub(crate) mod exchange;
+pub mod live;
+pub mod proxy;
+pub(crate) mod stream;
+
+// The edge.
+pub mod endpoint;

@@ -1,0 +1,174 @@
+//! What one request for an answer cost, handed to the ledger exactly once: when the account is dropped, however the
+//! request ended. One that is dropped half-way was cancelled.
+
+use std::time::{Duration, Instant};
+
+use crate::access::caller::Caller;
+use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus, ModelCall};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::price::{self, PriceBook, ServiceTier};
+use crate::llm::question::Question;
+use crate::llm::usage::Usage;
+use crate::types::Clock;
+
+/// Bytes of a request that make a token, where nobody counts them.
+pub(crate) const BYTES_PER_TOKEN: u64 = 4;
+
+/// Whose prices an answer has.
+pub(crate) struct Priced {
+    /// A provider's list.
+    pub(crate) list: String,
+    /// As the provider names it.
+    pub(crate) model: String,
+}
+
+/// What an answer used, as far as it is known.
+pub(crate) struct Used {
+    /// What the provider says, the last time it does.
+    pub(crate) told: Option<Usage>,
+    /// The answer came to its end, so that what is told is all of it.
+    pub(crate) complete: bool,
+    /// Tokens of the answer, where nobody says it.
+    pub(crate) estimate: u64,
+}
+
+impl Used {
+    fn usage(&self, request_bytes: u64) -> Usage {
+        match self.told {
+            Some(told) if self.complete => told,
+            Some(told) => Usage {
+                output: told.output.max(self.estimate),
+                ..told
+            },
+            None => Usage {
+                input: request_bytes / BYTES_PER_TOKEN,
+                output: self.estimate,
+                ..Usage::default()
+            },
+        }
+    }
+}
+
+/// The open account of a request.
+pub(crate) struct Account {
+    ledger: Ledger,
+    entry: Option<LedgerEntry>,
+    call: ModelCall,
+    started: Instant,
+}
+
+impl Account {
+    /// Opens the account of a request. From here on it will be settled.
+    pub(crate) fn open(
+        (ledger, clock): (&Ledger, &Clock),
+        caller: &Caller,
+        question: &Question,
+        trace_id: &str,
+    ) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            entry: Some(LedgerEntry {
+                organization: caller.organization,
+                caller: caller.clone(),
+                at: clock.now(),
+                called: Called::Model(Box::default()),
+                trace_id: trace_id.to_owned(),
+                status: LedgerStatus::Cancelled,
+                upstream_status: None,
+                request_bytes: question.len() as u64,
+                response_bytes: 0,
+                upstream_time: Duration::ZERO,
+                total_time: Duration::ZERO,
+                attempts: 0,
+                tokens_output: None,
+                cost_nanos: None,
+            }),
+            call: ModelCall {
+                model: question.model.clone(),
+                ..ModelCall::default()
+            },
+            started: Instant::now(),
+        }
+    }
+
+    /// A target is asked.
+    pub(crate) fn asking(&mut self, provider: &str, model: &str) {
+        self.call.target = format!("{provider}/{model}");
+        if let Some(entry) = &mut self.entry {
+            entry.attempts += 1;
+        }
+    }
+
+    /// It answered, after so long.
+    pub(crate) fn answered(&mut self, status: u16, took: Duration) {
+        if let Some(entry) = &mut self.entry {
+            entry.upstream_status = Some(status);
+            entry.upstream_time += took;
+        }
+    }
+
+    /// The first token of a stream is there.
+    pub(crate) fn began(&mut self) {
+        self.call
+            .first_token
+            .get_or_insert_with(|| self.started.elapsed());
+    }
+
+    /// So many bytes went to the caller.
+    pub(crate) fn passed(&mut self, bytes: usize) {
+        if let Some(entry) = &mut self.entry {
+            entry.response_bytes += bytes as u64;
+        }
+    }
+
+    /// What was used, and what that costs by a provider's list of prices: nothing is known where it has none.
+    pub(crate) fn used(&mut self, used: Used, (book, priced): (&PriceBook, &Priced)) {
+        let Some(entry) = &mut self.entry else { return };
+        let usage = used.usage(entry.request_bytes);
+        self.call.estimated = !used.complete || used.told.is_none();
+        self.call.tokens_input = Some(usage.input);
+        self.call.tokens_cached = Some(usage.cached);
+        let written = usage.cache_write.saturating_add(usage.cache_write_hour);
+        self.call.tokens_cache_write = Some(written);
+        self.call.tokens_reasoning = Some(usage.reasoning);
+        entry.tokens_output = Some(usage.output);
+        let tier = ServiceTier::Standard;
+        let price = book.price(&priced.list, &priced.model, tier);
+        entry.cost_nanos = price.map(|price| price::cost(price, &usage, tier).0);
+    }
+
+    /// Whether anybody was asked.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.attempts > 0)
+    }
+
+    /// It ended well.
+    pub(crate) fn done(&mut self) {
+        self.end(LedgerStatus::Ok);
+    }
+
+    /// It ended with a fault.
+    pub(crate) fn failed(&mut self, fault: &Fault) {
+        self.end(match fault.class {
+            FaultClass::Timeout => LedgerStatus::Timeout,
+            _ if !self.has_asked() => LedgerStatus::Refused,
+            _ => LedgerStatus::ToolError,
+        });
+    }
+
+    fn end(&mut self, status: LedgerStatus) {
+        if let Some(entry) = &mut self.entry {
+            entry.status = status;
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Some(mut entry) = self.entry.take() {
+            entry.total_time = self.started.elapsed();
+            entry.called = Called::Model(Box::new(std::mem::take(&mut self.call)));
+            self.ledger.record(entry);
+        }
+    }
+}

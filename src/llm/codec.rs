@@ -1,0 +1,222 @@
+//! Chooses among the codecs of [`dialect`](crate::llm::dialect) by name.
+
+use serde_json::Value;
+
+use crate::events::Event;
+use crate::llm::answer::{Answer, ChatEvent};
+use crate::llm::chat::ChatRequest;
+use crate::llm::dialect::{
+    Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, cohere, gemini,
+    openai_chat, openai_responses,
+};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::usage::Usage;
+
+/// Dialects that callers speak. The others are spoken to providers only.
+const HEARD: [Dialect; 4] = [
+    Dialect::OpenaiChat,
+    Dialect::OpenaiResponses,
+    Dialect::Anthropic,
+    Dialect::Gemini,
+];
+
+/// The same function of every dialect.
+macro_rules! every {
+    ($dialect:expr, $function:ident($($argument:expr),*)) => {
+        match $dialect {
+            Dialect::OpenaiChat => openai_chat::$function($($argument),*),
+            Dialect::OpenaiResponses => openai_responses::$function($($argument),*),
+            Dialect::Anthropic => anthropic::$function($($argument),*),
+            Dialect::Gemini => gemini::$function($($argument),*),
+            Dialect::Bedrock => bedrock::$function($($argument),*),
+            Dialect::Cohere => cohere::$function($($argument),*),
+        }
+    };
+}
+
+impl Dialect {
+    /// Dialects that callers speak.
+    pub fn heard() -> [Self; 4] {
+        HEARD
+    }
+
+    /// # Errors
+    /// Where the body is not what the dialect says.
+    pub fn decode_request(self, body: Value) -> Result<ChatRequest, Fault> {
+        match self {
+            Self::OpenaiChat => openai_chat::decode_request(body),
+            Self::OpenaiResponses => openai_responses::decode_request(body),
+            Self::Anthropic => anthropic::decode_request(body),
+            Self::Gemini => gemini::decode_request(body),
+            Self::Bedrock | Self::Cohere => Err(unheard(self)),
+        }
+    }
+
+    /// # Errors
+    /// Where the dialect cannot say what the answer depends on.
+    pub fn encode_request(
+        self,
+        request: &ChatRequest,
+        model: &TargetModel,
+    ) -> Result<Encoded, Fault> {
+        if self != Self::OpenaiResponses {
+            openai_responses::stateless(request)?;
+        }
+        every!(self, encode_request(request, model))
+    }
+
+    /// # Errors
+    /// Where the body is no answer.
+    pub fn decode_answer(self, body: Value) -> Result<Answer, Fault> {
+        every!(self, decode_answer(body))
+    }
+
+    /// # Errors
+    /// Where nobody is answered in that dialect.
+    pub fn encode_answer(self, answer: &Answer, told: &Told) -> Result<Encoded, Fault> {
+        Ok(match self {
+            Self::OpenaiChat => openai_chat::encode_answer(answer, told),
+            Self::OpenaiResponses => openai_responses::encode_answer(answer, told),
+            Self::Anthropic => anthropic::encode_answer(answer, told),
+            Self::Gemini => gemini::encode_answer(answer, told),
+            Self::Bedrock | Self::Cohere => return Err(unheard(self)),
+        })
+    }
+
+    /// The field of a whole answer that says what it used.
+    pub fn usage_field(self) -> &'static str {
+        match self {
+            Self::Gemini => "usageMetadata",
+            _ => "usage",
+        }
+    }
+
+    /// What that field says, in dialects that pass through.
+    pub fn decode_usage(self, usage: Value) -> Option<Usage> {
+        match self {
+            Self::OpenaiChat => openai_chat::decode_usage(usage),
+            Self::OpenaiResponses => openai_responses::decode_usage(usage),
+            Self::Anthropic => anthropic::decode_usage(usage),
+            Self::Gemini => gemini::decode_usage(usage),
+            Self::Bedrock | Self::Cohere => None,
+        }
+    }
+
+    pub fn decode_error(self, status: u16, body: &[u8]) -> Fault {
+        every!(self, decode_error(status, body))
+    }
+
+    /// In the dialect's words, or OpenAI's where nobody is answered in it.
+    pub fn encode_error(self, fault: &Fault) -> EncodedError {
+        match self {
+            Self::OpenaiChat | Self::Bedrock | Self::Cohere => openai_chat::encode_error(fault),
+            Self::OpenaiResponses => openai_responses::encode_error(fault),
+            Self::Anthropic => anthropic::encode_error(fault),
+            Self::Gemini => gemini::encode_error(fault),
+        }
+    }
+}
+
+fn unheard(dialect: Dialect) -> Fault {
+    let text = format!("nobody asks in {} here", dialect.name());
+    Fault::new(FaultClass::Unsupported, text)
+}
+
+/// Reads a provider's stream.
+pub enum StreamDecoder {
+    OpenaiChat(openai_chat::StreamDecoder),
+    OpenaiResponses(openai_responses::StreamDecoder),
+    Anthropic(anthropic::StreamDecoder),
+    Gemini(gemini::StreamDecoder),
+    Bedrock(bedrock::StreamDecoder),
+    Cohere(cohere::StreamDecoder),
+}
+
+macro_rules! decoding {
+    ($decoder:expr, $inner:ident => $body:expr) => {
+        match $decoder {
+            StreamDecoder::OpenaiChat($inner) => $body,
+            StreamDecoder::OpenaiResponses($inner) => $body,
+            StreamDecoder::Anthropic($inner) => $body,
+            StreamDecoder::Gemini($inner) => $body,
+            StreamDecoder::Bedrock($inner) => $body,
+            StreamDecoder::Cohere($inner) => $body,
+        }
+    };
+}
+
+impl StreamDecoder {
+    pub fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenaiChat => Self::OpenaiChat(openai_chat::StreamDecoder::default()),
+            Dialect::OpenaiResponses => {
+                Self::OpenaiResponses(openai_responses::StreamDecoder::default())
+            }
+            Dialect::Anthropic => Self::Anthropic(anthropic::StreamDecoder::default()),
+            Dialect::Gemini => Self::Gemini(gemini::StreamDecoder::default()),
+            Dialect::Bedrock => Self::Bedrock(bedrock::StreamDecoder::default()),
+            Dialect::Cohere => Self::Cohere(cohere::StreamDecoder::default()),
+        }
+    }
+
+    /// What an event of the stream says.
+    pub fn push(&mut self, event: &Event) -> Vec<ChatEvent> {
+        decoding!(self, inner => inner.push(event))
+    }
+
+    /// What is still to be said when the stream ends; a fault where it ended too early.
+    pub fn finish(&mut self) -> Vec<ChatEvent> {
+        decoding!(self, inner => inner.finish())
+    }
+}
+
+/// Writes a caller's stream.
+pub enum StreamEncoder {
+    OpenaiChat(openai_chat::StreamEncoder),
+    OpenaiResponses(openai_responses::StreamEncoder),
+    Anthropic(anthropic::StreamEncoder),
+    Gemini(gemini::StreamEncoder),
+}
+
+macro_rules! encoding {
+    ($encoder:expr, $inner:ident => $body:expr) => {
+        match $encoder {
+            StreamEncoder::OpenaiChat($inner) => $body,
+            StreamEncoder::OpenaiResponses($inner) => $body,
+            StreamEncoder::Anthropic($inner) => $body,
+            StreamEncoder::Gemini($inner) => $body,
+        }
+    };
+}
+
+impl StreamEncoder {
+    /// `array`: a JSON array in place of events, which is how Gemini streams unless it is asked otherwise.
+    ///
+    /// # Errors
+    /// Where nobody is answered in that dialect.
+    pub fn new(dialect: Dialect, told: Told, array: bool) -> Result<Self, Fault> {
+        Ok(match dialect {
+            Dialect::OpenaiChat => Self::OpenaiChat(openai_chat::StreamEncoder::new(told)),
+            Dialect::OpenaiResponses => {
+                Self::OpenaiResponses(openai_responses::StreamEncoder::new(told))
+            }
+            Dialect::Anthropic => Self::Anthropic(anthropic::StreamEncoder::new(told)),
+            Dialect::Gemini if array => Self::Gemini(gemini::StreamEncoder::array(told)),
+            Dialect::Gemini => Self::Gemini(gemini::StreamEncoder::new(told)),
+            Dialect::Bedrock | Dialect::Cohere => return Err(unheard(dialect)),
+        })
+    }
+
+    pub fn push(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+        encoding!(self, inner => inner.push(event, out));
+    }
+
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        encoding!(self, inner => inner.finish(out));
+    }
+
+    /// What of the answer the dialect could not say.
+    pub fn dropped(&self) -> &[Dropped] {
+        encoding!(self, inner => inner.dropped())
+    }
+}

@@ -1,0 +1,246 @@
+//! The addresses models are asked at, each in the protocol of whoever made it up.
+//!
+//! Errors are said in the caller's dialect, also those about its key.
+
+mod models;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use crate::access::authenticate::{Authenticator, key_of};
+use crate::access::caller::Caller;
+use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
+use crate::llm::question::{Addressed, Streaming};
+use crate::mcp::endpoint::trace_id;
+
+/// The body of one request.
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+/// Who answered, and what could not be passed on.
+const TARGET: HeaderName = HeaderName::from_static("x-causeway-target");
+const DROPPED: HeaderName = HeaderName::from_static("x-causeway-dropped");
+/// Other headers a key of ours comes in: Gemini's clients, and Azure's.
+const KEY_HEADERS: [&str; 2] = ["x-goog-api-key", "api-key"];
+
+/// The side of a process that models are asked at. Cheap to clone.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub llm: Arc<Llm>,
+    pub authenticator: Authenticator,
+}
+
+impl Endpoint {
+    /// The routes.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/responses", post(responses))
+            .route("/v1/messages", post(messages))
+            .route("/v1/models", get(models::list))
+            .route("/v1/models/{*name}", get(models::show).post(gemini))
+            .route("/v1beta/models", get(models::list_gemini))
+            .route(
+                "/v1beta/models/{*name}",
+                get(models::show_gemini).post(gemini),
+            )
+            .route("/v1/{*path}", any(unsupported))
+            .route("/v1beta/{*path}", any(unsupported))
+            .with_state(self)
+    }
+
+    /// Who asks. A key may come as each protocol's own clients send it.
+    async fn caller(&self, parts: &Parts) -> Result<Caller, Fault> {
+        let headers = with_key(parts);
+        let caller = self.authenticator.authenticate(&headers).await;
+        let caller = caller.map_err(|error| {
+            let class = if error.is_ours() {
+                FaultClass::Overloaded
+            } else {
+                FaultClass::Unauthenticated
+            };
+            Fault::new(class, error.to_string())
+        })?;
+        if caller.is_anonymous() {
+            let text = "an API key is needed: send it as `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`";
+            return Err(Fault::new(FaultClass::Unauthenticated, text));
+        }
+        Ok(caller)
+    }
+}
+
+/// The headers of a request, with the key where ours are looked for.
+fn with_key(parts: &Parts) -> HeaderMap {
+    let mut headers = parts.headers.clone();
+    if !matches!(key_of(&headers), Ok(None)) {
+        return headers;
+    }
+    let other = KEY_HEADERS
+        .iter()
+        .find_map(|name| headers.get(*name).cloned());
+    let query = || {
+        let query = parts.uri.query()?;
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        let (_, key) = pairs.find(|(name, _)| name == "key")?;
+        HeaderValue::from_str(&key).ok()
+    };
+    if let Some(key) = other.or_else(query) {
+        headers.insert("x-api-key", key);
+    }
+    headers
+}
+
+async fn chat(state: State<Endpoint>, request: Request) -> Response {
+    answer(&state, Dialect::OpenaiChat, Addressed::default(), request).await
+}
+
+async fn responses(state: State<Endpoint>, request: Request) -> Response {
+    answer(
+        &state,
+        Dialect::OpenaiResponses,
+        Addressed::default(),
+        request,
+    )
+    .await
+}
+
+async fn messages(state: State<Endpoint>, request: Request) -> Response {
+    answer(&state, Dialect::Anthropic, Addressed::default(), request).await
+}
+
+/// `{model}:generateContent` and `{model}:streamGenerateContent`.
+async fn gemini(state: State<Endpoint>, Path(name): Path<String>, request: Request) -> Response {
+    let (model, what) = name.rsplit_once(':').unwrap_or((&name, ""));
+    let query = request.uri().query().unwrap_or_default();
+    let stream = match what {
+        "generateContent" => None,
+        "streamGenerateContent" => Some(Streaming {
+            array: !query.split('&').any(|pair| pair == "alt=sse"),
+        }),
+        _ => {
+            let text = format!(
+                "`{what}` is not offered here; generateContent and streamGenerateContent are"
+            );
+            return refuse(Dialect::Gemini, &Fault::new(FaultClass::Unsupported, text));
+        }
+    };
+    let addressed = Addressed {
+        model: Some(model.to_owned()),
+        stream,
+    };
+    answer(&state, Dialect::Gemini, addressed, request).await
+}
+
+async fn unsupported(method: Method, Path(path): Path<String>) -> Response {
+    let text = format!("{method} /v1/{path} is not offered here");
+    refuse(
+        Dialect::OpenaiChat,
+        &Fault::new(FaultClass::Unsupported, text),
+    )
+}
+
+async fn answer(
+    endpoint: &Endpoint,
+    dialect: Dialect,
+    addressed: Addressed,
+    request: Request,
+) -> Response {
+    match carry_out(endpoint, dialect, addressed, request).await {
+        Ok(reply) => replied(reply),
+        Err(fault) => refuse(dialect, &fault),
+    }
+}
+
+async fn carry_out(
+    endpoint: &Endpoint,
+    dialect: Dialect,
+    addressed: Addressed,
+    request: Request,
+) -> Result<Reply, Fault> {
+    let (parts, body) = request.into_parts();
+    let caller = endpoint.caller(&parts).await?;
+    let body = read(body).await?;
+    let asked = Asked {
+        dialect,
+        addressed,
+        trace_id: trace_id(&parts.headers),
+        headers: parts.headers,
+        body,
+    };
+    ask(&endpoint.llm, &caller, asked).await
+}
+
+async fn read(body: Body) -> Result<Bytes, Fault> {
+    axum::body::to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|_| {
+            let text = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
+            Fault::new(FaultClass::TooLarge, text)
+        })
+}
+
+fn replied(reply: Reply) -> Response {
+    let (content_type, body) = match reply.body {
+        ReplyBody::Whole(body) => ("application/json", Body::from(body)),
+        ReplyBody::Stream {
+            content_type,
+            chunks,
+        } => {
+            let chunks = stream::unfold(chunks, async |mut chunks| {
+                Some((chunks.recv().await?, chunks))
+            });
+            (
+                content_type,
+                Body::from_stream(chunks.map(Ok::<_, Infallible>)),
+            )
+        }
+    };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(target) = HeaderValue::from_str(&reply.target) {
+        headers.insert(TARGET, target);
+    }
+    if let Some(dropped) = dropped_header(&reply.dropped) {
+        headers.insert(DROPPED, dropped);
+    }
+    response
+}
+
+/// The fields that could not be passed on, once each.
+fn dropped_header(dropped: &[Dropped]) -> Option<HeaderValue> {
+    let mut names: Vec<&str> = dropped.iter().map(|one| one.field.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let text = names.join(", ");
+    HeaderValue::from_str(&text)
+        .ok()
+        .filter(|_| !text.is_empty())
+}
+
+/// A fault in a dialect's words.
+pub(crate) fn refuse(dialect: Dialect, fault: &Fault) -> Response {
+    let encoded = dialect.encode_error(fault);
+    let status = StatusCode::from_u16(encoded.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = (status, encoded.body.to_string()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(after) = fault.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    response
+}

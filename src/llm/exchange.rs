@@ -1,0 +1,454 @@
+//! One target: asked with its keys in turn, until it begins to answer or is not worth asking again.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::Value;
+use tokio::time::timeout_at;
+
+use crate::egress::resilience::{Breaker, BreakerRule, Sign};
+use crate::egress::{EgressError, Opened, Patience};
+use crate::llm::account::{Account, Priced};
+use crate::llm::codec::StreamEncoder;
+use crate::llm::dialect::{Dialect, Dropped, TargetModel, Told};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::live::{LiveKey, LiveProvider};
+use crate::llm::provider::Auth;
+use crate::llm::proxy::Llm;
+use crate::llm::question::{Question, Written};
+use crate::llm::relay::{Across, Relay, Same};
+use crate::llm::route::{ModelSettings, OnLoss, Target};
+use crate::llm::sign::{Signing, sign};
+use crate::llm::splice::{Edit, Top};
+use crate::llm::stream::Flow;
+use crate::llm::usage::Usage;
+use crate::types::UpstreamRequest;
+
+/// How much of an answer that comes whole is read.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How much of an error is read, and for how long.
+const ERROR_BYTES_MAX: usize = 256 << 10;
+const ERROR_TIME: Duration = Duration::from_secs(5);
+/// The pause before a target is asked again, which doubles; for longer than this nobody waits.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// When a key is left alone: after failures of the provider, and where the provider has had enough of it.
+const FAILING: BreakerRule = BreakerRule {
+    failures: 5,
+    pause_ms: 10_000,
+};
+const REFUSED: BreakerRule = BreakerRule {
+    failures: 1,
+    pause_ms: 30_000,
+};
+/// Headers of a caller's that a provider of the same dialect is told.
+const TOLD: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("openai-beta"),
+];
+
+/// One request while targets are asked.
+pub(crate) struct Work<'a> {
+    pub(crate) cx: &'a Llm,
+    pub(crate) question: &'a Question,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) settings: &'a ModelSettings,
+    pub(crate) told: Told,
+    pub(crate) deadline: Instant,
+}
+
+/// An answer that has begun, and whose it is.
+pub(crate) struct Begun {
+    pub(crate) target: String,
+    pub(crate) dropped: Vec<Dropped>,
+    pub(crate) priced: Priced,
+    pub(crate) answering: Answering,
+}
+
+pub(crate) enum Answering {
+    Whole { body: Bytes, usage: Option<Usage> },
+    Stream(Box<Flow>),
+}
+
+/// What a target is asked.
+struct Asking<'a> {
+    provider: &'a LiveProvider,
+    model: &'a TargetModel,
+    written: &'a Written,
+}
+
+/// Asks a target, again where that helps.
+pub(crate) async fn ask_target(
+    work: &Work<'_>,
+    provider: &LiveProvider,
+    target: &Target,
+    account: &mut Account,
+) -> Result<Begun, Fault> {
+    let model = TargetModel {
+        name: target
+            .model
+            .clone()
+            .unwrap_or_else(|| work.question.model.clone()),
+        max_output_tokens: target.max_output_tokens,
+    };
+    let written = work.question.written(&provider.provider, &model)?;
+    refuse_loss(work.settings.on_loss, &written.dropped)?;
+    let asking = Asking {
+        provider,
+        model: &model,
+        written: &written,
+    };
+    let mut dropped = written.dropped.clone();
+    let answering = asking.until_it_answers(work, account, &mut dropped).await?;
+    Ok(Begun {
+        target: format!("{}/{}", provider.name, model.name),
+        dropped,
+        priced: Priced {
+            list: provider.provider.price_list().to_owned(),
+            model: model.name,
+        },
+        answering,
+    })
+}
+
+/// What a target cannot be told is left out, or refused, as the model's owner wants it.
+fn refuse_loss(on_loss: OnLoss, dropped: &[Dropped]) -> Result<(), Fault> {
+    match dropped.first() {
+        Some(first) if on_loss == OnLoss::Refuse => Err(Fault::invalid(
+            first.field.clone(),
+            format!("`{}` cannot be passed on: {}", first.field, first.reason),
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Asking<'_> {
+    async fn until_it_answers(
+        &self,
+        work: &Work<'_>,
+        account: &mut Account,
+        dropped: &mut Vec<Dropped>,
+    ) -> Result<Answering, Fault> {
+        let keys = self.provider.keys_in_turn();
+        let mut attempt = 0;
+        loop {
+            let key = keys.get(attempt as usize % keys.len().max(1)).copied();
+            let fault = match self.attempt(work, key, account, dropped).await {
+                Ok(answering) => return Ok(answering),
+                Err(fault) => fault,
+            };
+            attempt += 1;
+            // Another key costs nothing but the question.
+            let has_other = (attempt as usize) < keys.len() && is_of_key(fault.class);
+            if !has_other && (attempt > work.settings.retries || !may_repeat(fault.class)) {
+                return Err(fault);
+            }
+            let pause = if has_other {
+                Duration::ZERO
+            } else {
+                pause(attempt, &fault)
+            };
+            if pause > PAUSE_MAX || Instant::now() + pause >= work.deadline {
+                return Err(fault);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks once, with one key.
+    async fn attempt(
+        &self,
+        work: &Work<'_>,
+        key: Option<&LiveKey>,
+        account: &mut Account,
+        dropped: &mut Vec<Dropped>,
+    ) -> Result<Answering, Fault> {
+        let breaker: &Breaker = key.map_or(&self.provider.breaker, |key| &key.breaker);
+        let admitted = breaker.admit(Instant::now()).map_err(|paused| Fault {
+            retry_after: Some(paused.after),
+            ..Fault::new(
+                FaultClass::Overloaded,
+                format!(
+                    "{} failed repeatedly and is left alone for a moment",
+                    self.provider.name
+                ),
+            )
+        })?;
+        account.asking(&self.provider.name, &self.model.name);
+        let answered = self.exchange(work, key, account, dropped).await;
+        let (sign, rule) = match &answered {
+            Ok(_) => (Sign::Good, FAILING),
+            Err(fault) => judged(fault.class),
+        };
+        admitted.end(sign, rule, Instant::now());
+        answered
+    }
+
+    async fn exchange(
+        &self,
+        work: &Work<'_>,
+        key: Option<&LiveKey>,
+        account: &mut Account,
+        dropped: &mut Vec<Dropped>,
+    ) -> Result<Answering, Fault> {
+        let request = self.request(work)?;
+        let origin = request.url.origin().ascii_serialization();
+        let signing = Signing {
+            secret: key
+                .filter(|key| key.origin == origin)
+                .map(|key| &key.secret),
+            region: self.provider.parameters.get("region").map(String::as_str),
+            now: work.cx.clock.now(),
+        };
+        let request = sign(request, &self.provider.provider, &signing)?;
+        let began = Instant::now();
+        let headers_by = work.deadline.min(began + work.settings.times.first_byte());
+        let patience = Patience {
+            deadline: headers_by,
+            cancel: &work.cx.shutdown,
+        };
+        let opened = work
+            .cx
+            .egress
+            .open(&self.provider.upstream, request, patience);
+        let opened = match timeout_at(headers_by.into(), opened).await {
+            Ok(opened) => opened.map_err(|error| of_egress(&error))?,
+            Err(_) => return Err(late(&self.provider.name, began.elapsed())),
+        };
+        account.answered(opened.status.as_u16(), opened.first_byte);
+        if !opened.status.is_success() {
+            return Err(self.refusal(opened).await);
+        }
+        match work.question.stream {
+            None => self.whole(work, opened, dropped).await,
+            Some(_) => {
+                let flow = Flow::begin(self.relay(work)?, opened, work, headers_by);
+                Ok(Answering::Stream(Box::new(flow.await?)))
+            }
+        }
+    }
+
+    /// The request without its credential.
+    fn request(&self, work: &Work<'_>) -> Result<UpstreamRequest, Fault> {
+        let (provider, streams) = (&self.provider.provider, work.question.stream.is_some());
+        let url = provider.url(
+            &self.provider.parameters,
+            self.written.capability,
+            &self.model.name,
+            streams,
+        );
+        let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // Bytes are passed on as they are, piece by piece.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let accept = if streams {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        for (name, value) in &provider.headers {
+            let name = HeaderName::try_from(name.as_str());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+                headers.insert(name, value);
+            }
+        }
+        if self.written.dialect == work.question.dialect {
+            for name in &TOLD {
+                if let Some(value) = work.headers.get(name) {
+                    headers.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        Ok(UpstreamRequest {
+            method: Method::POST,
+            url,
+            headers,
+            body: self.written.body.clone(),
+        })
+    }
+
+    /// What a provider says that does not answer.
+    async fn refusal(&self, opened: Opened) -> Fault {
+        let status = opened.status.as_u16();
+        let after = opened.headers.get(RETRY_AFTER).and_then(|value| {
+            let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
+            Some(Duration::from_secs(seconds))
+        });
+        let body = opened
+            .whole(ERROR_BYTES_MAX, Instant::now() + ERROR_TIME)
+            .await;
+        let mut fault = self
+            .written
+            .dialect
+            .decode_error(status, &body.unwrap_or_default());
+        fault.retry_after = fault.retry_after.or(after);
+        if matches!(
+            fault.class,
+            FaultClass::Unauthenticated | FaultClass::Forbidden
+        ) {
+            // It is our key that is no good, which is nothing the caller can do about.
+            fault.message = format!("{} does not accept its key", self.provider.name);
+        }
+        fault
+    }
+
+    async fn whole(
+        &self,
+        work: &Work<'_>,
+        opened: Opened,
+        dropped: &mut Vec<Dropped>,
+    ) -> Result<Answering, Fault> {
+        let body = opened.whole(ANSWER_BYTES_MAX, work.deadline).await;
+        let body = body.map_err(|error| of_egress(&error))?;
+        let dialect = self.written.dialect;
+        let no_answer = |error: &dyn std::fmt::Display| {
+            let text = format!("{} sent no answer: {error}", self.provider.name);
+            Fault::new(FaultClass::Upstream, text)
+        };
+        if dialect == work.question.dialect {
+            let top = Top::read(&body).map_err(|fault| no_answer(&fault))?;
+            let usage = usage_of(dialect, &top);
+            let renamed = self.renamed(work, &top);
+            let body = renamed.map_or_else(|| body.clone(), Bytes::from);
+            return Ok(Answering::Whole { body, usage });
+        }
+        let value: Value = serde_json::from_slice(&body).map_err(|error| no_answer(&error))?;
+        let answer = dialect
+            .decode_answer(value)
+            .map_err(|fault| no_answer(&fault))?;
+        let encoded = work.question.dialect.encode_answer(&answer, &work.told)?;
+        dropped.extend(encoded.dropped);
+        Ok(Answering::Whole {
+            body: encoded.body.to_string().into(),
+            usage: answer.usage,
+        })
+    }
+
+    /// The answer with the model's name as the caller says it, where that is another.
+    fn renamed(&self, work: &Work<'_>, top: &Top<'_>) -> Option<Vec<u8>> {
+        let field = match work.question.dialect {
+            Dialect::Gemini => "modelVersion",
+            _ => "model",
+        };
+        let known: String = top.get(field)?;
+        let edit = [Edit::text(field, &work.told.model)];
+        (known != work.told.model).then(|| top.edited(&edit))
+    }
+
+    fn relay(&self, work: &Work<'_>) -> Result<Relay, Fault> {
+        let (question, dialect) = (work.question, self.written.dialect);
+        let array = question.stream.is_some_and(|stream| stream.array);
+        if dialect == question.dialect && !array {
+            let model = (self.model.name != question.model).then(|| question.model.clone());
+            return Ok(Relay::Same(Same::new(
+                dialect,
+                model,
+                self.written.hides_usage,
+            )));
+        }
+        let encoder = StreamEncoder::new(question.dialect, work.told.clone(), array)?;
+        Ok(Relay::Across(Box::new(Across::new(dialect, encoder))))
+    }
+}
+
+impl LiveProvider {
+    /// Its keys, each as often first as the others; those that are left alone come last.
+    fn keys_in_turn(&self) -> Vec<&LiveKey> {
+        if self.provider.auth == Auth::None {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        let mut keys: Vec<&LiveKey> = self.keys.iter().map(AsRef::as_ref).collect();
+        if !keys.is_empty() {
+            let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let count = keys.len();
+            keys.rotate_left(turn % count);
+        }
+        keys.sort_by_key(|key| key.breaker.is_paused(now));
+        keys
+    }
+
+    /// Whether there is anything of it that is not left alone.
+    pub(crate) fn is_well(&self, now: Instant) -> bool {
+        if self.keys.is_empty() {
+            return !self.breaker.is_paused(now);
+        }
+        self.keys.iter().any(|key| !key.breaker.is_paused(now))
+    }
+}
+
+/// The usage of a whole answer, without reading the rest of it.
+fn usage_of(dialect: Dialect, top: &Top<'_>) -> Option<Usage> {
+    dialect.decode_usage(top.get(dialect.usage_field())?)
+}
+
+/// Faults that are about the key, so that another one may have more luck.
+fn is_of_key(class: FaultClass) -> bool {
+    matches!(
+        class,
+        FaultClass::RateLimited
+            | FaultClass::Exhausted
+            | FaultClass::Unauthenticated
+            | FaultClass::Forbidden
+            | FaultClass::Overloaded
+    )
+}
+
+/// Faults after which the same question may be asked again.
+fn may_repeat(class: FaultClass) -> bool {
+    matches!(
+        class,
+        FaultClass::RateLimited
+            | FaultClass::Upstream
+            | FaultClass::Overloaded
+            | FaultClass::Unreachable
+    )
+}
+
+/// What a fault says of a key, and when it is left alone for it.
+fn judged(class: FaultClass) -> (Sign, BreakerRule) {
+    match class {
+        FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
+            (Sign::Bad, REFUSED)
+        }
+        FaultClass::RateLimited
+        | FaultClass::Upstream
+        | FaultClass::Overloaded
+        | FaultClass::Unreachable
+        | FaultClass::Timeout => (Sign::Bad, FAILING),
+        FaultClass::Internal | FaultClass::Unsupported => (Sign::None, FAILING),
+        _ => (Sign::Good, FAILING),
+    }
+}
+
+/// How long to wait before the same target is asked again.
+fn pause(attempt: u32, fault: &Fault) -> Duration {
+    let usual = PAUSE_FIRST * 2_u32.pow(attempt.min(6) - 1);
+    fault.retry_after.map_or(usual, |asked| asked.max(usual))
+}
+
+fn late(provider: &str, after: Duration) -> Fault {
+    let text = format!(
+        "{provider} did not begin to answer within {:.1} s",
+        after.as_secs_f64()
+    );
+    Fault::new(FaultClass::Timeout, text)
+}
+
+/// Why there was no answer over the network.
+pub(crate) fn of_egress(error: &EgressError) -> Fault {
+    let class = match error {
+        EgressError::TimedOut { .. } => FaultClass::Timeout,
+        EgressError::Refused(_) | EgressError::RefusedName { .. } | EgressError::InvalidUrl => {
+            FaultClass::Internal
+        }
+        EgressError::TooLarge { .. } => FaultClass::Upstream,
+        _ => FaultClass::Unreachable,
+    };
+    Fault::new(class, error.to_string())
+}

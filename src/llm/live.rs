@@ -1,0 +1,384 @@
+//! The providers and models of every organization, as requests find them: in memory, published by one pointer swap.
+//! A request goes on with what it started with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::access::caller::{Caller, Grants};
+use crate::access::vault::{RowIdentity, Sealed, Vault};
+use crate::egress::resilience::Breaker;
+use crate::egress::{AllowRule, Egress, InternalService, Reach, Upstream};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::provider::{self, Capability, Provider};
+use crate::llm::route::{ModelSettings, Names, Target, nearest};
+use crate::store::changes::next_change;
+use crate::store::models::{ModelRow, ProviderKeyRow, ProviderRow};
+use crate::store::{Change, Store, StoreError};
+use crate::types::OrganizationId;
+
+/// The model that is there without any provider, and the provider behind it.
+pub const DEMO: &str = "demo";
+/// Near names that are told to whoever asks for one that is not there.
+const NEAREST_MAX: usize = 3;
+
+/// What is stored of a provider beside its name and kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ProviderSettings {
+    /// What its URLs leave open: a region, a resource; `base_url` takes the place of its base.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// Private addresses it may be at, as `--allow-upstream` takes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_upstream: Vec<String>,
+    /// A provider that is not compiled in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Box<Provider>>,
+}
+
+impl ProviderSettings {
+    /// What it is, by its kind.
+    pub fn provider(&self, kind: &str) -> Option<Provider> {
+        match &self.definition {
+            Some(definition) => Some(Provider::clone(definition)),
+            None => provider::find(kind).cloned(),
+        }
+    }
+
+    /// The rules that can be read; what is stored was checked before.
+    fn rules(&self) -> Vec<AllowRule> {
+        let rules = self.allow_upstream.iter();
+        rules.filter_map(|rule| rule.parse().ok()).collect()
+    }
+}
+
+/// A provider an organization uses.
+pub struct LiveProvider {
+    pub name: String,
+    pub provider: Provider,
+    pub parameters: BTreeMap<String, String>,
+    pub upstream: Upstream,
+    pub keys: Vec<Arc<LiveKey>>,
+    /// Of the provider as a whole, where it has no keys.
+    pub breaker: Arc<Breaker>,
+    /// Whose turn it is among the keys.
+    pub turn: AtomicUsize,
+}
+
+/// A key of a provider, opened.
+pub struct LiveKey {
+    pub id: Uuid,
+    pub name: String,
+    pub secret: SecretString,
+    /// Where it may be sent.
+    pub origin: String,
+    pub breaker: Arc<Breaker>,
+}
+
+/// A name, and what it leads to.
+#[derive(Debug)]
+pub struct LiveModel {
+    pub id: Uuid,
+    pub name: String,
+    pub settings: ModelSettings,
+}
+
+/// What one organization has.
+#[derive(Default)]
+pub struct Offer {
+    pub providers: HashMap<String, Arc<LiveProvider>>,
+    pub models: Names<Arc<LiveModel>>,
+}
+
+type Offers = HashMap<OrganizationId, Offer>;
+
+/// The providers and models of a process. Cheap to clone.
+#[derive(Clone)]
+pub struct Models(Arc<Inner>);
+
+struct Inner {
+    parts: Option<(Store, Arc<Vault>)>,
+    egress: Egress,
+    demo: Option<InternalService>,
+    offers: ArcSwap<Offers>,
+    /// How keys and providers are doing, over reloads.
+    breakers: Mutex<HashMap<Uuid, Arc<Breaker>>>,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+impl Models {
+    /// What the database has now; `demo` is a service in the process that speaks OpenAI's chat.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn open(
+        (store, vault): (Store, Arc<Vault>),
+        egress: Egress,
+        demo: Option<InternalService>,
+    ) -> Result<Self, StoreError> {
+        let models = Self(Arc::new(Inner {
+            parts: Some((store, vault)),
+            egress,
+            demo,
+            offers: ArcSwap::default(),
+            breakers: Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
+        }));
+        models.reload().await?;
+        Ok(models)
+    }
+
+    /// Reads everything again.
+    ///
+    /// # Errors
+    /// Where the database cannot be read; what was known stays.
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        let Some((store, vault)) = &self.0.parts else {
+            return Ok(());
+        };
+        let _turn = self.0.reloading.lock().await;
+        let (providers, keys) = (
+            store.all_providers().await?,
+            store.all_provider_keys().await?,
+        );
+        let models = store.all_models().await?;
+        let mut offers = Offers::new();
+        offers.insert(OrganizationId::DEFAULT, Offer::default());
+        for row in providers {
+            let keys = keys.iter().filter(|key| key.provider_id == row.id);
+            let keys = keys.filter_map(|key| self.key(vault, key)).collect();
+            let offer = offers
+                .entry(OrganizationId(row.organization_id))
+                .or_default();
+            if let Some(provider) = self.provider(&row, keys) {
+                offer.providers.insert(row.name, Arc::new(provider));
+            }
+        }
+        for row in models {
+            let offer = offers
+                .entry(OrganizationId(row.organization_id))
+                .or_default();
+            if let Some(model) = model(&row) {
+                offer.models.insert(&row.name, Arc::new(model));
+            }
+        }
+        offers.values_mut().for_each(|offer| self.add_demo(offer));
+        self.0.offers.store(Arc::new(offers));
+        Ok(())
+    }
+
+    /// Follows changes until it is told to stop.
+    pub async fn follow(self, mut changes: broadcast::Receiver<Change>, stop: CancellationToken) {
+        while let Some(change) = next_change(&mut changes, &stop).await {
+            if !matches!(change, Change::Model(_) | Change::Unknown) {
+                continue;
+            }
+            if let Err(error) = self.reload().await {
+                tracing::warn!(error = %error, "providers and models cannot be read now");
+            }
+        }
+    }
+
+    /// What a caller's organization has. The closure sees it as it is now.
+    pub fn seeing<T>(&self, organization: OrganizationId, see: impl FnOnce(&Offer) -> T) -> T {
+        let offers = self.0.offers.load();
+        match offers.get(&organization) {
+            Some(offer) => see(offer),
+            None => see(&Offer::default()),
+        }
+    }
+
+    /// What a name leads to for a caller: a model, or `provider/model` of a provider.
+    ///
+    /// # Errors
+    /// [`FaultClass::NotFound`] with the nearest names.
+    pub fn find(&self, caller: &Caller, name: &str) -> Result<Arc<LiveModel>, Fault> {
+        if !may_use_models(caller) {
+            let text = "this key is for some servers only; models need a key for everything";
+            return Err(Fault::new(FaultClass::Forbidden, text));
+        }
+        self.seeing(caller.organization, |offer| offer.find(name))
+    }
+
+    /// A provider of an organization.
+    pub fn provider_of(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Option<Arc<LiveProvider>> {
+        self.seeing(organization, |offer| offer.providers.get(name).cloned())
+    }
+
+    fn provider(&self, row: &ProviderRow, keys: Vec<Arc<LiveKey>>) -> Option<LiveProvider> {
+        let settings: ProviderSettings = match serde_json::from_str(&row.settings) {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!(provider = row.name, error = %error, "a provider cannot be read");
+                return None;
+            }
+        };
+        let provider = settings.provider(&row.kind);
+        if provider.is_none() {
+            tracing::error!(
+                provider = row.name,
+                kind = row.kind,
+                "there is no such kind"
+            );
+        }
+        let upstream = self.0.egress.upstream_within(Reach {
+            allow: settings.rules(),
+            ..Reach::default()
+        });
+        Some(LiveProvider {
+            name: row.name.clone(),
+            provider: provider?,
+            parameters: settings.parameters,
+            upstream,
+            keys,
+            breaker: self.breaker(row.id),
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    fn key(&self, vault: &Vault, row: &ProviderKeyRow) -> Option<Arc<LiveKey>> {
+        let sealed = Sealed {
+            key_id: row.key_id.clone(),
+            bytes: row.sealed.clone(),
+        };
+        let identity = RowIdentity {
+            organization: OrganizationId(row.organization_id),
+            row: row.id,
+            subject: None,
+        };
+        let opened = match vault.open(&sealed, &identity) {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(key = row.name, error = %error, "a provider's key cannot be opened");
+                return None;
+            }
+        };
+        let secret = String::from_utf8(opened.to_vec()).ok()?;
+        Some(Arc::new(LiveKey {
+            id: row.id,
+            name: row.name.clone(),
+            secret: secret.into(),
+            origin: row.origin.clone(),
+            breaker: self.breaker(row.id),
+        }))
+    }
+
+    fn breaker(&self, id: Uuid) -> Arc<Breaker> {
+        self.0.breakers.lock().entry(id).or_default().clone()
+    }
+
+    /// The model that works without a provider, unless its name is taken.
+    fn add_demo(&self, offer: &mut Offer) {
+        let Some(service) = &self.0.demo else { return };
+        if offer.providers.contains_key(DEMO)
+            || offer.models.find(DEMO).is_some_and(|it| it.name == DEMO)
+        {
+            return;
+        }
+        let Some(provider) = provider::find("openai-compatible") else {
+            return;
+        };
+        let base = format!("http://{}/v1", crate::demo::HOST);
+        let live = LiveProvider {
+            name: DEMO.to_owned(),
+            provider: Provider {
+                auth: provider::Auth::None,
+                capabilities: vec![Capability::Chat],
+                ..provider.clone()
+            },
+            parameters: BTreeMap::from([("base_url".to_owned(), base)]),
+            upstream: Upstream::Internal(service.clone()),
+            keys: Vec::new(),
+            breaker: Arc::default(),
+            turn: AtomicUsize::new(0),
+        };
+        offer.providers.insert(DEMO.to_owned(), Arc::new(live));
+        let settings = ModelSettings::to(target(DEMO, None));
+        let model = LiveModel {
+            id: Uuid::nil(),
+            name: DEMO.to_owned(),
+            settings,
+        };
+        offer.models.insert(DEMO, Arc::new(model));
+    }
+}
+
+impl Offer {
+    fn find(&self, name: &str) -> Result<Arc<LiveModel>, Fault> {
+        if let Some(model) = self.models.find(name) {
+            return Ok(model.clone());
+        }
+        if let Some((provider, rest)) = name.split_once('/')
+            && self.providers.contains_key(provider)
+            && !rest.is_empty()
+        {
+            return Ok(Arc::new(LiveModel {
+                id: Uuid::nil(),
+                name: name.to_owned(),
+                settings: ModelSettings::to(target(provider, Some(rest))),
+            }));
+        }
+        Err(self.missing(name))
+    }
+
+    fn missing(&self, name: &str) -> Fault {
+        let known = self.models.exact().map(|(name, _)| name);
+        let near = nearest(name, known, NEAREST_MAX);
+        let hint = if near.is_empty() {
+            "GET /v1/models lists those there are".to_owned()
+        } else {
+            format!("did you mean {}?", near.join(", "))
+        };
+        let shown: String = name.chars().take(100).collect();
+        Fault {
+            field: Some("model".to_owned()),
+            code: Some("model_not_found".to_owned()),
+            ..Fault::new(
+                FaultClass::NotFound,
+                format!("there is no model `{shown}`: {hint}"),
+            )
+        }
+    }
+}
+
+fn target(provider: &str, model: Option<&str>) -> Target {
+    Target {
+        provider: provider.to_owned(),
+        model: model.map(str::to_owned),
+        weight: 1,
+        tier: 0,
+        max_output_tokens: None,
+    }
+}
+
+fn model(row: &ModelRow) -> Option<LiveModel> {
+    match serde_json::from_str(&row.settings) {
+        Ok(settings) => Some(LiveModel {
+            id: row.id,
+            name: row.name.clone(),
+            settings,
+        }),
+        Err(error) => {
+            tracing::error!(model = row.name, error = %error, "a model cannot be read");
+            None
+        }
+    }
+}
+
+/// Whether a caller may use models at all: keys for single servers may not.
+pub fn may_use_models(caller: &Caller) -> bool {
+    matches!(caller.grants, Grants::Admin | Grants::Organization)
+}

@@ -1,0 +1,184 @@
+//! The flow of one request for an answer: look, find the model, ask its targets in turn, pass the answer on, account.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::caller::Caller;
+use crate::access::ledger::Ledger;
+use crate::egress::Egress;
+use crate::llm::account::{Account, BYTES_PER_TOKEN, Used};
+use crate::llm::dialect::{Dialect, Dropped, Told};
+use crate::llm::exchange::{Answering, Begun, Work, ask_target};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::live::Models;
+use crate::llm::price::PriceBook;
+use crate::llm::question::{Addressed, Question};
+use crate::llm::route::Target;
+use crate::llm::stream;
+use crate::types::Clock;
+
+/// What every request of a process shares.
+pub struct Llm {
+    pub models: Models,
+    pub egress: Egress,
+    pub ledger: Ledger,
+    pub clock: Clock,
+    pub prices: PriceBook,
+    /// Streams under way, which the end of the process waits for.
+    pub streams: TaskTracker,
+    /// Ends them.
+    pub shutdown: CancellationToken,
+}
+
+/// A request as it came in.
+pub struct Asked {
+    pub dialect: Dialect,
+    pub addressed: Addressed,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// 32 hexadecimal digits.
+    pub trace_id: String,
+}
+
+/// What goes back.
+pub struct Reply {
+    /// `provider/model` of the one that answered.
+    pub target: String,
+    /// What it could not be told, and what of its answer the caller's dialect cannot say.
+    pub dropped: Vec<Dropped>,
+    pub body: ReplyBody,
+}
+
+pub enum ReplyBody {
+    Whole(Bytes),
+    Stream {
+        content_type: &'static str,
+        chunks: mpsc::Receiver<Bytes>,
+    },
+}
+
+/// Answers a request. It is accounted for exactly once, also when the future is dropped.
+///
+/// # Errors
+/// What is wrong with the request, or the fault of the last target that was asked.
+pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, Fault> {
+    let question = Question::read(asked.dialect, asked.body, asked.addressed)?;
+    let mut account = Account::open((&cx.ledger, &cx.clock), caller, &question, &asked.trace_id);
+    let (headers, trace_id) = (&asked.headers, &asked.trace_id);
+    match ask_in_turn(cx, caller, (&question, headers, trace_id), &mut account).await {
+        Ok(begun) => Ok(reply(cx, begun, account)),
+        Err(fault) => {
+            account.failed(&fault);
+            Err(if account.has_asked() {
+                of_provider(fault)
+            } else {
+                fault
+            })
+        }
+    }
+}
+
+/// Asks target after target, until one begins to answer.
+async fn ask_in_turn(
+    cx: &Arc<Llm>,
+    caller: &Caller,
+    (question, headers, trace_id): (&Question, &HeaderMap, &str),
+    account: &mut Account,
+) -> Result<Begun, Fault> {
+    let model = cx.models.find(caller, &question.model)?;
+    let settings = &model.settings;
+    let work = Work {
+        cx,
+        question,
+        headers,
+        settings,
+        told: Told {
+            model: question.model.clone(),
+            request_id: trace_id.to_owned(),
+            now: cx.clock.now().timestamp(),
+            stream_usage: question.wants_usage,
+        },
+        deadline: Instant::now() + settings.times.total(),
+    };
+    let provider = |target: &Target| cx.models.provider_of(caller.organization, &target.provider);
+    let now = Instant::now();
+    let is_well = |target: &Target| provider(target).is_some_and(|it| it.is_well(now));
+    let mut last = Fault::new(
+        FaultClass::NotFound,
+        "none of the providers that the model leads to is there; add one, or change the model",
+    );
+    for target in settings.order(is_well, chance()) {
+        let Some(provider) = provider(target) else {
+            continue;
+        };
+        match ask_target(&work, &provider, target, account).await {
+            Err(fault) if settings.falls_back(&fault) => last = fault,
+            asked => return asked,
+        }
+    }
+    Err(last)
+}
+
+fn reply(cx: &Arc<Llm>, begun: Begun, mut account: Account) -> Reply {
+    let Begun {
+        target,
+        dropped,
+        priced,
+        answering,
+    } = begun;
+    let body = match answering {
+        Answering::Whole { body, usage } => {
+            account.passed(body.len());
+            let used = Used {
+                told: usage,
+                complete: true,
+                estimate: body.len() as u64 / BYTES_PER_TOKEN,
+            };
+            account.used(used, (&cx.prices, &priced));
+            account.done();
+            ReplyBody::Whole(body)
+        }
+        Answering::Stream(flow) => {
+            account.began();
+            let content_type = flow.content_type();
+            let (sender, chunks) = mpsc::channel(stream::CHUNKS_MAX);
+            let pumped = stream::pump(cx.clone(), *flow, sender, (account, priced));
+            cx.streams.spawn(pumped);
+            ReplyBody::Stream {
+                content_type,
+                chunks,
+            }
+        }
+    };
+    Reply {
+        target,
+        dropped,
+        body,
+    }
+}
+
+/// A provider that does not take our key is out of order: the caller's own key is good.
+fn of_provider(fault: Fault) -> Fault {
+    let class = match fault.class {
+        FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
+            FaultClass::Upstream
+        }
+        class => class,
+    };
+    Fault { class, ..fault }
+}
+
+/// A number nobody foresees, to spread requests by.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the last bits are the random ones"
+)]
+fn chance() -> u64 {
+    uuid::Uuid::now_v7().as_u128() as u64
+}

@@ -1,0 +1,218 @@
+//! A caller's request, looked at as far as it has to be, and written for whichever target it goes to.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::llm::chat::ChatRequest;
+use crate::llm::dialect::{Dialect, Dropped, TargetModel};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::provider::{Capability, Provider, Quirk};
+use crate::llm::splice::{Edit, Top};
+
+/// A request for an answer.
+pub struct Question {
+    pub dialect: Dialect,
+    /// As the caller names it.
+    pub model: String,
+    /// `None`: the answer is to come whole.
+    pub stream: Option<Streaming>,
+    /// The caller wants to be told what a stream used.
+    pub wants_usage: bool,
+    body: Bytes,
+    neutral: OnceLock<Result<ChatRequest, Fault>>,
+}
+
+/// How an answer is to come piece by piece.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Streaming {
+    /// As one JSON array in place of events (Gemini without `alt=sse`).
+    pub array: bool,
+}
+
+/// What an address says in place of the body (Gemini).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addressed {
+    pub model: Option<String>,
+    pub stream: Option<Streaming>,
+}
+
+/// A request as it goes to a provider.
+#[derive(Debug)]
+pub struct Written {
+    pub dialect: Dialect,
+    pub capability: Capability,
+    pub body: Bytes,
+    /// What the provider cannot be told.
+    pub dropped: Vec<Dropped>,
+    /// The stream tells of usage, which the caller did not ask for.
+    pub hides_usage: bool,
+}
+
+impl Question {
+    /// Looks at a body.
+    ///
+    /// # Errors
+    /// Where it is no JSON object, or names no model.
+    pub fn read(dialect: Dialect, body: Bytes, addressed: Addressed) -> Result<Self, Fault> {
+        let top = Top::read(&body)?;
+        let model = match addressed.model {
+            Some(model) => model,
+            None => top
+                .get::<String>("model")
+                .filter(|model| !model.is_empty())
+                .ok_or_else(|| {
+                    Fault::invalid("model", "`model` is missing: say which one you want")
+                })?,
+        };
+        let streams = match top.raw("stream") {
+            None | Some("false" | "null") => false,
+            Some("true") => true,
+            Some(_) => return Err(Fault::invalid("stream", "`stream` has to be true or false")),
+        };
+        let stream = match dialect {
+            Dialect::Gemini => addressed.stream,
+            _ => streams.then(Streaming::default),
+        };
+        let options = top.raw("stream_options").map(str::as_bytes);
+        let wants_usage = match dialect {
+            Dialect::OpenaiChat => options
+                .and_then(|options| Top::read(options).ok()?.get("include_usage"))
+                .unwrap_or(false),
+            _ => true,
+        };
+        Ok(Self {
+            dialect,
+            model,
+            stream,
+            wants_usage,
+            body,
+            neutral: OnceLock::new(),
+        })
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    /// A top-level number of the body, by the first of these names that is there.
+    pub fn number(&self, names: &[&str]) -> Option<u64> {
+        let top = Top::read(&self.body).ok()?;
+        names.iter().find_map(|name| top.get(name))
+    }
+
+    /// The request in the neutral form, read once.
+    ///
+    /// # Errors
+    /// Where it is not what its dialect says.
+    pub fn neutral(&self) -> Result<&ChatRequest, Fault> {
+        let read = self.neutral.get_or_init(|| {
+            let body: Value = serde_json::from_slice(&self.body)
+                .map_err(|error| Fault::new(FaultClass::Invalid, error.to_string()))?;
+            let mut request = self.dialect.decode_request(body)?;
+            request.model.clone_from(&self.model);
+            request.stream = self.stream.is_some();
+            request.stream_usage = true;
+            Ok(request)
+        });
+        read.as_ref().map_err(Clone::clone)
+    }
+
+    /// The request for a model of a provider: its own bytes where the provider speaks the caller's dialect.
+    ///
+    /// # Errors
+    /// Where the provider's dialect cannot say what the answer depends on.
+    pub fn written(&self, provider: &Provider, model: &TargetModel) -> Result<Written, Fault> {
+        match provider.speaks(self.dialect) {
+            Some(capability) => self.passed(provider, model, capability),
+            None => self.translated(provider, model),
+        }
+    }
+
+    fn translated(&self, provider: &Provider, model: &TargetModel) -> Result<Written, Fault> {
+        let encoded = provider.dialect.encode_request(self.neutral()?, model)?;
+        let mut dropped = encoded.dropped;
+        let Value::Object(mut body) = encoded.body else {
+            return Err(Fault::new(FaultClass::Internal, "a request is an object"));
+        };
+        dropped.extend(provider.prepare(&mut body)?);
+        Ok(Written {
+            dialect: provider.dialect,
+            capability: Capability::Chat,
+            body: Value::Object(body).to_string().into(),
+            dropped,
+            hides_usage: false,
+        })
+    }
+
+    fn passed(
+        &self,
+        provider: &Provider,
+        model: &TargetModel,
+        capability: Capability,
+    ) -> Result<Written, Fault> {
+        let top = Top::read(&self.body)?;
+        let mut edits = Vec::with_capacity(2);
+        if self.dialect != Dialect::Gemini && model.name != self.model {
+            edits.push(Edit::text("model", &model.name));
+        }
+        let asks_usage = self.dialect == Dialect::OpenaiChat
+            && self.stream.is_some()
+            && !self.wants_usage
+            && !provider.quirks.contains(&Quirk::NoStreamOptions);
+        if asks_usage {
+            edits.push(Edit {
+                field: "stream_options",
+                value: with_usage(top.raw("stream_options"))?,
+                add: true,
+            });
+        }
+        let body = if edits.is_empty() {
+            self.body.clone()
+        } else {
+            Bytes::from(top.edited(&edits))
+        };
+        let is_own = capability == Capability::Chat;
+        let (body, dropped) = if is_own && !provider.quirks.is_empty() {
+            prepared(provider, body)?
+        } else {
+            (body, Vec::new())
+        };
+        Ok(Written {
+            dialect: self.dialect,
+            capability,
+            body,
+            dropped,
+            hides_usage: self.dialect == Dialect::OpenaiChat && !self.wants_usage,
+        })
+    }
+}
+
+/// A body with what a provider is particular about; the same bytes where that is nothing in it.
+fn prepared(provider: &Provider, body: Bytes) -> Result<(Bytes, Vec<Dropped>), Fault> {
+    let before: Map<String, Value> = serde_json::from_slice(&body)
+        .map_err(|error| Fault::new(FaultClass::Invalid, error.to_string()))?;
+    let mut after = before.clone();
+    let dropped = provider.prepare(&mut after)?;
+    if after == before {
+        return Ok((body, dropped));
+    }
+    Ok((Value::Object(after).to_string().into(), dropped))
+}
+
+/// Stream options that ask for usage, whatever else they say.
+fn with_usage(options: Option<&str>) -> Result<String, Fault> {
+    let options = options.filter(|options| *options != "null").unwrap_or("{}");
+    let edited = Top::read(options.as_bytes())?.edited(&[Edit {
+        field: "include_usage",
+        value: "true".to_owned(),
+        add: true,
+    }]);
+    String::from_utf8(edited).map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))
+}

@@ -1,0 +1,326 @@
+//! A provider's stream on its way to the caller: passed on as it is where both speak the same dialect, written anew
+//! where they do not. Bytes in, bytes out; nothing here waits.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::events::{Decoder, Event, Framing};
+use crate::llm::answer::{ChatEvent, Delta, PartStart};
+use crate::llm::codec::{StreamDecoder, StreamEncoder};
+use crate::llm::dialect::{Dialect, Dropped, bedrock};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::frame::{Frames, data_of};
+use crate::llm::splice::{Edit, Top};
+use crate::llm::usage::Usage;
+
+/// What is known of a stream so far.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// A token of the answer has arrived: from here on the caller has part of it.
+    pub begun: bool,
+    /// What the provider says it used; the last one is right.
+    pub usage: Option<Usage>,
+    /// Pieces of the answer, for an estimate where nobody says what was used.
+    pub pieces: u64,
+    /// It came to its proper end.
+    pub ended: bool,
+    /// It broke off, and why.
+    pub fault: Option<Fault>,
+}
+
+impl Seen {
+    fn note(&mut self, event: &ChatEvent) {
+        match event {
+            ChatEvent::PartStart { part, .. } => {
+                let whole = matches!(part, PartStart::Whole(_) | PartStart::ToolCall { .. });
+                self.begun |= whole;
+            }
+            ChatEvent::Delta { delta, .. } => {
+                self.begun |= !matches!(delta, Delta::Text(text) if text.is_empty());
+                self.pieces += 1;
+            }
+            ChatEvent::Usage(usage) => self.usage = Some(*usage),
+            ChatEvent::Stop(_) => (self.begun, self.ended) = (true, true),
+            ChatEvent::Fault(fault) => self.fault = Some(fault.clone()),
+            ChatEvent::Start { .. } | ChatEvent::PartStop { .. } => {}
+        }
+    }
+}
+
+/// A stream under way.
+pub enum Relay {
+    Same(Same),
+    Across(Box<Across>),
+}
+
+impl Relay {
+    /// Takes in what arrived, and writes what follows from it for the caller.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Same(same) => same.push(bytes, out),
+            Self::Across(across) => across.push(bytes, out),
+        }
+    }
+
+    /// The provider's stream is over, properly or not; `fault` says why where it was cut on the way.
+    pub fn finish(&mut self, fault: Option<Fault>, out: &mut Vec<u8>) {
+        match self {
+            Self::Same(same) => same.finish(fault, out),
+            Self::Across(across) => across.finish(fault, out),
+        }
+    }
+
+    pub fn seen(&self) -> &Seen {
+        match self {
+            Self::Same(same) => &same.seen,
+            Self::Across(across) => &across.seen,
+        }
+    }
+
+    /// What of the answer the caller's dialect could not say.
+    pub fn dropped(&self) -> &[Dropped] {
+        match self {
+            Self::Same(_) => &[],
+            Self::Across(across) => across.encoder.dropped(),
+        }
+    }
+}
+
+/// Both sides speak the same dialect: every frame is passed on with its bytes. Only the model's name is another,
+/// and a usage chunk is left out that the caller did not ask for.
+pub struct Same {
+    dialect: Dialect,
+    frames: Frames,
+    decoder: StreamDecoder,
+    /// What the caller calls the model, where the provider calls it something else.
+    model: Option<String>,
+    hides_usage: bool,
+    seen: Seen,
+}
+
+impl Same {
+    pub fn new(dialect: Dialect, model: Option<String>, hides_usage: bool) -> Self {
+        Self {
+            dialect,
+            frames: Frames::default(),
+            decoder: StreamDecoder::new(dialect),
+            model,
+            hides_usage,
+            seen: Seen::default(),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if let Err(error) = self.frames.push(bytes) {
+            self.seen.fault = Some(Fault::new(FaultClass::Upstream, error.to_string()));
+            return;
+        }
+        while let Some(frame) = self.frames.next_frame() {
+            self.pass(&frame, out);
+        }
+    }
+
+    fn pass(&mut self, frame: &Bytes, out: &mut Vec<u8>) {
+        let Some(place) = data_of(frame) else {
+            out.extend_from_slice(frame);
+            return;
+        };
+        let data = &frame[place.clone()];
+        self.look(frame, data);
+        if self.hides_usage && is_usage_only(data) {
+            return;
+        }
+        match self.renamed(data) {
+            Some(data) => {
+                out.extend_from_slice(&frame[..place.start]);
+                out.extend_from_slice(&data);
+                out.extend_from_slice(&frame[place.end..]);
+            }
+            None => out.extend_from_slice(frame),
+        }
+    }
+
+    /// Reads a frame as far as it has to be read: all until the answer begins, then what tells of usage, of an end or
+    /// of an error.
+    fn look(&mut self, frame: &[u8], data: &[u8]) {
+        self.seen.pieces += 1;
+        let tells = !self.seen.begun
+            || data.len() < 64
+            || TELLING
+                .iter()
+                .any(|word| memchr::memmem::find(data, word).is_some());
+        if !tells {
+            return;
+        }
+        let mut decoder = Decoder::new(Framing::ServerSent);
+        for event in decoder.push(frame) {
+            for event in self.decoder.push(&event) {
+                let pieces = self.seen.pieces;
+                self.seen.note(&event);
+                self.seen.pieces = pieces;
+            }
+        }
+    }
+
+    fn renamed(&self, data: &[u8]) -> Option<Vec<u8>> {
+        let model = self.model.as_deref()?;
+        if self.dialect == Dialect::OpenaiResponses || self.dialect == Dialect::Anthropic {
+            return renamed_within(data, model);
+        }
+        let field = if self.dialect == Dialect::Gemini {
+            "modelVersion"
+        } else {
+            "model"
+        };
+        memchr::memmem::find(data, field.as_bytes())?;
+        let top = Top::read(data).ok()?;
+        top.place(field)?;
+        Some(top.edited(&[Edit::text(field, model)]))
+    }
+
+    fn finish(&mut self, fault: Option<Fault>, out: &mut Vec<u8>) {
+        let rest = self.frames.rest();
+        if !rest.is_empty() {
+            self.look(&rest, &rest);
+            out.extend_from_slice(&rest);
+        }
+        if self.seen.fault.is_some() {
+            return;
+        }
+        let ending = match fault {
+            Some(fault) => vec![ChatEvent::Fault(fault)],
+            None if self.seen.ended => return,
+            None => self.decoder.finish(),
+        };
+        ending.iter().for_each(|event| self.seen.note(event));
+        if let Some(fault) = &self.seen.fault {
+            write_fault(self.dialect, fault, out);
+        }
+    }
+}
+
+/// Words of frames that tell more than text.
+const TELLING: [&[u8]; 6] = [
+    b"\"usage",
+    b"error",
+    b"\"finish",
+    b"stop",
+    b".completed\"",
+    b".incomplete\"",
+];
+
+/// A chunk that carries nothing but usage.
+fn is_usage_only(data: &[u8]) -> bool {
+    if memchr::memmem::find(data, b"\"usage\"").is_none() {
+        return false;
+    }
+    let Ok(top) = Top::read(data) else {
+        return false;
+    };
+    let is_empty = |raw: &str| raw.trim_start_matches('[').trim_start().starts_with(']');
+    top.raw("usage").is_some_and(|usage| usage != "null")
+        && top.raw("choices").is_some_and(is_empty)
+}
+
+/// The model of the object an event tells of: `response.model`, `message.model`.
+fn renamed_within(data: &[u8], model: &str) -> Option<Vec<u8>> {
+    memchr::memmem::find(data, b"\"model\"")?;
+    let top = Top::read(data).ok()?;
+    for field in ["response", "message"] {
+        let Some(inner) = top.raw(field) else {
+            continue;
+        };
+        let within = Top::read(inner.as_bytes()).ok()?;
+        within.place("model")?;
+        let value = String::from_utf8(within.edited(&[Edit::text("model", model)])).ok()?;
+        return Some(top.edited(&[Edit {
+            field,
+            value,
+            add: false,
+        }]));
+    }
+    None
+}
+
+/// An error in the middle of a stream.
+fn write_fault(dialect: Dialect, fault: &Fault, out: &mut Vec<u8>) {
+    let body = dialect.encode_error(fault).body;
+    let frame = match dialect {
+        Dialect::Anthropic => format!("event: error\ndata: {body}\n\n"),
+        Dialect::OpenaiResponses => {
+            let error = &body["error"];
+            let event = serde_json::json!({
+                "type": "error",
+                "code": error["code"],
+                "message": error["message"],
+                "param": error["param"],
+                "sequence_number": Value::Null,
+            });
+            format!("event: error\ndata: {event}\n\n")
+        }
+        _ => format!("data: {body}\n\n"),
+    };
+    out.extend_from_slice(frame.as_bytes());
+}
+
+/// The sides speak different dialects.
+pub struct Across {
+    reading: Reading,
+    decoder: StreamDecoder,
+    encoder: StreamEncoder,
+    seen: Seen,
+}
+
+enum Reading {
+    Events(Decoder),
+    /// Binary frames (Amazon event streams).
+    Binary(bedrock::Frames),
+}
+
+impl Across {
+    pub fn new(provider: Dialect, encoder: StreamEncoder) -> Self {
+        let reading = match provider {
+            Dialect::Bedrock => Reading::Binary(bedrock::Frames::default()),
+            _ => Reading::Events(Decoder::new(Framing::ServerSent)),
+        };
+        Self {
+            reading,
+            decoder: StreamDecoder::new(provider),
+            encoder,
+            seen: Seen::default(),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let events: Vec<Event> = match &mut self.reading {
+            Reading::Events(decoder) => decoder.push(bytes),
+            Reading::Binary(frames) => match frames.push(bytes) {
+                Ok(events) => events,
+                Err(fault) => return self.tell(vec![ChatEvent::Fault(fault)], out),
+            },
+        };
+        for event in events {
+            let said = self.decoder.push(&event);
+            self.tell(said, out);
+        }
+    }
+
+    fn tell(&mut self, events: Vec<ChatEvent>, out: &mut Vec<u8>) {
+        for event in events {
+            if self.seen.fault.is_some() {
+                return;
+            }
+            self.seen.note(&event);
+            self.encoder.push(event, out);
+        }
+    }
+
+    fn finish(&mut self, fault: Option<Fault>, out: &mut Vec<u8>) {
+        let ending = match fault {
+            Some(fault) => vec![ChatEvent::Fault(fault)],
+            None => self.decoder.finish(),
+        };
+        self.tell(ending, out);
+        self.encoder.finish(out);
+    }
+}

@@ -1,0 +1,186 @@
+//! A stream under way: held back until the answer begins, so that another target can take over, and from then on
+//! passed on as it comes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use tokio::sync::mpsc;
+use tokio::time::timeout_at;
+
+use crate::egress::Opened;
+use crate::llm::account::{Account, Priced, Used};
+use crate::llm::exchange::{Work, of_egress};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::proxy::Llm;
+use crate::llm::relay::Relay;
+use crate::llm::route::{OnDisconnect, Times};
+
+/// Chunks of a stream that wait for its caller.
+pub(crate) const CHUNKS_MAX: usize = 16;
+/// What is held back at most before an answer has begun.
+const HELD_BYTES_MAX: usize = 1 << 20;
+/// For how long the rest of an answer is read whose caller left.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// A provider's stream, on its way.
+pub(crate) struct Flow {
+    opened: Opened,
+    relay: Relay,
+    /// Written, and not sent yet.
+    out: Vec<u8>,
+    /// The provider has sent everything.
+    over: bool,
+    array: bool,
+    times: Times,
+    on_disconnect: OnDisconnect,
+    deadline: Instant,
+}
+
+impl Flow {
+    /// Reads until the answer has begun.
+    ///
+    /// # Errors
+    /// Where it does not, before `until`: nothing of it has reached the caller.
+    pub(crate) async fn begin(
+        relay: Relay,
+        opened: Opened,
+        work: &Work<'_>,
+        until: Instant,
+    ) -> Result<Self, Fault> {
+        let mut flow = Self {
+            opened,
+            relay,
+            out: Vec::with_capacity(1024),
+            over: false,
+            array: work.question.stream.is_some_and(|stream| stream.array),
+            times: work.settings.times,
+            on_disconnect: work.settings.on_disconnect,
+            deadline: work.deadline,
+        };
+        flow.expect_events()?;
+        while !flow.over && !flow.relay.seen().begun && flow.out.len() < HELD_BYTES_MAX {
+            flow.read(until).await;
+        }
+        match &flow.relay.seen().fault {
+            Some(fault) if !flow.relay.seen().begun => Err(fault.clone()),
+            _ => Ok(flow),
+        }
+    }
+
+    /// What the caller is told it gets.
+    pub(crate) fn content_type(&self) -> &'static str {
+        if self.array {
+            "application/json"
+        } else {
+            "text/event-stream"
+        }
+    }
+
+    /// What was asked for as a stream has to come as one.
+    fn expect_events(&self) -> Result<(), Fault> {
+        let media = self.opened.headers.get(CONTENT_TYPE);
+        let media = media
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let is_stream = media.is_empty()
+            || media.starts_with("text/event-stream")
+            || media.starts_with("application/vnd.amazon.eventstream");
+        if is_stream {
+            return Ok(());
+        }
+        let text = format!("the provider was asked for a stream, and sent `{media}`");
+        Err(Fault::new(FaultClass::Upstream, text))
+    }
+
+    /// Takes in what comes next, or the end of it.
+    async fn read(&mut self, until: Instant) {
+        let until = until.min(self.deadline);
+        let fault = match timeout_at(until.into(), self.opened.chunk()).await {
+            Ok(Ok(Some(bytes))) => {
+                self.relay.push(&bytes, &mut self.out);
+                if self.relay.seen().fault.is_none() {
+                    return;
+                }
+                None
+            }
+            Ok(Ok(None)) => None,
+            Ok(Err(error)) => Some(of_egress(&error)),
+            Err(_) => Some(Fault::new(
+                FaultClass::Timeout,
+                "the provider stopped in the middle of its answer",
+            )),
+        };
+        self.relay.finish(fault, &mut self.out);
+        self.over = true;
+    }
+
+    fn idle_until(&self) -> Instant {
+        Instant::now() + self.times.idle()
+    }
+}
+
+/// Passes a stream on to its end and accounts for it. A caller that leaves ends it, at once or once the rest is read.
+pub(crate) async fn pump(
+    cx: Arc<Llm>,
+    mut flow: Flow,
+    sender: mpsc::Sender<Bytes>,
+    (mut account, priced): (Account, Priced),
+) {
+    let left = !pass(&cx, &mut flow, &sender, &mut account).await;
+    drop(sender);
+    if left && flow.on_disconnect == OnDisconnect::Drain {
+        let until = flow.deadline.min(Instant::now() + DRAIN_TIME);
+        while !flow.over && Instant::now() < until {
+            flow.read(until).await;
+            flow.out.clear();
+        }
+    }
+    let seen = flow.relay.seen();
+    let used = Used {
+        told: seen.usage,
+        complete: seen.ended,
+        estimate: seen.pieces,
+    };
+    account.used(used, (&cx.prices, &priced));
+    match &seen.fault {
+        Some(fault) => account.failed(fault),
+        None if left => {}
+        None => account.done(),
+    }
+}
+
+/// `false`: the caller left.
+async fn pass(
+    cx: &Llm,
+    flow: &mut Flow,
+    sender: &mpsc::Sender<Bytes>,
+    account: &mut Account,
+) -> bool {
+    loop {
+        if !flow.out.is_empty() {
+            let chunk = Bytes::from(std::mem::take(&mut flow.out));
+            let bytes = chunk.len();
+            // A caller that does not read is one that left.
+            match timeout_at(flow.deadline.into(), sender.send(chunk)).await {
+                Ok(Ok(())) => account.passed(bytes),
+                Ok(Err(_)) | Err(_) => return false,
+            }
+        }
+        if flow.over {
+            return true;
+        }
+        let until = flow.idle_until();
+        tokio::select! {
+            biased;
+            () = sender.closed() => return false,
+            () = cx.shutdown.cancelled() => {
+                let fault = Fault::new(FaultClass::Overloaded, "the gateway is shutting down; ask again");
+                flow.relay.finish(Some(fault), &mut flow.out);
+                flow.over = true;
+            }
+            () = flow.read(until) => {}
+        }
+    }
+}
