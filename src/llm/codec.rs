@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::events::Event;
 use crate::llm::answer::{Answer, ChatEvent};
-use crate::llm::chat::ChatRequest;
+use crate::llm::chat::{ChatRequest, Part, Role};
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, cohere, gemini,
     openai_chat, openai_responses,
@@ -62,6 +62,7 @@ impl Dialect {
         if self != Self::OpenaiResponses {
             openai_responses::stateless(request)?;
         }
+        foreign(request, self)?;
         every!(self, encode_request(request, model))
     }
 
@@ -115,6 +116,22 @@ impl Dialect {
             Self::Gemini => gemini::encode_error(fault),
         }
     }
+}
+
+/// What somebody sent that only another dialect has cannot be left out: the answer would be to another question.
+fn foreign(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
+    let turns = request.turns.iter().enumerate();
+    for (turn, said) in turns.filter(|(_, said)| said.role == Role::User) {
+        for (place, part) in said.parts.iter().enumerate() {
+            if let Part::Opaque(part) = part
+                && part.dialect != target
+            {
+                let what = format!("a part of the kind `{}`", part.kind);
+                return Err(target.cannot(format!("turns[{turn}].parts[{place}]"), &what));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn unheard(dialect: Dialect) -> Fault {

@@ -5,6 +5,7 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod gemini;
+mod matrix;
 mod openai_chat;
 mod openai_responses;
 mod prices;

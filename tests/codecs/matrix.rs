@@ -1,0 +1,281 @@
+//! Every fixture of every dialect, said in every other: what arrives there, what is dropped and what is refused.
+//!
+//! What arrives is read back with the other dialect's own decoder and compared by its gist; a line that begins with
+//! `-` is missing there, one with `+` is new.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use causeway::events::{Decoder, Framing};
+use causeway::llm::answer::{Answer, ChatEvent, Collector, Stop};
+use causeway::llm::chat::{ChatRequest, Format, Part, Source, Tool};
+use causeway::llm::codec::{StreamDecoder, StreamEncoder};
+use causeway::llm::dialect::{Dialect, Dropped, TargetModel, Told};
+use serde_json::Value;
+
+use crate::{json, text};
+
+/// The folder of a dialect's fixtures.
+fn folder(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenaiChat => "openai_chat",
+        Dialect::OpenaiResponses => "openai_responses",
+        Dialect::Anthropic => "anthropic",
+        Dialect::Gemini => "gemini",
+        Dialect::Bedrock => "bedrock",
+        Dialect::Cohere => "cohere",
+    }
+}
+
+/// The files of a kind, by name.
+fn files(dialect: Dialect, kind: &str) -> Vec<String> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/llm");
+    let folder = format!("{}/{kind}", folder(dialect));
+    let Ok(entries) = fs::read_dir(root.join(&folder)) else {
+        return Vec::new();
+    };
+    let entries = entries.map(|entry| entry.expect("an entry"));
+    let entries = entries.filter(|entry| entry.path().is_file());
+    let names = entries.map(|entry| entry.file_name().into_string());
+    let mut names: Vec<String> = names
+        .map(|name| format!("{folder}/{}", name.expect("UTF-8")))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "{folder} is empty");
+    names
+}
+
+fn told() -> Told {
+    Told {
+        model: "asked".into(),
+        request_id: "0123456789abcdef0123456789abcdef".into(),
+        now: 1_700_000_000,
+        stream_usage: true,
+    }
+}
+
+fn source(source: &Source) -> String {
+    match source {
+        Source::Url { url, .. } => url.clone(),
+        Source::Inline { media_type, data } => format!("{media_type} {} characters", data.len()),
+        Source::Plain(text) => text.clone(),
+        Source::File { id, .. } => format!("file {id}"),
+    }
+}
+
+/// JSON text with its fields in order, so that dialects that carry values compare equal.
+fn plain(text: &str) -> String {
+    serde_json::from_str::<Value>(text).map_or_else(
+        |_| text.to_owned(),
+        |mut value| {
+            value.sort_all_objects();
+            value.to_string()
+        },
+    )
+}
+
+fn part(part: &Part) -> Vec<String> {
+    vec![match part {
+        Part::Text(text) if text.text.trim().is_empty() => return Vec::new(),
+        Part::Text(text) => format!("text {:?}", text.text.trim()),
+        Part::Image(image) => format!("image {}", source(&image.source)),
+        Part::Audio(audio) => format!("audio {}", source(&audio.source)),
+        Part::Document(document) => format!("document {}", source(&document.source)),
+        Part::Thought(thought) if thought.text.is_empty() && thought.sealed.is_none() => {
+            return Vec::new();
+        }
+        Part::Thought(thought) => format!("thought {:?}", thought.text),
+        Part::ToolCall(call) => format!("call {} {}", call.name, plain(&call.arguments)),
+        Part::ToolResult(result) => {
+            let inner: Vec<String> = result.parts.iter().flat_map(self::part).collect();
+            format!("result [{}]", inner.join(", "))
+        }
+        Part::Refusal(text) => format!("refusal {text:?}"),
+        Part::Opaque(opaque) => format!("opaque {}", opaque.kind),
+    }]
+}
+
+/// What a request comes to, whatever it is said in.
+fn gist(request: &ChatRequest) -> Vec<String> {
+    let mut lines: Vec<String> = request.system.iter().flat_map(part).collect();
+    lines
+        .iter_mut()
+        .for_each(|line| line.insert_str(0, "system "));
+    for turn in &request.turns {
+        let role = format!("{:?}", turn.role).to_lowercase();
+        let parts = turn.parts.iter().flat_map(part);
+        lines.extend(parts.map(|line| format!("{role} {line}")));
+    }
+    for tool in &request.tools {
+        lines.push(match tool {
+            Tool::Function(function) => format!("tool {}", function.name),
+            Tool::Opaque(opaque) => format!("tool opaque {}", opaque.kind),
+        });
+    }
+    lines.extend(
+        request
+            .tool_choice
+            .iter()
+            .map(|choice| format!("choice {choice:?}")),
+    );
+    lines.extend(request.format.iter().map(|format| match format {
+        Format::Json => "format json".to_owned(),
+        Format::Schema { schema, .. } => format!("format {}", plain(&schema.to_string())),
+    }));
+    let sampling = &request.sampling;
+    lines.extend(sampling.max_output_tokens.map(|n| format!("at most {n}")));
+    lines.extend(sampling.temperature.map(|n| format!("temperature {n}")));
+    lines.extend(sampling.stop.iter().map(|stop| format!("stop {stop:?}")));
+    lines
+}
+
+fn difference(before: &[String], after: &[String]) -> String {
+    let (mut missing, mut new) = (before.to_vec(), after.to_vec());
+    missing.retain(|line| match new.iter().position(|known| known == line) {
+        Some(place) => {
+            new.remove(place);
+            false
+        }
+        None => true,
+    });
+    let short = |line: &String| line.chars().take(160).collect::<String>();
+    let missing = missing
+        .iter()
+        .map(|line| format!("    - {}\n", short(line)));
+    let new = new.iter().map(|line| format!("    + {}\n", short(line)));
+    missing.chain(new).collect()
+}
+
+fn named(dropped: &[Dropped]) -> String {
+    let mut names: Vec<&str> = dropped.iter().map(|one| one.field.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(" (dropped: {})", names.join(", "))
+}
+
+#[test]
+fn requests_in_every_dialect() {
+    let model = TargetModel {
+        name: "target-model".into(),
+        max_output_tokens: Some(4096),
+    };
+    for from in Dialect::heard() {
+        let mut table = String::new();
+        for file in files(from, "requests") {
+            writeln!(table, "{file}").unwrap();
+            let request = match from.decode_request(json(&file)) {
+                Ok(request) => request,
+                Err(fault) => {
+                    writeln!(table, "  not understood: {fault}").unwrap();
+                    continue;
+                }
+            };
+            for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
+                match to.encode_request(&request, &model) {
+                    Err(fault) => writeln!(table, "  {to:?}: refused: {fault}").unwrap(),
+                    Ok(encoded) => {
+                        writeln!(table, "  {to:?}: ok{}", named(&encoded.dropped)).unwrap();
+                        if let Ok(back) = to.decode_request(encoded.body) {
+                            table.push_str(&difference(&gist(&request), &gist(&back)));
+                        }
+                    }
+                }
+            }
+        }
+        insta::assert_snapshot!(format!("requests_{}", folder(from)), table);
+    }
+}
+
+/// What an answer comes to. Which way of ending well it is depends on the dialect.
+fn answer_gist(answer: &Answer) -> Vec<String> {
+    let mut lines: Vec<String> = answer.parts.iter().flat_map(part).collect();
+    lines.extend(answer.stop.iter().map(|stop| match stop {
+        Stop::End | Stop::Sequence(_) => "stop: done".to_owned(),
+        other => format!("stop: {other:?}"),
+    }));
+    lines.extend(answer.usage.map(|usage| {
+        format!(
+            "usage {} ({} cached) -> {} ({} reasoning)",
+            usage.input, usage.cached, usage.output, usage.reasoning
+        )
+    }));
+    lines
+}
+
+fn collected(events: Vec<ChatEvent>) -> Result<Answer, String> {
+    let mut collector = Collector::default();
+    for event in events {
+        collector.push(event).map_err(|fault| fault.to_string())?;
+    }
+    Ok(collector.finish())
+}
+
+fn decoded(dialect: Dialect, stream: &str) -> Vec<ChatEvent> {
+    let (mut frames, mut decoder) = (
+        Decoder::new(Framing::ServerSent),
+        StreamDecoder::new(dialect),
+    );
+    let mut events: Vec<_> = frames.push(stream.as_bytes());
+    events.extend(frames.finish());
+    let mut said: Vec<ChatEvent> = events
+        .iter()
+        .flat_map(|event| decoder.push(event))
+        .collect();
+    said.extend(decoder.finish());
+    said
+}
+
+#[test]
+fn answers_and_streams_in_every_dialect() {
+    for from in Dialect::heard() {
+        let mut table = String::new();
+        for file in files(from, "answers")
+            .into_iter()
+            .chain(files(from, "streams"))
+        {
+            writeln!(table, "{file}").unwrap();
+            let streamed = file.contains("/streams/");
+            let events = if streamed {
+                decoded(from, &text(&file))
+            } else {
+                match from.decode_answer(json(&file)) {
+                    Ok(answer) => answer.events(),
+                    Err(fault) => vec![ChatEvent::Fault(fault)],
+                }
+            };
+            let answer = collected(events.clone());
+            for to in Dialect::heard().into_iter().filter(|to| *to != from) {
+                let mut encoder = StreamEncoder::new(to, told(), false).unwrap();
+                let mut bytes = Vec::new();
+                events
+                    .iter()
+                    .for_each(|event| encoder.push(event.clone(), &mut bytes));
+                encoder.finish(&mut bytes);
+                let back = collected(decoded(to, &String::from_utf8(bytes).unwrap()));
+                let dropped = named(encoder.dropped());
+                match (&answer, &back) {
+                    (Ok(answer), Ok(back)) => {
+                        writeln!(table, "  {to:?}: ok{dropped}").unwrap();
+                        table.push_str(&difference(&answer_gist(answer), &answer_gist(back)));
+                        let whole = to.encode_answer(answer, &told()).unwrap().body;
+                        let whole = to.decode_answer(whole).unwrap();
+                        let apart = difference(&answer_gist(back), &answer_gist(&whole));
+                        if !apart.is_empty() {
+                            write!(table, "    whole differs from streamed:\n{apart}").unwrap();
+                        }
+                    }
+                    (Err(fault), Err(_)) => writeln!(table, "  {to:?}: fault: {fault}").unwrap(),
+                    (Err(fault), Ok(_)) => {
+                        writeln!(table, "  {to:?}: LOST FAULT: {fault}").unwrap()
+                    }
+                    (Ok(_), Err(fault)) => writeln!(table, "  {to:?}: BROKEN: {fault}").unwrap(),
+                }
+            }
+        }
+        insta::assert_snapshot!(format!("answers_{}", folder(from)), table);
+    }
+}
