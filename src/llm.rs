@@ -12,10 +12,12 @@
 pub mod answer;
 pub mod chat;
 pub mod codec;
+pub mod count;
 pub mod dialect;
 pub mod fault;
 pub(crate) mod fields;
 pub mod frame;
+pub mod multipart;
 pub mod price;
 pub mod provider;
 pub mod question;
@@ -28,6 +30,7 @@ pub mod usage;
 // What there is now, and the flow.
 pub(crate) mod account;
 pub(crate) mod exchange;
+pub mod forward;
 pub mod live;
 pub mod proxy;
 pub(crate) mod stream;

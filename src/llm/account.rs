@@ -60,9 +60,21 @@ pub(crate) struct Account {
 impl Account {
     /// Opens the account of a request. From here on it will be settled.
     pub(crate) fn open(
-        (ledger, clock): (&Ledger, &Clock),
+        context: (&Ledger, &Clock),
         caller: &Caller,
         question: &Question,
+        trace_id: &str,
+    ) -> Self {
+        let mut account = Self::begin(context, caller, &question.model, trace_id);
+        account.asked_with(question.len());
+        account
+    }
+
+    /// The same for whatever is asked of a model.
+    pub(crate) fn begin(
+        (ledger, clock): (&Ledger, &Clock),
+        caller: &Caller,
+        model: &str,
         trace_id: &str,
     ) -> Self {
         Self {
@@ -75,7 +87,7 @@ impl Account {
                 trace_id: trace_id.to_owned(),
                 status: LedgerStatus::Cancelled,
                 upstream_status: None,
-                request_bytes: question.len() as u64,
+                request_bytes: 0,
                 response_bytes: 0,
                 upstream_time: Duration::ZERO,
                 total_time: Duration::ZERO,
@@ -84,10 +96,22 @@ impl Account {
                 cost_nanos: None,
             }),
             call: ModelCall {
-                model: question.model.clone(),
+                model: model.to_owned(),
                 ..ModelCall::default()
             },
             started: Instant::now(),
+        }
+    }
+
+    /// The model as the caller named it.
+    pub(crate) fn model(&self) -> &str {
+        &self.call.model
+    }
+
+    /// The request has so many bytes.
+    pub(crate) fn asked_with(&mut self, bytes: usize) {
+        if let Some(entry) = &mut self.entry {
+            entry.request_bytes = bytes as u64;
         }
     }
 

@@ -3,6 +3,7 @@
 //! Errors are said in the caller's dialect, also those about its key.
 
 mod models;
+mod others;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tokio::sync::mpsc;
 
 use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
@@ -56,6 +58,7 @@ impl Endpoint {
                 "/v1beta/models/{*name}",
                 get(models::show_gemini).post(gemini),
             )
+            .merge(others::router())
             .route("/v1/{*path}", any(unsupported))
             .route("/v1beta/{*path}", any(unsupported))
             .with_state(self)
@@ -171,7 +174,7 @@ async fn carry_out(
 ) -> Result<Reply, Fault> {
     let (parts, body) = request.into_parts();
     let caller = endpoint.caller(&parts).await?;
-    let body = read(body).await?;
+    let body = read_up_to(body, BODY_BYTES_MAX).await?;
     let asked = Asked {
         dialect,
         addressed,
@@ -182,13 +185,19 @@ async fn carry_out(
     ask(&endpoint.llm, &caller, asked).await
 }
 
-async fn read(body: Body) -> Result<Bytes, Fault> {
-    axum::body::to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|_| {
-            let text = format!("the body is longer than {BODY_BYTES_MAX} bytes, or broke off");
-            Fault::new(FaultClass::TooLarge, text)
-        })
+async fn read_up_to(body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
+    axum::body::to_bytes(body, bytes_max).await.map_err(|_| {
+        let text = format!("the body is longer than {bytes_max} bytes, or broke off");
+        Fault::new(FaultClass::TooLarge, text)
+    })
+}
+
+/// A body that is written as its chunks come.
+fn body_of(chunks: mpsc::Receiver<Bytes>) -> Body {
+    let chunks = stream::unfold(chunks, async |mut chunks| {
+        Some((chunks.recv().await?, chunks))
+    });
+    Body::from_stream(chunks.map(Ok::<_, Infallible>))
 }
 
 fn replied(reply: Reply) -> Response {
@@ -197,15 +206,7 @@ fn replied(reply: Reply) -> Response {
         ReplyBody::Stream {
             content_type,
             chunks,
-        } => {
-            let chunks = stream::unfold(chunks, async |mut chunks| {
-                Some((chunks.recv().await?, chunks))
-            });
-            (
-                content_type,
-                Body::from_stream(chunks.map(Ok::<_, Infallible>)),
-            )
-        }
+        } => (content_type, body_of(chunks)),
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();

@@ -179,10 +179,7 @@ impl Asking<'_> {
         })?;
         account.asking(&self.provider.name, &self.model.name);
         let answered = self.exchange(work, key, account, dropped).await;
-        let (sign, rule) = match &answered {
-            Ok(_) => (Sign::Good, FAILING),
-            Err(fault) => judged(fault.class),
-        };
+        let (sign, rule) = judged(answered.as_ref().err().map(|fault| fault.class));
         admitted.end(sign, rule, Instant::now());
         answered
     }
@@ -358,7 +355,7 @@ impl Asking<'_> {
 
 impl LiveProvider {
     /// Its keys, each as often first as the others; those that are left alone come last.
-    fn keys_in_turn(&self) -> Vec<&LiveKey> {
+    pub(crate) fn keys_in_turn(&self) -> Vec<&LiveKey> {
         if self.provider.auth == Auth::None {
             return Vec::new();
         }
@@ -410,8 +407,11 @@ fn may_repeat(class: FaultClass) -> bool {
     )
 }
 
-/// What a fault says of a key, and when it is left alone for it.
-fn judged(class: FaultClass) -> (Sign, BreakerRule) {
+/// What came of a request says of a key, and when it is left alone for it.
+pub(crate) fn judged(class: Option<FaultClass>) -> (Sign, BreakerRule) {
+    let Some(class) = class else {
+        return (Sign::Good, FAILING);
+    };
     match class {
         FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
             (Sign::Bad, REFUSED)

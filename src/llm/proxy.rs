@@ -164,7 +164,7 @@ fn reply(cx: &Arc<Llm>, begun: Begun, mut account: Account) -> Reply {
 }
 
 /// A provider that does not take our key is out of order: the caller's own key is good.
-fn of_provider(fault: Fault) -> Fault {
+pub(crate) fn of_provider(fault: Fault) -> Fault {
     let class = match fault.class {
         FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
             FaultClass::Upstream
@@ -179,6 +179,6 @@ fn of_provider(fault: Fault) -> Fault {
     clippy::cast_possible_truncation,
     reason = "the last bits are the random ones"
 )]
-fn chance() -> u64 {
+pub(crate) fn chance() -> u64 {
     uuid::Uuid::now_v7().as_u128() as u64
 }

@@ -144,11 +144,7 @@ impl Same {
     /// of an error.
     fn look(&mut self, frame: &[u8], data: &[u8]) {
         self.seen.pieces += 1;
-        let tells = !self.seen.begun
-            || data.len() < 64
-            || TELLING
-                .iter()
-                .any(|word| memchr::memmem::find(data, word).is_some());
+        let tells = !self.seen.begun || tells(data);
         if !tells {
             return;
         }
@@ -199,15 +195,37 @@ impl Same {
     }
 }
 
-/// Words of frames that tell more than text.
-const TELLING: [&[u8]; 6] = [
-    b"\"usage",
-    b"error",
-    b"\"finish",
-    b"stop",
+/// Fields of frames that tell more than text, where they are not null.
+const TELLING_FIELDS: [&[u8]; 6] = [
+    b"\"usage\"",
+    b"\"usageMetadata\"",
+    b"\"finish_reason\"",
+    b"\"finishReason\"",
+    b"\"stop_reason\"",
+    b"\"error\"",
+];
+/// The same of names of events.
+const TELLING_NAMES: [&[u8]; 5] = [
     b".completed\"",
     b".incomplete\"",
+    b".failed\"",
+    b"message_stop",
+    b"[DONE]",
 ];
+
+/// Whether a frame tells more than text. A look at its bytes: most are not read any further.
+fn tells(data: &[u8]) -> bool {
+    let is_said = |field: &&[u8]| {
+        let Some(at) = memchr::memmem::find(data, field) else {
+            return false;
+        };
+        let rest = data[at + field.len()..].iter();
+        let value = rest.copied().find(|byte| !matches!(byte, b' ' | b':'));
+        value != Some(b'n')
+    };
+    let is_named = |name: &&[u8]| memchr::memmem::find(data, name).is_some();
+    TELLING_FIELDS.iter().any(is_said) || TELLING_NAMES.iter().any(is_named)
+}
 
 /// A chunk that carries nothing but usage.
 fn is_usage_only(data: &[u8]) -> bool {
@@ -322,5 +340,82 @@ impl Across {
         };
         self.tell(ending, out);
         self.encoder.finish(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNKS: &str = "data: {\"id\":\"a\",\"model\":\"real\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}\n\n\
+         data: {\"id\":\"a\",\"model\" : \"real\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"model\"},\"finish_reason\":null}]}\n\n\
+         : a comment\n\n\
+         data: {\"id\":\"a\",\"model\":\"real\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
+         data: {\"id\":\"a\",\"model\":\"real\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9}}\n\n\
+         data: [DONE]\n\n";
+
+    fn relayed(model: Option<&str>, hides_usage: bool, cut: usize) -> (String, Seen) {
+        let same = Same::new(Dialect::OpenaiChat, model.map(str::to_owned), hides_usage);
+        let (mut relay, mut out) = (Relay::Same(same), Vec::new());
+        let (first, second) = CHUNKS.as_bytes().split_at(cut);
+        relay.push(first, &mut out);
+        relay.push(second, &mut out);
+        relay.finish(None, &mut out);
+        (String::from_utf8(out).unwrap(), relay.seen().clone())
+    }
+
+    #[test]
+    fn every_other_byte_passes_wherever_the_stream_is_cut() {
+        let usage_chunk = CHUNKS
+            .find("data: {\"id\":\"a\",\"model\":\"real\",\"choices\":[],")
+            .unwrap();
+        let end = CHUNKS.find("data: [DONE]").unwrap();
+        for cut in 0..CHUNKS.len() {
+            let (same, seen) = relayed(None, false, cut);
+            assert_eq!(same, CHUNKS, "{cut}");
+            assert!(seen.begun && seen.ended && seen.fault.is_none(), "{seen:?}");
+            assert_eq!(seen.usage.unwrap().total(), 9);
+            let (hidden, seen) = relayed(Some("asked"), true, cut);
+            let expected = [&CHUNKS[..usage_chunk], &CHUNKS[end..]].concat();
+            assert_eq!(hidden, expected.replace("\"real\"", "\"asked\""), "{cut}");
+            assert_eq!(seen.usage.unwrap().total(), 9);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_too_early_says_so() {
+        let (mut relay, mut out) = (
+            Relay::Same(Same::new(Dialect::OpenaiChat, None, false)),
+            Vec::new(),
+        );
+        let half = &CHUNKS[..CHUNKS.find(": a comment").unwrap()];
+        relay.push(half.as_bytes(), &mut out);
+        relay.finish(None, &mut out);
+        let said = String::from_utf8(out).unwrap();
+        let rest = said.strip_prefix(half).unwrap();
+        assert!(rest.contains("\"error\""), "{rest}");
+        assert_eq!(
+            relay.seen().fault.as_ref().unwrap().class,
+            FaultClass::Unreachable
+        );
+    }
+
+    #[test]
+    fn only_frames_that_tell_more_are_read() {
+        for (data, expected) in [
+            (
+                r#"{"delta":"the \"usage\" of it","finish_reason": null,"usage" : null}"#,
+                false,
+            ),
+            (r#"{"finish_reason":"stop"}"#, true),
+            (r#"{"usage":{"a":1}}"#, true),
+            (r#"{"type":"message_stop"}"#, true),
+            (
+                r#"{"type":"response.output_text.delta","delta":"x"}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(tells(data.as_bytes()), expected, "{data}");
+        }
     }
 }

@@ -1,0 +1,127 @@
+//! Addresses that are passed on as they are.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::post;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+
+use crate::llm::count;
+use crate::llm::dialect::{Dialect, anthropic};
+use crate::llm::endpoint::{BODY_BYTES_MAX, Endpoint, TARGET, body_of, read_up_to, refuse};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::forward::{Passed, PassedBody, Wanted, forward};
+use crate::llm::provider::Capability;
+use crate::mcp::endpoint::trace_id;
+
+/// The body of a request with sound or pictures in it.
+const MEDIA_BYTES_MAX: usize = 64 << 20;
+
+/// Where each is offered.
+const PASSED_ON: [(&str, Capability); 9] = [
+    ("/v1/embeddings", Capability::Embeddings),
+    ("/v1/completions", Capability::Completions),
+    ("/v1/rerank", Capability::Rerank),
+    ("/v1/moderations", Capability::Moderations),
+    ("/v1/images/generations", Capability::Images),
+    ("/v1/images/edits", Capability::ImageEdits),
+    ("/v1/audio/speech", Capability::Speech),
+    ("/v1/audio/transcriptions", Capability::Transcriptions),
+    ("/v1/audio/translations", Capability::Translations),
+];
+
+pub(super) fn router() -> Router<Endpoint> {
+    let mut router = Router::new();
+    for (path, capability) in PASSED_ON {
+        let handler = async move |State(endpoint): State<Endpoint>, request: Request| match pass(
+            &endpoint, capability, request,
+        )
+        .await
+        {
+            Ok(passed) => answered(passed),
+            Err(fault) => refuse(Dialect::OpenaiChat, &fault),
+        };
+        router = router.route(path, post(handler));
+    }
+    router.route("/v1/messages/count_tokens", post(count_tokens))
+}
+
+/// `POST /v1/messages/count_tokens`: asked of the model's provider where it counts, and estimated here where none does.
+async fn count_tokens(State(endpoint): State<Endpoint>, request: Request) -> Response {
+    match counted(&endpoint, request).await {
+        Ok(passed) => answered(passed),
+        Err(fault) => refuse(Dialect::Anthropic, &fault),
+    }
+}
+
+async fn counted(endpoint: &Endpoint, request: Request) -> Result<Passed, Fault> {
+    let (parts, body) = request.into_parts();
+    let caller = endpoint.caller(&parts).await?;
+    let body = read_up_to(body, BODY_BYTES_MAX).await?;
+    let wanted = Wanted {
+        capability: Capability::CountTokens,
+        dialect: Some(Dialect::Anthropic),
+        content_type: HeaderValue::from_static("application/json"),
+        body: body.clone(),
+        trace_id: trace_id(&parts.headers),
+    };
+    match forward(&endpoint.llm, &caller, wanted).await {
+        Err(fault) if fault.class == FaultClass::Unsupported => estimated(&body),
+        passed => passed,
+    }
+}
+
+fn estimated(body: &[u8]) -> Result<Passed, Fault> {
+    let body = serde_json::from_slice(body)
+        .map_err(|error| Fault::new(FaultClass::Invalid, error.to_string()))?;
+    let request = anthropic::decode_count_tokens(body)?;
+    let count = anthropic::encode_token_count(count::estimate(&request));
+    Ok(Passed {
+        target: "estimate".to_owned(),
+        status: 200,
+        content_type: Some(HeaderValue::from_static("application/json")),
+        body: PassedBody::Whole(count.to_string().into()),
+    })
+}
+
+async fn pass(
+    endpoint: &Endpoint,
+    capability: Capability,
+    request: Request,
+) -> Result<Passed, Fault> {
+    let (parts, body) = request.into_parts();
+    let caller = endpoint.caller(&parts).await?;
+    let json = || HeaderValue::from_static("application/json");
+    let wanted = Wanted {
+        capability,
+        dialect: None,
+        content_type: parts
+            .headers
+            .get(CONTENT_TYPE)
+            .cloned()
+            .unwrap_or_else(json),
+        body: read_up_to(body, MEDIA_BYTES_MAX).await?,
+        trace_id: trace_id(&parts.headers),
+    };
+    forward(&endpoint.llm, &caller, wanted).await
+}
+
+fn answered(passed: Passed) -> Response {
+    let body = match passed.body {
+        PassedBody::Whole(body) => Body::from(body),
+        PassedBody::Chunks(chunks) => body_of(chunks),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(passed.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(content_type) = passed.content_type {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    if let Ok(target) = HeaderValue::from_str(&passed.target) {
+        headers.insert(TARGET, target);
+    }
+    response
+}

@@ -1,0 +1,348 @@
+//! Requests for other things than a chat (embeddings, images, sound, rankings, moderation): passed on as they are to a
+//! provider that offers the same address, with the model's name in its words.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tokio::sync::mpsc;
+use tokio::time::timeout_at;
+
+use crate::access::caller::Caller;
+use crate::egress::{Opened, Patience};
+use crate::llm::account::{Account, Priced, Used};
+use crate::llm::dialect::Dialect;
+use crate::llm::exchange::{judged, of_egress};
+use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
+use crate::llm::multipart;
+use crate::llm::provider::Capability;
+use crate::llm::proxy::{Llm, chance, of_provider};
+use crate::llm::route::Target;
+use crate::llm::sign::{Signing, sign};
+use crate::llm::splice::{Edit, Top};
+use crate::llm::stream::CHUNKS_MAX;
+use crate::types::UpstreamRequest;
+
+/// How much of an answer in JSON is read to see what it used.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A request that is passed on.
+pub struct Wanted {
+    pub capability: Capability,
+    /// Only providers that speak it are asked; `None`: addresses that all have in common.
+    pub dialect: Option<Dialect>,
+    pub content_type: HeaderValue,
+    pub body: Bytes,
+    /// 32 hexadecimal digits.
+    pub trace_id: String,
+}
+
+/// What goes back.
+pub struct Passed {
+    pub target: String,
+    pub status: u16,
+    pub content_type: Option<HeaderValue>,
+    pub body: PassedBody,
+}
+
+pub enum PassedBody {
+    Whole(Bytes),
+    Chunks(mpsc::Receiver<Bytes>),
+}
+
+/// A request that a provider is sent.
+struct Sending<'a> {
+    cx: &'a Llm,
+    wanted: &'a Wanted,
+    provider: &'a LiveProvider,
+    model: &'a str,
+    body: Bytes,
+    deadline: Instant,
+}
+
+/// Passes a request on to the first target of its model that takes it. It is accounted for exactly once.
+///
+/// # Errors
+/// What is wrong with the request, or the fault of the last target that was asked.
+pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<Passed, Fault> {
+    let name = named(&wanted)?;
+    let mut account = Account::begin((&cx.ledger, &cx.clock), caller, &name, &wanted.trace_id);
+    account.asked_with(wanted.body.len());
+    let found = cx.models.find(caller, &name);
+    let sent = match &found {
+        Ok(model) => send_in_turn(cx, caller, (model, &wanted), &mut account).await,
+        Err(fault) => Err(fault.clone()),
+    };
+    match sent {
+        Ok((opened, target, priced)) => pass(cx, opened, (target, priced), account).await,
+        Err(fault) => {
+            account.failed(&fault);
+            Err(if account.has_asked() {
+                of_provider(fault)
+            } else {
+                fault
+            })
+        }
+    }
+}
+
+/// The model that is asked for.
+fn named(wanted: &Wanted) -> Result<String, Fault> {
+    let name = match multipart::boundary(&wanted.content_type) {
+        Some(boundary) => multipart::field(&wanted.body, &boundary, "model")
+            .map(|place| String::from_utf8_lossy(&wanted.body[place]).into_owned()),
+        None => Top::read(&wanted.body)?.get("model"),
+    };
+    let name = name.filter(|name| !name.is_empty());
+    name.ok_or_else(|| Fault::invalid("model", "`model` is missing: say which one you want"))
+}
+
+/// The body with the model as a provider names it.
+fn renamed(wanted: &Wanted, model: &str) -> Result<Bytes, Fault> {
+    let Some(boundary) = multipart::boundary(&wanted.content_type) else {
+        let top = Top::read(&wanted.body)?;
+        if top
+            .get::<String>("model")
+            .is_some_and(|known| known == model)
+        {
+            return Ok(wanted.body.clone());
+        }
+        return Ok(top.edited(&[Edit::text("model", model)]).into());
+    };
+    let Some(place) = multipart::field(&wanted.body, &boundary, "model") else {
+        return Ok(wanted.body.clone());
+    };
+    let mut body = Vec::with_capacity(wanted.body.len() + model.len());
+    body.extend_from_slice(&wanted.body[..place.start]);
+    body.extend_from_slice(model.as_bytes());
+    body.extend_from_slice(&wanted.body[place.end..]);
+    Ok(body.into())
+}
+
+async fn send_in_turn(
+    cx: &Llm,
+    caller: &Caller,
+    (model, wanted): (&LiveModel, &Wanted),
+    account: &mut Account,
+) -> Result<(Opened, String, Priced), Fault> {
+    let settings = &model.settings;
+    let provider = |target: &Target| cx.models.provider_of(caller.organization, &target.provider);
+    let can = |target: &Target| {
+        provider(target).is_some_and(|it| {
+            let speaks = wanted
+                .dialect
+                .is_none_or(|dialect| dialect == it.provider.dialect);
+            speaks && it.provider.can(wanted.capability)
+        })
+    };
+    let mut last = Fault::new(
+        FaultClass::Unsupported,
+        format!(
+            "no provider that `{}` leads to offers this ({:?})",
+            model.name, wanted.capability
+        ),
+    );
+    for target in settings.order(can, chance()) {
+        let Some(provider) = provider(target).filter(|_| can(target)) else {
+            continue;
+        };
+        let name = target
+            .model
+            .clone()
+            .unwrap_or_else(|| account.model().to_owned());
+        let sending = Sending {
+            cx,
+            wanted,
+            provider: &provider,
+            model: &name,
+            body: renamed(wanted, &name)?,
+            deadline: Instant::now() + settings.times.total(),
+        };
+        match sending.with_keys(account).await {
+            Ok(opened) => {
+                let priced = Priced {
+                    list: provider.provider.price_list().to_owned(),
+                    model: name.clone(),
+                };
+                return Ok((opened, format!("{}/{name}", provider.name), priced));
+            }
+            Err(fault) if settings.falls_back(&fault) => last = fault,
+            Err(fault) => return Err(fault),
+        }
+    }
+    Err(last)
+}
+
+impl Sending<'_> {
+    /// Sends with one key after the other, as long as it is the key that is no good.
+    async fn with_keys(&self, account: &mut Account) -> Result<Opened, Fault> {
+        let keys = self.provider.keys_in_turn();
+        let mut keys = keys.into_iter().map(Some).collect::<Vec<_>>();
+        if keys.is_empty() {
+            keys.push(None);
+        }
+        let mut last = None;
+        for key in keys {
+            let breaker = key.map_or(&self.provider.breaker, |key| &key.breaker);
+            let Ok(admitted) = breaker.admit(Instant::now()) else {
+                continue;
+            };
+            account.asking(&self.provider.name, self.model);
+            let sent = self.send(key, account).await;
+            let (sign, rule) = judged(sent.as_ref().err().map(|fault| fault.class));
+            admitted.end(sign, rule, Instant::now());
+            match sent {
+                Err(fault) if sign == crate::egress::resilience::Sign::Bad => last = Some(fault),
+                sent => return sent,
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            let text = format!(
+                "{} failed repeatedly and is left alone for a moment",
+                self.provider.name
+            );
+            Fault::new(FaultClass::Overloaded, text)
+        }))
+    }
+
+    async fn send(&self, key: Option<&LiveKey>, account: &mut Account) -> Result<Opened, Fault> {
+        let (provider, capability) = (&self.provider.provider, self.wanted.capability);
+        let url = provider.url(&self.provider.parameters, capability, self.model, false);
+        let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
+        let origin = url.origin().ascii_serialization();
+        let request = UpstreamRequest {
+            method: Method::POST,
+            url,
+            headers: headers(&self.wanted.content_type, self.provider),
+            body: self.body.clone(),
+        };
+        let signing = Signing {
+            secret: key
+                .filter(|key| key.origin == origin)
+                .map(|key| &key.secret),
+            region: self.provider.parameters.get("region").map(String::as_str),
+            now: self.cx.clock.now(),
+        };
+        let request = sign(request, provider, &signing)?;
+        let patience = Patience {
+            deadline: self.deadline,
+            cancel: &self.cx.shutdown,
+        };
+        let opened = self
+            .cx
+            .egress
+            .open(&self.provider.upstream, request, patience);
+        let opened = opened.await.map_err(|error| of_egress(&error))?;
+        account.answered(opened.status.as_u16(), opened.first_byte);
+        let status = opened.status.as_u16();
+        if opened.status.is_success() || !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
+            return Ok(opened);
+        }
+        let body = opened
+            .whole(1 << 18, self.deadline)
+            .await
+            .unwrap_or_default();
+        Err(Dialect::OpenaiChat.decode_error(status, &body))
+    }
+}
+
+fn headers(content_type: &HeaderValue, provider: &LiveProvider) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, content_type.clone());
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &provider.provider.headers {
+        let name = HeaderName::try_from(name.as_str());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+/// Passes an answer on: one in JSON whole, so that what it used is known, and everything else as it comes.
+async fn pass(
+    cx: &Arc<Llm>,
+    opened: Opened,
+    (target, priced): (String, Priced),
+    mut account: Account,
+) -> Result<Passed, Fault> {
+    let status = opened.status.as_u16();
+    let content_type = opened.headers.get(CONTENT_TYPE).cloned();
+    let media = content_type.as_ref().and_then(|value| value.to_str().ok());
+    let is_json = media.is_some_and(|media| media.starts_with("application/json"));
+    let deadline = Instant::now() + crate::llm::route::Times::default().total();
+    let body = if is_json {
+        let body = opened.whole(ANSWER_BYTES_MAX, deadline).await;
+        let body = body.map_err(|error| {
+            let fault = of_egress(&error);
+            account.failed(&fault);
+            fault
+        })?;
+        account.passed(body.len());
+        settle(cx, &mut account, &priced, Some(&body));
+        PassedBody::Whole(body)
+    } else {
+        let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+        cx.streams.spawn(pump(
+            cx.clone(),
+            opened,
+            sender,
+            (account, priced, deadline),
+        ));
+        PassedBody::Chunks(chunks)
+    };
+    Ok(Passed {
+        target,
+        status,
+        content_type,
+        body,
+    })
+}
+
+fn settle(cx: &Llm, account: &mut Account, priced: &Priced, body: Option<&[u8]>) {
+    let told = body.and_then(|body| {
+        let usage = Top::read(body).ok()?.get("usage")?;
+        Dialect::OpenaiChat.decode_usage(usage)
+    });
+    let used = Used {
+        told,
+        complete: told.is_some(),
+        estimate: 0,
+    };
+    account.used(used, (&cx.prices, priced));
+    account.done();
+}
+
+async fn pump(
+    cx: Arc<Llm>,
+    mut opened: Opened,
+    sender: mpsc::Sender<Bytes>,
+    (mut account, priced, deadline): (Account, Priced, Instant),
+) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = sender.closed() => return,
+            () = cx.shutdown.cancelled() => return,
+            next = timeout_at(deadline.into(), opened.chunk()) => next,
+        };
+        match next {
+            Ok(Ok(Some(chunk))) => {
+                account.passed(chunk.len());
+                let sent = timeout_at(deadline.into(), sender.send(chunk)).await;
+                if !matches!(sent, Ok(Ok(()))) {
+                    return;
+                }
+            }
+            Ok(Ok(None)) => return settle(&cx, &mut account, &priced, None),
+            Ok(Err(error)) => return account.failed(&of_egress(&error)),
+            Err(_) => {
+                let fault = Fault::new(FaultClass::Timeout, "the answer did not end in time");
+                return account.failed(&fault);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Finds one short field of a form with files (RFC 7578), so that it can be replaced and everything else left as it is.
+
+use std::ops::Range;
+
+use http::HeaderValue;
+use memchr::memmem;
+
+/// The boundary of a form with files; `None` for other media types.
+pub fn boundary(content_type: &HeaderValue) -> Option<String> {
+    let text = content_type.to_str().ok()?;
+    let (media, parameters) = text.split_once(';')?;
+    if !media.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let mut parameters = parameters.split(';').map(str::trim);
+    let boundary = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"'))
+    })?;
+    (!boundary.is_empty() && boundary.len() <= 70).then(|| boundary.to_owned())
+}
+
+/// Where the value of a field stands.
+pub fn field(body: &[u8], boundary: &str, name: &str) -> Option<Range<usize>> {
+    let delimiter = format!("--{boundary}");
+    let mut parts = memmem::find_iter(body, delimiter.as_bytes()).peekable();
+    while let Some(start) = parts.next() {
+        let from = start + delimiter.len();
+        let until = *parts.peek()?;
+        let part = &body[from..until];
+        let Some(head) = memmem::find(part, b"\r\n\r\n") else {
+            continue;
+        };
+        let headers = String::from_utf8_lossy(&part[..head]);
+        if is_named(&headers, name) {
+            // The line break before the next delimiter belongs to it.
+            let end = if part.ends_with(b"\r\n") {
+                until - 2
+            } else {
+                until
+            };
+            return Some(from + head + 4..end.max(from + head + 4));
+        }
+    }
+    None
+}
+
+fn is_named(headers: &str, name: &str) -> bool {
+    let mut lines = headers.lines();
+    let disposition = lines.find(|line| {
+        line.to_ascii_lowercase()
+            .starts_with("content-disposition:")
+    });
+    let parameters = disposition.into_iter().flat_map(|line| line.split(';'));
+    let mut names = parameters.filter_map(|parameter| parameter.trim().strip_prefix("name="));
+    names.any(|value| value.trim_matches('"') == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"model\"\r\n\r\n--x model\r\n\
+                        --b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n--b--\r\n";
+
+    #[test]
+    fn a_field_is_found_among_files() {
+        let place = field(FORM.as_bytes(), "b", "model").unwrap();
+        assert_eq!(&FORM[place], "whisper-1");
+        assert_eq!(field(FORM.as_bytes(), "b", "missing"), None);
+        assert_eq!(field(b"", "b", "model"), None);
+    }
+
+    #[test]
+    fn boundaries_are_read() {
+        for (text, expected) in [
+            ("multipart/form-data; boundary=b", Some("b")),
+            (
+                "Multipart/Form-Data; charset=x; Boundary=\"a b\"",
+                Some("a b"),
+            ),
+            ("multipart/form-data", None),
+            ("application/json; boundary=b", None),
+        ] {
+            let value = HeaderValue::from_static(text);
+            assert_eq!(boundary(&value).as_deref(), expected, "{text}");
+        }
+    }
+}
