@@ -171,9 +171,21 @@ fn inline(data: &mut Fields) -> Result<(Source, String), Fault> {
     let media_type = data.need_text("mimeType")?;
     let source = Source::Inline {
         media_type: media_type.clone(),
-        data: data.text("data")?.unwrap_or_default(),
+        data: standard(data.text("data")?.unwrap_or_default()),
     };
     Ok((source, media_type))
+}
+
+/// Google's own clients write base64 in the alphabet of URLs, which only Google reads.
+fn standard(data: String) -> String {
+    if !data.contains(['-', '_']) {
+        return data;
+    }
+    let mut data = data.replace('-', "+").replace('_', "/");
+    while !data.len().is_multiple_of(4) {
+        data.push('=');
+    }
+    data
 }
 
 /// Files that Google stores belong to it; other addresses are anybody's.
