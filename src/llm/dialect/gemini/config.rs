@@ -193,7 +193,10 @@ fn write_thinking(
         dropped.push(Dropped::new("reasoning", reason));
         return thinking;
     }
-    put(&mut thinking, "includeThoughts", reasoning.shown);
+    // Most dialects show what is thought unless they are told otherwise; Gemini hides it.
+    let is_off = reasoning.effort.as_deref() == Some("none") || reasoning.budget_tokens == Some(0);
+    let shown = reasoning.shown.or((!own && !is_off).then_some(true));
+    put(&mut thinking, "includeThoughts", shown);
     match (reasoning.budget_tokens, reasoning.effort.as_deref()) {
         (Some(budget), None | Some("none")) => {
             put(&mut thinking, "thinkingBudget", Some(budget));
