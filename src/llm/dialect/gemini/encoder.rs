@@ -267,6 +267,7 @@ impl Composer {
             signature: slot.signature,
             sealed: slot.sealed,
             id: id.clone(),
+            summary,
         };
         match held.write() {
             Some(signature) => self

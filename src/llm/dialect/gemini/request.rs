@@ -185,7 +185,7 @@ impl Reader {
         }
         Part::Thought(Thought {
             text,
-            summary: !foreign,
+            summary: !foreign || held.summary,
             signature: held.signature,
             sealed: held.sealed,
             id: held.id,

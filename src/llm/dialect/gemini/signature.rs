@@ -26,6 +26,8 @@ pub(crate) struct Held {
     pub(crate) signature: Option<Signature>,
     pub(crate) sealed: Option<Signature>,
     pub(crate) id: Option<String>,
+    /// Its text is its maker's summary. Gemini's own always is.
+    pub(crate) summary: bool,
 }
 
 /// The same, on its way through a caller.
@@ -37,6 +39,8 @@ struct Wrapped {
     sealed: Option<(Dialect, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    summary: bool,
 }
 
 impl Held {
@@ -58,6 +62,7 @@ impl Held {
             signature: signature(wrapped.signature),
             sealed: signature(wrapped.sealed),
             id: wrapped.id,
+            summary: wrapped.summary,
         }
     }
 
@@ -88,6 +93,7 @@ impl Held {
             signature: self.signature.map(pair),
             sealed: self.sealed.map(pair),
             id: self.id,
+            summary: self.summary,
         };
         let text = serde_json::to_string(&wrapped).ok()?;
         Some(PLAIN.encode(format!("{MARK}{text}")))
