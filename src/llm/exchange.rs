@@ -315,9 +315,10 @@ impl Asking<'_> {
             return Ok(Answering::Whole { body, usage });
         }
         let value: Value = serde_json::from_slice(&body).map_err(|error| no_answer(&error))?;
-        let answer = dialect
+        let mut answer = dialect
             .decode_answer(value)
             .map_err(|fault| no_answer(&fault))?;
+        answer.model.clone_from(&work.told.model);
         let encoded = work.question.dialect.encode_answer(&answer, &work.told)?;
         dropped.extend(encoded.dropped);
         Ok(Answering::Whole {
@@ -349,7 +350,10 @@ impl Asking<'_> {
             )));
         }
         let encoder = StreamEncoder::new(question.dialect, work.told.clone(), array)?;
-        Ok(Relay::Across(Box::new(Across::new(dialect, encoder))))
+        let model = work.told.model.clone();
+        Ok(Relay::Across(Box::new(Across::new(
+            dialect, encoder, model,
+        ))))
     }
 }
 

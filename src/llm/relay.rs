@@ -283,6 +283,8 @@ fn write_fault(dialect: Dialect, fault: &Fault, out: &mut Vec<u8>) {
 
 /// The sides speak different dialects.
 pub struct Across {
+    /// What the caller calls the model.
+    model: String,
     reading: Reading,
     decoder: StreamDecoder,
     encoder: StreamEncoder,
@@ -296,12 +298,13 @@ enum Reading {
 }
 
 impl Across {
-    pub fn new(provider: Dialect, encoder: StreamEncoder) -> Self {
+    pub fn new(provider: Dialect, encoder: StreamEncoder, model: String) -> Self {
         let reading = match provider {
             Dialect::Bedrock => Reading::Binary(bedrock::Frames::default()),
             _ => Reading::Events(Decoder::new(Framing::ServerSent)),
         };
         Self {
+            model,
             reading,
             decoder: StreamDecoder::new(provider),
             encoder,
@@ -324,9 +327,12 @@ impl Across {
     }
 
     fn tell(&mut self, events: Vec<ChatEvent>, out: &mut Vec<u8>) {
-        for event in events {
+        for mut event in events {
             if self.seen.fault.is_some() {
                 return;
+            }
+            if let ChatEvent::Start { model, .. } = &mut event {
+                model.clone_from(&self.model);
             }
             self.seen.note(&event);
             self.encoder.push(event, out);
