@@ -447,7 +447,7 @@ fn another_dialects_conversation_is_said_in_geminis_words() {
         ],
         "tools": [{"functionDeclarations": [{"name": "now"}]}],
         "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
-        "generationConfig": {"thinkingConfig": {"thinkingLevel": "HIGH"}},
+        "generationConfig": {"thinkingConfig": {"includeThoughts": true, "thinkingLevel": "HIGH"}},
     });
     assert_eq!(three.body, expected);
     let fields: Vec<&str> = three
@@ -472,7 +472,7 @@ fn another_dialects_conversation_is_said_in_geminis_words() {
     assert_eq!(contents[2]["parts"][1], picture);
     assert_eq!(
         two["generationConfig"]["thinkingConfig"],
-        json!({"thinkingBudget": 24_576})
+        json!({"includeThoughts": true, "thinkingBudget": 24_576})
     );
     let older = sent(&foreign(), "gemini-2.0-flash");
     assert_eq!(older.body.get("generationConfig"), None);
@@ -577,6 +577,14 @@ fn signed_thinking_of_another_dialect_survives_the_caller() {
             id: Some("rs_1".to_owned()),
             ..Thought::default()
         }),
+        // OpenAI takes back a summary as a summary only.
+        Part::Thought(Thought {
+            text: "In short.".to_owned(),
+            summary: true,
+            sealed: Some(signature(Dialect::OpenaiResponses, "gBBBB")),
+            id: Some("rs_2".to_owned()),
+            ..Thought::default()
+        }),
     ];
     let answer = Answer {
         parts: thoughts.clone(),
@@ -624,8 +632,24 @@ fn signed_thinking_of_another_dialect_survives_the_caller() {
             "{}",
             sent.body
         );
-        assert_eq!(sent.dropped.len(), 3);
+        assert_eq!(sent.dropped.len(), 4);
     }
+}
+
+/// Google's SDKs write the alphabet of URLs; OpenAI, Anthropic and Bedrock do not read it.
+#[test]
+fn bytes_are_passed_on_in_the_standard_alphabet() {
+    let inline = json!({"inlineData": {"mimeType": "image/png", "data": "-_-_Zg"}});
+    let contents = json!([{"role": "user", "parts": [inline]}]);
+    let request = decode_request(json!({"contents": contents})).unwrap();
+    let Part::Image(image) = &request.turns[0].parts[0] else {
+        panic!("{request:?}");
+    };
+    let expected = Source::Inline {
+        media_type: "image/png".to_owned(),
+        data: "+/+/Zg==".to_owned(),
+    };
+    assert_eq!(image.source, expected);
 }
 
 /// litellm #25836: arguments were lost in streams only.
