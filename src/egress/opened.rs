@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -122,6 +122,33 @@ impl Opened {
             }
         }
         Ok(None)
+    }
+
+    /// The whole body, of which something has to come again and again within `idle`.
+    ///
+    /// # Errors
+    /// When it is longer than `bytes_max`, does not go on or end in time, or breaks off.
+    pub async fn whole_within(
+        mut self,
+        bytes_max: usize,
+        (idle, deadline): (Duration, Instant),
+    ) -> Result<Bytes, EgressError> {
+        let mut whole = BytesMut::new();
+        loop {
+            let until = deadline.min(Instant::now() + idle);
+            let chunk = timeout_at(until.into(), self.chunk()).await;
+            let chunk = chunk.map_err(|_| EgressError::TimedOut {
+                origin: self.origin.clone(),
+                after: self.started.elapsed(),
+            })??;
+            let Some(chunk) = chunk else {
+                return Ok(whole.freeze());
+            };
+            if whole.len() + chunk.len() > bytes_max {
+                return Err(EgressError::TooLarge { limit: bytes_max });
+            }
+            whole.extend_from_slice(&chunk);
+        }
     }
 
     /// The whole body.

@@ -300,7 +300,12 @@ impl Asking<'_> {
         opened: Opened,
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
-        let body = opened.whole(ANSWER_BYTES_MAX, work.deadline).await;
+        let body = opened
+            .whole_within(
+                ANSWER_BYTES_MAX,
+                (work.settings.times.idle(), work.deadline),
+            )
+            .await;
         let body = body.map_err(|error| of_egress(&error))?;
         let dialect = self.written.dialect;
         let no_answer = |error: &dyn std::fmt::Display| {
