@@ -2,6 +2,7 @@
 //! where they do not. Bytes in, bytes out; nothing here waits.
 
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::events::{Decoder, Event, Framing};
@@ -96,6 +97,8 @@ pub struct Same {
     model: Option<String>,
     hides_usage: bool,
     seen: Seen,
+    /// The provider has told the caller of the fault itself.
+    told: bool,
 }
 
 impl Same {
@@ -107,6 +110,7 @@ impl Same {
             model,
             hides_usage,
             seen: Seen::default(),
+            told: false,
         }
     }
 
@@ -115,7 +119,9 @@ impl Same {
             self.seen.fault = Some(Fault::new(FaultClass::Upstream, error.to_string()));
             return;
         }
-        while let Some(frame) = self.frames.next_frame() {
+        while !self.is_lost()
+            && let Some(frame) = self.frames.next_frame()
+        {
             self.pass(&frame, out);
         }
     }
@@ -126,7 +132,19 @@ impl Same {
             return;
         };
         let data = &frame[place.clone()];
+        if is_cut(data) && !is_readable(data) {
+            let text = "the provider sent something that cannot be understood";
+            self.seen.fault = Some(Fault::new(FaultClass::Upstream, text));
+            return;
+        }
         self.look(frame, data);
+        if self.seen.fault.is_some() {
+            self.told = is_readable(data);
+            if !self.told {
+                // What nobody can read is not passed on; `finish` says that it came.
+                return;
+            }
+        }
         if self.hides_usage && is_usage_only(data) {
             return;
         }
@@ -174,13 +192,29 @@ impl Same {
         Some(top.edited(&[Edit::text(field, model)]))
     }
 
-    fn finish(&mut self, fault: Option<Fault>, out: &mut Vec<u8>) {
+    /// There was a fault, of which the provider does not tell the caller.
+    fn is_lost(&self) -> bool {
+        self.seen.fault.is_some() && !self.told
+    }
+
+    /// The last frame, where the blank line after it is missing. One that was cut is nothing to anybody.
+    fn pass_rest(&mut self, out: &mut Vec<u8>) {
         let rest = self.frames.rest();
-        if !rest.is_empty() {
-            self.look(&rest, &rest);
-            out.extend_from_slice(&rest);
+        if rest.is_empty() || self.is_lost() {
+            return;
         }
-        if self.seen.fault.is_some() {
+        let frame = Bytes::from([&rest, b"\n\n".as_slice()].concat());
+        if data_of(&frame).is_some_and(|place| is_readable(&frame[place])) {
+            self.pass(&frame, out);
+        }
+    }
+
+    fn finish(&mut self, fault: Option<Fault>, out: &mut Vec<u8>) {
+        self.pass_rest(out);
+        if let Some(fault) = &self.seen.fault {
+            if !self.told {
+                write_fault(self.dialect, fault, out);
+            }
             return;
         }
         let ending = match fault {
@@ -225,6 +259,18 @@ fn tells(data: &[u8]) -> bool {
     };
     let is_named = |name: &&[u8]| memchr::memmem::find(data, name).is_some();
     TELLING_FIELDS.iter().any(is_said) || TELLING_NAMES.iter().any(is_named)
+}
+
+/// Whether data is no object, as far as its ends tell.
+fn is_cut(data: &[u8]) -> bool {
+    let data = data.trim_ascii();
+    !data.is_empty() && !(data.starts_with(b"{") && data.ends_with(b"}"))
+}
+
+/// Whether data is what dialects send: JSON, or the word that ends OpenAI's streams.
+fn is_readable(data: &[u8]) -> bool {
+    let data = data.trim_ascii();
+    data == b"[DONE]" || serde_json::from_slice::<IgnoredAny>(data).is_ok()
 }
 
 /// A chunk that carries nothing but usage.
@@ -423,5 +469,58 @@ mod tests {
         ] {
             assert_eq!(tells(data.as_bytes()), expected, "{data}");
         }
+    }
+
+    const TOKEN: &str =
+        "data: {\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    const LAST: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+    /// What a caller of OpenAI's chat gets of these pieces, and whether there was a fault.
+    fn told(pieces: &[&str]) -> (String, bool) {
+        let mut relay = Relay::Same(Same::new(Dialect::OpenaiChat, None, false));
+        let mut out = Vec::new();
+        for piece in pieces {
+            relay.push(piece.as_bytes(), &mut out);
+        }
+        relay.finish(None, &mut out);
+        let fault = relay.seen().fault.is_some();
+        (String::from_utf8(out).unwrap(), fault)
+    }
+
+    #[test]
+    fn a_stream_passes_byte_for_byte() {
+        let whole = format!(": hello\n\n{TOKEN}{LAST}data: [DONE]\n\n");
+        for at in 0..whole.len() {
+            let (first, second) = whole.split_at(at);
+            assert_eq!(told(&[first, second]), (whole.clone(), false), "{at}");
+        }
+        // Some leave out the last blank line.
+        let cut = whole.trim_end();
+        assert_eq!(told(&[cut]), (whole.clone(), false));
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_told_and_not_passed_on() {
+        for broken in [
+            "data: {\"choices\": [{\"delt\n\n",
+            "data: {\"choices\": [{\"delt",
+            "data: ",
+        ] {
+            let (said, fault) = told(&[TOKEN, broken]);
+            assert!(fault, "{broken}");
+            let error = said.strip_prefix(TOKEN).unwrap();
+            let error = error
+                .strip_prefix("data: {\"error\":")
+                .and_then(|rest| rest.strip_suffix("\n\n"));
+            assert!(error.is_some(), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_providers_is_told_once() {
+        let error = "data: {\"error\":{\"message\":\"No.\",\"type\":\"server_error\"}}\n\n";
+        let (said, fault) = told(&[TOKEN, error]);
+        assert_eq!((said, fault), (format!("{TOKEN}{error}"), true));
     }
 }
