@@ -30,9 +30,11 @@ pub(crate) fn reported(error: &Value, class: FaultClass) -> Fault {
     };
     let kind = text("type").filter(|kind| kind != "error");
     let named = code.as_deref().and_then(class_of);
-    let class = named
-        .or_else(|| kind.as_deref().and_then(class_of))
-        .unwrap_or(class);
+    let named = named.or_else(|| kind.as_deref().and_then(class_of));
+    // `server_error` is what every failure is called; a status may say more.
+    let is_vague = named == Some(FaultClass::Upstream);
+    let says_more = matches!(class, FaultClass::Overloaded | FaultClass::Timeout);
+    let class = named.filter(|_| !(is_vague && says_more)).unwrap_or(class);
     Fault {
         class,
         retry_after: retry_after(&message),
