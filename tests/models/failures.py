@@ -1,0 +1,170 @@
+"""Providers that fail, in every way of server.py: what a caller of each dialect sees, that another target takes over
+as long as nothing of an answer was passed on, and that none does from then on."""
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import gateway
+import raw
+import scenes
+from server import DIALECTS, Server
+
+# What each way to fail is: before the first token it has a status of its own, later it is said in the stream.
+# Answers that are asked for whole have no first token until they are complete.
+WAYS = {
+    "429": "rate limited",
+    "500": "failed",
+    "503": "overloaded",
+    "slow-headers": "late",
+    "wrong-type": "failed",
+    "reset": "unreachable",
+    "stall-before": "late",
+    "stall-after": "late",
+    "truncated-before": "unreachable",
+    "truncated-after": "unreachable",
+    "truncated-within": "unreachable",
+    "reset-after": "unreachable",
+    "malformed-before": "failed",
+    "malformed-after": "failed",
+    "error-before": "failed",
+    "error-after": "failed",
+}
+AFTER = ("-after", "-within")
+# The same in each dialect: status and kind.
+WORDS = {
+    "rate limited": {
+        "openai-chat": (429, "rate_limit_error"),
+        "openai-responses": (429, "rate_limit_error"),
+        "anthropic": (429, "rate_limit_error"),
+        "gemini": (429, "RESOURCE_EXHAUSTED"),
+    },
+    "failed": {
+        "openai-chat": (502, "server_error"),
+        "openai-responses": (502, "server_error"),
+        "anthropic": (502, "api_error"),
+        "gemini": (500, "INTERNAL"),
+    },
+    "overloaded": {
+        "openai-chat": (503, "server_error"),
+        "openai-responses": (503, "server_error"),
+        "anthropic": (529, "overloaded_error"),
+        "gemini": (503, "UNAVAILABLE"),
+    },
+    "unreachable": {
+        "openai-chat": (502, "server_error"),
+        "openai-responses": (502, "server_error"),
+        "anthropic": (502, "api_error"),
+        "gemini": (503, "UNAVAILABLE"),
+    },
+    "late": {
+        "openai-chat": (504, "server_error"),
+        "openai-responses": (504, "server_error"),
+        "anthropic": (504, "timeout_error"),
+        "gemini": (504, "DEADLINE_EXCEEDED"),
+    },
+}
+# (way, streamed, dialect out): where a way to fail is another in some dialect.
+OTHERWISE = {
+    # A stream says more of an error than a status does.
+    **{(way, True, target): "overloaded" for way in ("error-before", "error-after") for target in ("anthropic", "gemini", "bedrock")},
+    # The rest of an answer that is asked for whole is waited for as long as it may take in all.
+    **{(way, False, target): "unreachable" for way in ("stall-before", "stall-after") for target in DIALECTS},
+}
+TIMES = {"firstByteMs": 700, "idleMs": 700, "totalMs": 10000}
+PROMPT = "[raw] question"
+TEXT = scenes.SCENES["text"].asks[0].answer.text
+
+
+def set_up(causeway, server):
+    causeway.provider("spare", "openai-chat", server)
+    spare = {"provider": "spare", "model": DIALECTS["openai-chat"].MODEL, "tier": 1}
+    for target, provider in DIALECTS.items():
+        for way in WAYS:
+            name = f"{target}-{way}"
+            causeway.provider(name, target, server, way)
+            first = {"provider": name, "model": provider.MODEL}
+            causeway.model(f"{name}-alone", [first], retries=0, times=TIMES)
+            causeway.model(f"{name}-spared", [first, spare], retries=0, times=TIMES)
+    gateway.settle()
+
+
+def check(causeway, server, case):
+    source, target, way, stream = case
+    passed = stream and way.endswith(AFTER)
+    kind = OTHERWISE.get((way, stream, target), WAYS[way])
+    status, words = WORDS[kind][source]
+    alone = raw.ask(causeway, source, f"{target}-{way}-alone", PROMPT, stream)
+    same("malformed pieces", alone.malformed, 0)
+    assert alone.message, f"no message: {alone}"
+    if passed:
+        broken_off(source, alone, words)
+    else:
+        same("status", alone.status, status)
+        same("kind", alone.error, words)
+        if way == "429":
+            same("Retry-After", alone.headers.get("retry-after"), "7")
+    spared = raw.ask(causeway, source, f"{target}-{way}-spared", PROMPT, stream)
+    if passed:
+        broken_off(source, spared, words)
+        same("target", spared.headers["x-causeway-target"], f"{target}-{way}/{DIALECTS[target].MODEL}")
+    else:
+        same("status with a spare", spared.status, 200)
+        same("text of the spare", spared.text, TEXT)
+        assert spared.ended and not spared.error, spared
+        same("target", spared.headers["x-causeway-target"], f"spare/{DIALECTS['openai-chat'].MODEL}")
+
+
+def broken_off(source, answer, words):
+    """A part of the answer, then an error, and no proper end."""
+    same("status", answer.status, 200)
+    assert answer.text and TEXT.startswith(answer.text), f"text: {answer.text!r}"
+    assert not answer.ended, f"it ends as if it were whole: {answer.events[-1]}"
+    expected = {"openai-responses": ("failed", "error")}.get(source, (words,))
+    assert answer.error in expected, f"error: {answer.error!r}, not {expected}; {answer.body[-300:]}"
+
+
+def same(what, got, expected):
+    assert got == expected, f"{what}: {got!r}, not {expected!r}"
+
+
+def outcome(causeway, server, case):
+    try:
+        check(causeway, server, case)
+    except Exception as error:  # noqa: BLE001 whatever it is, the others go on
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    return ""
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--only", default="")
+    only = options.parse_args().only
+    causeway, server = gateway.from_environment(), Server()
+    set_up(causeway, server)
+    count = failed = 0
+    for source in raw.SOURCES:
+        # Providers that failed before are left alone, unless their keys are new.
+        for target in DIALECTS:
+            for way in WAYS:
+                causeway.new_key(f"{target}-{way}", target)
+        gateway.renewed()
+        cases = [(source, target, way, stream) for target in DIALECTS for way in WAYS for stream in (False, True)]
+        cases = [case for case in cases if only in f"{case[0]}>{case[1]} {case[2]} {'stream' if case[3] else 'whole'}"]
+        with ThreadPoolExecutor(8) as pool:
+            for case, why in zip(cases, pool.map(lambda case: outcome(causeway, server, case), cases)):
+                count += 1
+                if why:
+                    failed += 1
+                    print(f"FAIL {case[0]} > {case[1]}, {case[2]}, {'stream' if case[3] else 'whole'}: {why}")
+    served = sum(request.mode == "well" for request in server.taken())
+    expected = sum(not (way.endswith(AFTER) and stream) for way in WAYS for stream in (False, True)) * len(DIALECTS) * len(raw.SOURCES)
+    if not only and served != expected:
+        failed += 1
+        print(f"FAIL the spare was asked {served} times, not {expected}")
+    print(f"failures: {count - failed} of {count} as said")
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
