@@ -73,12 +73,18 @@ def outcome(url, key, cell):
     except callers.Refused as error:
         known = REFUSALS.get((name, target))
         if known and str(error) == known[0]:
-            return "refused", known[1]
+            return "refused", refusal(name, target)
         return "FAIL", " ".join(f"refused: {error}".split())[:600]
     except Exception as error:  # noqa: BLE001 an SDK may fail in any way
         last = traceback.extract_tb(error.__traceback__)[-1]
         return "FAIL", f"{type(error).__name__}: {str(error)[:500]} ({pathlib.Path(last.filename).name}:{last.lineno})"
     return ("FAIL", f"the refusal {REFUSALS[name, target][0]!r} did not come") if (name, target) in REFUSALS else ("pass", "")
+
+
+def refusal(name, target):
+    """For the page: why, and what callers are told."""
+    said, why = REFUSALS[name, target]
+    return f"{why}: `{said.partition(' ')[2]}`"
 
 
 def check(cell, answer, got):
@@ -155,7 +161,7 @@ def cell_text(both, notes):
     for what, why in both:
         if why and why not in notes:
             notes.append(why)
-        texts.append(f"{what}<sup>{notes.index(why) + 1}</sup>" if why else what)
+        texts.append(f"{what} ({notes.index(why) + 1})" if why else what)
     return texts[0] if texts[0] == texts[1] else " / ".join(texts)
 
 

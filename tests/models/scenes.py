@@ -34,6 +34,9 @@ SCHEMA = {
 }
 
 
+FLAGGED = " (flagged)"
+
+
 @dataclass
 class Call:
     """A tool that the model calls."""
@@ -49,6 +52,10 @@ class Result:
     call: int
     text: str
     failed: bool = False
+
+    def said(self, flagged):
+        """The text; a caller that has a field for failures says that it used it."""
+        return self.text + FLAGGED * (self.failed and flagged)
 
 
 @dataclass
@@ -77,6 +84,7 @@ class Scene:
     asks: list
     system: str = ""
     tools: list = field(default_factory=list)
+    # auto, required, or the name of a tool
     choice: str = ""
     schema: dict | None = None
     reasons: bool = False
@@ -145,6 +153,23 @@ SCENES = {
             ],
             tools=[WEATHER, PING],
             choice="required",
+        ),
+        Scene(
+            "named tool",
+            [
+                Ask([texts("named tool")], Answer(calls=[Call("ping", {})], stop="tools")),
+                Ask([Result(0, "pong")], Answer(text="Somebody is there.")),
+            ],
+            tools=[WEATHER, PING],
+            choice="ping",
+        ),
+        Scene(
+            "failing tool",
+            [
+                Ask([texts("failing tool")], Answer(calls=[Call("ping", {})], stop="tools")),
+                Ask([Result(0, "no route to anybody", failed=True)], Answer(text="Nobody can be reached.")),
+            ],
+            tools=[PING],
         ),
         Scene("vision, URL", [Ask([texts("vision, URL"), image(url=PICTURE)], Answer(text="A cat."))]),
         Scene("vision, base64", [Ask([texts("vision, base64"), image(data=PNG)], Answer(text="A dot."))]),

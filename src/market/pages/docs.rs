@@ -51,6 +51,7 @@ guides![
     "audit",
     "secrets",
     "conformance",
+    "llm-matrix",
     "performance",
 ];
 

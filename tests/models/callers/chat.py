@@ -23,7 +23,8 @@ class Conversation:
         if scene.tools:
             self.fields["tools"] = [{"type": "function", "function": tool} for tool in scene.tools]
         if scene.choice:
-            self.fields["tool_choice"] = scene.choice
+            named = {"type": "function", "function": {"name": scene.choice}}
+            self.fields["tool_choice"] = scene.choice if scene.choice in ("auto", "required") else named
         if scene.schema:
             schema = {"name": "place", "strict": True, "schema": scene.schema}
             self.fields["response_format"] = {"type": "json_schema", "json_schema": schema}

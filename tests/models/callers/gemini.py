@@ -22,8 +22,9 @@ class Conversation:
         if scene.tools:
             config["tools"] = [{"function_declarations": [declared(tool) for tool in scene.tools]}]
         if scene.choice:
-            mode = {"required": "ANY", "auto": "AUTO"}[scene.choice]
-            config["tool_config"] = {"function_calling_config": {"mode": mode}}
+            named = {"mode": "ANY", "allowed_function_names": [scene.choice]}
+            calling = {"required": {"mode": "ANY"}, "auto": {"mode": "AUTO"}}.get(scene.choice, named)
+            config["tool_config"] = {"function_calling_config": calling}
         if scene.schema:
             config |= {"response_mime_type": "application/json", "response_json_schema": scene.schema}
         if scene.reasons:
@@ -38,7 +39,9 @@ class Conversation:
         if isinstance(parts[0], Result):
             said = [
                 types.Part(function_response=types.FunctionResponse(
-                    id=self.calls[result.call].id, name=self.calls[result.call].name, response={"output": result.text},
+                    id=self.calls[result.call].id,
+                    name=self.calls[result.call].name,
+                    response={"error" if result.failed else "output": result.said(flagged=True)},
                 ))
                 for result in parts
             ]

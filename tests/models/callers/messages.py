@@ -27,7 +27,8 @@ class Conversation:
                 {"name": tool["name"], "description": tool["description"], "input_schema": tool["parameters"]} for tool in scene.tools
             ]
         if scene.choice:
-            self.fields["tool_choice"] = {"type": {"required": "any"}.get(scene.choice, scene.choice)}
+            named = {"type": "tool", "name": scene.choice}
+            self.fields["tool_choice"] = {"auto": {"type": "auto"}, "required": {"type": "any"}}.get(scene.choice, named)
         if scene.schema:
             self.fields["output_config"] = {"format": {"type": "json_schema", "schema": scene.schema}}
         if scene.reasons:
@@ -41,7 +42,13 @@ class Conversation:
     def ask(self, parts):
         if isinstance(parts[0], Result):
             content = [
-                {"type": "tool_result", "tool_use_id": self.calls[result.call].id, "content": result.text} for result in parts
+                {
+                    "type": "tool_result",
+                    "tool_use_id": self.calls[result.call].id,
+                    "content": result.said(flagged=True),
+                    **({"is_error": True} if result.failed else {}),
+                }
+                for result in parts
             ]
         else:
             content = [written(part) for part in parts]

@@ -24,7 +24,8 @@ class Conversation:
         if scene.tools:
             self.fields["tools"] = [{"type": "function", "strict": False, **tool} for tool in scene.tools]
         if scene.choice:
-            self.fields["tool_choice"] = scene.choice
+            named = {"type": "function", "name": scene.choice}
+            self.fields["tool_choice"] = scene.choice if scene.choice in ("auto", "required") else named
         if scene.schema:
             self.fields["text"] = {"format": {"type": "json_schema", "name": "place", "strict": True, "schema": scene.schema}}
         if scene.reasons:

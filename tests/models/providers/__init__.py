@@ -35,6 +35,8 @@ class Seen:
     stop: list = field(default_factory=list)
     # Whether what the model thinks is to be shown.
     shown: bool = False
+    # Results of tools that are said to be failures, by a field.
+    failed: list = field(default_factory=list)
     # Names of tools by the ids of their calls.
     called: dict = field(default_factory=dict)
 

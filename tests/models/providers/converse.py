@@ -96,6 +96,7 @@ def said(role, part, seen):
         case "toolResult":
             text = "".join(inner["text"] for inner in value["content"])
             seen.said.append((role, "result", value["toolUseId"], text))
+            seen.failed += [text] * (value.get("status") == "error")
         case _:
             need(False, f"a block {kind}")
 

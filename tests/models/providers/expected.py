@@ -1,7 +1,7 @@
 """What a provider has to be sent for a scene."""
 
 from providers import need
-from scenes import Result
+from scenes import FLAGGED, Result
 
 
 def turn_of(seen):
@@ -44,17 +44,35 @@ def check(provider, scene, seen):
     said = seen.said
     if provider.__name__.endswith("gemini"):
         said = [one for one in said if one[1] != "thought" or one[3]]
-    same("said", joined(said), said_before(provider, scene, turn))
+    same("said", [unflagged(provider, seen, one) for one in joined(said)], said_before(provider, scene, turn))
     same("model", seen.model, model_of(provider, scene))
     same("system", seen.system, scene.system)
-    same("tools", [plain(tool) for tool in seen.tools], scene.tools)
-    same("tool choice", seen.choice or "auto", scene.choice or "auto")
+    tools, choice = scene.tools, scene.choice
+    if provider.__name__.endswith("cohere_chat") and choice not in ("", "auto", "required"):
+        # One tool is named by leaving out the others.
+        tools, choice = [tool for tool in tools if tool["name"] == choice], "required"
+    same("tools", [plain(tool) for tool in seen.tools], tools)
+    same("tool choice", seen.choice or "auto", choice or "auto")
     same("schema", seen.schema, scene.schema)
     same("reasoning", seen.reasons, scene.reasons)
     same("limit", seen.limit, scene.limit)
     same("temperature", seen.temperature, scene.temperature)
     same("stop", seen.stop, scene.stop)
     return scene.asks[turn].answer
+
+
+def unflagged(provider, seen, one):
+    """The result of a tool without what says that it failed, which has to be said where the caller said it."""
+    if one[1] != "result" or FLAGGED not in one[3]:
+        return one
+    text = one[3].partition(FLAGGED)[0]
+    if provider.__name__.rpartition(".")[2] in ("messages", "converse", "gemini"):
+        need(one[3] in seen.failed, "a failure that is not said to be one")
+    else:
+        # There is no field for it, so the text says it.
+        need("error" in text.lower() or "failed" in text.lower(), f"a failure that is not said to be one: {text}")
+        text = text.rpartition(":")[2].strip()
+    return (*one[:3], text)
 
 
 def model_of(provider, scene):

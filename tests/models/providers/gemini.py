@@ -64,6 +64,9 @@ def read(path, body):
             seen.tools.append({"name": function["name"], "description": function["description"], "parameters": schema})
     calling = body.get("toolConfig", {}).get("functionCallingConfig", {"mode": ""})
     seen.choice = {"ANY": "required"}.get(calling["mode"], calling["mode"].lower())
+    if allowed := calling.get("allowedFunctionNames"):
+        need(calling["mode"] == "ANY" and len(allowed) == 1, "one tool that has to be called")
+        seen.choice = allowed[0]
     config = body.get("generationConfig", {})
     if "responseJsonSchema" in config or "responseSchema" in config:
         need(config["responseMimeType"] == "application/json", "a schema wants JSON")
@@ -104,6 +107,7 @@ def said(role, part, seen):
         need(isinstance(answer, dict), "an object as response")
         text = answer.get("output", answer.get("result", answer.get("error")))
         seen.said.append((role, "result", result["name"], text))
+        seen.failed += [text] * ("error" in answer)
     else:
         need(False, f"a part {part}")
 

@@ -79,6 +79,7 @@ def said(role, part, seen):
             content = part.get("content", "")
             text = content if isinstance(content, str) else "".join(inner["text"] for inner in content)
             seen.said.append((role, "result", part["tool_use_id"], text))
+            seen.failed += [text] * part.get("is_error", False)
         case other:
             need(False, f"a block of type {other}")
 
