@@ -189,6 +189,9 @@ class Failing(Reply):
             return self.whole(status, self.provider.error(status, f"the provider says {status}"), **fields)
         getattr(self, mode.replace("-", "_"))(answer, seen)
 
+    def too_long(self, answer, seen):
+        self.whole(400, self.provider.error(400, self.provider.TOO_LONG))
+
     def slow_headers(self, answer, seen):
         time.sleep(STALL)
         raise Closed

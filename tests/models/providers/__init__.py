@@ -5,6 +5,7 @@ A dialect's module has
 
     MODEL             the name of its model
     KEY, said_key     the key it wants, and the one a request has
+    TOO_LONG          what it says of a prompt that does not fit
     read(path, body)  what is asked for, as `Seen`; raises `Wrong` where it is not what the dialect says
     whole(answer, seen), stream(answer, seen)
     error(status, kind), error_event()

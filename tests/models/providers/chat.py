@@ -13,6 +13,7 @@ from providers import Seen, arguments, data_url, event, need  # noqa: E402
 
 MODEL = "gpt-mock-1"
 KEY = "sk-of-chat"
+TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens."
 TYPE = TypeAdapter(
     params.CompletionCreateParamsNonStreaming | params.CompletionCreateParamsStreaming,
     config=ConfigDict(arbitrary_types_allowed=True),
@@ -173,7 +174,8 @@ def stream(answer, seen):
 
 def error(status, message):
     kind = {429: "rate_limit_error", 400: "invalid_request_error", 401: "invalid_request_error"}.get(status, "server_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    code = "context_length_exceeded" if message == TOO_LONG else None
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def error_event():

@@ -14,6 +14,7 @@ MODEL = "command-a-reasoning-08-2025"
 # This one does not think, but plans before it calls tools.
 PLAIN = "command-a-03-2025"
 KEY = "of-cohere"
+TOO_LONG = "too many tokens: size limit exceeded by 15000 tokens. Try using shorter or fewer inputs."
 
 
 def said_key(headers):

@@ -17,6 +17,7 @@ from providers import Seen, need
 
 MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 REGION = "eu-central-1"
+TOO_LONG = "Input is too long for requested model."
 ID, SECRET = "AKIDOFTHEMOCK0000001", "secret/of+bedrock"
 SIGNED = scenes.SIGNATURE
 KEY = f"{ID}:{SECRET}"

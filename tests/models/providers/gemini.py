@@ -10,6 +10,7 @@ from providers import Seen, event, need
 MODEL = "gemini-2.5-pro"
 SIGNED = scenes.SIGNATURE
 KEY = "of-gemini"
+TOO_LONG = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."
 FIELDS = {
     "systemInstruction": types.Content,
     "toolConfig": types.ToolConfig,

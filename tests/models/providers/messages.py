@@ -14,6 +14,7 @@ from providers import Seen, event, need  # noqa: E402
 MODEL = "claude-sonnet-4-5"
 SIGNED = scenes.SIGNATURE
 KEY = "sk-ant-of-messages"
+TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum"
 TYPE = pydantic.TypeAdapter(pydantic.with_config(pydantic.ConfigDict(extra="forbid"))(MessageCreateParamsBase))
 # The API has these, version 2 of the SDK has no types of them.
 UNTYPED = ("temperature", "top_p", "top_k", "stream")

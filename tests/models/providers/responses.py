@@ -14,6 +14,7 @@ from providers import Seen, arguments, data_url, event, need  # noqa: E402
 MODEL = "gpt-5-mock"
 SIGNED = scenes.SIGNATURE
 KEY = "sk-of-responses"
+TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
 TYPE = TypeAdapter(
     params.ResponseCreateParamsNonStreaming | params.ResponseCreateParamsStreaming,
     config=ConfigDict(arbitrary_types_allowed=True),
@@ -217,7 +218,8 @@ def middle(item, at, said_event):
 
 def error(status, message):
     kind = {429: "rate_limit_error", 400: "invalid_request_error", 401: "invalid_request_error"}.get(status, "server_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    code = "context_length_exceeded" if message == TOO_LONG else None
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 def error_event():
