@@ -62,6 +62,9 @@ impl Dialect {
         if self != Self::OpenaiResponses {
             openai_responses::stateless(request)?;
         }
+        if self != Self::Gemini {
+            gemini::self_contained(request)?;
+        }
         foreign(request, self)?;
         every!(self, encode_request(request, model))
     }

@@ -636,6 +636,26 @@ fn signed_thinking_of_another_dialect_survives_the_caller() {
     }
 }
 
+/// What Google keeps of a prompt is missing anywhere else.
+#[test]
+fn a_cached_part_of_the_prompt_goes_to_google_only() {
+    let contents = json!([{"role": "user", "parts": [{"text": "Hi"}]}]);
+    for name in ["cachedContent", "cached_content"] {
+        let request =
+            decode_request(json!({"contents": contents, name: "cachedContents/1"})).unwrap();
+        for dialect in Dialect::ALL {
+            let written = dialect.encode_request(&request, &model("m"));
+            let field = written.map_err(|fault| fault.field.unwrap());
+            match dialect {
+                Dialect::Gemini => {
+                    assert_eq!(field.unwrap().body["cachedContent"], "cachedContents/1")
+                }
+                _ => assert_eq!(field.unwrap_err(), "cachedContent"),
+            }
+        }
+    }
+}
+
 /// Google's SDKs write the alphabet of URLs; OpenAI, Anthropic and Bedrock do not read it.
 #[test]
 fn bytes_are_passed_on_in_the_standard_alphabet() {

@@ -33,10 +33,31 @@ pub use crate::llm::dialect::gemini::error::{decode_error, encode_error};
 pub use crate::llm::dialect::gemini::request::decode_request;
 pub use crate::llm::dialect::gemini::write::encode_request;
 
+use crate::llm::chat::ChatRequest;
+use crate::llm::dialect::Dialect;
+use crate::llm::fault::Fault;
+
 /// The kind of the opaque part that holds what is said of a whole candidate, or of the prompt.
 pub(crate) const ABOUT: &str = "about the answer";
 
 /// `usageMetadata` of an answer alone.
 pub fn decode_usage(usage: serde_json::Value) -> Option<crate::llm::usage::Usage> {
     about::read_usage(names::fields(usage, "usageMetadata").ok()?).ok()
+}
+
+/// Whether a request says everything itself.
+///
+/// # Errors
+/// Where a part of the prompt is kept by Google.
+pub fn self_contained(request: &ChatRequest) -> Result<(), Fault> {
+    const FIELD: &str = "cachedContent";
+    let rest = &request.rest;
+    if rest.dialect != Some(Dialect::Gemini) || !rest.fields.contains_key(FIELD) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{FIELD}` is a part of the prompt that only Google has; the model asked for is another provider's. \
+         Send all of it in `contents`"
+    );
+    Err(Fault::invalid(FIELD, message))
 }
