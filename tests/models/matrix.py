@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import callers
 import gateway
+import losses
 from callers import chat, gemini, messages, responses
 from providers import expected
 from scenes import SCENES
@@ -129,7 +130,7 @@ def set_up(causeway, server):
     gateway.settle()
 
 
-def document(outcomes):
+def document(outcomes, rows):
     """The page: a table per scene, and why what does not pass does not."""
     yield "# Which dialect reaches which provider\n"
     yield (
@@ -154,6 +155,8 @@ def document(outcomes):
     yield "## Why not\n"
     for number, note in enumerate(notes, 1):
         yield f"{number}. {note}"
+    yield ""
+    yield from losses.document(rows, NAMES)
 
 
 def cell_text(both, notes):
@@ -184,11 +187,15 @@ def main():
         print(f"FAIL {source} > {target}, {scene}, {'stream' if stream else 'whole'}: {why}")
     count = lambda kind: sum(what == kind for what, _ in outcomes.values())  # noqa: E731
     print(f"matrix: {count('pass')} pass, {count('refused')} refused, {count('n/a')} not applicable, {len(failed)} fail")
-    if failed:
-        return 1
     if wanted != cells:
-        return 0
-    page = "\n".join(document(outcomes)) + "\n"
+        return min(len(failed), 1)
+    rows, problems = losses.outcomes(causeway, server)
+    for problem in problems:
+        print(f"FAIL {problem}")
+    print(f"losses: {len(rows)} fields are passed, left out by name or refused, {len(problems)} fail")
+    if failed or problems:
+        return 1
+    page = "\n".join(document(outcomes, rows)).rstrip() + "\n"
     if options.write:
         DOC.write_text(page)
     elif not DOC.exists() or DOC.read_text() != page:

@@ -106,7 +106,10 @@ class Reply:
             else:
                 seen = provider.read(request.path, json.loads(request.body))
                 prompt = "".join(one[2] for one in seen.said if one[:2] == ("user", "text"))
-                answer = expected.check(provider, scenes.found(prompt), seen)
+                if prompt.startswith("[loose]"):
+                    answer = scenes.SCENES["text"].asks[0].answer
+                else:
+                    answer = expected.check(provider, scenes.found(prompt), seen)
         except Exception as error:  # noqa: BLE001 what a codec sends may fail in any way
             request.problem = f"{type(error).__name__}: {error}"
             return self.whole(400, provider.error(400, f"the mock: {request.problem}"))

@@ -48,7 +48,7 @@ def read(path, body):
     unknown = set(body) - set(SHAPE.members)
     need(not unknown, f"unknown fields {unknown}")
     seen = Seen(model=model, stream=method == "converse-stream")
-    seen.system = "".join(part["text"] for part in body.get("system", []))
+    seen.system = "".join(part.get("text", "") for part in body.get("system", []))
     last = "assistant"
     for message in body["messages"]:
         need(message["role"] != last, "roles have to alternate")
