@@ -85,8 +85,6 @@ WORDS = {
 OTHERWISE = {
     # A stream says more of an error than a status does.
     **{(way, True, target): "overloaded" for way in ("error-before", "error-after") for target in ("anthropic", "gemini", "bedrock")},
-    # The rest of an answer that is asked for whole is waited for as long as it may take in all.
-    **{(way, False, target): "unreachable" for way in ("stall-before", "stall-after") for target in DIALECTS},
 }
 TIMES = {"firstByteMs": 700, "idleMs": 700, "totalMs": 10000}
 PROMPT = "[raw] question"
