@@ -32,7 +32,9 @@ pub(crate) mod account;
 pub(crate) mod exchange;
 pub mod forward;
 pub mod live;
+pub mod probe;
 pub mod proxy;
+pub mod settings;
 pub(crate) mod stream;
 
 // The edge.

@@ -109,7 +109,8 @@ impl App {
             ground.clock.clone(),
         );
         let ours = Address::new(config.server.public_url.as_ref(), (address, tls.is_some()));
-        let market = market(config, (address, ours), &ground, doctor)?;
+        let models = models(&ground).await?;
+        let market = market(config, (address, ours), &ground, (doctor, models))?;
         ground.follow(sync::follow(
             market.0.parts.publisher.clone(),
             ground.stop.clone(),
@@ -126,7 +127,7 @@ impl App {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
         let endpoint = endpoint(config, &market, &ground.stop);
-        let llm = llm(&market, &ground).await?;
+        let llm = llm(&market, &ground);
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
@@ -189,15 +190,20 @@ impl App {
     }
 }
 
-/// The side that models are asked at.
-async fn llm(market: &Market, ground: &Ground) -> anyhow::Result<llm::endpoint::Endpoint> {
-    let parts = &market.0.parts;
+/// Providers and models, in step with the database.
+async fn models(ground: &Ground) -> anyhow::Result<Models> {
     let kept = (ground.store.clone(), ground.vault.clone());
     let models = Models::open(kept, ground.egress.clone(), Some(demo::model::service())).await?;
     let followed = models.clone();
     ground.follow(followed.follow(ground.store.changes(), ground.stop.clone()));
+    Ok(models)
+}
+
+/// The side that models are asked at.
+fn llm(market: &Market, ground: &Ground) -> llm::endpoint::Endpoint {
+    let parts = &market.0.parts;
     let llm = Llm {
-        models,
+        models: parts.models.clone(),
         egress: ground.egress.clone(),
         ledger: parts.mcp.ledger.clone(),
         clock: ground.clock.clone(),
@@ -205,10 +211,10 @@ async fn llm(market: &Market, ground: &Ground) -> anyhow::Result<llm::endpoint::
         streams: ground.tasks.clone(),
         shutdown: ground.stop.clone(),
     };
-    Ok(llm::endpoint::Endpoint {
+    llm::endpoint::Endpoint {
         llm: Arc::new(llm),
         authenticator: parts.authenticator.clone(),
-    })
+    }
 }
 
 /// The management side, and what calls tools.
@@ -216,7 +222,7 @@ fn market(
     config: &Config,
     (address, ours): (SocketAddr, Address),
     ground: &Ground,
-    doctor: Doctor,
+    (doctor, models): (Doctor, Models),
 ) -> anyhow::Result<Market> {
     let (store, clock, egress) = (&ground.store, &ground.clock, &ground.egress);
     let background = (&ground.tasks, &ground.stop);
@@ -259,6 +265,7 @@ fn market(
         accounts,
         oidc,
         mcp: Arc::new(mcp),
+        models,
         egress: egress.clone(),
         hosts: hosts(config, address),
         address: ours,

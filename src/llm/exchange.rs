@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::time::timeout_at;
+use url::Url;
 
+use crate::credential::mask::Mask;
 use crate::egress::resilience::{Breaker, BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
@@ -15,7 +19,7 @@ use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, Dropped, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveProvider};
-use crate::llm::provider::Auth;
+use crate::llm::provider::{Auth, Provider};
 use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
@@ -192,15 +196,7 @@ impl Asking<'_> {
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
         let request = self.request(work)?;
-        let origin = request.url.origin().ascii_serialization();
-        let signing = Signing {
-            secret: key
-                .filter(|key| key.origin == origin)
-                .map(|key| &key.secret),
-            region: self.provider.parameters.get("region").map(String::as_str),
-            now: work.cx.clock.now(),
-        };
-        let request = sign(request, &self.provider.provider, &signing)?;
+        let request = self.provider.signed(request, key, work.cx.clock.now())?;
         let began = Instant::now();
         let headers_by = work.deadline.min(began + work.settings.times.first_byte());
         let patience = Patience {
@@ -217,7 +213,7 @@ impl Asking<'_> {
         };
         account.answered(opened.status.as_u16(), opened.first_byte);
         if !opened.status.is_success() {
-            return Err(self.refusal(opened).await);
+            return Err(self.refusal(opened, key).await);
         }
         match work.question.stream {
             None => self.whole(work, opened, dropped).await,
@@ -238,39 +234,25 @@ impl Asking<'_> {
             streams,
         );
         let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // Bytes are passed on as they are, piece by piece.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let accept = if streams {
             "text/event-stream"
         } else {
             "application/json"
         };
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        for (name, value) in &provider.headers {
-            let name = HeaderName::try_from(name.as_str());
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-                headers.insert(name, value);
-            }
-        }
+        let body = self.written.body.clone();
+        let mut request = request_to(provider, (Method::POST, url), accept, body);
         if self.written.dialect == work.question.dialect {
             for name in &TOLD {
                 if let Some(value) = work.headers.get(name) {
-                    headers.insert(name.clone(), value.clone());
+                    request.headers.insert(name.clone(), value.clone());
                 }
             }
         }
-        Ok(UpstreamRequest {
-            method: Method::POST,
-            url,
-            headers,
-            body: self.written.body.clone(),
-        })
+        Ok(request)
     }
 
     /// What a provider says that does not answer.
-    async fn refusal(&self, opened: Opened) -> Fault {
+    async fn refusal(&self, opened: Opened, key: Option<&LiveKey>) -> Fault {
         let status = opened.status.as_u16();
         let after = opened.headers.get(RETRY_AFTER).and_then(|value| {
             let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
@@ -291,6 +273,7 @@ impl Asking<'_> {
             // It is our key that is no good, which is nothing the caller can do about.
             fault.message = format!("{} does not accept its key", self.provider.name);
         }
+        fault.message = masked(key, &fault.message);
         fault
     }
 
@@ -362,7 +345,63 @@ impl Asking<'_> {
     }
 }
 
+/// A request to a provider, without its credential.
+pub(crate) fn request_to(
+    provider: &Provider,
+    (method, url): (Method, Url),
+    accept: &'static str,
+    body: Bytes,
+) -> UpstreamRequest {
+    let mut headers = HeaderMap::new();
+    if !body.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    // Bytes are passed on as they are, piece by piece.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    for (name, value) in &provider.headers {
+        let name = HeaderName::try_from(name.as_str());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+    UpstreamRequest {
+        method,
+        url,
+        headers,
+        body,
+    }
+}
+
+/// What a provider says, without the key that it may have repeated.
+pub(crate) fn masked(key: Option<&LiveKey>, text: &str) -> String {
+    let Some(key) = key else {
+        return text.to_owned();
+    };
+    let secret = key.secret.expose_secret();
+    let mut values: Vec<String> = secret.split(':').map(str::to_owned).collect();
+    values.push(secret.to_owned());
+    Mask::of_values(values).text(text).into_owned()
+}
+
 impl LiveProvider {
+    /// A request with a key of it, which goes to the origin it was entered for only.
+    pub(crate) fn signed(
+        &self,
+        request: UpstreamRequest,
+        key: Option<&LiveKey>,
+        now: DateTime<Utc>,
+    ) -> Result<UpstreamRequest, Fault> {
+        let origin = request.url.origin().ascii_serialization();
+        let key = key.filter(|key| key.origin == origin);
+        let signing = Signing {
+            secret: key.map(|key| &key.secret),
+            region: self.parameters.get("region").map(String::as_str),
+            now,
+        };
+        sign(request, &self.provider, &signing)
+    }
+
     /// Its keys, each as often first as the others; those that are left alone come last.
     pub(crate) fn keys_in_turn(&self) -> Vec<&LiveKey> {
         if self.provider.auth == Auth::None {

@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicUsize;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -16,10 +15,11 @@ use uuid::Uuid;
 use crate::access::caller::{Caller, Grants};
 use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::egress::resilience::Breaker;
-use crate::egress::{AllowRule, Egress, InternalService, Reach, Upstream};
+use crate::egress::{Egress, InternalService, Reach, Upstream};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::provider::{self, Capability, Provider};
 use crate::llm::route::{ModelSettings, Names, Target, nearest};
+use crate::llm::settings::ProviderSettings;
 use crate::store::changes::next_change;
 use crate::store::models::{ModelRow, ProviderKeyRow, ProviderRow};
 use crate::store::{Change, Store, StoreError};
@@ -29,37 +29,6 @@ use crate::types::OrganizationId;
 pub const DEMO: &str = "demo";
 /// Near names that are told to whoever asks for one that is not there.
 const NEAREST_MAX: usize = 3;
-
-/// What is stored of a provider beside its name and kind.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct ProviderSettings {
-    /// What its URLs leave open: a region, a resource; `base_url` takes the place of its base.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub parameters: BTreeMap<String, String>,
-    /// Private addresses it may be at, as `--allow-upstream` takes them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub allow_upstream: Vec<String>,
-    /// A provider that is not compiled in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub definition: Option<Box<Provider>>,
-}
-
-impl ProviderSettings {
-    /// What it is, by its kind.
-    pub fn provider(&self, kind: &str) -> Option<Provider> {
-        match &self.definition {
-            Some(definition) => Some(Provider::clone(definition)),
-            None => provider::find(kind).cloned(),
-        }
-    }
-
-    /// The rules that can be read; what is stored was checked before.
-    fn rules(&self) -> Vec<AllowRule> {
-        let rules = self.allow_upstream.iter();
-        rules.filter_map(|rule| rule.parse().ok()).collect()
-    }
-}
 
 /// A provider an organization uses.
 pub struct LiveProvider {

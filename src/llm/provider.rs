@@ -260,7 +260,11 @@ impl Provider {
         self.prices.as_deref().unwrap_or(&self.id)
     }
 
-    fn check(&self) -> Result<(), ProviderError> {
+    /// Whether it is one.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn check(&self) -> Result<(), ProviderError> {
         let wrong = |what: String| ProviderError::Wrong {
             id: self.id.clone(),
             what,

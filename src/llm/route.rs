@@ -106,10 +106,14 @@ pub enum RouteError {
     Weight(usize),
     #[error("`targets[{0}].tier` is 0 to 15")]
     Tier(usize),
+    #[error("`targets[{0}].model` is 1 to {NAME_LENGTH_MAX} characters without spaces")]
+    TargetModel(usize),
+    #[error("`targets[{0}].maxOutputTokens` is at least 1")]
+    OutputTokens(usize),
     #[error("`retries` is 0 to 5")]
     Retries,
-    #[error("`times` are 100 to 3600000 milliseconds each")]
-    Times,
+    #[error("`times.{0}` is 100 to 3600000 milliseconds")]
+    Times(&'static str),
 }
 
 const NAME_LENGTH_MAX: usize = 200;
@@ -155,6 +159,11 @@ impl OnDisconnect {
     }
 }
 
+fn is_name(name: &str) -> bool {
+    let spaced = name.chars().any(|c| c.is_whitespace() || c.is_control());
+    !name.is_empty() && name.len() <= NAME_LENGTH_MAX && !spaced
+}
+
 fn one() -> u32 {
     1
 }
@@ -188,8 +197,7 @@ impl ModelSettings {
     /// The first thing that does not.
     pub fn check(&self, name: &str) -> Result<(), RouteError> {
         let star = name.find('*').is_none_or(|at| at + 1 == name.len());
-        let spaced = name.chars().any(|c| c.is_whitespace() || c.is_control());
-        if name.is_empty() || name.len() > NAME_LENGTH_MAX || spaced || !star {
+        if !is_name(name) || !star {
             return Err(RouteError::Name);
         }
         if !(1..=TARGETS_MAX).contains(&self.targets.len()) {
@@ -202,6 +210,12 @@ impl ModelSettings {
             if target.tier > 15 {
                 return Err(RouteError::Tier(place));
             }
+            if target.model.as_deref().is_some_and(|name| !is_name(name)) {
+                return Err(RouteError::TargetModel(place));
+            }
+            if target.max_output_tokens == Some(0) {
+                return Err(RouteError::OutputTokens(place));
+            }
         }
         if self.retries > 5 {
             return Err(RouteError::Retries);
@@ -211,11 +225,16 @@ impl ModelSettings {
             idle_ms,
             total_ms,
         } = self.times;
-        let within = |ms: u64| (100..=3_600_000).contains(&ms);
-        if ![first_byte_ms, idle_ms, total_ms].into_iter().all(within) {
-            return Err(RouteError::Times);
+        let mut times = [
+            ("firstByteMs", first_byte_ms),
+            ("idleMs", idle_ms),
+            ("totalMs", total_ms),
+        ]
+        .into_iter();
+        match times.find(|(_, ms)| !(100..=3_600_000).contains(ms)) {
+            Some((name, _)) => Err(RouteError::Times(name)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether a fault sends a request on to another target.
@@ -474,6 +493,12 @@ mod tests {
         assert_eq!(none.check("a"), Err(RouteError::Targets));
         let heavy = settings(vec![target("a", 1, 0), target("b", 1001, 0)]);
         assert_eq!(heavy.check("a"), Err(RouteError::Weight(1)));
+        let mut unfit = good.clone();
+        unfit.targets[0].model = Some("a b".into());
+        assert_eq!(unfit.check("a"), Err(RouteError::TargetModel(0)));
+        let mut hasty = good.clone();
+        hasty.times.idle_ms = 1;
+        assert_eq!(hasty.check("a"), Err(RouteError::Times("idleMs")));
         let text = serde_json::to_string(&good).unwrap();
         assert_eq!(text, r#"{"targets":[{"provider":"a"}]}"#);
         assert_eq!(serde_json::from_str::<ModelSettings>(&text).unwrap(), good);

@@ -22,11 +22,13 @@ mod ledger;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 mod listing;
+pub(crate) mod models;
 pub(crate) mod names;
 mod ownership;
 mod page;
 pub(crate) mod personal;
 mod probes;
+pub(crate) mod providers;
 pub(crate) mod security;
 pub(crate) mod servers;
 pub(crate) mod settings;
@@ -49,6 +51,7 @@ use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
 use crate::access::oidc::Provider;
 use crate::egress::Egress;
+use crate::llm::live::Models;
 use crate::market::address::Address;
 use crate::market::api::imports::Imports;
 use crate::market::doctor::Doctor;
@@ -68,6 +71,8 @@ pub struct MarketParts {
     pub oidc: Option<Provider>,
     pub egress: Egress,
     pub mcp: Arc<Mcp>,
+    /// Providers and models, as requests find them.
+    pub models: Models,
     pub hosts: HostPolicy,
     /// What clients call this process.
     pub address: Address,
@@ -141,6 +146,13 @@ routes! {
     "/api/v1/account/export" { GET personal::export_own }
     "/api/v1/plans" { GET limits::list }
     "/api/v1/plans/{name}" { GET limits::show, PUT limits::put, DELETE limits::remove }
+    "/api/v1/provider-kinds" { GET providers::kinds }
+    "/api/v1/providers" { GET providers::list }
+    "/api/v1/providers/{name}" { GET providers::show, PUT providers::put, DELETE providers::remove }
+    "/api/v1/providers/{name}/keys/{key}" { PUT providers::put_key, DELETE providers::remove_key }
+    "/api/v1/providers/{name}/test" { POST providers::test }
+    "/api/v1/models" { GET models::list }
+    "/api/v1/models/{name}" { GET models::show, PUT models::put, DELETE models::remove }
     "/api/v1/keys" { GET keys::list, POST keys::create }
     "/api/v1/keys/{id}" { DELETE keys::revoke }
     "/api/v1/keys/{id}/rotate" { POST keys::rotate }

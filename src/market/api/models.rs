@@ -1,0 +1,159 @@
+//! Models: the names callers use, and where they lead.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use chrono::DateTime;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::access::person::Person;
+use crate::extract::{Body, Path};
+use crate::llm::live::DEMO;
+use crate::llm::route::ModelSettings;
+use crate::market::api::Market;
+use crate::market::api::page::{Asked, Listed};
+use crate::market::api::providers::{act, apply, wrong};
+use crate::problem::Problem;
+use crate::store::models::{MODELS_MAX, ModelRow, PROVIDERS_MAX, Put};
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    person: Person,
+    asked: Asked<String>,
+) -> Result<Listed, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let after = asked.after.as_deref().unwrap_or_default();
+    let page = (after, asked.read_max());
+    let rows = store.models_after(person.organization(), page).await?;
+    let page = asked.page(rows, |row| row.name.clone());
+    Ok(page.answer("models", view))
+}
+
+fn view(row: &ModelRow) -> Value {
+    let mut shown = json!({
+        "name": row.name,
+        "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
+    });
+    let settings = serde_json::from_str(&row.settings);
+    if let (Some(shown), Ok(Value::Object(settings))) = (shown.as_object_mut(), settings) {
+        shown.extend(settings);
+    }
+    shown
+}
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(view(&found(&market, &person, &name).await?)))
+}
+
+async fn found(market: &Market, person: &Person, name: &str) -> Result<ModelRow, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let row = store.model(person.organization(), name).await?;
+    row.ok_or_else(Problem::not_found)
+}
+
+pub(super) async fn put(
+    State(market): State<Market>,
+    person: Person,
+    Path(name): Path<String>,
+    Body(given): Body<ModelSettings>,
+) -> Result<Json<Value>, Problem> {
+    keep(&market, &person, &name, &given).await?;
+    show(State(market), person, Path(name)).await
+}
+
+/// Stores where a name leads; the next request goes there.
+pub(crate) async fn keep(
+    market: &Market,
+    person: &Person,
+    name: &str,
+    given: &ModelSettings,
+) -> Result<(), Problem> {
+    given
+        .check(name)
+        .map_err(|error| wrong(error.to_string()))?;
+    check_providers(market, person, given).await?;
+    let text = serde_json::to_string(given).map_err(|error| Problem::internal(&error))?;
+    let publisher = &market.0.parts.publisher;
+    let before = publisher.store.model(person.organization(), name).await?;
+    let mut act = act(person, "model.put", ("model", name));
+    act.before = before.map(|row| row.settings);
+    act.after = Some(text.clone());
+    let put = publisher
+        .store
+        .put_model((name, &text), &act, publisher.clock.now());
+    if put.await? == Put::Full {
+        return Err(wrong(format!("at most {MODELS_MAX} models")));
+    }
+    apply(market).await
+}
+
+/// Every target has to lead to a provider that is there.
+async fn check_providers(
+    market: &Market,
+    person: &Person,
+    given: &ModelSettings,
+) -> Result<(), Problem> {
+    let parts = &market.0.parts;
+    let organization = person.organization();
+    let all = ("", PROVIDERS_MAX);
+    let rows = parts.publisher.store.providers_after(organization, all);
+    let known: BTreeSet<String> = rows.await?.into_iter().map(|row| row.name).collect();
+    let has_demo = parts.models.provider_of(organization, DEMO).is_some();
+    for (place, target) in given.targets.iter().enumerate() {
+        let name = &target.provider;
+        if !known.contains(name) && !(has_demo && name == DEMO) {
+            let shown: String = name.chars().take(100).collect();
+            return Err(wrong(format!(
+                "`targets[{place}].provider`: there is no provider \"{shown}\"; add it first"
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn remove(
+    State(market): State<Market>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    end(&market, &person, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a name; requests under way go on.
+pub(crate) async fn end(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
+    let row = found(market, person, name).await?;
+    let publisher = &market.0.parts.publisher;
+    let mut act = act(person, "model.delete", ("model", name));
+    act.before = Some(row.settings);
+    let deleted = publisher
+        .store
+        .delete_model(name, &act, publisher.clock.now());
+    if !deleted.await? {
+        return Err(Problem::not_found());
+    }
+    apply(market).await
+}
+
+/// The names of models that lead to a provider.
+pub(super) async fn leading_to(
+    market: &Market,
+    person: &Person,
+    provider: &str,
+) -> Result<Vec<String>, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let rows = store
+        .models_after(person.organization(), ("", MODELS_MAX))
+        .await?;
+    let leads = |row: &ModelRow| {
+        let settings = serde_json::from_str::<ModelSettings>(&row.settings);
+        settings.is_ok_and(|it| it.targets.iter().any(|target| target.provider == provider))
+    };
+    Ok(rows.into_iter().filter(leads).map(|row| row.name).collect())
+}

@@ -1,0 +1,485 @@
+//! Providers of models and their keys, which are written and never read.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use chrono::DateTime;
+use http::{HeaderMap, Method, StatusCode};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::access::person::Person;
+use crate::access::vault::RowIdentity;
+use crate::extract::{Body, Path};
+use crate::llm::fault::FaultClass;
+use crate::llm::live::LiveProvider;
+use crate::llm::probe::probe;
+use crate::llm::provider::{Auth, Provider, built_in};
+use crate::llm::settings::{ProviderSettings, origin};
+use crate::llm::sign::{Signing, sign};
+use crate::market::api::Market;
+use crate::market::api::models::leading_to;
+use crate::market::api::page::{Asked, Listed, Spot};
+use crate::problem::{Problem, ProblemKind};
+use crate::store::audit::NewAudit;
+use crate::store::models::{
+    NewProvider, NewProviderKey, PROVIDER_KEYS_MAX, PROVIDERS_MAX, ProviderKeyRow, ProviderRow, Put,
+};
+use crate::types::{ProviderId, Slug, UpstreamRequest};
+
+const KEY_NAME_LENGTH_MAX: usize = 64;
+const KEY_BYTES_MAX: usize = 16 << 10;
+/// Of a key, so many of its last characters are shown; of a short one, none.
+const ENDING_CHARS: usize = 4;
+const SHOWN_CHARS_MIN: usize = 12;
+
+pub(super) fn wrong(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Unprocessable, detail)
+}
+
+pub(super) fn act(
+    person: &Person,
+    action: &'static str,
+    (entity, id): (&'static str, &str),
+) -> NewAudit {
+    let who = (person.organization(), person.actor());
+    NewAudit::of(who, action, (entity, id.to_owned()))
+}
+
+/// Requests see what was written from now on, in this process; others are told by the database.
+pub(super) async fn apply(market: &Market) -> Result<(), Problem> {
+    Ok(market.0.parts.models.reload().await?)
+}
+
+pub(super) async fn kinds(asked: Asked<Spot>) -> Listed {
+    let mut kinds: Vec<&Provider> = built_in().iter().collect();
+    kinds.sort_by(|a, b| a.id.cmp(&b.id));
+    let page = asked.of_sorted(kinds, |kind| kind.id.as_str());
+    page.answer("kinds", |kind| kind_view(kind))
+}
+
+fn kind_view(kind: &Provider) -> Value {
+    json!({
+        "id": kind.id,
+        "name": kind.name,
+        "dialect": kind.dialect,
+        "baseUrl": kind.base_url,
+        "parameters": kind.parameters,
+        "key": key_needed(kind),
+        "docs": kind.docs,
+        "env": kind.env,
+        "verified": kind.verified,
+        "note": kind.note,
+    })
+}
+
+fn key_needed(kind: &Provider) -> &'static str {
+    match kind.auth {
+        Auth::None => "none",
+        _ if kind.other_auth.contains(&Auth::None) => "optional",
+        _ => "needed",
+    }
+}
+
+pub(super) async fn list(
+    State(market): State<Market>,
+    person: Person,
+    asked: Asked<String>,
+) -> Result<Listed, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let after = asked.after.as_deref().unwrap_or_default();
+    let page = (after, asked.read_max());
+    let rows = store.providers_after(person.organization(), page).await?;
+    let keys = store.all_provider_keys().await?;
+    let page = asked.page(rows, |row| row.name.clone());
+    Ok(page.answer("providers", |row| {
+        let own = keys.iter().filter(|key| key.provider_id == row.id);
+        view(row, own)
+    }))
+}
+
+fn view<'a>(row: &ProviderRow, keys: impl Iterator<Item = &'a ProviderKeyRow>) -> Value {
+    let settings: ProviderSettings = serde_json::from_str(&row.settings).unwrap_or_default();
+    let provider = settings.provider(&row.kind);
+    let origin = provider.as_ref();
+    let origin = origin.and_then(|it| origin_of(it, &settings));
+    let mut keys: Vec<&ProviderKeyRow> = keys.collect();
+    keys.sort_by(|a, b| a.name.cmp(&b.name));
+    let keys: Vec<Value> = keys
+        .into_iter()
+        .map(|key| key_view(key, origin.as_deref()))
+        .collect();
+    let mut shown = json!({
+        "name": row.name,
+        "kind": row.kind,
+        "dialect": provider.as_ref().map(|it| it.dialect),
+        "verified": provider.as_ref().is_some_and(|it| it.verified),
+        "parameters": settings.parameters,
+        "allowUpstream": settings.allow_upstream,
+        "origin": origin,
+        "keys": keys,
+        "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
+    });
+    if let Some(definition) = &settings.definition {
+        shown["definition"] = json!(definition);
+    }
+    shown
+}
+
+fn origin_of(provider: &Provider, settings: &ProviderSettings) -> Option<String> {
+    origin(provider, &settings.parameters).ok()
+}
+
+/// A key, without any of it that could be used. One that was entered for another address is not sent.
+fn key_view(key: &ProviderKeyRow, origin: Option<&str>) -> Value {
+    let mut shown = json!({
+        "name": key.name,
+        "ending": key.ending,
+        "origin": key.origin,
+        "createdAt": DateTime::from_timestamp_micros(key.created_at),
+    });
+    if let Some(origin) = origin.filter(|origin| *origin != key.origin) {
+        let warning = format!(
+            "it was entered for {}, and the provider is at {origin} now: it is not sent there; enter it again if it \
+             belongs there",
+            key.origin
+        );
+        shown["warning"] = warning.into();
+    }
+    shown
+}
+
+pub(super) async fn show(
+    State(market): State<Market>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(shown(&market, &person, &name).await?))
+}
+
+pub(crate) async fn shown(market: &Market, person: &Person, name: &str) -> Result<Value, Problem> {
+    let row = found(market, person, name).await?;
+    let store = &market.0.parts.publisher.store;
+    let keys = store.provider_keys(ProviderId(row.id)).await?;
+    Ok(view(&row, keys.iter()))
+}
+
+async fn found(market: &Market, person: &Person, name: &str) -> Result<ProviderRow, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let row = store.provider(person.organization(), name).await?;
+    row.ok_or_else(Problem::not_found)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct GivenProvider {
+    kind: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    #[serde(default)]
+    allow_upstream: Vec<String>,
+    #[serde(default)]
+    definition: Option<Box<Provider>>,
+}
+
+impl GivenProvider {
+    /// The settings; a parameter that is left empty is none.
+    fn settings(self) -> (String, ProviderSettings) {
+        let mut parameters = self.parameters;
+        parameters.retain(|_, value| !value.is_empty());
+        let settings = ProviderSettings {
+            parameters,
+            allow_upstream: self.allow_upstream,
+            definition: self.definition,
+        };
+        (self.kind, settings)
+    }
+}
+
+pub(super) async fn put(
+    State(market): State<Market>,
+    person: Person,
+    Path(name): Path<String>,
+    Body(given): Body<GivenProvider>,
+) -> Result<Json<Value>, Problem> {
+    keep(&market, &person, &name, given).await?;
+    show(State(market), person, Path(name)).await
+}
+
+/// Stores a provider; requests go where it says at once.
+pub(crate) async fn keep(
+    market: &Market,
+    person: &Person,
+    name: &str,
+    given: GivenProvider,
+) -> Result<(), Problem> {
+    let name: Slug = name
+        .parse()
+        .map_err(|error| wrong(format!("`name`: {error}")))?;
+    let (kind, settings) = given.settings();
+    settings
+        .check(&kind)
+        .map_err(|error| wrong(error.to_string()))?;
+    let text = serde_json::to_string(&settings).map_err(|error| Problem::internal(&error))?;
+    let publisher = &market.0.parts.publisher;
+    let before = publisher
+        .store
+        .provider(person.organization(), name.as_str());
+    let before = before.await?;
+    let mut act = act(person, "provider.put", ("provider", name.as_str()));
+    act.before = before.map(|row| noted(&row.kind, &row.settings));
+    act.after = Some(noted(&kind, &text));
+    let new = NewProvider {
+        name: name.as_str(),
+        kind: &kind,
+        settings: &text,
+    };
+    let put = publisher
+        .store
+        .put_provider(new, &act, publisher.clock.now());
+    if put.await? == Put::Full {
+        return Err(wrong(format!("at most {PROVIDERS_MAX} providers")));
+    }
+    apply(market).await
+}
+
+/// A provider as the audit has it.
+fn noted(kind: &str, settings: &str) -> String {
+    let settings: Value = serde_json::from_str(settings).unwrap_or_default();
+    json!({ "kind": kind, "settings": settings }).to_string()
+}
+
+pub(super) async fn remove(
+    State(market): State<Market>,
+    person: Person,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    end(&market, &person, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a provider that no model leads to, and its keys.
+pub(crate) async fn end(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
+    let row = found(market, person, name).await?;
+    let models = leading_to(market, person, name).await?;
+    if !models.is_empty() {
+        let detail = format!(
+            "models lead to this provider: {}; change or remove them first",
+            models.join(", ")
+        );
+        let mut problem = Problem::new(ProblemKind::Conflict, detail);
+        problem.extensions = Some(json!({ "models": models }));
+        return Err(problem);
+    }
+    let publisher = &market.0.parts.publisher;
+    let mut act = act(person, "provider.delete", ("provider", name));
+    act.before = Some(noted(&row.kind, &row.settings));
+    let deleted = publisher
+        .store
+        .delete_provider(name, &act, publisher.clock.now());
+    if !deleted.await? {
+        return Err(Problem::not_found());
+    }
+    apply(market).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenKey {
+    value: String,
+}
+
+pub(super) async fn put_key(
+    State(market): State<Market>,
+    person: Person,
+    Path((name, key)): Path<(String, String)>,
+    Body(given): Body<GivenKey>,
+) -> Result<Json<Value>, Problem> {
+    keep_key(&market, &person, (&name, &key), &given.value).await?;
+    let provider = shown(&market, &person, &name).await?;
+    let keys = provider["keys"].as_array().into_iter().flatten();
+    let mut named = keys.filter(|shown| shown["name"] == *key);
+    let shown = named.next().ok_or_else(Problem::not_found)?;
+    Ok(Json(shown.clone()))
+}
+
+/// Seals a key for where its provider is now, in place of the one of that name.
+pub(crate) async fn keep_key(
+    market: &Market,
+    person: &Person,
+    (provider, name): (&str, &str),
+    value: &str,
+) -> Result<(), Problem> {
+    let row = found(market, person, provider).await?;
+    check_key_name(name)?;
+    let settings: ProviderSettings =
+        serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
+    let (data, origin) = settings
+        .check(&row.kind)
+        .map_err(|error| wrong(format!("the provider is not usable: {error}")))?;
+    let publisher = &market.0.parts.publisher;
+    let value = usable(&data, &settings, value, publisher.clock.now())?;
+    let id = ProviderId::generate();
+    let identity = RowIdentity {
+        organization: person.organization(),
+        row: id.0,
+        subject: None,
+    };
+    let sealed = publisher
+        .vault
+        .seal(value.as_bytes(), &identity)
+        .map_err(|error| Problem::internal(&error))?;
+    let mut act = act(person, "provider_key.put", ("provider", provider));
+    act.after = Some(json!({ "key": name, "origin": origin }).to_string());
+    let new = NewProviderKey {
+        id,
+        provider: ProviderId(row.id),
+        name,
+        ending: &ending(value),
+        origin: &origin,
+        key_id: &sealed.key_id,
+        sealed: &sealed.bytes,
+    };
+    let put = publisher
+        .store
+        .put_provider_key(new, &act, publisher.clock.now());
+    match put.await? {
+        Put::Done => apply(market).await,
+        Put::Full => Err(wrong(format!("at most {PROVIDER_KEYS_MAX} keys"))),
+        Put::Missing => Err(Problem::not_found()),
+    }
+}
+
+fn check_key_name(name: &str) -> Result<(), Problem> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > KEY_NAME_LENGTH_MAX || !name.chars().all(plain) {
+        return Err(wrong(format!(
+            "a key's name is 1 to {KEY_NAME_LENGTH_MAX} letters, digits, hyphens, underscores and dots"
+        )));
+    }
+    Ok(())
+}
+
+/// A key as it is sent. What the provider could not be sent is refused now, not when somebody needs it.
+fn usable<'v>(
+    provider: &Provider,
+    settings: &ProviderSettings,
+    value: &'v str,
+    now: DateTime<chrono::Utc>,
+) -> Result<&'v str, Problem> {
+    if provider.auth == Auth::None {
+        return Err(wrong("`value`: this provider takes no key"));
+    }
+    let value = value.trim();
+    let value = match value.split_at_checked("bearer ".len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer ") => rest.trim(),
+        _ => value,
+    };
+    if value.is_empty() || value.len() > KEY_BYTES_MAX {
+        return Err(wrong(format!("`value` has 1 to {KEY_BYTES_MAX} bytes")));
+    }
+    let url = url::Url::parse("https://provider.invalid/").map_err(|_| Problem::not_found())?;
+    let request = UpstreamRequest {
+        method: Method::POST,
+        url,
+        headers: HeaderMap::new(),
+        body: bytes::Bytes::new(),
+    };
+    let secret = SecretString::from(value);
+    let signing = Signing {
+        secret: Some(&secret),
+        region: settings.parameters.get("region").map(String::as_str),
+        now,
+    };
+    sign(request, provider, &signing)
+        .map(|_| value)
+        .map_err(|fault| wrong(format!("`value`: {fault}")))
+}
+
+fn ending(value: &str) -> String {
+    let count = value.chars().count();
+    if count < SHOWN_CHARS_MIN {
+        return String::new();
+    }
+    value.chars().skip(count - ENDING_CHARS).collect()
+}
+
+pub(super) async fn remove_key(
+    State(market): State<Market>,
+    person: Person,
+    Path((name, key)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    end_key(&market, &person, (&name, &key)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a key.
+pub(crate) async fn end_key(
+    market: &Market,
+    person: &Person,
+    (provider, name): (&str, &str),
+) -> Result<(), Problem> {
+    let row = found(market, person, provider).await?;
+    let publisher = &market.0.parts.publisher;
+    let mut act = act(person, "provider_key.delete", ("provider", provider));
+    act.before = Some(json!({ "key": name }).to_string());
+    let target = (ProviderId(row.id), name);
+    let deleted = publisher
+        .store
+        .delete_provider_key(target, &act, publisher.clock.now());
+    if !deleted.await? {
+        return Err(Problem::not_found());
+    }
+    apply(market).await
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Test {
+    #[serde(default)]
+    model: Option<String>,
+}
+
+pub(super) async fn test(
+    State(market): State<Market>,
+    person: Person,
+    Path(name): Path<String>,
+    Body(given): Body<Test>,
+) -> Result<Json<Value>, Problem> {
+    let model = given.model.as_deref().filter(|model| !model.is_empty());
+    Ok(Json(tested(&market, &person, &name, model).await?))
+}
+
+/// What a provider says to its key, asked just now.
+pub(crate) async fn tested(
+    market: &Market,
+    person: &Person,
+    name: &str,
+    model: Option<&str>,
+) -> Result<Value, Problem> {
+    let parts = &market.0.parts;
+    found(market, person, name).await?;
+    let provider = parts.models.provider_of(person.organization(), name);
+    let provider: std::sync::Arc<LiveProvider> = provider.ok_or_else(|| {
+        let detail = "the provider is not usable as it is; store it again";
+        Problem::new(ProblemKind::Conflict, detail)
+    })?;
+    let outside = (&parts.egress, &parts.publisher.clock);
+    let probed = probe(outside, &provider, model).await;
+    let probed = probed.map_err(|fault| match fault.class {
+        FaultClass::Internal => Problem::internal(&fault),
+        _ => wrong(fault.message),
+    })?;
+    let mut said = json!({
+        "ok": probed.ok,
+        "status": probed.status,
+        "milliseconds": probed.took.as_millis(),
+        "message": probed.message,
+    });
+    if let Some(models) = probed.models {
+        said["models"] = json!(models);
+    }
+    Ok(said)
+}
