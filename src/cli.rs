@@ -16,8 +16,10 @@ mod document;
 mod export;
 mod import;
 mod limit;
+mod models;
 mod output;
 mod plans;
+mod providers;
 mod run;
 mod secrets;
 mod sent;
@@ -110,7 +112,7 @@ enum Command {
     /// Publish a document on a running server, or many at once
     #[command(after_help = import::EXAMPLES)]
     Import(Box<import::ImportArgs>),
-    /// Make a running server what a file says: its servers, plans and consumers
+    /// Make a running server what a file says: its servers, plans, consumers, providers and models
     #[command(after_help = apply::EXAMPLES)]
     Apply(apply::ApplyArgs),
     /// Write what a running server has as the files `apply` takes
@@ -139,6 +141,12 @@ enum Command {
     /// Make, list and remove plans, which are named sets of limits, on a running server
     #[command(after_help = plans::examples())]
     Plans(plans::PlansArgs),
+    /// Add, list, test and remove providers of models and their keys, on a running server
+    #[command(after_help = providers::EXAMPLES)]
+    Providers(providers::ProvidersArgs),
+    /// Say where the names of models lead, on a running server
+    #[command(after_help = models::EXAMPLES)]
+    Models(models::ModelsArgs),
     /// See and set what a consumer of a running server may use, and export or erase what is stored about it
     #[command(after_help = consumers::examples())]
     Consumers(consumers::ConsumersArgs),
@@ -343,6 +351,8 @@ pub fn main() -> ExitCode {
         Command::Users(args) => block_on(users::users(&output, args)),
         Command::Servers(args) => block_on(servers::servers(&output, args)),
         Command::Plans(args) => block_on(plans::plans(&output, args)),
+        Command::Providers(args) => block_on(providers::providers(&output, args)),
+        Command::Models(args) => block_on(models::models(&output, args)),
         Command::Consumers(args) => block_on(consumers::consumers(&output, args)),
         Command::Approvals(args) => block_on(approvals::approvals(&output, args)),
         Command::Migrate(args) => block_on(serve::migrate(&output, args)),

@@ -5,6 +5,7 @@
 
 pub(super) mod catalog;
 mod compare;
+pub(super) mod models;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   causeway apply -f catalog.yaml --dry-run       what would change, and nothing is changed
   causeway apply -f catalog.yaml
-  causeway apply -f catalog.yaml --prune         and remove servers and plans it does not name
+  causeway apply -f catalog.yaml --prune         and remove what it does not name
   causeway export ./catalog && causeway apply -f ./catalog/catalog.yaml
 
 A catalog:
@@ -40,6 +41,10 @@ A catalog:
     small: { limits: [{ unit: requests, amount: 60, window: minute, scope: consumer }] }
   consumers:
     my-agent: { plans: { shop: small } }
+  providers:
+    openai: { kind: openai, keys: { main: 'env:OPENAI_API_KEY' } }
+  models:
+    fast: { targets: [{ provider: openai, model: gpt-4o-mini }] }
 
 Exit code 0: it is so now, or with --dry-run it was already; 2 with --dry-run: something would
 change; 1: it failed.";
@@ -52,7 +57,8 @@ pub(super) struct ApplyArgs {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Remove servers and plans that the catalog does not name
+    /// Remove servers and plans that the catalog does not name; models and providers too, where it has
+    /// such a section
     #[arg(long)]
     prune: bool,
     #[command(flatten)]

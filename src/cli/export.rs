@@ -10,7 +10,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::cli::api::{Api, Target, path_of};
-use crate::cli::apply::catalog::{Catalog, ConsumerSpec, PlanSpec, ServerSpec, is_same};
+use crate::cli::apply::catalog::{
+    Catalog, ConsumerSpec, PlanSpec, ProviderSpec, ServerSpec, is_same,
+};
+use crate::cli::apply::models;
 use crate::cli::output::Output;
 use crate::mcp::server::ServerSettings;
 
@@ -62,15 +65,24 @@ pub(super) async fn export(output: &Output, args: ExportArgs) -> anyhow::Result<
             catalog.consumers.insert(name, spec);
         }
     }
+    catalog.providers = Some(providers(&api).await?);
+    let mut known = IndexMap::new();
+    for name in names(&api, "models", "name").await? {
+        let row = found(&api, &["models", &name]).await?;
+        known.insert(name, models::settings(&row));
+    }
+    catalog.models = Some(known);
     let path = args.directory.join("catalog.yaml");
     let written = serde_saphyr::to_string(&catalog)?;
     std::fs::write(&path, written).with_context(|| format!("cannot write {}", path.display()))?;
     let mut said = format!(
-        "{}: {} servers, {} plans, {} consumers",
+        "{}: {} servers, {} plans, {} consumers, {} providers, {} models",
         path.display(),
         catalog.servers.len(),
         catalog.plans.len(),
-        catalog.consumers.len()
+        catalog.consumers.len(),
+        catalog.providers.as_ref().map_or(0, IndexMap::len),
+        catalog.models.as_ref().map_or(0, IndexMap::len)
     );
     if !left_out.is_empty() {
         said.push_str("\nLeft out, because they are answered inside the process: ");
@@ -79,6 +91,28 @@ pub(super) async fn export(output: &Output, args: ExportArgs) -> anyhow::Result<
     let view = json!({ "file": path, "catalog": catalog, "leftOut": left_out });
     output.result(&said, &view)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The providers; of their keys, where each may be read.
+async fn providers(api: &Api) -> anyhow::Result<IndexMap<String, ProviderSpec>> {
+    let mut providers = IndexMap::new();
+    for name in names(api, "providers", "name").await? {
+        let row = found(api, &["providers", &name]).await?;
+        let keys = row["keys"].as_array().into_iter().flatten();
+        let keys = keys.filter_map(|key| key["name"].as_str());
+        let keys = keys
+            .map(|key| (key.to_owned(), format!("env:{}", variable(&name, key))))
+            .collect();
+        let spec = ProviderSpec {
+            kind: text(&row["kind"]),
+            parameters: serde_json::from_value(row["parameters"].clone())?,
+            allow_upstream: serde_json::from_value(row["allowUpstream"].clone())?,
+            definition: row.get("definition").cloned(),
+            keys,
+        };
+        providers.insert(name, spec);
+    }
+    Ok(providers)
 }
 
 /// The names of all there are of a kind.

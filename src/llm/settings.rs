@@ -73,16 +73,16 @@ pub enum SettingsError {
     Base,
     #[error("`parameters.{name}`: {source}")]
     Url { name: String, source: UrlError },
-    #[error("`allowUpstream` {0}")]
+    #[error("`allowUpstream{0}")]
     Rules(RulesError),
 }
 
-/// Why rules are none. The text follows the name of their field.
+/// Why rules are none. The text goes on after the name of their field.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    #[error("has at most {RULES_MAX} rules")]
+    #[error("` has at most {RULES_MAX} rules")]
     Many,
-    #[error("[{0}]: {1}")]
+    #[error("[{0}]`: {1}")]
     Rule(usize, AllowRuleError),
 }
 
@@ -297,7 +297,7 @@ mod tests {
             (
                 "openai",
                 json!({ "allowUpstream": ["10.0.0.0/8", "nonsense !"] }),
-                "`allowUpstream` [1]: ",
+                "`allowUpstream[1]`: ",
             ),
             ("other", own(json!({})), "`definition.id` has to be"),
             (

@@ -48,6 +48,7 @@ mod live;
 )]
 mod managing;
 mod migrations;
+mod models;
 mod openapi;
 mod operations;
 mod pages;

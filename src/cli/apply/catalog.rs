@@ -1,4 +1,4 @@
-//! The catalog as a file: what servers, plans and consumers there are to be. Pure.
+//! The catalog as a file: what servers, plans, consumers, providers and models there are to be. Pure.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,12 @@ pub(crate) struct Catalog {
     /// By name.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub consumers: IndexMap<String, ConsumerSpec>,
+    /// By name; where it is not given, nothing is said of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub providers: Option<IndexMap<String, ProviderSpec>>,
+    /// By name, as `PUT /api/v1/models/{name}` takes them; where it is not given, nothing is said of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<IndexMap<String, Value>>,
 }
 
 /// A server.
@@ -57,16 +63,31 @@ pub(crate) struct ConsumerSpec {
     pub plans: Option<IndexMap<String, String>>,
 }
 
+/// A provider of models.
+#[derive(Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ProviderSpec {
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub parameters: IndexMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_upstream: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Value>,
+    /// Where keys are read that are not entered yet: by name, `env:NAME` or `@FILE`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub keys: IndexMap<String, String>,
+}
+
 /// Why a file is no catalog.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CatalogError {
     #[error("{0}")]
     Syntax(String),
     #[error(
-        "servers.{slug}.credentials.{scheme} has to be env:NAME or @FILE; a catalog is kept with others, so it \
-         holds no secret"
+        "{0} has to be env:NAME or @FILE; a catalog is kept with others, so it holds no secret"
     )]
-    Secret { slug: String, scheme: String },
+    Secret(String),
 }
 
 impl Catalog {
@@ -75,16 +96,22 @@ impl Catalog {
         let read: Result<Self, _> = serde_saphyr::from_str(text);
         let catalog = read.map_err(|error| CatalogError::Syntax(error.to_string()))?;
         for (slug, server) in &catalog.servers {
-            let plain = |value: &str| !value.starts_with("env:") && !value.starts_with('@');
-            let secret = server.credentials.iter().find(|(_, value)| plain(value));
-            if let Some((scheme, _)) = secret {
-                return Err(CatalogError::Secret {
-                    slug: slug.clone(),
-                    scheme: scheme.clone(),
-                });
-            }
+            let place = format!("servers.{slug}.credentials");
+            refuse_secrets(&place, &server.credentials)?;
+        }
+        for (name, provider) in catalog.providers.iter().flatten() {
+            refuse_secrets(&format!("providers.{name}.keys"), &provider.keys)?;
         }
         Ok(catalog)
+    }
+}
+
+/// What is not where a secret is read would be one.
+fn refuse_secrets(place: &str, sources: &IndexMap<String, String>) -> Result<(), CatalogError> {
+    let plain = |value: &str| !value.starts_with("env:") && !value.starts_with('@');
+    match sources.iter().find(|(_, value)| plain(value)) {
+        Some((name, _)) => Err(CatalogError::Secret(format!("{place}.{name}"))),
+        None => Ok(()),
     }
 }
 
@@ -154,12 +181,20 @@ plans:
   small: { limits: [] }
 consumers:
   agent: { plans: { shop: small } }
+providers:
+  openai: { kind: openai, keys: { main: env:OPENAI_API_KEY } }
+models:
+  team/fast: { targets: [{ provider: openai, model: gpt-4o-mini }] }
 ";
         let catalog = Catalog::parse(text).unwrap();
         let shop = &catalog.servers["shop"];
         assert_eq!(shop.settings["access"], "open");
         assert_eq!(shop.tools.as_ref().unwrap()["GET /pets"]["name"], "pets");
         assert!(catalog.consumers["agent"].limits.is_none());
+        let openai = &catalog.providers.as_ref().unwrap()["openai"];
+        assert_eq!(openai.keys["main"], "env:OPENAI_API_KEY");
+        let model = &catalog.models.as_ref().unwrap()["team/fast"];
+        assert_eq!(model["targets"][0]["model"], "gpt-4o-mini");
         for (text, part) in [
             ("servers: { a: { documents: x } }", "documents"),
             ("server: {}", "server"),
@@ -168,6 +203,11 @@ consumers:
                 "servers.a.credentials.K",
             ),
             ("plans: { a: {} }", "limits"),
+            ("providers: { a: {} }", "kind"),
+            (
+                "providers: { a: { kind: openai, keys: { K: hush } } }",
+                "providers.a.keys.K",
+            ),
             (": :", ""),
         ] {
             let error = Catalog::parse(text).unwrap_err().to_string();

@@ -50,10 +50,23 @@ enum Body {
         origins: Value,
         from: String,
     },
+    /// Where a key is read.
+    Secret {
+        from: String,
+    },
 }
 
 impl Step {
-    fn new(method: Method, path: String, body: Value) -> Self {
+    /// Enters what is read there.
+    pub(super) fn secret(path: String, from: String) -> Self {
+        Self {
+            method: Method::PUT,
+            path,
+            body: Body::Secret { from },
+        }
+    }
+
+    pub(super) fn new(method: Method, path: String, body: Value) -> Self {
         let body = if body.is_null() {
             Body::Nothing
         } else {
@@ -91,6 +104,10 @@ impl Step {
                     }
                 })
             }
+            Body::Secret { from } => {
+                let secret = json!({ "value": value_of(from)? });
+                Some(Sent::json(secret.to_string()))
+            }
             Body::Credential { origins, from } => {
                 let secret = json!({ "value": value_of(from)?, "origins": origins });
                 Some(Sent::json(secret.to_string()))
@@ -100,7 +117,7 @@ impl Step {
 }
 
 impl Change {
-    fn new(action: &'static str, what: String) -> Self {
+    pub(super) fn new(action: &'static str, what: String) -> Self {
         Self {
             action,
             what,
@@ -143,7 +160,7 @@ fn shown(value: &Value) -> String {
 
 /// Compares with what a running server has.
 pub(super) struct Compare<'a> {
-    api: &'a Api,
+    pub(super) api: &'a Api,
     /// Where the catalog is: its files are beside it.
     folder: &'a Path,
 }
@@ -154,7 +171,7 @@ impl<'a> Compare<'a> {
     }
 
     /// All differences, in the order they are made in: plans before who has them, servers before who
-    /// calls them.
+    /// calls them, providers before what leads to them.
     pub(super) async fn all(&self, catalog: &Catalog, prune: bool) -> anyhow::Result<Vec<Change>> {
         let mut changes = Vec::new();
         for (name, plan) in &catalog.plans {
@@ -163,6 +180,14 @@ impl<'a> Compare<'a> {
         for (slug, server) in &catalog.servers {
             let found = self.server(slug, server).await;
             changes.extend(found.with_context(|| format!("servers.{slug}"))?);
+        }
+        for (name, provider) in catalog.providers.iter().flatten() {
+            let found = self.provider(name, provider).await;
+            changes.extend(found.with_context(|| format!("providers.{name}"))?);
+        }
+        for (name, model) in catalog.models.iter().flatten() {
+            let found = self.model(name, model).await;
+            changes.extend(found.with_context(|| format!("models.{name}"))?);
         }
         for (name, consumer) in &catalog.consumers {
             let found = self.consumer(name, consumer).await;
@@ -394,18 +419,32 @@ impl<'a> Compare<'a> {
         Ok((!change.steps.is_empty()).then_some(change))
     }
 
-    /// What the catalog does not name.
+    /// What the catalog does not name. Of a kind that it says nothing of at all, all stays.
     async fn unnamed(&self, catalog: &Catalog) -> anyhow::Result<Vec<Change>> {
         let mut changes = Vec::new();
-        // A plan goes after the servers it is given for.
-        for (kind, member, name) in [("server", "servers", "slug"), ("plan", "plans", "name")] {
+        // A plan goes after the servers it is given for, a provider after the models that lead to it.
+        for (kind, member, name) in [
+            ("server", "servers", "slug"),
+            ("plan", "plans", "name"),
+            ("model", "models", "name"),
+            ("provider", "providers", "name"),
+        ] {
+            let named: Vec<&String> = match kind {
+                "server" => catalog.servers.keys().collect(),
+                "plan" => catalog.plans.keys().collect(),
+                "model" => match &catalog.models {
+                    Some(models) => models.keys().collect(),
+                    None => continue,
+                },
+                _ => match &catalog.providers {
+                    Some(providers) => providers.keys().collect(),
+                    None => continue,
+                },
+            };
             let answer = self.api.list(&path_of(&[member]), &[member]).await?;
             let rows = answer[member].as_array().into_iter().flatten();
             for known in rows.filter_map(|row| row[name].as_str()) {
-                let kept = match kind {
-                    "server" => catalog.servers.contains_key(known),
-                    _ => catalog.plans.contains_key(known),
-                };
+                let kept = named.iter().any(|named| *named == known);
                 if !kept && !self.is_internal(kind, known).await? {
                     let mut change = Change::new("remove", format!("{kind} {known}"));
                     let path = path_of(&[member, known]);
@@ -460,7 +499,7 @@ fn assign(name: &str, (wanted, current): (&IndexMap<String, String>, &Value), ch
     }
 }
 
-fn lines(prefix: &str, differing: &[(&str, &Value, &Value)]) -> Vec<String> {
+pub(super) fn lines(prefix: &str, differing: &[(&str, &Value, &Value)]) -> Vec<String> {
     let lines = differing.iter().map(|(name, current, wanted)| {
         format!("{prefix}{name}: {} -> {}", shown(current), shown(wanted))
     });

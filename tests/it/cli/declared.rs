@@ -39,6 +39,14 @@ consumers:
   agent:
     limits: [{{ unit: requests, amount: 9, window: day, scope: consumer }}]
     plans: {{ things: small }}
+providers:
+  llm:
+    kind: openai-compatible
+    parameters: {{ base_url: 'http://{address}/v1' }}
+    allowUpstream: ['{address}']
+    keys: {{ main: '@{secret}' }}
+models:
+  team/fast: {{ targets: [{{ provider: llm, model: small, weight: 1 }}], retries: 2 }}
 ",
         address = upstream.address,
         secret = secret.display(),
@@ -78,6 +86,8 @@ async fn a_server_becomes_what_a_catalog_says_and_stays_so() {
         "+ plan small",
         "+ server things",
         "~ consumer agent",
+        "+ provider llm",
+        "+ model team/fast",
         "Nothing was changed",
     ] {
         assert!(dry.stdout.contains(part), "{part}: {dry:?}");
@@ -104,7 +114,8 @@ async fn a_server_becomes_what_a_catalog_says_and_stays_so() {
     let other = text
         .replace("callTimeoutMs: 20000", "callTimeoutMs: 5000")
         .replace("name: one_thing", "name: a_thing")
-        .replace("amount: 9", "amount: 8");
+        .replace("amount: 9", "amount: 8")
+        .replace("retries: 2", "onLoss: refuse");
     let dry = apply(&served, folder, &other, &["--dry-run", "--json"]).await;
     let changes = dry.json();
     let lines = changes["changes"].to_string();
@@ -112,6 +123,8 @@ async fn a_server_becomes_what_a_catalog_says_and_stays_so() {
         "settings.callTimeoutMs: 20000 -> 5000",
         "tools.GET /things/{}",
         "limits",
+        "retries: 2 -> nothing",
+        "onLoss: nothing -> \\\"refuse\\\"",
     ] {
         assert!(lines.contains(part), "{part}: {lines}");
     }
@@ -131,6 +144,14 @@ async fn a_server_becomes_what_a_catalog_says_and_stays_so() {
     let pruned = apply(&served, folder, plans, &["--prune"]).await;
     assert_eq!(pruned.code, Some(0), "{pruned:?}");
     assert!(pruned.stdout.contains("- server things"), "{pruned:?}");
+    // Of what a catalog has no section for, it says nothing.
+    assert!(!pruned.stdout.contains("provider"), "{pruned:?}");
+    let none = format!("{plans}\nproviders: {{}}\nmodels: {{}}");
+    let pruned = apply(&served, folder, &none, &["--prune"]).await;
+    assert_eq!(pruned.code, Some(0), "{pruned:?}");
+    for part in ["- model team/fast", "- provider llm"] {
+        assert!(pruned.stdout.contains(part), "{part}: {pruned:?}");
+    }
     let (status, _) = served
         .api(ADMIN_KEY, ("GET", "servers/things"), &json!(null))
         .await;
@@ -155,6 +176,7 @@ async fn what_is_exported_makes_the_same_server_elsewhere() {
     let written = export(&first, "one").await;
     assert!(!written.contains(SECRET), "{written}");
     assert!(written.contains("env:THINGS_KEY"), "{written}");
+    assert!(written.contains("env:LLM_MAIN"), "{written}");
     let documents = here.path().join("one/documents/things.json");
     assert!(documents.exists());
 
@@ -170,7 +192,9 @@ async fn what_is_exported_makes_the_same_server_elsewhere() {
         "{lacking:?}"
     );
     let secret = here.path().join("secret").display().to_string();
-    let with_secret = written.replace("env:THINGS_KEY", &format!("'@{secret}'"));
+    let with_secret = written
+        .replace("env:THINGS_KEY", &format!("'@{secret}'"))
+        .replace("env:LLM_MAIN", &format!("'@{secret}'"));
     std::fs::write(&file, with_secret).unwrap();
     let made = second.command(ADMIN_KEY, &["apply", "-f", &file]).await;
     assert_eq!(made.code, Some(0), "{made:?}");

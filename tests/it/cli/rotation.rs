@@ -55,6 +55,34 @@ async fn publish(served: &Serving, origin: &str) {
     approve(served, origin).await;
 }
 
+/// A provider of models with a key, at the same place, and whether it takes it.
+async fn add_provider(served: &Serving, origin: &str) {
+    let address = origin.trim_start_matches("http://");
+    let provider = json!({
+        "kind": "mine", "allowUpstream": [address],
+        "definition": {
+            "id": "mine", "name": "Mine", "dialect": "openai-chat", "base_url": origin, "capabilities": ["chat"],
+            "paths": { "models": "/open" }, "auth": { "header": "x-key" }, "docs": "https://mine.example.com",
+        },
+    });
+    let put = ("PUT", "providers/mine");
+    let (status, answer) = served.api(ADMIN_KEY, put, &provider).await;
+    assert_eq!(status, 200, "{answer}");
+    let put = ("PUT", "providers/mine/keys/main");
+    let (status, answer) = served
+        .api(ADMIN_KEY, put, &json!({ "value": SECRET }))
+        .await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+async fn provider_takes_its_key(served: &Serving) -> bool {
+    let test = ("POST", "providers/mine/test");
+    let (status, answer) = served.api(ADMIN_KEY, test, &json!({})).await;
+    assert_eq!(status, 200, "{answer}");
+    // What is answered is no list of models; a key that is wrong is answered with 401.
+    answer["status"] == 200
+}
+
 /// Lets the credential go where it is wanted.
 async fn approve(served: &Serving, origin: &str) {
     let approve = ("POST", "servers/guarded/credentials/key/approve");
@@ -117,7 +145,8 @@ async fn fill(data: &Path) {
 async fn in_use(data: &Path) -> Vec<String> {
     let options = SqliteConnectOptions::new().filename(data.join("causeway.db"));
     let mut database = SqliteConnection::connect_with(&options).await.unwrap();
-    let sql = "SELECT key_id FROM answers UNION SELECT key_id FROM credentials UNION SELECT key_id FROM kept_keys";
+    let sql = "SELECT key_id FROM answers UNION SELECT key_id FROM credentials UNION SELECT key_id FROM kept_keys \
+               UNION SELECT key_id FROM provider_keys";
     sqlx::query_scalar(sql)
         .fetch_all(&mut database)
         .await
@@ -133,8 +162,10 @@ async fn a_rotation_lets_calls_go_on_survives_a_crash_and_leaves_copies_usable()
     let served = Arc::new(Serving::on(&data, &flags).await);
     let origin = upstream().await;
     publish(&served, &origin).await;
+    add_provider(&served, &origin).await;
     let agent = key(&served).await;
     assert!(calls(&served, &agent).await);
+    assert!(provider_takes_its_key(&served).await);
     fill(&data).await;
     let old = std::fs::read_to_string(data.join("master.key")).unwrap();
     let copy = folder.path().join("copy.db").display().to_string();
@@ -197,6 +228,7 @@ async fn a_rotation_lets_calls_go_on_survives_a_crash_and_leaves_copies_usable()
         (&json!(0), &json!(0))
     );
     assert_eq!(report["keys"][1]["safeToRemove"], true);
+    assert_eq!(report["keys"][0]["tables"]["provider_keys"], 1);
     stop.store(true, Ordering::SeqCst);
     assert!(calling.await.unwrap() > 0);
     // What is sealed from now on is sealed with it, by the process that has run all along.
@@ -220,6 +252,7 @@ async fn a_rotation_lets_calls_go_on_survives_a_crash_and_leaves_copies_usable()
     // A process that knows only the new key: credentials open, and keys that were made before are known.
     let served = Serving::on(&data, &flags).await;
     assert!(calls(&served, &agent).await);
+    assert!(provider_takes_its_key(&served).await);
     stopped(served).await;
 
     // The copy from before, with the key from before.
@@ -230,6 +263,7 @@ async fn a_rotation_lets_calls_go_on_survives_a_crash_and_leaves_copies_usable()
     crate::cli::secrets::private(&elsewhere.join("master.key"), &old);
     let served = Serving::on(&elsewhere, &flags).await;
     assert!(calls(&served, &agent).await);
+    assert!(provider_takes_its_key(&served).await);
 }
 
 #[tokio::test]

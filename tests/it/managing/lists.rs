@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::managing::{ADMIN, Site};
 
 /// Answers with arrays that are no lists of rows.
-const NO_LISTS: [(&str, &str); 14] = [
+const NO_LISTS: [(&str, &str); 16] = [
     (
         "/api/v1/users/{name}/export",
         "all of one person, as a file",
@@ -31,6 +31,8 @@ const NO_LISTS: [(&str, &str); 14] = [
     ("/api/v1/consumers/{name}", "one consumer"),
     ("/api/v1/issuers/{name}", "one issuer"),
     ("/api/v1/plans/{name}", "one plan"),
+    ("/api/v1/providers/{name}", "one provider"),
+    ("/api/v1/models/{name}", "one model"),
     ("/api/v1/servers/{slug}/document", "a document"),
     (
         "/api/v1/servers/{slug}/versions/{number}/diff",
@@ -72,6 +74,10 @@ async fn fill(site: &Site) {
         site.done("POST", "keys", json!({ "name": name })).await;
         site.done("PUT", &format!("plans/{name}"), json!({ "limits": [] }))
             .await;
+        let openai = json!({ "kind": "openai" });
+        site.done("PUT", &format!("providers/{name}"), openai).await;
+        let model = json!({ "targets": [{ "provider": name }] });
+        site.done("PUT", &format!("models/{name}"), model).await;
         let issuer = json!({ "issuer": format!("https://{name}.example"), "audience": "us" });
         site.done("PUT", &format!("issuers/{name}"), issuer).await;
         site.done("POST", "users", json!({ "name": name, "role": "member" }))
@@ -127,6 +133,7 @@ fn member(path: &str) -> &str {
         "ledger" => "calls",
         "deleted-servers" => "servers",
         "report" => "findings",
+        "provider-kinds" => "kinds",
         "review" => "tools",
         other => other,
     }
@@ -235,7 +242,7 @@ async fn every_list_of_the_document_comes_in_pages() {
             assert_eq!(answer.header("content-type"), "application/problem+json");
         }
     }
-    assert_eq!(lists, 18, "a list was added or lost");
+    assert_eq!(lists, 21, "a list was added or lost");
     // With a search, whose order is its own.
     let newest = site.get("servers?sort=newest&limit=2").await;
     let cursor = newest["nextCursor"].as_str().unwrap();

@@ -98,7 +98,8 @@ async fn a_tool_may_exactly_what_its_caller_may() {
                 .replace("{scheme}", "key")
                 .replace("{number}", "1")
                 .replace("{id}", "01900000-0000-7000-8000-000000000001")
-                .replace("{name}", "nobody");
+                .replace("{name}", "nobody")
+                .replace("{key}", "main");
             let filled = filled.strip_prefix("/api/v1/").unwrap();
             let headers = [("x-api-key", key), ("content-type", "application/json")];
             let method = method.to_uppercase();
@@ -106,7 +107,7 @@ async fn a_tool_may_exactly_what_its_caller_may() {
                 .send((&method, filled), &headers, "{}".to_owned())
                 .await;
             let arguments = json!({
-                "slug": "petstore", "tool": "listPets", "scheme": "key", "number": 1, "name": "nobody",
+                "slug": "petstore", "tool": "listPets", "scheme": "key", "number": 1, "name": "nobody", "key": "main",
                 "id": "01900000-0000-7000-8000-000000000001",
             });
             let wanted = listed["result"]["tools"].as_array().unwrap();

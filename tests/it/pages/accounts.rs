@@ -438,7 +438,8 @@ fn ask_as_all(
         .replace("{scheme}", "key")
         .replace("{number}", "1")
         .replace("{id}", "01900000-0000-7000-8000-000000000001")
-        .replace("{name}", "nobody");
+        .replace("{name}", "nobody")
+        .replace("{key}", "main");
     // What the next rows need is not ended by those who may.
     let ends = ["/logout", "/api/v1/servers/{slug}"].contains(&path) && method != "GET";
     for (who, says) in callers {

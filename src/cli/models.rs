@@ -1,0 +1,190 @@
+//! `causeway models`: the names callers ask models by, and where they lead, on a running server.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::cli::api::{Api, Target, path_of};
+use crate::cli::document::bytes;
+use crate::cli::output::Output;
+use crate::cli::providers::listed;
+use crate::cli::sent::Sent;
+
+/// Shown below the help.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  causeway models put gpt-4o --to openai
+  causeway models put fast --to groq/llama-3.3-70b-versatile,weight=9 --to openai/gpt-4o-mini \\
+      --to anthropic/claude-haiku-4-5,tier=1
+  causeway models put 'claude-*' --to anthropic
+  causeway models put careful --settings careful.json
+  causeway models list
+  causeway models remove fast
+
+Targets of the lowest tier are asked first, each as often as its weight says; the others follow where
+they fail. Without a model, a target is asked for what the caller asked for. See docs/models.md.";
+
+const SETTINGS_BYTES_MAX: usize = 64 << 10;
+
+#[derive(Args)]
+pub(super) struct ModelsArgs {
+    #[command(subcommand)]
+    command: ModelsCommand,
+}
+
+#[derive(Subcommand)]
+enum ModelsCommand {
+    /// List all models and where they lead
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Say where a name leads, in place of where it led
+    Put {
+        /// What callers ask for; a `*` at its end stands for the rest
+        name: String,
+        /// A target: PROVIDER, or PROVIDER/MODEL, with ,weight=N ,tier=N or ,maxOutputTokens=N after it
+        #[arg(
+            long = "to",
+            value_name = "TARGET",
+            required_unless_present = "settings"
+        )]
+        targets: Vec<String>,
+        /// How often one target is asked again
+        #[arg(long, value_name = "N")]
+        retries: Option<u32>,
+        /// A JSON file with all settings of the model
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "retries"])]
+        settings: Option<PathBuf>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Remove the name of a model; answers under way go on
+    Remove {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+pub(super) async fn models(output: &Output, args: ModelsArgs) -> anyhow::Result<ExitCode> {
+    let (text, value) = match args.command {
+        ModelsCommand::List { target } => {
+            let none = "There are no models but `demo`, and those asked for as PROVIDER/MODEL.";
+            listed(target, "models", (none, &model)).await?
+        }
+        ModelsCommand::Put {
+            name,
+            targets,
+            retries,
+            settings,
+            target,
+        } => {
+            let body = match settings {
+                Some(path) => {
+                    let read = bytes(&path, SETTINGS_BYTES_MAX)?;
+                    let read = serde_json::from_slice(&read);
+                    read.with_context(|| format!("{} is not JSON", path.display()))?
+                }
+                None => settings_of(&targets, retries)?,
+            };
+            let path = path_of(&["models", &name]);
+            let sent = Some(Sent::json(body.to_string()));
+            let answer = Api::of(target)?.send(Method::PUT, &path, sent).await?;
+            (model(&answer), answer)
+        }
+        ModelsCommand::Remove { name, target } => {
+            let path = path_of(&["models", &name]);
+            Api::of(target)?.send(Method::DELETE, &path, None).await?;
+            (format!("{name} is removed."), json!({ "removed": name }))
+        }
+    };
+    output.result(&text, &value)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings_of(targets: &[String], retries: Option<u32>) -> anyhow::Result<Value> {
+    let targets = targets.iter().map(|text| target_of(text));
+    let targets = targets.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut settings = Map::from_iter([("targets".to_owned(), json!(targets))]);
+    if let Some(retries) = retries {
+        settings.insert("retries".to_owned(), json!(retries));
+    }
+    Ok(Value::Object(settings))
+}
+
+/// `PROVIDER/MODEL,weight=N,tier=N`.
+fn target_of(text: &str) -> anyhow::Result<Value> {
+    let mut parts = text.split(',');
+    let place = parts.next().unwrap_or_default();
+    let (provider, model) = match place.split_once('/') {
+        Some((provider, model)) => (provider, Some(model)),
+        None => (place, None),
+    };
+    let mut target = Map::from_iter([("provider".to_owned(), json!(provider))]);
+    if let Some(model) = model {
+        target.insert("model".to_owned(), json!(model));
+    }
+    for part in parts {
+        let number = part.split_once('=');
+        let number = number.and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)));
+        match number {
+            Some((name @ ("weight" | "tier" | "maxOutputTokens"), number)) => {
+                target.insert(name.to_owned(), json!(number));
+            }
+            _ => bail!(
+                "--to {text}: after a comma comes weight=N, tier=N or maxOutputTokens=N, not \"{part}\""
+            ),
+        }
+    }
+    Ok(Value::Object(target))
+}
+
+fn model(model: &Value) -> String {
+    let mut said = model["name"].as_str().unwrap_or_default().to_owned();
+    let targets = model["targets"].as_array().cloned().unwrap_or_default();
+    for target in &targets {
+        said.push_str("\n  ");
+        said.push_str(target["provider"].as_str().unwrap_or_default());
+        if let Some(name) = target["model"].as_str() {
+            said.push('/');
+            said.push_str(name);
+        }
+        for name in ["weight", "tier", "maxOutputTokens"] {
+            if let Some(number) = target[name].as_u64() {
+                said.push_str(&format!("  {name} {number}"));
+            }
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read_as_they_are_written() {
+        for (text, expected) in [
+            ("openai", json!({ "provider": "openai" })),
+            (
+                "hub/meta/llama-3,weight=9,tier=1",
+                json!({ "provider": "hub", "model": "meta/llama-3", "weight": 9, "tier": 1 }),
+            ),
+            (
+                "a/b,maxOutputTokens=5",
+                json!({ "provider": "a", "model": "b", "maxOutputTokens": 5 }),
+            ),
+        ] {
+            assert_eq!(target_of(text).unwrap(), expected);
+        }
+        for text in ["a,weight", "a,weight=x", "a,colour=1"] {
+            assert!(target_of(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A provider that speaks OpenAI's chat, and does what the model's name says.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures::stream;
+use serde_json::{Value, json};
+
+pub(super) const GOOD: &str = "sk-good-0123456789-wxyz";
+pub(super) const WRONG: &str = "sk-wrong-0123456789-stuv";
+/// Of a paced stream.
+pub(super) const PIECES: usize = 20;
+
+#[derive(Clone)]
+pub(super) struct Upstream {
+    pub(super) address: SocketAddr,
+    state: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    keys: Mutex<Vec<String>>,
+    limited: AtomicUsize,
+    /// Paced and endless streams under way.
+    open: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    pub(super) async fn start() -> Self {
+        let state = Arc::new(Seen::default());
+        let router = Router::new()
+            .route("/v1/models", get(models))
+            .route("/v1/chat/completions", post(chat))
+            .with_state(state.clone());
+        let address = crate::egress::serve_local(router).await;
+        Self { address, state }
+    }
+
+    pub(super) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(super) fn base(&self) -> String {
+        format!("{}/v1", self.origin())
+    }
+
+    /// What came as a credential with each request.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.state.keys.lock().unwrap().clone()
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts a stream as long as it is there.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn admitted(seen: &Seen, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let key = headers.get("authorization");
+    let key = key.map_or("", |value| value.to_str().unwrap()).to_owned();
+    seen.keys.lock().unwrap().push(key.clone());
+    if key == format!("Bearer {GOOD}") {
+        return Ok(());
+    }
+    Err(Box::new(refusal(
+        StatusCode::UNAUTHORIZED,
+        &format!("no such key: {key}"),
+    )))
+}
+
+fn refusal(status: StatusCode, text: &str) -> Response {
+    let error = json!({ "error": { "message": text, "type": "server_error", "code": null, "param": null } });
+    (status, Json(error)).into_response()
+}
+
+async fn models(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Response {
+    if let Err(refused) = admitted(&seen, &headers) {
+        return *refused;
+    }
+    let all: Vec<Value> = (0..600)
+        .map(|n| json!({ "id": format!("model-{n}") }))
+        .collect();
+    Json(json!({ "object": "list", "data": all })).into_response()
+}
+
+async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Err(refused) = admitted(&seen, &headers) {
+        return *refused;
+    }
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let model = body["model"].as_str().unwrap();
+    match model {
+        "broken" => {
+            let text = format!("out of order, although you are {GOOD}");
+            return refusal(StatusCode::INTERNAL_SERVER_ERROR, &text);
+        }
+        "stall" if body["stream"] != true => {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+        "limited-60" => return limited("60"),
+        "limited-1" if seen.limited.fetch_add(1, Ordering::SeqCst) == 0 => return limited("1"),
+        _ => {}
+    }
+    if body["stream"] == true {
+        return streamed(&seen, model);
+    }
+    Json(json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model,
+        "choices": [{ "index": 0, "message": { "role": "assistant", "content": "hello" }, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500 },
+    }))
+    .into_response()
+}
+
+fn limited(after: &'static str) -> Response {
+    let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too fast");
+    ([(header::RETRY_AFTER, after)], refused).into_response()
+}
+
+fn piece(model: &str, delta: &Value, reason: Option<&str>) -> String {
+    let chunk = json!({
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model,
+        "choices": [{ "index": 0, "delta": delta, "finish_reason": reason }],
+    });
+    format!("data: {chunk}\n\n")
+}
+
+/// A stream of pieces, of which the first is nothing that anybody reads.
+fn streamed(seen: &Seen, model: &str) -> Response {
+    let (pieces, pause) = match model {
+        "paced" => (PIECES, Duration::from_millis(50)),
+        "endless" => (usize::MAX, Duration::from_millis(50)),
+        "stall" => (usize::MAX, Duration::from_secs(20)),
+        "cut" => (1, Duration::from_millis(20)),
+        _ => (2, Duration::ZERO),
+    };
+    let (model, open) = (model.to_owned(), Open::new(&seen.open));
+    let chunks = stream::unfold((0, open), move |(n, open)| {
+        let model = model.clone();
+        async move {
+            if n > 0 && n <= pieces {
+                tokio::time::sleep(pause).await;
+            }
+            let text = match n {
+                0 => piece(&model, &json!({ "role": "assistant", "content": "" }), None),
+                n if n <= pieces => piece(
+                    &model,
+                    &json!({ "content": format!("piece {} ", n - 1) }),
+                    None,
+                ),
+                // The connection is cut.
+                n if model == "cut" && n == pieces + 1 => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    return Some((Err(std::io::Error::other("cut")), (n + 1, open)));
+                }
+                n if model != "cut" && n == pieces + 1 => {
+                    format!(
+                        "{}data: [DONE]\n\n",
+                        piece(&model, &json!({}), Some("stop"))
+                    )
+                }
+                _ => return None,
+            };
+            Some((Ok(Bytes::from(text)), (n + 1, open)))
+        }
+    });
+    let head = [(header::CONTENT_TYPE, "text/event-stream")];
+    (head, Body::from_stream(chunks)).into_response()
+}
