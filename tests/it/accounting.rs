@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use causeway::access::caller::Caller;
-use causeway::access::ledger::{Kept, Ledger, LedgerEntry, LedgerStatus, sweep, write};
+use causeway::access::ledger::{Called, Kept, Ledger, LedgerEntry, LedgerStatus, sweep, write};
 use causeway::store::{Location, Store};
 use causeway::types::{Clock, OrganizationId, ServerId, VersionId};
 use serde_json::{Value, json};
@@ -119,9 +119,11 @@ fn entry(tool: &str) -> LedgerEntry {
         organization: OrganizationId::DEFAULT,
         caller: Caller::anonymous(),
         at: Clock::system().now(),
-        server: ServerId::generate(),
-        version: VersionId::generate(),
-        tool: tool.to_owned(),
+        called: Called::Tool {
+            server: ServerId::generate(),
+            version: VersionId::generate(),
+            name: tool.to_owned(),
+        },
         trace_id: "0".repeat(32),
         status: LedgerStatus::Ok,
         upstream_status: Some(200),
