@@ -8,6 +8,7 @@ pub mod listen;
 pub mod logs;
 mod management;
 pub mod measures;
+mod models;
 pub mod operate;
 pub mod secrets;
 pub mod serve;

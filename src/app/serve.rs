@@ -33,6 +33,7 @@ use crate::app::hold::Hold;
 use crate::app::listen::{self, Limits, Listener, Site};
 use crate::app::management;
 use crate::app::measures::Sources;
+use crate::app::models;
 use crate::app::operate::Operations;
 use crate::app::secrets;
 use crate::app::tls::Tls;
@@ -40,10 +41,7 @@ use crate::config::{Config, Demo};
 use crate::demo;
 use crate::egress::Egress;
 use crate::jq::Jq;
-use crate::llm;
 use crate::llm::live::Models;
-use crate::llm::price::PriceBook;
-use crate::llm::proxy::Llm;
 use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts, idempotency};
 use crate::market::doctor::{Doctor, Places};
@@ -109,7 +107,7 @@ impl App {
             ground.clock.clone(),
         );
         let ours = Address::new(config.server.public_url.as_ref(), (address, tls.is_some()));
-        let models = models(&ground).await?;
+        let models = models::open(&ground).await?;
         let market = market(config, (address, ours), &ground, (doctor, models))?;
         ground.follow(sync::follow(
             market.0.parts.publisher.clone(),
@@ -127,7 +125,7 @@ impl App {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
         let endpoint = endpoint(config, &market, &ground.stop);
-        let llm = llm(&market, &ground);
+        let llm = models::endpoint(&market, &ground);
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
@@ -187,33 +185,6 @@ impl App {
         store.close().await;
         drop(hold);
         Ok(())
-    }
-}
-
-/// Providers and models, in step with the database.
-async fn models(ground: &Ground) -> anyhow::Result<Models> {
-    let kept = (ground.store.clone(), ground.vault.clone());
-    let models = Models::open(kept, ground.egress.clone(), Some(demo::model::service())).await?;
-    let followed = models.clone();
-    ground.follow(followed.follow(ground.store.changes(), ground.stop.clone()));
-    Ok(models)
-}
-
-/// The side that models are asked at.
-fn llm(market: &Market, ground: &Ground) -> llm::endpoint::Endpoint {
-    let parts = &market.0.parts;
-    let llm = Llm {
-        models: parts.models.clone(),
-        egress: ground.egress.clone(),
-        ledger: parts.mcp.ledger.clone(),
-        clock: ground.clock.clone(),
-        prices: PriceBook::default(),
-        streams: ground.tasks.clone(),
-        shutdown: ground.stop.clone(),
-    };
-    llm::endpoint::Endpoint {
-        llm: Arc::new(llm),
-        authenticator: parts.authenticator.clone(),
     }
 }
 

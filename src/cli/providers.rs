@@ -56,7 +56,8 @@ enum ProvidersCommand {
         /// The provider
         name: String,
         /// What the key is called
-        key: String,
+        #[arg(value_name = "KEY")]
+        key_name: String,
         /// The key: env:NAME, @FILE, or the value itself
         #[arg(value_name = "VALUE", required_unless_present = "remove")]
         value: Option<String>,
@@ -120,11 +121,11 @@ pub(super) async fn providers(output: &Output, args: ProvidersArgs) -> anyhow::R
         }
         ProvidersCommand::Key {
             name,
-            key,
+            key_name,
             value,
             target,
             ..
-        } => enter_key(target, (&name, &key), value.as_deref()).await?,
+        } => enter_key(target, (&name, &key_name), value.as_deref()).await?,
         ProvidersCommand::Test {
             name,
             model,

@@ -14,14 +14,13 @@ use crate::access::caller::Caller;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced, Used};
 use crate::llm::dialect::Dialect;
-use crate::llm::exchange::{judged, of_egress};
+use crate::llm::exchange::{judged, masked, of_egress};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, chance, of_provider};
 use crate::llm::route::Target;
-use crate::llm::sign::{Signing, sign};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::types::UpstreamRequest;
@@ -212,21 +211,13 @@ impl Sending<'_> {
         let (provider, capability) = (&self.provider.provider, self.wanted.capability);
         let url = provider.url(&self.provider.parameters, capability, self.model, false);
         let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
-        let origin = url.origin().ascii_serialization();
         let request = UpstreamRequest {
             method: Method::POST,
             url,
             headers: headers(&self.wanted.content_type, self.provider),
             body: self.body.clone(),
         };
-        let signing = Signing {
-            secret: key
-                .filter(|key| key.origin == origin)
-                .map(|key| &key.secret),
-            region: self.provider.parameters.get("region").map(String::as_str),
-            now: self.cx.clock.now(),
-        };
-        let request = sign(request, provider, &signing)?;
+        let request = self.provider.signed(request, key, self.cx.clock.now())?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,
@@ -245,7 +236,9 @@ impl Sending<'_> {
             .whole(1 << 18, self.deadline)
             .await
             .unwrap_or_default();
-        Err(Dialect::OpenaiChat.decode_error(status, &body))
+        let mut fault = Dialect::OpenaiChat.decode_error(status, &body);
+        fault.message = masked(key, &fault.message);
+        Err(fault)
     }
 }
 

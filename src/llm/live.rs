@@ -27,6 +27,8 @@ use crate::types::OrganizationId;
 
 /// The model that is there without any provider, and the provider behind it.
 pub const DEMO: &str = "demo";
+/// Where it is; no connection leads there.
+const DEMO_BASE: &str = "http://demo.internal/v1";
 /// Near names that are told to whoever asks for one that is not there.
 const NEAREST_MAX: usize = 3;
 
@@ -260,7 +262,7 @@ impl Models {
         let Some(provider) = provider::find("openai-compatible") else {
             return;
         };
-        let base = format!("http://{}/v1", crate::demo::HOST);
+        let base = DEMO_BASE.to_owned();
         let live = LiveProvider {
             name: DEMO.to_owned(),
             provider: Provider {

@@ -117,7 +117,7 @@ impl Set {
         let options = SqliteConnectOptions::new().filename(file);
         let mut database = SqliteConnection::connect_with(&options).await.unwrap();
         let sql = "SELECT model, target, status, attempts, tokens_input, tokens_output, cost_nanos FROM ledger \
-                   WHERE kind = 'model' ORDER BY at, id";
+                   WHERE kind = 'llm' ORDER BY at, id";
         for _ in 0..200 {
             let rows: Vec<Columns> = sqlx::query_as(sql).fetch_all(&mut database).await.unwrap();
             if rows.len() >= count {
@@ -474,8 +474,10 @@ async fn a_key_is_in_no_answer_no_audit_and_no_log() {
     }
     let Set { site, .. } = set;
     let key = ("x-api-key", ADMIN);
-    let page = site.send(("GET", &site.served.origin), &[key], String::new());
-    said.push_str(&page.await.body.to_string());
+    let page = site
+        .send(("GET", &site.served.origin), &[key], String::new())
+        .await;
+    said.push_str(&page.body.to_string());
     site.served.terminate();
     let (_, log) = site.served.ended().await;
     said.push_str(&log);

@@ -294,7 +294,7 @@ fn the_management_side_opens_to_the_admin_key_only() {
             }
         }
     }
-    let unknown = served.get("/v1/chat/completions", "");
+    let unknown = served.get("/v2/chat/completions", "");
     assert!(unknown.starts_with("HTTP/1.1 404") && unknown.contains("application/problem+json"));
 }
 

@@ -76,6 +76,7 @@ impl Machine {
             .env("PATH", path)
             .env("CAUSEWAY__SERVER__LISTEN", &self.address)
             .env("CAUSEWAY_SERVER", format!("http://{}", self.address))
+            .env("OPENAI_API_KEY", "sk-a-key-of-the-user")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

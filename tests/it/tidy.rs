@@ -12,6 +12,7 @@ const RANKS: &[(&str, u8)] = &[
     ("openapi", 1),
     ("search", 1),
     ("tokens", 1),
+    ("llm", 1),
     ("llm::answer", 1),
     ("llm::chat", 1),
     ("llm::codec", 1),

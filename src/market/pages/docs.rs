@@ -34,6 +34,7 @@ guides![
     "foreign",
     "tools",
     "curation",
+    "models",
     "credentials",
     "connected-accounts",
     "upstream-tls",
