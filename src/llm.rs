@@ -1,7 +1,7 @@
 //! Chat with models: one neutral form in the middle, one codec per wire protocol around it.
 //!
 //! ```text
-//! Question -> Caller -> LiveModel -> Target* -> Written -> UpstreamRequest -> (sign) -> Relay | Answer -> Usage -> LedgerEntry
+//! Question -> Caller -> LiveModel -> (reserve) -> Target* -> Written -> UpstreamRequest -> (sign) -> Relay | Answer -> Usage -> (settle) -> LedgerEntry
 //! ```
 //!
 //! A request in any dialect becomes a [`chat::ChatRequest`], and any dialect writes one; an answer is an
@@ -34,6 +34,7 @@ pub mod forward;
 pub mod live;
 pub mod probe;
 pub mod proxy;
+pub(crate) mod reserve;
 pub mod settings;
 pub(crate) mod stream;
 

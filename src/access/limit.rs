@@ -33,7 +33,7 @@ use crate::access::limit::running::{Running, Runs};
 use crate::access::limit::settle::Reserved;
 pub use crate::access::limit::shared::{Shared, SharedError};
 use crate::store::Store;
-use crate::types::{Clock, ServerId};
+use crate::types::{Clock, ModelId, ServerId};
 
 /// What a consumer was given: limits for all it does, and those of its plan with each server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,13 +53,42 @@ pub struct Plan {
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
     pub caller: &'a Caller,
-    pub server: ServerId,
-    /// The server's own limits.
+    pub of: Of<'a>,
+    /// The limits of that server, or of that model.
     pub limits: &'a [Limit],
-    pub tool: &'a str,
     pub peer: Option<IpAddr>,
     /// What has to be left for it.
     pub cost: Cost,
+}
+
+/// What is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of<'a> {
+    Tool {
+        server: ServerId,
+        name: &'a str,
+    },
+    /// By the name that is stored; where none is, by the provider's.
+    Model {
+        id: ModelId,
+        name: &'a str,
+    },
+}
+
+impl Of<'_> {
+    /// Whose own limits are about it.
+    fn owner(self) -> Owner {
+        match self {
+            Self::Tool { server, .. } => Owner::Server(server),
+            Self::Model { id, .. } => Owner::Model(id),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Tool { name, .. } | Self::Model { name, .. } => name,
+        }
+    }
 }
 
 /// What a call uses beside itself: first what is reserved for it, then what it came to.
@@ -166,6 +195,7 @@ impl Limiter {
             limit,
             counter,
             amount: 1,
+            is_model: false,
         };
         let passed = self.pass_rates(&[one]).await;
         passed.inspect_err(|exceeded| self.inner.refused.count(&exceeded.limit))
@@ -211,7 +241,16 @@ impl Limiter {
     async fn admit_all(&self, applied: &[Applied<'_>]) -> Result<Permit, LimitRefusal> {
         let runs = self.inner.running.enter(applied)?;
         self.pass_rates(applied).await?;
-        let spent = self.spend(applied).await?;
+        let spent = match self.spend(applied).await {
+            Ok(spent) => spent,
+            Err(refusal) => {
+                // What is not let in counts nowhere: it may be let in as something else.
+                for one in applied.iter().filter(|one| one.rate().is_some()) {
+                    self.owe(one, -signed(one.amount)).await;
+                }
+                return Err(refusal);
+            }
+        };
         let reserved = applied.iter().zip(spent);
         let reserved = reserved.filter_map(|(one, spent)| Reserved::of(one, spent));
         Ok(Permit {
@@ -232,9 +271,14 @@ impl Limiter {
                 Err(error) => shared.note(&error),
             }
         }
-        rates
-            .into_iter()
-            .try_for_each(|one| self.inner.rates.pass(one))
+        for (place, one) in rates.iter().enumerate() {
+            if let Err(exceeded) = self.inner.rates.pass(one) {
+                let before = rates[..place].iter();
+                before.for_each(|one| self.inner.rates.owe(one, -signed(one.amount)));
+                return Err(exceeded);
+            }
+        }
+        Ok(())
     }
 
     /// Spends of every quota, or of none; gives what was spent, for each limit that is a quota.
@@ -280,6 +324,8 @@ pub(crate) struct Applied<'a> {
     pub(crate) counter: Counter,
     /// How much of it is asked for, as [`Limit::counted`] counts.
     pub(crate) amount: u64,
+    /// A model is asked, and no tool.
+    pub(crate) is_model: bool,
 }
 
 impl Applied<'_> {
@@ -296,11 +342,17 @@ impl Applied<'_> {
         Exceeded {
             limit: self.limit.clone(),
             retry_after,
+            is_model: self.is_model,
         }
     }
 }
 
-/// Every limit that is about a call: the server's, those of the consumer's plan, the consumer's own.
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Every limit that is about a call: the server's or the model's, those of the consumer's plan with a server, the
+/// consumer's own.
 fn applied<'a>(asked: &Asked<'a>) -> Vec<Applied<'a>> {
     let of = |owner: Owner, limits: &'a [Limit]| {
         let limits = limits.iter().filter(|limit| asked.cost.of(limit.unit) > 0);
@@ -308,16 +360,15 @@ fn applied<'a>(asked: &Asked<'a>) -> Vec<Applied<'a>> {
             limit,
             counter: Counter::of(owner, limit, asked),
             amount: asked.cost.of(limit.unit),
+            is_model: matches!(asked.of, Of::Model { .. }),
         })
     };
-    let mut applied: Vec<Applied<'a>> = of(Owner::Server(asked.server), asked.limits).collect();
+    let mut applied: Vec<Applied<'a>> = of(asked.of.owner(), asked.limits).collect();
     if let (Some(allowance), Some(consumer)) = (&asked.caller.allowance, asked.caller.consumer) {
-        let plan = allowance
-            .plans
-            .iter()
-            .find(|(server, _)| *server == asked.server);
-        if let Some((_, plan)) = plan {
-            applied.extend(of(Owner::Plan(consumer, asked.server), &plan.limits));
+        let mut plans = allowance.plans.iter();
+        let plan = plans.find(|(server, _)| asked.of.owner() == Owner::Server(*server));
+        if let Some((server, plan)) = plan {
+            applied.extend(of(Owner::Plan(consumer, *server), &plan.limits));
         }
         applied.extend(of(Owner::Consumer(consumer), &allowance.limits));
     }

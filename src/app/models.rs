@@ -26,6 +26,7 @@ pub(super) fn endpoint(market: &Market, ground: &Ground) -> Endpoint {
         models: parts.models.clone(),
         egress: ground.egress.clone(),
         ledger: parts.mcp.ledger.clone(),
+        limiter: parts.mcp.limiter.clone(),
         clock: ground.clock.clone(),
         prices: PriceBook::default(),
         streams: ground.tasks.clone(),

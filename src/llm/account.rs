@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::access::caller::Caller;
+use crate::access::limit::Cost;
 use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus, ModelCall};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::price::{self, PriceBook, ServiceTier};
@@ -13,6 +14,8 @@ use crate::types::Clock;
 
 /// Bytes of a request that make a token, where nobody counts them.
 pub(crate) const BYTES_PER_TOKEN: u64 = 4;
+/// What is kept of a model's name.
+const NAME_CHARS_MAX: usize = 200;
 
 /// Whose prices an answer has.
 pub(crate) struct Priced {
@@ -30,6 +33,8 @@ pub(crate) struct Used {
     pub(crate) complete: bool,
     /// Tokens of the answer, where nobody says it.
     pub(crate) estimate: u64,
+    /// What was paid for, by the answer or else by the request.
+    pub(crate) tier: ServiceTier,
 }
 
 impl Used {
@@ -55,6 +60,8 @@ pub(crate) struct Account {
     entry: Option<LedgerEntry>,
     call: ModelCall,
     started: Instant,
+    /// A provider began an answer that cannot be read: it may have been paid for.
+    lost: bool,
 }
 
 impl Account {
@@ -96,10 +103,11 @@ impl Account {
                 cost_nanos: None,
             }),
             call: ModelCall {
-                model: model.to_owned(),
+                model: kept(model),
                 ..ModelCall::default()
             },
             started: Instant::now(),
+            lost: false,
         }
     }
 
@@ -117,7 +125,7 @@ impl Account {
 
     /// A target is asked.
     pub(crate) fn asking(&mut self, provider: &str, model: &str) {
-        self.call.target = format!("{provider}/{model}");
+        self.call.target = kept(&format!("{provider}/{model}"));
         if let Some(entry) = &mut self.entry {
             entry.attempts += 1;
         }
@@ -145,9 +153,22 @@ impl Account {
         }
     }
 
-    /// What was used, and what that costs by a provider's list of prices: nothing is known where it has none.
-    pub(crate) fn used(&mut self, used: Used, (book, priced): (&PriceBook, &Priced)) {
-        let Some(entry) = &mut self.entry else { return };
+    /// It began an answer that nobody can read.
+    pub(crate) fn lost(&mut self) {
+        self.lost = true;
+    }
+
+    /// Whether an answer may have been paid for that is not there.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// What was used, and what that costs by a provider's list of prices: nothing is known where it has none. A
+    /// tier without a price of its own costs what the standard one does: it is the caller who names it.
+    pub(crate) fn used(&mut self, used: &Used, (book, priced): (&PriceBook, &Priced)) -> Cost {
+        let Some(entry) = &mut self.entry else {
+            return Cost::default();
+        };
         let usage = used.usage(entry.request_bytes);
         self.call.estimated = !used.complete || used.told.is_none();
         self.call.tokens_input = Some(usage.input);
@@ -156,9 +177,13 @@ impl Account {
         self.call.tokens_cache_write = Some(written);
         self.call.tokens_reasoning = Some(usage.reasoning);
         entry.tokens_output = Some(usage.output);
-        let tier = ServiceTier::Standard;
-        let price = book.price(&priced.list, &priced.model, tier);
-        entry.cost_nanos = price.map(|price| price::cost(price, &usage, tier).0);
+        let at = |tier| book.price(&priced.list, &priced.model, tier);
+        let price = at(used.tier).or_else(|| at(ServiceTier::Standard));
+        entry.cost_nanos = price.map(|price| price::cost(price, &usage, used.tier).0);
+        Cost {
+            tokens: usage.total(),
+            nanos: entry.cost_nanos.unwrap_or_default(),
+        }
     }
 
     /// Whether anybody was asked.
@@ -185,6 +210,12 @@ impl Account {
             entry.status = status;
         }
     }
+}
+
+/// A name as it is kept: the caller's word, which may be anything.
+fn kept(name: &str) -> String {
+    let shown = name.chars().filter(|letter| !letter.is_control());
+    shown.take(NAME_CHARS_MAX).collect()
 }
 
 impl Drop for Account {

@@ -6,11 +6,12 @@ mod models;
 mod others;
 
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use bytes::Bytes;
@@ -34,6 +35,9 @@ pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// Who answered, and what could not be passed on.
 const TARGET: HeaderName = HeaderName::from_static("x-causeway-target");
 const DROPPED: HeaderName = HeaderName::from_static("x-causeway-dropped");
+/// Which limit is used up (draft-ietf-httpapi-ratelimit-headers).
+const RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE: HeaderName = HeaderName::from_static("ratelimit");
 /// Other headers a key of ours comes in: Gemini's clients, and Azure's.
 const KEY_HEADERS: [&str; 2] = ["x-goog-api-key", "api-key"];
 
@@ -178,6 +182,7 @@ async fn carry_out(
     let asked = Asked {
         dialect,
         addressed,
+        peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
         headers: parts.headers,
         body,
@@ -198,6 +203,12 @@ fn body_of(chunks: mpsc::Receiver<Bytes>) -> Body {
         Some((chunks.recv().await?, chunks))
     });
     Body::from_stream(chunks.map(Ok::<_, Infallible>))
+}
+
+/// Where a request came from.
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|peer| peer.0.ip())
 }
 
 fn replied(reply: Reply) -> Response {
@@ -242,6 +253,13 @@ pub(crate) fn refuse(dialect: Dialect, fault: &Fault) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(after) = fault.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    if let Some(rate) = &fault.rate {
+        for (name, value) in [(RATE_POLICY, &rate.policy), (RATE, &rate.state)] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
     }
     response
 }

@@ -19,6 +19,7 @@ use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, Dropped, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveProvider};
+use crate::llm::price::ServiceTier;
 use crate::llm::provider::{Auth, Provider};
 use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
@@ -47,6 +48,8 @@ const REFUSED: BreakerRule = BreakerRule {
     failures: 1,
     pause_ms: 30_000,
 };
+/// Where an answer of OpenAI's dialects says which tier it was.
+const TIER: &str = "service_tier";
 /// Headers of a caller's that a provider of the same dialect is told.
 const TOLD: [HeaderName; 3] = [
     HeaderName::from_static("anthropic-beta"),
@@ -60,6 +63,8 @@ pub(crate) struct Work<'a> {
     pub(crate) question: &'a Question,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) settings: &'a ModelSettings,
+    /// What the model is called that is asked for; the caller may have asked for another.
+    pub(crate) name: &'a str,
     pub(crate) told: Told,
     pub(crate) deadline: Instant,
 }
@@ -73,7 +78,12 @@ pub(crate) struct Begun {
 }
 
 pub(crate) enum Answering {
-    Whole { body: Bytes, usage: Option<Usage> },
+    Whole {
+        body: Bytes,
+        usage: Option<Usage>,
+        /// Which tier it was, where the provider says.
+        tier: Option<ServiceTier>,
+    },
     Stream(Box<Flow>),
 }
 
@@ -95,7 +105,7 @@ pub(crate) async fn ask_target(
         name: target
             .model
             .clone()
-            .unwrap_or_else(|| work.question.model.clone()),
+            .unwrap_or_else(|| work.name.to_owned()),
         max_output_tokens: target.max_output_tokens,
     };
     let written = work.question.written(&provider.provider, &model)?;
@@ -215,13 +225,23 @@ impl Asking<'_> {
         if !opened.status.is_success() {
             return Err(self.refusal(opened, key).await);
         }
-        match work.question.stream {
+        let answering = match work.question.stream {
             None => self.whole(work, opened, dropped).await,
             Some(_) => {
                 let flow = Flow::begin(self.relay(work)?, opened, work, headers_by);
-                Ok(Answering::Stream(Box::new(flow.await?)))
+                flow.await.map(|flow| Answering::Stream(Box::new(flow)))
             }
-        }
+        };
+        // A stream that says what is wrong before it begins gives no answer, and takes nothing for it.
+        let is_told = |fault: &Fault| {
+            !matches!(fault.class, FaultClass::Timeout | FaultClass::Unreachable)
+                && work.question.stream.is_some()
+        };
+        answering.inspect_err(|fault| {
+            if !is_told(fault) {
+                account.lost();
+            }
+        })
     }
 
     /// The request without its credential.
@@ -298,11 +318,13 @@ impl Asking<'_> {
         if dialect == work.question.dialect {
             let top = Top::read(&body).map_err(|fault| no_answer(&fault))?;
             let usage = usage_of(dialect, &top);
+            let tier = top.get::<&str>(TIER).and_then(ServiceTier::named);
             let renamed = self.renamed(work, &top);
             let body = renamed.map_or_else(|| body.clone(), Bytes::from);
-            return Ok(Answering::Whole { body, usage });
+            return Ok(Answering::Whole { body, usage, tier });
         }
         let value: Value = serde_json::from_slice(&body).map_err(|error| no_answer(&error))?;
+        let tier = value[TIER].as_str().and_then(ServiceTier::named);
         let mut answer = dialect
             .decode_answer(value)
             .map_err(|fault| no_answer(&fault))?;
@@ -312,6 +334,7 @@ impl Asking<'_> {
         Ok(Answering::Whole {
             body: encoded.body.to_string().into(),
             usage: answer.usage,
+            tier,
         })
     }
 

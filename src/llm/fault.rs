@@ -14,6 +14,15 @@ pub struct Fault {
     /// The provider's own code, where it gave one.
     pub code: Option<String>,
     pub retry_after: Option<Duration>,
+    /// Of a limit of ours that is used up.
+    pub rate: Option<Box<RateHeaders>>,
+}
+
+/// What the headers `RateLimit-Policy` and `RateLimit` say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateHeaders {
+    pub policy: String,
+    pub state: String,
 }
 
 /// What kind of fault it is: decides the status, the words of each dialect, and whether another target is asked.
@@ -55,6 +64,7 @@ impl Fault {
             field: None,
             code: None,
             retry_after: None,
+            rate: None,
         }
     }
 

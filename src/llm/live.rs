@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::access::caller::{Caller, Grants};
+use crate::access::limit::{self, Limit, LimitError, Scope};
 use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::egress::resilience::Breaker;
 use crate::egress::{Egress, InternalService, Reach, Upstream};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::provider::{self, Capability, Provider};
-use crate::llm::route::{ModelSettings, Names, Target, nearest};
+use crate::llm::route::{ModelSettings, Names, RouteError, Target, nearest};
 use crate::llm::settings::ProviderSettings;
 use crate::store::changes::next_change;
 use crate::store::models::{ModelRow, ProviderKeyRow, ProviderRow};
@@ -55,12 +56,86 @@ pub struct LiveKey {
     pub breaker: Arc<Breaker>,
 }
 
+/// What is stored of a model beside its name: where it leads, and how much of it may be used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoredModel {
+    #[serde(flatten)]
+    pub settings: ModelSettings,
+    /// For all who ask for it, whatever their own are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// Where requests go once its tokens or its money are used up; absent: they are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_exhaust: Option<OnExhaust>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OnExhaust {
+    /// The name of another model.
+    pub downgrade: String,
+}
+
+/// Why what is to be stored of a model means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    #[error("{0}")]
+    Route(#[from] RouteError),
+    #[error("`limits[{0}]`: {1}")]
+    Limit(usize, LimitError),
+    #[error("`limits[{0}].scope`: a model has no tools; `server` is all who ask for it")]
+    Scope(usize),
+    #[error("`onExhaust.downgrade` is the name of another model")]
+    Downgrade,
+}
+
 /// A name, and what it leads to.
 #[derive(Debug)]
 pub struct LiveModel {
     pub id: Uuid,
     pub name: String,
     pub settings: ModelSettings,
+    pub limits: Vec<Limit>,
+    pub on_exhaust: Option<OnExhaust>,
+    /// What a limit of a consumer's with the scope `tool` tells it apart by: names nobody stored are the
+    /// caller's own, so that it is the provider's.
+    pub counted_as: String,
+}
+
+impl StoredModel {
+    /// Whether it means something, for that name.
+    ///
+    /// # Errors
+    /// The first thing that does not.
+    pub fn check(&self, name: &str) -> Result<(), ModelError> {
+        self.settings.check(name)?;
+        limit::check(&self.limits).map_err(|(place, error)| ModelError::Limit(place, error))?;
+        let mut limits = self.limits.iter();
+        if let Some(place) = limits.position(|limit| limit.scope == Scope::Tool) {
+            return Err(ModelError::Scope(place));
+        }
+        match &self.on_exhaust {
+            Some(OnExhaust { downgrade }) if downgrade == name || downgrade.is_empty() => {
+                Err(ModelError::Downgrade)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl LiveModel {
+    /// A model nobody stored.
+    fn to(name: &str, target: Target) -> Self {
+        Self {
+            id: Uuid::nil(),
+            name: name.to_owned(),
+            counted_as: target.provider.clone(),
+            settings: ModelSettings::to(target),
+            limits: Vec::new(),
+            on_exhaust: None,
+        }
+    }
 }
 
 /// What one organization has.
@@ -277,12 +352,7 @@ impl Models {
             turn: AtomicUsize::new(0),
         };
         offer.providers.insert(DEMO.to_owned(), Arc::new(live));
-        let settings = ModelSettings::to(target(DEMO, None));
-        let model = LiveModel {
-            id: Uuid::nil(),
-            name: DEMO.to_owned(),
-            settings,
-        };
+        let model = LiveModel::to(DEMO, target(DEMO, None));
         offer.models.insert(DEMO, Arc::new(model));
     }
 }
@@ -296,11 +366,7 @@ impl Offer {
             && self.providers.contains_key(provider)
             && !rest.is_empty()
         {
-            return Ok(Arc::new(LiveModel {
-                id: Uuid::nil(),
-                name: name.to_owned(),
-                settings: ModelSettings::to(target(provider, Some(rest))),
-            }));
+            return Ok(Arc::new(LiveModel::to(name, target(provider, Some(rest)))));
         }
         Err(self.missing(name))
     }
@@ -336,11 +402,14 @@ fn target(provider: &str, model: Option<&str>) -> Target {
 }
 
 fn model(row: &ModelRow) -> Option<LiveModel> {
-    match serde_json::from_str(&row.settings) {
-        Ok(settings) => Some(LiveModel {
+    match serde_json::from_str::<StoredModel>(&row.settings) {
+        Ok(stored) => Some(LiveModel {
             id: row.id,
             name: row.name.clone(),
-            settings,
+            settings: stored.settings,
+            limits: stored.limits,
+            on_exhaust: stored.on_exhaust,
+            counted_as: row.name.clone(),
         }),
         Err(error) => {
             tracing::error!(model = row.name, error = %error, "a model cannot be read");

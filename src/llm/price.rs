@@ -48,6 +48,19 @@ pub enum ServiceTier {
     Priority,
 }
 
+impl ServiceTier {
+    /// What OpenAI calls it in a request (`service_tier`), and in an answer; `None` where it does not say which.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "default" | "standard" => Some(Self::Standard),
+            "flex" => Some(Self::Flex),
+            "priority" => Some(Self::Priority),
+            "batch" => Some(Self::Batch),
+            _ => None,
+        }
+    }
+}
+
 /// Prices by provider and model, as a file says them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -267,6 +280,44 @@ pub fn cost(price: &Price, usage: &Usage, tier: ServiceTier) -> Nanos {
     let picos = tokens.saturating_add(times(searches, price.search));
     let nanos = picos.saturating_add(500) / 1000;
     Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// The most that a prompt and an answer of at most so many tokens can cost, whatever kinds they turn out to be,
+/// rounded up: the dearest of the rates that may apply, at a tier or at the standard one. Searches that a provider
+/// runs are not in it.
+pub fn most(price: &Price, (prompt, output): (u64, u64), tier: ServiceTier) -> Nanos {
+    let asked = price.steps(tier).iter().chain(&price.standard);
+    let may_apply = asked.filter(|step| step.above < prompt.max(1));
+    let picos = may_apply
+        .map(|step| {
+            times(prompt, step.dearest_input()).saturating_add(times(output, step.dearest_output()))
+        })
+        .max();
+    let nanos = picos.unwrap_or_default().div_ceil(1000);
+    Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+impl Step {
+    fn dearest_input(&self) -> Option<Rate> {
+        [
+            self.input,
+            self.cached,
+            self.cached_audio,
+            self.cache_write,
+            self.cache_write_hour,
+            self.input_audio,
+        ]
+        .into_iter()
+        .max()
+        .flatten()
+    }
+
+    fn dearest_output(&self) -> Option<Rate> {
+        [self.output, self.reasoning, self.output_audio]
+            .into_iter()
+            .max()
+            .flatten()
+    }
 }
 
 /// Every token once. Sound in the prompt may or may not come from the cache, which a [`Usage`] does not tell:

@@ -1,5 +1,6 @@
 //! The flow of one request for an answer: look, find the model, ask its targets in turn, pass the answer on, account.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,14 +12,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::caller::Caller;
 use crate::access::ledger::Ledger;
+use crate::access::limit::{Cost, Limiter};
 use crate::egress::Egress;
 use crate::llm::account::{Account, BYTES_PER_TOKEN, Used};
 use crate::llm::dialect::{Dialect, Dropped, Told};
 use crate::llm::exchange::{Answering, Begun, Work, ask_target};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::Models;
-use crate::llm::price::PriceBook;
+use crate::llm::price::{PriceBook, ServiceTier};
 use crate::llm::question::{Addressed, Question};
+use crate::llm::reserve::{Admitted, From, Reservation, admit};
 use crate::llm::route::Target;
 use crate::llm::stream;
 use crate::types::Clock;
@@ -28,6 +31,8 @@ pub struct Llm {
     pub models: Models,
     pub egress: Egress,
     pub ledger: Ledger,
+    /// What lets requests in as long as their limits admit it.
+    pub limiter: Limiter,
     pub clock: Clock,
     pub prices: PriceBook,
     /// Streams under way, which the end of the process waits for.
@@ -42,6 +47,8 @@ pub struct Asked {
     pub addressed: Addressed,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Where it came from, if over a network.
+    pub peer: Option<IpAddr>,
     /// 32 hexadecimal digits.
     pub trace_id: String,
 }
@@ -63,17 +70,46 @@ pub enum ReplyBody {
     },
 }
 
-/// Answers a request. It is accounted for exactly once, also when the future is dropped.
+/// Answers a request. It is accounted for exactly once, also when the future is dropped; what was reserved for one
+/// that is dropped before it is answered stays spent, because nobody knows what became of it.
 ///
 /// # Errors
 /// What is wrong with the request, or the fault of the last target that was asked.
 pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, Fault> {
     let question = Question::read(asked.dialect, asked.body, asked.addressed)?;
     let mut account = Account::open((&cx.ledger, &cx.clock), caller, &question, &asked.trace_id);
-    let (headers, trace_id) = (&asked.headers, &asked.trace_id);
-    match ask_in_turn(cx, caller, (&question, headers, trace_id), &mut account).await {
-        Ok(begun) => Ok(reply(cx, begun, account)),
+    let from = From {
+        caller,
+        peer: asked.peer,
+    };
+    let Admitted {
+        model,
+        name,
+        reservation,
+    } = admit(cx, from, &question)
+        .await
+        .inspect_err(|fault| account.failed(fault))?;
+    let settings = &model.settings;
+    let work = Work {
+        cx,
+        question: &question,
+        headers: &asked.headers,
+        settings,
+        name: &name,
+        told: Told {
+            model: question.model.clone(),
+            request_id: asked.trace_id.clone(),
+            now: cx.clock.now().timestamp(),
+            stream_usage: question.wants_usage,
+        },
+        deadline: Instant::now() + settings.times.total(),
+    };
+    match ask_in_turn(&work, caller, &mut account).await {
+        Ok(begun) => Ok(reply(cx, begun, (account, reservation), question.tier).await),
         Err(fault) => {
+            if !account.has_lost() {
+                reservation.settle(Cost::default()).await;
+            }
             account.failed(&fault);
             Err(if account.has_asked() {
                 of_provider(fault)
@@ -86,26 +122,11 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
 
 /// Asks target after target, until one begins to answer.
 async fn ask_in_turn(
-    cx: &Arc<Llm>,
+    work: &Work<'_>,
     caller: &Caller,
-    (question, headers, trace_id): (&Question, &HeaderMap, &str),
     account: &mut Account,
 ) -> Result<Begun, Fault> {
-    let model = cx.models.find(caller, &question.model)?;
-    let settings = &model.settings;
-    let work = Work {
-        cx,
-        question,
-        headers,
-        settings,
-        told: Told {
-            model: question.model.clone(),
-            request_id: trace_id.to_owned(),
-            now: cx.clock.now().timestamp(),
-            stream_usage: question.wants_usage,
-        },
-        deadline: Instant::now() + settings.times.total(),
-    };
+    let (cx, settings) = (work.cx, work.settings);
     let provider = |target: &Target| cx.models.provider_of(caller.organization, &target.provider);
     let now = Instant::now();
     let is_well = |target: &Target| provider(target).is_some_and(|it| it.is_well(now));
@@ -117,7 +138,7 @@ async fn ask_in_turn(
         let Some(provider) = provider(target) else {
             continue;
         };
-        match ask_target(&work, &provider, target, account).await {
+        match ask_target(work, &provider, target, account).await {
             Err(fault) if settings.falls_back(&fault) => last = fault,
             asked => return asked,
         }
@@ -125,7 +146,12 @@ async fn ask_in_turn(
     Err(last)
 }
 
-fn reply(cx: &Arc<Llm>, begun: Begun, mut account: Account) -> Reply {
+async fn reply(
+    cx: &Arc<Llm>,
+    begun: Begun,
+    (mut account, reservation): (Account, Reservation),
+    tier: ServiceTier,
+) -> Reply {
     let Begun {
         target,
         dropped,
@@ -133,22 +159,29 @@ fn reply(cx: &Arc<Llm>, begun: Begun, mut account: Account) -> Reply {
         answering,
     } = begun;
     let body = match answering {
-        Answering::Whole { body, usage } => {
+        Answering::Whole { body, usage, tier: told } => {
             account.passed(body.len());
             let used = Used {
                 told: usage,
                 complete: true,
                 estimate: body.len() as u64 / BYTES_PER_TOKEN,
+                tier: told.unwrap_or(tier),
             };
-            account.used(used, (&cx.prices, &priced));
+            let cost = account.used(&used, (&cx.prices, &priced));
             account.done();
+            reservation.settle(cost).await;
             ReplyBody::Whole(body)
         }
         Answering::Stream(flow) => {
             account.began();
             let content_type = flow.content_type();
             let (sender, chunks) = mpsc::channel(stream::CHUNKS_MAX);
-            let pumped = stream::pump(cx.clone(), *flow, sender, (account, priced));
+            let pumped = stream::pump(
+                cx.clone(),
+                (*flow, sender),
+                (account, reservation),
+                (priced, tier),
+            );
             cx.streams.spawn(pumped);
             ReplyBody::Stream {
                 content_type,

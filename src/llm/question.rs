@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::llm::chat::ChatRequest;
 use crate::llm::dialect::{Dialect, Dropped, TargetModel};
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::price::ServiceTier;
 use crate::llm::provider::{Capability, Provider, Quirk};
 use crate::llm::splice::{Edit, Top};
 
@@ -20,6 +21,8 @@ pub struct Question {
     pub stream: Option<Streaming>,
     /// The caller wants to be told what a stream used.
     pub wants_usage: bool,
+    /// How soon it is to be answered, where that has a price of its own.
+    pub tier: ServiceTier,
     body: Bytes,
     neutral: OnceLock<Result<ChatRequest, Fault>>,
 }
@@ -87,6 +90,7 @@ impl Question {
             model,
             stream,
             wants_usage,
+            tier: tier(dialect, &top),
             body,
             neutral: OnceLock::new(),
         })
@@ -105,6 +109,46 @@ impl Question {
     pub fn number(&self, names: &[&str]) -> Option<u64> {
         let top = Top::read(&self.body).ok()?;
         names.iter().find_map(|name| top.get(name))
+    }
+
+    /// More tokens than the prompt has: half as many as the request has bytes.
+    ///
+    /// Tokenizers make a token of several letters of a word, of a whole common character beyond ASCII (three bytes
+    /// in UTF-8), of two or three digits, and JSON adds its own bytes to all of it. What does not keep to this
+    /// (digits one by one, rare characters) is counted when the answer is there, as is what a request only refers
+    /// to: pictures and documents by their address, an earlier answer by its id.
+    pub fn prompt_bound(&self) -> u64 {
+        (self.body.len() as u64).div_ceil(2)
+    }
+
+    /// The most tokens that the answers may have which the caller asks for; `otherwise` where it does not say.
+    pub fn output_bound(&self, otherwise: u64) -> u64 {
+        let Ok(top) = Top::read(&self.body) else {
+            return otherwise;
+        };
+        let first = |top: &Top<'_>, names: &[&str]| -> Option<u64> {
+            names.iter().find_map(|name| top.get(name))
+        };
+        let (most, answers) = match self.dialect {
+            Dialect::Gemini => {
+                let config = ["generationConfig", "generation_config"];
+                let config = config.iter().find_map(|name| top.raw(name));
+                let config = config.and_then(|raw| Top::read(raw.as_bytes()).ok());
+                let of = |names: &[&str]| first(config.as_ref()?, names);
+                (
+                    of(&["maxOutputTokens", "max_output_tokens"]),
+                    of(&["candidateCount", "candidate_count"]),
+                )
+            }
+            Dialect::OpenaiResponses => (first(&top, &["max_output_tokens"]), None),
+            Dialect::OpenaiChat => (
+                first(&top, &["max_completion_tokens", "max_tokens"]),
+                first(&top, &["n"]),
+            ),
+            _ => (first(&top, &["max_tokens"]), None),
+        };
+        let most = most.unwrap_or(otherwise);
+        most.saturating_mul(answers.unwrap_or(1).max(1))
     }
 
     /// The request in the neutral form, read once.
@@ -192,6 +236,14 @@ impl Question {
             hides_usage: self.dialect == Dialect::OpenaiChat && !self.wants_usage,
         })
     }
+}
+
+fn tier(dialect: Dialect, top: &Top<'_>) -> ServiceTier {
+    let named = match dialect {
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => top.get::<&str>("service_tier"),
+        _ => None,
+    };
+    named.and_then(ServiceTier::named).unwrap_or_default()
 }
 
 /// A body with what a provider is particular about; the same bytes where that is nothing in it.

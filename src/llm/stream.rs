@@ -13,8 +13,10 @@ use crate::egress::Opened;
 use crate::llm::account::{Account, Priced, Used};
 use crate::llm::exchange::{Work, of_egress};
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::price::ServiceTier;
 use crate::llm::proxy::Llm;
 use crate::llm::relay::Relay;
+use crate::llm::reserve::Reservation;
 use crate::llm::route::{OnDisconnect, Times};
 
 /// Chunks of a stream that wait for its caller.
@@ -121,12 +123,12 @@ impl Flow {
     }
 }
 
-/// Passes a stream on to its end and accounts for it. A caller that leaves ends it, at once or once the rest is read.
+/// Passes a stream on to its end, accounts for it and settles what was reserved. A caller that leaves ends it, at once or once the rest is read.
 pub(crate) async fn pump(
     cx: Arc<Llm>,
-    mut flow: Flow,
-    sender: mpsc::Sender<Bytes>,
-    (mut account, priced): (Account, Priced),
+    (mut flow, sender): (Flow, mpsc::Sender<Bytes>),
+    (mut account, reservation): (Account, Reservation),
+    (priced, tier): (Priced, ServiceTier),
 ) {
     let left = !pass(&cx, &mut flow, &sender, &mut account).await;
     drop(sender);
@@ -142,13 +144,17 @@ pub(crate) async fn pump(
         told: seen.usage,
         complete: seen.ended,
         estimate: seen.pieces,
+        tier,
     };
-    account.used(used, (&cx.prices, &priced));
+    let cost = account.used(&used, (&cx.prices, &priced));
     match &seen.fault {
         Some(fault) => account.failed(fault),
         None if left => {}
         None => account.done(),
     }
+    drop(account);
+    // The caller has everything by now.
+    reservation.settle(cost).await;
 }
 
 /// `false`: the caller left.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use causeway::access::caller::{Caller, Grants};
-use causeway::access::limit::{Asked, Cost, Limit, LimitError, LimitRefusal, Limiter, check};
+use causeway::access::limit::{Asked, Cost, Limit, LimitError, LimitRefusal, Limiter, Of, check};
 use causeway::types::{Clock, ConsumerId, KeyId, ServerId, UserId};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -101,9 +101,11 @@ async fn each_has_the_count_its_scope_says() {
             limits(json!([{ "unit": "requests", "amount": 1, "window": "hour", "scope": scope }]));
         let asked = Asked {
             caller,
-            server,
+            of: Of::Tool {
+                server,
+                name: tool,
+            },
             limits: &limits,
-            tool,
             peer: Some(peer.parse().unwrap()),
             cost: Cost::default(),
         };
@@ -139,9 +141,11 @@ async fn somebody_has_one_allowance_with_all_their_keys() {
     let passes = async |caller: &Caller| {
         let asked = Asked {
             caller,
-            server,
+            of: Of::Tool {
+                server,
+                name: "a",
+            },
             limits: &limits,
-            tool: "a",
             peer: Some("192.0.2.1".parse().unwrap()),
             cost: Cost::default(),
         };
@@ -177,9 +181,11 @@ async fn a_call_refused_by_one_limit_leaves_the_running_count_of_another() {
     let (caller, server) = (Caller::anonymous(), ServerId::generate());
     let asked = Asked {
         caller: &caller,
-        server,
+        of: Of::Tool {
+            server,
+            name: "a",
+        },
         limits: &limits,
-        tool: "a",
         peer: None,
         cost: Cost::default(),
     };
@@ -208,9 +214,11 @@ async fn what_was_not_foreseen_is_owed_and_what_was_not_used_is_there_again() {
         let tokens = |tokens| Cost { tokens, nanos: 0 };
         let asked = Asked {
             caller: &caller,
-            server,
+            of: Of::Tool {
+                server,
+                name: "a",
+            },
             limits: &limits,
-            tool: "a",
             peer: None,
             cost: tokens(expected),
         };

@@ -37,6 +37,7 @@ const RANKS: &[(&str, u8)] = &[
     ("llm::forward", 4),
     ("llm::probe", 4),
     ("llm::proxy", 4),
+    ("llm::reserve", 4),
     ("llm::stream", 4),
     ("llm::endpoint", 6),
     ("mcp::tool", 1),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use causeway::access::caller::Caller;
-use causeway::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Shared};
+use causeway::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Shared};
 use causeway::types::{Clock, ServerId};
 use serde_json::json;
 
@@ -33,9 +33,11 @@ async fn processes(count: usize, url: &str) -> Vec<Limiter> {
 async fn ask(limiter: &Limiter, server: ServerId, limit: &Limit) -> Result<(), LimitRefusal> {
     let asked = Asked {
         caller: &Caller::anonymous(),
-        server,
+        of: Of::Tool {
+            server,
+            name: "tool",
+        },
         limits: std::slice::from_ref(limit),
-        tool: "tool",
         peer: None,
         cost: Cost::default(),
     };
@@ -101,9 +103,11 @@ async fn what_was_not_foreseen_is_owed_by_all_processes() {
     let server = ServerId::generate();
     let asked = |expected| Asked {
         caller: &caller,
-        server,
+        of: Of::Tool {
+            server,
+            name: "tool",
+        },
         limits: &limits,
-        tool: "tool",
         peer: None,
         cost: Cost {
             tokens: expected,

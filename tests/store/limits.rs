@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use causeway::access::caller::Caller;
-use causeway::access::limit::{Asked, Cost, Exceeded, Limit, LimitRefusal, Limiter};
+use causeway::access::limit::{Asked, Cost, Exceeded, Limit, LimitRefusal, Limiter, Of};
 use causeway::store::limits::Taken;
 use causeway::store::{Store, StoreError};
 use causeway::types::{Clock, ConsumerId, PlanId, ServerId};
@@ -38,9 +38,11 @@ async fn read(
     let tokens = |tokens| Cost { tokens, nanos: 0 };
     let asked = Asked {
         caller: &Caller::anonymous(),
-        server,
+        of: Of::Tool {
+            server,
+            name: "tool",
+        },
         limits,
-        tool: "tool",
         peer: None,
         cost: tokens(expected),
     };
@@ -97,9 +99,11 @@ pub(crate) async fn a_budget_is_never_exceeded_by_many(store: &Store) {
         tokio::spawn(async move {
             let asked = Asked {
                 caller: &Caller::anonymous(),
-                server,
+                of: Of::Tool {
+                    server,
+                    name: "tool",
+                },
                 limits: &limits,
-                tool: "tool",
                 peer: None,
                 // A thousandth of a dollar.
                 cost: Cost {
@@ -119,9 +123,11 @@ pub(crate) async fn a_budget_is_never_exceeded_by_many(store: &Store) {
 async fn call(limiter: &Limiter, server: ServerId, limits: &[Limit]) -> Result<(), LimitRefusal> {
     let asked = Asked {
         caller: &Caller::anonymous(),
-        server,
+        of: Of::Tool {
+            server,
+            name: "tool",
+        },
         limits,
-        tool: "tool",
         peer: None,
         cost: Cost::default(),
     };

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use crate::access::caller::site;
 use crate::access::limit::{Asked, Limit, Scope, Unit, Window};
-use crate::types::{ConsumerId, KeyId, ServerId, UserId};
+use crate::types::{ConsumerId, KeyId, ModelId, ServerId, UserId};
 
 /// Whose limit it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     Server(ServerId),
+    Model(ModelId),
     Plan(ConsumerId, ServerId),
     Consumer(ConsumerId),
     /// Of the whole site.
@@ -87,7 +88,7 @@ fn holder(scope: Scope, asked: &Asked<'_>) -> Holder {
     let consumer = || caller.consumer.map(Holder::Consumer);
     let known = match scope {
         Scope::Server => Some(Holder::Everyone),
-        Scope::Tool => Some(Holder::Tool(asked.tool.to_owned())),
+        Scope::Tool => Some(Holder::Tool(asked.of.name().to_owned())),
         Scope::Key => caller.key.map(Holder::Key),
         Scope::Consumer => consumer(),
         Scope::User => caller.user.map(Holder::User).or_else(consumer),
@@ -108,6 +109,7 @@ impl fmt::Display for Counter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.owner {
             Owner::Server(server) => write!(f, "server:{server}")?,
+            Owner::Model(model) => write!(f, "model:{model}")?,
             Owner::Plan(consumer, server) => write!(f, "plan:{consumer}:{server}")?,
             Owner::Consumer(consumer) => write!(f, "consumer:{consumer}")?,
             Owner::Site => write!(f, "site")?,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::access::limit::rule::{Limit, Scope, Unit, Window};
 
+/// When to try again where what is left is reserved for calls that run, most of which give some of it back.
+pub(super) const HELD_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// A limit that is used up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.text())]
@@ -11,6 +14,8 @@ pub struct Exceeded {
     pub limit: Limit,
     /// When the same call may succeed.
     pub retry_after: Duration,
+    /// A model was asked, and no tool called.
+    pub is_model: bool,
 }
 
 impl Exceeded {
@@ -25,30 +30,42 @@ impl Exceeded {
             Scope::Key => "for this API key",
             Scope::Consumer => "for this consumer",
             Scope::User => "for this person",
+            Scope::Server | Scope::Tool if self.is_model => "for this model",
             Scope::Server => "for this server",
             Scope::Tool => "for this tool",
             Scope::Address => "from this address",
         };
         let seconds = self.seconds();
+        let again = if self.is_model { "Ask" } else { "Call" };
         let what = match self.limit.unit {
+            Unit::Requests | Unit::Concurrency if self.is_model => some(*amount, "request"),
             Unit::Requests | Unit::Concurrency => some(*amount, "call"),
+            Unit::Tokens if self.is_model => some(*amount, "token"),
             Unit::Tokens => format!("{} of answers", some(*amount, "token")),
             Unit::Money => dollars(*amount),
         };
         match window {
             Some(window) => format!(
-                "The limit of {what} {} {} {whose} is used up. Call again in {}; do not call again \
+                "The limit of {what} {} {} {whose} is used up. {again} again in {}; do not {} again \
                  before.",
                 if *window == Window::Hour { "an" } else { "a" },
                 window.as_str(),
                 some(seconds, "second"),
+                again.to_lowercase(),
             ),
             None => format!(
-                "{what} {} at the same time {whose}, which is the limit. Wait for one to end, then call \
+                "{what} {} at the same time {whose}, which is the limit. Wait for one to end, then {} \
                  again.",
                 if *amount == 1 { "runs" } else { "run" },
+                again.to_lowercase(),
             ),
         }
+    }
+
+    /// Whether it is a budget, so that waiting for as long as a client waits does not help.
+    pub fn is_budget(&self) -> bool {
+        let long = matches!(self.limit.window, Some(Window::Day | Window::Month));
+        long && self.retry_after > HELD_RETRY_AFTER
     }
 
     /// What the headers `RateLimit-Policy` and `RateLimit` say of it
@@ -118,6 +135,7 @@ mod tests {
             let exceeded = Exceeded {
                 limit: serde_json::from_value(limit).unwrap(),
                 retry_after: Duration::from_secs(1),
+                is_model: false,
             };
             let text = exceeded.to_string();
             assert!(text.starts_with(said), "{text}");
@@ -125,6 +143,24 @@ mod tests {
                 window.is_none() || text.contains("again in 1 second;"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn models_are_asked_and_budgets_are_not_waited_for() {
+        for (unit, window, wait, said, budget) in [
+            ("requests", "minute", 9, "The limit of 5 requests a minute for this model is used up. Ask again in 9 seconds; do not ask again before.", false),
+            ("tokens", "day", 900, "The limit of 5 tokens a day for this model is used up. Ask again in 900 seconds; do not ask again before.", true),
+            // What is left is reserved for those that run.
+            ("money", "month", 1, "The limit of $0.000005 a month for this model is used up. Ask again in 1 second; do not ask again before.", false),
+        ] {
+            let limit = json!({ "unit": unit, "amount": 5, "window": window, "scope": "server" });
+            let exceeded = Exceeded {
+                limit: serde_json::from_value(limit).unwrap(),
+                retry_after: Duration::from_secs(wait),
+                is_model: true,
+            };
+            assert_eq!((exceeded.to_string().as_str(), exceeded.is_budget()), (said, budget));
         }
     }
 

@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::access::limit::counter::Counter;
-use crate::access::limit::{Applied, Limit, LimitRefusal, Unit, Window};
+use crate::access::limit::exceeded::HELD_RETRY_AFTER;
+use crate::access::limit::{Applied, Limit, LimitRefusal, Unit, Window, signed};
 use crate::store::{Store, StoreError};
 use crate::types::Clock;
 
@@ -19,6 +20,10 @@ const COUNTS_MAX: u64 = 200_000;
 /// A slice is this part of the quota, and of calls at most this many.
 const SLICE_PART: u64 = 100;
 const CALLS_MAX: u64 = 1_000;
+/// What was reserved and not used goes back to the other processes where more than this many slices are left; up to
+/// the second number of them stay for the next reservation like the last.
+const SLICES_KEPT: u64 = 2;
+const SLICES_KEPT_MAX: u64 = 10;
 /// How long a quota that is used up is not asked for again, in microseconds.
 const ASK_AGAIN_US: i64 = 5_000_000;
 /// How long ended windows are kept, for people who ask what was used.
@@ -48,6 +53,8 @@ struct Slice {
     ends: i64,
     /// Below nothing: used beyond what was taken, and not told to the database yet.
     left: AtomicI64,
+    /// Part of what was spent that calls which run may give back.
+    held: AtomicI64,
     /// The database had no more; it is asked again after this time. Another process may have given
     /// something back by then.
     empty_until: AtomicI64,
@@ -57,6 +64,8 @@ struct Slice {
 pub(super) struct Spent {
     slice: Arc<Slice>,
     amount: i64,
+    /// What is left of the slice beyond this goes back to the database.
+    keep: i64,
 }
 
 impl Spent {
@@ -65,22 +74,38 @@ impl Spent {
     }
 }
 
+impl Drop for Spent {
+    fn drop(&mut self) {
+        self.slice.held.fetch_sub(self.amount, Ordering::AcqRel);
+    }
+}
+
 impl Slice {
-    fn spend(self: &Arc<Self>, amount: u64) -> Option<Spent> {
-        let amount = signed(amount);
+    fn spend(self: &Arc<Self>, one: &Applied<'_>) -> Option<Spent> {
+        let amount = signed(one.amount);
         let less = |left: i64| (left >= amount).then(|| left - amount);
         let taken = self
             .left
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-        taken.ok().map(|_| Spent {
-            slice: self.clone(),
-            amount,
+        taken.ok().map(|_| {
+            self.held.fetch_add(amount, Ordering::AcqRel);
+            Spent {
+                slice: self.clone(),
+                amount,
+                keep: keep(part(one.limit), one.amount),
+            }
         })
     }
-}
 
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
+    /// Takes out what is left beyond `keep`.
+    fn take_surplus(&self, keep: i64) -> i64 {
+        let left = self
+            .left
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                (left > keep).then_some(keep)
+            });
+        left.map_or(0, |left| left - keep)
+    }
 }
 
 impl Quotas {
@@ -113,7 +138,7 @@ impl Quotas {
             }
             Err(_) => return Err(LimitRefusal::Uncounted),
         };
-        let spent = slice.spend(one.amount);
+        let spent = slice.spend(one);
         spent.ok_or_else(|| self.used_up(&slice, one))
     }
 
@@ -124,7 +149,7 @@ impl Quotas {
         let more = signed(used).saturating_sub(spent.amount);
         let left = slice.left.fetch_sub(more, Ordering::AcqRel) - more;
         if left >= 0 {
-            return;
+            return self.share(counter, spent).await;
         }
         let count = self.counts.get_with(counter.clone(), Arc::default);
         let _turn = count.taking.lock().await;
@@ -144,6 +169,25 @@ impl Quotas {
         }
     }
 
+    /// Gives the database back what is left of a slice beyond what this process needs soon: a reservation is many
+    /// times what most calls come to, and others are not to find a quota empty that lies here.
+    async fn share(&self, counter: &Counter, spent: &Spent) {
+        let slice = &spent.slice;
+        let surplus = slice.take_surplus(spent.keep);
+        if surplus == 0 {
+            return;
+        }
+        let left = [(counter.to_string(), slice.window, surplus)];
+        match timeout(LEASE_TIMEOUT, self.store.return_quotas(&left)).await {
+            Ok(Ok(())) => slice.empty_until.store(0, Ordering::Release),
+            // Whether it went back is not known: it counts as spent.
+            Ok(Err(error)) => tracing::warn!(error = %error, "part of a quota counts as spent"),
+            Err(_) => {
+                tracing::warn!("part of a quota counts as spent: the database does not answer");
+            }
+        }
+    }
+
     /// One of what is held; nothing where the database has to be asked.
     fn held(&self, count: &Count, one: &Applied<'_>) -> Result<Option<Spent>, LimitRefusal> {
         let Some(slice) = count.current.read().clone() else {
@@ -154,7 +198,7 @@ impl Quotas {
         if now >= slice.ends {
             return Ok(None);
         }
-        match slice.spend(one.amount) {
+        match slice.spend(one) {
             Some(spent) => Ok(Some(spent)),
             None if now < slice.empty_until.load(Ordering::Acquire) => {
                 Err(self.used_up(&slice, one))
@@ -167,13 +211,7 @@ impl Quotas {
     async fn take(&self, count: &Count, one: &Applied<'_>) -> Result<Arc<Slice>, StoreError> {
         let now = self.clock.now();
         let (began, ends) = window(one.limit, now);
-        let amount = one.limit.counted();
-        let part = (amount / SLICE_PART).max(1);
-        let part = if one.limit.unit == Unit::Requests {
-            part.min(CALLS_MAX)
-        } else {
-            part
-        };
+        let (amount, part) = (one.limit.counted(), part(one.limit));
         let current = count.current.read().clone();
         let left = current
             .as_ref()
@@ -191,6 +229,7 @@ impl Quotas {
                     window: taken.began,
                     ends: taken.ends,
                     left: AtomicI64::new(0),
+                    held: AtomicI64::new(0),
                     empty_until: AtomicI64::new(0),
                 });
                 *count.current.write() = Some(slice.clone());
@@ -210,6 +249,14 @@ impl Quotas {
     fn used_up(&self, slice: &Slice, one: &Applied<'_>) -> LimitRefusal {
         let micros = slice.ends - self.clock.now().timestamp_micros();
         let wait = Duration::from_micros(u64::try_from(micros).unwrap_or_default());
+        let left = slice.left.load(Ordering::Acquire);
+        let held = slice.held.load(Ordering::Acquire);
+        let comes_back = held > 0 && left.saturating_add(held) >= signed(one.amount);
+        let wait = if comes_back {
+            wait.min(HELD_RETRY_AFTER)
+        } else {
+            wait
+        };
         one.exceeded(wait).into()
     }
 
@@ -240,6 +287,21 @@ impl Quotas {
             tracing::warn!(error = %error, "quotas that were not spent count as spent");
         }
     }
+}
+
+/// How much of a quota is taken at once.
+fn part(limit: &Limit) -> u64 {
+    let part = (limit.counted() / SLICE_PART).max(1);
+    match limit.unit {
+        Unit::Requests => part.min(CALLS_MAX),
+        _ => part,
+    }
+}
+
+/// How much of a slice stays with this process after a reservation of `amount` was settled.
+fn keep(part: u64, amount: u64) -> i64 {
+    let next = amount.min(part.saturating_mul(SLICES_KEPT_MAX));
+    signed(next.max(part.saturating_mul(SLICES_KEPT)))
 }
 
 /// The window of a quota that `now` lies in: when it began, and when the next begins.

@@ -1,16 +1,13 @@
 //! Rates in this process: the generic cell rate algorithm, one cell per count.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
+use parking_lot::Mutex;
 
 use crate::access::limit::counter::Counter;
-use crate::access::limit::{Applied, Exceeded};
+use crate::access::limit::{Applied, Exceeded, signed};
 
 /// Counts remembered; beyond that the least used are forgotten, which only ever lets more through.
 const COUNTS_MAX: u64 = 200_000;
@@ -20,68 +17,45 @@ const IDLE: Duration = Duration::from_mins(61);
 /// A count under one quota: another amount begins anew.
 type Name = (Counter, u64, u64);
 
+/// All in nanoseconds; moments are from when the process began to count.
 struct Cell {
-    limiter: DefaultDirectRateLimiter,
-    /// What was used beyond what was taken, or, below nothing, taken and not used.
-    owed: AtomicI64,
-    burst: u32,
+    /// When all that was taken is there again. What is given back brings it nearer, and never before now: a cell
+    /// holds its burst and not more.
+    due: Mutex<i64>,
     /// How far apart single ones are.
-    apart: Duration,
+    apart: i64,
+    burst: i64,
 }
 
 impl Cell {
-    /// Takes so many at once; of more than ever come at once, as many as do, and the rest is owed.
-    fn take(&self, amount: u64) -> Result<(), Duration> {
-        let amount = u32::try_from(amount).unwrap_or(u32::MAX);
-        let now = amount.min(self.burst);
-        let Some(wanted) = NonZeroU32::new(now) else {
-            return Ok(());
-        };
-        match self.limiter.check_n(wanted) {
-            Ok(Ok(())) => {
-                let rest = i64::from(amount - now);
-                self.owed.fetch_add(rest, Ordering::AcqRel);
-                Ok(())
-            }
-            Ok(Err(early)) => Err(early.wait_time_from(DefaultClock::default().now())),
-            // Never: it is at most the burst.
-            Err(_) => Err(IDLE),
+    /// Takes so many at once; of more than ever come at once, as many as do have to be there.
+    fn take(&self, amount: u64, now: i64) -> Result<(), Duration> {
+        let amount = signed(amount);
+        let mut due = self.due.lock();
+        let next = self.after(*due, amount, now);
+        let room = self.apart.saturating_mul(self.burst.max(amount));
+        let wait = next.saturating_sub(room).saturating_sub(now);
+        if wait > 0 {
+            return Err(Duration::from_nanos(wait.unsigned_abs()));
         }
+        *due = next;
+        Ok(())
     }
 
-    /// Pays what is owed, as far as there is anything to pay with.
-    fn pay(&self) -> Result<(), Duration> {
-        loop {
-            let owed = self.owed.load(Ordering::Acquire);
-            let part = owed.min(i64::from(self.burst));
-            let Ok(wanted) = u64::try_from(part) else {
-                return Ok(());
-            };
-            if wanted == 0 {
-                return Ok(());
-            }
-            let after = u32::try_from(owed - part).unwrap_or(u32::MAX);
-            self.take(wanted)
-                .map_err(|wait| wait.saturating_add(self.apart.saturating_mul(after)))?;
-            self.owed.fetch_sub(part, Ordering::AcqRel);
-        }
+    /// Counts so many more than were taken, or fewer.
+    fn owe(&self, more: i64, now: i64) {
+        let mut due = self.due.lock();
+        *due = self.after(*due, more, now).max(now);
     }
 
-    /// What is left of `amount` after what was taken before and not used.
-    fn less_credit(&self, amount: u64) -> u64 {
-        let mut left = amount;
-        let _ = self
-            .owed
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| {
-                let credit = u64::try_from(-owed).unwrap_or_default().min(amount);
-                left = amount - credit;
-                (credit > 0).then(|| owed + i64::try_from(credit).unwrap_or_default())
-            });
-        left
+    fn after(&self, due: i64, amount: i64, now: i64) -> i64 {
+        due.max(now)
+            .saturating_add(self.apart.saturating_mul(amount))
     }
 }
 
 pub(super) struct Rates {
+    began: Instant,
     cells: Cache<Name, Arc<Cell>>,
 }
 
@@ -89,29 +63,31 @@ impl Default for Rates {
     fn default() -> Self {
         let cells = Cache::builder().max_capacity(COUNTS_MAX).time_to_idle(IDLE);
         Self {
+            began: Instant::now(),
             cells: cells.build(),
         }
     }
 }
 
 impl Rates {
-    /// Takes from the count what is asked for, if it is there and nothing is owed.
+    /// Takes from the count what is asked for, if it is there.
     pub(super) fn pass(&self, one: &Applied<'_>) -> Result<(), Exceeded> {
         let Some(cell) = self.cell(one) else {
             return Ok(());
         };
-        let taken = cell.pay().and_then(|()| {
-            let left = cell.less_credit(one.amount);
-            cell.take(left)
-        });
+        let taken = cell.take(one.amount, self.now());
         taken.map_err(|wait| one.exceeded(wait))
     }
 
     /// Counts so many more than were taken, or fewer.
     pub(super) fn owe(&self, one: &Applied<'_>, more: i64) {
         if let Some(cell) = self.cell(one) {
-            cell.owed.fetch_add(more, Ordering::AcqRel);
+            cell.owe(more, self.now());
         }
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_nanos()).unwrap_or(i64::MAX)
     }
 
     fn cell(&self, one: &Applied<'_>) -> Option<Arc<Cell>> {
@@ -120,12 +96,12 @@ impl Rates {
         if let Some(cell) = self.cells.get(&name) {
             return Some(cell);
         }
+        let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         let new = || {
             Arc::new(Cell {
-                limiter: RateLimiter::direct(quota(window, one.limit.amount, burst)),
-                owed: AtomicI64::new(0),
-                burst: u32::try_from(burst).unwrap_or(u32::MAX),
-                apart: Duration::from_micros(interval),
+                due: Mutex::new(0),
+                apart: signed((nanos / one.limit.amount.max(1)).max(1)),
+                burst: signed(burst),
             })
         };
         Some(self.cells.get_with(name, new))
@@ -140,10 +116,32 @@ pub(super) fn cell(one: &Applied<'_>) -> Option<(u64, u64)> {
     Some(((micros / one.limit.amount.max(1)).max(1), burst.max(1)))
 }
 
-fn quota(window: Duration, amount: u64, burst: u64) -> Quota {
-    let whole =
-        |n: u64| NonZeroU32::new(u32::try_from(n).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-    let period = (window / whole(amount).get()).max(Duration::from_nanos(1));
-    let quota = Quota::with_period(period).expect("a period that is not nothing");
-    quota.allow_burst(whole(burst))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn what_is_given_back_is_there_again_and_never_more_than_the_burst() {
+        let cell = Cell {
+            due: Mutex::new(0),
+            apart: SECOND,
+            burst: 60,
+        };
+        assert_eq!(cell.take(60, 0), Ok(()));
+        assert_eq!(cell.take(1, 0), Err(Duration::from_secs(1)));
+        cell.owe(-59, 0);
+        assert_eq!(cell.take(59, 0), Ok(()));
+        // Given back late, when it has come again by itself: it is not there twice.
+        cell.owe(-60, 100 * SECOND);
+        assert_eq!(cell.take(60, 100 * SECOND), Ok(()));
+        assert_eq!(cell.take(1, 100 * SECOND), Err(Duration::from_secs(1)));
+        // What goes beyond is waited for.
+        cell.owe(120, 100 * SECOND);
+        assert_eq!(cell.take(1, 100 * SECOND), Err(Duration::from_secs(121)));
+        // More than ever come at once pass where nothing is taken, and are paid for after.
+        assert_eq!(cell.take(90, 400 * SECOND), Ok(()));
+        assert_eq!(cell.take(1, 400 * SECOND), Err(Duration::from_secs(31)));
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::access::limit::counter::Counter;
 use crate::access::limit::quota::Spent;
-use crate::access::limit::{Applied, Cost, Limit, Limiter, Permit, Unit};
+use crate::access::limit::{Applied, Cost, Limit, Limiter, Permit, Unit, signed};
 
 /// What was reserved of one limit whose amount is known only in the end.
 pub(super) struct Reserved {
@@ -31,6 +31,11 @@ impl Permit {
         let mut units = self.reserved.iter().map(|reserved| reserved.limit.unit);
         units.any(|unit| unit == Unit::Tokens)
     }
+
+    /// Whether anything of it depends on what the call comes to.
+    pub fn is_open(&self) -> bool {
+        !self.reserved.is_empty()
+    }
 }
 
 impl Limiter {
@@ -43,29 +48,31 @@ impl Limiter {
                 (Some(spent), Some(quotas)) => {
                     quotas.correct(&reserved.counter, spent, used).await;
                 }
-                _ => self.owe(&reserved, used).await,
+                _ => {
+                    let one = Applied {
+                        limit: &reserved.limit,
+                        counter: reserved.counter,
+                        amount: reserved.amount,
+                        is_model: false,
+                    };
+                    let more = signed(used).saturating_sub(signed(reserved.amount));
+                    self.owe(&one, more).await;
+                }
             }
         }
     }
 
-    /// The same of a rate.
-    async fn owe(&self, reserved: &Reserved, used: u64) {
-        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let more = signed(used).saturating_sub(signed(reserved.amount));
+    /// Counts so many more of a rate than were taken, or fewer.
+    pub(super) async fn owe(&self, one: &Applied<'_>, more: i64) {
         if more == 0 {
             return;
         }
-        let one = Applied {
-            limit: &reserved.limit,
-            counter: reserved.counter.clone(),
-            amount: 1,
-        };
         if let Some(shared) = &self.inner.shared {
-            match shared.owe(&one, more).await {
+            match shared.owe(one, more).await {
                 Ok(()) => return,
                 Err(error) => shared.note(&error),
             }
         }
-        self.inner.rates.owe(&one, more);
+        self.inner.rates.owe(one, more);
     }
 }

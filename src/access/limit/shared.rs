@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::access::limit::rate::cell;
 use crate::access::limit::{Applied, Exceeded};
 
-/// Per count: how far apart calls are in microseconds, how many may come at once, and how many this is. Redis's own
+/// Per count: how far apart calls are in microseconds and parts of them, how many may come at once, and how many this is. Redis's own
 /// clock decides, so that those of the processes may differ. Microseconds since 1970 are exact in
 /// Lua's numbers until the year 2255.
 const SCRIPT: &str = r"
@@ -24,7 +24,8 @@ for i, key in ipairs(KEYS) do
   local due = math.max(tonumber(redis.call('GET', key) or now), now) + interval * asked
   -- Of more than ever come at once, as many as do have to be there.
   local wait = due - interval * math.max(burst, asked) - now
-  if wait > 0 then return {i, wait} end
+  -- Parts of a microsecond are what is rounded.
+  if wait >= 1 then return {i, wait} end
   next[i] = due
 end
 for i, key in ipairs(KEYS) do
@@ -117,10 +118,10 @@ impl Shared {
         }
         let mut script = self.script.prepare_invoke();
         for one in rates {
-            let (interval, burst) = cell(one).unwrap_or((1, 1));
+            let (_, burst) = cell(one).unwrap_or((1, 1));
             script
                 .key(key(one))
-                .arg(interval)
+                .arg(interval(one))
                 .arg(burst)
                 .arg(one.amount);
         }
@@ -136,9 +137,8 @@ impl Shared {
 
     /// Counts so many more than were taken, or fewer.
     pub(super) async fn owe(&self, one: &Applied<'_>, more: i64) -> Result<(), SharedError> {
-        let (interval, _) = cell(one).unwrap_or((1, 1));
         let mut script = self.owe.prepare_invoke();
-        script.key(key(one)).arg(interval).arg(more);
+        script.key(key(one)).arg(interval(one)).arg(more);
         let mut connection = self.connection.clone();
         let answer = timeout(ANSWER_TIMEOUT, script.invoke_async::<i64>(&mut connection)).await;
         answer.map_err(|_| SharedError::TimedOut)??;
@@ -158,6 +158,14 @@ impl Shared {
             tracing::warn!(error = %error, "rates are counted in each process alone");
         }
     }
+}
+
+/// How far apart single ones are in microseconds, with what is less than one: many tokens a minute are that near.
+fn interval(one: &Applied<'_>) -> f64 {
+    let window = one.rate().unwrap_or_default().as_secs_f64() * 1e6;
+    #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^53")]
+    let amount = one.limit.amount.max(1) as f64;
+    window / amount
 }
 
 /// Where a count is. Another amount begins anew.

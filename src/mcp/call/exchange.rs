@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use url::Url;
 
 use crate::access::caller::{Caller, OnBehalf, Target};
-use crate::access::limit::{Asked, Cost};
+use crate::access::limit::{Asked, Cost, Of};
 use crate::credential::pass::{self, PassError};
 use crate::credential::{self, CredentialError, Identity, IdentityError, Mask};
 use crate::egress::{Arrived, EgressError, Patience, Upstream, Watch, redirect_target};
@@ -117,9 +117,11 @@ impl<'a> Work<'a> {
     pub(crate) fn asked(&self) -> Asked<'a> {
         Asked {
             caller: self.caller,
-            server: self.server.id,
+            of: Of::Tool {
+                server: self.server.id,
+                name: self.tool.def.name.as_str(),
+            },
             limits: &self.server.settings.limits,
-            tool: self.tool.def.name.as_str(),
             peer: self.context.peer,
             cost: self.cost(1),
         }

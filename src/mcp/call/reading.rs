@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::access::caller::Caller;
-use crate::access::limit::{Asked, Cost, LimitRefusal};
+use crate::access::limit::{Asked, Cost, LimitRefusal, Of};
 use crate::answers::Kept;
 use crate::mcp::call::{Mcp, answer};
 use crate::mcp::content;
@@ -32,9 +32,11 @@ pub async fn count(
     let of = |tokens| Cost { tokens, nanos: 0 };
     let asked = Asked {
         caller: reader.caller,
-        server: server.id,
+        of: Of::Tool {
+            server: server.id,
+            name: &kept.tool,
+        },
         limits: &server.settings.limits,
-        tool: &kept.tool,
         peer: reader.peer,
         cost: of(1),
     };

@@ -50,6 +50,7 @@ pub(crate) fn of_error(status: u16, error: &Value) -> Fault {
         code: named.map(str::to_owned),
         retry_after: detail(details, "RetryInfo")
             .and_then(|detail| seconds(detail["retryDelay"].as_str()?)),
+        rate: None,
     }
 }
 

@@ -74,6 +74,7 @@ fn fault(status: u16, holder: &Map<String, Value>) -> Fault {
         field: text("param").map(str::to_owned),
         code,
         message: without_keys(&message),
+        rate: None,
     }
 }
 

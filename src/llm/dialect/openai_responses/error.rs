@@ -41,6 +41,7 @@ pub(crate) fn reported(error: &Value, class: FaultClass) -> Fault {
         message,
         field: text("param"),
         code: code.or(kind),
+        rate: None,
     }
 }
 

@@ -1,0 +1,201 @@
+//! What a request may use: the most it can come to is reserved before anybody is asked, and what it came to is settled
+//! after, once.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use crate::access::caller::Caller;
+use crate::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
+use crate::llm::fault::{Fault, FaultClass, RateHeaders};
+use crate::llm::live::{LiveModel, OnExhaust};
+use crate::llm::price::{self, Nanos, ServiceTier};
+use crate::llm::proxy::Llm;
+use crate::llm::question::Question;
+use crate::types::ModelId;
+
+/// For how long the end of a request waits for the database: what is not counted by then is counted after.
+const SETTLE_TIME: Duration = Duration::from_secs(2);
+/// Tokens of an answer where neither the caller nor the model's owner says how many it may have.
+const OUTPUT_TOKENS: u64 = 4_096;
+/// When to ask again where the database does not count now.
+const UNCOUNTED_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Who asks, and from where.
+#[derive(Clone, Copy)]
+pub(crate) struct From<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) peer: Option<IpAddr>,
+}
+
+/// A request that was let in.
+pub(crate) struct Admitted {
+    pub(crate) model: Arc<LiveModel>,
+    /// What the model is called: another than the caller's where that one's limits sent it on.
+    pub(crate) name: String,
+    pub(crate) reservation: Reservation,
+}
+
+/// What is reserved for a request. Running requests are counted until it is gone; what was reserved stays spent
+/// where it is dropped without being settled.
+pub(crate) struct Reservation {
+    permit: Permit,
+    limiter: Limiter,
+    tasks: TaskTracker,
+}
+
+impl Reservation {
+    /// Counts what the request came to in place of what was reserved: nothing, where it was not answered.
+    pub(crate) async fn settle(self, cost: Cost) {
+        let Self {
+            mut permit,
+            limiter,
+            tasks,
+        } = self;
+        if !permit.is_open() {
+            return;
+        }
+        // On its own, so that it comes to its end whatever becomes of who waits for it.
+        let settled = tasks.spawn(async move { limiter.settle(&mut permit, cost).await });
+        let _ = timeout(SETTLE_TIME, settled).await;
+    }
+}
+
+/// Finds the model a request is for and lets it in. Where the tokens or the money of one are used up, another may
+/// take its place: once, for that one's own substitute is not asked.
+///
+/// # Errors
+/// Where there is no such model, or a limit does not admit it.
+pub(crate) async fn admit(
+    cx: &Llm,
+    from: From<'_>,
+    question: &Question,
+) -> Result<Admitted, Fault> {
+    let model = cx.models.find(from.caller, &question.model)?;
+    let refusal = match reserve(cx, from, question, (model.clone(), &question.model)).await {
+        Ok(admitted) => return Ok(admitted),
+        Err(refusal) => refusal,
+    };
+    if let Some(OnExhaust { downgrade }) = &model.on_exhaust
+        && is_used_up(&refusal)
+        && let Ok(other) = cx.models.find(from.caller, downgrade)
+    {
+        let reserved = reserve(cx, from, question, (other, downgrade)).await;
+        return reserved.map_err(|refusal| fault(&refusal));
+    }
+    Err(fault(&refusal))
+}
+
+async fn reserve(
+    cx: &Llm,
+    from: From<'_>,
+    question: &Question,
+    (model, name): (Arc<LiveModel>, &str),
+) -> Result<Admitted, LimitRefusal> {
+    let asked = Asked {
+        caller: from.caller,
+        of: Of::Model {
+            id: ModelId(model.id),
+            name: &model.counted_as,
+        },
+        limits: &model.limits,
+        peer: from.peer,
+        cost: most(cx, from.caller, question, (&model, name)),
+    };
+    let permit = cx.limiter.admit(&asked).await?;
+    Ok(Admitted {
+        name: name.to_owned(),
+        reservation: Reservation {
+            permit,
+            limiter: cx.limiter.clone(),
+            tasks: cx.streams.clone(),
+        },
+        model,
+    })
+}
+
+/// The most a request can come to, as far as any limit asks for it.
+fn most(
+    cx: &Llm,
+    caller: &Caller,
+    question: &Question,
+    (model, name): (&LiveModel, &str),
+) -> Cost {
+    let own = caller.allowance.iter().flat_map(|it| &it.limits);
+    let counts = |unit: Unit| {
+        let is_of = |limit: &Limit| limit.unit == unit;
+        model.limits.iter().any(is_of) || own.clone().any(is_of)
+    };
+    let (counts_tokens, counts_money) = (counts(Unit::Tokens), counts(Unit::Money));
+    if !counts_tokens && !counts_money {
+        return Cost::default();
+    }
+    let targets = model.settings.targets.iter();
+    let written = targets
+        .filter_map(|target| target.max_output_tokens)
+        .max()
+        .unwrap_or(OUTPUT_TOKENS);
+    let (prompt, output) = (question.prompt_bound(), question.output_bound(written));
+    let mut cost = Cost {
+        tokens: prompt.saturating_add(output),
+        nanos: 0,
+    };
+    if counts_money {
+        cost.nanos = dearest(cx, caller, (model, name), |price| {
+            price::most(price, (prompt, output), question.tier)
+        });
+    }
+    cost
+}
+
+/// The most that any target of a model takes; of what has no price nothing is known, and nothing reserved.
+fn dearest(
+    cx: &Llm,
+    caller: &Caller,
+    (model, name): (&LiveModel, &str),
+    most: impl Fn(&price::Price) -> Nanos,
+) -> u64 {
+    let targets = model.settings.targets.iter();
+    let prices = targets.filter_map(|target| {
+        let provider = cx
+            .models
+            .provider_of(caller.organization, &target.provider)?;
+        let called = target.model.as_deref().unwrap_or(name);
+        let list = provider.provider.price_list();
+        cx.prices.price(list, called, ServiceTier::Standard).map(&most)
+    });
+    prices.max().unwrap_or_default().0
+}
+
+fn is_used_up(refusal: &LimitRefusal) -> bool {
+    match refusal {
+        LimitRefusal::Exceeded(exceeded) => {
+            matches!(exceeded.limit.unit, Unit::Tokens | Unit::Money)
+        }
+        LimitRefusal::Uncounted => false,
+    }
+}
+
+/// A refusal in no dialect's words yet.
+fn fault(refusal: &LimitRefusal) -> Fault {
+    let LimitRefusal::Exceeded(exceeded) = refusal else {
+        return Fault {
+            retry_after: Some(UNCOUNTED_RETRY_AFTER),
+            ..Fault::new(FaultClass::Overloaded, refusal.to_string())
+        };
+    };
+    let class = if exceeded.is_budget() {
+        FaultClass::Exhausted
+    } else {
+        FaultClass::RateLimited
+    };
+    let (policy, state) = exceeded.headers();
+    Fault {
+        retry_after: Some(Duration::from_secs(exceeded.seconds())),
+        rate: Some(Box::new(RateHeaders { policy, state })),
+        ..Fault::new(class, exceeded.to_string())
+    }
+}
