@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod listed;
 pub mod migrate;
+pub mod model_usage;
 pub mod models;
 pub mod personal;
 pub mod probes;

@@ -265,9 +265,11 @@ async fn sweep_usage(
     for row in store.organizations().await? {
         let organization = OrganizationId(row.id);
         while store.compact_usage(organization, until).await? > 0 {}
+        while store.compact_model_usage(organization, until).await? > 0 {}
         let Some(before) = gone_before else { continue };
         let before = before - before.rem_euclid(DAY);
         while store.sweep_usage(organization, before).await? > 0 {}
+        while store.sweep_model_usage(organization, before).await? > 0 {}
     }
     Ok(())
 }

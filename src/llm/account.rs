@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::access::caller::Caller;
-use crate::access::limit::Cost;
 use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus, ModelCall};
+use crate::access::limit::Cost;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::price::{self, PriceBook, ServiceTier};
 use crate::llm::question::Question;

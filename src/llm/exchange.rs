@@ -102,10 +102,7 @@ pub(crate) async fn ask_target(
     account: &mut Account,
 ) -> Result<Begun, Fault> {
     let model = TargetModel {
-        name: target
-            .model
-            .clone()
-            .unwrap_or_else(|| work.name.to_owned()),
+        name: target.model.clone().unwrap_or_else(|| work.name.to_owned()),
         max_output_tokens: target.max_output_tokens,
     };
     let written = work.question.written(&provider.provider, &model)?;

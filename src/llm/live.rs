@@ -422,3 +422,56 @@ fn model(row: &ModelRow) -> Option<LiveModel> {
 pub fn may_use_models(caller: &Caller) -> bool {
     matches!(caller.grants, Grants::Admin | Grants::Organization)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_is_stored_of_a_model_is_read_whole_and_written_as_it_was() {
+        let stored = json!({
+            "targets": [{ "provider": "openai", "weight": 3 }],
+            "retries": 2,
+            "limits": [{ "unit": "requests", "amount": 5, "window": "minute", "scope": "server" }],
+            "onExhaust": { "downgrade": "other" },
+        });
+        let read: StoredModel = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), stored);
+        assert_eq!(read.check("name"), Ok(()));
+        assert_eq!(read.check("other"), Err(ModelError::Downgrade));
+        for (place, value) in [
+            ("/limit", json!([])),
+            ("/onExhaust/downgrad", json!("other")),
+            ("/times", json!({ "firstByte": 1 })),
+        ] {
+            let mut wrong = stored.clone();
+            let (parent, member) = place.rsplit_once('/').unwrap();
+            let parent = wrong.pointer_mut(parent).unwrap();
+            parent[member] = value;
+            let error = serde_json::from_value::<StoredModel>(wrong).unwrap_err();
+            assert!(
+                error.to_string().contains("unknown field"),
+                "{place}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn limits_that_mean_nothing_are_named() {
+        let with = |limit: Value| {
+            let stored = json!({ "targets": [{ "provider": "openai" }], "limits": [limit] });
+            let read: StoredModel = serde_json::from_value(stored).unwrap();
+            read.check("name").map_err(|error| error.to_string())
+        };
+        let no_window = json!({ "unit": "requests", "amount": 5, "scope": "key" });
+        assert!(
+            with(no_window)
+                .unwrap_err()
+                .starts_with("`limits[0]`: `window`")
+        );
+        let of_tools = json!({ "unit": "requests", "amount": 5, "window": "day", "scope": "tool" });
+        assert!(with(of_tools).unwrap_err().starts_with("`limits[0].scope`"));
+    }
+}

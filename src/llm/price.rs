@@ -362,3 +362,64 @@ fn times(count: u64, rate: Option<Rate>) -> u128 {
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_a_call_costs_is_at_the_dearest_rates_that_may_apply() {
+        let step = |above, input, cache_write, output| Step {
+            above,
+            input: Some(Rate(input)),
+            cache_write: cache_write.map(Rate),
+            output: Some(Rate(output)),
+            ..Step::default()
+        };
+        let price = Price {
+            standard: vec![
+                step(0, 1_000, Some(1_250), 5_000),
+                step(100, 2_000, None, 8_000),
+            ],
+            priority: vec![step(0, 3_000, None, 9_000)],
+            flex: vec![step(0, 1, None, 1)],
+            ..Price::default()
+        };
+        for (tokens, tier, nanos) in [
+            ((10, 10), ServiceTier::Standard, 63),
+            ((100, 0), ServiceTier::Standard, 125),
+            // The whole prompt costs what the step does, and may be shorter than it seems.
+            ((101, 1), ServiceTier::Standard, 210),
+            ((10, 10), ServiceTier::Priority, 120),
+            // Whoever asks for less may get the usual.
+            ((10, 10), ServiceTier::Flex, 63),
+            ((0, 1), ServiceTier::Standard, 5),
+        ] {
+            assert_eq!(
+                most(&price, tokens, tier),
+                Nanos(nanos),
+                "{tokens:?} {tier:?}"
+            );
+        }
+        assert_eq!(
+            most(&Price::default(), (9, 9), ServiceTier::Standard),
+            Nanos(0)
+        );
+        let all = Prices::built_in().all();
+        for (provider, model, price) in all {
+            let usage = Usage {
+                input: 1_000,
+                cached: 200,
+                cache_write_hour: 300,
+                output: 500,
+                reasoning: 100,
+                ..Usage::default()
+            };
+            let bound = most(price, (1_000, 500), ServiceTier::Standard);
+            assert!(
+                cost(price, &usage, ServiceTier::Standard) <= bound,
+                "{provider} {model}"
+            );
+        }
+    }
+}

@@ -159,7 +159,11 @@ async fn reply(
         answering,
     } = begun;
     let body = match answering {
-        Answering::Whole { body, usage, tier: told } => {
+        Answering::Whole {
+            body,
+            usage,
+            tier: told,
+        } => {
             account.passed(body.len());
             let used = Used {
                 told: usage,

@@ -268,3 +268,52 @@ fn with_usage(options: Option<&str>) -> Result<String, Fault> {
     }]);
     String::from_utf8(edited).map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_much_an_answer_may_have_is_read_in_each_dialect() {
+        use Dialect::{Anthropic, Gemini, OpenaiChat, OpenaiResponses};
+        for (dialect, body, most) in [
+            (OpenaiChat, r#"{"model":"m"}"#, 4_096),
+            (OpenaiChat, r#"{"model":"m","max_tokens":7}"#, 7),
+            (
+                OpenaiChat,
+                r#"{"model":"m","max_tokens":7,"max_completion_tokens":9,"n":3}"#,
+                27,
+            ),
+            (
+                OpenaiChat,
+                r#"{"model":"m","max_tokens":null,"n":2}"#,
+                8_192,
+            ),
+            (
+                OpenaiResponses,
+                r#"{"model":"m","max_output_tokens":11,"max_tokens":5}"#,
+                11,
+            ),
+            (Anthropic, r#"{"model":"m","max_tokens":13,"n":4}"#, 13),
+            (
+                Gemini,
+                r#"{"model":"m","generationConfig":{"maxOutputTokens":17,"candidateCount":2}}"#,
+                34,
+            ),
+            (
+                Gemini,
+                r#"{"model":"m","generation_config":{"max_output_tokens":19}}"#,
+                19,
+            ),
+            (Gemini, r#"{"model":"m","contents":[]}"#, 4_096),
+        ] {
+            let read = Question::read(dialect, body.into(), Addressed::default()).unwrap();
+            assert_eq!(read.output_bound(4_096), most, "{body}");
+            assert_eq!(read.prompt_bound(), body.len().div_ceil(2) as u64);
+        }
+        let asked = r#"{"model":"m","service_tier":"flex"}"#;
+        let tier = |dialect| Question::read(dialect, asked.into(), Addressed::default());
+        assert_eq!(tier(OpenaiChat).unwrap().tier, ServiceTier::Flex);
+        assert_eq!(tier(Anthropic).unwrap().tier, ServiceTier::Standard);
+    }
+}

@@ -118,12 +118,7 @@ async fn reserve(
 }
 
 /// The most a request can come to, as far as any limit asks for it.
-fn most(
-    cx: &Llm,
-    caller: &Caller,
-    question: &Question,
-    (model, name): (&LiveModel, &str),
-) -> Cost {
+fn most(cx: &Llm, caller: &Caller, question: &Question, (model, name): (&LiveModel, &str)) -> Cost {
     let own = caller.allowance.iter().flat_map(|it| &it.limits);
     let counts = |unit: Unit| {
         let is_of = |limit: &Limit| limit.unit == unit;
@@ -165,7 +160,9 @@ fn dearest(
             .provider_of(caller.organization, &target.provider)?;
         let called = target.model.as_deref().unwrap_or(name);
         let list = provider.provider.price_list();
-        cx.prices.price(list, called, ServiceTier::Standard).map(&most)
+        cx.prices
+            .price(list, called, ServiceTier::Standard)
+            .map(&most)
     });
     prices.max().unwrap_or_default().0
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 
 use crate::store::db::{Number, Tx, execute, fetch_all, fetch_optional, row};
-use crate::store::{Store, StoreError, usage};
+use crate::store::{Store, StoreError, model_usage, usage};
 use crate::types::OrganizationId;
 
 /// A row as it is stored. Times in microseconds, money in nano-dollars.
@@ -164,6 +164,7 @@ impl Store {
             return self.append_each(rows).await;
         }
         usage::count(&mut tx, rows).await?;
+        model_usage::count(&mut tx, rows).await?;
         tx.commit().await
     }
 
@@ -176,7 +177,8 @@ impl Store {
                 new.push(row);
             }
         }
-        usage::count(&mut tx, new).await?;
+        usage::count(&mut tx, new.iter().copied()).await?;
+        model_usage::count(&mut tx, new).await?;
         tx.commit().await
     }
 

@@ -324,6 +324,15 @@ impl Store {
         self.quotas_like(&format!("server:%/{holder}"), now).await
     }
 
+    /// The same of those that models have.
+    pub async fn quotas_of_models(
+        &self,
+        holder: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<QuotaRow>, StoreError> {
+        self.quotas_like(&format!("model:%/{holder}"), now).await
+    }
+
     async fn quotas_like(
         &self,
         pattern: &str,

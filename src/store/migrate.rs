@@ -152,6 +152,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0025_models.sql"),
         include_str!("../../migrations/postgres/0025_models.sql"),
     ),
+    (
+        27,
+        "model_usage",
+        include_str!("../../migrations/sqlite/0027_model_usage.sql"),
+        include_str!("../../migrations/postgres/0027_model_usage.sql"),
+    ),
 ];
 
 /// The newest migration that was done.

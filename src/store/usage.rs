@@ -16,7 +16,7 @@ use crate::types::{Latency, OrganizationId};
 pub const HOUR: i64 = 60 * 60 * 1_000_000;
 pub const DAY: i64 = 24 * HOUR;
 /// Rows made days of at once, and removed at once.
-const ROWS_MAX: i64 = 500;
+pub(super) const ROWS_MAX: i64 = 500;
 
 row! {
     /// Calls of one hour or day that are alike. No server and no consumer is the nil UUID, no tool the
@@ -326,7 +326,7 @@ async fn add(tx: &mut Tx, table: &Table, key: &Key, sums: Sums) -> Result<(), St
     Ok(())
 }
 
-fn read_latency(text: &str) -> Result<Latency, StoreError> {
+pub(super) fn read_latency(text: &str) -> Result<Latency, StoreError> {
     Latency::from_text(text)
         .ok_or_else(|| StoreError::Corrupt("the times of calls in a roll-up".to_owned()))
 }
@@ -342,13 +342,16 @@ fn key(call: &LedgerRow) -> Key {
     }
 }
 
+pub(super) fn has_failed(status: &str) -> bool {
+    matches!(status, "tool_error" | "refused" | "timeout" | "closed")
+}
+
 fn sums(call: &LedgerRow) -> Sums {
-    let failed = matches!(call.status, "tool_error" | "refused" | "timeout" | "closed");
     // What is cached is part of what went in, and what was thought part of what came out.
     let tokens = [call.tokens_input, call.tokens_output];
     Sums {
         calls: 1,
-        errors: i64::from(failed),
+        errors: i64::from(has_failed(call.status)),
         request_bytes: call.request_bytes,
         response_bytes: call.response_bytes,
         upstream_us: call.upstream_us,

@@ -101,10 +101,7 @@ async fn each_has_the_count_its_scope_says() {
             limits(json!([{ "unit": "requests", "amount": 1, "window": "hour", "scope": scope }]));
         let asked = Asked {
             caller,
-            of: Of::Tool {
-                server,
-                name: tool,
-            },
+            of: Of::Tool { server, name: tool },
             limits: &limits,
             peer: Some(peer.parse().unwrap()),
             cost: Cost::default(),
@@ -141,10 +138,7 @@ async fn somebody_has_one_allowance_with_all_their_keys() {
     let passes = async |caller: &Caller| {
         let asked = Asked {
             caller,
-            of: Of::Tool {
-                server,
-                name: "a",
-            },
+            of: Of::Tool { server, name: "a" },
             limits: &limits,
             peer: Some("192.0.2.1".parse().unwrap()),
             cost: Cost::default(),
@@ -181,10 +175,7 @@ async fn a_call_refused_by_one_limit_leaves_the_running_count_of_another() {
     let (caller, server) = (Caller::anonymous(), ServerId::generate());
     let asked = Asked {
         caller: &caller,
-        of: Of::Tool {
-            server,
-            name: "a",
-        },
+        of: Of::Tool { server, name: "a" },
         limits: &limits,
         peer: None,
         cost: Cost::default(),
@@ -214,10 +205,7 @@ async fn what_was_not_foreseen_is_owed_and_what_was_not_used_is_there_again() {
         let tokens = |tokens| Cost { tokens, nanos: 0 };
         let asked = Asked {
             caller: &caller,
-            of: Of::Tool {
-                server,
-                name: "a",
-            },
+            of: Of::Tool { server, name: "a" },
             limits: &limits,
             peer: None,
             cost: tokens(expected),

@@ -49,6 +49,7 @@ mod live;
 mod managing;
 mod migrations;
 mod models;
+mod model_limits;
 mod openapi;
 mod operations;
 mod pages;

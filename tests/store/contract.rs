@@ -25,6 +25,7 @@ mod ledger;
 mod lifecycle;
 mod limits;
 mod listed;
+mod model_usage;
 mod personal;
 mod probes;
 mod servers;
@@ -94,12 +95,13 @@ pub(crate) use lifecycle::{
     of_restore_and_removal_one_happens, servers_are_removed_in_batches,
 };
 pub(crate) use limits::{
-    a_budget_is_never_exceeded_by_many, a_clock_set_back_begins_no_window_anew,
-    a_crash_loses_no_unit_of_a_quota, a_plan_is_given_until_it_is_taken,
-    a_quota_is_exact_among_many_and_survives_them, a_slice_is_at_most_what_is_left,
-    what_an_answer_comes_to_is_counted_when_it_is_there,
+    a_budget_is_never_exceeded_by_many, a_budget_of_a_model_is_used_to_its_end_and_not_beyond,
+    a_clock_set_back_begins_no_window_anew, a_crash_loses_no_unit_of_a_quota,
+    a_plan_is_given_until_it_is_taken, a_quota_is_exact_among_many_and_survives_them,
+    a_slice_is_at_most_what_is_left, what_an_answer_comes_to_is_counted_when_it_is_there,
 };
 pub(crate) use listed::{a_version_without_a_list_gets_one, the_catalog_is_searched_the_same};
+pub(crate) use model_usage::calls_of_models_add_up_by_hours_and_days;
 pub(crate) use personal::{
     a_chain_fits_after_an_erasure, a_consumer_is_erased_with_its_keys,
     what_somebody_was_answered_goes_with_them, what_was_redacted_is_watched_over,
@@ -272,6 +274,7 @@ macro_rules! run_contract {
             the_audit_is_read_in_pages,
             calls_are_read_in_pages_and_swept,
             usage_is_the_same_by_days_until_it_is_swept,
+            calls_of_models_add_up_by_hours_and_days,
             the_calls_of_servers_are_added_up,
             of_many_one_asks_an_api,
             the_last_results_of_a_probe_are_kept,
@@ -281,6 +284,7 @@ macro_rules! run_contract {
             a_clock_set_back_begins_no_window_anew,
             a_slice_is_at_most_what_is_left,
             a_budget_is_never_exceeded_by_many,
+            a_budget_of_a_model_is_used_to_its_end_and_not_beyond,
             what_an_answer_comes_to_is_counted_when_it_is_there,
             a_plan_is_given_until_it_is_taken,
             a_key_is_replaced_once_and_goes_on_for_a_while,

@@ -7,7 +7,7 @@ use causeway::access::caller::Caller;
 use causeway::access::limit::{Asked, Cost, Exceeded, Limit, LimitRefusal, Limiter, Of};
 use causeway::store::limits::Taken;
 use causeway::store::{Store, StoreError};
-use causeway::types::{Clock, ConsumerId, PlanId, ServerId};
+use causeway::types::{Clock, ConsumerId, ModelId, PlanId, ServerId};
 use serde_json::json;
 
 use super::{ORGANIZATION, act, at, key, server};
@@ -118,6 +118,58 @@ pub(crate) async fn a_budget_is_never_exceeded_by_many(store: &Store) {
     let through = ended.into_iter().filter(|ok| *ok.as_ref().unwrap()).count();
     // What another process holds of a slice may be missing, and nothing is let through twice.
     assert!((21..=23).contains(&through), "{through}");
+}
+
+/// Requests for a model by three processes: each reserves the most it can come to, and comes to a quarter of it.
+pub(crate) async fn a_budget_of_a_model_is_used_to_its_end_and_not_beyond(store: &Store) {
+    const RESERVED: u64 = 80_000;
+    const USED: u64 = 20_000;
+    const BUDGET: u64 = 4_000_000;
+    let (clock, _) = clock();
+    let model = ModelId::generate();
+    let limits = json!([{ "unit": "money", "amount": BUDGET / 1_000, "window": "month", "scope": "server" }]);
+    let limits: Vec<Limit> = serde_json::from_value(limits).unwrap();
+    let limiters = [0, 1, 2].map(|_| Limiter::new(store.clone(), None, clock.clone()));
+    let ask = async |limiter: Limiter, limits: Vec<Limit>| {
+        let nanos = |nanos| Cost { tokens: 0, nanos };
+        let asked = Asked {
+            caller: &Caller::anonymous(),
+            of: Of::Model {
+                id: model,
+                name: "model",
+            },
+            limits: &limits,
+            peer: None,
+            cost: nanos(RESERVED),
+        };
+        let Ok(mut permit) = limiter.admit(&asked).await else {
+            return 0;
+        };
+        tokio::task::yield_now().await;
+        limiter.settle(&mut permit, nanos(USED)).await;
+        USED
+    };
+    let asked = (0..200).map(|number: usize| ask(limiters[number % 3].clone(), limits.clone()));
+    let mut used: u64 = futures::future::join_all(asked).await.into_iter().sum();
+    assert!((BUDGET / 4..=BUDGET).contains(&used), "{used}");
+    for limiter in &limiters {
+        loop {
+            let more = ask(limiter.clone(), limits.clone()).await;
+            used += more;
+            if more == 0 {
+                break;
+            }
+        }
+    }
+    // What each of the others holds for its next request may be missing: a tenth at most.
+    assert!((BUDGET * 3 / 4..=BUDGET).contains(&used), "{used}");
+    for limiter in &limiters {
+        limiter.give_back().await;
+    }
+    let long_ago = at(0) - chrono::TimeDelta::days(4000);
+    let rows = store.quotas(&format!("model:{model}/"), long_ago).await;
+    let spent: i64 = rows.unwrap().iter().map(|row| row.spent).sum();
+    assert_eq!(spent, i64::try_from(used).unwrap());
 }
 
 async fn call(limiter: &Limiter, server: ServerId, limits: &[Limit]) -> Result<(), LimitRefusal> {

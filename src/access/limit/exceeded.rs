@@ -149,10 +149,28 @@ mod tests {
     #[test]
     fn models_are_asked_and_budgets_are_not_waited_for() {
         for (unit, window, wait, said, budget) in [
-            ("requests", "minute", 9, "The limit of 5 requests a minute for this model is used up. Ask again in 9 seconds; do not ask again before.", false),
-            ("tokens", "day", 900, "The limit of 5 tokens a day for this model is used up. Ask again in 900 seconds; do not ask again before.", true),
+            (
+                "requests",
+                "minute",
+                9,
+                "The limit of 5 requests a minute for this model is used up. Ask again in 9 seconds; do not ask again before.",
+                false,
+            ),
+            (
+                "tokens",
+                "day",
+                900,
+                "The limit of 5 tokens a day for this model is used up. Ask again in 900 seconds; do not ask again before.",
+                true,
+            ),
             // What is left is reserved for those that run.
-            ("money", "month", 1, "The limit of $0.000005 a month for this model is used up. Ask again in 1 second; do not ask again before.", false),
+            (
+                "money",
+                "month",
+                1,
+                "The limit of $0.000005 a month for this model is used up. Ask again in 1 second; do not ask again before.",
+                false,
+            ),
         ] {
             let limit = json!({ "unit": unit, "amount": 5, "window": window, "scope": "server" });
             let exceeded = Exceeded {
@@ -160,7 +178,10 @@ mod tests {
                 retry_after: Duration::from_secs(wait),
                 is_model: true,
             };
-            assert_eq!((exceeded.to_string().as_str(), exceeded.is_budget()), (said, budget));
+            assert_eq!(
+                (exceeded.to_string().as_str(), exceeded.is_budget()),
+                (said, budget)
+            );
         }
     }
 

@@ -207,11 +207,12 @@ pub(crate) async fn view(market: &Market, person: &Person, name: &str) -> Result
     for prefix in [format!("consumer:{id}/"), format!("plan:{id}:")] {
         quotas.extend(store.quotas(&prefix, publisher.clock.now()).await?);
     }
-    // What servers count for it, and for the person whose it is.
+    // What servers and models count for it, and for the person whose it is.
     let owner = row.owner_id.map(|owner| format!("user:{owner}"));
     for holder in [format!("consumer:{id}")].into_iter().chain(owner) {
         let now = publisher.clock.now();
         quotas.extend(store.quotas_of_servers(&holder, now).await?);
+        quotas.extend(store.quotas_of_models(&holder, now).await?);
     }
     let time = DateTime::from_timestamp_micros;
     let quotas = quotas.iter().map(|row| {

@@ -268,6 +268,8 @@ impl Sources<'_> {
                 let plan = self.assigned.iter().find(|row| row.server_id == server)?;
                 Some((stored(&plan.limits), Some(server)))
             }
+            // What a model has for everybody is shown with the model.
+            ("model", _) => None,
             _ => Some((self.own.to_vec(), None)),
         }
     }

@@ -1,0 +1,617 @@
+//! Limits of models from the outside: a provider over a real socket, a process that reserves and settles, and what
+//! its database says afterwards.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use bytes::Bytes;
+use causeway::store::audit::NewAudit;
+use causeway::store::models::NewProvider;
+use causeway::store::{Location, Store};
+use causeway::types::OrganizationId;
+use http::StatusCode;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+use tokio::sync::Semaphore;
+
+use crate::egress::serve_local;
+use crate::serving::{PATIENCE, Process};
+
+/// What an answer of the provider used.
+const PROMPT: u64 = 10;
+const WRITTEN: u64 = 100;
+/// `gpt-4o-mini` in nano-dollars: 150 a token of the prompt, 600 one of the answer.
+const COST: i64 = 150 * 10 + 600 * 100;
+
+/// A provider, and how it behaves.
+#[derive(Clone)]
+struct Fake {
+    address: SocketAddr,
+    served: Arc<AtomicUsize>,
+    /// Streams wait for a permit after their first chunk.
+    gate: Arc<Semaphore>,
+}
+
+impl Fake {
+    async fn start() -> Self {
+        let (served, gate) = (Arc::default(), Arc::new(Semaphore::new(0)));
+        let state = (Arc::clone(&served), Arc::clone(&gate));
+        let router = Router::new()
+            .route("/v1/chat/completions", post(complete))
+            .with_state(state);
+        Self {
+            address: serve_local(router).await,
+            served,
+            gate,
+        }
+    }
+}
+
+async fn complete(
+    State((served, gate)): State<(Arc<AtomicUsize>, Arc<Semaphore>)>,
+    Json(asked): Json<Value>,
+) -> Response {
+    served.fetch_add(1, Ordering::SeqCst);
+    let model = asked["model"].as_str().unwrap().to_owned();
+    if model == "broken" {
+        let error = json!({ "error": { "message": "out of order", "type": "server_error" } });
+        return (StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response();
+    }
+    let usage = json!({
+        "prompt_tokens": PROMPT, "completion_tokens": WRITTEN, "total_tokens": PROMPT + WRITTEN,
+    });
+    let id = json!({ "id": "c1", "created": 1, "model": model });
+    let with = |object: &str, more: Value| {
+        let mut whole = id.clone();
+        whole["object"] = object.into();
+        let members = whole.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        whole
+    };
+    if asked["stream"] != true {
+        let message = json!({ "role": "assistant", "content": "hello" });
+        let choices = json!([{ "index": 0, "message": message, "finish_reason": "stop" }]);
+        return Json(with(
+            "chat.completion",
+            json!({
+                "choices": choices, "usage": usage, "service_tier": asked["metadata"]["tier"],
+            }),
+        ))
+        .into_response();
+    }
+    let chunk = |choices: Value, usage: Value| {
+        let more = json!({ "choices": choices, "usage": usage });
+        format!("data: {}\n\n", with("chat.completion.chunk", more))
+    };
+    let says = json!([{ "index": 0, "delta": { "role": "assistant", "content": "hel" } }]);
+    let ends = json!([{ "index": 0, "delta": { "content": "lo" }, "finish_reason": "stop" }]);
+    let first = chunk(says, Value::Null);
+    let rest = format!(
+        "{}{}data: [DONE]\n\n",
+        chunk(ends, Value::Null),
+        chunk(json!([]), usage)
+    );
+    let body = futures::stream::unfold(Some((first, rest, gate)), async |state| {
+        let (next, rest, gate) = state?;
+        if rest.is_empty() {
+            gate.acquire().await.unwrap().forget();
+            return Some((Ok::<_, Infallible>(Bytes::from(next)), None));
+        }
+        let chunk = Bytes::from(next);
+        Some((Ok(chunk), Some((rest, String::new(), gate))))
+    });
+    (
+        [("content-type", "text/event-stream")],
+        Body::from_stream(body),
+    )
+        .into_response()
+}
+
+struct Bench {
+    process: Process,
+    keys: BTreeMap<&'static str, String>,
+    data: PathBuf,
+    fake: Fake,
+    _folder: tempfile::TempDir,
+}
+
+/// What an answer to a request was.
+struct Answered {
+    status: u16,
+    headers: http::HeaderMap,
+    body: Value,
+}
+
+impl Bench {
+    /// A process that has models of a provider, by their settings.
+    async fn with(models: &[(&str, Value)]) -> Self {
+        let (folder, fake) = (tempfile::tempdir().unwrap(), Fake::start().await);
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let store = Store::open(&Location::File(data.join("causeway.db")), 2)
+            .await
+            .unwrap();
+        store.migrate().await.unwrap();
+        let act = NewAudit {
+            organization: OrganizationId::DEFAULT,
+            actor: "test".into(),
+            action: "test",
+            entity: "model",
+            entity_id: "test".into(),
+            before: None,
+            after: None,
+        };
+        let now = chrono::Utc::now();
+        let settings = json!({
+            "allowUpstream": [fake.address.to_string()],
+            "definition": {
+                "id": "fake", "name": "Fake", "dialect": "openai-chat", "docs": "here",
+                "base_url": format!("http://{}/v1", fake.address), "auth": "none",
+                "capabilities": ["chat"], "prices": "openai",
+            },
+        });
+        let settings = settings.to_string();
+        let provider = NewProvider {
+            name: "fake",
+            kind: "openai-compatible",
+            settings: &settings,
+        };
+        store.put_provider(provider, &act, now).await.unwrap();
+        for (name, settings) in models {
+            let settings = settings.to_string();
+            let put = store.put_model((name, &settings), &act, now);
+            put.await.unwrap();
+        }
+        store.close().await;
+        let process = Process::start(&data, None).await;
+        let mut bench = Self {
+            process,
+            keys: BTreeMap::new(),
+            data,
+            fake,
+            _folder: folder,
+        };
+        for name in ["a", "b"] {
+            let made = bench.api("POST", "keys", json!({ "name": name })).await;
+            let key = made["key"].as_str().unwrap().to_owned();
+            bench.keys.insert(name, key);
+        }
+        bench
+    }
+
+    async fn api(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, said) = self.process.client.api(method, path, &body).await.unwrap();
+        assert!((200..300).contains(&status), "{status} {said}");
+        said
+    }
+
+    async fn limit(&self, consumer: &str, limits: Value) {
+        let path = format!("consumers/{consumer}");
+        self.api("PATCH", &path, json!({ "limits": limits })).await;
+    }
+
+    fn send(&self, who: &str, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        let client = &self.process.client;
+        let url = format!("{}{path}", client.origin);
+        let request = client.http.post(url).bearer_auth(&self.keys[who]);
+        request
+            .header("content-type", "application/json")
+            .body(body.to_string())
+    }
+
+    async fn ask_at(&self, who: &str, path: &str, body: &Value) -> Answered {
+        let response = self.send(who, path, body).send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        Answered {
+            status,
+            headers,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        }
+    }
+
+    /// An answer of at most so many tokens.
+    async fn ask(&self, who: &str, model: &str, tokens: u64) -> Answered {
+        self.ask_at(who, CHAT, &question(model, tokens)).await
+    }
+
+    /// 200 at once: how many were answered.
+    async fn many(&self, who: &str, model: &str) -> usize {
+        let asked = (0..200).map(|_| self.ask(who, model, WRITTEN));
+        let ended = futures::future::join_all(asked).await;
+        for one in &ended {
+            assert!(
+                matches!(one.status, 200 | 429),
+                "{} {}",
+                one.status,
+                one.body
+            );
+        }
+        ended.iter().filter(|one| one.status == 200).count()
+    }
+
+    /// The first column of a query on the process's own database.
+    async fn read(&self, sql: &str) -> Vec<Option<String>> {
+        let options = SqliteConnectOptions::new().filename(self.data.join("causeway.db"));
+        let mut database = options.connect().await.unwrap();
+        let rows = sqlx::query(AssertSqlSafe(sql.to_owned()));
+        let rows = rows.fetch_all(&mut database).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        let read = self.read(&format!("SELECT CAST(({sql}) AS TEXT)")).await;
+        read[0].as_deref().unwrap_or("0").parse().unwrap()
+    }
+
+    /// Waits until the ledger has so many calls.
+    async fn written(&self, calls: i64) {
+        let written = async {
+            while self.number("SELECT COUNT(*) FROM ledger").await < calls {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, written).await.unwrap();
+    }
+}
+
+const CHAT: &str = "/v1/chat/completions";
+
+fn question(model: &str, tokens: u64) -> Value {
+    json!({
+        "model": model, "max_tokens": tokens,
+        "messages": [{ "role": "user", "content": "Say hello." }],
+    })
+}
+
+fn to(model: &str) -> Value {
+    json!({ "targets": [{ "provider": "fake", "model": model }] })
+}
+
+fn limited(model: &str, limits: Value) -> Value {
+    let mut settings = to(model);
+    settings["limits"] = limits;
+    settings
+}
+
+fn a_day(unit: &str, amount: u64) -> Value {
+    json!([{ "unit": unit, "amount": amount, "window": "day", "scope": "consumer" }])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_holds_among_many_and_is_used_to_its_end() {
+    let bench = Bench::with(&[("m", to("gpt-4o-mini"))]).await;
+    // Room for 162 calls by what they come to, and for 145 or so by what is reserved.
+    let budget = 10_000_i64;
+    bench
+        .limit("a", a_day("money", budget.unsigned_abs()))
+        .await;
+    let through = bench.many("a", "m").await;
+    assert!(through > 100, "{through}");
+    let mut calls = 200;
+    let mut rest = 0;
+    let refused = loop {
+        let one = bench.ask("a", "m", WRITTEN).await;
+        calls += 1;
+        if one.status != 200 {
+            break one;
+        }
+        rest += 1;
+    };
+    assert_eq!(
+        refused.body["error"]["type"], "insufficient_quota",
+        "{}",
+        refused.body
+    );
+    let text = refused.body["error"]["message"].as_str().unwrap();
+    assert!(
+        text.contains("The limit of $0.01 a day for this consumer is used up"),
+        "{text}"
+    );
+    let wait: u64 = refused.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(wait > 1, "{wait}");
+    bench.written(calls).await;
+    let spent = bench.number("SELECT SUM(cost_nanos) FROM ledger").await;
+    let reserved = COST * 2;
+    assert_eq!(spent, COST * i64::try_from(through + rest).unwrap());
+    assert!(spent <= budget * 1_000, "{spent}");
+    assert!(
+        spent + reserved >= budget * 1_000,
+        "{spent} of {budget} micros"
+    );
+    assert_eq!(bench.fake.served.load(Ordering::SeqCst), through + rest);
+    // Another consumer has its own.
+    assert_eq!(bench.ask("b", "m", WRITTEN).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_counted_exactly_and_refused_in_the_words_of_each_dialect() {
+    let limits = json!([{ "unit": "requests", "amount": 30, "window": "hour", "scope": "server" }]);
+    let bench = Bench::with(&[("m", limited("gpt-4o-mini", limits))]).await;
+    assert_eq!(bench.many("a", "m").await, 30);
+    assert_eq!(bench.fake.served.load(Ordering::SeqCst), 30);
+    let said = "The limit of 30 requests an hour for this model is used up. Ask again in ";
+    let anthropic =
+        json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "hi" }] });
+    let responses = json!({ "model": "m", "input": "hi" });
+    let gemini = json!({ "contents": [{ "parts": [{ "text": "hi" }] }] });
+    for (path, body, place, kind) in [
+        (CHAT, question("m", 9), "/error/type", "rate_limit"),
+        ("/v1/responses", responses, "/error/type", "rate_limit"),
+        ("/v1/messages", anthropic, "/error/type", "rate_limit_error"),
+        (
+            "/v1beta/models/m:generateContent",
+            gemini,
+            "/error/status",
+            "RESOURCE_EXHAUSTED",
+        ),
+    ] {
+        let refused = bench.ask_at("b", path, &body).await;
+        assert_eq!(refused.status, 429, "{path} {}", refused.body);
+        let kinds = refused.body.pointer(place).and_then(Value::as_str).unwrap();
+        assert!(kinds.contains(kind), "{path} {kinds}");
+        let text = refused.body["error"]["message"].as_str().unwrap();
+        assert!(text.starts_with(said), "{path} {text}");
+        let header = |name: &str| refused.headers[name].to_str().unwrap().to_owned();
+        let wait: u64 = header("retry-after").parse().unwrap();
+        assert!((1..=120).contains(&wait), "{path} {wait}");
+        assert_eq!(
+            header("ratelimit-policy"),
+            "\"server\";q=30;w=3600",
+            "{path}"
+        );
+        assert!(
+            header("ratelimit").starts_with("\"server\";r=0;t="),
+            "{path}"
+        );
+    }
+    // Without an entry there are no limits.
+    assert_eq!(bench.ask("a", "fake/gpt-4o-mini", 9).await.status, 200);
+    bench.written(205).await;
+    let refused =
+        bench.number("SELECT COUNT(*) FROM ledger WHERE status = 'refused' AND attempts = 0");
+    assert_eq!(refused.await, 174);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_that_is_used_up_has_each_dialects_words() {
+    let limits = json!([{ "unit": "tokens", "amount": 20, "window": "month", "scope": "server" }]);
+    let bench = Bench::with(&[("m", limited("gpt-4o-mini", limits))]).await;
+    let anthropic =
+        json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "hi" }] });
+    for (path, body, status, kind) in [
+        (CHAT, question("m", 9), 429, "insufficient_quota"),
+        ("/v1/messages", anthropic, 402, "billing_error"),
+    ] {
+        let refused = bench.ask_at("a", path, &body).await;
+        assert_eq!(
+            (refused.status, &refused.body["error"]["type"]),
+            (status, &json!(kind))
+        );
+        let text = refused.body["error"]["message"].as_str().unwrap();
+        assert!(
+            text.starts_with("The limit of 20 tokens a month for this model"),
+            "{text}"
+        );
+    }
+    assert_eq!(bench.fake.served.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_a_stream_pays_for_what_it_got() {
+    let bench = Bench::with(&[("m", to("gpt-4o-mini"))]).await;
+    bench.limit("a", a_day("tokens", 10_000)).await;
+    let mut streamed = question("m", 6_000);
+    streamed["stream"] = true.into();
+    let mut left = bench.send("a", CHAT, &streamed).send().await.unwrap();
+    assert_eq!(left.status(), 200);
+    assert!(left.chunk().await.unwrap().is_some());
+    // As long as it runs, what is left is not enough, and comes back soon.
+    let refused = bench.ask("a", "m", 6_000).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_ne!(refused.body["error"]["type"], "insufficient_quota");
+    drop(left);
+    let settled = async {
+        while bench.ask("a", "m", 6_000).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, settled).await.unwrap();
+    bench.fake.gate.add_permits(1);
+    let of_left = "FROM ledger WHERE status = 'cancelled'";
+    let there = async {
+        while bench.number(&format!("SELECT COUNT(*) {of_left}")).await < 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, there).await.unwrap();
+    let used = format!(
+        "SELECT CAST(estimated AS TEXT) || ' ' || (tokens_output BETWEEN 1 AND 9) || ' ' || (cost_nanos > 0) {of_left}"
+    );
+    assert_eq!(bench.read(&used).await, [Some("1 1 1".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_counts_as_running_to_its_end() {
+    let limits = json!([{ "unit": "concurrency", "amount": 1, "scope": "server" }]);
+    let bench = Bench::with(&[("m", limited("gpt-4o-mini", limits))]).await;
+    let mut streamed = question("m", 50);
+    streamed["stream"] = true.into();
+    let mut open = bench.send("a", CHAT, &streamed).send().await.unwrap();
+    assert!(open.chunk().await.unwrap().is_some());
+    let refused = bench.ask("b", "m", 50).await;
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    let text = refused.body["error"]["message"].as_str().unwrap();
+    assert!(
+        text.starts_with("1 request runs at the same time for this model"),
+        "{text}"
+    );
+    bench.fake.gate.add_permits(1);
+    let mut rest = Vec::new();
+    while let Some(chunk) = open.chunk().await.unwrap() {
+        rest.extend_from_slice(&chunk);
+    }
+    assert!(
+        String::from_utf8(rest)
+            .unwrap()
+            .ends_with("data: [DONE]\n\n")
+    );
+    let room = async {
+        while bench.ask("b", "m", 50).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, room).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_counts_once_however_often_it_is_sent() {
+    let limits = json!([{ "unit": "requests", "amount": 2, "window": "hour", "scope": "server" }]);
+    let mut settings = limited("broken", limits);
+    let good = json!({ "provider": "fake", "model": "gpt-4o-mini", "tier": 1 });
+    settings["targets"].as_array_mut().unwrap().push(good);
+    let bench = Bench::with(&[("m", settings), ("broken", to("broken"))]).await;
+    // Enough for three reservations, one after the other, and for none that was paid three times.
+    bench.limit("a", a_day("tokens", 700)).await;
+    for _ in 0..2 {
+        let one = bench.ask("a", "m", WRITTEN).await;
+        assert_eq!(one.status, 200, "{}", one.body);
+        assert_eq!(one.headers["x-causeway-target"], "fake/gpt-4o-mini");
+    }
+    assert_eq!(bench.ask("a", "m", WRITTEN).await.status, 429);
+    assert!(bench.fake.served.load(Ordering::SeqCst) >= 6);
+    // What is not answered costs no tokens: 220 are used, and 480 are there.
+    for _ in 0..5 {
+        let one = bench.ask("a", "broken", 300).await;
+        assert_eq!(one.status, 502, "{}", one.body);
+    }
+    assert_eq!(bench.ask("a", "fake/gpt-4o-mini", 300).await.status, 200);
+    bench.written(9).await;
+    let tokens = "SELECT SUM(tokens_input + tokens_output) FROM ledger";
+    assert_eq!(bench.number(tokens).await, 330);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_no_price_is_let_in_and_said_to_have_none() {
+    let bench = Bench::with(&[("m", to("nobody-knows-it")), ("priced", to("gpt-4o"))]).await;
+    bench.limit("a", a_day("money", 1)).await;
+    for _ in 0..3 {
+        assert_eq!(bench.ask("a", "m", 1_000).await.status, 200);
+    }
+    assert_eq!(bench.ask("a", "priced", 1_000).await.status, 429);
+    // A tier costs what it costs, by the word of the answer.
+    let mut prior = question("priced", WRITTEN);
+    prior["metadata"] = json!({ "tier": "priority" });
+    assert_eq!(bench.ask_at("b", CHAT, &prior).await.status, 200);
+    bench.written(5).await;
+    let costs = "SELECT model || ' ' || COALESCE(cost_nanos, 'unknown') FROM ledger WHERE status = 'ok' ORDER BY at";
+    let unknown = Some("m unknown".to_owned());
+    let dear = Some(format!("priced {}", 4_250 * PROMPT + 17_000 * WRITTEN));
+    assert_eq!(
+        bench.read(costs).await,
+        [unknown.clone(), unknown.clone(), unknown, dear]
+    );
+    let added = "SELECT model || ' ' || target || ' ' || calls || ' ' || unknown_costs || ' ' || tokens_output \
+                 FROM model_usage_hourly WHERE status = 'ok' ORDER BY model";
+    let added = bench.read(added).await;
+    let lines: Vec<&str> = added.iter().flatten().map(String::as_str).collect();
+    assert_eq!(
+        lines,
+        [
+            "m fake/nobody-knows-it 3 3 300",
+            "priced fake/gpt-4o 1 0 100"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_used_up_may_go_to_another_model_once() {
+    let limits = |amount: u64| {
+        json!([
+            { "unit": "money", "amount": amount, "window": "month", "scope": "server" },
+            { "unit": "requests", "amount": 100, "window": "hour", "scope": "server" },
+        ])
+    };
+    let mut dear = limited("gpt-4o", limits(2_000));
+    dear["onExhaust"] = json!({ "downgrade": "cheap" });
+    // Its own substitute is not asked.
+    let mut cheap = limited("gpt-4o-mini", limits(100));
+    cheap["onExhaust"] = json!({ "downgrade": "free" });
+    let free = json!({ "targets": [{ "provider": "fake" }] });
+    let bench = Bench::with(&[("dear", dear), ("cheap", cheap), ("free", free)]).await;
+    let mut asked = Vec::new();
+    loop {
+        let one = bench.ask("a", "dear", WRITTEN).await;
+        if one.status != 200 {
+            assert_eq!(
+                one.body["error"]["type"], "insufficient_quota",
+                "{}",
+                one.body
+            );
+            break;
+        }
+        assert_eq!(one.body["model"], "dear");
+        asked.push(
+            one.headers["x-causeway-target"]
+                .to_str()
+                .unwrap()
+                .to_owned(),
+        );
+        assert!(asked.len() < 10, "{asked:?}");
+    }
+    assert_eq!(asked, ["fake/gpt-4o", "fake/gpt-4o-mini"]);
+    bench.written(3).await;
+    let lines = bench
+        .read(
+            "SELECT model || ' ' || COALESCE(target, '-') || ' ' || status FROM ledger ORDER BY at",
+        )
+        .await;
+    let lines: Vec<&str> = lines.iter().flatten().map(String::as_str).collect();
+    assert_eq!(
+        lines,
+        [
+            "dear fake/gpt-4o ok",
+            "dear fake/gpt-4o-mini ok",
+            "dear - refused"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_gives_no_budget_back() {
+    let limits =
+        json!([{ "unit": "tokens", "amount": 1_000, "window": "month", "scope": "server" }]);
+    let mut bench = Bench::with(&[("m", limited("gpt-4o-mini", limits))]).await;
+    let mut streamed = question("m", 800);
+    streamed["stream"] = true.into();
+    let mut open = bench.send("a", CHAT, &streamed).send().await.unwrap();
+    assert!(open.chunk().await.unwrap().is_some());
+    // Nobody settles this one.
+    bench.process.child.kill().await.unwrap();
+    bench.process = Process::start(&bench.data, None).await;
+    let refused = bench.ask("a", "m", 200).await;
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    assert_eq!(refused.body["error"]["type"], "insufficient_quota");
+    assert_eq!(bench.ask("a", "m", 10).await.status, 200);
+}
