@@ -11,6 +11,7 @@ pub mod key;
 pub mod ledger;
 pub mod limit;
 pub mod meter;
+pub mod model_usage;
 pub mod oidc;
 pub mod password;
 pub mod person;

@@ -111,11 +111,6 @@ impl Account {
         }
     }
 
-    /// The model as the caller named it.
-    pub(crate) fn model(&self) -> &str {
-        &self.call.model
-    }
-
     /// The request has so many bytes.
     pub(crate) fn asked_with(&mut self, bytes: usize) {
         if let Some(entry) = &mut self.entry {

@@ -28,6 +28,7 @@ use crate::llm::dialect::{Dialect, Dropped};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
+use crate::llm::reserve::limit_fault;
 use crate::mcp::endpoint::trace_id;
 
 /// The body of one request.
@@ -72,19 +73,18 @@ impl Endpoint {
     async fn caller(&self, parts: &Parts) -> Result<Caller, Fault> {
         let headers = with_key(parts);
         let caller = self.authenticator.authenticate(&headers).await;
-        let caller = caller.map_err(|error| {
-            let class = if error.is_ours() {
-                FaultClass::Overloaded
-            } else {
-                FaultClass::Unauthenticated
-            };
-            Fault::new(class, error.to_string())
-        })?;
-        if caller.is_anonymous() {
-            let text = "an API key is needed: send it as `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`";
-            return Err(Fault::new(FaultClass::Unauthenticated, text));
-        }
-        Ok(caller)
+        let text = match caller {
+            Ok(caller) if !caller.is_anonymous() => return Ok(caller),
+            Ok(_) => "an API key is needed: send it as `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`".to_owned(),
+            Err(error) if error.is_ours() => {
+                return Err(Fault::new(FaultClass::Overloaded, error.to_string()));
+            }
+            Err(error) => error.to_string(),
+        };
+        // Whoever tries keys is a stranger, too.
+        let knocked = self.llm.limiter.knock(peer(parts)).await;
+        knocked.map_err(|exceeded| limit_fault(&exceeded.into()))?;
+        Err(Fault::new(FaultClass::Unauthenticated, text))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests for other things than a chat (embeddings, images, sound, rankings, moderation): passed on as they are to a
 //! provider that offers the same address, with the model's name in its words.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
 use crate::access::caller::Caller;
+use crate::access::limit::Cost;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced, Used};
 use crate::llm::dialect::Dialect;
@@ -18,8 +20,10 @@ use crate::llm::exchange::{judged, masked, of_egress};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
+use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, chance, of_provider};
+use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Target;
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
@@ -27,6 +31,10 @@ use crate::types::UpstreamRequest;
 
 /// How much of an answer in JSON is read to see what it used.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Sound and pictures have fewer tokens than one in so many bytes.
+const BYTES_PER_TOKEN_OF_MEDIA: u64 = 32;
+/// More than a picture has.
+const IMAGE_TOKENS: u64 = 8_192;
 
 /// A request that is passed on.
 pub struct Wanted {
@@ -35,6 +43,8 @@ pub struct Wanted {
     pub dialect: Option<Dialect>,
     pub content_type: HeaderValue,
     pub body: Bytes,
+    /// Where it came from, if over a network.
+    pub peer: Option<IpAddr>,
     /// 32 hexadecimal digits.
     pub trace_id: String,
 }
@@ -70,14 +80,30 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
     let name = named(&wanted)?;
     let mut account = Account::begin((&cx.ledger, &cx.clock), caller, &name, &wanted.trace_id);
     account.asked_with(wanted.body.len());
-    let found = cx.models.find(caller, &name);
-    let sent = match &found {
-        Ok(model) => send_in_turn(cx, caller, (model, &wanted), &mut account).await,
-        Err(fault) => Err(fault.clone()),
+    let from = From {
+        caller,
+        peer: wanted.peer,
     };
+    let sought = Sought {
+        model: &name,
+        tier: ServiceTier::Standard,
+        most: &|written| most(&wanted, written),
+    };
+    let Admitted {
+        model,
+        name,
+        reservation,
+    } = admit(cx, from, sought)
+        .await
+        .inspect_err(|fault| account.failed(fault))?;
+    let sent = send_in_turn(cx, caller, (&model, &name, &wanted), &mut account).await;
     match sent {
-        Ok((opened, target, priced)) => pass(cx, opened, (target, priced), account).await,
+        Ok((opened, target, priced)) => {
+            let open = (account, reservation);
+            pass(cx, opened, (target, priced), open).await
+        }
         Err(fault) => {
+            reservation.settle(Cost::default()).await;
             account.failed(&fault);
             Err(if account.has_asked() {
                 of_provider(fault)
@@ -85,6 +111,31 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
                 fault
             })
         }
+    }
+}
+
+/// The most tokens a request and its answer can have, where an answer has at most `written`.
+fn most(wanted: &Wanted, written: u64) -> (u64, u64) {
+    let bytes = wanted.body.len() as u64;
+    let is_form = multipart::boundary(&wanted.content_type).is_some();
+    let prompt = bytes.div_ceil(if is_form { BYTES_PER_TOKEN_OF_MEDIA } else { 2 });
+    let top = Top::read(&wanted.body).ok().filter(|_| !is_form);
+    let number = |name| top.as_ref()?.get::<u64>(name);
+    let answers = number("n").max(number("best_of")).unwrap_or(1).max(1);
+    let output = match wanted.capability {
+        Capability::Embeddings
+        | Capability::Rerank
+        | Capability::Moderations
+        | Capability::CountTokens => 0,
+        Capability::Images | Capability::ImageEdits => IMAGE_TOKENS.saturating_mul(answers),
+        _ => number("max_tokens")
+            .unwrap_or(written)
+            .saturating_mul(answers),
+    };
+    match wanted.capability {
+        // Nobody takes money for it.
+        Capability::CountTokens => (0, 0),
+        _ => (prompt, output),
     }
 }
 
@@ -124,7 +175,7 @@ fn renamed(wanted: &Wanted, model: &str) -> Result<Bytes, Fault> {
 async fn send_in_turn(
     cx: &Llm,
     caller: &Caller,
-    (model, wanted): (&LiveModel, &Wanted),
+    (model, name, wanted): (&LiveModel, &str, &Wanted),
     account: &mut Account,
 ) -> Result<(Opened, String, Priced), Fault> {
     let settings = &model.settings;
@@ -148,10 +199,7 @@ async fn send_in_turn(
         let Some(provider) = provider(target).filter(|_| can(target)) else {
             continue;
         };
-        let name = target
-            .model
-            .clone()
-            .unwrap_or_else(|| account.model().to_owned());
+        let name = target.model.clone().unwrap_or_else(|| name.to_owned());
         let sending = Sending {
             cx,
             wanted,
@@ -260,14 +308,15 @@ async fn pass(
     cx: &Arc<Llm>,
     opened: Opened,
     (target, priced): (String, Priced),
-    mut account: Account,
+    (mut account, reservation): (Account, Reservation),
 ) -> Result<Passed, Fault> {
     let status = opened.status.as_u16();
     let content_type = opened.headers.get(CONTENT_TYPE).cloned();
     let media = content_type.as_ref().and_then(|value| value.to_str().ok());
     let is_json = media.is_some_and(|media| media.starts_with("application/json"));
+    let is_whole = is_json || !opened.status.is_success();
     let deadline = Instant::now() + crate::llm::route::Times::default().total();
-    let body = if is_json {
+    let body = if is_whole {
         let body = opened.whole(ANSWER_BYTES_MAX, deadline).await;
         let body = body.map_err(|error| {
             let fault = of_egress(&error);
@@ -275,15 +324,22 @@ async fn pass(
             fault
         })?;
         account.passed(body.len());
-        settle(cx, &mut account, &priced, Some(&body));
+        let cost = if (200..300).contains(&status) {
+            settle(cx, &mut account, &priced, told(&body))
+        } else {
+            account.failed(&Fault::new(FaultClass::of_status(status), ""));
+            Cost::default()
+        };
+        drop(account);
+        reservation.settle(cost).await;
         PassedBody::Whole(body)
     } else {
         let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
         cx.streams.spawn(pump(
             cx.clone(),
-            opened,
-            sender,
-            (account, priced, deadline),
+            (opened, sender, deadline),
+            (account, reservation),
+            priced,
         ));
         PassedBody::Chunks(chunks)
     };
@@ -295,46 +351,85 @@ async fn pass(
     })
 }
 
-fn settle(cx: &Llm, account: &mut Account, priced: &Priced, body: Option<&[u8]>) {
-    let told = body.and_then(|body| {
+/// What an answer says it used, and what it came to without saying it.
+fn told(body: &[u8]) -> Used {
+    let usage = || {
         let usage = Top::read(body).ok()?.get("usage")?;
         Dialect::OpenaiChat.decode_usage(usage)
-    });
-    let used = Used {
+    };
+    let told = usage();
+    Used {
         told,
         complete: told.is_some(),
         estimate: 0,
-    };
-    account.used(used, (&cx.prices, priced));
-    account.done();
+        tier: ServiceTier::Standard,
+    }
 }
 
+fn settle(cx: &Llm, account: &mut Account, priced: &Priced, used: Used) -> Cost {
+    let cost = account.used(&used, (&cx.prices, priced));
+    account.done();
+    cost
+}
+
+/// Passes an answer on to its end, and settles it: by its pieces where it is one of events, of which each has about a
+/// token.
 async fn pump(
     cx: Arc<Llm>,
-    mut opened: Opened,
-    sender: mpsc::Sender<Bytes>,
-    (mut account, priced, deadline): (Account, Priced, Instant),
+    (mut opened, sender, deadline): (Opened, mpsc::Sender<Bytes>, Instant),
+    (mut account, reservation): (Account, Reservation),
+    priced: Priced,
 ) {
+    let mut pieces = 0;
+    let ended = pass_on(&cx, &mut opened, (&sender, deadline), |chunk| {
+        account.passed(chunk.len());
+        pieces += memchr::memmem::find_iter(chunk, b"data:").count() as u64;
+    })
+    .await;
+    drop(sender);
+    let used = Used {
+        told: None,
+        complete: false,
+        estimate: pieces,
+        tier: ServiceTier::Standard,
+    };
+    let cost = account.used(&used, (&cx.prices, &priced));
+    match ended {
+        Ok(true) => account.done(),
+        Ok(false) => {}
+        Err(fault) => account.failed(&fault),
+    }
+    drop(account);
+    reservation.settle(cost).await;
+}
+
+/// `false`: the caller left.
+async fn pass_on(
+    cx: &Llm,
+    opened: &mut Opened,
+    (sender, deadline): (&mpsc::Sender<Bytes>, Instant),
+    mut note: impl FnMut(&Bytes),
+) -> Result<bool, Fault> {
     loop {
         let next = tokio::select! {
             biased;
-            () = sender.closed() => return,
-            () = cx.shutdown.cancelled() => return,
+            () = sender.closed() => return Ok(false),
+            () = cx.shutdown.cancelled() => return Ok(false),
             next = timeout_at(deadline.into(), opened.chunk()) => next,
         };
         match next {
             Ok(Ok(Some(chunk))) => {
-                account.passed(chunk.len());
+                note(&chunk);
                 let sent = timeout_at(deadline.into(), sender.send(chunk)).await;
                 if !matches!(sent, Ok(Ok(()))) {
-                    return;
+                    return Ok(false);
                 }
             }
-            Ok(Ok(None)) => return settle(&cx, &mut account, &priced, None),
-            Ok(Err(error)) => return account.failed(&of_egress(&error)),
+            Ok(Ok(None)) => return Ok(true),
+            Ok(Err(error)) => return Err(of_egress(&error)),
             Err(_) => {
-                let fault = Fault::new(FaultClass::Timeout, "the answer did not end in time");
-                return account.failed(&fault);
+                let text = "the answer did not end in time";
+                return Err(Fault::new(FaultClass::Timeout, text));
             }
         }
     }

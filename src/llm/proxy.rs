@@ -21,7 +21,7 @@ use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::Models;
 use crate::llm::price::{PriceBook, ServiceTier};
 use crate::llm::question::{Addressed, Question};
-use crate::llm::reserve::{Admitted, From, Reservation, admit};
+use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Target;
 use crate::llm::stream;
 use crate::types::Clock;
@@ -82,11 +82,16 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         caller,
         peer: asked.peer,
     };
+    let sought = Sought {
+        model: &question.model,
+        tier: question.tier,
+        most: &|written| (question.prompt_bound(), question.output_bound(written)),
+    };
     let Admitted {
         model,
         name,
         reservation,
-    } = admit(cx, from, &question)
+    } = admit(cx, from, sought)
         .await
         .inspect_err(|fault| account.failed(fault))?;
     let settings = &model.settings;

@@ -14,7 +14,6 @@ use crate::llm::fault::{Fault, FaultClass, RateHeaders};
 use crate::llm::live::{LiveModel, OnExhaust};
 use crate::llm::price::{self, Nanos, ServiceTier};
 use crate::llm::proxy::Llm;
-use crate::llm::question::Question;
 use crate::types::ModelId;
 
 /// For how long the end of a request waits for the database: what is not counted by then is counted after.
@@ -29,6 +28,17 @@ const UNCOUNTED_RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct From<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) peer: Option<IpAddr>,
+}
+
+/// What is asked of a model.
+#[derive(Clone, Copy)]
+pub(crate) struct Sought<'a> {
+    /// As the caller names it.
+    pub(crate) model: &'a str,
+    pub(crate) tier: ServiceTier,
+    /// The most tokens of the prompt and of the answer there may be, from how many an answer has where the caller
+    /// does not say.
+    pub(crate) most: &'a (dyn Fn(u64) -> (u64, u64) + Sync),
 }
 
 /// A request that was let in.
@@ -69,13 +79,9 @@ impl Reservation {
 ///
 /// # Errors
 /// Where there is no such model, or a limit does not admit it.
-pub(crate) async fn admit(
-    cx: &Llm,
-    from: From<'_>,
-    question: &Question,
-) -> Result<Admitted, Fault> {
-    let model = cx.models.find(from.caller, &question.model)?;
-    let refusal = match reserve(cx, from, question, (model.clone(), &question.model)).await {
+pub(crate) async fn admit(cx: &Llm, from: From<'_>, sought: Sought<'_>) -> Result<Admitted, Fault> {
+    let model = cx.models.find(from.caller, sought.model)?;
+    let refusal = match reserve(cx, from, sought, model.clone()).await {
         Ok(admitted) => return Ok(admitted),
         Err(refusal) => refusal,
     };
@@ -83,17 +89,21 @@ pub(crate) async fn admit(
         && is_used_up(&refusal)
         && let Ok(other) = cx.models.find(from.caller, downgrade)
     {
-        let reserved = reserve(cx, from, question, (other, downgrade)).await;
-        return reserved.map_err(|refusal| fault(&refusal));
+        let instead = Sought {
+            model: downgrade,
+            ..sought
+        };
+        let reserved = reserve(cx, from, instead, other).await;
+        return reserved.map_err(|refusal| limit_fault(&refusal));
     }
-    Err(fault(&refusal))
+    Err(limit_fault(&refusal))
 }
 
 async fn reserve(
     cx: &Llm,
     from: From<'_>,
-    question: &Question,
-    (model, name): (Arc<LiveModel>, &str),
+    sought: Sought<'_>,
+    model: Arc<LiveModel>,
 ) -> Result<Admitted, LimitRefusal> {
     let asked = Asked {
         caller: from.caller,
@@ -103,11 +113,11 @@ async fn reserve(
         },
         limits: &model.limits,
         peer: from.peer,
-        cost: most(cx, from.caller, question, (&model, name)),
+        cost: most(cx, from.caller, sought, &model),
     };
     let permit = cx.limiter.admit(&asked).await?;
     Ok(Admitted {
-        name: name.to_owned(),
+        name: sought.model.to_owned(),
         reservation: Reservation {
             permit,
             limiter: cx.limiter.clone(),
@@ -118,7 +128,7 @@ async fn reserve(
 }
 
 /// The most a request can come to, as far as any limit asks for it.
-fn most(cx: &Llm, caller: &Caller, question: &Question, (model, name): (&LiveModel, &str)) -> Cost {
+fn most(cx: &Llm, caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Cost {
     let own = caller.allowance.iter().flat_map(|it| &it.limits);
     let counts = |unit: Unit| {
         let is_of = |limit: &Limit| limit.unit == unit;
@@ -133,14 +143,14 @@ fn most(cx: &Llm, caller: &Caller, question: &Question, (model, name): (&LiveMod
         .filter_map(|target| target.max_output_tokens)
         .max()
         .unwrap_or(OUTPUT_TOKENS);
-    let (prompt, output) = (question.prompt_bound(), question.output_bound(written));
+    let (prompt, output) = (sought.most)(written);
     let mut cost = Cost {
         tokens: prompt.saturating_add(output),
         nanos: 0,
     };
     if counts_money {
-        cost.nanos = dearest(cx, caller, (model, name), |price| {
-            price::most(price, (prompt, output), question.tier)
+        cost.nanos = dearest(cx, caller, (model, sought.model), |price| {
+            price::most(price, (prompt, output), sought.tier)
         });
     }
     cost
@@ -177,7 +187,7 @@ fn is_used_up(refusal: &LimitRefusal) -> bool {
 }
 
 /// A refusal in no dialect's words yet.
-fn fault(refusal: &LimitRefusal) -> Fault {
+pub(crate) fn limit_fault(refusal: &LimitRefusal) -> Fault {
     let LimitRefusal::Exceeded(exceeded) = refusal else {
         return Fault {
             retry_after: Some(UNCOUNTED_RETRY_AFTER),

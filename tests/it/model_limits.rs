@@ -54,6 +54,7 @@ impl Fake {
         let state = (Arc::clone(&served), Arc::clone(&gate));
         let router = Router::new()
             .route("/v1/chat/completions", post(complete))
+            .route("/v1/embeddings", post(embed))
             .with_state(state);
         Self {
             address: serve_local(router).await,
@@ -61,6 +62,18 @@ impl Fake {
             gate,
         }
     }
+}
+
+async fn embed(
+    State((served, _)): State<(Arc<AtomicUsize>, Arc<Semaphore>)>,
+    Json(asked): Json<Value>,
+) -> Json<Value> {
+    served.fetch_add(1, Ordering::SeqCst);
+    let data = json!([{ "object": "embedding", "index": 0, "embedding": [0.5] }]);
+    Json(json!({
+        "object": "list", "data": data, "model": asked["model"],
+        "usage": { "prompt_tokens": PROMPT, "total_tokens": PROMPT },
+    }))
 }
 
 async fn complete(
@@ -163,7 +176,7 @@ impl Bench {
             "definition": {
                 "id": "fake", "name": "Fake", "dialect": "openai-chat", "docs": "here",
                 "base_url": format!("http://{}/v1", fake.address), "auth": "none",
-                "capabilities": ["chat"], "prices": "openai",
+                "capabilities": ["chat", "embeddings"], "prices": "openai",
             },
         });
         let settings = settings.to_string();
@@ -418,6 +431,37 @@ async fn a_budget_that_is_used_up_has_each_dialects_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_passed_on_counts_like_a_chat() {
+    let limits = json!([{ "unit": "tokens", "amount": 100, "window": "day", "scope": "consumer" }]);
+    let model = limited("text-embedding-3-small", limits);
+    let bench = Bench::with(&[("vectors", model)]).await;
+    let asked = json!({ "model": "vectors", "input": "hello" });
+    let mut through = 0;
+    let refused = loop {
+        let one = bench.ask_at("a", "/v1/embeddings", &asked).await;
+        if one.status != 200 {
+            break one;
+        }
+        through += 1;
+        assert!(through <= 10, "nothing is counted");
+    };
+    // 10 tokens each, of which 20 have to be there: half the bytes of the request.
+    assert_eq!(through, 9, "{}", refused.body);
+    assert_eq!(refused.body["error"]["type"], "insufficient_quota");
+    assert_eq!(bench.fake.served.load(Ordering::SeqCst), 9);
+    let seen = bench.api("GET", "consumers/a", Value::Null).await;
+    let quota = &seen["quotas"][0];
+    assert!(
+        quota["counter"].as_str().unwrap().starts_with("model:"),
+        "{seen}"
+    );
+    assert!(
+        (90..=100).contains(&quota["taken"].as_u64().unwrap()),
+        "{seen}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_a_stream_pays_for_what_it_got() {
     let bench = Bench::with(&[("m", to("gpt-4o-mini"))]).await;
     bench.limit("a", a_day("tokens", 10_000)).await;
@@ -502,12 +546,12 @@ async fn a_request_counts_once_however_often_it_is_sent() {
     assert_eq!(bench.ask("a", "m", WRITTEN).await.status, 429);
     assert!(bench.fake.served.load(Ordering::SeqCst) >= 6);
     // What is not answered costs no tokens: 220 are used, and 480 are there.
-    for _ in 0..5 {
+    for _ in 0..2 {
         let one = bench.ask("a", "broken", 300).await;
         assert_eq!(one.status, 502, "{}", one.body);
     }
     assert_eq!(bench.ask("a", "fake/gpt-4o-mini", 300).await.status, 200);
-    bench.written(9).await;
+    bench.written(6).await;
     let tokens = "SELECT SUM(tokens_input + tokens_output) FROM ledger";
     assert_eq!(bench.number(tokens).await, 330);
 }
@@ -543,6 +587,44 @@ async fn what_has_no_price_is_let_in_and_said_to_have_none() {
             "priced fake/gpt-4o 1 0 100"
         ]
     );
+    let read = bench.api("GET", "model-usage?by=model", Value::Null).await;
+    let totals = &read["totals"];
+    let ledger = async |what: &str| {
+        bench
+            .number(&format!("SELECT SUM({what}) FROM ledger"))
+            .await
+    };
+    assert_eq!(totals["costNanos"], ledger("cost_nanos").await);
+    assert_eq!(totals["tokensInput"], ledger("tokens_input").await);
+    assert_eq!(
+        (&totals["calls"], &totals["errors"], &totals["unknownCosts"]),
+        (&json!(5), &json!(1), &json!(3))
+    );
+    let groups = read["groups"].as_array().unwrap();
+    let names: Vec<&Value> = groups.iter().map(|group| &group["of"]["model"]).collect();
+    assert_eq!(names, ["priced", "m"]);
+    let read = bench
+        .api("GET", "model-usage?by=consumer&model=m", Value::Null)
+        .await;
+    assert_eq!(read["groups"][0]["of"]["consumer"], "a");
+    assert_eq!(read["groups"][0]["totals"]["calls"], 3);
+    let client = &bench.process.client;
+    let url = format!(
+        "{}/api/v1/model-usage.csv?by=target&step=day",
+        client.origin
+    );
+    let file = client
+        .http
+        .get(url)
+        .bearer_auth(crate::serving::ADMIN_KEY)
+        .send()
+        .await;
+    let text = file.unwrap().text().await.unwrap();
+    assert!(
+        text.starts_with("at,partial,model,target,consumer,"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 4, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::llm::count;
 use crate::llm::dialect::{Dialect, anthropic};
-use crate::llm::endpoint::{BODY_BYTES_MAX, Endpoint, TARGET, body_of, read_up_to, refuse};
+use crate::llm::endpoint::{BODY_BYTES_MAX, Endpoint, TARGET, body_of, peer, read_up_to, refuse};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::{Passed, PassedBody, Wanted, forward};
 use crate::llm::provider::Capability;
@@ -65,6 +65,7 @@ async fn counted(endpoint: &Endpoint, request: Request) -> Result<Passed, Fault>
         dialect: Some(Dialect::Anthropic),
         content_type: HeaderValue::from_static("application/json"),
         body: body.clone(),
+        peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
     };
     match forward(&endpoint.llm, &caller, wanted).await {
@@ -103,6 +104,7 @@ async fn pass(
             .cloned()
             .unwrap_or_else(json),
         body: read_up_to(body, MEDIA_BYTES_MAX).await?,
+        peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
     };
     forward(&endpoint.llm, &caller, wanted).await

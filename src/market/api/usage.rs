@@ -87,13 +87,17 @@ impl From<UsageError> for Problem {
 }
 
 /// The time somebody asks about; without a word, a day by the hour, or 30 days by the day.
-fn window(asked: &Asked, now: DateTime<Utc>) -> Result<Window, UsageError> {
-    let (step, back) = match asked.step {
+pub(super) fn window(
+    (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    step: StepAsked,
+    now: DateTime<Utc>,
+) -> Result<Window, UsageError> {
+    let (step, back) = match step {
         StepAsked::Hour => (Step::Hour, Duration::hours(24)),
         StepAsked::Day => (Step::Day, Duration::days(30)),
     };
-    let to = asked.to.unwrap_or(now);
-    let from = asked.from.or_else(|| to.checked_sub_signed(back));
+    let to = to.unwrap_or(now);
+    let from = from.or_else(|| to.checked_sub_signed(back));
     Window::new((from.unwrap_or(to), to), step, now)
 }
 
@@ -105,7 +109,7 @@ pub(crate) async fn report(
     by: &[By],
 ) -> Result<Report, Problem> {
     let parts = &market.0.parts.publisher;
-    let window = window(asked, parts.clock.now())?;
+    let window = window((asked.from, asked.to), asked.step, parts.clock.now())?;
     let server = asked.server.as_deref();
     let used = Used {
         server: server
@@ -202,7 +206,7 @@ pub(super) async fn json_file(
     Ok(file("application/json", "usage.json", text))
 }
 
-fn file(kind: &'static str, name: &str, text: String) -> Response {
+pub(super) fn file(kind: &'static str, name: &str, text: String) -> Response {
     let disposition = format!("attachment; filename=\"{name}\"");
     (
         [
