@@ -23,6 +23,11 @@ const NO_LISTS: [(&str, &str); 16] = [
         "sums, of at most 1,000 steps and 50 groups",
     ),
     ("/api/v1/usage.json", "a file, bounded like the sums"),
+    (
+        "/api/v1/model-usage",
+        "sums, of at most 1,000 steps and 50 groups",
+    ),
+    ("/api/v1/model-usage.json", "a file, bounded like the sums"),
     ("/api/v1/ledger.csv", "a file, as the next"),
     (
         "/api/v1/ledger.json",
