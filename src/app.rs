@@ -11,5 +11,6 @@ pub mod measures;
 mod models;
 pub mod operate;
 pub mod secrets;
+mod seed;
 pub mod serve;
 pub mod tls;

@@ -399,6 +399,8 @@ impl Drop for Measured<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::access::ledger::Called;
+
     use super::*;
     use crate::access::caller::Caller;
     use crate::types::{OrganizationId, VersionId};
@@ -420,9 +422,11 @@ mod tests {
             organization: OrganizationId::DEFAULT,
             caller: Caller::anonymous(),
             at: chrono::DateTime::UNIX_EPOCH,
-            server: id(1),
-            version: VersionId(uuid::Uuid::nil()),
-            tool: "a".to_owned(),
+            called: Called::Tool {
+                server: id(1),
+                version: VersionId(uuid::Uuid::nil()),
+                name: "a".to_owned(),
+            },
             trace_id: String::new(),
             status,
             upstream_status: None,

@@ -36,9 +36,9 @@ use crate::app::measures::Sources;
 use crate::app::models;
 use crate::app::operate::Operations;
 use crate::app::secrets;
+use crate::app::seed::{check_demo, seed, wants_demo};
 use crate::app::tls::Tls;
-use crate::config::{Config, Demo};
-use crate::demo;
+use crate::config::Config;
 use crate::egress::Egress;
 use crate::jq::Jq;
 use crate::llm::live::Models;
@@ -48,10 +48,7 @@ use crate::market::doctor::{Doctor, Places};
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
 use crate::mcp::probes::{self, Prober};
-use crate::mcp::publish::{
-    GivenSettings, OnBehalf, Publication, Publisher, Release, SpecSource, publish,
-};
-use crate::mcp::server::Access;
+use crate::mcp::publish::Publisher;
 use crate::mcp::sync;
 use crate::mcp::watch::Watch;
 use crate::openapi::DocumentLimits;
@@ -61,7 +58,7 @@ use crate::store::changes::Feed;
 use crate::store::{Location, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::export::{Collector, export};
-use crate::types::{Clock, OrganizationId};
+use crate::types::Clock;
 
 /// Entries of the ledger that wait to be written.
 const LEDGER_ENTRIES_MAX: usize = 16_384;
@@ -471,58 +468,4 @@ fn hosts(config: &Config, address: SocketAddr) -> HostPolicy {
             HostPolicy::SameOrigin
         }
     }
-}
-
-/// Postgres is what replicas share; each of them would seed.
-fn check_demo(config: &Config) -> anyhow::Result<()> {
-    if config.server.demo == Demo::On && config.store.database_url.is_some() {
-        bail!(
-            "the demo is seeded into a fresh SQLite database only: leave out --demo, or --database-url"
-        );
-    }
-    Ok(())
-}
-
-/// Only a fresh SQLite database is seeded: on a loopback listener unless that is not wanted, on
-/// another one if it is asked for.
-fn wants_demo(config: &Config, address: SocketAddr, fresh: bool) -> bool {
-    let asked = config.server.demo == Demo::On;
-    if asked && !fresh {
-        tracing::info!(
-            "the demo is not seeded: the database in {} is not fresh",
-            config.store.data.display()
-        );
-    }
-    let here = config.server.demo == Demo::Auto && address.ip().is_loopback();
-    fresh && (asked || here)
-}
-
-/// Publishes the two documents of the demo, unless servers of their names are there.
-async fn seed(market: &Market) -> anyhow::Result<bool> {
-    let publisher = &market.0.parts.publisher;
-    let mut seeded = false;
-    for (slug, document) in demo::DOCUMENTS {
-        if publisher.catalog.find(slug).is_some() {
-            continue;
-        }
-        let publication = Publication {
-            organization: OrganizationId::DEFAULT,
-            actor: "demo".to_owned(),
-            slug: Some(slug.parse()?),
-            item: None,
-            on_behalf: OnBehalf::default(),
-            settings: GivenSettings {
-                access: Some(Access::Open),
-                internal: Some(DEMO.to_owned()),
-                ..GivenSettings::default()
-            },
-            credentials: Vec::new(),
-            release: Release::Now,
-            draft: false,
-        };
-        let source = SpecSource::single(document.as_bytes(), None);
-        publish(publisher, source, publication).await?;
-        seeded = true;
-    }
-    Ok(seeded)
 }

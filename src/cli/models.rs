@@ -157,7 +157,7 @@ fn model(model: &Value) -> String {
         }
         for name in ["weight", "tier", "maxOutputTokens"] {
             if let Some(number) = target[name].as_u64() {
-                said.push_str(&format!("  {name} {number}"));
+                said.extend(["  ", name, " ", &number.to_string()]);
             }
         }
     }

@@ -185,11 +185,8 @@ fn kind(kind: &Value) -> String {
     }
     let parameters = kind["parameters"].as_array().into_iter().flatten();
     for parameter in parameters {
-        said.push_str(&format!(
-            "\n  {}: {}",
-            text(&parameter["name"]),
-            text(&parameter["help"])
-        ));
+        let (name, help) = (text(&parameter["name"]), text(&parameter["help"]));
+        said.extend(["\n  ", name, ": ", help]);
     }
     said
 }
@@ -254,12 +251,12 @@ fn provider(provider: &Value) -> String {
     }
     for key in &keys {
         let (name, ending) = (text(&key["name"]), text(&key["ending"]));
-        said.push_str(&format!("\n  {name}"));
+        said.extend(["\n  ", name]);
         if !ending.is_empty() {
-            said.push_str(&format!("  …{ending}"));
+            said.extend(["  …", ending]);
         }
         if let Some(warning) = key["warning"].as_str() {
-            said.push_str(&format!("  not sent: {warning}"));
+            said.extend(["  not sent: ", warning]);
         }
     }
     said
@@ -282,7 +279,7 @@ fn tested(name: &str, answer: &Value) -> String {
     );
     let models = answer["models"].as_array().into_iter().flatten();
     for model in models.filter_map(Value::as_str) {
-        said.push_str(&format!("\n  {model}"));
+        said.extend(["\n  ", model]);
     }
     said
 }

@@ -58,7 +58,7 @@ mod tests {
         let count = |body| estimate(&Dialect::OpenaiChat.decode_request(body).unwrap());
         let short = json!({ "model": "m", "messages": [{ "role": "user", "content": "hello" }] });
         let base = count(short.clone());
-        let mut with = |field: &str, value| {
+        let with = |field: &str, value| {
             let mut body = short.clone();
             body[field] = value;
             count(body)

@@ -316,7 +316,7 @@ impl Asking<'_> {
             let top = Top::read(&body).map_err(|fault| no_answer(&fault))?;
             let usage = usage_of(dialect, &top);
             let tier = top.get::<&str>(TIER).and_then(ServiceTier::named);
-            let renamed = self.renamed(work, &top);
+            let renamed = Self::renamed(work, &top);
             let body = renamed.map_or_else(|| body.clone(), Bytes::from);
             return Ok(Answering::Whole { body, usage, tier });
         }
@@ -336,7 +336,7 @@ impl Asking<'_> {
     }
 
     /// The answer with the model's name as the caller says it, where that is another.
-    fn renamed(&self, work: &Work<'_>, top: &Top<'_>) -> Option<Vec<u8>> {
+    fn renamed(work: &Work<'_>, top: &Top<'_>) -> Option<Vec<u8>> {
         let field = match work.question.dialect {
             Dialect::Gemini => "modelVersion",
             _ => "model",
@@ -351,11 +351,8 @@ impl Asking<'_> {
         let array = question.stream.is_some_and(|stream| stream.array);
         if dialect == question.dialect && !array {
             let model = (self.model.name != question.model).then(|| question.model.clone());
-            return Ok(Relay::Same(Same::new(
-                dialect,
-                model,
-                self.written.hides_usage,
-            )));
+            let same = Same::new(dialect, model, self.written.hides_usage);
+            return Ok(Relay::Same(Box::new(same)));
         }
         let encoder = StreamEncoder::new(question.dialect, work.told.clone(), array)?;
         let model = work.told.model.clone();

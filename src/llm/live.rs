@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -217,7 +218,9 @@ impl Models {
                 offer.models.insert(&row.name, Arc::new(model));
             }
         }
-        offers.values_mut().for_each(|offer| self.add_demo(offer));
+        for offer in offers.values_mut() {
+            self.add_demo(offer);
+        }
         self.0.offers.store(Arc::new(offers));
         Ok(())
     }

@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn the_most_a_call_costs_is_at_the_dearest_rates_that_may_apply() {
-        let step = |above, input, cache_write, output| Step {
+        let step = |above, input, cache_write: Option<u64>, output| Step {
             above,
             input: Some(Rate(input)),
             cache_write: cache_write.map(Rate),

@@ -50,7 +50,7 @@ impl Seen {
 
 /// A stream under way.
 pub enum Relay {
-    Same(Same),
+    Same(Box<Same>),
     Across(Box<Across>),
 }
 
@@ -222,7 +222,9 @@ impl Same {
             None if self.seen.ended => return,
             None => self.decoder.finish(),
         };
-        ending.iter().for_each(|event| self.seen.note(event));
+        for event in &ending {
+            self.seen.note(event);
+        }
         if let Some(fault) = &self.seen.fault {
             write_fault(self.dialect, fault, out);
         }
@@ -264,7 +266,8 @@ fn tells(data: &[u8]) -> bool {
 /// Whether data is no object, as far as its ends tell.
 fn is_cut(data: &[u8]) -> bool {
     let data = data.trim_ascii();
-    !data.is_empty() && !(data.starts_with(b"{") && data.ends_with(b"}"))
+    let is_object = data.starts_with(b"{") && data.ends_with(b"}");
+    !data.is_empty() && !is_object
 }
 
 /// Whether data is what dialects send: JSON, or the word that ends OpenAI's streams.
@@ -408,7 +411,7 @@ mod tests {
 
     fn relayed(model: Option<&str>, hides_usage: bool, cut: usize) -> (String, Seen) {
         let same = Same::new(Dialect::OpenaiChat, model.map(str::to_owned), hides_usage);
-        let (mut relay, mut out) = (Relay::Same(same), Vec::new());
+        let (mut relay, mut out) = (Relay::Same(Box::new(same)), Vec::new());
         let (first, second) = CHUNKS.as_bytes().split_at(cut);
         relay.push(first, &mut out);
         relay.push(second, &mut out);
@@ -437,7 +440,7 @@ mod tests {
     #[test]
     fn a_stream_that_ends_too_early_says_so() {
         let (mut relay, mut out) = (
-            Relay::Same(Same::new(Dialect::OpenaiChat, None, false)),
+            Relay::Same(Box::new(Same::new(Dialect::OpenaiChat, None, false))),
             Vec::new(),
         );
         let half = &CHUNKS[..CHUNKS.find(": a comment").unwrap()];
@@ -478,7 +481,7 @@ mod tests {
 
     /// What a caller of OpenAI's chat gets of these pieces, and whether there was a fault.
     fn told(pieces: &[&str]) -> (String, bool) {
-        let mut relay = Relay::Same(Same::new(Dialect::OpenaiChat, None, false));
+        let mut relay = Relay::Same(Box::new(Same::new(Dialect::OpenaiChat, None, false)));
         let mut out = Vec::new();
         for piece in pieces {
             relay.push(piece.as_bytes(), &mut out);

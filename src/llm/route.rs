@@ -148,12 +148,14 @@ impl Times {
 }
 
 impl OnLoss {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl OnDisconnect {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

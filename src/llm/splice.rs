@@ -1,7 +1,7 @@
 //! Looks at the top of a JSON object, and replaces single fields of it, without touching any other byte.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -115,7 +115,7 @@ impl<'a> Top<'a> {
                         ","
                     };
                     let name = serde_json::Value::from(edit.field);
-                    added.push_str(&format!("{comma}{name}:{}", edit.value));
+                    let _ = write!(added, "{comma}{name}:{}", edit.value);
                 }
                 None => {}
             }

@@ -648,7 +648,7 @@ fn a_cached_part_of_the_prompt_goes_to_google_only() {
             let field = written.map_err(|fault| fault.field.unwrap());
             match dialect {
                 Dialect::Gemini => {
-                    assert_eq!(field.unwrap().body["cachedContent"], "cachedContents/1")
+                    assert_eq!(field.unwrap().body["cachedContent"], "cachedContents/1");
                 }
                 _ => assert_eq!(field.unwrap_err(), "cachedContent"),
             }

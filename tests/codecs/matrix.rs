@@ -99,9 +99,9 @@ fn part(part: &Part) -> Vec<String> {
 /// What a request comes to, whatever it is said in.
 fn gist(request: &ChatRequest) -> Vec<String> {
     let mut lines: Vec<String> = request.system.iter().flat_map(part).collect();
-    lines
-        .iter_mut()
-        .for_each(|line| line.insert_str(0, "system "));
+    for line in &mut lines {
+        line.insert_str(0, "system ");
+    }
     for turn in &request.turns {
         let role = format!("{:?}", turn.role).to_lowercase();
         let parts = turn.parts.iter().flat_map(part);
@@ -157,6 +157,20 @@ fn named(dropped: &[Dropped]) -> String {
     format!(" (dropped: {})", names.join(", "))
 }
 
+/// What becomes of a request in a dialect.
+fn asked_in(to: Dialect, request: &ChatRequest, model: &TargetModel) -> String {
+    let encoded = match to.encode_request(request, model) {
+        Ok(encoded) => encoded,
+        Err(fault) => return format!("  {to:?}: refused: {fault}\n"),
+    };
+    let ok = format!("  {to:?}: ok{}\n", named(&encoded.dropped));
+    let back = to.decode_request(encoded.body);
+    ok + &back.map_or_else(
+        |_| String::new(),
+        |back| difference(&gist(request), &gist(&back)),
+    )
+}
+
 #[test]
 fn requests_in_every_dialect() {
     let model = TargetModel {
@@ -175,15 +189,7 @@ fn requests_in_every_dialect() {
                 }
             };
             for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
-                match to.encode_request(&request, &model) {
-                    Err(fault) => writeln!(table, "  {to:?}: refused: {fault}").unwrap(),
-                    Ok(encoded) => {
-                        writeln!(table, "  {to:?}: ok{}", named(&encoded.dropped)).unwrap();
-                        if let Ok(back) = to.decode_request(encoded.body) {
-                            table.push_str(&difference(&gist(&request), &gist(&back)));
-                        }
-                    }
-                }
+                table.push_str(&asked_in(to, &request, &model));
             }
         }
         insta::assert_snapshot!(format!("requests_{}", folder(from)), table);
@@ -229,6 +235,35 @@ fn decoded(dialect: Dialect, stream: &str) -> Vec<ChatEvent> {
     said
 }
 
+/// What becomes of an answer in a dialect, streamed and whole.
+fn answered_in(to: Dialect, events: &[ChatEvent], answer: &Result<Answer, String>) -> String {
+    let mut encoder = StreamEncoder::new(to, told(), false).expect("callers speak it");
+    let mut bytes = Vec::new();
+    for event in events {
+        encoder.push(event.clone(), &mut bytes);
+    }
+    encoder.finish(&mut bytes);
+    let back = collected(decoded(to, &String::from_utf8(bytes).expect("UTF-8")));
+    let (answer, back) = match (answer, back) {
+        (Ok(answer), Ok(back)) => (answer, back),
+        (Err(fault), Err(_)) => return format!("  {to:?}: fault: {fault}\n"),
+        (Err(fault), Ok(_)) => return format!("  {to:?}: LOST FAULT: {fault}\n"),
+        (Ok(_), Err(fault)) => return format!("  {to:?}: BROKEN: {fault}\n"),
+    };
+    let mut text = format!("  {to:?}: ok{}\n", named(encoder.dropped()));
+    text.push_str(&difference(&answer_gist(answer), &answer_gist(&back)));
+    let whole = to
+        .encode_answer(answer, &told())
+        .expect("callers speak it")
+        .body;
+    let whole = to.decode_answer(whole).expect("an answer of ours");
+    let apart = difference(&answer_gist(&back), &answer_gist(&whole));
+    if !apart.is_empty() {
+        text = format!("{text}    whole differs from streamed:\n{apart}");
+    }
+    text
+}
+
 #[test]
 fn answers_and_streams_in_every_dialect() {
     for from in Dialect::heard() {
@@ -249,31 +284,7 @@ fn answers_and_streams_in_every_dialect() {
             };
             let answer = collected(events.clone());
             for to in Dialect::heard().into_iter().filter(|to| *to != from) {
-                let mut encoder = StreamEncoder::new(to, told(), false).unwrap();
-                let mut bytes = Vec::new();
-                events
-                    .iter()
-                    .for_each(|event| encoder.push(event.clone(), &mut bytes));
-                encoder.finish(&mut bytes);
-                let back = collected(decoded(to, &String::from_utf8(bytes).unwrap()));
-                let dropped = named(encoder.dropped());
-                match (&answer, &back) {
-                    (Ok(answer), Ok(back)) => {
-                        writeln!(table, "  {to:?}: ok{dropped}").unwrap();
-                        table.push_str(&difference(&answer_gist(answer), &answer_gist(back)));
-                        let whole = to.encode_answer(answer, &told()).unwrap().body;
-                        let whole = to.decode_answer(whole).unwrap();
-                        let apart = difference(&answer_gist(back), &answer_gist(&whole));
-                        if !apart.is_empty() {
-                            write!(table, "    whole differs from streamed:\n{apart}").unwrap();
-                        }
-                    }
-                    (Err(fault), Err(_)) => writeln!(table, "  {to:?}: fault: {fault}").unwrap(),
-                    (Err(fault), Ok(_)) => {
-                        writeln!(table, "  {to:?}: LOST FAULT: {fault}").unwrap()
-                    }
-                    (Ok(_), Err(fault)) => writeln!(table, "  {to:?}: BROKEN: {fault}").unwrap(),
-                }
+                table.push_str(&answered_in(to, &events, &answer));
             }
         }
         insta::assert_snapshot!(format!("answers_{}", folder(from)), table);

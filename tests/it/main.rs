@@ -48,8 +48,8 @@ mod live;
 )]
 mod managing;
 mod migrations;
-mod models;
 mod model_limits;
+mod models;
 mod openapi;
 mod operations;
 mod pages;

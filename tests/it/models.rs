@@ -1,6 +1,11 @@
 //! Providers and models as an admin sets them up, and what callers get of them, over real sockets: a provider that
 //! fails in every way there is, and a key that is seen nowhere but there.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+
 mod upstream;
 
 use std::time::{Duration, Instant};
@@ -378,6 +383,7 @@ async fn a_provider_is_tested_and_its_keys_stay_where_they_were_entered_for() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_cannot_be_is_refused_by_the_name_of_its_field() {
     let set = Set::start().await;
     let openai = |more: Value| {

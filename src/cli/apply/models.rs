@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::api::path_of;
 use crate::cli::apply::catalog::{ProviderSpec, differing, is_same};
 use crate::cli::apply::compare::{Change, Compare, Step, lines};
+use crate::llm::live::StoredModel;
 use crate::llm::provider::Provider;
-use crate::llm::route::ModelSettings;
 
 impl Compare<'_> {
     /// A provider; of its keys, those that are not entered yet.
@@ -50,7 +50,7 @@ impl Compare<'_> {
 
     pub(super) async fn model(&self, name: &str, wanted: &Value) -> anyhow::Result<Option<Change>> {
         let path = path_of(&["models", name]);
-        let wanted: ModelSettings = serde_json::from_value(wanted.clone())?;
+        let wanted: StoredModel = serde_json::from_value(wanted.clone())?;
         wanted.check(name)?;
         let body = serde_json::to_value(&wanted)?;
         let what = format!("model {name}");

@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use crate::access::person::Person;
 use crate::extract::{Body, Path};
-use crate::llm::live::DEMO;
-use crate::llm::route::ModelSettings;
+use crate::llm::live::{DEMO, StoredModel};
 use crate::market::api::Market;
 use crate::market::api::page::{Asked, Listed};
 use crate::market::api::providers::{act, apply, wrong};
@@ -61,7 +60,7 @@ pub(super) async fn put(
     State(market): State<Market>,
     person: Person,
     Path(name): Path<String>,
-    Body(given): Body<ModelSettings>,
+    Body(given): Body<StoredModel>,
 ) -> Result<Json<Value>, Problem> {
     keep(&market, &person, &name, &given).await?;
     show(State(market), person, Path(name)).await
@@ -72,7 +71,7 @@ pub(crate) async fn keep(
     market: &Market,
     person: &Person,
     name: &str,
-    given: &ModelSettings,
+    given: &StoredModel,
 ) -> Result<(), Problem> {
     given
         .check(name)
@@ -97,7 +96,7 @@ pub(crate) async fn keep(
 async fn check_providers(
     market: &Market,
     person: &Person,
-    given: &ModelSettings,
+    given: &StoredModel,
 ) -> Result<(), Problem> {
     let parts = &market.0.parts;
     let organization = person.organization();
@@ -105,9 +104,10 @@ async fn check_providers(
     let rows = parts.publisher.store.providers_after(organization, all);
     let known: BTreeSet<String> = rows.await?.into_iter().map(|row| row.name).collect();
     let has_demo = parts.models.provider_of(organization, DEMO).is_some();
-    for (place, target) in given.targets.iter().enumerate() {
+    for (place, target) in given.settings.targets.iter().enumerate() {
         let name = &target.provider;
-        if !known.contains(name) && !(has_demo && name == DEMO) {
+        let is_there = known.contains(name) || has_demo && name == DEMO;
+        if !is_there {
             let shown: String = name.chars().take(100).collect();
             return Err(wrong(format!(
                 "`targets[{place}].provider`: there is no provider \"{shown}\"; add it first"
@@ -152,8 +152,13 @@ pub(super) async fn leading_to(
         .models_after(person.organization(), ("", MODELS_MAX))
         .await?;
     let leads = |row: &ModelRow| {
-        let settings = serde_json::from_str::<ModelSettings>(&row.settings);
-        settings.is_ok_and(|it| it.targets.iter().any(|target| target.provider == provider))
+        let settings = serde_json::from_str::<StoredModel>(&row.settings);
+        settings.is_ok_and(|it| {
+            it.settings
+                .targets
+                .iter()
+                .any(|target| target.provider == provider)
+        })
     };
     Ok(rows.into_iter().filter(leads).map(|row| row.name).collect())
 }

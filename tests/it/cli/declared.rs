@@ -73,6 +73,7 @@ async fn with_consumer(folder: &Path) -> Serving {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one catalog, step by step")]
 async fn a_server_becomes_what_a_catalog_says_and_stays_so() {
     let upstream = Upstream::start().await;
     let folder = tempfile::tempdir().unwrap();

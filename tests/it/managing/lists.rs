@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::managing::{ADMIN, Site};
 
 /// Answers with arrays that are no lists of rows.
-const NO_LISTS: [(&str, &str); 16] = [
+const NO_LISTS: [(&str, &str); 18] = [
     (
         "/api/v1/users/{name}/export",
         "all of one person, as a file",
