@@ -275,7 +275,7 @@ impl Provider {
                 "an id has lower case letters, digits and hyphens".to_owned(),
             ));
         }
-        if !self.docs.starts_with("https://") {
+        if !self.docs.starts_with("https://") || !self.docs.is_ascii() {
             return Err(wrong("`docs` is not the URL of a page".to_owned()));
         }
         if !self.can(Capability::Chat) && self.capabilities.is_empty() && self.paths.is_empty() {
