@@ -87,6 +87,14 @@ impl Dialect {
         })
     }
 
+    /// The field of an answer that names the model.
+    pub fn model_field(self) -> &'static str {
+        match self {
+            Self::Gemini => "modelVersion",
+            _ => "model",
+        }
+    }
+
     /// The field of a whole answer that says what it used.
     pub fn usage_field(self) -> &'static str {
         match self {

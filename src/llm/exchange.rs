@@ -337,10 +337,7 @@ impl Asking<'_> {
 
     /// The answer with the model's name as the caller says it, where that is another.
     fn renamed(work: &Work<'_>, top: &Top<'_>) -> Option<Vec<u8>> {
-        let field = match work.question.dialect {
-            Dialect::Gemini => "modelVersion",
-            _ => "model",
-        };
+        let field = work.question.dialect.model_field();
         let known: String = top.get(field)?;
         let edit = [Edit::text(field, &work.told.model)];
         (known != work.told.model).then(|| top.edited(&edit))
@@ -362,6 +359,20 @@ impl Asking<'_> {
     }
 }
 
+/// The headers every request to a provider has.
+pub(crate) fn own_headers(provider: &Provider) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    // Bytes are passed on as they are, piece by piece.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &provider.headers {
+        let name = HeaderName::try_from(name.as_str());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
 /// A request to a provider, without its credential.
 pub(crate) fn request_to(
     provider: &Provider,
@@ -369,19 +380,14 @@ pub(crate) fn request_to(
     accept: &'static str,
     body: Bytes,
 ) -> UpstreamRequest {
-    let mut headers = HeaderMap::new();
+    let mut headers = own_headers(provider);
     if !body.is_empty() {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let json = HeaderValue::from_static("application/json");
+        headers.entry(CONTENT_TYPE).or_insert(json);
     }
-    // Bytes are passed on as they are, piece by piece.
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(ACCEPT, HeaderValue::from_static(accept));
-    for (name, value) in &provider.headers {
-        let name = HeaderName::try_from(name.as_str());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-            headers.insert(name, value);
-        }
-    }
+    headers
+        .entry(ACCEPT)
+        .or_insert(HeaderValue::from_static(accept));
     UpstreamRequest {
         method,
         url,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
@@ -16,7 +16,7 @@ use crate::access::limit::Cost;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced, Used};
 use crate::llm::dialect::Dialect;
-use crate::llm::exchange::{judged, masked, of_egress};
+use crate::llm::exchange::{judged, masked, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
@@ -259,10 +259,13 @@ impl Sending<'_> {
         let (provider, capability) = (&self.provider.provider, self.wanted.capability);
         let url = provider.url(&self.provider.parameters, capability, self.model, false);
         let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
+        let mut headers = own_headers(provider);
+        let content_type = self.wanted.content_type.clone();
+        headers.entry(CONTENT_TYPE).or_insert(content_type);
         let request = UpstreamRequest {
             method: Method::POST,
             url,
-            headers: headers(&self.wanted.content_type, self.provider),
+            headers,
             body: self.body.clone(),
         };
         let request = self.provider.signed(request, key, self.cx.clock.now())?;
@@ -288,19 +291,6 @@ impl Sending<'_> {
         fault.message = masked(key, &fault.message);
         Err(fault)
     }
-}
-
-fn headers(content_type: &HeaderValue, provider: &LiveProvider) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, content_type.clone());
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in &provider.provider.headers {
-        let name = HeaderName::try_from(name.as_str());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-            headers.insert(name, value);
-        }
-    }
-    headers
 }
 
 /// Passes an answer on: one in JSON whole, so that what it used is known, and everything else as it comes.

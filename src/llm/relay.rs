@@ -181,11 +181,7 @@ impl Same {
         if self.dialect == Dialect::OpenaiResponses || self.dialect == Dialect::Anthropic {
             return renamed_within(data, model);
         }
-        let field = if self.dialect == Dialect::Gemini {
-            "modelVersion"
-        } else {
-            "model"
-        };
+        let field = self.dialect.model_field();
         memchr::memmem::find(data, field.as_bytes())?;
         let top = Top::read(data).ok()?;
         top.place(field)?;
