@@ -102,8 +102,9 @@ fn home(shelf: &Shelf, query: &str) -> Home {
         text: query,
         ..Wanted::default()
     };
-    let found = shelf.find(wanted, (0, 24), |_| true);
-    let (categories, tags) = shelf.facets(|_| true);
+    let seen = shelf.seen(|_| true);
+    let found = seen.find(wanted, (0, 24));
+    let (categories, tags) = seen.facets();
     let cards = found.listings.iter();
     Home {
         frame: Frame::default(),
@@ -150,13 +151,13 @@ fn benches(c: &mut Criterion) {
                 text: query,
                 ..Wanted::default()
             };
-            b.iter(|| black_box(shelf.find(wanted, (0, 24), |_| true)));
+            b.iter(|| black_box(shelf.seen(|_| true).find(wanted, (0, 24))));
         });
         let wanted = Wanted {
             text: query,
             ..Wanted::default()
         };
-        let found = shelf.find(wanted, (0, 24), |_| true).listings;
+        let found = shelf.seen(|_| true).find(wanted, (0, 24)).listings;
         c.bench_function(&format!("tools that fit {query:?}"), |b| {
             let fitting = || {
                 let listings = found.iter();
@@ -167,7 +168,9 @@ fn benches(c: &mut Criterion) {
             b.iter(|| black_box(fitting()));
         });
     }
-    c.bench_function("facets", |b| b.iter(|| black_box(shelf.facets(|_| true))));
+    c.bench_function("facets", |b| {
+        b.iter(|| black_box(shelf.seen(|_| true).facets()))
+    });
     for query in ["", "payment"] {
         c.bench_function(&format!("home page {query:?}"), |b| {
             b.iter(|| home(&shelf, query).render());

@@ -176,19 +176,18 @@ impl Catalog {
         entries
     }
 
-    /// The ids and slugs of some servers, in no order.
-    pub fn slugs(
-        &self,
-        wanted: impl Fn(&Entry) -> bool,
-    ) -> impl Iterator<Item = (ServerId, String)> {
-        let index = self.0.index.load_full();
-        let all: Vec<_> = index
-            .slots
-            .values()
-            .map(|slot| slot.entry.load_full())
-            .collect();
-        let some = all.into_iter().filter(move |entry| wanted(entry));
-        some.map(|entry| (entry.id, entry.slug.to_string()))
+    /// The first slugs of some servers, in their order: `max` at most.
+    pub fn slugs(&self, wanted: impl Fn(&Entry) -> bool, max: usize) -> Vec<String> {
+        let index = self.0.index.load();
+        let all = index.slots.values().map(|slot| slot.entry.load_full());
+        let mut some: Vec<_> = all.filter(|entry| wanted(entry)).collect();
+        let by = |a: &Arc<Entry>, b: &Arc<Entry>| a.slug.cmp(&b.slug);
+        if some.len() > max {
+            some.select_nth_unstable_by(max, by);
+            some.truncate(max);
+        }
+        some.sort_unstable_by(by);
+        some.iter().map(|entry| entry.slug.to_string()).collect()
     }
 
     /// How many servers are so.

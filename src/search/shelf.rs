@@ -220,31 +220,39 @@ impl Shelf {
         changed.or_else(settled)
     }
 
-    /// The servers that fit and may be seen, from `skip` on, `take` at most. The same rows give the same
-    /// answer.
-    pub fn find(
-        &self,
-        wanted: Wanted<'_>,
-        (skip, take): (usize, usize),
-        sees: impl Fn(ServerId) -> bool,
-    ) -> Found {
+    /// The shelf as somebody sees it, who is asked once about each server.
+    pub fn seen(&self, sees: impl Fn(ServerId) -> bool) -> View<'_> {
+        let settled = self.settled.ids.iter();
+        let settled = settled.map(|id| !self.replaced.contains(id) && sees(*id));
+        let changed = self.changed.part();
+        View {
+            settled: (&self.settled, settled.collect()),
+            changed: (changed, changed.ids.iter().map(|id| sees(*id)).collect()),
+        }
+    }
+}
+
+/// What somebody sees of a shelf: of each server of its parts, in their order, whether it is seen.
+pub struct View<'a> {
+    settled: (&'a Part, Vec<bool>),
+    changed: (&'a Part, Vec<bool>),
+}
+
+impl View<'_> {
+    /// The servers that fit, from `skip` on, `take` at most. The same rows give the same answer.
+    pub fn find(&self, wanted: Wanted<'_>, (skip, take): (usize, usize)) -> Found {
         let asked = asked(wanted.text);
         let nothing = !wanted.text.trim().is_empty() && asked.is_empty();
         let mut hits: Vec<(u32, &Arc<Listing>)> = Vec::new();
-        let parts = [(&*self.settled, true), (self.changed.part(), false)];
-        for (part, large) in parts.into_iter().filter(|_| !nothing) {
+        for (part, seen) in [&self.settled, &self.changed]
+            .into_iter()
+            .filter(|_| !nothing)
+        {
             let scores = part.scores(&asked);
-            let fitting = part
-                .listings
-                .iter()
-                .zip(scores)
-                .filter(|(_, score)| *score > 0);
-            let fitting = fitting.filter(|(listing, _)| {
-                !(large && self.replaced.contains(&listing.id))
-                    && wanted.admits(listing)
-                    && sees(listing.id)
-            });
-            hits.extend(fitting.map(|(listing, score)| (score, listing)));
+            let all = part.listings.iter().zip(scores).zip(seen);
+            let fitting = all
+                .filter(|((listing, score), seen)| **seen && *score > 0 && wanted.admits(listing));
+            hits.extend(fitting.map(|((listing, score), _)| (score, listing)));
         }
         let total = hits.len();
         let by = |a: &(u32, &Arc<Listing>), b: &(u32, &Arc<Listing>)| {
@@ -269,47 +277,46 @@ impl Shelf {
         }
     }
 
-    /// The categories and the tags of what may be seen.
-    pub fn facets(&self, sees: impl Fn(ServerId) -> bool) -> (Facet, Facet) {
-        let parts = [(&*self.settled, true), (self.changed.part(), false)];
-        let [settled, changed] = parts.map(|(part, large)| {
-            let (mut categories, mut tags) = (part.categories.none(), part.tags.none());
-            for (at, id) in part.ids.iter().enumerate() {
-                if !(large && self.replaced.contains(id)) && sees(*id) {
-                    part.categories.count(at, &mut categories);
-                    part.tags.count(at, &mut tags);
-                }
-            }
-            ((&part.categories, categories), (&part.tags, tags))
-        });
-        (facet(settled.0, changed.0), facet(settled.1, changed.1))
+    /// The categories and the tags of what is seen.
+    pub fn facets(&self) -> (Facet, Facet) {
+        let facet = |labels: fn(&Part) -> &Labels| {
+            let [settled, changed] = [&self.settled, &self.changed].map(|(part, seen)| {
+                let labels = labels(part);
+                labels
+                    .names
+                    .iter()
+                    .map(|name| &**name)
+                    .zip(labels.counts(seen))
+            });
+            most_frequent(settled.chain(changed))
+        };
+        (facet(|part| &part.categories), facet(|part| &part.tags))
     }
 }
 
-/// The most frequent labels of two parts.
-fn facet(
-    (labels, mut counts): (&Labels, Vec<usize>),
-    (others, other_counts): (&Labels, Vec<usize>),
-) -> Facet {
-    let mut all: Vec<(&str, usize)> = Vec::new();
-    for (name, count) in others.names.iter().zip(other_counts) {
-        match labels.names.binary_search(name) {
-            Ok(at) => counts[at] += count,
-            Err(_) => all.push((name, count)),
-        }
+/// The most frequent names of two sorted lists that may share some, each with how often it is there; those that are there
+/// equally often by name.
+fn most_frequent<'a>(both: impl Iterator<Item = (&'a str, usize)>) -> Facet {
+    let mut all: Vec<(&str, usize)> = both.filter(|(_, count)| *count > 0).collect();
+    // Two sorted lists are merged, not sorted.
+    all.sort_by_key(|(name, _)| *name);
+    all.dedup_by(|next, first| {
+        let same = next.0 == first.0;
+        first.1 += if same { next.1 } else { 0 };
+        same
+    });
+    // The place of a name says as much as the name, and is compared faster.
+    let mut places: Vec<(Reverse<usize>, usize)> =
+        (0..all.len()).map(|at| (Reverse(all[at].1), at)).collect();
+    if places.len() > FACETS_MAX {
+        places.select_nth_unstable(FACETS_MAX);
+        places.truncate(FACETS_MAX);
     }
-    all.extend(labels.names.iter().map(|name| &**name).zip(counts));
-    all.retain(|(_, count)| *count > 0);
-    let by = |a: &(&str, usize), b: &(&str, usize)| (b.1, a.0).cmp(&(a.1, b.0));
-    if all.len() > FACETS_MAX {
-        all.select_nth_unstable_by(FACETS_MAX, by);
-        all.truncate(FACETS_MAX);
-    }
-    all.sort_unstable_by(by);
-    let owned = all
-        .into_iter()
-        .map(|(name, count)| (name.to_owned(), count));
-    owned.collect()
+    places.sort_unstable();
+    let chosen = places.into_iter().map(|(_, at)| all[at]);
+    chosen
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
 }
 
 /// What servers are filed under: each name once.
@@ -347,17 +354,15 @@ impl Labels {
         }
     }
 
-    /// No server with any of the names.
-    fn none(&self) -> Vec<usize> {
-        vec![0; self.names.len()]
-    }
-
-    /// One more server with the names of that one.
-    fn count(&self, server: usize, counts: &mut [usize]) {
-        let range = self.ranges[server] as usize..self.ranges[server + 1] as usize;
-        for place in &self.places[range] {
-            counts[*place as usize] += 1;
+    /// How many of the servers that are seen have each name.
+    fn counts(&self, seen: &[bool]) -> Vec<usize> {
+        let mut counts = vec![0; self.names.len()];
+        for (range, _) in self.ranges.windows(2).zip(seen).filter(|(_, seen)| **seen) {
+            for place in &self.places[range[0] as usize..range[1] as usize] {
+                counts[*place as usize] += 1;
+            }
         }
+        counts
     }
 }
 
@@ -421,7 +426,7 @@ mod tests {
     }
 
     fn slugs(shelf: &Shelf, wanted: Wanted<'_>) -> Vec<String> {
-        let found = shelf.find(wanted, (0, 10), |_| true);
+        let found = shelf.seen(|_| true).find(wanted, (0, 10));
         found.listings.iter().map(|it| it.slug.clone()).collect()
     }
 
@@ -483,21 +488,19 @@ mod tests {
         );
         assert_eq!(slugs(&shelf, wanted("", "TAG3", Sort::Name)), ["github"]);
         assert!(slugs(&shelf, wanted("commerce", "tag3", Sort::Name)).is_empty());
-        let page = shelf.find(Wanted::default(), (1, 2), |_| true);
+        let page = shelf.seen(|_| true).find(Wanted::default(), (1, 2));
         assert_eq!(page.total, 4);
         assert_eq!(page.listings[0].slug, "petrol");
         assert_eq!(page.listings.len(), 2);
         let hidden = ServerId(uuid::Uuid::from_u128(1));
-        let seen = shelf.find(
-            Wanted {
-                text: "pet",
-                ..Wanted::default()
-            },
-            (0, 9),
-            |id| id != hidden,
-        );
-        assert_eq!((seen.total, &*seen.listings[0].slug), (1, "petrol"));
-        let (categories, tags) = shelf.facets(|id| id != hidden);
+        let seen = shelf.seen(|id| id != hidden);
+        let pets = Wanted {
+            text: "pet",
+            ..Wanted::default()
+        };
+        let found = seen.find(pets, (0, 9));
+        assert_eq!((found.total, &*found.listings[0].slug), (1, "petrol"));
+        let (categories, tags) = seen.facets();
         assert_eq!(categories, [("Commerce".to_owned(), 2)]);
         assert_eq!(tags[0], ("shared".to_owned(), 3));
     }
@@ -539,7 +542,7 @@ mod tests {
             ..Wanted::default()
         };
         assert_eq!(
-            shelf.find(numbered, (0, 1), |_| true).total,
+            shelf.seen(|_| true).find(numbered, (0, 1)).total,
             CHANGED_MAX + 20
         );
         assert!(slugs(&shelf, pets).is_empty());

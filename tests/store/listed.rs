@@ -67,7 +67,7 @@ fn made(number: usize) -> (NewServer, Listing) {
 }
 
 fn ten(shelf: &Shelf, wanted: Wanted<'_>, hidden: ServerId) -> Vec<String> {
-    let found = shelf.find(wanted, (0, 10), |id| id != hidden);
+    let found = shelf.seen(|id| id != hidden).find(wanted, (0, 10));
     found.listings.iter().map(|it| it.slug.clone()).collect()
 }
 

@@ -66,7 +66,8 @@ pub(super) async fn list(
         sort: sort.unwrap_or_default(),
     };
     let sees = |id: ServerId| catalog.entry(id).is_some_and(|entry| sees(&entry));
-    let found = catalog.shelf().find(wanted, (0, usize::MAX), sees);
+    let shelf = catalog.shelf();
+    let found = shelf.seen(sees).find(wanted, (0, usize::MAX));
     let there = found.listings.iter().filter_map(|listing| {
         let entry = catalog.entry(listing.id)?;
         Some((listing, entry))

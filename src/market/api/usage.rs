@@ -1,6 +1,6 @@
 //! What calls add up to, as JSON, and as a file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -19,6 +19,7 @@ use crate::market::api::csv::line;
 use crate::market::api::ledger::{consumer_id, server_id};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::usage::{NameRow, Used};
+use crate::types::ServerId;
 
 /// Groups of an answer, each with its steps, and of a file; the most called ones.
 const GROUPS_MAX: usize = 50;
@@ -125,7 +126,7 @@ pub(crate) async fn report(
     Ok(usage::read(&parts.store, of, window, by).await?)
 }
 
-/// What servers and consumers are called, those of a report among them.
+/// What the servers of a report are called, and all consumers.
 pub(crate) async fn names(
     market: &Market,
     person: &Person,
@@ -134,16 +135,18 @@ pub(crate) async fn names(
     let (publisher, organization) = (&market.0.parts.publisher, person.organization());
     let store = &publisher.store;
     let map = |rows: Vec<NameRow>| rows.into_iter().map(|row| (row.id, row.name));
-    let mut servers: HashMap<Uuid, String> = publisher
-        .catalog
-        .slugs(|entry| entry.organization == organization)
-        .map(|(id, slug)| (id.0, slug))
-        .collect();
-    let mut told = report.into_iter().flat_map(Report::servers);
+    let told = report.into_iter().flat_map(Report::servers);
+    let told: HashSet<Uuid> = told.filter(|server| !server.is_nil()).collect();
+    let named = told.iter().filter_map(|server| {
+        let entry = publisher.catalog.entry(ServerId(*server));
+        let own = entry.filter(|entry| entry.organization == organization)?;
+        Some((*server, own.slug.to_string()))
+    });
+    let mut servers: HashMap<Uuid, String> = named.collect();
     // One that was deleted is not in the catalog any more.
-    if told.any(|server| !server.is_nil() && !servers.contains_key(&server)) {
+    if servers.len() < told.len() {
         let stored = store.usage_servers(organization, NAMES_MAX).await?;
-        servers.extend(map(stored));
+        servers.extend(map(stored).filter(|(server, _)| told.contains(server)));
     }
     let consumers = store.usage_consumers(organization, NAMES_MAX).await?;
     Ok(Names {

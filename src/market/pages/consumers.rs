@@ -210,11 +210,7 @@ async fn template(
 /// Servers of an organization, by their short names: as many as are proposed.
 fn servers(market: &Market, organization: OrganizationId) -> Vec<String> {
     let catalog = &market.0.parts.publisher.catalog;
-    let all = catalog.slugs(|entry| entry.organization == organization);
-    let mut slugs: Vec<String> = all.map(|(_, slug)| slug).collect();
-    slugs.sort_unstable();
-    slugs.truncate(SERVERS_MAX);
-    slugs
+    catalog.slugs(|entry| entry.organization == organization, SERVERS_MAX)
 }
 
 /// What is used of the quotas that are counted for a consumer.

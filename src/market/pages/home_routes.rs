@@ -48,10 +48,10 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
         sort: Sort::of_word(asked("sort")).unwrap_or_default(),
     };
     let shelf = catalog.shelf();
-    let visible = catalog.seeing(|entry| lists(headers, entry));
+    let visible = shelf.seen(catalog.seeing(|entry| lists(headers, entry)));
     let skip = (number - 1) * CARDS_MAX;
-    let found = shelf.find(wanted, (skip, CARDS_MAX), &visible);
-    let (categories, tags) = shelf.facets(&visible);
+    let found = visible.find(wanted, (skip, CARDS_MAX));
+    let (categories, tags) = visible.facets();
     let cards = found.listings.iter().map(|listing| {
         let entry = catalog.entry(listing.id);
         let access = entry.as_ref().map(|entry| entry.settings.access);

@@ -75,12 +75,11 @@ async fn usage_page(
         Err(problem) => return Err(problem),
     };
     let named = names(market, person, read.as_ref()).await?;
-    let suggested = |names: &std::collections::HashMap<uuid::Uuid, String>| {
-        let mut names: Vec<String> = names.values().cloned().collect();
-        names.sort_unstable();
-        names.truncate(SUGGESTED_MAX);
-        names
-    };
+    let catalog = &market.0.parts.publisher.catalog;
+    let organization = person.organization();
+    let mut consumers: Vec<String> = named.consumers.values().cloned().collect();
+    consumers.sort_unstable();
+    consumers.truncate(SUGGESTED_MAX);
     let chosen = query.get("period").map_or("24h", String::as_str);
     let tables = read.iter().flat_map(|report| {
         let tables = [By::Tool, By::Consumer, By::Server];
@@ -94,8 +93,8 @@ async fn usage_page(
             .collect(),
         server: asked.server.clone().unwrap_or_default(),
         consumer: asked.consumer.clone().unwrap_or_default(),
-        servers: suggested(&named.servers),
-        consumers: suggested(&named.consumers),
+        servers: catalog.slugs(|entry| entry.organization == organization, SUGGESTED_MAX),
+        consumers,
         part: read.as_ref().map(UsagePart::of),
         tables: tables.collect(),
         exported: exported(&asked),
