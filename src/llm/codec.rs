@@ -7,7 +7,7 @@ use crate::llm::answer::{Answer, ChatEvent};
 use crate::llm::chat::{ChatRequest, Part, Role};
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, cohere, gemini,
-    openai_chat, openai_responses,
+    openai_chat, openai_responses, own_tools,
 };
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::usage::Usage;
@@ -66,7 +66,10 @@ impl Dialect {
             gemini::self_contained(request)?;
         }
         foreign(request, self)?;
-        every!(self, encode_request(request, model))
+        let adapted = own_tools::adapted(request, self);
+        let mut encoded = every!(self, encode_request(&adapted.request, model))?;
+        encoded.dropped.extend(adapted.dropped);
+        Ok(encoded)
     }
 
     /// # Errors

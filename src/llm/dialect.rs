@@ -19,6 +19,9 @@ pub mod cohere;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
+pub(crate) mod own_tools;
+
+pub use own_tools::OwnTools;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -82,6 +85,8 @@ pub struct Told {
     pub now: i64,
     /// Whether a stream ends with what it used, in dialects where that is a choice.
     pub stream_usage: bool,
+    /// Tools of the caller's that were told as others.
+    pub tools: OwnTools,
 }
 
 /// An error in a dialect's words.
@@ -132,6 +137,24 @@ impl Dialect {
             ),
         )
     }
+}
+
+/// The most that OpenAI takes as `user`.
+const USER_LENGTH_MAX: usize = 64;
+
+/// Whom a request is for, as OpenAI's dialects take it: what another dialect says may be too long.
+pub(crate) fn user(
+    request: &ChatRequest,
+    target: Dialect,
+    dropped: &mut Vec<Dropped>,
+) -> Option<String> {
+    let user = request.user.clone()?;
+    if request.rest.dialect == Some(target) || user.chars().count() <= USER_LENGTH_MAX {
+        return Some(user);
+    }
+    let reason = format!("{} takes {USER_LENGTH_MAX} characters", target.name());
+    dropped.push(Dropped::new("user", reason));
+    None
 }
 
 /// Names the fields of another dialect that a request brought along.

@@ -16,7 +16,7 @@ use crate::egress::resilience::{Breaker, BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::codec::StreamEncoder;
-use crate::llm::dialect::{Dialect, Dropped, TargetModel, Told};
+use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::price::ServiceTier;
@@ -326,7 +326,7 @@ impl Asking<'_> {
             .decode_answer(value)
             .map_err(|fault| no_answer(&fault))?;
         answer.model.clone_from(&work.told.model);
-        let encoded = work.question.dialect.encode_answer(&answer, &work.told)?;
+        let encoded = work.question.dialect.encode_answer(&answer, &told(work)?)?;
         dropped.extend(encoded.dropped);
         Ok(Answering::Whole {
             body: encoded.body.to_string().into(),
@@ -351,12 +351,20 @@ impl Asking<'_> {
             let same = Same::new(dialect, model, self.written.hides_usage);
             return Ok(Relay::Same(Box::new(same)));
         }
-        let encoder = StreamEncoder::new(question.dialect, work.told.clone(), array)?;
+        let encoder = StreamEncoder::new(question.dialect, told(work)?, array)?;
         let model = work.told.model.clone();
         Ok(Relay::Across(Box::new(Across::new(
             dialect, encoder, model,
         ))))
     }
+}
+
+/// What an answer in another dialect is written with.
+fn told(work: &Work<'_>) -> Result<Told, Fault> {
+    Ok(Told {
+        tools: OwnTools::of(work.question.neutral()?),
+        ..work.told.clone()
+    })
 }
 
 /// The headers every request to a provider has.

@@ -15,7 +15,7 @@ use crate::access::ledger::Ledger;
 use crate::access::limit::{Cost, Limiter};
 use crate::egress::Egress;
 use crate::llm::account::{Account, BYTES_PER_TOKEN, Used};
-use crate::llm::dialect::{Dialect, Dropped, Told};
+use crate::llm::dialect::{Dialect, Dropped, OwnTools, Told};
 use crate::llm::exchange::{Answering, Begun, Work, ask_target};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::Models;
@@ -106,6 +106,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
             request_id: asked.trace_id.clone(),
             now: cx.clock.now().timestamp(),
             stream_usage: question.wants_usage,
+            tools: OwnTools::default(),
         },
         deadline: Instant::now() + settings.times.total(),
     };

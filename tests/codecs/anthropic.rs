@@ -13,7 +13,7 @@ use causeway::llm::dialect::anthropic::{
     decode_token_count, encode_answer, encode_count_tokens, encode_error, encode_request,
     encode_token_count,
 };
-use causeway::llm::dialect::{Dialect, Encoded, TargetModel, Told};
+use causeway::llm::dialect::{Dialect, Encoded, OwnTools, TargetModel, Told};
 use causeway::llm::fault::{Fault, FaultClass};
 use causeway::llm::usage::Usage;
 use proptest::prelude::*;
@@ -40,6 +40,7 @@ fn told() -> Told {
         request_id: "0a1b".to_owned(),
         now: 1,
         stream_usage: false,
+        tools: OwnTools::default(),
     }
 }
 

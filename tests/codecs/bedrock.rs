@@ -14,7 +14,7 @@ use causeway::llm::chat::{
 use causeway::llm::dialect::bedrock::{
     Frames, StreamDecoder, decode_answer, decode_error, encode_request,
 };
-use causeway::llm::dialect::{Dialect, TargetModel, Told, anthropic, openai_chat};
+use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told, anthropic, openai_chat};
 use causeway::llm::fault::FaultClass;
 use causeway::llm::usage::Usage;
 use proptest::prelude::*;
@@ -390,6 +390,7 @@ fn sent_back(answer: &Answer) -> [ChatRequest; 2] {
         request_id: "0a1b".to_owned(),
         now: 0,
         stream_usage: true,
+        tools: OwnTools::default(),
     };
     let content = &anthropic::encode_answer(answer, &told).body["content"];
     let message = &openai_chat::encode_answer(answer, &told).body["choices"][0]["message"];

@@ -11,7 +11,7 @@ use causeway::llm::chat::{
     Audio, ChatRequest, Document, Part, Role, Signature, Source, Text, Thought, ToolResult, Turn,
 };
 use causeway::llm::dialect::cohere::{StreamDecoder, decode_answer, decode_error, encode_request};
-use causeway::llm::dialect::{Dialect, TargetModel, Told, anthropic, openai_chat};
+use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told, anthropic, openai_chat};
 use causeway::llm::fault::FaultClass;
 use causeway::llm::usage::Usage;
 use proptest::prelude::*;
@@ -206,6 +206,7 @@ fn thoughts_come_back_through_callers_of_other_dialects() {
         request_id: "0a1b".to_owned(),
         now: 0,
         stream_usage: true,
+        tools: OwnTools::default(),
     };
     for (name, target) in [("tool", PLANNER), ("thinking", MODEL)] {
         let message = &json(&format!("cohere/answers/{name}.json"))["message"];

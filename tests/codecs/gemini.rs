@@ -11,7 +11,7 @@ use causeway::llm::dialect::gemini::{
     StreamDecoder, StreamEncoder, decode_answer, decode_error, decode_request, encode_answer,
     encode_error, encode_request,
 };
-use causeway::llm::dialect::{Dialect, Encoded, TargetModel, Told};
+use causeway::llm::dialect::{Dialect, Encoded, OwnTools, TargetModel, Told};
 use causeway::llm::fault::{Fault, FaultClass};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ fn told() -> Told {
         request_id: "0f".to_owned(),
         now: 1_700_000_000,
         stream_usage: true,
+        tools: OwnTools::default(),
     }
 }
 

@@ -8,6 +8,7 @@ mod gemini;
 mod matrix;
 mod openai_chat;
 mod openai_responses;
+mod own_tools;
 mod prices;
 mod providers;
 mod quirks;

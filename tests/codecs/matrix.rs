@@ -11,7 +11,7 @@ use causeway::events::{Decoder, Framing};
 use causeway::llm::answer::{Answer, ChatEvent, Collector, Stop};
 use causeway::llm::chat::{ChatRequest, Format, Part, Source, Tool};
 use causeway::llm::codec::{StreamDecoder, StreamEncoder};
-use causeway::llm::dialect::{Dialect, Dropped, TargetModel, Told};
+use causeway::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use serde_json::Value;
 
 use crate::{json, text};
@@ -52,6 +52,7 @@ fn told() -> Told {
         request_id: "0123456789abcdef0123456789abcdef".into(),
         now: 1_700_000_000,
         stream_usage: true,
+        tools: OwnTools::default(),
     }
 }
 

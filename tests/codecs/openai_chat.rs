@@ -11,7 +11,7 @@ use causeway::llm::dialect::openai_chat::{
     StreamDecoder, StreamEncoder, decode_answer, decode_error, decode_request, encode_answer,
     encode_error, encode_request,
 };
-use causeway::llm::dialect::{Dialect, Encoded, TargetModel, Told};
+use causeway::llm::dialect::{Dialect, Encoded, OwnTools, TargetModel, Told};
 use causeway::llm::fault::{Fault, FaultClass};
 use causeway::llm::usage::Usage;
 use proptest::prelude::*;
@@ -58,6 +58,7 @@ fn told(stream_usage: bool) -> Told {
         request_id: "0190f5".to_owned(),
         now: 1_700_000_000,
         stream_usage,
+        tools: OwnTools::default(),
     }
 }
 

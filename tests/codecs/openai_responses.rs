@@ -17,7 +17,7 @@ use causeway::llm::chat::{
 use causeway::llm::dialect::openai_responses::{
     decode_answer, decode_request, encode_answer, encode_request, stateless,
 };
-use causeway::llm::dialect::{Dialect, TargetModel, Told};
+use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told};
 use causeway::llm::fault::FaultClass;
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ pub(crate) fn told() -> Told {
         request_id: "0a1b".to_owned(),
         now: 1_700_000_000,
         stream_usage: true,
+        tools: OwnTools::default(),
     }
 }
 
@@ -151,7 +152,7 @@ fn what_is_read_of_requests() {
 fn fields_of_items_that_have_no_place_are_named() {
     let request = asked(json!([
         {"role": "assistant", "content": "Hm.", "phase": "commentary"},
-        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "", "namespace": "n"},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "", "later": 1},
     ]));
     let encoded = encode_request(&request, &model("m")).unwrap();
     let names: Vec<_> = encoded
@@ -159,7 +160,7 @@ fn fields_of_items_that_have_no_place_are_named() {
         .iter()
         .map(|field| field.field.as_str())
         .collect();
-    assert_eq!(names, ["input[0].phase", "input[1].namespace"]);
+    assert_eq!(names, ["input[0].phase", "input[1].later"]);
     assert_eq!(encoded.body["input"][1]["arguments"], "{}");
 }
 

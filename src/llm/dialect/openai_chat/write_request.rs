@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::llm::chat::{ChatRequest, Format, Function, Reasoning, Tool, ToolChoice};
 use crate::llm::dialect::openai_chat::request::tool_name;
 use crate::llm::dialect::openai_chat::{OWN, write_message};
-use crate::llm::dialect::{Dropped, Encoded, TargetModel, dropped_rest};
+use crate::llm::dialect::{Dropped, Encoded, TargetModel, dropped_rest, user};
 use crate::llm::fault::Fault;
 use crate::llm::fields::put;
 
@@ -31,7 +31,7 @@ pub(crate) fn encode(request: &ChatRequest, model: &TargetModel) -> Result<Encod
     if request.stream && request.stream_usage {
         body.insert("stream_options".to_owned(), json!({"include_usage": true}));
     }
-    put(&mut body, "user", request.user.clone());
+    put(&mut body, "user", user(request, OWN, &mut dropped));
     put(&mut body, "prompt_cache_key", request.cache_key.clone());
     dropped.extend(dropped_rest(request, OWN));
     let mut body = Value::Object(body);

@@ -42,7 +42,7 @@ struct Held {
 impl StreamEncoder {
     pub fn new(told: Told) -> Self {
         Self {
-            output: Output::new(told.request_id.clone(), false),
+            output: Output::new(&told, false),
             told,
             envelope: None,
             current: None,
@@ -55,7 +55,7 @@ impl StreamEncoder {
     /// Writes no events, and keeps the response.
     pub(crate) fn quiet(told: Told) -> Self {
         Self {
-            output: Output::new(told.request_id.clone(), true),
+            output: Output::new(&told, true),
             ..Self::new(told)
         }
     }

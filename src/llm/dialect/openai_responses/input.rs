@@ -7,6 +7,7 @@ use crate::llm::chat::{Opaque, Part, Role, Signature, Thought, ToolCall, ToolRes
 use crate::llm::dialect::Dialect;
 use crate::llm::dialect::openai_responses::parts::{Beside, content};
 use crate::llm::dialect::openai_responses::seal::{self, Content, Of};
+use crate::llm::dialect::own_tools::joined;
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, wrong};
 
@@ -115,9 +116,11 @@ impl Items {
             Some(Value::String(text)) => text,
             Some(other) => other.to_string(),
         };
+        let name = fields.need_text("name")?;
+        let namespace = fields.text("namespace")?;
         let call = ToolCall {
             id,
-            name: fields.need_text("name")?,
+            name: namespace.map_or_else(|| name.clone(), |namespace| joined(&namespace, &name)),
             arguments: if custom {
                 arguments
             } else {

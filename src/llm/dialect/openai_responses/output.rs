@@ -12,7 +12,7 @@ use crate::llm::dialect::openai_responses::output::call::Call;
 use crate::llm::dialect::openai_responses::output::message::Message;
 use crate::llm::dialect::openai_responses::output::thought::Reasoning;
 use crate::llm::dialect::openai_responses::parts::CONTENT;
-use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::dialect::{Dialect, Dropped, OwnTools, Told};
 
 const DIALECT: Dialect = Dialect::OpenaiResponses;
 
@@ -21,6 +21,7 @@ const DIALECT: Dialect = Dialect::OpenaiResponses;
 pub(crate) struct Output {
     /// Ids of items are made of it.
     request_id: String,
+    tools: OwnTools,
     /// Items that are over.
     items: Vec<Value>,
     open: Option<Item>,
@@ -44,9 +45,10 @@ enum Item {
 }
 
 impl Output {
-    pub(crate) fn new(request_id: String, quiet: bool) -> Self {
+    pub(crate) fn new(told: &Told, quiet: bool) -> Self {
         Self {
-            request_id,
+            request_id: told.request_id.clone(),
+            tools: told.tools.clone(),
             items: Vec::new(),
             open: None,
             dropped: Vec::new(),
@@ -94,10 +96,13 @@ impl Output {
             PartStart::ToolCall { id, name, custom } => {
                 self.close("completed");
                 let id = if id.is_empty() { self.id("call") } else { id };
+                let own = self.tools.find(&name).cloned();
                 self.open = Some(Item::Call(Call {
                     id,
-                    name,
-                    custom,
+                    name: own.as_ref().map_or(name, |own| own.name.clone()),
+                    wrapped: !custom && own.as_ref().is_some_and(|own| own.custom),
+                    custom: custom || own.as_ref().is_some_and(|own| own.custom),
+                    namespace: own.and_then(|own| own.namespace),
                     arguments: String::new(),
                     item: None,
                     signature: None,

@@ -9,7 +9,7 @@ use crate::llm::chat::{
 use crate::llm::dialect::openai_responses::input::Items;
 use crate::llm::dialect::openai_responses::parts::Beside;
 use crate::llm::dialect::openai_responses::said;
-use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, dropped_rest};
+use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, dropped_rest, user};
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put, wrong};
 
@@ -279,7 +279,7 @@ pub fn encode_request(request: &ChatRequest, model: &TargetModel) -> Result<Enco
     if request.stream {
         body.insert("stream".to_owned(), Value::Bool(true));
     }
-    put(&mut body, "user", request.user.as_deref());
+    put(&mut body, "user", user(request, DIALECT, &mut dropped));
     put(&mut body, "prompt_cache_key", request.cache_key.as_deref());
     if own {
         restore(&mut body, request, &mut dropped);

@@ -11,7 +11,7 @@ use crate::llm::chat::{
 };
 use crate::llm::dialect::openai_responses::parts::CONTENT;
 use crate::llm::dialect::openai_responses::seal::own_id;
-use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::dialect::{Dialect, Dropped, OwnTools};
 use crate::llm::fault::Fault;
 use crate::llm::fields::put;
 
@@ -48,6 +48,7 @@ pub(crate) fn input(
     let mut writer = Writer {
         request,
         own: request.rest.dialect == Some(DIALECT),
+        tools: OwnTools::of(request),
         items: Vec::new(),
         content: Vec::new(),
         reasoning: None,
@@ -63,6 +64,8 @@ struct Writer<'a> {
     request: &'a ChatRequest,
     /// The request came in this dialect.
     own: bool,
+    /// Those that are named otherwise in calls.
+    tools: OwnTools,
     items: Vec<Value>,
     /// Of the message that is being written.
     content: Vec<Value>,
@@ -99,7 +102,7 @@ impl Writer<'_> {
                 }
                 Part::ToolCall(call) => {
                     self.end_message(turn.role);
-                    self.items.push(written_call(call));
+                    self.items.push(written_call(call, &self.tools));
                 }
                 Part::ToolResult(result) => {
                     self.end_message(turn.role);
@@ -315,18 +318,25 @@ impl Writer<'_> {
     }
 }
 
-fn written_call(call: &ToolCall) -> Value {
-    if call.custom {
-        return json!({
-            "type": "custom_tool_call", "call_id": call.id, "name": call.name, "input": call.arguments,
-        });
+fn written_call(call: &ToolCall, tools: &OwnTools) -> Value {
+    let own = tools.find(&call.name);
+    let name = own.map_or(call.name.as_str(), |own| own.name.as_str());
+    let mut written = if call.custom {
+        json!({
+            "type": "custom_tool_call", "call_id": call.id, "name": name, "input": call.arguments,
+        })
+    } else {
+        json!({
+            "type": "function_call",
+            "call_id": call.id,
+            "name": name,
+            "arguments": arguments_text(&call.arguments),
+        })
+    };
+    if let Some(namespace) = own.and_then(|own| own.namespace.as_deref()) {
+        written["namespace"] = json!(namespace);
     }
-    json!({
-        "type": "function_call",
-        "call_id": call.id,
-        "name": call.name,
-        "arguments": arguments_text(&call.arguments),
-    })
+    written
 }
 
 /// The text of a result; that it failed can only be said there.

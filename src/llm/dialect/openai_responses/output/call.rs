@@ -6,13 +6,17 @@ use crate::llm::answer::{Delta, arguments_text, is_complete};
 use crate::llm::chat::Signature;
 use crate::llm::dialect::openai_responses::output::{Output, with};
 use crate::llm::dialect::openai_responses::seal::{Of, wrap};
+use crate::llm::dialect::own_tools::input_of;
 
 /// A call of a tool.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub id: String,
     pub name: String,
+    pub namespace: Option<String>,
     pub custom: bool,
+    /// The text of a custom tool comes within the arguments of a function.
+    pub wrapped: bool,
     pub arguments: String,
     /// Of the item, once the caller knows of it: a signature has to come before.
     pub item: Option<String>,
@@ -23,6 +27,7 @@ impl Output {
     pub(crate) fn more_call(&mut self, mut call: Call, delta: Delta) -> Call {
         match delta {
             Delta::Signature(signature) => call.signature = Some(signature),
+            Delta::Arguments(text) if call.wrapped => call.arguments.push_str(&text),
             Delta::Arguments(text) => {
                 let id = self.begin_call(&mut call);
                 call.arguments.push_str(&text);
@@ -62,6 +67,10 @@ impl Output {
 
     pub(crate) fn end_call(&mut self, mut call: Call) {
         let id = self.begin_call(&mut call);
+        if call.wrapped {
+            call.arguments = input_of(&call.arguments);
+            self.arguments(&call, &id, call.arguments.clone());
+        }
         if !call.custom && call.arguments.trim().is_empty() {
             arguments_text("").clone_into(&mut call.arguments);
             self.arguments(&call, &id, call.arguments.clone());
@@ -84,22 +93,27 @@ impl Output {
 
 impl Call {
     fn written(&self, id: &str, status: &str) -> Value {
-        if self.custom {
-            return json!({
+        let mut item = if self.custom {
+            json!({
                 "id": id,
                 "type": "custom_tool_call",
                 "call_id": self.id,
                 "input": self.arguments,
                 "name": self.name,
-            });
+            })
+        } else {
+            json!({
+                "id": id,
+                "type": "function_call",
+                "status": status,
+                "arguments": self.arguments,
+                "call_id": self.id,
+                "name": self.name,
+            })
+        };
+        if let Some(namespace) = &self.namespace {
+            item["namespace"] = json!(namespace);
         }
-        json!({
-            "id": id,
-            "type": "function_call",
-            "status": status,
-            "arguments": self.arguments,
-            "call_id": self.id,
-            "name": self.name,
-        })
+        item
     }
 }

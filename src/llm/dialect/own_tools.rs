@@ -1,0 +1,207 @@
+//! Tools that only one dialect has, when a model of another is asked: those that the caller runs become functions, and
+//! those that a provider runs are left out where the caller brings others.
+//!
+//! | of OpenAI Responses | to others |
+//! |---|---|
+//! | `namespace` | its functions, each named `{namespace}__{name}` |
+//! | `custom` | a function with one text, `input` |
+//!
+//! Their calls come back to the caller as it knows them, by [`OwnTools`].
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use crate::llm::chat::{ChatRequest, Function, Opaque, Part, Tool, ToolChoice};
+use crate::llm::dialect::{Dialect, Dropped};
+
+/// Between a namespace and a name.
+const BETWEEN: &str = "__";
+/// The argument that holds the text of a custom tool.
+const INPUT: &str = "input";
+
+/// Tools of a caller's that were told as functions, by their names there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnTools(Vec<OwnTool>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnTool {
+    told: String,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) custom: bool,
+}
+
+impl OwnTools {
+    /// The tools of a request that have other names or forms for other dialects.
+    pub fn of(request: &ChatRequest) -> Self {
+        let opaque = request.tools.iter().filter_map(|tool| match tool {
+            Tool::Opaque(tool) => Some(tool),
+            Tool::Function(_) => None,
+        });
+        let functions = opaque.filter_map(functions).flatten();
+        Self(functions.map(|(own, _)| own).collect())
+    }
+
+    pub(crate) fn find(&self, told: &str) -> Option<&OwnTool> {
+        self.0.iter().find(|tool| tool.told == told)
+    }
+}
+
+/// A function's name where names have no namespaces.
+pub(crate) fn joined(namespace: &str, name: &str) -> String {
+    let namespace = namespace.strip_suffix(BETWEEN).unwrap_or(namespace);
+    format!("{namespace}{BETWEEN}{name}")
+}
+
+/// The text that the arguments of a custom tool hold; what is no such object is the text itself.
+pub(crate) fn input_of(arguments: &str) -> String {
+    let read: Option<Value> = serde_json::from_str(arguments).ok();
+    let input = read.as_ref().and_then(|read| read.get(INPUT)?.as_str());
+    input.unwrap_or(arguments).to_owned()
+}
+
+/// A request in words that a dialect has, and what of it is left out.
+pub(crate) struct Adapted<'a> {
+    pub(crate) request: Cow<'a, ChatRequest>,
+    pub(crate) dropped: Vec<Dropped>,
+}
+
+/// Makes functions of tools that only the caller's dialect has, and leaves out those that its provider runs: a model
+/// may do without one of several. Where there is no other, or one has to be called, the codecs refuse them.
+pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
+    let mut dropped = Vec::new();
+    if !request.tools.iter().any(|tool| is_foreign(tool, target)) {
+        let request = Cow::Borrowed(request);
+        return Adapted { request, dropped };
+    }
+    let mut told = request.clone();
+    let tools = std::mem::take(&mut told.tools).into_iter().enumerate();
+    let tools: Vec<(usize, Tool)> = tools
+        .flat_map(|(at, tool)| spelled(at, tool, target))
+        .collect();
+    let has_function = tools
+        .iter()
+        .any(|(_, tool)| matches!(tool, Tool::Function(_)));
+    let is_free = !matches!(
+        told.tool_choice,
+        Some(ToolChoice::Required | ToolChoice::Named(_))
+    );
+    for (at, tool) in tools {
+        if has_function && is_free && is_foreign(&tool, target) {
+            let reason = format!("{} has no such tool", target.name());
+            dropped.push(Dropped::new(format!("tools[{at}]"), reason));
+        } else {
+            told.tools.push(tool);
+        }
+    }
+    if OwnTools::of(request).0.iter().any(|tool| tool.custom) {
+        told.turns
+            .iter_mut()
+            .for_each(|turn| turn.parts.iter_mut().for_each(plain_call));
+    }
+    Adapted {
+        request: Cow::Owned(told),
+        dropped,
+    }
+}
+
+/// Whether only another dialect has this tool.
+fn is_foreign(tool: &Tool, target: Dialect) -> bool {
+    let Tool::Opaque(tool) = tool else {
+        return false;
+    };
+    match (tool.dialect, target) {
+        // These say some of each other's.
+        (Dialect::OpenaiChat, Dialect::OpenaiResponses) => tool.kind != "custom",
+        (Dialect::Anthropic, Dialect::Bedrock) => false,
+        (own, target) => own != target,
+    }
+}
+
+/// The functions that stand for a tool, or the tool.
+fn spelled(at: usize, tool: Tool, target: Dialect) -> Vec<(usize, Tool)> {
+    let functions = match &tool {
+        Tool::Opaque(own) if is_foreign(&tool, target) => functions(own),
+        _ => None,
+    };
+    match functions {
+        Some(functions) => functions
+            .into_iter()
+            .map(|(_, function)| (at, Tool::Function(function)))
+            .collect(),
+        None => vec![(at, tool)],
+    }
+}
+
+/// A tool as functions; `None` where the caller does not run it.
+fn functions(tool: &Opaque) -> Option<Vec<(OwnTool, Function)>> {
+    if tool.dialect != Dialect::OpenaiResponses {
+        return None;
+    }
+    match tool.kind.as_str() {
+        "custom" => Some(function(&tool.value, None).into_iter().collect()),
+        "namespace" => {
+            let namespace = tool.value.get("name")?.as_str()?;
+            let tools = tool.value.get("tools")?.as_array()?;
+            let functions = tools
+                .iter()
+                .filter_map(|tool| function(tool, Some(namespace)));
+            Some(functions.collect())
+        }
+        _ => None,
+    }
+}
+
+fn function(tool: &Value, namespace: Option<&str>) -> Option<(OwnTool, Function)> {
+    let text = |name: &str| tool.get(name).and_then(Value::as_str);
+    let name = text("name")?;
+    let custom = match text("type")? {
+        "custom" => true,
+        "function" => false,
+        _ => return None,
+    };
+    let told = namespace.map_or_else(|| name.to_owned(), |namespace| joined(namespace, name));
+    let mut function = Function {
+        name: told.clone(),
+        description: text("description").map(str::to_owned),
+        parameters: tool.get("parameters").cloned(),
+        strict: tool.get("strict").and_then(Value::as_bool),
+        cache: None,
+    };
+    if custom {
+        function.parameters = Some(json!({
+            "type": "object",
+            "properties": {INPUT: {"type": "string", "description": wanted(tool)}},
+            "required": [INPUT],
+            "additionalProperties": false,
+        }));
+    }
+    let own = OwnTool {
+        told,
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+        custom,
+    };
+    Some((own, function))
+}
+
+/// What the text of a custom tool has to be.
+fn wanted(tool: &Value) -> String {
+    let of = |name: &str| tool.get("format")?.get(name)?.as_str();
+    match (of("syntax"), of("definition")) {
+        (Some(syntax), Some(definition)) => {
+            format!("The text of the call. It has to match this grammar ({syntax}):\n{definition}")
+        }
+        _ => "The text of the call.".to_owned(),
+    }
+}
+
+/// A call of a custom tool as one of the function that stands for it.
+fn plain_call(part: &mut Part) {
+    if let Part::ToolCall(call) = part
+        && std::mem::take(&mut call.custom)
+    {
+        call.arguments = json!({INPUT: call.arguments}).to_string();
+    }
+}

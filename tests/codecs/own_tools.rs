@@ -1,0 +1,316 @@
+//! Tools that only OpenAI Responses has, asked of models that are told in other dialects; in the form Codex sends them.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failed unwrap is a failed test"
+)]
+
+use causeway::llm::answer::{Answer, ChatEvent, Delta, PartStart, Stop};
+use causeway::llm::chat::{ChatRequest, Part, Signature, Thought, ToolCall};
+use causeway::llm::codec::StreamEncoder;
+use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told};
+use serde_json::{Value, json};
+
+/// What is asked with these tools, after a call of each of the caller's.
+fn asked(tools: &Value, choice: &str) -> ChatRequest {
+    let body = json!({
+        "model": "m",
+        "tool_choice": choice,
+        "tools": tools,
+        "input": [
+            {"type": "message", "role": "user", "content": "Change it."},
+            {"type": "function_call", "call_id": "c1", "namespace": "agents", "name": "start", "arguments": "{\"of\":1}"},
+            {"type": "function_call_output", "call_id": "c1", "output": "started"},
+            {"type": "custom_tool_call", "call_id": "c2", "name": "patch", "input": "*** Begin"},
+            {"type": "custom_tool_call_output", "call_id": "c2", "output": "done"},
+        ],
+    });
+    Dialect::OpenaiResponses.decode_request(body).unwrap()
+}
+
+fn tools() -> Value {
+    json!([
+        {"type": "function", "name": "run", "parameters": {"type": "object", "properties": {}}},
+        {"type": "namespace", "name": "agents", "description": "Others", "tools": [
+            {"type": "function", "name": "start", "strict": false, "parameters": {"type": "object", "properties": {"of": {"type": "integer"}}}},
+        ]},
+        {"type": "custom", "name": "patch", "description": "Changes files", "format": {"type": "grammar", "syntax": "lark", "definition": "start: X"}},
+        {"type": "web_search", "external_web_access": true},
+    ])
+}
+
+fn model() -> TargetModel {
+    TargetModel {
+        name: "claude-sonnet-4-5".to_owned(),
+        max_output_tokens: Some(4096),
+    }
+}
+
+fn told(request: &ChatRequest) -> Told {
+    Told {
+        model: "m".to_owned(),
+        request_id: "0a1b".to_owned(),
+        now: 1_700_000_000,
+        stream_usage: true,
+        tools: OwnTools::of(request),
+    }
+}
+
+#[test]
+fn every_dialect_is_told_of_the_tools_the_caller_runs() {
+    let request = asked(&tools(), "auto");
+    for target in Dialect::ALL {
+        let encoded = target.encode_request(&request, &model()).unwrap();
+        let dropped: Vec<&str> = encoded
+            .dropped
+            .iter()
+            .map(|one| one.field.as_str())
+            .collect();
+        if target == Dialect::OpenaiResponses {
+            assert_eq!(encoded.body["tools"], tools());
+            assert_eq!(encoded.body["input"][1]["namespace"], "agents");
+            assert_eq!(encoded.body["input"][1]["name"], "start");
+            assert_eq!(encoded.body["input"][3]["type"], "custom_tool_call");
+            continue;
+        }
+        assert!(dropped.contains(&"tools[3]"), "{target:?}: {dropped:?}");
+        let text = encoded.body.to_string();
+        for (what, times) in [
+            ("\"agents__start\"", 2),
+            ("\"patch\"", 2),
+            ("web_search", 0),
+            ("namespace", 0),
+            ("grammar (lark)", 1),
+            ("*** Begin", 1),
+        ] {
+            // Gemini names the tool of a result, too.
+            let names = target == Dialect::Gemini && what.starts_with('"');
+            assert_eq!(
+                text.matches(what).count(),
+                times + usize::from(names),
+                "{what} {target:?}: {text}"
+            );
+        }
+        assert!(
+            text.contains(r#""input":"*** Begin""#)
+                || text.contains(r#"{\"input\":\"*** Begin\"}"#),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_tool_of_a_provider_that_is_wanted_is_refused() {
+    let search = json!([{"type": "web_search"}]);
+    for (tools, choice) in [(&search, "auto"), (&tools(), "required")] {
+        let request = asked(tools, choice);
+        for target in Dialect::ALL {
+            let written = target.encode_request(&request, &model());
+            assert_eq!(
+                written.is_ok(),
+                target == Dialect::OpenaiResponses,
+                "{target:?} {choice}"
+            );
+        }
+    }
+}
+
+/// The events that a caller of Responses is sent.
+fn streamed(answer: &Answer, told: Told) -> Vec<Value> {
+    let mut encoder = StreamEncoder::new(Dialect::OpenaiResponses, told, false).unwrap();
+    let mut out = Vec::new();
+    for event in answer.events() {
+        // As models say them: piece by piece.
+        if let ChatEvent::Delta {
+            index,
+            delta: Delta::Arguments(text),
+        } = &event
+        {
+            for piece in text.chars() {
+                let delta = Delta::Arguments(piece.to_string());
+                encoder.push(
+                    ChatEvent::Delta {
+                        index: *index,
+                        delta,
+                    },
+                    &mut out,
+                );
+            }
+        } else {
+            encoder.push(event, &mut out);
+        }
+    }
+    encoder.finish(&mut out);
+    let text = String::from_utf8(out).unwrap();
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+        .collect()
+}
+
+#[test]
+fn calls_come_back_as_the_caller_knows_its_tools() {
+    let call = |id: &str, name: &str, arguments: Value| {
+        Part::ToolCall(ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_string(),
+            signature: None,
+            custom: false,
+            cache: None,
+        })
+    };
+    let answer = Answer {
+        parts: vec![
+            call("c1", "agents__start", json!({"of": 2})),
+            call("c2", "patch", json!({"input": "*** \"End\"\n"})),
+            call("c3", "run", json!({})),
+        ],
+        stop: Some(Stop::ToolCalls),
+        ..Answer::default()
+    };
+    let told = told(&asked(&tools(), "auto"));
+    let whole = Dialect::OpenaiResponses
+        .encode_answer(&answer, &told)
+        .unwrap()
+        .body;
+    let output = &whole["output"];
+    assert_eq!(output[0]["namespace"], "agents");
+    assert_eq!(output[0]["name"], "start");
+    assert_eq!(output[0]["arguments"], r#"{"of":2}"#);
+    assert_eq!(output[1]["type"], "custom_tool_call");
+    assert_eq!(output[1]["name"], "patch");
+    assert_eq!(output[1]["input"], "*** \"End\"\n");
+    assert_eq!(output[2]["name"], "run");
+    assert_eq!(output[2].get("namespace"), None);
+
+    let events = streamed(&answer, told);
+    assert_eq!(&events.last().unwrap()["response"]["output"], output);
+    let said = |kind: &str| -> String {
+        let deltas = events.iter().filter(|event| event["type"] == kind);
+        deltas.filter_map(|event| event["delta"].as_str()).collect()
+    };
+    assert_eq!(
+        said("response.custom_tool_call_input.delta"),
+        "*** \"End\"\n"
+    );
+    assert_eq!(
+        said("response.function_call_arguments.delta"),
+        r#"{"of":2}{}"#
+    );
+}
+
+/// Gemini CLI sends back what calls are signed with, and no thoughts.
+#[test]
+fn thoughts_go_with_the_call_after_them_where_no_thoughts_come_back() {
+    let thought = |dialect, value: &str| Thought {
+        text: format!("{value}?"),
+        signature: Some(Signature {
+            dialect,
+            value: value.to_owned(),
+        }),
+        ..Thought::default()
+    };
+    let unsigned = Thought {
+        text: "Hm.".to_owned(),
+        ..Thought::default()
+    };
+    let call = |id: &str| {
+        Part::ToolCall(ToolCall {
+            id: id.to_owned(),
+            name: "run".to_owned(),
+            arguments: "{}".to_owned(),
+            signature: None,
+            custom: false,
+            cache: None,
+        })
+    };
+    let parts = vec![
+        Part::Thought(thought(Dialect::Anthropic, "first")),
+        Part::text("I will."),
+        call("c1"),
+        Part::Thought(unsigned),
+        call("c2"),
+    ];
+    let answer = Answer {
+        parts: parts.clone(),
+        stop: Some(Stop::ToolCalls),
+        ..Answer::default()
+    };
+    let told = told(&ChatRequest::default());
+    let written = Dialect::Gemini.encode_answer(&answer, &told).unwrap().body;
+    let content = &written["candidates"][0]["content"];
+    let calls_only: Vec<Value> = content["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|part| part["thought"] != true)
+        .cloned()
+        .collect();
+    for said in [content["parts"].clone(), Value::from(calls_only)] {
+        let body = json!({"contents": [
+            {"role": "user", "parts": [{"text": "Go."}]},
+            {"role": "model", "parts": said},
+        ]});
+        let read = Dialect::Gemini.decode_request(body).unwrap();
+        let back: Vec<Part> = read.turns[1].parts.clone();
+        assert_eq!(back.len(), parts.len(), "{back:?}");
+        assert_eq!(back[0], parts[0]);
+        let texts: Vec<&str> = back
+            .iter()
+            .filter_map(|part| match part {
+                Part::Thought(thought) => Some(thought.text.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(texts, ["first?", "Hm."]);
+    }
+}
+
+#[test]
+fn a_message_has_an_id_of_its_own_whatever_the_provider_calls_its_answers() {
+    let told = told(&ChatRequest::default());
+    for (given, written) in [
+        ("chatcmpl-7", "msg_0a1b"),
+        ("", "msg_0a1b"),
+        ("msg_bdrk_01", "msg_bdrk_01"),
+    ] {
+        let answer = Answer {
+            id: given.to_owned(),
+            ..Answer::default()
+        };
+        let whole = Dialect::Anthropic
+            .encode_answer(&answer, &told)
+            .unwrap()
+            .body;
+        assert_eq!(whole["id"], written);
+        let mut encoder = StreamEncoder::new(Dialect::Anthropic, told.clone(), false).unwrap();
+        let mut out = Vec::new();
+        let start = ChatEvent::Start {
+            id: given.to_owned(),
+            model: String::new(),
+            created: None,
+        };
+        let part = PartStart::Text;
+        for event in [start, ChatEvent::PartStart { index: 0, part }] {
+            encoder.push(event, &mut out);
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(&format!(r#""id":"{written}""#)), "{text}");
+    }
+}
+
+#[test]
+fn a_user_that_openai_finds_too_long_is_left_out() {
+    for (user, kept) in [("u".repeat(64), true), ("u".repeat(65), false)] {
+        let body = json!({
+            "model": "m", "max_tokens": 1, "metadata": {"user_id": user},
+            "messages": [{"role": "user", "content": "Hello"}],
+        });
+        let request = Dialect::Anthropic.decode_request(body).unwrap();
+        for target in [Dialect::OpenaiChat, Dialect::OpenaiResponses] {
+            let encoded = target.encode_request(&request, &model()).unwrap();
+            assert_eq!(encoded.body.get("user").is_some(), kept);
+            assert_eq!(encoded.dropped.iter().any(|one| one.field == "user"), !kept);
+        }
+    }
+}
