@@ -95,7 +95,8 @@ pub fn encode_answer(answer: &Answer, told: &Told) -> Encoded {
 pub(crate) fn head(id: &str, model: &str, told: &Told) -> Map<String, Value> {
     let made = format!("msg_{}", told.request_id);
     let mut map = Map::new();
-    let id = if id.is_empty() { &made } else { id };
+    // Clients put messages of one id together, and other providers' ids come again: some are random numbers below 1000.
+    let id = if id.starts_with("msg_") { id } else { &made };
     let model = if model.is_empty() { &told.model } else { model };
     for (name, value) in [
         ("id", id),

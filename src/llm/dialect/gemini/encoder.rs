@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value, json};
 
 use crate::llm::answer::{ChatEvent, Delta, PartStart, Stop, TokenLogprob, arguments_value};
-use crate::llm::chat::{Citation, Part, Signature};
+use crate::llm::chat::{Citation, Part, Signature, Thought};
 use crate::llm::dialect::gemini::calls::given;
 use crate::llm::dialect::gemini::citations::{Grounding, Said};
 use crate::llm::dialect::gemini::names::merge;
@@ -107,6 +107,8 @@ pub(crate) struct Composer {
     parts: Vec<Value>,
     /// Of the part that comes next.
     marker: Option<String>,
+    /// Thoughts of other dialects since the last call.
+    thoughts: Vec<Thought>,
     logprobs: Vec<TokenLogprob>,
     usage: Option<Usage>,
     stop: Option<Stop>,
@@ -161,6 +163,7 @@ impl Composer {
             slots: VecDeque::new(),
             parts: Vec::new(),
             marker: None,
+            thoughts: Vec::new(),
             logprobs: Vec::new(),
             usage: None,
             stop: None,
@@ -263,11 +266,21 @@ impl Composer {
             return;
         }
         let rest = slot.rest().to_owned();
+        if own(slot.signature.as_ref()).is_none() {
+            self.thoughts.push(Thought {
+                text: slot.text,
+                summary,
+                signature: slot.signature.clone(),
+                sealed: slot.sealed.clone(),
+                id: id.clone(),
+            });
+        }
         let held = Held {
             signature: slot.signature,
             sealed: slot.sealed,
             id: id.clone(),
             summary,
+            before: Vec::new(),
         };
         match held.write() {
             Some(signature) => self
@@ -299,8 +312,10 @@ impl Composer {
         call.insert("name".to_owned(), name.into());
         call.insert("args".to_owned(), args);
         let mut part = json!({"functionCall": call});
+        // Callers may send back no thoughts, but what calls are signed with.
         let held = Held {
             signature: slot.signature,
+            before: std::mem::take(&mut self.thoughts),
             ..Held::default()
         };
         if let Some(signature) = held.write() {

@@ -125,14 +125,18 @@ impl Reader {
                 Part::text(text)
             }
             Kind::Thought(text) => self.thought(text, held.unwrap_or_default()),
-            Kind::Call(call) => Part::ToolCall(ToolCall {
-                id: self.calls.called(call.id, &call.name),
-                name: call.name,
-                arguments: call.arguments,
-                signature: held.and_then(|held| held.signature),
-                custom: false,
-                cache: None,
-            }),
+            Kind::Call(call) => {
+                let held = held.unwrap_or_default();
+                self.thought_before(held.before);
+                Part::ToolCall(ToolCall {
+                    id: self.calls.called(call.id, &call.name),
+                    name: call.name,
+                    arguments: call.arguments,
+                    signature: held.signature,
+                    custom: false,
+                    cache: None,
+                })
+            }
             Kind::Response(response) => {
                 self.mark(held);
                 Part::ToolResult(self.result(response))
@@ -144,6 +148,21 @@ impl Reader {
         };
         self.push(made);
         self.keep(extra, true);
+    }
+
+    /// What was thought before a call, and since the call before it, unless the caller sends the thoughts themselves.
+    fn thought_before(&mut self, thoughts: Vec<Thought>) {
+        let Some(turn) = self.turns.last_mut() else {
+            return;
+        };
+        let called = |part: &Part| matches!(part, Part::ToolCall(_));
+        let since = turn.parts.iter().rposition(called).map_or(0, |at| at + 1);
+        let told =
+            |part: &Part| matches!(part, Part::Thought(thought) if of_marker(thought).is_none());
+        if !turn.parts.iter().skip(since).any(told) {
+            let thoughts = thoughts.into_iter().map(Part::Thought);
+            turn.parts.splice(since..since, thoughts);
+        }
     }
 
     /// The signature of a part that has no place for one goes before it.

@@ -28,6 +28,8 @@ pub(crate) struct Held {
     pub(crate) id: Option<String>,
     /// Its text is its maker's summary. Gemini's own always is.
     pub(crate) summary: bool,
+    /// Of a call: what was thought before it.
+    pub(crate) before: Vec<Thought>,
 }
 
 /// The same, on its way through a caller.
@@ -41,6 +43,10 @@ struct Wrapped {
     id: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     summary: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Wrapped>,
 }
 
 impl Held {
@@ -55,12 +61,10 @@ impl Held {
                 ..Self::default()
             };
         };
-        let signature = |held: Option<(Dialect, String)>| {
-            held.map(|(dialect, value)| Signature { dialect, value })
-        };
         Self {
-            signature: signature(wrapped.signature),
-            sealed: signature(wrapped.sealed),
+            before: wrapped.before.into_iter().map(Wrapped::thought).collect(),
+            signature: wrapped.signature.map(signature),
+            sealed: wrapped.sealed.map(signature),
             id: wrapped.id,
             summary: wrapped.summary,
         }
@@ -79,7 +83,7 @@ impl Held {
 
     /// Writes a `thoughtSignature` for a caller; `None` where there is nothing to carry.
     pub(crate) fn write(self) -> Option<String> {
-        if self.sealed.is_none() && self.id.is_none() {
+        if self.sealed.is_none() && self.id.is_none() && self.before.is_empty() {
             match self.signature {
                 None => return None,
                 Some(signature) if signature.dialect == Dialect::Gemini => {
@@ -88,16 +92,48 @@ impl Held {
                 Some(_) => {}
             }
         }
-        let pair = |signature: Signature| (signature.dialect, signature.value);
         let wrapped = Wrapped {
             signature: self.signature.map(pair),
             sealed: self.sealed.map(pair),
             id: self.id,
             summary: self.summary,
+            text: String::new(),
+            before: self.before.into_iter().map(Wrapped::of).collect(),
         };
         let text = serde_json::to_string(&wrapped).ok()?;
         Some(PLAIN.encode(format!("{MARK}{text}")))
     }
+}
+
+impl Wrapped {
+    fn of(thought: Thought) -> Self {
+        Self {
+            signature: thought.signature.map(pair),
+            sealed: thought.sealed.map(pair),
+            id: thought.id,
+            summary: thought.summary,
+            text: thought.text,
+            before: Vec::new(),
+        }
+    }
+
+    fn thought(self) -> Thought {
+        Thought {
+            text: self.text,
+            summary: self.summary,
+            signature: self.signature.map(signature),
+            sealed: self.sealed.map(signature),
+            id: self.id,
+        }
+    }
+}
+
+fn pair(signature: Signature) -> (Dialect, String) {
+    (signature.dialect, signature.value)
+}
+
+fn signature((dialect, value): (Dialect, String)) -> Signature {
+    Signature { dialect, value }
 }
 
 fn unwrapped(value: &str) -> Option<Wrapped> {
