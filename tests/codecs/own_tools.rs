@@ -314,3 +314,34 @@ fn a_user_that_openai_finds_too_long_is_left_out() {
         }
     }
 }
+
+/// Claude Code offers most of its tools only once the model has looked for them.
+#[test]
+fn tools_that_were_found_are_named() {
+    let body = json!({
+        "model": "m", "max_tokens": 100,
+        "tools": [
+            {"name": "ToolSearch", "input_schema": {"type": "object", "properties": {}}},
+            {"name": "WebFetch", "input_schema": {"type": "object", "properties": {}}, "defer_loading": true},
+        ],
+        "messages": [
+            {"role": "user", "content": "Fetch it."},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "ToolSearch", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [
+                {"type": "tool_reference", "tool_name": "WebFetch"}, {"type": "tool_reference", "tool_name": "TaskStop"},
+            ]}]},
+        ],
+    });
+    let request = Dialect::Anthropic.decode_request(body).unwrap();
+    for target in Dialect::ALL {
+        let encoded = target.encode_request(&request, &model()).unwrap();
+        let text = encoded.body.to_string();
+        let is_own = target == Dialect::Anthropic;
+        assert_eq!(text.contains("tool_reference"), is_own, "{target:?}");
+        assert_eq!(
+            text.contains("can be called now: WebFetch, TaskStop"),
+            !is_own,
+            "{target:?}: {text}"
+        );
+    }
+}

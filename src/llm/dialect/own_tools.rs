@@ -6,6 +6,10 @@
 //! | `namespace` | its functions, each named `{namespace}__{name}` |
 //! | `custom` | a function with one text, `input` |
 //!
+//! | of Anthropic | to others |
+//! |---|---|
+//! | `tool_reference` in the result of a search for tools | the names of the tools in words |
+//!
 //! Their calls come back to the caller as it knows them, by [`OwnTools`].
 
 use std::borrow::Cow;
@@ -19,6 +23,8 @@ use crate::llm::dialect::{Dialect, Dropped};
 const BETWEEN: &str = "__";
 /// The argument that holds the text of a custom tool.
 const INPUT: &str = "input";
+/// The kind of what a search for tools answers.
+const REFERENCE: &str = "tool_reference";
 
 /// Tools of a caller's that were told as functions, by their names there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +77,9 @@ pub(crate) struct Adapted<'a> {
 /// may do without one of several. Where there is no other, or one has to be called, the codecs refuse them.
 pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
     let mut dropped = Vec::new();
-    if !request.tools.iter().any(|tool| is_foreign(tool, target)) {
+    let mut parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    let refers = target != Dialect::Anthropic && parts.any(|part| found(part).is_some());
+    if !refers && !request.tools.iter().any(|tool| is_foreign(tool, target)) {
         let request = Cow::Borrowed(request);
         return Adapted { request, dropped };
     }
@@ -93,6 +101,11 @@ pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
             dropped.push(Dropped::new(format!("tools[{at}]"), reason));
         } else {
             told.tools.push(tool);
+        }
+    }
+    if refers {
+        for part in told.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+            name_found(part);
         }
     }
     if OwnTools::of(request).0.iter().any(|tool| tool.custom) {
@@ -194,6 +207,36 @@ fn wanted(tool: &Value) -> String {
             format!("The text of the call. It has to match this grammar ({syntax}):\n{definition}")
         }
         _ => "The text of the call.".to_owned(),
+    }
+}
+
+/// The names of tools that a search for tools has found, where the result of one refers to them (Anthropic
+/// `tool_reference`). They stand among the tools of the request.
+fn found(part: &Part) -> Option<Vec<&str>> {
+    let Part::ToolResult(result) = part else {
+        return None;
+    };
+    let names = result.parts.iter().filter_map(|part| match part {
+        Part::Opaque(part) if part.dialect == Dialect::Anthropic && part.kind == REFERENCE => {
+            part.value.get("tool_name")?.as_str()
+        }
+        _ => None,
+    });
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then_some(names)
+}
+
+/// Says in words which tools were found.
+fn name_found(part: &mut Part) {
+    let Some(names) = found(part) else {
+        return;
+    };
+    let text = format!("Found, and can be called now: {}", names.join(", "));
+    if let Part::ToolResult(result) = part {
+        let is_reference =
+            |part: &Part| matches!(part, Part::Opaque(part) if part.kind == REFERENCE);
+        result.parts.retain(|part| !is_reference(part));
+        result.parts.push(Part::text(text));
     }
 }
 
