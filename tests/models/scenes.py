@@ -43,6 +43,8 @@ class Call:
 
     name: str
     arguments: dict
+    # As the provider names the call; otherwise by its place.
+    id: str = ""
 
 
 @dataclass

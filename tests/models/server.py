@@ -38,7 +38,8 @@ class Request:
 
 
 class Server:
-    def __init__(self):
+    def __init__(self, reply=None):
+        self.reply = reply or Reply
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
         self.requests = []
@@ -64,7 +65,7 @@ class Server:
         try:
             while request := read(reader):
                 self.requests.append(request)
-                Reply(connection, request).give()
+                self.reply(connection, request).give()
         except (ConnectionError, Closed):
             pass
         finally:

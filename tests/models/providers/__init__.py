@@ -24,6 +24,8 @@ class Seen:
     """A request in no dialect's words. `said` is flat: (role, kind, ...)."""
 
     model: str = ""
+    # What ids of the answer are made of.
+    answer: str = "of_the_mock"
     stream: bool = False
     system: str = ""
     said: list = field(default_factory=list)

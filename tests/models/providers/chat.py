@@ -110,7 +110,7 @@ def call_id(place):
 
 def frame(choices, seen, used=None):
     chunk = {
-        "id": "chatcmpl-of-the-mock",
+        "id": f"chatcmpl-{seen.answer}",
         "object": "chat.completion.chunk",
         "created": 1764000000,
         "model": seen.model,
@@ -129,14 +129,14 @@ def whole(answer, seen):
     if answer.calls:
         message["tool_calls"] = [
             {
-                "id": call_id(place),
+                "id": call.id or call_id(place),
                 "type": "function",
                 "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False) if call.arguments else ""},
             }
             for place, call in enumerate(answer.calls)
         ]
     return {
-        "id": "chatcmpl-of-the-mock",
+        "id": f"chatcmpl-{seen.answer}",
         "object": "chat.completion",
         "created": 1764000000,
         "model": seen.model,
@@ -160,7 +160,7 @@ def stream(answer, seen):
             yield "content", delta({"content" if name == "text" else name: piece})
     for place, call in enumerate(answer.calls):
         function = {"name": call.name, "arguments": ""}
-        yield "content", delta({"tool_calls": [{"index": place, "id": call_id(place), "type": "function", "function": function}]})
+        yield "content", delta({"tool_calls": [{"index": place, "id": call.id or call_id(place), "type": "function", "function": function}]})
     # The arguments of several calls alternate.
     texts = [scenes.pieces(json.dumps(call.arguments, ensure_ascii=False)) if call.arguments else [] for call in answer.calls]
     for turn in range(max(map(len, texts), default=0)):

@@ -104,7 +104,7 @@ def usage(answer):
 def calls(answer):
     return [
         {
-            "id": call_id(place),
+            "id": call.id or call_id(place),
             "type": "function",
             "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False) if call.arguments else ""},
         }
@@ -128,7 +128,7 @@ def whole(answer, seen):
         message["tool_calls"] = calls(answer)
         if answer.text:
             message["tool_plan"] = answer.text
-    return {"id": "of-the-mock", "finish_reason": STOPS[answer.stop], "message": message, "usage": usage(answer)}
+    return {"id": seen.answer, "finish_reason": STOPS[answer.stop], "message": message, "usage": usage(answer)}
 
 
 def stream(answer, seen):
@@ -136,7 +136,7 @@ def stream(answer, seen):
         return event({"type": kind, **more, **({"delta": {"message": fields}} if fields else {})}, kind)
 
     start = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-    yield "start", said_event("message-start", start, id="of-the-mock")
+    yield "start", said_event("message-start", start, id=seen.answer)
     if answer.text and answer.calls:
         for piece in scenes.pieces(answer.text):
             yield "content", said_event("tool-plan-delta", {"tool_plan": piece})

@@ -57,6 +57,8 @@ def read(path, body):
             said(last, part, seen)
     config = body.get("toolConfig", {})
     for tool in config.get("tools", []):
+        if "cachePoint" in tool:
+            continue
         spec = tool["toolSpec"]
         seen.tools.append({"name": spec["name"], "description": spec["description"], "parameters": spec["inputSchema"]["json"]})
     for choice, value in config.get("toolChoice", {}).items():
@@ -82,6 +84,8 @@ def bytes_of(value):
 def said(role, part, seen):
     ((kind, value),) = part.items()
     match kind:
+        case "cachePoint":
+            need(value["type"] == "default", "the one kind there is")
         case "text":
             need(value.strip(), "a text is not blank")
             seen.said.append((role, "text", value))
@@ -115,7 +119,7 @@ def blocks(answer):
     if answer.text or answer.refusal:
         yield {"text": answer.text or answer.refusal}
     for place, call in enumerate(answer.calls):
-        yield {"toolUse": {"toolUseId": call_id(place), "name": call.name, "input": call.arguments}}
+        yield {"toolUse": {"toolUseId": call.id or call_id(place), "name": call.name, "input": call.arguments}}
 
 
 def usage(answer):

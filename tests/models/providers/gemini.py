@@ -144,7 +144,7 @@ def response(parts, answer, seen, ended=True):
         "totalTokenCount": prompt + output,
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}],
     }
-    return {"candidates": [candidate], "usageMetadata": used, "modelVersion": seen.model, "responseId": "of-the-mock"}
+    return {"candidates": [candidate], "usageMetadata": used, "modelVersion": seen.model, "responseId": seen.answer}
 
 
 def whole(answer, seen):

@@ -98,13 +98,13 @@ def blocks(answer):
     if answer.text or answer.refusal:
         yield {"type": "text", "text": answer.text or answer.refusal}
     for place, call in enumerate(answer.calls):
-        yield {"type": "tool_use", "id": call_id(place), "name": call.name, "input": call.arguments}
+        yield {"type": "tool_use", "id": call.id or call_id(place), "name": call.name, "input": call.arguments}
 
 
 def message(answer, seen, content, stop, output):
     prompt, cached, _, _ = answer.usage
     return {
-        "id": "msg_of_the_mock",
+        "id": f"msg_{seen.answer}",
         "type": "message",
         "role": "assistant",
         "model": seen.model,

@@ -96,26 +96,26 @@ def said_part(role, part, seen):
             need(False, f"a part of type {other}")
 
 
-def items(answer):
+def items(answer, seen):
     """The output, whole."""
     if answer.thought:
         summary = [{"type": "summary_text", "text": answer.thought}]
-        yield {"id": "rs_of_the_mock", "type": "reasoning", "summary": summary, "encrypted_content": scenes.SIGNATURE}
+        yield {"id": f"rs_{seen.answer}", "type": "reasoning", "summary": summary, "encrypted_content": scenes.SIGNATURE}
     if answer.text or answer.refusal:
         if answer.text:
             part = {"type": "output_text", "annotations": [], "logprobs": [], "text": answer.text}
         else:
             part = {"type": "refusal", "refusal": answer.refusal}
         status = "incomplete" if answer.stop == "length" else "completed"
-        yield {"id": "msg_of_the_mock", "type": "message", "status": status, "role": "assistant", "content": [part]}
+        yield {"id": f"msg_{seen.answer}", "type": "message", "status": status, "role": "assistant", "content": [part]}
     for place, call in enumerate(answer.calls):
         text = json.dumps(call.arguments, ensure_ascii=False)
         yield {
-            "id": f"fc_of_the_mock_{place}",
+            "id": f"fc_{seen.answer}_{place}",
             "type": "function_call",
             "status": "completed",
             "arguments": text,
-            "call_id": call_id(place),
+            "call_id": call.id or call_id(place),
             "name": call.name,
         }
 
@@ -136,7 +136,7 @@ def response(answer, seen, status=None, output=None):
         "total_tokens": prompt + tokens,
     }
     return {
-        "id": "resp_of_the_mock",
+        "id": f"resp_{seen.answer}",
         "object": "response",
         "created_at": 1764000000,
         "status": status,
@@ -146,7 +146,7 @@ def response(answer, seen, status=None, output=None):
         "instructions": seen.system or None,
         "max_output_tokens": seen.limit,
         "model": seen.model,
-        "output": list(items(answer)) if output is None else output,
+        "output": list(items(answer, seen)) if output is None else output,
         "parallel_tool_calls": True,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None},
@@ -175,7 +175,7 @@ def stream(answer, seen):
 
     for kind in ("response.created", "response.in_progress"):
         yield "start", said_event(kind, {"response": response(answer, seen, "in_progress", [])})
-    for place, item in enumerate(items(answer)):
+    for place, item in enumerate(items(answer, seen)):
         at = {"output_index": place, "item_id": item["id"]}
         begun = dict(item)
         if item["type"] != "reasoning":
