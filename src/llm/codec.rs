@@ -6,8 +6,8 @@ use crate::events::Event;
 use crate::llm::answer::{Answer, ChatEvent};
 use crate::llm::chat::{ChatRequest, Part, Role};
 use crate::llm::dialect::{
-    Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, cohere, gemini,
-    openai_chat, openai_responses, own_tools,
+    Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, bounds, cohere,
+    gemini, openai_chat, openai_responses, own_tools,
 };
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::usage::Usage;
@@ -66,7 +66,8 @@ impl Dialect {
             gemini::self_contained(request)?;
         }
         foreign(request, self)?;
-        let adapted = own_tools::adapted(request, self);
+        let mut adapted = own_tools::adapted(request, self);
+        bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
         encoded.dropped.extend(adapted.dropped);
         Ok(encoded)

@@ -15,6 +15,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub(crate) mod bounds;
 pub mod cohere;
 pub mod gemini;
 pub mod openai_chat;

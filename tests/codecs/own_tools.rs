@@ -345,3 +345,56 @@ fn tools_that_were_found_are_named() {
         );
     }
 }
+
+/// Claude Code asks every model for 32,000 tokens and much thinking.
+#[test]
+fn a_model_is_asked_for_no_more_than_it_takes() {
+    let body = json!({
+        "model": "m", "max_tokens": 32_000, "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"},
+        "messages": [{"role": "user", "content": "Hello"}],
+    });
+    let request = Dialect::Anthropic.decode_request(body).unwrap();
+    for (name, most, tokens, effort) in [
+        ("gpt-4o-mini", Some(16_384), 16_384, None),
+        ("openai/gpt-4.1", Some(32_768), 32_000, None),
+        ("gpt-5.2", None, 32_000, Some("high")),
+        ("deepseek-reasoner", None, 32_000, Some("high")),
+    ] {
+        let model = TargetModel {
+            name: name.to_owned(),
+            max_output_tokens: most,
+        };
+        for (target, field, effort_at) in [
+            (
+                Dialect::OpenaiChat,
+                "max_completion_tokens",
+                "/reasoning_effort",
+            ),
+            (
+                Dialect::OpenaiResponses,
+                "max_output_tokens",
+                "/reasoning/effort",
+            ),
+        ] {
+            let encoded = target.encode_request(&request, &model).unwrap();
+            assert_eq!(encoded.body[field], tokens, "{name}");
+            let written = encoded.body.pointer(effort_at).and_then(Value::as_str);
+            assert_eq!(written, effort, "{name}");
+            let fields: Vec<&str> = encoded
+                .dropped
+                .iter()
+                .map(|one| one.field.as_str())
+                .collect();
+            assert_eq!(
+                fields.contains(&"reasoning"),
+                effort.is_none(),
+                "{fields:?}"
+            );
+            assert_eq!(
+                fields.contains(&"sampling.max_output_tokens"),
+                tokens < 32_000,
+                "{fields:?}"
+            );
+        }
+    }
+}
