@@ -17,7 +17,7 @@ MARKER = "COPY-THE-WORD"
 LAST = "Both are done."
 # Said to whatever else an agent asks.
 ASIDE = "An aside."
-# What items of Responses have had from the beginning, without ids of messages.
+# What items of Responses have had from the beginning, without their ids.
 ITEM = ("type", "role", "content", "call_id", "name", "arguments", "output", "summary", "encrypted_content")
 
 
@@ -79,8 +79,10 @@ def plain(dialect, body):
         case "openai-responses":
             body.pop("client_metadata", None)
             body["tools"] = [tool for tool in body["tools"] if tool["type"] == "function"]
-            kept = {"reasoning": (*ITEM, "id")}
-            body["input"] = [{name: value for name, value in item.items() if name in kept.get(item["type"], ITEM)} for item in body["input"]]
+            body["input"] = [{name: value for name, value in item.items() if name in ITEM and value is not None} for item in body["input"]]
+            for item in body["input"]:
+                if item["type"] == "reasoning":
+                    item["id"] = "rs_1"
     return body
 
 

@@ -54,7 +54,8 @@ def read(path, body):
         need(seen.choice in ("", "auto", "none"), "no forced tool with thoughts")
     seen.reasons = thinking["type"] != "disabled"
     if seen.reasons and any(kind == "call" for _, kind, *_ in seen.said):
-        need(seen.said[1][1] == "thought", "a turn with tools has to begin with what was thought")
+        first = next(kind for role, kind, *_ in seen.said if role == "assistant")
+        need(first == "thought", "a turn with tools has to begin with what was thought")
     seen.temperature = body.get("temperature")
     seen.stop = body.get("stop_sequences", [])
     return seen
