@@ -1,5 +1,6 @@
 //! The flow of one request for an answer: look, find the model, ask its targets in turn, pass the answer on, account.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -218,10 +219,7 @@ pub(crate) fn of_provider(fault: Fault) -> Fault {
 }
 
 /// A number nobody foresees, to spread requests by.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the last bits are the random ones"
-)]
 pub(crate) fn chance() -> u64 {
-    uuid::Uuid::now_v7().as_u128() as u64
+    // Keyed by the system's randomness once for each thread, and by another key for each call.
+    RandomState::new().hash_one(0_u8)
 }
