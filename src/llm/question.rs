@@ -1,5 +1,6 @@
 //! A caller's request, looked at as far as it has to be, and written for whichever target it goes to.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use crate::llm::dialect::{Dialect, Dropped, TargetModel};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::price::ServiceTier;
 use crate::llm::provider::{Capability, Provider, Quirk};
-use crate::llm::splice::{Edit, Top};
+use crate::llm::splice::{Edit, Top, edited_at};
 
 /// A request for an answer.
 pub struct Question {
@@ -24,7 +25,19 @@ pub struct Question {
     /// How soon it is to be answered, where that has a price of its own.
     pub tier: ServiceTier,
     body: Bytes,
+    found: Found,
     neutral: OnceLock<Result<ChatRequest, Fault>>,
+}
+
+/// What the one look at a body found: a long one is not read again for each target.
+struct Found {
+    is_empty: bool,
+    /// Where the values of these fields stand.
+    model: Option<Range<usize>>,
+    stream_options: Option<Range<usize>>,
+    /// The most tokens of an answer, where the caller says it, and how many answers.
+    tokens: Option<u64>,
+    answers: Option<u64>,
 }
 
 /// How an answer is to come piece by piece.
@@ -91,6 +104,7 @@ impl Question {
             stream,
             wants_usage,
             tier: tier(dialect, &top),
+            found: Found::of(dialect, &top),
             body,
             neutral: OnceLock::new(),
         })
@@ -105,12 +119,6 @@ impl Question {
         self.body.is_empty()
     }
 
-    /// A top-level number of the body, by the first of these names that is there.
-    pub fn number(&self, names: &[&str]) -> Option<u64> {
-        let top = Top::read(&self.body).ok()?;
-        names.iter().find_map(|name| top.get(name))
-    }
-
     /// More tokens than the prompt has: half as many as the request has bytes.
     ///
     /// Tokenizers make a token of several letters of a word, of a whole common character beyond ASCII (three bytes
@@ -123,32 +131,8 @@ impl Question {
 
     /// The most tokens that the answers may have which the caller asks for; `otherwise` where it does not say.
     pub fn output_bound(&self, otherwise: u64) -> u64 {
-        let Ok(top) = Top::read(&self.body) else {
-            return otherwise;
-        };
-        let first = |top: &Top<'_>, names: &[&str]| -> Option<u64> {
-            names.iter().find_map(|name| top.get(name))
-        };
-        let (most, answers) = match self.dialect {
-            Dialect::Gemini => {
-                let config = ["generationConfig", "generation_config"];
-                let config = config.iter().find_map(|name| top.raw(name));
-                let config = config.and_then(|raw| Top::read(raw.as_bytes()).ok());
-                let of = |names: &[&str]| first(config.as_ref()?, names);
-                (
-                    of(&["maxOutputTokens", "max_output_tokens"]),
-                    of(&["candidateCount", "candidate_count"]),
-                )
-            }
-            Dialect::OpenaiResponses => (first(&top, &["max_output_tokens"]), None),
-            Dialect::OpenaiChat => (
-                first(&top, &["max_completion_tokens", "max_tokens"]),
-                first(&top, &["n"]),
-            ),
-            _ => (first(&top, &["max_tokens"]), None),
-        };
-        let most = most.unwrap_or(otherwise);
-        most.saturating_mul(answers.unwrap_or(1).max(1))
+        let most = self.found.tokens.unwrap_or(otherwise);
+        most.saturating_mul(self.found.answers.unwrap_or(1).max(1))
     }
 
     /// The request in the neutral form, read once.
@@ -195,32 +179,37 @@ impl Question {
         })
     }
 
+    /// The stream options that ask for usage, whatever else they say.
+    fn usage_asked(&self) -> Result<Edit<'static>, Fault> {
+        let options = self.found.stream_options.clone();
+        let options = options.map(|place| String::from_utf8_lossy(&self.body[place]));
+        Ok(Edit {
+            field: "stream_options",
+            value: with_usage(options.as_deref())?,
+            add: true,
+        })
+    }
+
     fn passed(
         &self,
         provider: &Provider,
         model: &TargetModel,
         capability: Capability,
     ) -> Result<Written, Fault> {
-        let top = Top::read(&self.body)?;
-        let mut edits = Vec::with_capacity(2);
-        if self.dialect != Dialect::Gemini && model.name != self.model {
-            edits.push(Edit::text("model", &model.name));
-        }
+        let renames = self.dialect != Dialect::Gemini && model.name != self.model;
         let asks_usage = self.dialect == Dialect::OpenaiChat
             && self.stream.is_some()
             && !self.wants_usage
             && !provider.quirks.contains(&Quirk::NoStreamOptions);
-        if asks_usage {
-            edits.push(Edit {
-                field: "stream_options",
-                value: with_usage(top.raw("stream_options"))?,
-                add: true,
-            });
-        }
-        let body = if edits.is_empty() {
-            self.body.clone()
+        let model = renames.then(|| Edit::text("model", &model.name));
+        let usage = asks_usage.then(|| self.usage_asked()).transpose()?;
+        let places = [&self.found.model, &self.found.stream_options];
+        let edits = [&model, &usage].into_iter().zip(places);
+        let edits = edits.filter_map(|(edit, place)| Some((edit.as_ref()?, place.clone())));
+        let body = if renames || asks_usage {
+            Bytes::from(edited_at(&self.body, self.found.is_empty, edits))
         } else {
-            Bytes::from(top.edited(&edits))
+            self.body.clone()
         };
         let is_own = capability == Capability::Chat;
         let (body, dropped) = if is_own && !provider.quirks.is_empty() {
@@ -235,6 +224,39 @@ impl Question {
             dropped,
             hides_usage: self.dialect == Dialect::OpenaiChat && !self.wants_usage,
         })
+    }
+}
+
+impl Found {
+    fn of(dialect: Dialect, top: &Top<'_>) -> Self {
+        let first = |top: &Top<'_>, names: &[&str]| -> Option<u64> {
+            names.iter().find_map(|name| top.get(name))
+        };
+        let (tokens, answers) = match dialect {
+            Dialect::Gemini => {
+                let config = ["generationConfig", "generation_config"];
+                let config = config.iter().find_map(|name| top.raw(name));
+                let config = config.and_then(|raw| Top::read(raw.as_bytes()).ok());
+                let of = |names: &[&str]| first(config.as_ref()?, names);
+                (
+                    of(&["maxOutputTokens", "max_output_tokens"]),
+                    of(&["candidateCount", "candidate_count"]),
+                )
+            }
+            Dialect::OpenaiResponses => (first(top, &["max_output_tokens"]), None),
+            Dialect::OpenaiChat => (
+                first(top, &["max_completion_tokens", "max_tokens"]),
+                first(top, &["n"]),
+            ),
+            _ => (first(top, &["max_tokens"]), None),
+        };
+        Self {
+            is_empty: top.is_empty(),
+            model: top.place("model"),
+            stream_options: top.place("stream_options"),
+            tokens,
+            answers,
+        }
     }
 }
 

@@ -94,6 +94,11 @@ impl<'a> Top<'a> {
         self.fields.iter().map(|(name, _)| name.as_ref())
     }
 
+    /// Whether it has no field at all.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// Where a field's value stands among the bytes.
     pub fn place(&self, name: &str) -> Option<Range<usize>> {
         let raw = self.raw(name)?;
@@ -103,38 +108,49 @@ impl<'a> Top<'a> {
 
     /// The body with these fields changed and every other byte as it was.
     pub fn edited(&self, edits: &[Edit<'_>]) -> Vec<u8> {
-        let mut places: Vec<(Range<usize>, &str)> = Vec::with_capacity(edits.len());
-        let mut added = String::new();
-        for edit in edits {
-            match self.place(edit.field) {
-                Some(place) => places.push((place, &edit.value)),
-                None if edit.add => {
-                    let comma = if self.fields.is_empty() && added.is_empty() {
-                        ""
-                    } else {
-                        ","
-                    };
-                    let name = serde_json::Value::from(edit.field);
-                    let _ = write!(added, "{comma}{name}:{}", edit.value);
-                }
-                None => {}
-            }
-        }
-        places.sort_by_key(|(place, _)| place.start);
-        let grown: usize = places.iter().map(|(_, value)| value.len()).sum();
-        let mut out = Vec::with_capacity(self.text.len() + grown + added.len());
-        let mut from = 0;
-        for (place, value) in places {
-            out.extend_from_slice(&self.text.as_bytes()[from..place.start]);
-            out.extend_from_slice(value.as_bytes());
-            from = place.end;
-        }
-        let end = self.text.rfind('}').unwrap_or(self.text.len());
-        out.extend_from_slice(&self.text.as_bytes()[from..end]);
-        out.extend_from_slice(added.as_bytes());
-        out.extend_from_slice(&self.text.as_bytes()[end..]);
-        out
+        let places = edits.iter().map(|edit| (edit, self.place(edit.field)));
+        edited_at(self.text.as_bytes(), self.is_empty(), places)
     }
+}
+
+/// A JSON object with some fields changed, of each of which is known where its value is: the same bytes otherwise.
+/// `is_empty`: it has no field at all.
+pub fn edited_at<'e>(
+    text: &[u8],
+    is_empty: bool,
+    edits: impl IntoIterator<Item = (&'e Edit<'e>, Option<Range<usize>>)>,
+) -> Vec<u8> {
+    let mut places: Vec<(Range<usize>, &str)> = Vec::with_capacity(2);
+    let mut added = String::new();
+    for (edit, place) in edits {
+        match place {
+            Some(place) => places.push((place, &edit.value)),
+            None if edit.add => {
+                let comma = if is_empty && added.is_empty() {
+                    ""
+                } else {
+                    ","
+                };
+                let name = serde_json::Value::from(edit.field);
+                let _ = write!(added, "{comma}{name}:{}", edit.value);
+            }
+            None => {}
+        }
+    }
+    places.sort_by_key(|(place, _)| place.start);
+    let grown: usize = places.iter().map(|(_, value)| value.len()).sum();
+    let mut out = Vec::with_capacity(text.len() + grown + added.len());
+    let mut from = 0;
+    for (place, value) in places {
+        out.extend_from_slice(&text[from..place.start]);
+        out.extend_from_slice(value.as_bytes());
+        from = place.end;
+    }
+    let end = memchr::memrchr(b'}', text).unwrap_or(text.len());
+    out.extend_from_slice(&text[from..end]);
+    out.extend_from_slice(added.as_bytes());
+    out.extend_from_slice(&text[end..]);
+    out
 }
 
 impl<'a> Edit<'a> {
