@@ -168,11 +168,14 @@ impl PriceBook {
     /// and one of the operator's own table before any of the built-in one. A price is taken whole: a tier
     /// that the operator's does not name is not known.
     pub fn price(&self, provider: &str, model: &str, at: ServiceTier) -> Option<&Price> {
-        let names = lookup::names(provider, model);
         let own = self.own.as_ref();
-        let price = own
-            .and_then(|own| own.first(provider, &names))
-            .or_else(|| BUILT_IN.first(provider, &names))?;
+        // Most names stand there as they are, and the other ways to write one need not be made up.
+        let exact = own.unwrap_or(&BUILT_IN).exact(provider, model);
+        let price = exact.or_else(|| {
+            let names = lookup::names(provider, model);
+            own.and_then(|own| own.first(provider, &names))
+                .or_else(|| BUILT_IN.first(provider, &names))
+        })?;
         price.sold_at(at).then_some(price)
     }
 }
@@ -203,6 +206,10 @@ impl Prices {
                 .iter()
                 .map(move |(model, price)| (provider.as_str(), model.as_str(), price))
         })
+    }
+
+    fn exact(&self, provider: &str, model: &str) -> Option<&Price> {
+        self.providers.get(provider)?.get(model)
     }
 
     fn first(&self, provider: &str, names: &[String]) -> Option<&Price> {
