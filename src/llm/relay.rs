@@ -1,7 +1,10 @@
 //! A provider's stream on its way to the caller: passed on as it is where both speak the same dialect, written anew
 //! where they do not. Bytes in, bytes out; nothing here waits.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -95,6 +98,8 @@ pub struct Same {
     decoder: StreamDecoder,
     /// What the caller calls the model, where the provider calls it something else.
     model: Option<String>,
+    /// The beginning of an event up to the end of its model, and where that begins: events begin alike.
+    known: Option<(Vec<u8>, usize)>,
     hides_usage: bool,
     seen: Seen,
     /// The provider has told the caller of the fault itself.
@@ -108,6 +113,7 @@ impl Same {
             frames: Frames::default(),
             decoder: StreamDecoder::new(dialect),
             model,
+            known: None,
             hides_usage,
             seen: Seen::default(),
             told: false,
@@ -176,16 +182,27 @@ impl Same {
         }
     }
 
-    fn renamed(&self, data: &[u8]) -> Option<Vec<u8>> {
+    fn renamed(&mut self, data: &[u8]) -> Option<Vec<u8>> {
         let model = self.model.as_deref()?;
+        // What begins with the same bytes up to the end of its model has the model at the same place.
+        if let Some((beginning, from)) = &self.known
+            && let Some(rest) = data.strip_prefix(beginning.as_slice())
+        {
+            let model = Value::from(model).to_string();
+            return Some([&data[..*from], model.as_bytes(), rest].concat());
+        }
         if self.dialect == Dialect::OpenaiResponses || self.dialect == Dialect::Anthropic {
             return renamed_within(data, model);
         }
         let field = self.dialect.model_field();
         memchr::memmem::find(data, field.as_bytes())?;
         let top = Top::read(data).ok()?;
-        top.place(field)?;
-        Some(top.edited(&[Edit::text(field, model)]))
+        let place = top.place(field)?;
+        let edited = top.edited(&[Edit::text(field, model)]);
+        if place.end <= BEGINNING_BYTES_MAX {
+            self.known = Some((data[..place.end].to_vec(), place.start));
+        }
+        Some(edited)
     }
 
     /// There was a fault, of which the provider does not tell the caller.
@@ -227,35 +244,44 @@ impl Same {
     }
 }
 
+/// A model that comes later than this in an event is looked for each time.
+const BEGINNING_BYTES_MAX: usize = 1 << 10;
+
 /// Fields of frames that tell more than text, where they are not null.
-const TELLING_FIELDS: [&[u8]; 6] = [
-    b"\"usage\"",
-    b"\"usageMetadata\"",
-    b"\"finish_reason\"",
-    b"\"finishReason\"",
-    b"\"stop_reason\"",
-    b"\"error\"",
-];
+static TELLING_FIELDS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+    [
+        "\"usage\"",
+        "\"usageMetadata\"",
+        "\"finish_reason\"",
+        "\"finishReason\"",
+        "\"stop_reason\"",
+        "\"error\"",
+    ]
+    .map(Finder::new)
+});
 /// The same of names of events.
-const TELLING_NAMES: [&[u8]; 5] = [
-    b".completed\"",
-    b".incomplete\"",
-    b".failed\"",
-    b"message_stop",
-    b"[DONE]",
-];
+static TELLING_NAMES: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
+    [
+        ".completed\"",
+        ".incomplete\"",
+        ".failed\"",
+        "message_stop",
+        "[DONE]",
+    ]
+    .map(Finder::new)
+});
 
 /// Whether a frame tells more than text. A look at its bytes: most are not read any further.
 fn tells(data: &[u8]) -> bool {
-    let is_said = |field: &&[u8]| {
-        let Some(at) = memchr::memmem::find(data, field) else {
+    let is_said = |field: &Finder<'_>| {
+        let Some(at) = field.find(data) else {
             return false;
         };
-        let rest = data[at + field.len()..].iter();
+        let rest = data[at + field.needle().len()..].iter();
         let value = rest.copied().find(|byte| !matches!(byte, b' ' | b':'));
         value != Some(b'n')
     };
-    let is_named = |name: &&[u8]| memchr::memmem::find(data, name).is_some();
+    let is_named = |name: &Finder<'_>| name.find(data).is_some();
     TELLING_FIELDS.iter().any(is_said) || TELLING_NAMES.iter().any(is_named)
 }
 
