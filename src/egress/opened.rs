@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout_at;
 use tower_http::decompression::DecompressionBody;
+use url::Position;
 
 use crate::egress::body::{self, Bounded};
 use crate::egress::{Egress, EgressError, Patience, Upstream, exchange_inside};
@@ -67,7 +68,8 @@ impl Egress {
         patience: Patience<'_>,
     ) -> Result<Opened, EgressError> {
         let started = Instant::now();
-        let origin = request.url.origin().ascii_serialization();
+        // The same as its origin in ASCII: a URL with more before its path is not sent.
+        let origin = request.url[..Position::BeforePath].to_owned();
         let deadline = patience
             .deadline
             .min(started + channel.first_byte_timeout());

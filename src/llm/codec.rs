@@ -118,6 +118,14 @@ impl Dialect {
         }
     }
 
+    /// The same of the field's text.
+    pub fn decode_usage_text(self, usage: &str) -> Option<Usage> {
+        match self {
+            Self::OpenaiChat => openai_chat::decode_usage_text(usage),
+            other => other.decode_usage(serde_json::from_str(usage).ok()?),
+        }
+    }
+
     pub fn decode_error(self, status: u16, body: &[u8]) -> Fault {
         every!(self, decode_error(status, body))
     }

@@ -5,6 +5,7 @@
 mod models;
 mod others;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -89,10 +90,10 @@ impl Endpoint {
 }
 
 /// The headers of a request, with the key where ours are looked for.
-fn with_key(parts: &Parts) -> HeaderMap {
-    let mut headers = parts.headers.clone();
-    if !matches!(key_of(&headers), Ok(None)) {
-        return headers;
+fn with_key(parts: &Parts) -> Cow<'_, HeaderMap> {
+    let headers = &parts.headers;
+    if !matches!(key_of(headers), Ok(None)) {
+        return Cow::Borrowed(headers);
     }
     let other = KEY_HEADERS
         .iter()
@@ -103,10 +104,12 @@ fn with_key(parts: &Parts) -> HeaderMap {
         let (_, key) = pairs.find(|(name, _)| name == "key")?;
         HeaderValue::from_str(&key).ok()
     };
-    if let Some(key) = other.or_else(query) {
-        headers.insert("x-api-key", key);
-    }
-    headers
+    let Some(key) = other.or_else(query) else {
+        return Cow::Borrowed(headers);
+    };
+    let mut headers = headers.clone();
+    headers.insert("x-api-key", key);
+    Cow::Owned(headers)
 }
 
 async fn chat(state: State<Endpoint>, request: Request) -> Response {

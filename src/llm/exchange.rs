@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::time::timeout_at;
-use url::Url;
+use url::{Position, Url};
 
 use crate::credential::mask::Mask;
 use crate::egress::resilience::{Breaker, BreakerRule, Sign};
@@ -423,7 +423,8 @@ impl LiveProvider {
         key: Option<&LiveKey>,
         now: DateTime<Utc>,
     ) -> Result<UpstreamRequest, Fault> {
-        let origin = request.url.origin().ascii_serialization();
+        // The same as its origin in ASCII: nothing stands before the host that is not part of it.
+        let origin = &request.url[..Position::BeforePath];
         let key = key.filter(|key| key.origin == origin);
         let signing = Signing {
             secret: key.map(|key| &key.secret),
@@ -460,7 +461,7 @@ impl LiveProvider {
 
 /// The usage of a whole answer, without reading the rest of it.
 fn usage_of(dialect: Dialect, top: &Top<'_>) -> Option<Usage> {
-    dialect.decode_usage(top.get(dialect.usage_field())?)
+    dialect.decode_usage_text(top.raw(dialect.usage_field())?)
 }
 
 /// Faults that are about the key, so that another one may have more luck.

@@ -344,8 +344,8 @@ async fn pass(
 /// What an answer says it used, and what it came to without saying it.
 fn told(body: &[u8]) -> Used {
     let usage = || {
-        let usage = Top::read(body).ok()?.get("usage")?;
-        Dialect::OpenaiChat.decode_usage(usage)
+        let top = Top::read(body).ok()?;
+        Dialect::OpenaiChat.decode_usage_text(top.raw("usage")?)
     };
     let told = usage();
     Used {

@@ -73,6 +73,11 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
     error::encode(fault)
 }
 
+/// `usage` of an answer alone, as text.
+pub fn decode_usage_text(usage: &str) -> Option<crate::llm::usage::Usage> {
+    usage::decode_text(usage)
+}
+
 /// `usage` of an answer alone.
 pub fn decode_usage(usage: Value) -> Option<crate::llm::usage::Usage> {
     usage::decode(&usage)

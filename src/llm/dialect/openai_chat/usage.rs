@@ -4,7 +4,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::llm::answer::{Stop, TokenLogprob};
+use crate::llm::splice::Top;
 use crate::llm::usage::Usage;
+
+/// The objects within `usage`.
+const PROMPT: &str = "prompt_tokens_details";
+const COMPLETION: &str = "completion_tokens_details";
+const TOOLS: &str = "server_tool_use";
+const GROUPS: [&str; 3] = [PROMPT, COMPLETION, TOOLS];
 
 /// A provider's counts. Where they do not hold their parts, as the total shows, these do.
 pub(crate) fn decode(usage: &Value) -> Option<Usage> {
@@ -15,8 +22,27 @@ pub(crate) fn decode(usage: &Value) -> Option<Usage> {
         let value = group.and_then(|group| group.get(name)?.as_u64());
         value.unwrap_or(0)
     };
-    let prompt = |name: &str| within("prompt_tokens_details", name);
-    let completion = |name: &str| within("completion_tokens_details", name);
+    Some(counted(own, within))
+}
+
+/// The same of text: an answer that is passed on is not taken apart for its counts.
+pub(crate) fn decode_text(usage: &str) -> Option<Usage> {
+    let usage = Top::read(usage.as_bytes()).ok()?;
+    let number = |top: &Top<'_>, name: &str| -> Option<u64> { top.raw(name)?.parse().ok() };
+    let groups = GROUPS.map(|name| Top::read(usage.raw(name)?.as_bytes()).ok());
+    let own = |name: &str| number(&usage, name).unwrap_or(0);
+    let within = |group: &str, name: &str| {
+        let at = GROUPS.iter().position(|known| *known == group);
+        let group = at.and_then(|at| groups[at].as_ref());
+        group.and_then(|group| number(group, name)).unwrap_or(0)
+    };
+    Some(counted(own, within))
+}
+
+/// From the numbers of a name, and of one within a group.
+fn counted(own: impl Fn(&str) -> u64, within: impl Fn(&str, &str) -> u64) -> Usage {
+    let prompt = |name: &str| within(PROMPT, name);
+    let completion = |name: &str| within(COMPLETION, name);
     let (said_input, said_output) = (own("prompt_tokens"), own("completion_tokens"));
     // DeepSeek and Moonshot count what was cached at the top.
     let cached = [
@@ -36,8 +62,8 @@ pub(crate) fn decode(usage: &Value) -> Option<Usage> {
     let more = own("total_tokens").saturating_sub(said_input.saturating_add(said_output));
     let beside = if input == said_input { more } else { 0 };
     let reasoning = completion("reasoning_tokens");
-    let searches = within("server_tool_use", "web_search_requests").max(own("num_search_queries"));
-    Some(Usage {
+    let searches = within(TOOLS, "web_search_requests").max(own("num_search_queries"));
+    Usage {
         input,
         cached,
         cache_write,
@@ -48,7 +74,7 @@ pub(crate) fn decode(usage: &Value) -> Option<Usage> {
         output_audio: completion("audio_tokens"),
         predicted: completion("accepted_prediction_tokens"),
         searches,
-    })
+    }
 }
 
 pub(crate) fn encode(usage: &Usage) -> Value {
@@ -161,5 +187,27 @@ pub(crate) fn finish_reason(stop: Option<&Stop>, held: Held) -> (&'static str, b
         Some(Stop::Refusal) if held.refusal => ("stop", true),
         Some(Stop::ContentFilter | Stop::Refusal) => ("content_filter", true),
         Some(Stop::Sequence(Some(_)) | Stop::Pause | Stop::Other(_)) => ("stop", false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_the_same_of_text_and_of_a_value() {
+        for text in [
+            r#"{"prompt_tokens":21,"completion_tokens":113,"total_tokens":134,"prompt_tokens_details":{"cached_tokens":7,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":5,"accepted_prediction_tokens":2}}"#,
+            r#"{"prompt_tokens":1e2,"completion_tokens":-1,"total_tokens":9}"#,
+            r#"{"prompt_tokens":4,"prompt_tokens_details":null,"prompt_cache_hit_tokens":9,"server_tool_use":{"web_search_requests":3}}"#,
+            r#"{"prompt_tokens":null,"completion_tokens_details":[1],"cached_tokens":"3"}"#,
+            "{}",
+            "null",
+            "[]",
+        ] {
+            let value = serde_json::from_str(text).unwrap();
+            assert_eq!(decode_text(text), decode(&value), "{text}");
+        }
+        assert_eq!(decode_text(r#"{"prompt_tokens":21}"#).unwrap().input, 21);
     }
 }
