@@ -78,25 +78,27 @@ impl Decoder {
 
     /// The events that these bytes complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
-        let mut events = Vec::new();
-        for byte in bytes {
-            let after_return = std::mem::take(&mut self.returned);
-            let ends = match (self.framing, byte) {
-                (Framing::ServerSent, b'\n') if after_return => continue,
-                (Framing::ServerSent, b'\r') => {
-                    self.returned = true;
-                    true
-                }
-                (Framing::ServerSent | Framing::Lines, b'\n') | (Framing::Sequence, 0x1e) => true,
-                _ => false,
+        let (mut events, mut rest) = (Vec::new(), bytes);
+        loop {
+            let end = match self.framing {
+                Framing::ServerSent => memchr::memchr2(b'\n', b'\r', rest),
+                Framing::Lines => memchr::memchr(b'\n', rest),
+                Framing::Sequence => memchr::memchr(0x1e, rest),
             };
-            if ends {
+            let Some(end) = end else {
+                self.returned &= rest.is_empty();
+                self.piece.extend_from_slice(rest);
+                return events;
+            };
+            // The second half of a line's end, whose first one ended it.
+            let is_half = end == 0 && rest[end] == b'\n' && self.returned;
+            self.returned = rest[end] == b'\r';
+            if !is_half {
+                self.piece.extend_from_slice(&rest[..end]);
                 events.extend(self.end_piece());
-            } else {
-                self.piece.push(*byte);
             }
+            rest = &rest[end + 1..];
         }
-        events
     }
 
     /// What is left when the stream ends. An event that its stream never finished is one too: a
