@@ -71,6 +71,7 @@
   });
 
   document.addEventListener("DOMContentLoaded", () => enhance(document));
+  document.addEventListener("causeway:shown", (event) => enhance(event.target));
   document.addEventListener("htmx:afterSwap", (event) => {
     // A swapped element is another one of the same name.
     const target = event.detail.target ?? document.body;

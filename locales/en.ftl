@@ -1194,3 +1194,59 @@ consumers-erase-confirm = Type { $name } to erase this consumer
 done-plan-kept = The plan is saved, for everybody who has it.
 done-plan-removed = The plan is removed.
 done-erased = It is erased.
+
+# The playground
+frame-playground = Playground
+playground-title = Playground
+playground-words = Ask up to three models the same thing, with your own access. Programs ask at the same address: see <a href="{ $docs }">Models</a>.
+playground-model = { $number ->
+    [1] Model
+   *[other] Model { $number }
+}
+playground-none = none
+playground-demo = <code>demo</code> is built in: it repeats what it hears, without any provider. Models of a provider are also found as <code>provider/model</code>.
+playground-system = System text
+playground-system-none = none
+playground-message = Message
+playground-example = Say hello in three languages.
+playground-send = Send
+playground-stop = Stop
+playground-stop-all = Stop all
+playground-yours = Calls count as yours: limits, cost and the ledger know of them.
+playground-answers = Answers
+playground-waiting = Waiting for the first token…
+playground-answered = answered
+playground-stopped = Stopped. What was used until then is accounted for.
+playground-broken = The answer did not come to its end; load the page again if you were signed out.
+playground-no-model = Choose a model.
+playground-no-message = Write a message.
+playground-thought = What it thought
+playground-first-token = First token after
+playground-total = Time in all
+playground-tokens-in = Tokens in
+playground-tokens-out = Tokens out
+playground-cached = of which { $count } cached
+playground-reasoning = of which { $count } thought
+playground-cost = Cost
+playground-unknown = unknown
+playground-target = Answered by
+playground-attempts = attempt { $count }
+playground-trace = Trace
+playground-again = Ask again after { $seconds ->
+    [one] one second
+   *[other] { $seconds } seconds
+}.
+playground-fault-body = What a program gets
+playground-dropped = Left out, because the provider cannot be told:
+playground-ended-length = It ended at the number of tokens an answer may have.
+playground-ended-filter = The provider’s filter cut it.
+playground-ended-refusal = The model did not want to answer.
+playground-ended-full = It ended where the context of the model was full.
+playground-cut = It goes on; more is not shown here.
+playground-other = It holds something that is no text, which is not shown here.
+playground-empty = It holds no text.
+playground-estimated = Tokens were estimated here: the provider did not tell them.
+playground-copy = Ask from a program
+playground-copy-curl = With curl
+playground-copy-python = In Python
+playground-copy-typescript = In TypeScript

@@ -1104,3 +1104,56 @@ consumers-erase-confirm = 输入 { $name } 以擦除此消费者
 done-plan-kept = 套餐已保存，对所有拥有它的消费者生效。
 done-plan-removed = 套餐已移除。
 done-erased = 已擦除。
+
+# The playground
+frame-playground = 试用模型
+playground-title = 试用模型
+playground-words = 以您自己的权限，同时向最多三个模型提出同样的问题。程序使用相同的地址，参见<a href="{ $docs }">模型</a>。
+playground-model = { $number ->
+    [1] 模型
+   *[other] 模型 { $number }
+}
+playground-none = 无
+playground-demo = <code>demo</code> 是内置模型：它重复听到的内容，不需要任何提供商。提供商的模型也可以写成 <code>provider/model</code>。
+playground-system = 系统提示
+playground-system-none = 无
+playground-message = 消息
+playground-example = 用三种语言问好。
+playground-send = 发送
+playground-stop = 停止
+playground-stop-all = 全部停止
+playground-yours = 调用计入您的名下：限额、费用和账本都会记录。
+playground-answers = 回答
+playground-waiting = 正在等待第一个词元…
+playground-answered = 已回答
+playground-stopped = 已停止。此前的用量已计入。
+playground-broken = 回答没有完成；如果您已被登出，请重新加载页面。
+playground-no-model = 请选择模型。
+playground-no-message = 请写一条消息。
+playground-thought = 思考过程
+playground-first-token = 首个词元用时
+playground-total = 总用时
+playground-tokens-in = 输入词元
+playground-tokens-out = 输出词元
+playground-cached = 其中 { $count } 来自缓存
+playground-reasoning = 其中 { $count } 用于思考
+playground-cost = 费用
+playground-unknown = 未知
+playground-target = 回答者
+playground-attempts = 第 { $count } 次尝试
+playground-trace = 追踪编号
+playground-again = 请在 { $seconds } 秒后重试。
+playground-fault-body = 程序收到的内容
+playground-dropped = 因提供商无法接受而省略：
+playground-ended-length = 回答达到了允许的词元数。
+playground-ended-filter = 被提供商的过滤器截断。
+playground-ended-refusal = 模型拒绝回答。
+playground-ended-full = 模型的上下文已满，回答到此为止。
+playground-cut = 后面还有内容，此处不再显示。
+playground-other = 其中有非文本内容，此处不显示。
+playground-empty = 没有文本。
+playground-estimated = 词元数为本地估算：提供商没有给出。
+playground-copy = 从程序中提问
+playground-copy-curl = 使用 curl
+playground-copy-python = 使用 Python
+playground-copy-typescript = 使用 TypeScript

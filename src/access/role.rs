@@ -34,6 +34,8 @@ pub enum Action {
     UseKeys,
     /// End a key.
     EndKey,
+    /// Ask models, as one's key for everything may.
+    AskModels,
     /// One's own password, codes and sessions.
     OwnAccount,
     /// What concerns everybody: people, plans, consumers, the record of acts and calls.
@@ -58,9 +60,10 @@ pub fn may(role: Role, action: Action, owner: Owner) -> bool {
         (Role::Publisher, Action::Publish) => owner != Owner::Another,
         (Role::Publisher, Action::ManageServer | Action::DecideCall | Action::FollowImport)
         | (Role::Publisher | Role::Member, Action::EndKey) => owner == Owner::Oneself,
-        (Role::Publisher | Role::Member, Action::UseKeys | Action::OwnAccount) => {
-            owner != Owner::Another
-        }
+        (
+            Role::Publisher | Role::Member,
+            Action::UseKeys | Action::AskModels | Action::OwnAccount,
+        ) => owner != Owner::Another,
         (Role::Publisher, Action::OpenNetwork | Action::Administer)
         | (
             Role::Member,
@@ -125,6 +128,7 @@ mod tests {
             (FollowImport, "y--", "---"),
             (UseKeys, "y-y", "y-y"),
             (EndKey, "y--", "y--"),
+            (AskModels, "y-y", "y-y"),
             (OwnAccount, "y-y", "y-y"),
             (Administer, "---", "---"),
         ];

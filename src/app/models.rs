@@ -9,6 +9,7 @@ use crate::llm::live::Models;
 use crate::llm::price::PriceBook;
 use crate::llm::proxy::Llm;
 use crate::market::api::Market;
+use crate::mcp::call::Mcp;
 
 /// Providers and models, in step with the database.
 pub(super) async fn open(ground: &Ground) -> anyhow::Result<Models> {
@@ -19,21 +20,25 @@ pub(super) async fn open(ground: &Ground) -> anyhow::Result<Models> {
     Ok(models)
 }
 
-/// What answers for them.
-pub(super) fn endpoint(market: &Market, ground: &Ground) -> Endpoint {
-    let parts = &market.0.parts;
-    let llm = Llm {
-        models: parts.models.clone(),
+/// What asks them.
+pub(super) fn llm(ground: &Ground, models: Models, mcp: &Mcp) -> Arc<Llm> {
+    Arc::new(Llm {
+        models,
         egress: ground.egress.clone(),
-        ledger: parts.mcp.ledger.clone(),
-        limiter: parts.mcp.limiter.clone(),
+        ledger: mcp.ledger.clone(),
+        limiter: mcp.limiter.clone(),
         clock: ground.clock.clone(),
         prices: PriceBook::default(),
         streams: ground.tasks.clone(),
         shutdown: ground.stop.clone(),
-    };
+    })
+}
+
+/// What answers for them.
+pub(super) fn endpoint(market: &Market) -> Endpoint {
+    let parts = &market.0.parts;
     Endpoint {
-        llm: Arc::new(llm),
+        llm: parts.llm.clone(),
         authenticator: parts.authenticator.clone(),
     }
 }

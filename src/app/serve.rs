@@ -122,7 +122,7 @@ impl App {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
         let endpoint = endpoint(config, &market, &ground.stop);
-        let llm = models::endpoint(&market, &ground);
+        let llm = models::endpoint(&market);
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
@@ -232,8 +232,8 @@ fn market(
         keys: ground.keys.clone(),
         accounts,
         oidc,
+        llm: models::llm(ground, models, &mcp),
         mcp: Arc::new(mcp),
-        models,
         egress: egress.clone(),
         hosts: hosts(config, address),
         address: ours,

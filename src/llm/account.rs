@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+
 use crate::access::caller::Caller;
 use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus, ModelCall};
 use crate::access::limit::Cost;
@@ -62,6 +64,8 @@ pub(crate) struct Account {
     started: Instant,
     /// A provider began an answer that cannot be read: it may have been paid for.
     lost: bool,
+    /// Who is told what is handed to the ledger.
+    receipt: Option<oneshot::Sender<LedgerEntry>>,
 }
 
 impl Account {
@@ -108,7 +112,13 @@ impl Account {
             },
             started: Instant::now(),
             lost: false,
+            receipt: None,
         }
+    }
+
+    /// Tells somebody what is handed to the ledger, once it is.
+    pub(crate) fn tell(&mut self, receipt: Option<oneshot::Sender<LedgerEntry>>) {
+        self.receipt = receipt;
     }
 
     /// The request has so many bytes.
@@ -218,6 +228,10 @@ impl Drop for Account {
         if let Some(mut entry) = self.entry.take() {
             entry.total_time = self.started.elapsed();
             entry.called = Called::Model(Box::new(std::mem::take(&mut self.call)));
+            if let Some(receipt) = self.receipt.take() {
+                // Whoever wanted it may have left.
+                let _ = receipt.send(entry.clone());
+            }
             self.ledger.record(entry);
         }
     }

@@ -189,6 +189,7 @@ async fn carry_out(
         trace_id: trace_id(&parts.headers),
         headers: parts.headers,
         body,
+        receipt: None,
     };
     ask(&endpoint.llm, &caller, asked).await
 }

@@ -246,6 +246,16 @@ impl Models {
         }
     }
 
+    /// The names somebody can ask for, without patterns, by name.
+    pub fn names(&self, organization: OrganizationId) -> Vec<String> {
+        self.seeing(organization, |offer| {
+            let exact = offer.models.exact();
+            let mut names: Vec<String> = exact.map(|(name, _)| name.to_owned()).collect();
+            names.sort_unstable();
+            names
+        })
+    }
+
     /// What a name leads to for a caller: a model, or `provider/model` of a provider.
     ///
     /// # Errors

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::caller::Caller;
-use crate::access::ledger::Ledger;
+use crate::access::ledger::{Ledger, LedgerEntry};
 use crate::access::limit::{Cost, Limiter};
 use crate::egress::Egress;
 use crate::llm::account::{Account, BYTES_PER_TOKEN, Used};
@@ -52,6 +52,8 @@ pub struct Asked {
     pub peer: Option<IpAddr>,
     /// 32 hexadecimal digits.
     pub trace_id: String,
+    /// Where to send what is handed to the ledger, for somebody inside the process.
+    pub receipt: Option<oneshot::Sender<LedgerEntry>>,
 }
 
 /// What goes back.
@@ -79,6 +81,7 @@ pub enum ReplyBody {
 pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, Fault> {
     let question = Question::read(asked.dialect, asked.body, asked.addressed)?;
     let mut account = Account::open((&cx.ledger, &cx.clock), caller, &question, &asked.trace_id);
+    account.tell(asked.receipt);
     let from = From {
         caller,
         peer: asked.peer,

@@ -52,7 +52,7 @@ use crate::access::authenticate::Authenticator;
 use crate::access::key::Keys;
 use crate::access::oidc::Provider;
 use crate::egress::Egress;
-use crate::llm::live::Models;
+use crate::llm::proxy::Llm;
 use crate::market::address::Address;
 use crate::market::api::imports::Imports;
 use crate::market::doctor::Doctor;
@@ -72,8 +72,8 @@ pub struct MarketParts {
     pub oidc: Option<Provider>,
     pub egress: Egress,
     pub mcp: Arc<Mcp>,
-    /// Providers and models, as requests find them.
-    pub models: Models,
+    /// Providers and models, as requests find them, and what asks them.
+    pub llm: Arc<Llm>,
     pub hosts: HostPolicy,
     /// What clients call this process.
     pub address: Address,

@@ -32,7 +32,8 @@ pub enum Need {
 }
 
 use Action::{
-    Administer, DecideCall, EndKey, FollowImport, ManageServer, OwnAccount, Publish, UseKeys,
+    Administer, AskModels, DecideCall, EndKey, FollowImport, ManageServer, OwnAccount, Publish,
+    UseKeys,
 };
 use Need::{Caller, Nobody, Person as May};
 
@@ -299,6 +300,9 @@ pub const PAGES: &[(&str, &str, Need)] = &[
     ("GET", "/docs/{name}", Caller),
     ("GET", "/language", Nobody),
     ("POST", "/exposed", Nobody),
+    ("GET", "/playground", May(AskModels)),
+    ("POST", "/playground", May(AskModels)),
+    ("POST", "/playground/answer", May(AskModels)),
     ("GET", "/usage", May(Administer)),
     ("GET", "/approvals", May(DecideCall)),
     ("GET", "/admin/plans", May(Administer)),

@@ -9,6 +9,7 @@ pub mod approvals;
 pub mod arguments;
 pub mod assets;
 pub mod audit;
+pub mod chat_copies;
 pub mod connect;
 mod connect_routes;
 pub mod consumers;
@@ -18,8 +19,10 @@ pub mod danger_routes;
 pub mod docs;
 pub mod exposed;
 pub mod failure;
+mod figures;
 pub mod health;
 mod health_routes;
+mod hearing;
 pub mod home;
 mod home_routes;
 pub mod import;
@@ -35,6 +38,8 @@ mod oidc_routes;
 pub mod own;
 mod own_routes;
 pub mod plans;
+pub mod playground;
+mod playground_routes;
 pub mod publish;
 mod publish_routes;
 pub mod report;
@@ -100,10 +105,16 @@ pub struct MenuItem {
 }
 
 /// Where in the menu, its address, its message, and who has it.
-const MENU: [(&str, &str, &str, Sees); 11] = [
+const MENU: [(&str, &str, &str, Sees); 12] = [
     ("servers", "/", "frame-servers", Sees::Everybody),
     ("publish", "/publish", "frame-publish", Sees::Publishers),
     ("keys", "/keys", "frame-keys", Sees::SignedIn),
+    (
+        "playground",
+        "/playground",
+        "frame-playground",
+        Sees::SignedIn,
+    ),
     ("usage", "/usage", "frame-usage", Sees::Admins),
     (
         "approvals",

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { root } from "./serving.mjs";
 
 // What a row asks of a visitor who only looks: nothing, to be signed in, or to have a role.
-const SIGNED_IN = ["UseKeys", "OwnAccount"];
+const SIGNED_IN = ["UseKeys", "OwnAccount", "AskModels"];
 
 // Pattern by pattern, the addresses to look at. `null`: it answers no page, for the reason given.
 const ADDRESSES = {
@@ -38,6 +38,7 @@ const ADDRESSES = {
     "/docs": ["/docs", "/docs?q=nothing-is-called-that"],
     "/docs/{name}": (made) => made.guides,
     "/language": null, // leads back to where one was
+    "/playground": ["/playground", "/playground?model=nothing-is-called-that"],
     "/usage": ["/usage"],
     "/approvals": ["/approvals"],
     "/admin/plans": ["/admin/plans", "/admin/plans?edit=small"],

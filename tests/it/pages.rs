@@ -11,6 +11,7 @@ mod keys;
 mod limiting;
 mod oidc;
 mod own;
+mod playground;
 mod reporting;
 mod reviewing;
 mod settings;

@@ -73,15 +73,7 @@ async fn names(endpoint: &Endpoint, parts: &Parts) -> Result<Vec<String>, Fault>
         let text = "this key is for some servers only; models need a key for everything";
         return Err(Fault::new(FaultClass::Forbidden, text));
     }
-    Ok(endpoint.llm.models.seeing(caller.organization, |offer| {
-        let mut names: Vec<String> = offer
-            .models
-            .exact()
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        names.sort_unstable();
-        names
-    }))
+    Ok(endpoint.llm.models.names(caller.organization))
 }
 
 fn listed(dialect: Dialect, names: &[String]) -> Value {

@@ -103,7 +103,7 @@ async fn check_providers(
     let all = ("", PROVIDERS_MAX);
     let rows = parts.publisher.store.providers_after(organization, all);
     let known: BTreeSet<String> = rows.await?.into_iter().map(|row| row.name).collect();
-    let has_demo = parts.models.provider_of(organization, DEMO).is_some();
+    let has_demo = parts.llm.models.provider_of(organization, DEMO).is_some();
     for (place, target) in given.settings.targets.iter().enumerate() {
         let name = &target.provider;
         let is_there = known.contains(name) || has_demo && name == DEMO;

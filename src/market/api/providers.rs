@@ -50,7 +50,7 @@ pub(super) fn act(
 
 /// Requests see what was written from now on, in this process; others are told by the database.
 pub(super) async fn apply(market: &Market) -> Result<(), Problem> {
-    Ok(market.0.parts.models.reload().await?)
+    Ok(market.0.parts.llm.models.reload().await?)
 }
 
 pub(super) async fn kinds(asked: Asked<Spot>) -> Listed {
@@ -461,7 +461,7 @@ pub(crate) async fn tested(
 ) -> Result<Value, Problem> {
     let parts = &market.0.parts;
     found(market, person, name).await?;
-    let provider = parts.models.provider_of(person.organization(), name);
+    let provider = parts.llm.models.provider_of(person.organization(), name);
     let provider: std::sync::Arc<LiveProvider> = provider.ok_or_else(|| {
         let detail = "the provider is not usable as it is; store it again";
         Problem::new(ProblemKind::Conflict, detail)

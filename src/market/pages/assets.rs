@@ -18,7 +18,7 @@ struct Asset {
     body: &'static [u8],
 }
 
-const ASSETS: [Asset; 4] = [
+const ASSETS: [Asset; 5] = [
     Asset {
         name: "causeway.css",
         content_type: "text/css; charset=utf-8",
@@ -33,6 +33,11 @@ const ASSETS: [Asset; 4] = [
         name: "causeway.js",
         content_type: "text/javascript; charset=utf-8",
         body: include_bytes!("../../../assets/causeway.js"),
+    },
+    Asset {
+        name: "playground.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_bytes!("../../../assets/playground.js"),
     },
     Asset {
         name: "htmx.min.js",
@@ -51,7 +56,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The same, compressed once. Pages are never compressed: they hold tokens beside what others wrote.
-static COMPRESSED: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
+static COMPRESSED: LazyLock<[Vec<u8>; 5]> = LazyLock::new(|| {
     ASSETS.each_ref().map(|asset| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         // Writing into memory does not fail; if it did, the asset would be served as it is.

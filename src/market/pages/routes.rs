@@ -25,9 +25,9 @@ use crate::market::pages::settings::sentence;
 use crate::market::pages::{
     Frame, account_routes, approvals, assets, audit, connect_routes, consumers, credential_routes,
     danger_routes, docs, exposed, health, health_routes, home_routes, import_routes, issuer_routes,
-    key_routes, link_routes, oidc_routes, own_routes, page, plans, publish_routes, review_routes,
-    server_routes, settings_routes, sign_in_routes, tool_routes, usage_routes, user_routes,
-    version_routes,
+    key_routes, link_routes, oidc_routes, own_routes, page, plans,
+    playground_routes, publish_routes, review_routes, server_routes, settings_routes,
+    sign_in_routes, tool_routes, usage_routes, user_routes, version_routes,
 };
 use crate::market::table::routes;
 use crate::problem::{Problem, ProblemKind};
@@ -115,6 +115,12 @@ routes! {
     "/keys/issuers/remove" { POST issuer_routes::remove }
     "/language" { GET language::choose }
     "/exposed" at most sign_in_routes::FORM_BYTES_MAX => { POST exposed::dismiss }
+    "/playground" at most playground_routes::FORM_BYTES_MAX => {
+        GET playground_routes::show, POST playground_routes::ask
+    }
+    "/playground/answer" at most playground_routes::FORM_BYTES_MAX => {
+        POST playground_routes::stream
+    }
     "/usage" { GET usage_routes::show }
     "/admin/plans" at most settings_routes::FORM_BYTES_MAX => {
         GET plans::show, POST plans::change

@@ -406,7 +406,7 @@ fn passing(need: Need) -> &'static [&'static str] {
         Need::Person(Action::Publish | Action::FollowImport | Action::DecideCall) => {
             &["owner", "other", "admin", "key"]
         }
-        Need::Person(Action::UseKeys | Action::EndKey | Action::OwnAccount) => {
+        Need::Person(Action::UseKeys | Action::EndKey | Action::AskModels | Action::OwnAccount) => {
             &["member", "owner", "other", "admin", "key"]
         }
         Need::Person(Action::Administer | Action::OpenNetwork) => &["admin", "key"],
