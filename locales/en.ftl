@@ -1250,3 +1250,25 @@ playground-copy = Ask from a program
 playground-copy-curl = With curl
 playground-copy-python = In Python
 playground-copy-typescript = In TypeScript
+
+# What calls of models add up to
+model-usage-models = Models
+model-usage-model = Model
+model-usage-providers = Providers
+model-usage-provider = Provider
+model-usage-targets = Targets
+model-usage-tokens = Tokens over time
+model-usage-first-token = Time to the first token
+model-usage-first-p50 = First token p50
+model-usage-first-p95 = First token p95
+model-usage-p50 = p50
+model-usage-p95 = p95
+model-usage-written = { $count } written to a cache
+model-usage-and-unknown = and { $count ->
+    [one] one call
+   *[other] { $count } calls
+} without a known price
+model-usage-calls-desc = Bars of the calls of each step; those that failed stand above. The table below has every number.
+model-usage-tokens-desc = Bars of the tokens of each step: those that went in below, those that came out above. The table below has every number.
+model-usage-cost-desc = Bars of what the calls of each step cost, as far as their price is known. The table below has every number.
+model-usage-first-token-desc = How long half of the streams (p50) and 95 of 100 (p95) took at most to their first token, step by step, with a gap where there was none. The table below has every number.

@@ -1157,3 +1157,22 @@ playground-copy = 从程序中提问
 playground-copy-curl = 使用 curl
 playground-copy-python = 使用 Python
 playground-copy-typescript = 使用 TypeScript
+
+# What calls of models add up to
+model-usage-models = 模型
+model-usage-model = 模型
+model-usage-providers = 提供商
+model-usage-provider = 提供商
+model-usage-targets = 目标
+model-usage-tokens = 词元随时间的变化
+model-usage-first-token = 首个词元用时
+model-usage-first-p50 = 首个词元 p50
+model-usage-first-p95 = 首个词元 p95
+model-usage-p50 = p50
+model-usage-p95 = p95
+model-usage-written = { $count } 写入缓存
+model-usage-and-unknown = 另有 { $count } 次调用价格未知
+model-usage-calls-desc = 每一步的调用数；失败的在上方。下表列出所有数字。
+model-usage-tokens-desc = 每一步的词元数：输入在下，输出在上。下表列出所有数字。
+model-usage-cost-desc = 每一步调用的费用，以已知价格为限。下表列出所有数字。
+model-usage-first-token-desc = 每一步中一半（p50）和百分之九十五（p95）的流最多用多长时间收到首个词元，没有数据处留空。下表列出所有数字。

@@ -1,24 +1,23 @@
-//! What was asked of models over a time, told in steps of an hour or a day and by model, target or consumer: read from
-//! the roll-ups, as [`usage`](crate::access::usage) reads those of tools.
-
-use std::collections::BTreeMap;
+//! What was asked of models over a time, told as [`usage`](crate::access::usage) tells calls of tools: by model,
+//! provider, target or consumer.
 
 use uuid::Uuid;
 
-use crate::access::usage::{UsageError, Window};
+use crate::access::usage::{self, Counted};
 use crate::store::model_usage::{ModelUsageRow, ModelsUsed};
-use crate::store::usage::DAY;
 use crate::store::{Store, StoreError};
 use crate::types::{Latency, OrganizationId};
 
-/// Rows that are read for one report.
-const ROWS_MAX: usize = 300_000;
+/// A window of calls of models, told.
+pub type Report = usage::Report<ModelUsageRow>;
 
 /// What calls are told apart by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum By {
     /// As callers name it.
     Model,
+    /// Of the target.
+    Provider,
     /// `provider/model` of the one that answered.
     Target,
     Consumer,
@@ -28,6 +27,7 @@ pub enum By {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Of {
     pub model: String,
+    pub provider: String,
     pub target: String,
     pub consumer: Uuid,
 }
@@ -54,117 +54,93 @@ pub struct Tally {
     pub first_token: Latency,
 }
 
-/// What the calls of one kind come to, in all and step by step; a step without calls is not there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    pub totals: Tally,
-    pub steps: BTreeMap<i64, Tally>,
-}
-
-/// A window, told.
-#[derive(Clone, Debug)]
-pub struct Report {
-    pub window: Window,
-    pub all: Told,
-    groups: BTreeMap<Of, Told>,
-}
-
 impl Tally {
-    fn add(&mut self, row: &ModelUsageRow, (latency, first_token): (&Latency, &Latency)) {
-        if row.status == "cancelled" {
-            self.cancelled = self.cancelled.saturating_add(row.calls);
+    /// What the calls cost, as far as it is known; `None`: they used tokens, and none of those has a price.
+    pub fn known_cost(&self) -> Option<i64> {
+        (self.cost_nanos > 0 || self.unknown_costs == 0).then_some(self.cost_nanos)
+    }
+}
+
+impl Counted for ModelUsageRow {
+    type Used = ModelsUsed;
+    type By = By;
+    type Of = Of;
+    type Tally = Tally;
+    /// Of whole answers, and to the first token.
+    type Times = (Latency, Latency);
+    type Rank = (i64, i64);
+
+    async fn fetch(
+        store: &Store,
+        (organization, used): (OrganizationId, &ModelsUsed),
+        span: (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<Self>, StoreError> {
+        store.model_usage(organization, used, span, limit).await
+    }
+
+    fn bucket(&self) -> i64 {
+        self.bucket
+    }
+
+    fn times(&self) -> Option<(Latency, Latency)> {
+        let latency = Latency::from_text(&self.latency)?;
+        Some((latency, Latency::from_text(&self.first_token)?))
+    }
+
+    fn of(&self, by: By) -> Of {
+        let nothing = Of::default();
+        match by {
+            By::Model => Of {
+                model: self.model.clone(),
+                ..nothing
+            },
+            By::Provider => Of {
+                provider: provider(&self.target).to_owned(),
+                ..nothing
+            },
+            By::Target => Of {
+                target: self.target.clone(),
+                ..nothing
+            },
+            By::Consumer => Of {
+                consumer: self.consumer_id,
+                ..nothing
+            },
+        }
+    }
+
+    fn add_to(&self, tally: &mut Tally, (latency, first_token): &(Latency, Latency)) {
+        if self.status == "cancelled" {
+            tally.cancelled = tally.cancelled.saturating_add(self.calls);
         }
         for (sum, more) in [
-            (&mut self.calls, row.calls),
-            (&mut self.errors, row.errors),
-            (&mut self.estimated, row.estimated),
-            (&mut self.tokens_input, row.tokens_input),
-            (&mut self.tokens_cached, row.tokens_cached),
-            (&mut self.tokens_cache_write, row.tokens_cache_write),
-            (&mut self.tokens_output, row.tokens_output),
-            (&mut self.tokens_reasoning, row.tokens_reasoning),
-            (&mut self.cost_nanos, row.cost_nanos),
-            (&mut self.unknown_costs, row.unknown_costs),
+            (&mut tally.calls, self.calls),
+            (&mut tally.errors, self.errors),
+            (&mut tally.estimated, self.estimated),
+            (&mut tally.tokens_input, self.tokens_input),
+            (&mut tally.tokens_cached, self.tokens_cached),
+            (&mut tally.tokens_cache_write, self.tokens_cache_write),
+            (&mut tally.tokens_output, self.tokens_output),
+            (&mut tally.tokens_reasoning, self.tokens_reasoning),
+            (&mut tally.cost_nanos, self.cost_nanos),
+            (&mut tally.unknown_costs, self.unknown_costs),
         ] {
             *sum = sum.saturating_add(more);
         }
-        if !matches!(row.status.as_str(), "cancelled" | "refused") {
-            self.latency.merge(latency);
+        if !matches!(self.status.as_str(), "cancelled" | "refused") {
+            tally.latency.merge(latency);
         }
-        self.first_token.merge(first_token);
+        tally.first_token.merge(first_token);
+    }
+
+    /// The dearest first, and of those that cost the same the most called.
+    fn rank(tally: &Tally) -> (i64, i64) {
+        (tally.cost_nanos, tally.calls)
     }
 }
 
-impl Report {
-    fn add(&mut self, by: Option<By>, row: &ModelUsageRow) -> Result<(), StoreError> {
-        let corrupt = || StoreError::Corrupt("the times of calls in a roll-up".to_owned());
-        let times = |text: &str| Latency::from_text(text).ok_or_else(corrupt);
-        let (latency, first_token) = (times(&row.latency)?, times(&row.first_token)?);
-        let step = row.bucket - row.bucket.rem_euclid(self.window.step.length());
-        let group = by.map(|by| self.groups.entry(of(by, row)).or_default());
-        for told in [Some(&mut self.all), group].into_iter().flatten() {
-            let times = (&latency, &first_token);
-            told.totals.add(row, times);
-            told.steps.entry(step).or_default().add(row, times);
-        }
-        Ok(())
-    }
-
-    /// What calls are told apart by: the dearest first, and of those that cost the same the most called.
-    pub fn groups(&self) -> Vec<(&Of, &Told)> {
-        let mut groups: Vec<_> = self.groups.iter().collect();
-        groups.sort_by_key(|(of, told)| {
-            let totals = &told.totals;
-            (std::cmp::Reverse((totals.cost_nanos, totals.calls)), *of)
-        });
-        groups
-    }
-}
-
-fn of(by: By, row: &ModelUsageRow) -> Of {
-    let nothing = Of::default();
-    match by {
-        By::Model => Of {
-            model: row.model.clone(),
-            ..nothing
-        },
-        By::Target => Of {
-            target: row.target.clone(),
-            ..nothing
-        },
-        By::Consumer => Of {
-            consumer: row.consumer_id,
-            ..nothing
-        },
-    }
-}
-
-/// Reads a window, a day at a time, so that hours that become days meanwhile are seen once.
-///
-/// # Errors
-/// More rows than are read for one, or the database.
-pub async fn read(
-    store: &Store,
-    (organization, used): (OrganizationId, &ModelsUsed),
-    window: Window,
-    by: Option<By>,
-) -> Result<Report, UsageError> {
-    let mut report = Report {
-        window,
-        all: Told::default(),
-        groups: BTreeMap::new(),
-    };
-    let (mut from, mut left) = (window.from, ROWS_MAX);
-    while from < window.to {
-        let to = (from - from.rem_euclid(DAY) + DAY).min(window.to);
-        let limit = i64::try_from(left + 1).unwrap_or(i64::MAX);
-        let rows = store.model_usage(organization, used, (from, to), limit);
-        let rows = rows.await?;
-        left = left.checked_sub(rows.len()).ok_or(UsageError::TooMuch)?;
-        for row in &rows {
-            report.add(by, row)?;
-        }
-        from = to;
-    }
-    Ok(report)
+/// The provider of a target: what stands before the slash.
+fn provider(target: &str) -> &str {
+    target.split('/').next().unwrap_or_default()
 }

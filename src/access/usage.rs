@@ -1,7 +1,9 @@
 //! What was called over a time, told in steps of an hour or a day and by what it was called of: read from
-//! the roll-ups, so that a year costs no more than its days. Steps begin and end in UTC.
+//! the roll-ups, so that a year costs no more than its days. Steps begin and end in UTC. What is told is the same for
+//! every roll-up there is ([`Counted`]); here are the calls of tools.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -69,19 +71,47 @@ pub struct Tally {
     pub latency: Latency,
 }
 
+/// A row of a roll-up: what its calls are of, and what they add to a sum.
+pub trait Counted: Sized {
+    /// Which calls are asked about.
+    type Used: Sync;
+    /// What calls are told apart by.
+    type By: Copy + Ord + Debug;
+    type Of: Ord + Clone + Debug;
+    type Tally: Default + Clone + Debug;
+    /// The times of its calls, read.
+    type Times;
+    /// What is highest comes first.
+    type Rank: Ord;
+
+    /// Rows of hours and days that begin in a span, at most `limit` of them.
+    fn fetch(
+        store: &Store,
+        of: (OrganizationId, &Self::Used),
+        span: (i64, i64),
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
+    fn bucket(&self) -> i64;
+    /// `None`: they cannot be read.
+    fn times(&self) -> Option<Self::Times>;
+    fn of(&self, by: Self::By) -> Self::Of;
+    fn add_to(&self, tally: &mut Self::Tally, times: &Self::Times);
+    fn rank(tally: &Self::Tally) -> Self::Rank;
+}
+
 /// What the calls of one kind come to, in all and step by step; a step without calls is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    pub totals: Tally,
-    pub steps: BTreeMap<i64, Tally>,
+pub struct Told<T = Tally> {
+    pub totals: T,
+    pub steps: BTreeMap<i64, T>,
 }
 
 /// A window, told.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct Report<R: Counted = UsageRow> {
     pub window: Window,
-    pub all: Told,
-    groups: BTreeMap<(By, Of), Told>,
+    pub all: Told<R::Tally>,
+    groups: BTreeMap<(R::By, R::Of), Told<R::Tally>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +122,7 @@ pub enum UsageError {
     Steps,
     #[error("hours are kept for {HOURS_DAYS} days; ask for what is older by the day")]
     HoursGone,
-    #[error("that is too much to add up; ask for less, or for one server, consumer or tool")]
+    #[error("that is too much to add up; ask for less, or for one server, tool, model or consumer")]
     TooMuch,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -153,26 +183,6 @@ impl Window {
 }
 
 impl Tally {
-    fn add(&mut self, row: &UsageRow, latency: &Latency) {
-        let known = |sum: Option<i64>, more: Option<i64>| match (sum, more) {
-            (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
-            (sum, more) => sum.or(more),
-        };
-        self.calls = self.calls.saturating_add(row.calls);
-        self.errors = self.errors.saturating_add(row.errors);
-        if row.status == "cancelled" {
-            self.cancelled = self.cancelled.saturating_add(row.calls);
-        }
-        self.request_bytes = self.request_bytes.saturating_add(row.request_bytes);
-        self.response_bytes = self.response_bytes.saturating_add(row.response_bytes);
-        self.upstream_us = self.upstream_us.saturating_add(row.upstream_us);
-        self.tokens = known(self.tokens, row.tokens);
-        self.cost_nanos = known(self.cost_nanos, row.cost_nanos);
-        if !matches!(row.status.as_str(), "cancelled" | "refused" | "closed") {
-            self.latency.merge(latency);
-        }
-    }
-
     /// How many of 1,000 calls did not fail, of those that ended; `None`: none did.
     pub fn success_per_mille(&self) -> Option<i64> {
         let ended = self.calls - self.cancelled;
@@ -181,22 +191,88 @@ impl Tally {
     }
 }
 
-impl Told {
-    fn add(&mut self, step: i64, row: &UsageRow, latency: &Latency) {
-        self.totals.add(row, latency);
-        self.steps.entry(step).or_default().add(row, latency);
+impl Counted for UsageRow {
+    type Used = Used;
+    type By = By;
+    type Of = Of;
+    type Tally = Tally;
+    type Times = Latency;
+    type Rank = i64;
+
+    async fn fetch(
+        store: &Store,
+        (organization, used): (OrganizationId, &Used),
+        span: (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<Self>, StoreError> {
+        store.usage(organization, used, span, limit).await
+    }
+
+    fn bucket(&self) -> i64 {
+        self.bucket
+    }
+
+    fn times(&self) -> Option<Latency> {
+        Latency::from_text(&self.latency)
+    }
+
+    fn of(&self, by: By) -> Of {
+        let nobody = Of::default();
+        match by {
+            By::Server => Of {
+                server: self.server_id,
+                ..nobody
+            },
+            By::Tool => Of {
+                server: self.server_id,
+                tool: self.tool.clone(),
+                ..nobody
+            },
+            By::Consumer => Of {
+                consumer: self.consumer_id,
+                ..nobody
+            },
+        }
+    }
+
+    fn add_to(&self, tally: &mut Tally, latency: &Latency) {
+        let known = |sum: Option<i64>, more: Option<i64>| match (sum, more) {
+            (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+            (sum, more) => sum.or(more),
+        };
+        tally.calls = tally.calls.saturating_add(self.calls);
+        tally.errors = tally.errors.saturating_add(self.errors);
+        if self.status == "cancelled" {
+            tally.cancelled = tally.cancelled.saturating_add(self.calls);
+        }
+        tally.request_bytes = tally.request_bytes.saturating_add(self.request_bytes);
+        tally.response_bytes = tally.response_bytes.saturating_add(self.response_bytes);
+        tally.upstream_us = tally.upstream_us.saturating_add(self.upstream_us);
+        tally.tokens = known(tally.tokens, self.tokens);
+        tally.cost_nanos = known(tally.cost_nanos, self.cost_nanos);
+        if !matches!(self.status.as_str(), "cancelled" | "refused" | "closed") {
+            tally.latency.merge(latency);
+        }
+    }
+
+    /// The most called first.
+    fn rank(tally: &Tally) -> i64 {
+        tally.calls
     }
 }
 
-impl Report {
+impl<R: Counted> Report<R> {
     /// Adds rows up.
     ///
     /// # Errors
     /// A row cannot be read.
-    pub fn of(window: Window, by: &[By], rows: &[UsageRow]) -> Result<Self, StoreError> {
+    pub fn of(window: Window, by: &[R::By], rows: &[R]) -> Result<Self, StoreError> {
         let mut report = Self {
             window,
-            all: Told::default(),
+            all: Told {
+                totals: R::Tally::default(),
+                steps: BTreeMap::new(),
+            },
             groups: BTreeMap::new(),
         };
         for row in rows {
@@ -205,48 +281,40 @@ impl Report {
         Ok(report)
     }
 
-    fn add(&mut self, by: &[By], row: &UsageRow) -> Result<(), StoreError> {
+    fn add(&mut self, by: &[R::By], row: &R) -> Result<(), StoreError> {
         let corrupt = || StoreError::Corrupt("the times of calls in a roll-up".to_owned());
-        let latency = Latency::from_text(&row.latency).ok_or_else(corrupt)?;
-        let step = row.bucket - row.bucket.rem_euclid(self.window.step.length());
-        self.all.add(step, row, &latency);
+        let times = row.times().ok_or_else(corrupt)?;
+        let step = row.bucket() - row.bucket().rem_euclid(self.window.step.length());
+        let add = |told: &mut Told<R::Tally>| {
+            row.add_to(&mut told.totals, &times);
+            row.add_to(told.steps.entry(step).or_default(), &times);
+        };
+        add(&mut self.all);
         for by in by {
-            let group = self.groups.entry((*by, of(*by, row))).or_default();
-            group.add(step, row, &latency);
+            let group = self.groups.entry((*by, row.of(*by)));
+            add(group.or_insert_with(|| Told {
+                totals: R::Tally::default(),
+                steps: BTreeMap::new(),
+            }));
         }
         Ok(())
     }
 
-    /// The servers it tells of; nil where it tells of none.
-    pub fn servers(&self) -> impl Iterator<Item = Uuid> {
-        self.groups.keys().map(|(_, of)| of.server)
-    }
-
-    /// What there is of a kind, the most called first.
-    pub fn by(&self, by: By) -> Vec<(&Of, &Told)> {
+    /// What there is of a kind, what matters most first.
+    pub fn by(&self, by: R::By) -> Vec<(&R::Of, &Told<R::Tally>)> {
         let groups = self.groups.iter().filter(|((kind, _), _)| *kind == by);
         let mut groups: Vec<_> = groups.map(|((_, of), told)| (of, told)).collect();
-        groups.sort_by_key(|(of, told)| (std::cmp::Reverse(told.totals.calls), *of));
+        groups.sort_by_cached_key(|(of, told)| {
+            (std::cmp::Reverse(R::rank(&told.totals)), (*of).clone())
+        });
         groups
     }
 }
 
-fn of(by: By, row: &UsageRow) -> Of {
-    let nobody = Of::default();
-    match by {
-        By::Server => Of {
-            server: row.server_id,
-            ..nobody
-        },
-        By::Tool => Of {
-            server: row.server_id,
-            tool: row.tool.clone(),
-            ..nobody
-        },
-        By::Consumer => Of {
-            consumer: row.consumer_id,
-            ..nobody
-        },
+impl Report {
+    /// The servers it tells of; nil where it tells of none.
+    pub fn servers(&self) -> impl Iterator<Item = Uuid> {
+        self.groups.keys().map(|(_, of)| of.server)
     }
 }
 
@@ -254,18 +322,18 @@ fn of(by: By, row: &UsageRow) -> Of {
 ///
 /// # Errors
 /// More rows than are read for one, or the database.
-pub async fn read(
+pub async fn read<R: Counted>(
     store: &Store,
-    (organization, used): (OrganizationId, &Used),
+    of: (OrganizationId, &R::Used),
     window: Window,
-    by: &[By],
-) -> Result<Report, UsageError> {
+    by: &[R::By],
+) -> Result<Report<R>, UsageError> {
     let mut report = Report::of(window, by, &[])?;
     let (mut from, mut left) = (window.from, ROWS_MAX);
     while from < window.to {
         let to = (from - from.rem_euclid(DAY) + DAY).min(window.to);
         let limit = i64::try_from(left + 1).unwrap_or(i64::MAX);
-        let rows = store.usage(organization, used, (from, to), limit).await?;
+        let rows = R::fetch(store, of, (from, to), limit).await?;
         left = left.checked_sub(rows.len()).ok_or(UsageError::TooMuch)?;
         for row in &rows {
             report.add(by, row)?;

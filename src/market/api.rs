@@ -22,7 +22,7 @@ mod ledger;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 mod listing;
-mod model_usage;
+pub(crate) mod model_usage;
 pub(crate) mod models;
 pub(crate) mod names;
 mod ownership;
@@ -174,10 +174,10 @@ routes! {
     "/api/v1/ledger.csv" { GET ledger::csv }
     "/api/v1/ledger.json" { GET ledger::file }
     "/api/v1/model-usage" { GET model_usage::show }
-    "/api/v1/model-usage.csv" { GET model_usage::csv }
+    "/api/v1/model-usage.csv" { GET model_usage::csv_file }
     "/api/v1/model-usage.json" { GET model_usage::json_file }
     "/api/v1/usage" { GET usage::show }
-    "/api/v1/usage.csv" { GET usage::csv }
+    "/api/v1/usage.csv" { GET usage::csv_file }
     "/api/v1/usage.json" { GET usage::json_file }
 }
 

@@ -304,6 +304,7 @@ pub const PAGES: &[(&str, &str, Need)] = &[
     ("POST", "/playground", May(AskModels)),
     ("POST", "/playground/answer", May(AskModels)),
     ("GET", "/usage", May(Administer)),
+    ("GET", "/usage/models", May(Administer)),
     ("GET", "/approvals", May(DecideCall)),
     ("GET", "/admin/plans", May(Administer)),
     ("POST", "/admin/plans", May(Administer)),

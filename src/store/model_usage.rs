@@ -58,6 +58,8 @@ row! {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelsUsed {
     pub model: Option<String>,
+    /// Of the target.
+    pub provider: Option<String>,
     pub target: Option<String>,
     pub consumer: Option<Uuid>,
 }
@@ -135,10 +137,12 @@ const READ: &str = "SELECT bucket, model, target, consumer_id, status, calls, er
      tokens_cache_write, tokens_output, tokens_reasoning, cost_nanos, unknown_costs, latency, first_token \
      FROM model_usage_hourly WHERE organization_id = $1 AND bucket >= $2 AND bucket < $3 \
      AND ($4 IS NULL OR model = $4) AND ($5 IS NULL OR target = $5) AND ($6 IS NULL OR consumer_id = $6) \
+     AND ($7 IS NULL OR substr(target, 1, length($7) + 1) = $7 || '/') \
      UNION ALL SELECT bucket, model, target, consumer_id, status, calls, errors, estimated, tokens_input, tokens_cached, \
      tokens_cache_write, tokens_output, tokens_reasoning, cost_nanos, unknown_costs, latency, first_token \
      FROM model_usage_daily WHERE organization_id = $1 AND bucket >= $2 AND bucket < $3 \
-     AND ($4 IS NULL OR model = $4) AND ($5 IS NULL OR target = $5) AND ($6 IS NULL OR consumer_id = $6) LIMIT $7";
+     AND ($4 IS NULL OR model = $4) AND ($5 IS NULL OR target = $5) AND ($6 IS NULL OR consumer_id = $6) \
+     AND ($7 IS NULL OR substr(target, 1, length($7) + 1) = $7 || '/') LIMIT $8";
 const OLDEST_HOUR: &str = "SELECT bucket AS value FROM model_usage_hourly WHERE organization_id = $1 AND bucket < $2 ORDER BY bucket LIMIT 1";
 // Whoever removes a row has it, and nobody else.
 const TAKE: &str = "DELETE FROM model_usage_hourly WHERE organization_id = $1 AND bucket = $2 \
@@ -168,6 +172,7 @@ impl Store {
             used.model.as_deref(),
             used.target.as_deref(),
             used.consumer,
+            used.provider.as_deref(),
             limit
         )
     }

@@ -40,6 +40,7 @@ const ADDRESSES = {
     "/language": null, // leads back to where one was
     "/playground": ["/playground", "/playground?model=nothing-is-called-that"],
     "/usage": ["/usage"],
+    "/usage/models": ["/usage/models", "/usage/models?period=30d&model=nothing-is-called-that"],
     "/approvals": ["/approvals"],
     "/admin/plans": ["/admin/plans", "/admin/plans?edit=small"],
     "/admin/consumers": ["/admin/consumers", "/admin/consumers?q=nobody"],

@@ -621,7 +621,7 @@ async fn what_has_no_price_is_let_in_and_said_to_have_none() {
         .await;
     let text = file.unwrap().text().await.unwrap();
     assert!(
-        text.starts_with("at,partial,model,target,consumer,"),
+        text.starts_with("at,partial,model,provider,target,consumer,"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 4, "{text}");

@@ -139,6 +139,7 @@ pub(crate) async fn calls_of_models_add_up_by_hours_and_days(store: &Store) {
     assert_eq!(stored(&any).await, expected(&written, HOUR));
     let some = ModelsUsed {
         model: Some("model1".into()),
+        provider: Some("provider".into()),
         target: Some("provider/model0".into()),
         consumer: Some(Uuid::nil()),
     };
@@ -148,6 +149,16 @@ pub(crate) async fn calls_of_models_add_up_by_hours_and_days(store: &Store) {
     let of_some = expected(of_some, HOUR);
     assert!(!of_some.is_empty());
     assert_eq!(stored(&some).await, of_some);
+    let of = |provider: &str| ModelsUsed {
+        provider: Some(provider.into()),
+        ..ModelsUsed::default()
+    };
+    let with_target = written.iter().filter(|call| call.target.is_some());
+    assert_eq!(stored(&of("provider")).await, expected(with_target, HOUR));
+    // A part of a name is none, and no pattern is one.
+    for provider in ["provide", "provider/", "%", ""] {
+        assert!(stored(&of(provider)).await.is_empty(), "{provider:?}");
+    }
     // Tools have their own.
     let used = Used::default();
     let tools = store.usage(ORGANIZATION, &used, (0, i64::MAX), 10_000);

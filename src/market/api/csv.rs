@@ -1,8 +1,27 @@
 //! Lines of a table that spreadsheets read.
 
+use serde_json::Value;
+
+/// The columns of a table: what each is called, and where in a row what it holds is.
+pub(super) type Columns = [(&'static str, &'static str)];
+
+/// The line with the names of the columns.
+pub(super) fn head(columns: &Columns) -> String {
+    line(columns.iter().map(|(name, _)| quoted(name)))
+}
+
+/// The line of a row; what is not known is empty.
+pub(super) fn row(columns: &Columns, row: &Value) -> String {
+    line(columns.iter().map(|(_, place)| match row.pointer(place) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => quoted(text),
+        Some(other) => quoted(&other.to_string()),
+    }))
+}
+
 /// A line of RFC 4180.
-pub(super) fn line<const COLUMNS: usize>(cells: [String; COLUMNS]) -> String {
-    let mut line = cells.map(|cell| quoted(&cell)).join(",");
+fn line(cells: impl Iterator<Item = String>) -> String {
+    let mut line = cells.collect::<Vec<_>>().join(",");
     line.push_str("\r\n");
     line
 }

@@ -4,7 +4,7 @@ mod export;
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -191,9 +191,10 @@ async fn export(
 
 /// A call, for programs.
 fn view(row: &CallRow) -> Value {
+    let at = DateTime::from_timestamp_micros(row.at);
     json!({
         "id": row.id,
-        "at": DateTime::from_timestamp_micros(row.at),
+        "at": at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
         "server": row.server,
         "serverId": row.server_id,
         "versionId": row.version_id,

@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::access::person::Person;
-use crate::access::usage::{self, By, Of, Report, Step, Tally, UsageError, Window};
+use crate::access::usage::{self, By, Counted, Of, Report, Step, Tally, UsageError, Window};
 use crate::extract::Query;
 use crate::market::api::Market;
-use crate::market::api::csv::line;
+use crate::market::api::csv::{self, Columns};
 use crate::market::api::ledger::{consumer_id, server_id};
 use crate::problem::{Problem, ProblemKind};
-use crate::store::usage::{NameRow, Used};
+use crate::store::usage::{NameRow, UsageRow, Used};
 use crate::types::ServerId;
 
-/// Groups of an answer, each with its steps, and of a file; the most called ones.
+/// Groups of an answer, each with its steps, and of a file; those that matter most.
 const GROUPS_MAX: usize = 50;
 const FILE_GROUPS_MAX: usize = 1_000;
 /// Names that are looked up.
@@ -155,61 +155,102 @@ pub(crate) async fn names(
     })
 }
 
-pub(super) async fn show(
-    State(market): State<Market>,
-    person: Person,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Problem> {
-    let by = asked.by.by();
-    let report = report(&market, &person, &asked, by.as_slice()).await?;
-    let names = names(&market, &person, Some(&report)).await?;
-    let groups = by.map(|by| report.by(by)).unwrap_or_default();
-    let shown: Vec<Value> = groups.iter().take(GROUPS_MAX).map(|(of, told)| {
-        let steps = told.steps.iter().map(|(at, tally)| step_view(&report.window, *at, tally));
-        json!({ "of": of_view(of, &names), "totals": view(&told.totals), "series": steps.collect::<Vec<_>>() })
-    }).collect();
-    Ok(Json(json!({
-        "from": DateTime::from_timestamp_micros(report.window.from),
-        "to": DateTime::from_timestamp_micros(report.window.to),
-        "step": match report.window.step { Step::Hour => "hour", Step::Day => "day" },
-        "totals": view(&report.all.totals),
-        "series": series(&report),
-        "groups": shown,
-        "groupsLeftOut": groups.len().saturating_sub(GROUPS_MAX),
-    })))
+/// How sums are told: the names they have in answers, and in the columns of a table.
+pub(super) trait Shown: Counted {
+    /// What a file of them is called, without its ending.
+    const FILE: &str;
+    /// The columns of a table, and where in a step what they hold is.
+    const COLUMNS: &Columns;
+
+    fn view(tally: &Self::Tally) -> Value;
+    fn of_view(of: &Self::Of, names: &Names) -> Value;
 }
 
-pub(super) async fn csv(
-    State(market): State<Market>,
-    person: Person,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Problem> {
-    let rows = rows(&market, &person, &asked).await?;
-    let mut text = line(COLUMNS.map(str::to_owned));
-    for (of, values) in rows {
-        text.push_str(&line(cells(&of, &values)));
+/// A report, and what to tell of it.
+pub(super) struct Telling<R: Shown> {
+    pub(super) report: Report<R>,
+    pub(super) names: Names,
+    /// `None`: nothing is told apart.
+    pub(super) by: Option<R::By>,
+}
+
+impl<R: Shown> Telling<R> {
+    pub(super) fn answer(&self) -> Json<Value> {
+        let window = &self.report.window;
+        let groups = self.groups();
+        let shown = groups.iter().take(GROUPS_MAX).map(|(of, told)| {
+            let steps = told.steps.iter();
+            let steps = steps.map(|(at, tally)| step_view::<R>(window, *at, tally));
+            json!({
+                "of": R::of_view(of, &self.names),
+                "totals": R::view(&told.totals),
+                "series": steps.collect::<Vec<_>>(),
+            })
+        });
+        Json(json!({
+            "from": DateTime::from_timestamp_micros(window.from),
+            "to": DateTime::from_timestamp_micros(window.to),
+            "step": match window.step { Step::Hour => "hour", Step::Day => "day" },
+            "totals": R::view(&self.report.all.totals),
+            "series": self.series(),
+            "groups": shown.collect::<Vec<_>>(),
+            "groupsLeftOut": groups.len().saturating_sub(GROUPS_MAX),
+        }))
     }
-    Ok(file("text/csv; charset=utf-8", "usage.csv", text))
+
+    pub(super) fn csv(&self) -> Response {
+        let mut text = csv::head(R::COLUMNS);
+        for row in self.rows() {
+            text.push_str(&csv::row(R::COLUMNS, &row));
+        }
+        file("text/csv; charset=utf-8", &format!("{}.csv", R::FILE), text)
+    }
+
+    pub(super) fn json(&self) -> Response {
+        let text = format!("{}\n", Value::Array(self.rows()));
+        file("application/json", &format!("{}.json", R::FILE), text)
+    }
+
+    fn groups(&self) -> Vec<(&R::Of, &usage::Told<R::Tally>)> {
+        self.by.map(|by| self.report.by(by)).unwrap_or_default()
+    }
+
+    /// Each step of each group, or of all where nothing is told apart.
+    fn rows(&self) -> Vec<Value> {
+        if self.by.is_none() {
+            return self.series();
+        }
+        let mut rows = Vec::new();
+        for (of, told) in self.groups().into_iter().take(FILE_GROUPS_MAX) {
+            let of = R::of_view(of, &self.names);
+            rows.extend(told.steps.iter().map(|(at, tally)| {
+                let mut step = step_view::<R>(&self.report.window, *at, tally);
+                step["of"] = of.clone();
+                step
+            }));
+        }
+        rows
+    }
+
+    /// All steps, also those without a call.
+    fn series(&self) -> Vec<Value> {
+        let (window, steps) = (&self.report.window, &self.report.all.steps);
+        let none = R::Tally::default();
+        let all = window
+            .steps()
+            .map(|at| step_view::<R>(window, at, steps.get(&at).unwrap_or(&none)));
+        all.collect()
+    }
 }
 
-pub(super) async fn json_file(
-    State(market): State<Market>,
-    person: Person,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Problem> {
-    let rows = rows(&market, &person, &asked).await?;
-    let rows: Vec<Value> = rows
-        .into_iter()
-        .map(|(of, mut values)| {
-            values["of"] = of;
-            values
-        })
-        .collect();
-    let text = format!("{}\n", Value::Array(rows));
-    Ok(file("application/json", "usage.json", text))
+fn step_view<R: Shown>(window: &Window, at: i64, tally: &R::Tally) -> Value {
+    let mut step = R::view(tally);
+    step["at"] = json!(DateTime::from_timestamp_micros(at));
+    step["partial"] = json!(window.is_partial(at));
+    step
 }
 
-pub(super) fn file(kind: &'static str, name: &str, text: String) -> Response {
+fn file(kind: &'static str, name: &str, text: String) -> Response {
     let disposition = format!("attachment; filename=\"{name}\"");
     (
         [
@@ -221,132 +262,91 @@ pub(super) fn file(kind: &'static str, name: &str, text: String) -> Response {
         .into_response()
 }
 
-/// Each step of each group, or of all where nothing is told apart.
-async fn rows(
+async fn telling(
     market: &Market,
     person: &Person,
     asked: &Asked,
-) -> Result<Vec<(Value, Value)>, Problem> {
+) -> Result<Telling<UsageRow>, Problem> {
     let by = asked.by.by();
     let report = report(market, person, asked, by.as_slice()).await?;
-    let Some(by) = by else {
-        return Ok(series(&report)
-            .into_iter()
-            .map(|step| (Value::Null, step))
-            .collect());
-    };
     let names = names(market, person, Some(&report)).await?;
-    let mut rows = Vec::new();
-    for (of, told) in report.by(by).into_iter().take(FILE_GROUPS_MAX) {
-        let of = of_view(of, &names);
-        let steps = told
-            .steps
-            .iter()
-            .map(|(at, tally)| step_view(&report.window, *at, tally));
-        rows.extend(steps.map(|step| (of.clone(), step)));
-    }
-    Ok(rows)
+    Ok(Telling { report, names, by })
 }
 
-/// All steps, also those without a call.
-fn series(report: &Report) -> Vec<Value> {
-    let none = Tally::default();
-    let steps = report.window.steps();
-    steps
-        .map(|at| {
-            step_view(
-                &report.window,
-                at,
-                report.all.steps.get(&at).unwrap_or(&none),
-            )
+pub(super) async fn show(
+    State(market): State<Market>,
+    person: Person,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    Ok(telling(&market, &person, &asked).await?.answer())
+}
+
+pub(super) async fn csv_file(
+    State(market): State<Market>,
+    person: Person,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    Ok(telling(&market, &person, &asked).await?.csv())
+}
+
+pub(super) async fn json_file(
+    State(market): State<Market>,
+    person: Person,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Problem> {
+    Ok(telling(&market, &person, &asked).await?.json())
+}
+
+impl Shown for UsageRow {
+    const FILE: &str = "usage";
+    const COLUMNS: &Columns = &[
+        ("at", "/at"),
+        ("partial", "/partial"),
+        ("server", "/of/server"),
+        ("server_id", "/of/serverId"),
+        ("tool", "/of/tool"),
+        ("consumer", "/of/consumer"),
+        ("consumer_id", "/of/consumerId"),
+        ("calls", "/calls"),
+        ("errors", "/errors"),
+        ("cancelled", "/cancelled"),
+        ("success_per_mille", "/successPerMille"),
+        ("request_bytes", "/requestBytes"),
+        ("response_bytes", "/responseBytes"),
+        ("upstream_us", "/upstreamMicros"),
+        ("tokens", "/tokens"),
+        ("cost_nanos", "/costNanos"),
+        ("p50_us", "/p50Micros"),
+        ("p95_us", "/p95Micros"),
+        ("p99_us", "/p99Micros"),
+    ];
+
+    /// Times and rates are null where there was no call: 0 would be a lie.
+    fn view(tally: &Tally) -> Value {
+        json!({
+            "calls": tally.calls,
+            "errors": tally.errors,
+            "cancelled": tally.cancelled,
+            "successPerMille": tally.success_per_mille(),
+            "requestBytes": tally.request_bytes,
+            "responseBytes": tally.response_bytes,
+            "upstreamMicros": tally.upstream_us,
+            "tokens": tally.tokens,
+            "costNanos": tally.cost_nanos,
+            "p50Micros": tally.latency.percentile(50),
+            "p95Micros": tally.latency.percentile(95),
+            "p99Micros": tally.latency.percentile(99),
         })
-        .collect()
-}
+    }
 
-fn step_view(window: &Window, at: i64, tally: &Tally) -> Value {
-    let mut step = view(tally);
-    step["at"] = json!(DateTime::from_timestamp_micros(at));
-    step["partial"] = json!(window.is_partial(at));
-    step
-}
-
-/// Times and rates are null where there was no call: 0 would be a lie.
-fn view(tally: &Tally) -> Value {
-    json!({
-        "calls": tally.calls,
-        "errors": tally.errors,
-        "cancelled": tally.cancelled,
-        "successPerMille": tally.success_per_mille(),
-        "requestBytes": tally.request_bytes,
-        "responseBytes": tally.response_bytes,
-        "upstreamMicros": tally.upstream_us,
-        "tokens": tally.tokens,
-        "costNanos": tally.cost_nanos,
-        "p50Micros": tally.latency.percentile(50),
-        "p95Micros": tally.latency.percentile(95),
-        "p99Micros": tally.latency.percentile(99),
-    })
-}
-
-fn of_view(of: &Of, names: &Names) -> Value {
-    let id = |id: Uuid| (!id.is_nil()).then_some(id);
-    json!({
-        "server": names.servers.get(&of.server),
-        "serverId": id(of.server),
-        "tool": (!of.tool.is_empty()).then_some(&of.tool),
-        "consumer": names.consumers.get(&of.consumer),
-        "consumerId": id(of.consumer),
-    })
-}
-
-const COLUMNS: [&str; 19] = [
-    "at",
-    "partial",
-    "server",
-    "server_id",
-    "tool",
-    "consumer",
-    "consumer_id",
-    "calls",
-    "errors",
-    "cancelled",
-    "success_per_mille",
-    "request_bytes",
-    "response_bytes",
-    "upstream_us",
-    "tokens",
-    "cost_nanos",
-    "p50_us",
-    "p95_us",
-    "p99_us",
-];
-
-/// A step in the order of [`COLUMNS`]; what is not known is empty.
-fn cells(of: &Value, step: &Value) -> [String; 19] {
-    let text = |value: &Value| match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    [
-        text(&step["at"]),
-        text(&step["partial"]),
-        text(&of["server"]),
-        text(&of["serverId"]),
-        text(&of["tool"]),
-        text(&of["consumer"]),
-        text(&of["consumerId"]),
-        text(&step["calls"]),
-        text(&step["errors"]),
-        text(&step["cancelled"]),
-        text(&step["successPerMille"]),
-        text(&step["requestBytes"]),
-        text(&step["responseBytes"]),
-        text(&step["upstreamMicros"]),
-        text(&step["tokens"]),
-        text(&step["costNanos"]),
-        text(&step["p50Micros"]),
-        text(&step["p95Micros"]),
-        text(&step["p99Micros"]),
-    ]
+    fn of_view(of: &Of, names: &Names) -> Value {
+        let id = |id: Uuid| (!id.is_nil()).then_some(id);
+        json!({
+            "server": names.servers.get(&of.server),
+            "serverId": id(of.server),
+            "tool": (!of.tool.is_empty()).then_some(&of.tool),
+            "consumer": names.consumers.get(&of.consumer),
+            "consumerId": id(of.consumer),
+        })
+    }
 }

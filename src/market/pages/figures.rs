@@ -63,6 +63,12 @@ pub(super) fn small_cost(nanos: u64) -> String {
     }
 }
 
+/// A round cost beside an axis, without digits that say nothing.
+pub(super) fn axis_cost(nanos: i64) -> String {
+    let text = format!("${}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A time in microseconds, in UTC.
 pub(super) fn moment(at: i64, format: &str) -> String {
     let at: Option<DateTime<Utc>> = DateTime::from_timestamp_micros(at);
@@ -108,6 +114,14 @@ mod tests {
             (1_234_567_890, "$1.234567"),
         ] {
             assert_eq!(small_cost(nanos), text);
+        }
+        for (nanos, text) in [
+            (0, "$0"),
+            (20_000, "$0.00002"),
+            (10_000_000_000, "$10"),
+            (2_500_000_000, "$2.5"),
+        ] {
+            assert_eq!(axis_cost(nanos), text);
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::market::pages::settings::sentence;
 use crate::market::pages::{
     Frame, account_routes, approvals, assets, audit, connect_routes, consumers, credential_routes,
     danger_routes, docs, exposed, health, health_routes, home_routes, import_routes, issuer_routes,
-    key_routes, link_routes, oidc_routes, own_routes, page, plans,
+    key_routes, link_routes, model_usage_routes, oidc_routes, own_routes, page, plans,
     playground_routes, publish_routes, review_routes, server_routes, settings_routes,
     sign_in_routes, tool_routes, usage_routes, user_routes, version_routes,
 };
@@ -122,6 +122,7 @@ routes! {
         POST playground_routes::stream
     }
     "/usage" { GET usage_routes::show }
+    "/usage/models" { GET model_usage_routes::show }
     "/admin/plans" at most settings_routes::FORM_BYTES_MAX => {
         GET plans::show, POST plans::change
     }

@@ -16,29 +16,58 @@ use crate::market::pages::routes::{Fields, frame, reader, refused};
 use crate::market::pages::usage::{UsagePage, UsagePart, UsageTable};
 use crate::problem::{Problem, ProblemKind};
 
-/// What the form sends, the message that names it, how many hours it is, and in which steps.
-const PERIODS: [(&str, &str, i64, StepAsked); 4] = [
-    ("24h", "usage-24h", 24, StepAsked::Hour),
-    ("7d", "usage-7d", 7 * 24, StepAsked::Hour),
-    ("30d", "usage-30d", 30 * 24, StepAsked::Day),
-    ("90d", "usage-90d", 90 * 24, StepAsked::Day),
+/// A time up to now that can be chosen.
+pub(super) struct Period {
+    /// What the form sends.
+    pub(super) name: &'static str,
+    /// The message that names it.
+    pub(super) message: &'static str,
+    hours: i64,
+    pub(super) step: StepAsked,
+}
+
+pub(super) const PERIODS: [Period; 4] = [
+    Period::new("24h", "usage-24h", 24, StepAsked::Hour),
+    Period::new("7d", "usage-7d", 7 * 24, StepAsked::Hour),
+    Period::new("30d", "usage-30d", 30 * 24, StepAsked::Day),
+    Period::new("90d", "usage-90d", 90 * 24, StepAsked::Day),
 ];
 /// Names a field suggests.
 const SUGGESTED_MAX: usize = 200;
 
+impl Period {
+    const fn new(name: &'static str, message: &'static str, hours: i64, step: StepAsked) -> Self {
+        Self {
+            name,
+            message,
+            hours,
+            step,
+        }
+    }
+
+    /// The one a form names, or the first.
+    pub(super) fn of(query: &Fields) -> &'static Self {
+        let named = query.get("period").map(String::as_str);
+        let known = PERIODS.iter().find(|period| Some(period.name) == named);
+        known.unwrap_or(&PERIODS[0])
+    }
+
+    pub(super) fn begin(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        now.checked_sub_signed(Duration::hours(self.hours))
+    }
+}
+
 /// The calls of a period up to now.
 fn asked(query: &Fields, now: DateTime<Utc>) -> Asked {
-    let period = query.get("period").map(String::as_str);
-    let known = PERIODS.iter().find(|(name, ..)| Some(*name) == period);
-    let (_, _, hours, step) = *known.unwrap_or(&PERIODS[0]);
+    let period = Period::of(query);
     let given = |name: &str| {
         let text = query.get(name).map(|text| text.trim().to_owned());
         text.filter(|text| !text.is_empty())
     };
     Asked {
-        from: now.checked_sub_signed(Duration::hours(hours)),
+        from: period.begin(now),
         to: Some(now),
-        step,
+        step: period.step,
         server: given("server"),
         consumer: given("consumer"),
         ..Asked::default()
@@ -80,7 +109,7 @@ async fn usage_page(
     let mut consumers: Vec<String> = named.consumers.values().cloned().collect();
     consumers.sort_unstable();
     consumers.truncate(SUGGESTED_MAX);
-    let chosen = query.get("period").map_or("24h", String::as_str);
+    let chosen = Period::of(query).name;
     let tables = read.iter().flat_map(|report| {
         let tables = [By::Tool, By::Consumer, By::Server];
         tables.map(|by| UsageTable::of(report, by, &named))
@@ -89,7 +118,7 @@ async fn usage_page(
         frame: frame(market, headers, "usage"),
         periods: PERIODS
             .iter()
-            .map(|(value, message, ..)| (*value == chosen, *value, *message))
+            .map(|period| (period.name == chosen, period.name, period.message))
             .collect(),
         server: asked.server.clone().unwrap_or_default(),
         consumer: asked.consumer.clone().unwrap_or_default(),
@@ -97,7 +126,14 @@ async fn usage_page(
         consumers,
         part: read.as_ref().map(UsagePart::of),
         tables: tables.collect(),
-        exported: exported(&asked),
+        exported: export_query(
+            (asked.from, asked.to, asked.step),
+            &[
+                ("by", Some("tool")),
+                ("server", asked.server.as_deref()),
+                ("consumer", asked.consumer.as_deref()),
+            ],
+        ),
         error,
     };
     let fine = template.error.is_none();
@@ -110,19 +146,22 @@ async fn usage_page(
 }
 
 /// The same question to the API.
-fn exported(asked: &Asked) -> String {
+pub(super) fn export_query(
+    (from, to, step): (Option<DateTime<Utc>>, Option<DateTime<Utc>>, StepAsked),
+    named: &[(&str, Option<&str>)],
+) -> String {
     let mut text = Serializer::new(String::new());
-    let step = match asked.step {
+    let step = match step {
         StepAsked::Hour => "hour",
         StepAsked::Day => "day",
     };
-    text.append_pair("step", step).append_pair("by", "tool");
-    for (name, at) in [("from", asked.from), ("to", asked.to)] {
+    text.append_pair("step", step);
+    for (name, at) in [("from", from), ("to", to)] {
         if let Some(at) = at {
             text.append_pair(name, &at.to_rfc3339_opts(SecondsFormat::Secs, true));
         }
     }
-    for (name, value) in [("server", &asked.server), ("consumer", &asked.consumer)] {
+    for (name, value) in named {
         if let Some(value) = value {
             text.append_pair(name, value);
         }

@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 
-use crate::market::api::csv::line;
+use crate::market::api::csv;
 use crate::market::api::ledger::view;
-use crate::store::ledger::{After, CallRow, Calls};
+use crate::store::ledger::{After, Calls};
 use crate::store::{Store, StoreError};
 use crate::types::OrganizationId;
 
@@ -65,7 +65,7 @@ impl Export {
 
     fn head(&self) -> String {
         match self.format {
-            Format::Csv => line(COLUMNS.map(str::to_owned)),
+            Format::Csv => csv::head(COLUMNS),
             Format::Json => "[".to_owned(),
         }
     }
@@ -93,7 +93,7 @@ impl Export {
         let mut text = String::new();
         for (index, row) in rows.iter().enumerate() {
             match self.format {
-                Format::Csv => text.push_str(&line(cells(row))),
+                Format::Csv => text.push_str(&csv::row(COLUMNS, &view(row))),
                 Format::Json => {
                     text.push_str(if first && index == 0 { "\n" } else { ",\n" });
                     text.push_str(&view(row).to_string());
@@ -104,51 +104,23 @@ impl Export {
     }
 }
 
-const COLUMNS: [&str; 17] = [
-    "at",
-    "id",
-    "server",
-    "server_id",
-    "version_id",
-    "consumer",
-    "consumer_id",
-    "key_id",
-    "tool",
-    "status",
-    "upstream_status",
-    "request_bytes",
-    "response_bytes",
-    "upstream_us",
-    "total_us",
-    "attempts",
-    "trace_id",
+/// The columns of a table, and where in a call what they hold is.
+const COLUMNS: &[(&str, &str)] = &[
+    ("at", "/at"),
+    ("id", "/id"),
+    ("server", "/server"),
+    ("server_id", "/serverId"),
+    ("version_id", "/versionId"),
+    ("consumer", "/consumer"),
+    ("consumer_id", "/consumerId"),
+    ("key_id", "/keyId"),
+    ("tool", "/tool"),
+    ("status", "/status"),
+    ("upstream_status", "/upstreamStatus"),
+    ("request_bytes", "/requestBytes"),
+    ("response_bytes", "/responseBytes"),
+    ("upstream_us", "/upstreamMicros"),
+    ("total_us", "/totalMicros"),
+    ("attempts", "/attempts"),
+    ("trace_id", "/traceId"),
 ];
-
-/// A call in the order of [`COLUMNS`]; what is not known is empty.
-fn cells(row: &CallRow) -> [String; 17] {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let id = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
-    let at = chrono::DateTime::from_timestamp_micros(row.at);
-    let at = at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true));
-    [
-        at.unwrap_or_default(),
-        row.id.to_string(),
-        text(&row.server),
-        id(row.server_id),
-        id(row.version_id),
-        text(&row.consumer),
-        id(row.consumer_id),
-        id(row.key_id),
-        text(&row.tool),
-        row.status.clone(),
-        row.upstream_status
-            .map(|n| n.to_string())
-            .unwrap_or_default(),
-        row.request_bytes.to_string(),
-        row.response_bytes.to_string(),
-        row.upstream_us.to_string(),
-        row.total_us.to_string(),
-        row.attempts.to_string(),
-        row.trace_id.clone(),
-    ]
-}
