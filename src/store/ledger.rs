@@ -93,6 +93,8 @@ row! {
         pub consumer_id: Option<Uuid>,
         pub key_id: Option<Uuid>,
         pub tool: Option<String>,
+        pub model: Option<String>,
+        pub target: Option<String>,
         pub status: String,
         pub upstream_status: Option<i64>,
         pub request_bytes: i64,
@@ -101,6 +103,14 @@ row! {
         pub total_us: i64,
         pub attempts: i64,
         pub trace_id: String,
+        pub tokens_input: Option<i64>,
+        pub tokens_cached: Option<i64>,
+        pub tokens_cache_write: Option<i64>,
+        pub tokens_output: Option<i64>,
+        pub tokens_reasoning: Option<i64>,
+        pub cost_nanos: Option<i64>,
+        pub first_token_us: Option<i64>,
+        pub estimated: Option<i64>,
     }
 }
 
@@ -110,6 +120,7 @@ pub struct Calls {
     pub server: Option<Uuid>,
     pub consumer: Option<Uuid>,
     pub tool: Option<String>,
+    pub model: Option<String>,
     pub status: Option<String>,
     /// The first moment, in microseconds.
     pub from: Option<i64>,
@@ -137,12 +148,14 @@ static PLAIN: LazyLock<[String; 2]> = LazyLock::new(|| insert_texts(|_| "?".to_o
 const COUNT: &str = "SELECT COUNT(*) AS value FROM ledger WHERE organization_id = $1";
 // Newest first.
 const READ: &str = "SELECT l.id, l.at, s.slug AS server, l.server_id, l.version_id, c.name AS consumer, l.consumer_id, l.key_id, \
-     l.tool, l.status, l.upstream_status, l.request_bytes, l.response_bytes, l.upstream_us, l.total_us, l.attempts, l.trace_id \
+     l.tool, l.model, l.target, l.status, l.upstream_status, l.request_bytes, l.response_bytes, l.upstream_us, l.total_us, \
+     l.attempts, l.trace_id, l.tokens_input, l.tokens_cached, l.tokens_cache_write, l.tokens_output, l.tokens_reasoning, \
+     l.cost_nanos, l.first_token_us, l.estimated \
      FROM ledger l LEFT JOIN servers s ON s.id = l.server_id LEFT JOIN consumers c ON c.id = l.consumer_id \
      WHERE l.organization_id = $1 AND l.at >= $2 AND l.at < $3 AND l.at <= $4 AND (l.at < $4 OR l.id < $5) \
      AND ($6 IS NULL OR l.server_id = $6) AND ($7 IS NULL OR l.consumer_id = $7) \
-     AND ($8 IS NULL OR l.tool = $8) AND ($9 IS NULL OR l.status = $9) \
-     ORDER BY l.at DESC, l.id DESC LIMIT $10";
+     AND ($8 IS NULL OR l.tool = $8) AND ($9 IS NULL OR l.status = $9) AND ($10 IS NULL OR l.model = $10) \
+     ORDER BY l.at DESC, l.id DESC LIMIT $11";
 const PLACE: &str = "SELECT at AS value FROM ledger WHERE organization_id = $1 AND id = $2";
 const SWEEP: &str = "DELETE FROM ledger WHERE id IN \
      (SELECT id FROM ledger WHERE organization_id = $1 AND at < $2 ORDER BY at LIMIT $3)";
@@ -209,6 +222,7 @@ impl Store {
             calls.consumer,
             calls.tool.as_deref(),
             calls.status.as_deref(),
+            calls.model.as_deref(),
             limit
         )
     }

@@ -9,6 +9,7 @@ mod hidden;
 mod importing;
 mod keys;
 mod limiting;
+mod model_usage;
 mod oidc;
 mod own;
 mod playground;

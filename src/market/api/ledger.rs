@@ -36,6 +36,8 @@ pub(super) struct Asked {
     /// A name or an id.
     consumer: Option<String>,
     tool: Option<String>,
+    /// As callers name it.
+    model: Option<String>,
     status: Option<String>,
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
@@ -94,6 +96,7 @@ async fn wanted(
             Some(consumer) => Some(consumer_id(market, person, &consumer).await?),
         },
         tool: asked.tool,
+        model: asked.model,
         status: asked.status,
         from: asked.from.map(|at| at.timestamp_micros()),
         to: asked.to.map(|at| at.timestamp_micros()),
@@ -202,6 +205,8 @@ fn view(row: &CallRow) -> Value {
         "consumerId": row.consumer_id,
         "keyId": row.key_id,
         "tool": row.tool,
+        "model": row.model,
+        "target": row.target,
         "status": row.status,
         "upstreamStatus": row.upstream_status,
         "requestBytes": row.request_bytes,
@@ -210,5 +215,13 @@ fn view(row: &CallRow) -> Value {
         "totalMicros": row.total_us,
         "attempts": row.attempts,
         "traceId": row.trace_id,
+        "tokensInput": row.tokens_input,
+        "tokensCached": row.tokens_cached,
+        "tokensCacheWrite": row.tokens_cache_write,
+        "tokensOutput": row.tokens_output,
+        "tokensReasoning": row.tokens_reasoning,
+        "costNanos": row.cost_nanos,
+        "firstTokenMicros": row.first_token_us,
+        "estimated": row.model.as_ref().map(|_| row.estimated == Some(1)),
     })
 }
