@@ -1182,7 +1182,7 @@ consumers-quotas-words = Of limits by day and month. What a process has taken be
 consumers-quotas-none = Nothing that is counted by day or month was used.
 consumers-used = { $taken } of { $amount } used.
 consumers-until = A new count begins at { $at }.
-consumers-limits-words = For everything this consumer does, on any server.
+consumers-limits-words = For everything this consumer does, with any server or model.
 consumers-plans-words = One for each server. <a href="{ $plans }">Plans</a> are made on a page of their own.
 consumers-plan = Plan
 consumers-server = Server
@@ -1272,3 +1272,9 @@ model-usage-calls-desc = Bars of the calls of each step; those that failed stand
 model-usage-tokens-desc = Bars of the tokens of each step: those that went in below, those that came out above. The table below has every number.
 model-usage-cost-desc = Bars of what the calls of each step cost, as far as their price is known. The table below has every number.
 model-usage-first-token-desc = How long half of the streams (p50) and 95 of 100 (p95) took at most to their first token, step by step, with a gap where there was none. The table below has every number.
+
+# Models on the page of a consumer
+consumers-models = Limits of models
+consumers-models-words = What each model may be used for, whoever asks for it; its own limits above count for models too.
+consumers-models-downgrade = Once tokens or money are used up, <code>{ $model }</code> takes over.
+limits-model = model, all callers together

@@ -1092,7 +1092,7 @@ consumers-quotas-words = 按天和按月的限制。进程预先取走的部分�
 consumers-quotas-none = 按天或按月计算的用量为零。
 consumers-used = 已用 { $taken }，共 { $amount }。
 consumers-until = { $at } 重新计数。
-consumers-limits-words = 适用于此消费者在任何服务器上的一切调用。
+consumers-limits-words = 适用于此消费者对任何服务器和模型的一切调用。
 consumers-plans-words = 每个服务器一个。<a href="{ $plans }">套餐</a>在单独的页面上创建。
 consumers-plan = 套餐
 consumers-server = 服务器
@@ -1176,3 +1176,9 @@ model-usage-calls-desc = 每一步的调用数；失败的在上方。下表列�
 model-usage-tokens-desc = 每一步的词元数：输入在下，输出在上。下表列出所有数字。
 model-usage-cost-desc = 每一步调用的费用，以已知价格为限。下表列出所有数字。
 model-usage-first-token-desc = 每一步中一半（p50）和百分之九十五（p95）的流最多用多长时间收到首个词元，没有数据处留空。下表列出所有数字。
+
+# Models on the page of a consumer
+consumers-models = 模型的限额
+consumers-models-words = 每个模型对所有使用者的限额；上面该使用者自己的限额也适用于模型。
+consumers-models-downgrade = 词元或金额用完后，由 <code>{ $model }</code> 接替。
+limits-model = 模型（所有调用者合计）

@@ -339,6 +339,12 @@ impl<T> Names<T> {
         })
     }
 
+    /// Everything there is, patterns with their `*`, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        let patterns = self.prefixes.iter().map(|(_, what)| what);
+        self.exact.values().chain(patterns)
+    }
+
     /// Names that can be asked for as they are, in no order.
     pub fn exact(&self) -> impl Iterator<Item = (&str, &T)> {
         self.exact.iter().map(|(name, what)| (name.as_str(), what))

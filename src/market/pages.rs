@@ -34,6 +34,7 @@ pub mod keys;
 pub mod limits;
 mod link_routes;
 pub mod login;
+pub mod model_limits;
 pub mod model_usage;
 mod model_usage_routes;
 pub mod oidc;

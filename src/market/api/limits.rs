@@ -17,7 +17,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::NewAudit;
 use crate::store::keys::ConsumerRow;
 use crate::store::limits::{PlanRow, QuotaRow};
-use crate::types::{ConsumerId, PlanId};
+use crate::types::{ConsumerId, OrganizationId, PlanId};
 
 const NAME_LENGTH_MAX: usize = 64;
 const DESCRIPTION_LENGTH_MAX: usize = 1_000;
@@ -214,6 +214,13 @@ pub(crate) async fn view(market: &Market, person: &Person, name: &str) -> Result
         quotas.extend(store.quotas_of_servers(&holder, now).await?);
         quotas.extend(store.quotas_of_models(&holder, now).await?);
     }
+    let shared = store.quotas_of_models("everyone", publisher.clock.now());
+    quotas.extend(
+        shared
+            .await?
+            .into_iter()
+            .filter(|row| is_of(market, organization, row)),
+    );
     let time = DateTime::from_timestamp_micros;
     let quotas = quotas.iter().map(|row| {
         json!({
@@ -231,6 +238,16 @@ pub(crate) async fn view(market: &Market, person: &Person, name: &str) -> Result
         "plans": plans,
         "quotas": quotas,
     }))
+}
+
+/// Whether what all use together is of a model of an organization.
+fn is_of(market: &Market, organization: OrganizationId, row: &QuotaRow) -> bool {
+    let owner = row.counter.split('/').next().unwrap_or_default();
+    let id = owner.strip_prefix("model:");
+    let id: Option<uuid::Uuid> = id.and_then(|id| id.parse().ok());
+    market.0.parts.llm.models.seeing(organization, |offer| {
+        offer.models.all().any(|model| Some(model.id) == id)
+    })
 }
 
 #[derive(Deserialize)]

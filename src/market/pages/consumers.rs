@@ -21,6 +21,7 @@ use crate::market::pages::failure::Refusal;
 use crate::market::pages::key_routes::{moment, state};
 use crate::market::pages::keys::KeyState;
 use crate::market::pages::limits::{LimitRow, limits_of};
+use crate::market::pages::model_limits::{Limited, ModelLimits};
 use crate::market::pages::plans::stored;
 use crate::market::pages::routes::{
     Fields, answered, frame, next_page, notice, reader, refused, to,
@@ -72,6 +73,8 @@ pub struct ConsumerPage {
     pub choices: Vec<String>,
     pub servers: Vec<String>,
     pub quotas: Vec<QuotaView>,
+    /// Models that have limits for whoever asks for them.
+    pub models: Vec<ModelLimits>,
     pub keys: Vec<ConsumerKey>,
 }
 
@@ -79,8 +82,8 @@ pub struct ConsumerPage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaView {
     pub limit: LimitRow,
-    /// The server whose limit it is, or a plan is for; `None`: all of them.
-    pub server: Option<String>,
+    /// The server whose limit it is, or a plan is for, or the model; `None`: all of them.
+    pub of: Option<String>,
     pub taken: String,
     pub percent: u64,
     pub until: String,
@@ -173,7 +176,8 @@ async fn template(
         let entry = publisher.catalog.entry(ServerId(server));
         entry.map(|entry| entry.slug.to_string())
     };
-    let quotas = quotas(market, &view, (&limits, &assigned));
+    let limited = Limited::of(market, organization);
+    let quotas = quotas(market, &view, (&limits, &assigned, &limited));
     let now = publisher.clock.now();
     let keys = store.keys_of(id.0, (Uuid::nil(), KEYS_MAX)).await?;
     let is_replaced = |id: Uuid| keys.iter().any(|other| other.replaces == Some(id));
@@ -183,6 +187,7 @@ async fn template(
         segment: segment(name),
         name: name.to_owned(),
         quotas,
+        models: limited.listed(),
         plans: assigned
             .iter()
             .filter_map(|row| Some((slug(row.server_id)?, row.plan.clone())))
@@ -217,7 +222,7 @@ fn servers(market: &Market, organization: OrganizationId) -> Vec<String> {
 fn quotas(
     market: &Market,
     view: &Value,
-    (own, assigned): (&[Limit], &[AssignmentRow]),
+    (own, assigned, limited): (&[Limit], &[AssignmentRow], &Limited),
 ) -> Vec<QuotaView> {
     let catalog = &market.0.parts.publisher.catalog;
     let of_server = |server: Uuid| {
@@ -232,9 +237,14 @@ fn quotas(
         own,
         assigned,
         of_server: &of_server,
+        of_model: &|model| {
+            let (name, limits) = limited.find(model)?;
+            Some((name.to_owned(), limits.to_vec()))
+        },
+        slug: &slug,
     };
     let quotas = view["quotas"].as_array().into_iter().flatten();
-    let shown = quotas.filter_map(|quota| quota_view(quota, &sources, &slug));
+    let shown = quotas.filter_map(|quota| quota_view(quota, &sources));
     shown.collect()
 }
 
@@ -246,39 +256,43 @@ struct Sources<'a> {
     assigned: &'a [AssignmentRow],
     /// Those that a server has for everybody.
     of_server: &'a dyn Fn(Uuid) -> Vec<Limit>,
+    /// The name of a model, and those it has for everybody.
+    of_model: &'a dyn Fn(Uuid) -> Option<(String, Vec<Limit>)>,
+    /// What a server is called.
+    slug: &'a dyn Fn(Uuid) -> Option<String>,
 }
 
 impl Sources<'_> {
-    /// The limits of an owner of counts (`consumer:ID`, `plan:ID:SERVER` or `server:SERVER`), and the server they
-    /// are for, if it is only one.
-    fn of(&self, owner: &str) -> Option<(Vec<Limit>, Option<Uuid>)> {
+    /// The limits of an owner of counts (`consumer:ID`, `plan:ID:SERVER`, `server:SERVER` or `model:ID`), and what the
+    /// server or the model they are for is called, if it is only one.
+    fn of(&self, owner: &str) -> Option<(Vec<Limit>, Option<String>)> {
         let mut parts = owner.split(':');
         let (kind, id, of_plan) = (parts.next()?, parts.next()?, parts.next());
         match (kind, of_plan) {
             ("server", _) => {
                 let server = id.parse().ok()?;
-                Some(((self.of_server)(server), Some(server)))
+                Some(((self.of_server)(server), (self.slug)(server)))
             }
             ("plan", Some(server)) => {
                 let server = server.parse().ok()?;
                 let plan = self.assigned.iter().find(|row| row.server_id == server)?;
-                Some((stored(&plan.limits), Some(server)))
+                Some((stored(&plan.limits), (self.slug)(server)))
             }
-            // What a model has for everybody is shown with the model.
-            ("model", _) => None,
+            ("model", _) => {
+                let (name, limits) = (self.of_model)(id.parse().ok()?)?;
+                Some((limits, Some(name)))
+            }
             _ => Some((self.own.to_vec(), None)),
         }
     }
 }
 
 /// A quota beside the limit it is counted for; nothing where that limit is gone.
-fn quota_view(
-    quota: &Value,
-    sources: &Sources<'_>,
-    slug: &dyn Fn(Uuid) -> Option<String>,
-) -> Option<QuotaView> {
-    let mut parts = quota["counter"].as_str()?.split('/');
-    let (limits, server) = sources.of(parts.next()?)?;
+fn quota_view(quota: &Value, sources: &Sources<'_>) -> Option<QuotaView> {
+    let counter = quota["counter"].as_str()?;
+    let is_of_model = counter.starts_with("model:");
+    let mut parts = counter.split('/');
+    let (limits, of) = sources.of(parts.next()?)?;
     let (unit, window, scope) = (parts.next()?, parts.next()?, parts.next()?);
     let mut rows = limits.iter().map(|limit| (limit, LimitRow::of(limit)));
     let (limit, row) =
@@ -287,7 +301,7 @@ fn quota_view(
     let until: Option<DateTime<chrono::Utc>> =
         serde_json::from_value(quota["until"].clone()).ok()?;
     Some(QuotaView {
-        server: server.and_then(slug),
+        of,
         percent: (taken.saturating_mul(100) / limit.amount.max(1)).min(100),
         taken: LimitRow::of(&Limit {
             amount: taken,
@@ -295,7 +309,11 @@ fn quota_view(
         })
         .amount,
         until: until.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string())?,
-        limit: row,
+        limit: if is_of_model {
+            LimitRow::of_model(limit)
+        } else {
+            row
+        },
     })
 }
 
@@ -379,6 +397,11 @@ mod tests {
                 .to_owned(),
         }];
         let slug = |id: Uuid| (id == server).then(|| "shop".to_owned());
+        let model = Uuid::from_u128(3);
+        let of_model = |id: Uuid| {
+            let limit = json!([{"unit": "money", "amount": 2_000_000, "window": "month", "scope": "server"}]);
+            (id == model).then(|| ("fast".to_owned(), serde_json::from_value(limit).unwrap()))
+        };
         let view = |counter: String, taken: u64| {
             let quota =
                 json!({"counter": counter, "taken": taken, "until": "2027-01-02T00:00:00Z"});
@@ -392,9 +415,11 @@ mod tests {
                 own: &limits,
                 assigned: &assigned,
                 of_server: &of_server,
+                of_model: &of_model,
+                slug: &slug,
             };
-            let view = quota_view(&quota, &sources, &slug)?;
-            Some((view.taken, view.percent, view.server))
+            let view = quota_view(&quota, &sources)?;
+            Some((view.taken, view.percent, view.of))
         };
         let own = |rest: &str| format!("consumer:{consumer}/{rest}");
         assert_eq!(
@@ -412,6 +437,11 @@ mod tests {
         let of_server = format!("server:{server}/requests/month/user/user:x");
         let expected = Some(("5".to_owned(), 25, Some("shop".to_owned())));
         assert_eq!(view(of_server, 5), expected);
+        let of_model = format!("model:{model}/money/month/server/everyone");
+        let expected = Some(("0.5".to_owned(), 25, Some("fast".to_owned())));
+        assert_eq!(view(of_model, 500_000), expected);
+        let gone = format!("model:{server}/money/month/server/everyone");
+        assert_eq!(view(gone, 500_000), None);
         let gone = format!("server:{server}/requests/day/consumer/consumer:x");
         assert_eq!(view(gone, 5), None);
     }

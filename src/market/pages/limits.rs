@@ -42,6 +42,9 @@ pub const SCOPES: [(&str, &str); 6] = [
     ("address", "limits-address"),
 ];
 
+/// What is one server for limits of servers, for those of models: no form sends it.
+const MODEL: (&str, &str) = ("model", "limits-model");
+
 /// A limit as it stands in a form; without an amount it is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitRow {
@@ -140,6 +143,15 @@ impl LimitRow {
         serde_json::from_value(limit).map_err(|error| Html::from(error.to_string().as_str()))
     }
 
+    /// A limit of a model, for people to read.
+    pub fn of_model(limit: &Limit) -> Self {
+        let mut row = Self::of(limit);
+        if row.scope == "server" {
+            MODEL.0.clone_into(&mut row.scope);
+        }
+        row
+    }
+
     /// What the plural forms of its amount go by; of a part of a dollar, many.
     pub fn count(&self) -> u64 {
         self.amount.parse().unwrap_or(u64::MAX)
@@ -154,7 +166,9 @@ impl LimitRow {
         (
             of(&COUNTED, &self.unit).unwrap_or(COUNTED[0].1),
             of(&WINDOWS, &self.window),
-            of(&SCOPES, &self.scope).unwrap_or(SCOPES[0].1),
+            of(&SCOPES, &self.scope)
+                .or_else(|| of(&[MODEL], &self.scope))
+                .unwrap_or(SCOPES[0].1),
         )
     }
 }

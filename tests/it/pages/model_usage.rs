@@ -360,3 +360,48 @@ fn the_ledger_the_page_and_the_exports_are_one_sum() {
     }
     assert!(!of_ben.contains("<code>two/"), "{of_ben}");
 }
+
+#[test]
+fn the_page_of_a_consumer_shows_the_limits_of_models_and_what_is_used_of_them() {
+    let (served, [anna, _]) = served();
+    let model = json!({
+        "targets": [{ "provider": "one", "model": "gpt-4o" }],
+        "limits": [
+            { "unit": "requests", "amount": 10, "window": "day", "scope": "consumer" },
+            { "unit": "requests", "amount": 200, "window": "day", "scope": "server" },
+            { "unit": "requests", "amount": 60, "window": "minute", "scope": "key" },
+        ],
+    });
+    manage(&served, "PUT", "models/fast", &model);
+    for _ in 0..3 {
+        let answer = ask(&served, &anna, "fast", false);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let key = served.submit("/login", &[("key", KEY)]);
+    let cookie = cookie(&key, "causeway_session").unwrap();
+    let page = served.get("/admin/consumers/anna", &cookie);
+    let (used, limits) = page.split_once("<h2 id=\"limits\">").unwrap();
+    assert_eq!(used.matches("<code>fast</code>").count(), 2, "{used}");
+    assert!(
+        used.contains("3 of 10 used") || used.contains("10 requests"),
+        "{used}"
+    );
+    assert!(used.contains("all callers together"), "{used}");
+    let (_, models) = limits.split_once("<h2 id=\"models\">").unwrap();
+    let (models, _) = models.split_once("<h2 id=\"plans\">").unwrap();
+    for words in [
+        "<code class=\"strong\">fast</code>",
+        "60 ",
+        "each minute",
+        "each day",
+    ] {
+        assert!(models.contains(words), "{words}: {models}");
+    }
+    let told = manage(&served, "GET", "consumers/anna", &Value::Null);
+    let counters = told["quotas"].as_array().unwrap();
+    let of_models = counters.iter().filter(|quota| {
+        let counter = quota["counter"].as_str().unwrap();
+        counter.starts_with("model:")
+    });
+    assert_eq!(of_models.count(), 2, "{told}");
+}
