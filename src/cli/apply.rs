@@ -7,7 +7,7 @@ pub(super) mod catalog;
 mod compare;
 pub(super) mod models;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -65,33 +65,54 @@ pub(super) struct ApplyArgs {
     target: Target,
 }
 
+/// What was changed, or would be.
+pub(super) struct Applied {
+    /// For people, with the sum of it.
+    pub(super) lines: Vec<String>,
+    /// For programs.
+    pub(super) view: serde_json::Value,
+}
+
 pub(super) async fn apply(output: &Output, args: ApplyArgs) -> anyhow::Result<ExitCode> {
     let text = String::from_utf8(bytes(&args.file, CATALOG_BYTES_MAX)?);
     let file = args.file.display();
     let text = text.with_context(|| format!("{file} is not text in UTF-8"))?;
     let catalog = Catalog::parse(&text).with_context(|| format!("{file} is no catalog"))?;
-    let api = Api::of(args.target)?;
-    let folder = args.file.parent().unwrap_or(std::path::Path::new(""));
-    let changes = Compare::new(&api, folder).all(&catalog, args.prune).await?;
+    let folder = args.file.parent().unwrap_or(Path::new(""));
+    let applied = make(&catalog, (folder, args.target), (args.dry_run, args.prune)).await?;
+    output.result(
+        &applied.lines.join("\n"),
+        &json!({ "dryRun": args.dry_run, "changes": applied.view }),
+    )?;
+    let differs = applied.view.as_array().is_some_and(|it| !it.is_empty());
+    Ok(if args.dry_run && differs {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Makes a running server what a catalog says, whose files are in that folder; a dry run changes nothing.
+pub(super) async fn make(
+    catalog: &Catalog,
+    (folder, target): (&Path, Target),
+    (dry_run, prune): (bool, bool),
+) -> anyhow::Result<Applied> {
+    let api = Api::of(target)?;
+    let changes = Compare::new(&api, folder).all(catalog, prune).await?;
     let view: Vec<_> = changes.iter().map(Change::view).collect();
-    let summary = match (changes.len(), args.dry_run) {
+    let summary = match (changes.len(), dry_run) {
         (0, _) => "Nothing to change.".to_owned(),
         (count, true) => format!("{count} would change. Nothing was changed."),
         (count, false) => format!("{count} changed."),
     };
-    if !args.dry_run {
+    if !dry_run {
         carry_out(&api, &changes).await?;
     }
     let lines = changes.iter().map(ToString::to_string);
-    let lines: Vec<String> = lines.chain([summary]).collect();
-    output.result(
-        &lines.join("\n"),
-        &json!({ "dryRun": args.dry_run, "changes": view }),
-    )?;
-    Ok(if args.dry_run && !changes.is_empty() {
-        ExitCode::from(2)
-    } else {
-        ExitCode::SUCCESS
+    Ok(Applied {
+        lines: lines.chain([summary]).collect(),
+        view: view.into(),
     })
 }
 

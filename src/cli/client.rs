@@ -50,7 +50,7 @@ pub(super) struct KeysArgs {
 enum KeysCommand {
     /// Make a key; it is shown once
     #[command(
-        after_help = "Example:\n  causeway keys create my-agent --server petstore --server bookshop"
+        after_help = "Examples:\n  causeway keys create my-agent --server petstore --server bookshop\n  causeway keys create my-app --model fast --model 'openai/*'"
     )]
     Create {
         /// What or who it is for
@@ -62,6 +62,10 @@ enum KeysCommand {
         /// A single tool it is good for; may be repeated
         #[arg(long = "tool", value_name = "SLUG/TOOL")]
         tools: Vec<String>,
+        /// A model it is good for, or a pattern with a `*` at its end; may be repeated. Without any it is
+        /// good for all, or for none where it is for some servers only
+        #[arg(long = "model", value_name = "NAME")]
+        models: Vec<String>,
         #[command(flatten)]
         auth: Auth,
     },
@@ -180,6 +184,7 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
             name,
             servers,
             tools,
+            models,
             auth,
         } => {
             let (urls, slugs): (Vec<String>, Vec<String>) =
@@ -189,13 +194,12 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
                 None => default_url()?,
             };
             let api = Api::with(url, auth)?;
-            let made = api
-                .send(
-                    Method::POST,
-                    "/api/v1/keys",
-                    Some(Sent::json(wanted(&name, &slugs, &tools)?.to_string())),
-                )
-                .await?;
+            let mut body = wanted(&name, &slugs, &tools)?;
+            if !models.is_empty() {
+                body["models"] = json!(models);
+            }
+            let sent = Some(Sent::json(body.to_string()));
+            let made = api.send(Method::POST, "/api/v1/keys", sent).await?;
             if made["key"].is_null() {
                 return Err(api.stranger());
             }
@@ -292,6 +296,13 @@ fn key_line(key: &Value) -> String {
         .iter()
         .filter_map(|(name, word)| Some(format!("  {word} {}", key[*name].as_str()?)))
         .collect();
+    let models = key["models"].as_array().into_iter().flatten();
+    let models: Vec<&str> = models.filter_map(Value::as_str).collect();
+    let notes = if models.is_empty() {
+        notes
+    } else {
+        format!("  models {}{notes}", models.join(", "))
+    };
     format!(
         "{}  {}…  {:8} {}{notes}",
         text("id"),

@@ -27,6 +27,14 @@ impl Output {
         Ok(out.flush()?)
     }
 
+    /// What is said to people beside a result; programs have it in the result.
+    pub(super) fn aside(&self, text: &str) {
+        if !self.json {
+            // Nobody is left to be told when standard error is gone.
+            let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+        }
+    }
+
     /// Why a command failed, with everything that led to it.
     pub(super) fn error(&self, error: &anyhow::Error) {
         let reason = reason(error);

@@ -112,6 +112,7 @@ fn flags(args: &ServeArgs) -> Vec<(&'static str, toml::Value)> {
     for (key, file) in [
         ("server.tls_cert", &args.tls_cert),
         ("server.tls_key", &args.tls_key),
+        ("server.prices", &args.prices),
     ] {
         if let Some(file) = file {
             flags.push((key, file.display().to_string().into()));

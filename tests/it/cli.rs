@@ -1,5 +1,6 @@
 //! The command line: what the real binary prints, how it ends, and what others receive meanwhile.
 
+mod adopting;
 mod audit;
 mod catalog;
 mod check;

@@ -64,7 +64,7 @@ pub(crate) struct ConsumerSpec {
 }
 
 /// A provider of models.
-#[derive(Debug, Default, Deserialize, Serialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ProviderSpec {
     pub kind: String,

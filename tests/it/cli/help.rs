@@ -12,6 +12,8 @@ const COMMANDS: &[&[&str]] = &[
     &["call"],
     &["apply"],
     &["export"],
+    &["import-litellm"],
+    &["import-higress"],
     &["tools"],
     &["tools", "shop", "list"],
     &["tools", "shop", "show"],

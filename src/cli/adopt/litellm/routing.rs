@@ -1,0 +1,431 @@
+//! How LiteLLM gets from a name to a deployment: weights, fallbacks, retries, times and aliases, for all models at
+//! once, become settings of each model.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use crate::cli::adopt::draft::{Draft, slug, target};
+use crate::cli::adopt::litellm::Reading;
+use crate::cli::adopt::litellm::deployment::{Deployment, milliseconds};
+use crate::cli::adopt::litellm::vendor::shown;
+use crate::cli::adopt::section::{Section, number, text, whole, yes};
+
+pub(super) const RETRIES_MAX: u64 = 5;
+const WEIGHT_MAX: u64 = 1_000;
+const TIER_MAX: u64 = 15;
+const TARGETS_MAX: usize = 32;
+const LIMIT_AMOUNT_MAX: u64 = 1_000_000_000;
+
+type Groups = IndexMap<String, Vec<Deployment>>;
+
+/// Which fault sends a request to a fallback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Any,
+    ContextLength,
+    ContentPolicy,
+}
+
+/// One entry of a list of fallbacks.
+#[derive(Clone, Debug)]
+struct Fallback {
+    path: String,
+    /// Absent: all names.
+    of: Option<String>,
+    to: Vec<String>,
+    on: On,
+}
+
+/// What holds for all models.
+#[derive(Debug, Default)]
+pub(super) struct Routing {
+    retries: Option<(String, u64)>,
+    timeout_ms: Option<u64>,
+    fallbacks: Vec<Fallback>,
+    aliases: Vec<(String, String, String)>,
+    refuses_loss: bool,
+}
+
+impl Routing {
+    /// Takes `router_settings` and `litellm_settings`; what is in both counts as the router has it.
+    pub(super) fn read(reading: &mut Reading<'_>, top: &mut Section) -> Self {
+        let mut router = top.section("router_settings");
+        let mut module = top.section("litellm_settings");
+        let mut routing = Self::default();
+        let drops = module.take("drop_params").and_then(|(_, it)| yes(&it));
+        routing.refuses_loss = drops == Some(false);
+        let report = &mut reading.draft.report;
+        for section in [&mut router, &mut module] {
+            if let Some((path, value)) = section.take("num_retries")
+                && let Some(count) = whole(&value)
+            {
+                routing.retries.get_or_insert((path, count));
+            }
+            for name in ["timeout", "request_timeout"] {
+                let seconds = section.take(name).and_then(|(_, value)| number(&value));
+                let time = seconds.and_then(milliseconds);
+                routing.timeout_ms = routing.timeout_ms.or(time);
+            }
+            for (name, on) in [
+                ("fallbacks", On::Any),
+                ("context_window_fallbacks", On::ContextLength),
+                ("content_policy_fallbacks", On::ContentPolicy),
+            ] {
+                for (path, entry) in section.list(name) {
+                    routing.fallbacks.extend(fallbacks((&path, &entry), on));
+                }
+            }
+            let defaults = section.list("default_fallbacks");
+            let names: Vec<String> = defaults.iter().filter_map(|(_, it)| text(it)).collect();
+            if !names.is_empty() {
+                routing.fallbacks.push(Fallback {
+                    path: section.at("default_fallbacks"),
+                    of: None,
+                    to: names,
+                    on: On::Any,
+                });
+            }
+            for (path, alias, value) in members(section, "model_group_alias") {
+                let plain = text(&value).or_else(|| text(&value["model"]));
+                if value["hidden"] == true {
+                    let why = "lists show every model";
+                    report.changed((&path, &value), why, "nothing, unless you relied on it");
+                }
+                routing.aliases.extend(plain.map(|it| (path, alias, it)));
+            }
+        }
+        router.rest("router_settings", report);
+        module.rest("litellm_settings", report);
+        routing
+    }
+
+    /// Writes the models.
+    pub(super) fn models(&self, reading: &mut Reading<'_>, groups: &Groups) {
+        for (name, deployments) in groups {
+            // `provider/model` is there for every provider.
+            if is_provider(name, deployments) {
+                self.unset(deployments, &mut reading.draft);
+            } else {
+                let model = self.model((name, deployments), groups, &mut reading.draft);
+                reading.draft.models.insert(name.clone(), model);
+            }
+        }
+        let draft = &mut reading.draft;
+        if let Some((path, count)) = self.retries.as_ref().filter(|it| it.1 > RETRIES_MAX) {
+            let why = format!("a target is asked again {RETRIES_MAX} times at most");
+            draft.report.changed(
+                (path, &json!(count)),
+                &why,
+                "nothing, unless you relied on it",
+            );
+        }
+        for (path, alias, name) in &self.aliases {
+            let place = (path.as_str(), &Value::from(name.as_str()));
+            match draft.models.get(name).cloned() {
+                Some(model) => {
+                    if model.contains_key("limits") {
+                        let why = "an alias is a model of its own, whose limits count apart";
+                        draft.report.changed(
+                            place,
+                            why,
+                            "remove the limits of one, or let callers use one name",
+                        );
+                    }
+                    draft.models.insert(alias.clone(), model);
+                }
+                None => {
+                    let why = format!("there is no model `{}` to lead to", shown(name));
+                    draft
+                        .report
+                        .left(place, &why, "add it with `causeway models put`");
+                }
+            }
+        }
+    }
+
+    /// What is set for all models, which `provider/model` does not have.
+    fn unset(&self, deployments: &[Deployment], draft: &mut Draft) {
+        for it in deployments {
+            let own = [
+                it.requests_per_minute,
+                it.tokens_per_minute,
+                it.retries,
+                it.timeout_ms,
+            ];
+            let is_set = own.iter().any(Option::is_some) || it.budget.is_some();
+            if is_set || self.retries.is_some() || self.timeout_ms.is_some() || self.refuses_loss {
+                let why = "what is asked for as `provider/model` has the usual times and retries, and no limits";
+                let todo = "add the models that need others by name (`causeway models put`)";
+                draft.report.changed((&it.path, &json!({})), why, todo);
+            }
+        }
+    }
+
+    fn model(
+        &self,
+        (name, deployments): (&str, &[Deployment]),
+        groups: &Groups,
+        draft: &mut Draft,
+    ) -> Map<String, Value> {
+        let (mut targets, tiers) = targets(deployments);
+        let fallback_on = self.add_fallbacks((name, &mut targets, tiers), groups, draft);
+        if targets.len() > TARGETS_MAX {
+            let why = format!("a model has {TARGETS_MAX} targets at most");
+            let place = (
+                deployments.first().map_or("", |it| it.path.as_str()),
+                &json!([]),
+            );
+            draft.report.left(place, &why, "make several models of it");
+            targets.truncate(TARGETS_MAX);
+        }
+        let mut model = Map::from_iter([("targets".to_owned(), Value::Array(targets))]);
+        let own = deployments.iter().filter_map(|it| it.retries).max();
+        if let Some(retries) = own.or(self.retries.as_ref().map(|it| it.1)) {
+            model.insert("retries".to_owned(), retries.min(RETRIES_MAX).into());
+        }
+        model.extend(fallback_on.map(|on| ("fallbackOn".to_owned(), on)));
+        let own = deployments.iter().filter_map(|it| it.timeout_ms).max();
+        if let Some(time) = own.or(self.timeout_ms) {
+            let times = json!({ "firstByteMs": time, "totalMs": time });
+            model.insert("times".to_owned(), times);
+        }
+        if self.refuses_loss || deployments.iter().any(|it| it.refuses_loss) {
+            model.insert("onLoss".to_owned(), "refuse".into());
+        }
+        let limits = limits(deployments, draft);
+        if !limits.is_empty() {
+            model.insert("limits".to_owned(), limits.into());
+        }
+        model
+    }
+
+    /// Adds the targets of the models that take over, a tier each; says which faults lead there.
+    fn add_fallbacks(
+        &self,
+        (name, targets, tiers): (&str, &mut Vec<Value>, u64),
+        groups: &Groups,
+        draft: &mut Draft,
+    ) -> Option<Value> {
+        let single = targets.len() == 1;
+        let named = |it: &&Fallback| it.of.as_deref() == Some(name);
+        let mut mine: Vec<&Fallback> = self.fallbacks.iter().filter(named).collect();
+        if !mine.iter().any(|it| it.on == On::Any) {
+            mine.extend(self.fallbacks.iter().filter(|it| it.of.is_none()));
+        }
+        let mut tier = tiers;
+        for (fallback, to) in mine
+            .iter()
+            .flat_map(|it| it.to.iter().map(move |to| (*it, to)))
+        {
+            if to == name || tier > TIER_MAX {
+                continue;
+            }
+            let Some(more) = at_tier(to, tier, (groups, draft)) else {
+                let why = format!("there is no model `{}` to lead to", shown(to));
+                let place = (fallback.path.as_str(), &json!({}));
+                draft
+                    .report
+                    .left(place, &why, "add a target with `causeway models put`");
+                continue;
+            };
+            let known = |one: &Value| {
+                let mut targets = targets.iter();
+                targets.any(|it| it["provider"] == one["provider"] && it["model"] == one["model"])
+            };
+            let more: Vec<Value> = more.into_iter().filter(|one| !known(one)).collect();
+            if !more.is_empty() {
+                targets.extend(more);
+                tier += 1;
+            }
+        }
+        self.faults(&mine, single, draft)
+    }
+
+    /// Absent: whatever may lead on does, but for what breaks a provider's rules.
+    fn faults(&self, mine: &[&Fallback], single: bool, draft: &mut Draft) -> Option<Value> {
+        let has = |on: On| mine.iter().any(|it| it.on == on);
+        if has(On::Any) {
+            let all = [
+                "rate_limit",
+                "server_error",
+                "timeout",
+                "context_length",
+                "content_policy",
+                "credential",
+            ];
+            return has(On::ContentPolicy).then(|| json!(all));
+        }
+        let mut on = Vec::new();
+        on.extend(has(On::ContextLength).then_some("context_length"));
+        on.extend(has(On::ContentPolicy).then_some("content_policy"));
+        if on.is_empty() || single {
+            return (!on.is_empty()).then(|| json!(on));
+        }
+        for fallback in mine {
+            let why = "which faults lead on is the same between all targets of a model, so that the others do too";
+            let todo = "set `fallbackOn` of the model, if only these faults may";
+            draft
+                .report
+                .changed((&fallback.path, &json!({})), why, todo);
+        }
+        let all = [
+            "rate_limit",
+            "server_error",
+            "timeout",
+            "context_length",
+            "credential",
+        ];
+        has(On::ContentPolicy).then(|| json!([&all[..], &["content_policy"]].concat()))
+    }
+}
+
+/// A wildcard that is nothing but a provider by its name.
+fn is_provider(name: &str, deployments: &[Deployment]) -> bool {
+    let called = name.strip_suffix("/*").map(slug);
+    let mut all = deployments.iter();
+    all.all(|it| it.model.is_none() && Some(&it.provider) == called.as_ref())
+}
+
+/// `{"model": ["other", …]}`; `*` is every model.
+fn fallbacks((path, entry): (&str, &Value), on: On) -> Vec<Fallback> {
+    let entry = Section::of(path, entry);
+    let names: Vec<String> = entry.names().map(str::to_owned).collect();
+    let mut entry = entry;
+    let mut found = Vec::new();
+    for name in names {
+        let path = entry.at(&name);
+        let to = entry.list(&name);
+        let to = to
+            .iter()
+            .filter_map(|(_, it)| text(it).or_else(|| text(&it["model"])));
+        found.push(Fallback {
+            path,
+            to: to.collect(),
+            of: (name != "*").then_some(name),
+            on,
+        });
+    }
+    found
+}
+
+fn members(section: &mut Section, name: &str) -> Vec<(String, String, Value)> {
+    let mut inner = section.section(name);
+    let names: Vec<String> = inner.names().map(str::to_owned).collect();
+    let taken = names.into_iter().filter_map(|name| {
+        let (path, value) = inner.take(&name)?;
+        Some((path, name, value))
+    });
+    taken.collect()
+}
+
+/// The targets of a group, and how many tiers they have. Weights are those LiteLLM shuffles by: `weight`, or else
+/// `rpm`, or else `tpm`.
+fn targets(deployments: &[Deployment]) -> (Vec<Value>, u64) {
+    let mut orders: Vec<u64> = deployments.iter().map(|it| it.order).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    let mut targets = Vec::new();
+    for (tier, order) in orders.iter().enumerate() {
+        let tier = (tier as u64).min(TIER_MAX);
+        let of_it = deployments.iter().filter(|it| it.order == *order);
+        let of_it: Vec<&Deployment> = of_it.collect();
+        let weigh = |of: fn(&Deployment) -> Option<u64>| {
+            let weights: Vec<Option<u64>> = of_it.iter().map(|it| of(it)).collect();
+            weights.iter().any(Option::is_some).then_some(weights)
+        };
+        let weights = weigh(|it| it.weight)
+            .or_else(|| weigh(|it| it.requests_per_minute))
+            .or_else(|| weigh(|it| it.tokens_per_minute))
+            .map_or_else(|| vec![1; of_it.len()], |weights| scaled(&weights));
+        for (it, weight) in of_it.iter().zip(weights) {
+            let mut target = target(&it.provider, it.model.as_deref(), weight, tier);
+            if let Some(most) = it.max_output_tokens {
+                target["maxOutputTokens"] = most.into();
+            }
+            targets.push(target);
+        }
+    }
+    (targets, orders.len() as u64)
+}
+
+/// The same proportions in numbers up to [`WEIGHT_MAX`]; what has none gets nothing, as in LiteLLM.
+fn scaled(weights: &[Option<u64>]) -> Vec<u64> {
+    let weights: Vec<u64> = weights.iter().map(|it| it.unwrap_or_default()).collect();
+    let divisor = weights.iter().copied().fold(0, divisor).max(1);
+    let weights: Vec<u64> = weights.iter().map(|it| it / divisor).collect();
+    let most = weights.iter().copied().max().unwrap_or_default();
+    if most <= WEIGHT_MAX {
+        return weights;
+    }
+    let small = |it: &u64| match it * WEIGHT_MAX / most {
+        0 if *it > 0 => 1,
+        small => small,
+    };
+    weights.iter().map(small).collect()
+}
+
+fn divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { divisor(b, a % b) }
+}
+
+/// The targets of another model, or of `provider/model`, at a tier.
+fn at_tier(name: &str, tier: u64, (groups, draft): (&Groups, &Draft)) -> Option<Vec<Value>> {
+    let Some(deployments) = groups.get(name) else {
+        let (provider, model) = name.split_once('/')?;
+        let known = draft.has_provider(provider);
+        return known.then(|| vec![target(provider, Some(model), 1, tier)]);
+    };
+    let (mut targets, _) = targets(deployments);
+    for one in &mut targets {
+        one["tier"] = tier.into();
+    }
+    Some(targets)
+}
+
+/// What all deployments together may take, and a budget where there is one deployment only.
+fn limits(deployments: &[Deployment], draft: &mut Draft) -> Vec<Value> {
+    let mut limits = Vec::new();
+    for (name, unit, of) in [
+        (
+            "rpm",
+            "requests",
+            (|it| it.requests_per_minute) as fn(&Deployment) -> Option<u64>,
+        ),
+        ("tpm", "tokens", |it| it.tokens_per_minute),
+    ] {
+        let all: Option<Vec<u64>> = deployments.iter().map(of).collect();
+        let some = deployments.iter().find(|it| of(it).is_some());
+        let Some(some) = some else { continue };
+        let place = format!("{}.litellm_params.{name}", some.path);
+        let place = (place.as_str(), &json!(of(some)));
+        let Some(all) = all else {
+            let why = "a limit is the model's, and not all of its deployments have one";
+            draft.report.left(place, why, "set `limits` of the model");
+            continue;
+        };
+        let amount = all.iter().sum::<u64>().min(LIMIT_AMOUNT_MAX);
+        limits
+            .push(json!({ "unit": unit, "amount": amount, "window": "minute", "scope": "server" }));
+        let why = "a limit is the model's, not a target's: the sum of all its deployments, above which requests are refused";
+        draft.report.changed(
+            place,
+            why,
+            "see that it is meant; take `limits` of the model away if not",
+        );
+    }
+    for deployment in deployments {
+        let Some(budget) = &deployment.budget else {
+            continue;
+        };
+        if deployments.len() == 1 {
+            limits.push(budget.clone());
+            continue;
+        }
+        let path = format!("{}.litellm_params.max_budget", deployment.path);
+        let why = "a budget is the model's, not a target's";
+        draft
+            .report
+            .left((&path, &json!(0)), why, "set `limits` of the model");
+    }
+    limits
+}
