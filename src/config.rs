@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub tls_cert: Option<PathBuf>,
     #[serde(deserialize_with = "empty_is_none")]
     pub tls_key: Option<PathBuf>,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub prices: Option<PathBuf>,
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub legacy_sse: bool,

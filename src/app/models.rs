@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::app::ground::Ground;
+use crate::app::prices;
+use crate::config::Config;
 use crate::demo;
 use crate::llm::endpoint::Endpoint;
 use crate::llm::live::Models;
@@ -21,17 +23,32 @@ pub(super) async fn open(ground: &Ground) -> anyhow::Result<Models> {
 }
 
 /// What asks them.
-pub(super) fn llm(ground: &Ground, models: Models, mcp: &Mcp) -> Arc<Llm> {
-    Arc::new(Llm {
+pub(super) fn llm(
+    config: &Config,
+    ground: &Ground,
+    models: Models,
+    mcp: &Mcp,
+) -> anyhow::Result<Arc<Llm>> {
+    let book = PriceBook::default();
+    if let Some(path) = &config.server.prices {
+        book.replace(Some(prices::read(path)?));
+        let followed = prices::follow(
+            (book.clone(), path.clone()),
+            prices::LOOK_EVERY,
+            ground.stop.clone(),
+        );
+        ground.follow(followed);
+    }
+    Ok(Arc::new(Llm {
         models,
         egress: ground.egress.clone(),
         ledger: mcp.ledger.clone(),
         limiter: mcp.limiter.clone(),
         clock: ground.clock.clone(),
-        prices: PriceBook::default(),
+        prices: book,
         streams: ground.tasks.clone(),
         shutdown: ground.stop.clone(),
-    })
+    }))
 }
 
 /// What answers for them.

@@ -232,7 +232,7 @@ fn market(
         keys: ground.keys.clone(),
         accounts,
         oidc,
-        llm: models::llm(ground, models, &mcp),
+        llm: models::llm(config, ground, models, &mcp)?,
         mcp: Arc::new(mcp),
         egress: egress.clone(),
         hosts: hosts(config, address),

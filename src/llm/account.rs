@@ -184,7 +184,7 @@ impl Account {
         entry.tokens_output = Some(usage.output);
         let at = |tier| book.price(&priced.list, &priced.model, tier);
         let price = at(used.tier).or_else(|| at(ServiceTier::Standard));
-        entry.cost_nanos = price.map(|price| price::cost(price, &usage, used.tier).0);
+        entry.cost_nanos = price.map(|price| price::cost(&price, &usage, used.tier).0);
         Cost {
             tokens: usage.total(),
             nanos: entry.cost_nanos.unwrap_or_default(),

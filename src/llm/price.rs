@@ -8,12 +8,15 @@
 //! table has the same shape and wins, model by model. What has no price has none: never zero.
 
 mod lookup;
+mod own;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
+pub use crate::llm::price::own::OwnPricesError;
 use crate::llm::usage::Usage;
 
 static BUILT_IN: LazyLock<Prices> = LazyLock::new(|| {
@@ -150,16 +153,24 @@ pub enum PricesError {
     },
 }
 
-/// Looks prices up: first in an operator's own table, then in the built-in one.
+/// Looks prices up: first in an operator's own table, then in the built-in one. Cheap to clone; all clones have the
+/// same table, which may be replaced while it is in use.
 #[derive(Clone, Debug, Default)]
 pub struct PriceBook {
-    own: Option<Prices>,
+    own: Arc<RwLock<Option<Prices>>>,
 }
 
 impl PriceBook {
     /// With a table that wins over the built-in one wherever it has a model.
     pub fn with(own: Prices) -> Self {
-        Self { own: Some(own) }
+        let book = Self::default();
+        book.replace(Some(own));
+        book
+    }
+
+    /// What is looked up from now on.
+    pub fn replace(&self, own: Option<Prices>) {
+        *self.own.write() = own;
     }
 
     /// What a model costs at a tier; `None` where that is not known. The name is as a caller or the provider
@@ -167,8 +178,9 @@ impl PriceBook {
     /// the table. The exact name comes first, then ever shorter ones; the first that has a price decides,
     /// and one of the operator's own table before any of the built-in one. A price is taken whole: a tier
     /// that the operator's does not name is not known.
-    pub fn price(&self, provider: &str, model: &str, at: ServiceTier) -> Option<&Price> {
-        let own = self.own.as_ref();
+    pub fn price(&self, provider: &str, model: &str, at: ServiceTier) -> Option<Price> {
+        let own = self.own.read();
+        let own = own.as_ref();
         // Most names stand there as they are, and the other ways to write one need not be made up.
         let exact = own.unwrap_or(&BUILT_IN).exact(provider, model);
         let price = exact.or_else(|| {
@@ -176,7 +188,7 @@ impl PriceBook {
             own.and_then(|own| own.first(provider, &names))
                 .or_else(|| BUILT_IN.first(provider, &names))
         })?;
-        price.sold_at(at).then_some(price)
+        price.sold_at(at).then(|| price.clone())
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn admit(cx: &Llm, from: From<'_>, sought: Sought<'_>) -> Resul
     };
     if let Some(OnExhaust { downgrade }) = &model.on_exhaust
         && is_used_up(&refusal)
-        && let Ok(other) = cx.models.find(from.caller, downgrade)
+        && let Ok(other) = cx.models.instead(from.caller, downgrade)
     {
         let instead = Sought {
             model: downgrade,
@@ -172,7 +172,7 @@ fn dearest(
         let list = provider.provider.price_list();
         cx.prices
             .price(list, called, ServiceTier::Standard)
-            .map(&most)
+            .map(|price| most(&price))
     });
     prices.max().unwrap_or_default().0
 }

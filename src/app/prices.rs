@@ -1,0 +1,113 @@
+//! An operator's own prices, from a file that is read again when it changes.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use tokio_util::sync::CancellationToken;
+
+use crate::llm::price::{PriceBook, Prices};
+
+/// How often the file is looked at.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// Reads a table, which wins over the built-in one wherever it has a model. Errors name the file and the row.
+pub(super) fn read(path: &Path) -> anyhow::Result<Prices> {
+    let unreadable = || format!("the prices in {} cannot be read", path.display());
+    let length = std::fs::metadata(path).with_context(unreadable)?.len();
+    if length > FILE_BYTES_MAX {
+        bail!("{}: it has more than {FILE_BYTES_MAX} bytes", unreadable());
+    }
+    let text = std::fs::read_to_string(path).with_context(unreadable)?;
+    Prices::read_own(&text).with_context(unreadable)
+}
+
+/// Takes what is in the file when it changes, until `stop`. What is no table is reported, and the prices stay that
+/// are there.
+pub(super) async fn follow(
+    (book, path): (PriceBook, PathBuf),
+    every: Duration,
+    stop: CancellationToken,
+) {
+    let mut seen = changed_at(&path);
+    while stop
+        .run_until_cancelled(tokio::time::sleep(every))
+        .await
+        .is_some()
+    {
+        let now = changed_at(&path);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        let file = path.clone();
+        match tokio::task::spawn_blocking(move || read(&file)).await {
+            Ok(Ok(prices)) => {
+                tracing::info!(file = %path.display(), date = prices.date, "the prices were read again");
+                book.replace(Some(prices));
+            }
+            Ok(Err(error)) => tracing::error!(
+                error = format!("{error:#}"),
+                "the prices changed and cannot be used; those before stay in use"
+            ),
+            Err(error) => tracing::error!(%error, "the prices could not be read"),
+        }
+    }
+}
+
+/// When the file was written last; links are followed.
+fn changed_at(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|it| it.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::price::ServiceTier;
+
+    fn table(input: u64) -> String {
+        format!(
+            r#"{{"date": "2026-11-26", "unit": "pico-dollars", "providers": {{"own": {{"m": {{"standard": [{{"input": {input}}}]}}}}}}}}"#
+        )
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changes_is_read_again_and_a_wrong_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prices.json");
+        std::fs::write(&path, table(1)).unwrap();
+        let book = PriceBook::with(read(&path).unwrap());
+        let stop = CancellationToken::new();
+        let often = Duration::from_millis(5);
+        let following = follow((book.clone(), path.clone()), often, stop.clone());
+        let following = tokio::spawn(following);
+        let input = || {
+            let price = book.price("own", "m", ServiceTier::Standard).unwrap();
+            price.standard[0].input.unwrap().0
+        };
+        assert_eq!(input(), 1);
+        for (text, expected, seconds) in [
+            (table(2), 2, 10),
+            ("{".to_owned(), 2, 20),
+            (table(3), 3, 30),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            let later = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000 + seconds);
+            file.set_modified(later).unwrap();
+            // What is wrong stays unused, however long one waits.
+            for _ in 0..if seconds == 20 { 20 } else { 1_000 } {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                if input() == expected && seconds != 20 {
+                    break;
+                }
+            }
+            assert_eq!(input(), expected);
+        }
+        stop.cancel();
+        following.await.unwrap();
+        let error = format!("{:#}", read(&folder.path().join("none")).unwrap_err());
+        assert!(error.contains("none"), "{error}");
+    }
+}
