@@ -21,6 +21,8 @@ pub struct Caller {
     pub grants: Grants,
     /// The limits its consumer was given.
     pub allowance: Option<Arc<Allowance>>,
+    /// The only models its key is for, by name, or pattern with a `*` at its end; `None`: what the grants say.
+    pub models: Option<Arc<[String]>>,
 }
 
 /// Whom a request is made for that never leaves the process. No request from outside has one.
@@ -70,6 +72,7 @@ impl Caller {
             key: None,
             grants: Grants::Anonymous,
             allowance: None,
+            models: None,
         }
     }
 
@@ -79,6 +82,24 @@ impl Caller {
 
     pub fn is_admin(&self) -> bool {
         self.grants == Grants::Admin
+    }
+
+    /// Whether a model of this name may be asked for. A key for some servers only is for the models it names, and for
+    /// no others.
+    pub fn may_ask(&self, model: &str) -> bool {
+        let fits = |known: &String| match known.strip_suffix('*') {
+            Some(beginning) => model.starts_with(beginning),
+            None => known == model,
+        };
+        match &self.models {
+            Some(models) => models.iter().any(fits),
+            None => self.may_use_models(),
+        }
+    }
+
+    /// Whether any model may be asked for at all.
+    pub fn may_use_models(&self) -> bool {
+        self.models.is_some() || matches!(self.grants, Grants::Admin | Grants::Organization)
     }
 
     /// May this caller use the server at all (`tool` absent), or the tool of this operation?

@@ -237,6 +237,7 @@ impl Issuers {
             key: None,
             grants: verified.grants.clone(),
             allowance: consumer.allowance,
+            models: None,
         })
     }
 

@@ -88,6 +88,8 @@ pub struct KeyRequest {
     pub name: String,
     /// `None`: every server of the organization.
     pub grants: Option<Vec<Grant>>,
+    /// The only models it is for; `None`: what its grants say.
+    pub models: Option<Vec<String>>,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -239,6 +241,7 @@ impl Keys {
         let grants = grants
             .transpose()
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let models = request.models.map(|models| json!(models).to_string());
         let new = NewKey {
             id,
             organization: request.organization,
@@ -250,6 +253,7 @@ impl Keys {
             prefix: prefix.clone(),
             hash: self.hash(&secret),
             grants,
+            models,
             expires_at: request.expires_at,
         };
         let act = act(request.organization, request.actor, "create", id);
@@ -367,6 +371,13 @@ fn known(row: KeyRow, allowance: Option<Arc<Allowance>>) -> Result<KnownKey, Sto
             )));
         }
     };
+    let models = row
+        .models
+        .as_deref()
+        .map(serde_json::from_str::<Vec<String>>);
+    let models = models
+        .transpose()
+        .map_err(|error| StoreError::Corrupt(format!("models of key {}: {error}", row.id)))?;
     Ok(KnownKey {
         caller: Caller {
             organization: OrganizationId(row.organization_id),
@@ -375,6 +386,7 @@ fn known(row: KeyRow, allowance: Option<Arc<Allowance>>) -> Result<KnownKey, Sto
             key: Some(KeyId(row.id)),
             grants,
             allowance,
+            models: models.map(Arc::from),
         },
         expires_at: row.expires_at,
         revoked: row.revoked_at.is_some(),

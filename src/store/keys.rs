@@ -28,6 +28,8 @@ row! {
         pub replaces: Option<Uuid>,
         /// Who made it for themselves; `None`: the admins.
         pub owner_id: Option<Uuid>,
+        /// The models it may ask for, as JSON; `None`: what its grants say.
+        pub models: Option<String>,
     }
 }
 
@@ -68,6 +70,7 @@ pub struct NewKey {
     pub prefix: String,
     pub hash: [u8; 32],
     pub grants: Option<String>,
+    pub models: Option<String>,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -101,22 +104,22 @@ pub enum Replaced {
 
 /// What somebody's keys open goes with their account.
 const BY_HASH: &str = "SELECT k.id, k.organization_id, k.consumer_id, k.name, k.prefix, k.grants, k.created_at, k.expires_at, \
-     COALESCE(k.revoked_at, u.disabled_at) AS revoked_at, k.last_used_at, k.replaces, k.owner_id \
+     COALESCE(k.revoked_at, u.disabled_at) AS revoked_at, k.last_used_at, k.replaces, k.owner_id, k.models \
      FROM api_keys k LEFT JOIN users u ON u.id = k.owner_id WHERE k.hash = $1";
 const ONE: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces, owner_id FROM api_keys WHERE id = $1 AND organization_id = $2";
+     last_used_at, replaces, owner_id, models FROM api_keys WHERE id = $1 AND organization_id = $2";
 const LIST: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces, owner_id FROM api_keys WHERE organization_id = $1 AND ($2 IS NULL OR owner_id = $2) \
+     last_used_at, replaces, owner_id, models FROM api_keys WHERE organization_id = $1 AND ($2 IS NULL OR owner_id = $2) \
      AND (created_at, id) < ($3, $4) ORDER BY created_at DESC, id DESC LIMIT $5";
 /// Of the keys that took the place of one as old as these.
 const REPLACING: &str = "SELECT r.id, r.replaces FROM api_keys k JOIN api_keys r ON r.replaces = k.id \
      WHERE k.organization_id = $1 AND k.created_at <= $2 AND k.created_at >= $3 LIMIT 10000";
 const REPLACEMENT: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces, owner_id FROM api_keys WHERE replaces = $1";
+     last_used_at, replaces, owner_id, models FROM api_keys WHERE replaces = $1";
 const END_BY: &str = "UPDATE api_keys SET expires_at = $3 WHERE id = $1 AND revoked_at IS NULL \
      AND (expires_at IS NULL OR expires_at > $3) AND organization_id = $2";
 const REPLACE: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
-     expires_at, replaces, owner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+     expires_at, replaces, owner_id, models) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 const CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 const CONSUMER: &str =
     "SELECT id, name, created_at, owner_id FROM consumers WHERE organization_id = $1 AND name = $2";
@@ -126,7 +129,7 @@ const NAMED: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE 
 const INSERT_CONSUMER: &str = "INSERT INTO consumers (id, organization_id, name, created_at, owner_id) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (organization_id, name) DO NOTHING";
 const INSERT: &str = "INSERT INTO api_keys (id, organization_id, consumer_id, name, prefix, hash, grants, created_at, \
-     expires_at, owner_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+     expires_at, owner_id, models) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = $3 WHERE id = $1 AND organization_id = $2 AND revoked_at IS NULL";
 const OWNED: &str = "SELECT COUNT(*) AS value FROM api_keys WHERE owner_id = $1 AND revoked_at IS NULL \
      AND (expires_at IS NULL OR expires_at > $2)";
@@ -289,7 +292,8 @@ impl Store {
             new.grants.as_deref(),
             at,
             new.expires_at.map(|at| at.timestamp_micros()),
-            new.owner.map(|owner| owner.0)
+            new.owner.map(|owner| owner.0),
+            new.models.as_deref()
         )?;
         self.commit_change(tx, act, (Change::Key(new.id), 1), at)
             .await?;
@@ -313,7 +317,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Replaces a key by a new one of the same consumer, name and grants, that lasts as long from now on
+    /// Replaces a key by a new one of the same consumer, name, grants and models, that lasts as long from now on
     /// as the old one was made for.
     pub async fn replace_key(
         &self,
@@ -354,7 +358,8 @@ impl Store {
             at,
             life.map(|life| at.saturating_add(life)),
             old.id,
-            old.owner_id
+            old.owner_id,
+            old.models.as_deref()
         )?;
         let made = fetch_in!(&mut tx, KeyRow, ONE, new.id.0, organization)?;
         let made = made.ok_or(StoreError::Stale)?;

@@ -158,6 +158,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0027_model_usage.sql"),
         include_str!("../../migrations/postgres/0027_model_usage.sql"),
     ),
+    (
+        30,
+        "key_models",
+        include_str!("../../migrations/sqlite/0030_key_models.sql"),
+        include_str!("../../migrations/postgres/0030_key_models.sql"),
+    ),
 ];
 
 /// The newest migration that was done.

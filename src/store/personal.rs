@@ -113,7 +113,7 @@ const CONSUMER: &str = "SELECT id, name, created_at, owner_id, issuer, subject, 
 const BROWSERS: &str = "SELECT id, created_at, last_seen_at, expires_at, revoked_at, user_agent FROM sessions \
      WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const KEYS: &str = "SELECT id, organization_id, consumer_id, name, prefix, grants, created_at, expires_at, revoked_at, \
-     last_used_at, replaces, owner_id FROM api_keys WHERE (owner_id = $1 OR consumer_id = $1) AND id > $2 ORDER BY id LIMIT $3";
+     last_used_at, replaces, owner_id, models FROM api_keys WHERE (owner_id = $1 OR consumer_id = $1) AND id > $2 ORDER BY id LIMIT $3";
 const CONSUMERS: &str = "SELECT id, name, created_at, owner_id FROM consumers WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const SERVERS: &str = "SELECT id, slug, title, created_at, deleted_at FROM servers WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 const APPROVALS: &str = "SELECT id, server_id, tool, principal, arguments, asked_at, state, reason, decided_by, decided_at \

@@ -164,6 +164,7 @@ fn agent() -> KeyRequest {
         owner: (None, false),
         name: "agent".to_owned(),
         grants: None,
+        models: None,
         expires_at: None,
     }
 }

@@ -6,6 +6,7 @@
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 
+mod google;
 mod upstream;
 
 use std::time::{Duration, Instant};
@@ -187,6 +188,85 @@ async fn a_model_answers_is_accounted_for_and_follows_a_change_at_once() {
     // A provider of its own needs no model to be asked.
     let (status, target, _) = set.answer("fake/anything", false).await;
     assert_eq!((status, target.as_str()), (200, "fake/anything"));
+}
+
+#[tokio::test]
+async fn a_key_for_some_models_knows_of_no_others() {
+    let mut set = Set::start().await;
+    for name in ["fast", "slow", "team/a"] {
+        set.model(name, to(&["ok"])).await;
+    }
+    set.model(
+        "tired",
+        json!({
+            "targets": [{ "provider": "fake", "model": "gpt-4o-mini" }],
+            "limits": [{ "unit": "tokens", "amount": 1, "window": "day", "scope": "server" }],
+            "onExhaust": { "downgrade": "slow" },
+        }),
+    )
+    .await;
+    let new = json!({ "name": "narrow", "models": ["fast", "team/*", "fake/ok", "tired"] });
+    let made = set.site.done("POST", "keys", new).await;
+    assert_eq!(
+        made["models"],
+        json!(["fast", "team/*", "fake/ok", "tired"])
+    );
+    let id = made["id"].as_str().unwrap().to_owned();
+    set.caller = made["key"].as_str().unwrap().to_owned();
+    let names = |listed: &Value| {
+        let data = listed["data"].as_array().unwrap().clone();
+        let names = data.iter().map(|it| it["id"].as_str().unwrap().to_owned());
+        names.collect::<Vec<String>>()
+    };
+    for key in ["made", "rotated"] {
+        for (model, status) in [
+            ("fast", 200),
+            ("team/a", 200),
+            ("fake/ok", 200),
+            ("slow", 404),
+            ("demo", 404),
+            ("fake/other", 404),
+            ("fas", 404),
+        ] {
+            let (given, _, said) = set.answer(model, false).await;
+            assert_eq!(given, status, "{key} {model}: {said}");
+            // It is told nothing of what it may not ask for.
+            assert!(!said.contains("did you mean slow"), "{said}");
+        }
+        // The model that takes over was chosen by whoever owns the one it may ask for.
+        let (status, target, said) = set.answer("tired", false).await;
+        assert_eq!((status, target.as_str()), (200, "fake/ok"), "{said}");
+        let listed = set
+            .site
+            .send(
+                ("GET", &format!("{}/v1/models", set.site.served.origin)),
+                &[("authorization", &format!("Bearer {}", set.caller))],
+                String::new(),
+            )
+            .await;
+        assert_eq!(names(&listed.body), ["fast", "team/a", "tired"]);
+        if key == "made" {
+            let rotated = set.site.done(
+                "POST",
+                &format!("keys/{id}/rotate"),
+                json!({ "overlap": "0s" }),
+            );
+            set.caller = rotated.await["key"].as_str().unwrap().to_owned();
+        }
+    }
+    // A key for a server alone opens no model, and with one it names, that one.
+    for (models, status) in [(Value::Null, 403), (json!(["fast"]), 200)] {
+        let new = json!({ "name": "one server", "servers": ["petstore"], "models": models });
+        let made = set.site.done("POST", "keys", new).await;
+        set.caller = made["key"].as_str().unwrap().to_owned();
+        assert_eq!(set.answer("fast", false).await.0, status);
+    }
+    for models in [json!([]), json!(["a b"]), json!(["a*b"]), json!([""])] {
+        let new = json!({ "name": "wrong", "models": models });
+        let refused = set.site.ask(("POST", "keys"), &new).await;
+        assert_eq!(refused.status, 422, "{refused:?}");
+        assert!(refused.body.to_string().contains("`models"), "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ pub(crate) async fn of_many_one_replaces_a_key(store: &Store) {
         owner: (None, false),
         name: "rotated".into(),
         grants: None,
+        models: None,
         expires_at: None,
     };
     let made = keys.create(request).await.unwrap();

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::llm::dialect::Dialect;
 use crate::llm::endpoint::{Endpoint, refuse};
-use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::live::may_use_models;
+use crate::llm::fault::Fault;
+use crate::llm::live::refuse_without_models;
 
 /// What stands where nobody knows when a model was made.
 const LONG_AGO: &str = "1970-01-01T00:00:00Z";
@@ -69,11 +69,10 @@ async fn one(endpoint: &Endpoint, dialect: Dialect, name: &str, parts: &Parts) -
 /// The names a caller can ask for, by name.
 async fn names(endpoint: &Endpoint, parts: &Parts) -> Result<Vec<String>, Fault> {
     let caller = endpoint.caller(parts).await?;
-    if !may_use_models(&caller) {
-        let text = "this key is for some servers only; models need a key for everything";
-        return Err(Fault::new(FaultClass::Forbidden, text));
-    }
-    Ok(endpoint.llm.models.names(caller.organization))
+    refuse_without_models(&caller)?;
+    let mut names = endpoint.llm.models.names(caller.organization);
+    names.retain(|name| caller.may_ask(name));
+    Ok(names)
 }
 
 fn listed(dialect: Dialect, names: &[String]) -> Value {

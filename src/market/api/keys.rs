@@ -25,6 +25,9 @@ use crate::store::keys::{KeyRow, OWNED_MAX, Replaced};
 use crate::types::{KeyId, UserId};
 
 const NAME_LENGTH_MAX: usize = 100;
+/// Models that a key may name, and the length of a name.
+const MODELS_MAX: usize = 100;
+const MODEL_LENGTH_MAX: usize = 200;
 const OVERLAP_DAYS_MAX: i64 = 30;
 /// How long a key that was replaced goes on, where nothing is said.
 pub(crate) const OVERLAP_USUAL: &str = "24h";
@@ -39,6 +42,10 @@ pub(crate) struct NewKey {
     /// Servers, or some tools of them.
     #[serde(default)]
     pub(crate) grants: Option<Vec<GrantRequest>>,
+    /// The only models it is for, by name, or pattern with a `*` at its end. Left out: all of them, unless it is for
+    /// some servers only.
+    #[serde(default)]
+    pub(crate) models: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
@@ -67,6 +74,7 @@ pub(crate) async fn make(market: &Market, person: &Person, new: NewKey) -> Resul
         let detail = "`grants` names no server; leave it out for every server";
         return Err(Problem::new(ProblemKind::Unprocessable, detail));
     }
+    check_models(new.models.as_deref())?;
     let whole = new.servers.iter().map(|slug| GrantRequest::whole(slug));
     let requests: Vec<_> = whole.chain(new.grants.unwrap_or_default()).collect();
     let field = if requests.len() == new.servers.len() {
@@ -82,6 +90,7 @@ pub(crate) async fn make(market: &Market, person: &Person, new: NewKey) -> Resul
         owner: (owner(person), !sees_all(person)),
         name: name.clone(),
         grants: (!grants.is_empty()).then(|| grants.clone()),
+        models: new.models.clone(),
         expires_at: new.expires_at,
     };
     let made = market.0.parts.keys.create(request).await;
@@ -100,8 +109,33 @@ pub(crate) async fn make(market: &Market, person: &Person, new: NewKey) -> Resul
         "consumer": made.consumer,
         "servers": new.servers,
         "grants": (!grants.is_empty()).then(|| grants::view(market, &grants)),
+        "models": new.models,
         "expiresAt": new.expires_at,
     }))
+}
+
+/// Names as models have them; whether there are such models is another matter.
+fn check_models(models: Option<&[String]>) -> Result<(), Problem> {
+    let Some(models) = models else { return Ok(()) };
+    if models.is_empty() || models.len() > MODELS_MAX {
+        let detail = format!("`models` has 1 to {MODELS_MAX} names; leave it out for all models");
+        return Err(Problem::new(ProblemKind::Unprocessable, detail));
+    }
+    let is_name = |name: &String| {
+        let star = name.find('*').is_none_or(|at| at + 1 == name.len());
+        let blank = name.chars().any(|c| c.is_whitespace() || c.is_control());
+        star && !blank && (1..=MODEL_LENGTH_MAX).contains(&name.chars().count())
+    };
+    match models.iter().position(|name| !is_name(name)) {
+        None => Ok(()),
+        Some(place) => {
+            let detail = format!(
+                "`models[{place}]` is 1 to {MODEL_LENGTH_MAX} characters without spaces; a `*` stands for the rest, at \
+                 the end only"
+            );
+            Err(Problem::new(ProblemKind::Unprocessable, detail))
+        }
+    }
 }
 
 pub(super) async fn list(
@@ -156,6 +190,12 @@ pub(crate) fn granted(row: &KeyRow) -> Option<Vec<Grant>> {
     Some(serde_json::from_str(grants).unwrap_or_default())
 }
 
+/// The only models a key is for; `None`: what its grants say.
+pub(crate) fn models(row: &KeyRow) -> Option<Vec<String>> {
+    let models = row.models.as_deref()?;
+    Some(serde_json::from_str(models).unwrap_or_default())
+}
+
 /// Whose the keys are that somebody makes: an admin makes them for the organization.
 fn owner(person: &Person) -> Option<UserId> {
     person.user().filter(|_| !sees_all(person))
@@ -174,6 +214,7 @@ fn view(market: &Market, row: &KeyRow) -> Value {
         "prefix": row.prefix,
         "consumer": row.consumer_id,
         "grants": granted(row).map(|grants| grants::view(market, &grants)),
+        "models": models(row),
         "replaces": row.replaces,
         "createdAt": time(Some(row.created_at)),
         "expiresAt": time(row.expires_at),

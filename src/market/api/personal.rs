@@ -347,10 +347,11 @@ impl Export {
                 })
             }
             Section::Keys => told(store.keys_of(whose, page).await?, |row| {
-                let grants = row.grants.as_deref();
+                let (grants, models) = (row.grants.as_deref(), row.models.as_deref());
                 let value = json!({
                     "id": row.id, "consumer": row.consumer_id, "name": row.name, "prefix": row.prefix,
                     "grants": grants.and_then(|text| serde_json::from_str::<Value>(text).ok()),
+                    "models": models.and_then(|text| serde_json::from_str::<Value>(text).ok()),
                     "createdAt": time(row.created_at), "expiresAt": row.expires_at.and_then(time),
                     "revokedAt": row.revoked_at.and_then(time),
                     "lastUsedAt": row.last_used_at.and_then(time),

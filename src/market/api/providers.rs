@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use crate::access::person::Person;
 use crate::access::vault::RowIdentity;
 use crate::extract::{Body, Path};
+use crate::llm::access_token::scope;
 use crate::llm::fault::FaultClass;
 use crate::llm::live::LiveProvider;
 use crate::llm::probe::probe;
 use crate::llm::provider::{Auth, Provider, built_in};
-use crate::llm::settings::{ProviderSettings, origin};
+use crate::llm::settings::{ProviderSettings, origin, token_url};
+use crate::llm::sign::google::ServiceAccount;
 use crate::llm::sign::{Signing, sign};
 use crate::market::api::Market;
 use crate::market::api::models::leading_to;
@@ -380,6 +382,13 @@ fn usable<'v>(
     if value.is_empty() || value.len() > KEY_BYTES_MAX {
         return Err(wrong(format!("`value` has 1 to {KEY_BYTES_MAX} bytes")));
     }
+    let secret = SecretString::from(value);
+    if scope(provider, &secret).is_some() {
+        let account = ServiceAccount::parse(&secret, token_url(&settings.parameters));
+        return account
+            .map(|_| value)
+            .map_err(|fault| wrong(format!("`value`: {fault}")));
+    }
     let url = url::Url::parse("https://provider.invalid/").map_err(|_| Problem::not_found())?;
     let request = UpstreamRequest {
         method: Method::POST,
@@ -387,7 +396,6 @@ fn usable<'v>(
         headers: HeaderMap::new(),
         body: bytes::Bytes::new(),
     };
-    let secret = SecretString::from(value);
     let signing = Signing {
         secret: Some(&secret),
         region: settings.parameters.get("region").map(String::as_str),
@@ -400,7 +408,8 @@ fn usable<'v>(
 
 fn ending(value: &str) -> String {
     let count = value.chars().count();
-    if count < SHOWN_CHARS_MIN {
+    // The end of a key file says nothing.
+    if count < SHOWN_CHARS_MIN || value.ends_with('}') {
         return String::new();
     }
     value.chars().skip(count - ENDING_CHARS).collect()

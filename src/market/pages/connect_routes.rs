@@ -174,6 +174,7 @@ pub(super) async fn make(
                 name: sent.name.clone(),
                 servers: Vec::new(),
                 grants: Some(vec![grant]),
+                models: None,
                 expires_at,
             };
             keys_api::make(&market, &person, new).await

@@ -37,6 +37,7 @@ pub(super) struct Done {
     pub(super) refused: Option<Problem>,
     pub(super) name: String,
     pub(super) scopes: Vec<String>,
+    pub(super) models: String,
     pub(super) lifetime: Option<String>,
     /// The form of an issuer, with the status it was refused with.
     pub(super) issuer: Option<(IssuerForm, StatusCode)>,
@@ -104,6 +105,7 @@ async fn whole(
             .collect::<Vec<_>>()
             .join("\n"),
         name: done.name,
+        entered_models: done.models,
         lifetime: done.lifetime.unwrap_or_else(|| "90".to_owned()),
         issuers,
         issuer,
@@ -131,6 +133,7 @@ async fn key_rows(market: &Market, rows: &[keys::KeyRow]) -> Vec<KeyRow> {
             name: row.name.clone(),
             prefix: row.prefix.clone(),
             scope: words.view(grants.as_deref()),
+            models: keys_api::models(row),
             created: day(row.created_at),
             last_used: row.last_used_at.map(moment),
             state: state(row, newer.is_some(), now),
@@ -218,6 +221,8 @@ pub(super) async fn make(
     let scopes = entered(&pairs, "servers").unwrap_or_default();
     let scopes: Vec<String> = chosen.chain(written(scopes)).map(str::to_owned).collect();
     let name = entered(&pairs, "name").unwrap_or_default().to_owned();
+    let models = entered(&pairs, "models").unwrap_or_default().to_owned();
+    let named: Vec<String> = models.split_whitespace().map(str::to_owned).collect();
     let lifetime = entered(&pairs, "expires").map(str::to_owned);
     let now = market.0.parts.publisher.clock.now();
     let grants = requests(scopes.iter().map(String::as_str));
@@ -227,6 +232,7 @@ pub(super) async fn make(
                 name: name.clone(),
                 servers: Vec::new(),
                 grants: (!grants.is_empty()).then_some(grants),
+                models: (!named.is_empty()).then_some(named),
                 expires_at,
             };
             keys_api::make(&market, &person, new).await
@@ -242,6 +248,7 @@ pub(super) async fn make(
             refused: Some(problem),
             name,
             scopes,
+            models,
             lifetime,
             ..Done::default()
         },

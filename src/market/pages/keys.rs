@@ -44,6 +44,7 @@ pub struct Keys {
     /// What was entered, when it was refused.
     pub name: String,
     pub entered_scopes: String,
+    pub entered_models: String,
     pub lifetime: String,
     pub issuers: Vec<IssuerView>,
     pub issuer: IssuerForm,
@@ -57,6 +58,8 @@ pub struct KeyRow {
     /// The beginning of the key, to recognise it by.
     pub prefix: String,
     pub scope: ScopeView,
+    /// The only models it is for, if there are such.
+    pub models: Option<Vec<String>>,
     pub created: String,
     pub last_used: Option<String>,
     pub state: KeyState,

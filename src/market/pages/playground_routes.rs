@@ -56,6 +56,7 @@ pub(super) async fn show(
 
 fn blank(market: &Market, headers: &Visitor, caller: &Caller) -> PlaygroundPage {
     let mut names = market.0.parts.llm.models.names(caller.organization);
+    names.retain(|name| caller.may_ask(name));
     let has_demo = names.iter().any(|name| name == DEMO);
     names.truncate(SUGGESTED_MAX);
     PlaygroundPage {
