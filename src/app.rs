@@ -10,6 +10,7 @@ mod management;
 pub mod measures;
 mod models;
 pub mod operate;
+mod prices;
 pub mod secrets;
 mod seed;
 pub mod serve;

@@ -3,6 +3,7 @@
 //! Results go to standard output, everything said on the way to standard error. Exit codes: 0 fine,
 //! 1 the command failed (for `check`: something was lost), 2 it could not be understood.
 
+mod adopt;
 mod api;
 mod apply;
 mod approvals;
@@ -118,6 +119,12 @@ enum Command {
     /// Write what a running server has as the files `apply` takes
     #[command(after_help = export::EXAMPLES)]
     Export(export::ExportArgs),
+    /// Make a catalog for `apply` of the configuration of a LiteLLM proxy, and tell what does not come along
+    #[command(after_help = adopt::LITELLM_EXAMPLES)]
+    ImportLitellm(Box<adopt::LitellmArgs>),
+    /// Make a catalog for `apply` of the configuration of Higress's ai-proxy, and tell what does not come along
+    #[command(after_help = adopt::HIGRESS_EXAMPLES)]
+    ImportHigress(Box<adopt::HigressArgs>),
     /// Call a tool of a running server, with a trace
     #[command(after_help = client::CALL_EXAMPLES)]
     Call(client::CallArgs),
@@ -193,6 +200,9 @@ struct ServeArgs {
     /// The key of that certificate in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Prices of your own for models, JSON or YAML, above the built-in ones; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
     /// A proxy in front of this server, whose X-Forwarded-For says who calls: address or CIDR range
     #[arg(long, value_name = "NETWORK")]
     trusted_proxy: Vec<String>,
@@ -343,6 +353,8 @@ pub fn main() -> ExitCode {
         Command::Import(args) => block_on(import::import(&output, *args)),
         Command::Apply(args) => block_on(apply::apply(&output, args)),
         Command::Export(args) => block_on(export::export(&output, args)),
+        Command::ImportLitellm(args) => block_on(adopt::litellm(&output, *args)),
+        Command::ImportHigress(args) => block_on(adopt::higress(&output, *args)),
         Command::Call(args) => block_on(client::call(&output, args)),
         Command::Tools(args) => block_on(tools::tools(&output, *args)),
         Command::Versions(args) => block_on(versions::versions(&output, args)),

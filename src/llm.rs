@@ -28,6 +28,7 @@ pub mod splice;
 pub mod usage;
 
 // What there is now, and the flow.
+pub(crate) mod access_token;
 pub(crate) mod account;
 pub(crate) mod exchange;
 pub mod forward;
@@ -36,6 +37,7 @@ pub mod probe;
 pub mod proxy;
 pub(crate) mod reserve;
 pub mod settings;
+pub(crate) mod signed;
 pub(crate) mod stream;
 
 // The edge.

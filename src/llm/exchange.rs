@@ -3,15 +3,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use secrecy::ExposeSecret;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout_at;
-use url::{Position, Url};
+use url::Url;
 
-use crate::credential::mask::Mask;
 use crate::egress::resilience::{Breaker, BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
@@ -25,7 +22,7 @@ use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss, Target};
-use crate::llm::sign::{Signing, sign};
+use crate::llm::signed::masked;
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::Flow;
 use crate::llm::usage::Usage;
@@ -203,7 +200,10 @@ impl Asking<'_> {
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
         let request = self.request(work)?;
-        let request = self.provider.signed(request, key, work.cx.clock.now())?;
+        let outside = (&work.cx.egress, &work.cx.clock);
+        let signed = self.provider.signed(request, key, outside);
+        let request = timeout_at(work.deadline.into(), signed).await;
+        let request = request.map_err(|_| late(&self.provider.name, Duration::ZERO))??;
         let began = Instant::now();
         let headers_by = work.deadline.min(began + work.settings.times.first_byte());
         let patience = Patience {
@@ -220,6 +220,9 @@ impl Asking<'_> {
         };
         account.answered(opened.status.as_u16(), opened.first_byte);
         if !opened.status.is_success() {
+            if let Some(key) = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED) {
+                key.tokens.refused(work.cx.clock.now());
+            }
             return Err(self.refusal(opened, key).await);
         }
         let answering = match work.question.stream {
@@ -404,36 +407,7 @@ pub(crate) fn request_to(
     }
 }
 
-/// What a provider says, without the key that it may have repeated.
-pub(crate) fn masked(key: Option<&LiveKey>, text: &str) -> String {
-    let Some(key) = key else {
-        return text.to_owned();
-    };
-    let secret = key.secret.expose_secret();
-    let mut values: Vec<String> = secret.split(':').map(str::to_owned).collect();
-    values.push(secret.to_owned());
-    Mask::of_values(values).text(text).into_owned()
-}
-
 impl LiveProvider {
-    /// A request with a key of it, which goes to the origin it was entered for only.
-    pub(crate) fn signed(
-        &self,
-        request: UpstreamRequest,
-        key: Option<&LiveKey>,
-        now: DateTime<Utc>,
-    ) -> Result<UpstreamRequest, Fault> {
-        // The same as its origin in ASCII: nothing stands before the host that is not part of it.
-        let origin = &request.url[..Position::BeforePath];
-        let key = key.filter(|key| key.origin == origin);
-        let signing = Signing {
-            secret: key.map(|key| &key.secret),
-            region: self.parameters.get("region").map(String::as_str),
-            now,
-        };
-        sign(request, &self.provider, &signing)
-    }
-
     /// Its keys, each as often first as the others; those that are left alone come last.
     pub(crate) fn keys_in_turn(&self) -> Vec<&LiveKey> {
         if self.provider.auth == Auth::None {

@@ -16,7 +16,7 @@ use crate::access::limit::Cost;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced, Used};
 use crate::llm::dialect::Dialect;
-use crate::llm::exchange::{judged, masked, of_egress, own_headers};
+use crate::llm::exchange::{judged, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
@@ -25,6 +25,7 @@ use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, chance, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Target;
+use crate::llm::signed::masked;
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::types::UpstreamRequest;
@@ -268,7 +269,8 @@ impl Sending<'_> {
             headers,
             body: self.body.clone(),
         };
-        let request = self.provider.signed(request, key, self.cx.clock.now())?;
+        let outside = (&self.cx.egress, &self.cx.clock);
+        let request = self.provider.signed(request, key, outside).await?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,

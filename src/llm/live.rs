@@ -13,11 +13,12 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::access::caller::{Caller, Grants};
+use crate::access::caller::Caller;
 use crate::access::limit::{self, Limit, LimitError, Scope};
 use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::egress::resilience::Breaker;
 use crate::egress::{Egress, InternalService, Reach, Upstream};
+use crate::llm::access_token::Tokens;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::provider::{self, Capability, Provider};
 use crate::llm::route::{ModelSettings, Names, RouteError, Target, nearest};
@@ -55,6 +56,8 @@ pub struct LiveKey {
     /// Where it may be sent.
     pub origin: String,
     pub breaker: Arc<Breaker>,
+    /// Those it is exchanged for, where it is a service account.
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 /// What is stored of a model beside its name: where it leads, and how much of it may be used.
@@ -159,6 +162,8 @@ struct Inner {
     offers: ArcSwap<Offers>,
     /// How keys and providers are doing, over reloads.
     breakers: Mutex<HashMap<Uuid, Arc<Breaker>>>,
+    /// The tokens of keys that are there, each with what it is: another value gets other tokens.
+    tokens: Mutex<HashMap<Uuid, (Vec<u8>, Arc<Tokens>)>>,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -178,6 +183,7 @@ impl Models {
             demo,
             offers: ArcSwap::default(),
             breakers: Mutex::default(),
+            tokens: Mutex::default(),
             reloading: tokio::sync::Mutex::default(),
         }));
         models.reload().await?;
@@ -198,6 +204,9 @@ impl Models {
             store.all_provider_keys().await?,
         );
         let models = store.all_models().await?;
+        let mut kept = self.0.tokens.lock();
+        kept.retain(|id, _| keys.iter().any(|key| key.id == *id));
+        drop(kept);
         let mut offers = Offers::new();
         offers.insert(OrganizationId::DEFAULT, Offer::default());
         for row in providers {
@@ -261,11 +270,23 @@ impl Models {
     /// # Errors
     /// [`FaultClass::NotFound`] with the nearest names.
     pub fn find(&self, caller: &Caller, name: &str) -> Result<Arc<LiveModel>, Fault> {
-        if !may_use_models(caller) {
-            let text = "this key is for some servers only; models need a key for everything";
-            return Err(Fault::new(FaultClass::Forbidden, text));
-        }
-        self.seeing(caller.organization, |offer| offer.find(name))
+        refuse_without_models(caller)?;
+        self.seeing(caller.organization, |offer| {
+            if caller.may_ask(name) {
+                offer.find(name, caller)
+            } else {
+                Err(offer.missing(name, caller))
+            }
+        })
+    }
+
+    /// The model that takes over from one a caller asked for: whoever may ask for the one gets the other, which its
+    /// owner chose.
+    ///
+    /// # Errors
+    /// [`FaultClass::NotFound`] where there is none.
+    pub fn instead(&self, caller: &Caller, name: &str) -> Result<Arc<LiveModel>, Fault> {
+        self.seeing(caller.organization, |offer| offer.find(name, caller))
     }
 
     /// A provider of an organization.
@@ -332,7 +353,19 @@ impl Models {
             secret: secret.into(),
             origin: row.origin.clone(),
             breaker: self.breaker(row.id),
+            tokens: self.tokens(row),
         }))
+    }
+
+    /// Of a key as it is sealed now.
+    fn tokens(&self, row: &ProviderKeyRow) -> Arc<Tokens> {
+        let mut kept = self.0.tokens.lock();
+        let (sealed, tokens) = kept.entry(row.id).or_default();
+        if *sealed != row.sealed {
+            sealed.clone_from(&row.sealed);
+            *tokens = Arc::default();
+        }
+        tokens.clone()
     }
 
     fn breaker(&self, id: Uuid) -> Arc<Breaker> {
@@ -371,7 +404,7 @@ impl Models {
 }
 
 impl Offer {
-    fn find(&self, name: &str) -> Result<Arc<LiveModel>, Fault> {
+    fn find(&self, name: &str, caller: &Caller) -> Result<Arc<LiveModel>, Fault> {
         if let Some(model) = self.models.find(name) {
             return Ok(model.clone());
         }
@@ -381,11 +414,13 @@ impl Offer {
         {
             return Ok(Arc::new(LiveModel::to(name, target(provider, Some(rest)))));
         }
-        Err(self.missing(name))
+        Err(self.missing(name, caller))
     }
 
-    fn missing(&self, name: &str) -> Fault {
+    /// Of what a caller may not ask for, it is told no more than of what is not there.
+    fn missing(&self, name: &str, caller: &Caller) -> Fault {
         let known = self.models.exact().map(|(name, _)| name);
+        let known = known.filter(|name| caller.may_ask(name));
         let near = nearest(name, known, NEAREST_MAX);
         let hint = if near.is_empty() {
             "GET /v1/models lists those there are".to_owned()
@@ -431,9 +466,16 @@ fn model(row: &ModelRow) -> Option<LiveModel> {
     }
 }
 
-/// Whether a caller may use models at all: keys for single servers may not.
-pub fn may_use_models(caller: &Caller) -> bool {
-    matches!(caller.grants, Grants::Admin | Grants::Organization)
+/// A key for single servers that names no models may use none.
+///
+/// # Errors
+/// [`FaultClass::Forbidden`], with what would help.
+pub fn refuse_without_models(caller: &Caller) -> Result<(), Fault> {
+    if caller.may_use_models() {
+        return Ok(());
+    }
+    let text = "this key is for some servers only; models need a key for everything, or for them";
+    Err(Fault::new(FaultClass::Forbidden, text))
 }
 
 #[cfg(test)]

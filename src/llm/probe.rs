@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::egress::{Egress, EgressError, Patience};
 use crate::llm::dialect::{Dialect, TargetModel};
-use crate::llm::exchange::{masked, request_to};
+use crate::llm::exchange::request_to;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::LiveProvider;
 use crate::llm::provider::{Capability, Probe};
 use crate::llm::question::{Addressed, Question};
 use crate::llm::settings::origin;
+use crate::llm::signed::masked;
 use crate::types::{Clock, UpstreamRequest, UpstreamResponse};
 
 /// How long a provider has to answer.
@@ -64,7 +65,7 @@ pub async fn probe(
     };
     let key = provider.keys.first().map(AsRef::as_ref);
     let began = Instant::now();
-    let signed = provider.signed(request, key, clock.now());
+    let signed = provider.signed(request, key, (egress, clock)).await;
     let request = match signed {
         Ok(request) => request,
         Err(fault) => return Ok(failed(None, began.elapsed(), fault.message)),

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::egress::{AllowRule, AllowRuleError};
 use crate::llm::provider::{self, Capability, Provider, ProviderError, UrlError};
+use crate::llm::sign::google;
 
 /// Rules of one provider, the length of a parameter, and of a definition as JSON.
 const RULES_MAX: usize = 32;
@@ -14,6 +15,8 @@ const PARAMETER_BYTES_MAX: usize = 2_000;
 const DEFINITION_BYTES_MAX: usize = 64 << 10;
 /// The parameter that any provider has: another base URL.
 pub const BASE: &str = "base_url";
+/// The parameter of Google's providers that says where assertions of service accounts go.
+const TOKEN_URL: &str = "token_url";
 /// What stands for a model where an address has to be known before one is asked for.
 const ANY_MODEL: &str = "model";
 /// Headers that would be a credential, which nobody would know to keep.
@@ -186,6 +189,12 @@ pub fn origin(
     };
     let url = provider.url(parameters, capability, ANY_MODEL, false)?;
     Ok(url.origin().ascii_serialization())
+}
+
+/// Where assertions of service accounts go: Google's own address, or the one an admin allows.
+pub fn token_url(parameters: &BTreeMap<String, String>) -> &str {
+    let own = parameters.get(TOKEN_URL).filter(|url| !url.is_empty());
+    own.map_or(google::TOKEN_URL, String::as_str)
 }
 
 fn is_base(text: &str) -> bool {

@@ -79,10 +79,12 @@ fn attach(
         Auth::Query(name) => {
             request.url.query_pairs_mut().append_pair(name, secret);
         }
-        Auth::GoogleOauth(_) => {
-            let text = "service accounts of Google are not offered yet; use an API key of Gemini";
-            return Err(Fault::new(FaultClass::Unsupported, text));
+        // A token; a key file was exchanged for one before, and never goes itself.
+        Auth::GoogleOauth(_) if secret.trim_start().starts_with('{') => {
+            let text = "a service account's key file is not sent";
+            return Err(Fault::new(FaultClass::Internal, text));
         }
+        Auth::GoogleOauth(_) => put(&mut request, &AUTHORIZATION, &format!("Bearer {secret}"))?,
         Auth::Sigv4(_) | Auth::None => {}
     }
     Ok(request)

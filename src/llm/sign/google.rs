@@ -21,7 +21,8 @@ use crate::types::UpstreamRequest;
 /// Vertex AI, and everything else that the account may do.
 pub const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+/// Where assertions go unless an admin says otherwise.
+pub const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 /// Google accepts no longer ones.
 const ASSERTION_SECONDS: i64 = 3600;
 /// A clock that is a little ahead of Google's is no reason to be refused.
@@ -60,11 +61,12 @@ struct KeyFile {
 }
 
 impl ServiceAccount {
-    /// Reads a key file as Google hands it out.
+    /// Reads a key file as Google hands it out. Its assertions go to `token_url`, which an admin said or which is
+    /// [`TOKEN_URL`]: where the file names another address, it is refused.
     ///
     /// # Errors
     /// Says what is wrong with it, without any of it.
-    pub fn parse(file: &SecretString) -> Result<Self, Fault> {
+    pub fn parse(file: &SecretString, token_url: &str) -> Result<Self, Fault> {
         let file: KeyFile = serde_json::from_str(file.expose_secret()).map_err(|error| {
             // The error would repeat a value of a wrong kind.
             let place = format!("line {}, column {}", error.line(), error.column());
@@ -77,13 +79,23 @@ impl ServiceAccount {
         let key = pem(private_key.expose_secret())
             .and_then(|key| RsaKeyPair::from_pkcs8(&key).ok())
             .ok_or_else(|| unfit("its `private_key` is no RSA key in PEM (PKCS #8)"))?;
-        let url = file.token_uri.as_deref().unwrap_or(TOKEN_URL);
-        let token_url = Url::parse(url).ok().filter(|url| url.scheme() == "https");
+        let allowed = Url::parse(token_url).ok();
+        let allowed = allowed.filter(|url| matches!(url.scheme(), "http" | "https"));
+        let allowed = allowed.ok_or_else(|| {
+            unfit("the provider's parameter `token_url` is no URL of http or https")
+        })?;
+        let named = file.token_uri.as_deref().map(Url::parse);
+        if named.is_some_and(|named| named.as_ref() != Ok(&allowed)) {
+            return Err(unfit(
+                "its `token_uri` is not the address the provider's parameter `token_url` names, which is Google's own \
+                 where nobody changes it; an admin has to allow another one there",
+            ));
+        }
         Ok(Self {
             email: file.client_email,
             key_id: file.private_key_id,
             key,
-            token_url: token_url.ok_or_else(|| unfit("its `token_uri` is no https URL"))?,
+            token_url: allowed,
             project: file.project_id,
         })
     }
@@ -243,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_assertion_is_signed_by_the_accounts_key() {
-        let account = ServiceAccount::parse(&file(|_| {})).expect("a key file");
+        let account = ServiceAccount::parse(&file(|_| {}), TOKEN_URL).expect("a key file");
         assert_eq!(account.project(), Some("a-project"));
         let request = account.token_request(SCOPE, now()).expect("a request");
         assert_eq!(request.url.as_str(), TOKEN_URL);
@@ -284,14 +296,41 @@ mod tests {
             ("private_key", json!("hunter2"), "`private_key`"),
             ("private_key", json!(["hunter2"]), "no key file"),
             ("token_uri", json!("http://hunter2"), "`token_uri`"),
+            (
+                "token_uri",
+                json!("https://oauth2.googleapis.com.hunter2/token"),
+                "`token_uri`",
+            ),
+            (
+                "token_uri",
+                json!("https://oauth2.googleapis.com/token?hunter2"),
+                "`token_uri`",
+            ),
         ];
         for (field, value, said) in cases {
             let file = file(|file| file[field] = value);
-            let fault = ServiceAccount::parse(&file).expect_err(said);
+            let fault = ServiceAccount::parse(&file, TOKEN_URL).expect_err(said);
             assert_eq!(fault.class, FaultClass::Unauthenticated);
             assert!(fault.message.contains(said), "{fault}");
             assert!(!fault.message.contains("hunter2"), "{fault}");
         }
+    }
+
+    #[test]
+    fn an_assertion_goes_only_where_an_admin_lets_it() {
+        let elsewhere = "https://sts.example.com/token";
+        let named = file(|file| file["token_uri"] = elsewhere.into());
+        assert!(ServiceAccount::parse(&named, TOKEN_URL).is_err());
+        let account = ServiceAccount::parse(&named, elsewhere).expect("allowed");
+        let request = account.token_request(SCOPE, now()).expect("a request");
+        assert_eq!(request.url.as_str(), elsewhere);
+        // Where the admin names another address than the file, neither is asked.
+        assert!(ServiceAccount::parse(&file(|_| {}), elsewhere).is_err());
+        let silent = file(|file| file["token_uri"] = Value::Null);
+        let account = ServiceAccount::parse(&silent, TOKEN_URL).expect("the usual address");
+        let request = account.token_request(SCOPE, now()).expect("a request");
+        assert_eq!(request.url.as_str(), TOKEN_URL);
+        assert!(ServiceAccount::parse(&silent, "ftp://example.com").is_err());
     }
 
     #[test]

@@ -1,0 +1,65 @@
+//! A request with a provider's key: which goes to the origin it was entered for and nowhere else, and stands in
+//! nothing that is told.
+
+use secrecy::ExposeSecret;
+use url::Position;
+
+use crate::credential::mask::Mask;
+use crate::egress::Egress;
+use crate::llm::access_token::{Exchange, is_account, scope};
+use crate::llm::fault::Fault;
+use crate::llm::live::{LiveKey, LiveProvider};
+use crate::llm::settings::token_url;
+use crate::llm::sign::{Signing, sign};
+use crate::types::{Clock, UpstreamRequest};
+
+impl LiveProvider {
+    /// A request with a key of it, which goes to the origin it was entered for only; so does the token it is
+    /// exchanged for, where it is a service account.
+    pub(crate) async fn signed(
+        &self,
+        request: UpstreamRequest,
+        key: Option<&LiveKey>,
+        (egress, clock): (&Egress, &Clock),
+    ) -> Result<UpstreamRequest, Fault> {
+        // The same as its origin in ASCII: nothing stands before the host that is not part of it.
+        let origin = &request.url[..Position::BeforePath];
+        let key = key.filter(|key| key.origin == origin);
+        let account = key.and_then(|key| Some((key, scope(&self.provider, &key.secret)?)));
+        let token = match account {
+            None => None,
+            Some((key, scope)) => {
+                let exchange = Exchange {
+                    egress,
+                    clock,
+                    upstream: &self.upstream,
+                    file: &key.secret,
+                    scope,
+                    token_url: token_url(&self.parameters),
+                };
+                Some(key.tokens.token(&exchange).await?)
+            }
+        };
+        let signing = Signing {
+            secret: token.as_ref().or(key.map(|key| &key.secret)),
+            region: self.parameters.get("region").map(String::as_str),
+            now: clock.now(),
+        };
+        sign(request, &self.provider, &signing)
+    }
+}
+
+/// What a provider says, without the key that it may have repeated.
+pub(crate) fn masked(key: Option<&LiveKey>, text: &str) -> String {
+    let Some(key) = key else {
+        return text.to_owned();
+    };
+    let secret = key.secret.expose_secret();
+    let mut values: Vec<String> = if is_account(&key.secret) {
+        key.tokens.secret().into_iter().collect()
+    } else {
+        secret.split(':').map(str::to_owned).collect()
+    };
+    values.push(secret.to_owned());
+    Mask::of_values(values).text(text).into_owned()
+}

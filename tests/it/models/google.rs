@@ -1,0 +1,265 @@
+//! Vertex AI with a service account: its key signs an assertion, a token endpoint gives a token for it, and only the
+//! token goes to the provider.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use crate::managing::Site;
+
+/// Google: its address of tokens, and Vertex AI.
+#[derive(Clone)]
+struct Google {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    assertions: Mutex<Vec<String>>,
+    /// What came to Vertex AI as a credential.
+    credentials: Mutex<Vec<String>>,
+    /// Requests for tokens are refused.
+    refuses: AtomicUsize,
+}
+
+impl Google {
+    async fn start() -> Self {
+        let seen = Arc::new(Seen::default());
+        let router = Router::new()
+            .route("/token", post(token))
+            .route("/v1/models/{model}", post(generate))
+            .with_state(seen.clone());
+        let address = crate::egress::serve_local(router).await;
+        Self { address, seen }
+    }
+
+    fn token_url(&self) -> String {
+        format!("http://{}/token", self.address)
+    }
+
+    fn asked(&self) -> usize {
+        self.seen.assertions.lock().unwrap().len()
+    }
+
+    fn credentials(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.credentials.lock().unwrap())
+    }
+}
+
+async fn token(State(seen): State<Arc<Seen>>, body: Bytes) -> (StatusCode, Json<Value>) {
+    let form: Vec<(String, String)> = url::form_urlencoded::parse(&body).into_owned().collect();
+    assert_eq!(form[0].1, "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    let count = {
+        let mut assertions = seen.assertions.lock().unwrap();
+        assertions.push(form[1].1.clone());
+        assertions.len()
+    };
+    // Long enough for others to come meanwhile.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    if seen.refuses.load(Ordering::SeqCst) > 0 {
+        let refused = json!({ "error": "invalid_grant", "error_description": "Account deleted." });
+        return (StatusCode::BAD_REQUEST, Json(refused));
+    }
+    let given = json!({ "access_token": format!("ya29.token-{count}"), "expires_in": 3600, "token_type": "Bearer" });
+    (StatusCode::OK, Json(given))
+}
+
+async fn generate(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Json<Value> {
+    let credential = headers
+        .get("authorization")
+        .map_or("", |it| it.to_str().unwrap());
+    seen.credentials.lock().unwrap().push(credential.to_owned());
+    Json(json!({
+        "candidates": [{ "content": { "role": "model", "parts": [{ "text": "Hello" }] }, "finishReason": "STOP" }],
+        "usageMetadata": { "promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4 },
+    }))
+}
+
+/// A key file, and the key whose signatures are good.
+fn key_file(token_uri: &str) -> (String, Vec<u8>) {
+    let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der = key.as_der().unwrap();
+    let file = json!({
+        "type": "service_account",
+        "project_id": "my-project",
+        "private_key_id": "0123abcd",
+        "private_key": format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref())),
+        "client_email": "gateway@my-project.iam.gserviceaccount.com",
+        "token_uri": token_uri,
+    });
+    (file.to_string(), key.public_key().as_ref().to_vec())
+}
+
+/// A process with Vertex AI as `google`, and a key for callers.
+async fn start(google: &Google, token_url: Option<&str>) -> (Site, String) {
+    let site = Site::start(&[]).await;
+    let mut parameters =
+        json!({ "project": "my-project", "base_url": format!("http://{}/v1", google.address) });
+    if let Some(url) = token_url {
+        parameters["token_url"] = url.into();
+    }
+    let provider = json!({
+        "kind": "vertex",
+        "parameters": parameters,
+        "allowUpstream": [google.address.to_string()],
+    });
+    site.done("PUT", "providers/google", provider).await;
+    let made = site.done("POST", "keys", json!({ "name": "app" })).await;
+    let caller = made["key"].as_str().unwrap().to_owned();
+    (site, caller)
+}
+
+async fn chat(site: &Site, caller: &str) -> (u16, String) {
+    let url = format!("{}/v1/chat/completions", site.served.origin);
+    let body = json!({ "model": "google/gemini-2.5-flash", "messages": [{ "role": "user", "content": "hi" }] });
+    let request = site.client.post(url).bearer_auth(caller);
+    let answer = request.body(body.to_string()).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_service_account_is_exchanged_for_a_token_once() {
+    let google = Google::start().await;
+    let (site, caller) = start(&google, Some(&google.token_url())).await;
+    let (file, public) = key_file(&google.token_url());
+    let key = json!({ "value": file });
+    let shown = site.done("PUT", "providers/google/keys/main", key).await;
+    assert_eq!(shown["ending"], "", "nothing of a key file is shown");
+
+    let all = (0..5).map(|_| chat(&site, &caller));
+    for (status, said) in futures::future::join_all(all).await {
+        assert_eq!(status, 200, "{said}");
+        assert!(said.contains("Hello"), "{said}");
+    }
+    assert_eq!(google.asked(), 1, "one request for a token for all");
+    assert_eq!(google.credentials(), ["Bearer ya29.token-1"; 5]);
+    // The assertion is the account's, and for that address.
+    let assertion = google.seen.assertions.lock().unwrap()[0].clone();
+    let (signed, signature) = assertion.rsplit_once('.').unwrap();
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
+    public.verify(signed.as_bytes(), &signature).unwrap();
+    let claims = URL_SAFE_NO_PAD
+        .decode(signed.split_once('.').unwrap().1)
+        .unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["aud"], google.token_url());
+    assert_eq!(
+        claims["scope"],
+        "https://www.googleapis.com/auth/cloud-platform"
+    );
+
+    // A change of something else keeps the token; another key file gets its own.
+    site.done(
+        "PUT",
+        "models/m",
+        json!({ "targets": [{ "provider": "google" }] }),
+    )
+    .await;
+    assert_eq!(chat(&site, &caller).await.0, 200);
+    assert_eq!(google.asked(), 1);
+    let (other, _) = key_file(&google.token_url());
+    site.done(
+        "PUT",
+        "providers/google/keys/main",
+        json!({ "value": other }),
+    )
+    .await;
+    assert_eq!(chat(&site, &caller).await.0, 200);
+    assert_eq!(google.asked(), 2);
+    assert_eq!(
+        google.credentials(),
+        ["Bearer ya29.token-1", "Bearer ya29.token-2"]
+    );
+
+    // What Google refuses is told without any of the key, and not asked again at once.
+    google.seen.refuses.store(1, Ordering::SeqCst);
+    let (third, _) = key_file(&google.token_url());
+    site.done(
+        "PUT",
+        "providers/google/keys/main",
+        json!({ "value": third }),
+    )
+    .await;
+    for _ in 0..2 {
+        let (status, said) = chat(&site, &caller).await;
+        assert!((500..600).contains(&status), "{status} {said}");
+        assert!(
+            !said.contains("PRIVATE KEY") && !said.contains("ya29"),
+            "{said}"
+        );
+    }
+    assert_eq!(google.asked(), 3);
+    assert_eq!(
+        google.credentials(),
+        [""; 0],
+        "nothing goes without a token"
+    );
+    let tested = site
+        .done(
+            "POST",
+            "providers/google/test",
+            json!({ "model": "gemini-2.5-flash" }),
+        )
+        .await;
+    assert_eq!(tested["ok"], false);
+}
+
+#[tokio::test]
+async fn an_assertion_goes_nowhere_an_admin_did_not_name() {
+    let google = Google::start().await;
+    // The key file names this address, and the admin did not.
+    let (site, caller) = start(&google, None).await;
+    let (file, _) = key_file(&google.token_url());
+    let key = json!({ "value": file });
+    let refused = site.ask(("PUT", "providers/google/keys/main"), &key).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    let said = refused.body.to_string();
+    assert!(
+        said.contains("token_uri") && !said.contains("PRIVATE"),
+        "{said}"
+    );
+    // A key that was entered while it was allowed is of no use afterwards.
+    let with = |token_url: &str| {
+        json!({
+            "kind": "vertex",
+            "parameters": { "project": "my-project", "base_url": format!("http://{}/v1", google.address), "token_url": token_url },
+            "allowUpstream": [google.address.to_string()],
+        })
+    };
+    site.done("PUT", "providers/google", with(&google.token_url()))
+        .await;
+    site.done("PUT", "providers/google/keys/main", key).await;
+    site.done(
+        "PUT",
+        "providers/google",
+        with("https://oauth2.googleapis.com/token"),
+    )
+    .await;
+    let (status, said) = chat(&site, &caller).await;
+    assert!((500..600).contains(&status), "{status} {said}");
+    // Nor where the provider moved away from where its key was entered for.
+    site.done("PUT", "providers/google", json!({
+        "kind": "vertex",
+        "parameters": { "project": "my-project", "base_url": format!("http://localhost:{}/v1", google.address.port()), "token_url": google.token_url() },
+        "allowUpstream": [google.address.to_string(), format!("localhost:{}", google.address.port())],
+    })).await;
+    let (status, said) = chat(&site, &caller).await;
+    assert!((500..600).contains(&status), "{status} {said}");
+    assert_eq!(google.asked(), 0);
+    assert_eq!(google.credentials(), [""; 0]);
+}
