@@ -246,11 +246,8 @@ async fn a_key_for_some_models_knows_of_no_others() {
             .await;
         assert_eq!(names(&listed.body), ["fast", "team/a", "tired"]);
         if key == "made" {
-            let rotated = set.site.done(
-                "POST",
-                &format!("keys/{id}/rotate"),
-                json!({ "overlap": "0s" }),
-            );
+            let path = format!("keys/{id}/rotate");
+            let rotated = set.site.done("POST", &path, json!({ "overlap": "0s" }));
             set.caller = rotated.await["key"].as_str().unwrap().to_owned();
         }
     }

@@ -209,6 +209,7 @@ fn key(digit: u8) -> NewKey {
         prefix: "cw_0000".into(),
         hash: [digit; 32],
         grants: None,
+        models: None,
         expires_at: None,
     }
 }
