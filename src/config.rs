@@ -176,6 +176,8 @@ pub struct TelemetryConfig {
     /// Of the traces that begin here, how many are sampled: 0 to 1.
     #[serde(deserialize_with = "share")]
     pub sample_ratio: f64,
+    /// Regular expressions of what is hidden in bodies that are logged.
+    pub hidden_patterns: Vec<String>,
 }
 
 /// Where settings come from, the later winning over the earlier.

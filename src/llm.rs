@@ -30,15 +30,18 @@ pub mod usage;
 // What there is now, and the flow.
 pub(crate) mod access_token;
 pub(crate) mod account;
+pub mod bodies;
 pub(crate) mod exchange;
 pub mod forward;
 pub mod live;
+pub mod meter;
 pub mod probe;
 pub mod proxy;
 pub(crate) mod reserve;
 pub mod settings;
 pub(crate) mod signed;
 pub(crate) mod stream;
+pub(crate) mod watch;
 
 // The edge.
 pub mod endpoint;

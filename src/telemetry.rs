@@ -48,11 +48,18 @@ pub struct Counts {
 pub enum Value {
     Text(String),
     Number(i64),
+    Texts(Vec<String>),
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Number(i64::try_from(number).unwrap_or(i64::MAX))
     }
 }
 

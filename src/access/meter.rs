@@ -4,17 +4,19 @@
 //! A compiled server keeps what it counts into, so that a call looks nothing up by name and writes no
 //! text. Series are known by ids; what they are called is asked when they are read.
 
+mod consumers;
+
 use std::array::from_fn;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::access::ledger::{LedgerEntry, LedgerStatus};
-use crate::types::{ConsumerId, ServerId};
+pub use crate::access::meter::consumers::Consumers;
+use crate::types::ServerId;
 
 /// What all that is not told apart is counted under.
 pub const OTHER: &str = "other";
@@ -49,9 +51,7 @@ struct Inner {
     others: Arc<ServerMeter>,
     /// Tools that are told apart.
     tools: Arc<AtomicUsize>,
-    /// Copied when a consumer is met for the first time, and read without a lock.
-    consumers: ArcSwap<HashMap<ConsumerId, Arc<ConsumerMeter>>>,
-    other_consumers: Arc<Statuses>,
+    consumers: Consumers,
 }
 
 /// How many calls ended in each way.
@@ -72,14 +72,14 @@ pub const STATUSES: [(LedgerStatus, &str); 6] = [
 ];
 
 impl Statuses {
-    fn count(&self, status: LedgerStatus) {
+    pub(crate) fn count(&self, status: LedgerStatus) {
         let place = STATUSES.iter().position(|(known, _)| *known == status);
         if let Some(count) = place.and_then(|place| self.0.get(place)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn read(&self) -> Counted {
+    pub(crate) fn read(&self) -> Counted {
         from_fn(|place| self.0[place].load(Ordering::Relaxed))
     }
 }
@@ -141,11 +141,6 @@ pub struct ServerMeter {
     upstream_answers: [AtomicU64; CLASSES.len()],
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
-}
-
-struct ConsumerMeter {
-    statuses: Statuses,
-    name: OnceLock<String>,
 }
 
 /// What a compiled server counts into: looked up once, and then kept with it.
@@ -251,27 +246,6 @@ impl Meters {
         tools.entry(name.into()).or_default().clone()
     }
 
-    fn count_consumer(&self, consumer: ConsumerId, status: LedgerStatus) {
-        if let Some(meter) = self.0.consumers.load().get(&consumer) {
-            return meter.statuses.count(status);
-        }
-        if self.0.consumers.load().len() >= self.0.bounds.consumers_max {
-            return self.0.other_consumers.count(status);
-        }
-        let new = Arc::new(ConsumerMeter {
-            statuses: Statuses::default(),
-            name: OnceLock::new(),
-        });
-        self.0.consumers.rcu(|known| {
-            let mut known = HashMap::clone(known);
-            known.entry(consumer).or_insert_with(|| new.clone());
-            known
-        });
-        if let Some(meter) = self.0.consumers.load().get(&consumer) {
-            meter.statuses.count(status);
-        }
-    }
-
     /// Forgets the servers that are not there any more.
     pub fn keep(&self, is_there: impl Fn(ServerId) -> bool) {
         self.0.servers.lock().retain(|id, meter| {
@@ -302,38 +276,9 @@ impl Meters {
         read
     }
 
-    /// Consumers whose names are not known yet, some at a time.
-    pub fn nameless(&self, max: usize) -> Vec<ConsumerId> {
-        let consumers = self.0.consumers.load();
-        let unknown = consumers.iter().filter(|(_, it)| it.name.get().is_none());
-        unknown.map(|(id, _)| *id).take(max).collect()
-    }
-
-    /// Tells what a consumer is called.
-    pub fn name(&self, consumer: ConsumerId, name: String) {
-        if let Some(meter) = self.0.consumers.load().get(&consumer) {
-            // Who was named before keeps its name, so that its series goes on.
-            let _ = meter.name.set(name);
-        }
-    }
-
-    /// The calls of each consumer by its name; of those without a name, and of all that are not told
-    /// apart, together.
-    pub fn consumers(&self) -> Vec<(String, Counted)> {
-        let mut named: HashMap<String, Counted> = HashMap::new();
-        let consumers = self.0.consumers.load();
-        for meter in consumers.values() {
-            let name = meter.name.get().map_or(OTHER, String::as_str);
-            let counts = named.entry(name.to_owned()).or_default();
-            add(counts, &meter.statuses.read());
-        }
-        let others = self.0.other_consumers.read();
-        if others.iter().any(|count| *count > 0) {
-            add(named.entry(OTHER.to_owned()).or_default(), &others);
-        }
-        let mut named: Vec<_> = named.into_iter().collect();
-        named.sort();
-        named
+    /// Calls by consumer.
+    pub fn consumers(&self) -> &Consumers {
+        &self.0.consumers
     }
 }
 
@@ -374,7 +319,9 @@ impl Measured<'_> {
         let server = self.server;
         self.tool.count(entry.status);
         if let Some(consumer) = entry.caller.consumer {
-            self.meters.count_consumer(consumer, entry.status);
+            let most = self.meters.0.bounds.consumers_max;
+            let consumers = &self.meters.0.consumers;
+            consumers.count(consumer, entry.status, most);
         }
         // What nobody carried out took no time.
         if entry.status != LedgerStatus::Closed {
@@ -498,25 +445,6 @@ mod tests {
             (Some(id(4)), vec![tool(OTHER, 1)]),
         ];
         assert_eq!(counted(&meters), expected);
-    }
-
-    #[test]
-    fn consumers_are_told_apart_up_to_a_bound_and_once_they_are_named() {
-        let meters = Meters::within(Bounds {
-            consumers_max: 2,
-            ..Bounds::default()
-        });
-        let consumers: [ConsumerId; 3] = from_fn(|_| ConsumerId(uuid::Uuid::now_v7()));
-        for consumer in consumers.iter().chain(&consumers[..1]) {
-            meters.count_consumer(*consumer, LedgerStatus::Refused);
-        }
-        assert_eq!(meters.consumers(), [(OTHER.to_owned(), [0, 0, 4, 0, 0, 0])]);
-        assert_eq!(meters.nameless(10).len(), 2);
-        meters.name(consumers[0], "desk".to_owned());
-        let desk = ("desk".to_owned(), [0, 0, 2, 0, 0, 0]);
-        let others = (OTHER.to_owned(), [0, 0, 2, 0, 0, 0]);
-        assert_eq!(meters.consumers(), [desk, others]);
-        assert_eq!(meters.nameless(10), [consumers[1]]);
     }
 
     #[test]

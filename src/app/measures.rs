@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::access::meter::{
-    BUCKETS, CLASSES, Counted, Meters, OTHER, STATUSES, ServerCounts, Times,
+    BUCKETS, CLASSES, Consumers, Counted, Meters, OTHER, STATUSES, ServerCounts, Times,
 };
 use crate::app::exposition::{Exposition, Kind};
 use crate::live::Catalog;
+use crate::llm::proxy::Llm;
 use crate::mcp::call::Mcp;
 use crate::mcp::endpoint::Endpoint;
 use crate::store::Store;
@@ -23,18 +24,14 @@ const NAMED_MAX: usize = 100;
 pub struct Sources {
     pub mcp: Arc<Mcp>,
     pub endpoint: Endpoint,
+    pub llm: Arc<Llm>,
 }
 
 /// Writes down what calls came to. What of a consumer's name the database does not tell now is told in
 /// a later scrape.
 pub(super) async fn calls(out: &mut Exposition, meters: &Meters, from: (&Store, &Catalog)) {
     let (store, catalog) = from;
-    for id in meters.nameless(NAMED_MAX) {
-        let Ok(name) = store.consumer_name(id).await else {
-            break;
-        };
-        meters.name(id, name.unwrap_or_else(|| OTHER.to_owned()));
-    }
+    name_consumers(meters.consumers(), store).await;
     let there: HashSet<ServerId> = catalog.entries().iter().map(|entry| entry.id).collect();
     meters.keep(|server| there.contains(&server));
     let mut servers: BTreeMap<String, ServerCounts> = BTreeMap::new();
@@ -52,15 +49,25 @@ pub(super) async fn calls(out: &mut Exposition, meters: &Meters, from: (&Store, 
     timed(out, &servers);
     let help = "Tool calls by consumer and by how they ended.";
     let mut family = out.family("causeway_consumer_calls_total", Counter, help);
-    for (consumer, counts) in meters.consumers() {
+    for (consumer, counts) in meters.consumers().read() {
         for ((_, status), count) in shown(&counts) {
             family.sample(&[("consumer", &consumer), ("status", status)], count);
         }
     }
 }
 
+/// Asks what consumers are called whose names are not known yet.
+pub(super) async fn name_consumers(consumers: &Consumers, store: &Store) {
+    for id in consumers.nameless(NAMED_MAX) {
+        let Ok(name) = store.consumer_name(id).await else {
+            break;
+        };
+        consumers.name(id, name.unwrap_or_else(|| OTHER.to_owned()));
+    }
+}
+
 /// The ways to end that occurred, and `ok` in any case.
-fn shown(counts: &Counted) -> impl Iterator<Item = ((usize, &'static str), f64)> {
+pub(super) fn shown(counts: &Counted) -> impl Iterator<Item = ((usize, &'static str), f64)> {
     let statuses = STATUSES.iter().map(|(_, status)| *status).enumerate();
     let counted = statuses.zip(counts.map(|count| count as f64));
     counted.filter(|((place, _), count)| *place == 0 || *count > 0.0)

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
+
 use crate::app::ground::Ground;
 use crate::app::prices;
 use crate::config::Config;
 use crate::demo;
+use crate::llm::bodies::Redactor;
 use crate::llm::endpoint::Endpoint;
 use crate::llm::live::Models;
+use crate::llm::meter::ModelMeters;
 use crate::llm::price::PriceBook;
 use crate::llm::proxy::Llm;
 use crate::market::api::Market;
@@ -29,6 +33,7 @@ pub(super) fn llm(
     models: Models,
     mcp: &Mcp,
 ) -> anyhow::Result<Arc<Llm>> {
+    let redactor = Redactor::with(&config.telemetry.hidden_patterns);
     let book = PriceBook::default();
     if let Some(path) = &config.server.prices {
         book.replace(Some(prices::read(path)?));
@@ -43,6 +48,9 @@ pub(super) fn llm(
         models,
         egress: ground.egress.clone(),
         ledger: mcp.ledger.clone(),
+        meters: ModelMeters::default(),
+        telemetry: mcp.telemetry.clone(),
+        redactor: redactor.context("telemetry.hidden_patterns")?,
         limiter: mcp.limiter.clone(),
         clock: ground.clock.clone(),
         prices: book,

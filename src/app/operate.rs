@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::app::exposition::Exposition;
 use crate::app::measures::{self, Sources};
+use crate::app::model_measures;
 use crate::live::Catalog;
 use crate::store::Store;
 use crate::store::changes::Feed;
@@ -155,6 +156,7 @@ async fn metrics_text(State(operations): State<Operations>) -> impl IntoResponse
     if let Some(sources) = &parts.sources {
         measures::calls(&mut out, &sources.mcp.meters, stored).await;
         measures::held(&mut out, sources);
+        model_measures::write(&mut out, &sources.llm, &parts.store).await;
     }
     measures::process(&mut out, parts.started_at);
     (

@@ -126,6 +126,7 @@ impl App {
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
+            llm: llm.llm.clone(),
         });
         ground.within.open(&market);
         management::settle(config, &market).await?;

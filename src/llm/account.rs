@@ -8,11 +8,15 @@ use tokio::sync::oneshot;
 use crate::access::caller::Caller;
 use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus, ModelCall};
 use crate::access::limit::Cost;
+use crate::egress::Opened;
+use crate::llm::answer::Stop;
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::live::{LiveModel, LiveProvider};
 use crate::llm::price::{self, PriceBook, ServiceTier};
-use crate::llm::question::Question;
+use crate::llm::proxy::Llm;
 use crate::llm::usage::Usage;
-use crate::types::Clock;
+use crate::llm::watch::{Opening, Watched};
+use crate::types::UpstreamRequest;
 
 /// Bytes of a request that make a token, where nobody counts them.
 pub(crate) const BYTES_PER_TOKEN: u64 = 4;
@@ -66,36 +70,20 @@ pub(crate) struct Account {
     lost: bool,
     /// Who is told what is handed to the ledger.
     receipt: Option<oneshot::Sender<LedgerEntry>>,
+    watched: Watched,
 }
 
 impl Account {
-    /// Opens the account of a request. From here on it will be settled.
-    pub(crate) fn open(
-        context: (&Ledger, &Clock),
-        caller: &Caller,
-        question: &Question,
-        trace_id: &str,
-    ) -> Self {
-        let mut account = Self::begin(context, caller, &question.model, trace_id);
-        account.asked_with(question.len());
-        account
-    }
-
-    /// The same for whatever is asked of a model.
-    pub(crate) fn begin(
-        (ledger, clock): (&Ledger, &Clock),
-        caller: &Caller,
-        model: &str,
-        trace_id: &str,
-    ) -> Self {
+    /// Opens the account of whatever is asked of a model. From here on it will be settled.
+    pub(crate) fn begin(cx: &Llm, caller: &Caller, opening: &Opening<'_>) -> Self {
         Self {
-            ledger: ledger.clone(),
+            ledger: cx.ledger.clone(),
             entry: Some(LedgerEntry {
                 organization: caller.organization,
                 caller: caller.clone(),
-                at: clock.now(),
+                at: cx.clock.now(),
                 called: Called::Model(Box::default()),
-                trace_id: trace_id.to_owned(),
+                trace_id: opening.trace_id.to_owned(),
                 status: LedgerStatus::Cancelled,
                 upstream_status: None,
                 request_bytes: 0,
@@ -107,18 +95,24 @@ impl Account {
                 cost_nanos: None,
             }),
             call: ModelCall {
-                model: kept(model),
+                model: kept(opening.model),
                 ..ModelCall::default()
             },
             started: Instant::now(),
             lost: false,
             receipt: None,
+            watched: Watched::begin((&cx.meters, &cx.telemetry), opening),
         }
     }
 
     /// Tells somebody what is handed to the ledger, once it is.
     pub(crate) fn tell(&mut self, receipt: Option<oneshot::Sender<LedgerEntry>>) {
         self.receipt = receipt;
+    }
+
+    /// It was let in, for this model.
+    pub(crate) fn admitted(&mut self, cx: &Llm, model: &LiveModel, body: &[u8]) {
+        self.watched.admitted(model, body, &cx.redactor);
     }
 
     /// The request has so many bytes.
@@ -129,19 +123,47 @@ impl Account {
     }
 
     /// A target is asked.
-    pub(crate) fn asking(&mut self, provider: &str, model: &str) {
-        self.call.target = kept(&format!("{provider}/{model}"));
+    pub(crate) fn asking(&mut self, provider: &LiveProvider, model: &str) {
+        self.watched.asking(provider, model);
+        self.call.target = kept(&format!("{}/{model}", provider.name));
         if let Some(entry) = &mut self.entry {
             entry.attempts += 1;
         }
     }
 
-    /// It answered, after so long.
-    pub(crate) fn answered(&mut self, status: u16, took: Duration) {
+    /// The request leaves for it.
+    pub(crate) fn leaving(&mut self, request: &UpstreamRequest) {
+        self.watched.leaving(request);
+    }
+
+    /// It answered.
+    pub(crate) fn answered(&mut self, opened: &Opened) {
+        let status = opened.status.as_u16();
+        self.watched.answered(status, &opened.headers);
         if let Some(entry) = &mut self.entry {
             entry.upstream_status = Some(status);
-            entry.upstream_time += took;
+            entry.upstream_time += opened.first_byte;
         }
+    }
+
+    /// What came of asking it; `None`: its answer begins.
+    pub(crate) fn came_of_it(&mut self, class: Option<FaultClass>) {
+        self.watched.came_of_it(class);
+    }
+
+    /// What the provider that answered last calls the request.
+    pub(crate) fn provider_request(&self) -> Option<&str> {
+        self.watched.provider_request()
+    }
+
+    /// Whether anybody wants to know why the answer ended.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.watched.is_recorded()
+    }
+
+    /// Why the answer ended.
+    pub(crate) fn stopped(&mut self, stop: &Stop) {
+        self.watched.stopped(stop);
     }
 
     /// The first token of a stream is there.
@@ -149,12 +171,14 @@ impl Account {
         self.call
             .first_token
             .get_or_insert_with(|| self.started.elapsed());
+        self.watched.streams();
     }
 
-    /// So many bytes went to the caller.
-    pub(crate) fn passed(&mut self, bytes: usize) {
+    /// So much went to the caller.
+    pub(crate) fn passed(&mut self, bytes: &[u8]) {
+        self.watched.passed(bytes);
         if let Some(entry) = &mut self.entry {
-            entry.response_bytes += bytes as u64;
+            entry.response_bytes += bytes.len() as u64;
         }
     }
 
@@ -203,6 +227,7 @@ impl Account {
 
     /// It ended with a fault.
     pub(crate) fn failed(&mut self, fault: &Fault) {
+        self.watched.failed(fault.class);
         self.end(match fault.class {
             FaultClass::Timeout => LedgerStatus::Timeout,
             _ if !self.has_asked() => LedgerStatus::Refused,
@@ -228,6 +253,7 @@ impl Drop for Account {
         if let Some(mut entry) = self.entry.take() {
             entry.total_time = self.started.elapsed();
             entry.called = Called::Model(Box::new(std::mem::take(&mut self.call)));
+            self.watched.end(&entry);
             if let Some(receipt) = self.receipt.take() {
                 // Whoever wanted it may have left.
                 let _ = receipt.send(entry.clone());

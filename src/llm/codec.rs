@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::events::Event;
-use crate::llm::answer::{Answer, ChatEvent};
+use crate::llm::answer::{Answer, ChatEvent, Stop};
 use crate::llm::chat::{ChatRequest, Part, Role};
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, bounds, cohere,
@@ -124,6 +124,12 @@ impl Dialect {
             Self::OpenaiChat => openai_chat::decode_usage_text(usage),
             other => other.decode_usage(serde_json::from_str(usage).ok()?),
         }
+    }
+
+    /// Why a whole answer ended, where it can be read.
+    pub fn stop_of(self, body: &[u8]) -> Option<Stop> {
+        let body = serde_json::from_slice(body).ok()?;
+        self.decode_answer(body).ok()?.stop
     }
 
     pub fn decode_error(self, status: u16, body: &[u8]) -> Fault {

@@ -30,13 +30,15 @@ use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
 use crate::llm::reserve::limit_fault;
-use crate::mcp::endpoint::trace_id;
+use crate::mcp::endpoint::{parent, trace_id};
 
 /// The body of one request.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// Who answered, and what could not be passed on.
 const TARGET: HeaderName = HeaderName::from_static("x-causeway-target");
 const DROPPED: HeaderName = HeaderName::from_static("x-causeway-dropped");
+/// What the provider calls the request, beside `x-request-id`, which is ours.
+const PROVIDER_REQUEST: HeaderName = HeaderName::from_static("x-causeway-provider-request-id");
 /// Which limit is used up (draft-ietf-httpapi-ratelimit-headers).
 const RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE: HeaderName = HeaderName::from_static("ratelimit");
@@ -187,6 +189,7 @@ async fn carry_out(
         addressed,
         peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
+        parent: parent(&parts.headers),
         headers: parts.headers,
         body,
         receipt: None,
@@ -230,10 +233,17 @@ fn replied(reply: Reply) -> Response {
     if let Ok(target) = HeaderValue::from_str(&reply.target) {
         headers.insert(TARGET, target);
     }
+    tell_request(headers, reply.provider_request.as_deref());
     if let Some(dropped) = dropped_header(&reply.dropped) {
         headers.insert(DROPPED, dropped);
     }
     response
+}
+
+fn tell_request(headers: &mut HeaderMap, id: Option<&str>) {
+    if let Some(id) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(PROVIDER_REQUEST, id);
+    }
 }
 
 /// The fields that could not be passed on, once each.
@@ -258,6 +268,7 @@ pub(crate) fn refuse(dialect: Dialect, fault: &Fault) -> Response {
     if let Some(after) = fault.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }
+    tell_request(headers, fault.provider_request.as_deref());
     if let Some(rate) = &fault.rate {
         for (name, value) in [(RATE_POLICY, &rate.policy), (RATE, &rate.state)] {
             if let Ok(value) = HeaderValue::from_str(value) {

@@ -185,9 +185,11 @@ impl Asking<'_> {
                 ),
             )
         })?;
-        account.asking(&self.provider.name, &self.model.name);
+        account.asking(self.provider, &self.model.name);
         let answered = self.exchange(work, key, account, dropped).await;
-        let (sign, rule) = judged(answered.as_ref().err().map(|fault| fault.class));
+        let class = answered.as_ref().err().map(|fault| fault.class);
+        account.came_of_it(class);
+        let (sign, rule) = judged(class);
         admitted.end(sign, rule, Instant::now());
         answered
     }
@@ -200,6 +202,7 @@ impl Asking<'_> {
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
         let request = self.request(work)?;
+        account.leaving(&request);
         let outside = (&work.cx.egress, &work.cx.clock);
         let signed = self.provider.signed(request, key, outside);
         let request = timeout_at(work.deadline.into(), signed).await;
@@ -218,7 +221,7 @@ impl Asking<'_> {
             Ok(opened) => opened.map_err(|error| of_egress(&error))?,
             Err(_) => return Err(late(&self.provider.name, began.elapsed())),
         };
-        account.answered(opened.status.as_u16(), opened.first_byte);
+        account.answered(&opened);
         if !opened.status.is_success() {
             if let Some(key) = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED) {
                 key.tokens.refused(work.cx.clock.now());

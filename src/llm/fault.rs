@@ -16,6 +16,8 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// Of a limit of ours that is used up.
     pub rate: Option<Box<RateHeaders>>,
+    /// What the provider calls the request that failed.
+    pub provider_request: Option<Box<str>>,
 }
 
 /// What the headers `RateLimit-Policy` and `RateLimit` say.
@@ -65,6 +67,7 @@ impl Fault {
             code: None,
             retry_after: None,
             rate: None,
+            provider_request: None,
         }
     }
 

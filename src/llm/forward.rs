@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 
 use crate::access::caller::Caller;
 use crate::access::limit::Cost;
+use crate::egress::resilience::Sign;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced, Used};
 use crate::llm::dialect::Dialect;
@@ -21,14 +22,15 @@ use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
 use crate::llm::price::ServiceTier;
-use crate::llm::provider::Capability;
+use crate::llm::provider::{Capability, Provider};
 use crate::llm::proxy::{Llm, chance, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Target;
 use crate::llm::signed::masked;
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
-use crate::types::UpstreamRequest;
+use crate::llm::watch::Opening;
+use crate::types::{Parent, UpstreamRequest};
 
 /// How much of an answer in JSON is read to see what it used.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -48,6 +50,8 @@ pub struct Wanted {
     pub peer: Option<IpAddr>,
     /// 32 hexadecimal digits.
     pub trace_id: String,
+    /// The span of the caller's that it belongs to.
+    pub parent: Option<Parent>,
 }
 
 /// What goes back.
@@ -55,12 +59,22 @@ pub struct Passed {
     pub target: String,
     pub status: u16,
     pub content_type: Option<HeaderValue>,
+    /// What the provider calls the request.
+    pub provider_request: Option<Box<str>>,
     pub body: PassedBody,
 }
 
 pub enum PassedBody {
     Whole(Bytes),
     Chunks(mpsc::Receiver<Bytes>),
+}
+
+/// An answer that has begun.
+struct Sent {
+    opened: Opened,
+    target: String,
+    priced: Priced,
+    deadline: Instant,
 }
 
 /// A request that a provider is sent.
@@ -79,7 +93,13 @@ struct Sending<'a> {
 /// What is wrong with the request, or the fault of the last target that was asked.
 pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<Passed, Fault> {
     let name = named(&wanted)?;
-    let mut account = Account::begin((&cx.ledger, &cx.clock), caller, &name, &wanted.trace_id);
+    let opening = Opening {
+        model: &name,
+        operation: operation(wanted.capability),
+        trace_id: &wanted.trace_id,
+        parent: wanted.parent,
+    };
+    let mut account = Account::begin(cx, caller, &opening);
     account.asked_with(wanted.body.len());
     let from = From {
         caller,
@@ -97,13 +117,12 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
     } = admit(cx, from, sought)
         .await
         .inspect_err(|fault| account.failed(fault))?;
+    account.admitted(cx, &model, &wanted.body);
     let sent = send_in_turn(cx, caller, (&model, &name, &wanted), &mut account).await;
     match sent {
-        Ok((opened, target, priced)) => {
-            let open = (account, reservation);
-            pass(cx, opened, (target, priced), open).await
-        }
-        Err(fault) => {
+        Ok(sent) => pass(cx, sent, (account, reservation)).await,
+        Err(mut fault) => {
+            fault.provider_request = account.provider_request().map(Box::from);
             reservation.settle(Cost::default()).await;
             account.failed(&fault);
             Err(if account.has_asked() {
@@ -112,6 +131,21 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
                 fault
             })
         }
+    }
+}
+
+/// What is done, in the words of OpenTelemetry where it has one for it.
+fn operation(capability: Capability) -> &'static str {
+    match capability {
+        Capability::Embeddings => "embeddings",
+        Capability::Completions => "text_completion",
+        Capability::Rerank => "rerank",
+        Capability::Images | Capability::ImageEdits => "image_generation",
+        Capability::Speech => "speech",
+        Capability::Transcriptions | Capability::Translations => "transcription",
+        Capability::Moderations => "moderation",
+        Capability::CountTokens => "count_tokens",
+        _ => "chat",
     }
 }
 
@@ -178,16 +212,18 @@ async fn send_in_turn(
     caller: &Caller,
     (model, name, wanted): (&LiveModel, &str, &Wanted),
     account: &mut Account,
-) -> Result<(Opened, String, Priced), Fault> {
+) -> Result<Sent, Fault> {
     let settings = &model.settings;
-    let provider = |target: &Target| cx.models.provider_of(caller.organization, &target.provider);
-    let can = |target: &Target| {
-        provider(target).is_some_and(|it| {
-            let speaks = wanted
-                .dialect
-                .is_none_or(|dialect| dialect == it.provider.dialect);
-            speaks && it.provider.can(wanted.capability)
-        })
+    let offers = |provider: &Provider| {
+        let dialect = wanted.dialect;
+        let speaks = dialect.is_none_or(|dialect| dialect == provider.dialect);
+        speaks && provider.can(wanted.capability)
+    };
+    let provider = |target: &Target| {
+        let found = cx
+            .models
+            .provider_of(caller.organization, &target.provider)?;
+        offers(&found.provider).then_some(found)
     };
     let mut last = Fault::new(
         FaultClass::Unsupported,
@@ -196,8 +232,11 @@ async fn send_in_turn(
             model.name, wanted.capability
         ),
     );
-    for target in settings.order(can, chance()) {
-        let Some(provider) = provider(target).filter(|_| can(target)) else {
+    let now = Instant::now();
+    let is_well = |target: &Target| provider(target).is_some_and(|it| it.is_well(now));
+    let deadline = now + settings.times.total();
+    for target in settings.order(is_well, chance()) {
+        let Some(provider) = provider(target) else {
             continue;
         };
         let name = target.model.clone().unwrap_or_else(|| name.to_owned());
@@ -207,7 +246,7 @@ async fn send_in_turn(
             provider: &provider,
             model: &name,
             body: renamed(wanted, &name)?,
-            deadline: Instant::now() + settings.times.total(),
+            deadline,
         };
         match sending.with_keys(account).await {
             Ok(opened) => {
@@ -215,7 +254,12 @@ async fn send_in_turn(
                     list: provider.provider.price_list().to_owned(),
                     model: name.clone(),
                 };
-                return Ok((opened, format!("{}/{name}", provider.name), priced));
+                return Ok(Sent {
+                    opened,
+                    target: format!("{}/{name}", provider.name),
+                    priced,
+                    deadline,
+                });
             }
             Err(fault) if settings.falls_back(&fault) => last = fault,
             Err(fault) => return Err(fault),
@@ -238,12 +282,14 @@ impl Sending<'_> {
             let Ok(admitted) = breaker.admit(Instant::now()) else {
                 continue;
             };
-            account.asking(&self.provider.name, self.model);
+            account.asking(self.provider, self.model);
             let sent = self.send(key, account).await;
-            let (sign, rule) = judged(sent.as_ref().err().map(|fault| fault.class));
+            let class = sent.as_ref().err().map(|fault| fault.class);
+            account.came_of_it(class);
+            let (sign, rule) = judged(class);
             admitted.end(sign, rule, Instant::now());
             match sent {
-                Err(fault) if sign == crate::egress::resilience::Sign::Bad => last = Some(fault),
+                Err(fault) if sign == Sign::Bad => last = Some(fault),
                 sent => return sent,
             }
         }
@@ -269,6 +315,7 @@ impl Sending<'_> {
             headers,
             body: self.body.clone(),
         };
+        account.leaving(&request);
         let outside = (&self.cx.egress, &self.cx.clock);
         let request = self.provider.signed(request, key, outside).await?;
         let patience = Patience {
@@ -280,7 +327,7 @@ impl Sending<'_> {
             .egress
             .open(&self.provider.upstream, request, patience);
         let opened = opened.await.map_err(|error| of_egress(&error))?;
-        account.answered(opened.status.as_u16(), opened.first_byte);
+        account.answered(&opened);
         let status = opened.status.as_u16();
         if opened.status.is_success() || !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
             return Ok(opened);
@@ -298,16 +345,21 @@ impl Sending<'_> {
 /// Passes an answer on: one in JSON whole, so that what it used is known, and everything else as it comes.
 async fn pass(
     cx: &Arc<Llm>,
-    opened: Opened,
-    (target, priced): (String, Priced),
+    sent: Sent,
     (mut account, reservation): (Account, Reservation),
 ) -> Result<Passed, Fault> {
+    let Sent {
+        opened,
+        target,
+        priced,
+        deadline,
+    } = sent;
+    let provider_request = account.provider_request().map(Box::from);
     let status = opened.status.as_u16();
     let content_type = opened.headers.get(CONTENT_TYPE).cloned();
     let media = content_type.as_ref().and_then(|value| value.to_str().ok());
     let is_json = media.is_some_and(|media| media.starts_with("application/json"));
     let is_whole = is_json || !opened.status.is_success();
-    let deadline = Instant::now() + crate::llm::route::Times::default().total();
     let body = if is_whole {
         let body = opened.whole(ANSWER_BYTES_MAX, deadline).await;
         let body = body.map_err(|error| {
@@ -315,7 +367,7 @@ async fn pass(
             account.failed(&fault);
             fault
         })?;
-        account.passed(body.len());
+        account.passed(&body);
         let cost = if (200..300).contains(&status) {
             settle(cx, &mut account, &priced, told(&body))
         } else {
@@ -339,6 +391,7 @@ async fn pass(
         target,
         status,
         content_type,
+        provider_request,
         body,
     })
 }
@@ -374,7 +427,7 @@ async fn pump(
 ) {
     let mut pieces = 0;
     let ended = pass_on(&cx, &mut opened, (&sender, deadline), |chunk| {
-        account.passed(chunk.len());
+        account.passed(chunk);
         pieces += memchr::memmem::find_iter(chunk, b"data:").count() as u64;
     })
     .await;

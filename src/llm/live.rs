@@ -72,6 +72,9 @@ pub struct StoredModel {
     /// Where requests go once its tokens or its money are used up; absent: they are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_exhaust: Option<OnExhaust>,
+    /// The bodies of its requests and answers are written to the log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub log_bodies: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +105,7 @@ pub struct LiveModel {
     pub settings: ModelSettings,
     pub limits: Vec<Limit>,
     pub on_exhaust: Option<OnExhaust>,
+    pub log_bodies: bool,
     /// What a limit of a consumer's with the scope `tool` tells it apart by: names nobody stored are the
     /// caller's own, so that it is the provider's.
     pub counted_as: String,
@@ -138,6 +142,7 @@ impl LiveModel {
             settings: ModelSettings::to(target),
             limits: Vec::new(),
             on_exhaust: None,
+            log_bodies: false,
         }
     }
 }
@@ -263,6 +268,11 @@ impl Models {
             names.sort_unstable();
             names
         })
+    }
+
+    /// What all organizations have. The closure sees it as it is now.
+    pub fn seeing_all(&self, see: impl FnMut(&Offer)) {
+        self.0.offers.load().values().for_each(see);
     }
 
     /// What a name leads to for a caller: a model, or `provider/model` of a provider.
@@ -457,6 +467,7 @@ fn model(row: &ModelRow) -> Option<LiveModel> {
             settings: stored.settings,
             limits: stored.limits,
             on_exhaust: stored.on_exhaust,
+            log_bodies: stored.log_bodies,
             counted_as: row.name.clone(),
         }),
         Err(error) => {

@@ -16,22 +16,32 @@ use crate::access::ledger::{Ledger, LedgerEntry};
 use crate::access::limit::{Cost, Limiter};
 use crate::egress::Egress;
 use crate::llm::account::{Account, BYTES_PER_TOKEN, Used};
+use crate::llm::bodies::Redactor;
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, Told};
 use crate::llm::exchange::{Answering, Begun, Work, ask_target};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::Models;
-use crate::llm::price::{PriceBook, ServiceTier};
+use crate::llm::meter::ModelMeters;
+use crate::llm::price::PriceBook;
 use crate::llm::question::{Addressed, Question};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Target;
 use crate::llm::stream;
-use crate::types::Clock;
+use crate::llm::watch::Opening;
+use crate::telemetry::Telemetry;
+use crate::types::{Clock, Parent};
 
 /// What every request of a process shares.
 pub struct Llm {
     pub models: Models,
     pub egress: Egress,
     pub ledger: Ledger,
+    /// What requests are counted in for whoever watches the process.
+    pub meters: ModelMeters,
+    /// Where spans of requests go.
+    pub telemetry: Telemetry,
+    /// What is hidden in bodies that are logged.
+    pub redactor: Redactor,
     /// What lets requests in as long as their limits admit it.
     pub limiter: Limiter,
     pub clock: Clock,
@@ -54,6 +64,8 @@ pub struct Asked {
     pub trace_id: String,
     /// Where to send what is handed to the ledger, for somebody inside the process.
     pub receipt: Option<oneshot::Sender<LedgerEntry>>,
+    /// The span of the caller's that it belongs to.
+    pub parent: Option<Parent>,
 }
 
 /// What goes back.
@@ -62,6 +74,8 @@ pub struct Reply {
     pub target: String,
     /// What it could not be told, and what of its answer the caller's dialect cannot say.
     pub dropped: Vec<Dropped>,
+    /// What the provider calls the request.
+    pub provider_request: Option<Box<str>>,
     pub body: ReplyBody,
 }
 
@@ -80,8 +94,15 @@ pub enum ReplyBody {
 /// What is wrong with the request, or the fault of the last target that was asked.
 pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, Fault> {
     let question = Question::read(asked.dialect, asked.body, asked.addressed)?;
-    let mut account = Account::open((&cx.ledger, &cx.clock), caller, &question, &asked.trace_id);
+    let opening = Opening {
+        model: &question.model,
+        operation: "chat",
+        trace_id: &asked.trace_id,
+        parent: asked.parent,
+    };
+    let mut account = Account::begin(cx, caller, &opening);
     account.tell(asked.receipt);
+    account.asked_with(question.len());
     let from = From {
         caller,
         peer: asked.peer,
@@ -98,6 +119,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
     } = admit(cx, from, sought)
         .await
         .inspect_err(|fault| account.failed(fault))?;
+    account.admitted(cx, &model, question.body());
     let settings = &model.settings;
     let work = Work {
         cx,
@@ -115,8 +137,9 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         deadline: Instant::now() + settings.times.total(),
     };
     match ask_in_turn(&work, caller, &mut account).await {
-        Ok(begun) => Ok(reply(cx, begun, (account, reservation), question.tier).await),
-        Err(fault) => {
+        Ok(begun) => Ok(reply(cx, begun, (account, reservation), &question).await),
+        Err(mut fault) => {
+            fault.provider_request = account.provider_request().map(Box::from);
             if !account.has_lost() {
                 reservation.settle(Cost::default()).await;
             }
@@ -160,8 +183,9 @@ async fn reply(
     cx: &Arc<Llm>,
     begun: Begun,
     (mut account, reservation): (Account, Reservation),
-    tier: ServiceTier,
+    question: &Question,
 ) -> Reply {
+    let (tier, provider_request) = (question.tier, account.provider_request().map(Box::from));
     let Begun {
         target,
         dropped,
@@ -174,7 +198,12 @@ async fn reply(
             usage,
             tier: told,
         } => {
-            account.passed(body.len());
+            account.passed(&body);
+            if account.is_recorded()
+                && let Some(stop) = question.dialect.stop_of(&body)
+            {
+                account.stopped(&stop);
+            }
             let used = Used {
                 told: usage,
                 complete: true,
@@ -206,6 +235,7 @@ async fn reply(
     Reply {
         target,
         dropped,
+        provider_request,
         body,
     }
 }

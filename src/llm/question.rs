@@ -115,6 +115,11 @@ impl Question {
         self.body.len()
     }
 
+    /// As it came.
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     pub fn is_empty(&self) -> bool {
         self.body.is_empty()
     }

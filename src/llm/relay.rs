@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::events::{Decoder, Event, Framing};
-use crate::llm::answer::{ChatEvent, Delta, PartStart};
+use crate::llm::answer::{ChatEvent, Delta, PartStart, Stop};
 use crate::llm::codec::{StreamDecoder, StreamEncoder};
 use crate::llm::dialect::{Dialect, Dropped, bedrock};
 use crate::llm::fault::{Fault, FaultClass};
@@ -28,6 +28,8 @@ pub struct Seen {
     pub pieces: u64,
     /// It came to its proper end.
     pub ended: bool,
+    /// Why the answer ended.
+    pub stop: Option<Stop>,
     /// It broke off, and why.
     pub fault: Option<Fault>,
 }
@@ -44,7 +46,10 @@ impl Seen {
                 self.pieces += 1;
             }
             ChatEvent::Usage(usage) => self.usage = Some(*usage),
-            ChatEvent::Stop(_) => (self.begun, self.ended) = (true, true),
+            ChatEvent::Stop(stop) => {
+                (self.begun, self.ended) = (true, true);
+                self.stop = Some(stop.clone());
+            }
             ChatEvent::Fault(fault) => self.fault = Some(fault.clone()),
             ChatEvent::Start { .. } | ChatEvent::PartStop { .. } => {}
         }

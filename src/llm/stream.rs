@@ -147,6 +147,9 @@ pub(crate) async fn pump(
         tier,
     };
     let cost = account.used(&used, (&cx.prices, &priced));
+    if let Some(stop) = &seen.stop {
+        account.stopped(stop);
+    }
     match &seen.fault {
         Some(fault) => account.failed(fault),
         None if left => {}
@@ -167,10 +170,10 @@ async fn pass(
     loop {
         if !flow.out.is_empty() {
             let chunk = Bytes::from(std::mem::take(&mut flow.out));
-            let bytes = chunk.len();
+            let passed = chunk.clone();
             // A caller that does not read is one that left.
             match timeout_at(flow.deadline.into(), sender.send(chunk)).await {
-                Ok(Ok(())) => account.passed(bytes),
+                Ok(Ok(())) => account.passed(&passed),
                 Ok(Err(_)) | Err(_) => return false,
             }
         }

@@ -53,6 +53,10 @@ fn attribute(key: &str, value: &Value) -> Json {
     let value = match value {
         Value::Text(text) => json!({ "stringValue": text }),
         Value::Number(number) => json!({ "intValue": number.to_string() }),
+        Value::Texts(texts) => {
+            let values = texts.iter().map(|text| json!({ "stringValue": text }));
+            json!({ "arrayValue": { "values": values.collect::<Vec<_>>() } })
+        }
     };
     json!({ "key": key, "value": value })
 }

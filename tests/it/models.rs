@@ -8,6 +8,7 @@
 
 mod google;
 mod upstream;
+mod watched;
 
 use std::time::{Duration, Instant};
 
@@ -65,7 +66,12 @@ impl From<Columns> for Row {
 
 impl Set {
     async fn start() -> Self {
-        let (site, upstream) = (Site::start(&[]).await, Upstream::start().await);
+        Self::start_with(&[]).await
+    }
+
+    /// A process with these settings of the environment.
+    async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let (site, upstream) = (Site::start(settings).await, Upstream::start().await);
         // Of a kind whose prices are known.
         let provider = json!({
             "kind": "openai",

@@ -5,7 +5,7 @@
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 
-mod spans;
+pub(crate) mod spans;
 
 use std::collections::{BTreeSet, HashSet};
 use std::os::unix::fs::PermissionsExt;
@@ -26,7 +26,7 @@ async fn serving(folder: &std::path::Path, more: &[&str]) -> Serving {
 }
 
 /// What a scrape of the process gives.
-async fn scrape(served: &Serving) -> String {
+pub(crate) async fn scrape(served: &Serving) -> String {
     let answer = reqwest::get(format!("{}/metrics", served.origin)).await;
     answer.unwrap().text().await.unwrap()
 }
@@ -267,7 +267,13 @@ async fn the_dashboard_asks_for_what_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let served = serving(folder.path(), &[]).await;
     use_it(&served).await;
+    let question = json!({ "model": "demo", "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
+    let asked = reqwest::Client::builder().build().unwrap();
+    let asked = asked.post(format!("{}/v1/chat/completions", served.origin));
+    let asked = asked.bearer_auth(ADMIN).body(question.to_string());
+    assert_eq!(asked.send().await.unwrap().status(), 200);
     let text = scrape(&served).await;
+    well_formed(&text);
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let known: BTreeSet<&str> = samples
         .filter_map(|it| it.split(['{', ' ']).next())
@@ -279,7 +285,7 @@ async fn the_dashboard_asks_for_what_there_is() {
     let rows = panels.iter().filter(|panel| panel["type"] == "row");
     let rows: Vec<_> = rows.map(|row| row["title"].as_str().unwrap()).collect();
     let expected = [
-        "Calls", "Errors", "Latency", "Limits", "Upstream", "Process",
+        "Calls", "Errors", "Latency", "Limits", "Upstream", "Models", "Process",
     ];
     assert_eq!(rows, expected);
     let targets = panels
@@ -290,7 +296,8 @@ async fn the_dashboard_asks_for_what_there_is() {
         .map(|target| target["expr"].as_str().unwrap());
     let variables = board["templating"]["list"].as_array().unwrap().iter();
     let queries = variables.filter_map(|variable| variable["query"].as_str());
-    let name = regex::Regex::new(r"\bcauseway_[a-z_]+").unwrap();
+    let name =
+        regex::Regex::new(r"\b(?:causeway_[a-z_]+|gen_ai_(?:client|server)_[a-z_]+)").unwrap();
     let mut asked = 0;
     for expression in expressions.chain(queries) {
         for found in name.find_iter(expression) {
@@ -301,5 +308,5 @@ async fn the_dashboard_asks_for_what_there_is() {
             assert!(name.is_match(expression), "{expression}");
         }
     }
-    assert!(asked > 35, "{asked}");
+    assert!(asked > 50, "{asked}");
 }

@@ -10,11 +10,13 @@ use http::{HeaderValue, StatusCode};
 
 use crate::llm::count;
 use crate::llm::dialect::{Dialect, anthropic};
-use crate::llm::endpoint::{BODY_BYTES_MAX, Endpoint, TARGET, body_of, peer, read_up_to, refuse};
+use crate::llm::endpoint::{
+    BODY_BYTES_MAX, Endpoint, TARGET, body_of, peer, read_up_to, refuse, tell_request,
+};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::{Passed, PassedBody, Wanted, forward};
 use crate::llm::provider::Capability;
-use crate::mcp::endpoint::trace_id;
+use crate::mcp::endpoint::{parent, trace_id};
 
 /// The body of a request with sound or pictures in it.
 const MEDIA_BYTES_MAX: usize = 64 << 20;
@@ -67,6 +69,7 @@ async fn counted(endpoint: &Endpoint, request: Request) -> Result<Passed, Fault>
         body: body.clone(),
         peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
+        parent: parent(&parts.headers),
     };
     match forward(&endpoint.llm, &caller, wanted).await {
         Err(fault) if fault.class == FaultClass::Unsupported => estimated(&body),
@@ -83,6 +86,7 @@ fn estimated(body: &[u8]) -> Result<Passed, Fault> {
         target: "estimate".to_owned(),
         status: 200,
         content_type: Some(HeaderValue::from_static("application/json")),
+        provider_request: None,
         body: PassedBody::Whole(count.to_string().into()),
     })
 }
@@ -106,6 +110,7 @@ async fn pass(
         body: read_up_to(body, MEDIA_BYTES_MAX).await?,
         peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
+        parent: parent(&parts.headers),
     };
     forward(&endpoint.llm, &caller, wanted).await
 }
@@ -122,6 +127,7 @@ fn answered(passed: Passed) -> Response {
     if let Some(content_type) = passed.content_type {
         headers.insert(CONTENT_TYPE, content_type);
     }
+    tell_request(headers, passed.provider_request.as_deref());
     if let Ok(target) = HeaderValue::from_str(&passed.target) {
         headers.insert(TARGET, target);
     }

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 pub(super) const GOOD: &str = "sk-good-0123456789-wxyz";
 pub(super) const WRONG: &str = "sk-wrong-0123456789-stuv";
+/// What it calls every request.
+pub(super) const REQUEST: &str = "req-of-the-provider";
 /// Of a paced stream.
 pub(super) const PIECES: usize = 20;
 
@@ -93,7 +95,7 @@ fn admitted(seen: &Seen, headers: &HeaderMap) -> Result<(), Box<Response>> {
 
 fn refusal(status: StatusCode, text: &str) -> Response {
     let error = json!({ "error": { "message": text, "type": "server_error", "code": null, "param": null } });
-    (status, Json(error)).into_response()
+    (status, [("request-id", REQUEST)], Json(error)).into_response()
 }
 
 async fn models(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Response {
@@ -117,6 +119,14 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
             let text = format!("out of order, although you are {GOOD}");
             return refusal(StatusCode::INTERNAL_SERVER_ERROR, &text);
         }
+        "echo" => {
+            let text = format!("you are {GOOD}");
+            return Json(json!({
+                "id": "1", "object": "chat.completion", "created": 1, "model": model,
+                "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],
+            }))
+            .into_response();
+        }
         "stall" if body["stream"] != true => {
             tokio::time::sleep(Duration::from_secs(20)).await;
         }
@@ -127,12 +137,12 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
     if body["stream"] == true {
         return streamed(&seen, model);
     }
-    Json(json!({
+    let answer = Json(json!({
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model,
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": "hello" }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500 },
-    }))
-    .into_response()
+    }));
+    ([("x-request-id", REQUEST)], answer).into_response()
 }
 
 fn limited(after: &'static str) -> Response {
@@ -187,6 +197,9 @@ fn streamed(seen: &Seen, model: &str) -> Response {
             Some((Ok(Bytes::from(text)), (n + 1, open)))
         }
     });
-    let head = [(header::CONTENT_TYPE, "text/event-stream")];
+    let head = [
+        (header::CONTENT_TYPE.as_str(), "text/event-stream"),
+        ("x-request-id", REQUEST),
+    ];
     (head, Body::from_stream(chunks)).into_response()
 }

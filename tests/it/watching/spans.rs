@@ -15,15 +15,15 @@ use crate::egress::serve_local;
 use crate::program::{Serving, document};
 use crate::watching::{ADMIN, scrape};
 
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const PARENT: &str = "00f067aa0ba902b7";
+pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub(crate) const PARENT: &str = "00f067aa0ba902b7";
 const ARGUMENT: &str = "an-argument-nobody-repeats";
 const SECRET: &str = "a-secret-nobody-repeats";
 
 type Sender = mpsc::UnboundedSender<(HeaderMap, Value)>;
 
 /// A collector, and what it takes.
-async fn collector() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Value)>) {
+pub(crate) async fn collector() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Value)>) {
     let (sender, taken) = mpsc::unbounded_channel();
     let take = async |State(sender): State<Sender>, headers: HeaderMap, body: String| {
         let body = serde_json::from_str(&body).unwrap();
@@ -100,20 +100,21 @@ fn sampled() -> String {
     format!("00-{TRACE}-{PARENT}-01")
 }
 
-fn spans(body: &Value) -> Vec<Value> {
+pub(crate) fn spans(body: &Value) -> Vec<Value> {
     let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
     spans.as_array().unwrap().clone()
 }
 
-fn attributes(span: &Value) -> HashMap<String, String> {
+pub(crate) fn attributes(span: &Value) -> HashMap<String, String> {
     let attributes = span["attributes"].as_array().unwrap().iter();
     attributes
         .map(|it| {
             let value = &it["value"];
             let text = value["stringValue"].as_str().or(value["intValue"].as_str());
+            let first = value["arrayValue"]["values"][0]["stringValue"].as_str();
             (
                 it["key"].as_str().unwrap().to_owned(),
-                text.unwrap().to_owned(),
+                text.or(first).unwrap().to_owned(),
             )
         })
         .collect()

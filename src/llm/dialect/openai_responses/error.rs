@@ -42,6 +42,7 @@ pub(crate) fn reported(error: &Value, class: FaultClass) -> Fault {
         field: text("param"),
         code: code.or(kind),
         rate: None,
+        provider_request: None,
     }
 }
 

@@ -1,0 +1,225 @@
+//! The measures of models: named and explained. Those that OpenTelemetry has a name for go by it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crate::app::exposition::{Exposition, Kind};
+use crate::app::measures::{name_consumers, shown};
+use crate::llm::meter::{About, Distribution, KINDS, OUTCOMES, SeriesCounts};
+use crate::llm::proxy::Llm;
+use crate::store::Store;
+
+use Kind::{Counter, Gauge, Histogram};
+
+/// What stands where no provider was asked, and for the breaker of a provider without keys.
+const NONE: &str = "none";
+
+/// Writes down what requests for models came to.
+pub(super) async fn write(out: &mut Exposition, llm: &Llm, store: &Store) {
+    let there = There::now(llm);
+    let is_model = |about: &About| there.has_model(about);
+    llm.meters
+        .keep(is_model, |provider| there.providers.contains(provider));
+    let series = llm.meters.read();
+    counted(out, &series);
+    timed(out, &series);
+    let help = "Requests to providers of models, by what came of them.";
+    let mut family = out.family("causeway_model_attempts_total", Counter, help);
+    for (provider, counts) in llm.meters.attempts() {
+        for (outcome, count) in OUTCOMES.iter().zip(counts) {
+            if count > 0 || *outcome == "ok" {
+                let labels = [("provider", &*provider), ("outcome", outcome)];
+                family.sample(&labels, count as f64);
+            }
+        }
+    }
+    let help = "Whether a provider's key is left alone because requests with it failed: 1 it is, 0 it is asked.";
+    let mut family = out.family("causeway_provider_key_paused", Gauge, help);
+    for ((provider, key), is_paused) in &there.keys {
+        let labels = [("provider", &**provider), ("key", &**key)];
+        family.sample(&labels, f64::from(u8::from(*is_paused)));
+    }
+    name_consumers(llm.meters.consumers(), store).await;
+    let help = "Requests for models by consumer and by how they ended.";
+    let name = "causeway_consumer_model_requests_total";
+    let mut family = out.family(name, Counter, help);
+    for (consumer, counts) in llm.meters.consumers().read() {
+        for ((_, status), count) in shown(&counts) {
+            family.sample(&[("consumer", &consumer), ("status", status)], count);
+        }
+    }
+}
+
+/// What there is now, in all organizations.
+#[derive(Default)]
+struct There {
+    providers: BTreeSet<String>,
+    models: BTreeSet<String>,
+    keys: BTreeMap<(String, String), bool>,
+}
+
+impl There {
+    fn now(llm: &Llm) -> Self {
+        let (mut there, now) = (Self::default(), Instant::now());
+        llm.models.seeing_all(|offer| {
+            for provider in offer.providers.values() {
+                there.providers.insert(provider.name.clone());
+                let own = (NONE, &provider.breaker);
+                let keys = provider.keys.iter().map(|key| (&*key.name, &key.breaker));
+                let own = provider.keys.is_empty().then_some(own);
+                for (key, breaker) in keys.chain(own) {
+                    let known = there
+                        .keys
+                        .entry((provider.name.clone(), key.to_owned()))
+                        .or_default();
+                    *known |= breaker.is_paused(now);
+                }
+            }
+            let models = offer.models.all().map(|model| model.name.clone());
+            there.models.extend(models);
+        });
+        there
+    }
+
+    /// A name that is stored, or one of a provider's own.
+    fn has_model(&self, about: &About) -> bool {
+        let rest = about.model.strip_prefix(about.provider.as_str());
+        let is_own = rest.is_some_and(|rest| rest.starts_with('/'));
+        let has_provider = about.provider.is_empty() || self.providers.contains(&about.provider);
+        has_provider && (is_own || self.models.contains(&about.model))
+    }
+}
+
+fn provider(about: &About) -> &str {
+    if about.provider.is_empty() {
+        NONE
+    } else {
+        &about.provider
+    }
+}
+
+fn counted(out: &mut Exposition, series: &[SeriesCounts]) {
+    let help = "Requests for models, by how they ended: ok, tool_error (the provider failed), refused, cancelled, timeout.";
+    let mut family = out.family("causeway_model_requests_total", Counter, help);
+    for one in series {
+        let (model, provider) = (one.about.model.as_str(), provider(&one.about));
+        for ((_, status), count) in shown(&one.statuses) {
+            let labels = [
+                ("model", model),
+                ("provider", provider),
+                ("operation", one.about.operation),
+                ("status", status),
+            ];
+            family.sample(&labels, count);
+        }
+    }
+    let help =
+        "Tokens of models by kind; cached and cache_write are among input, reasoning among output.";
+    let mut family = out.family("causeway_model_tokens_total", Counter, help);
+    for one in series {
+        let (model, provider) = (one.about.model.as_str(), provider(&one.about));
+        for (kind, count) in KINDS.iter().zip(one.tokens) {
+            let labels = [
+                ("model", model),
+                ("provider", provider),
+                ("operation", one.about.operation),
+                ("kind", kind),
+            ];
+            family.sample(&labels, count as f64);
+        }
+    }
+    let each: [(_, _, _, fn(&SeriesCounts) -> f64); 4] = [
+        (
+            "causeway_model_cost_dollars_total",
+            Counter,
+            "What requests for models cost by known prices, in US dollars.",
+            |it| it.nanos as f64 / 1e9,
+        ),
+        (
+            "causeway_model_retries_total",
+            Counter,
+            "Times the same target was asked again after a failure.",
+            |it| it.retries as f64,
+        ),
+        (
+            "causeway_model_fallbacks_total",
+            Counter,
+            "Times another target was asked in place of one of this provider.",
+            |it| it.fallbacks as f64,
+        ),
+        (
+            "causeway_model_streams",
+            Gauge,
+            "Answers of models that are under way piece by piece.",
+            |it| it.streams as f64,
+        ),
+    ];
+    for (name, kind, help, read) in each {
+        let mut family = out.family(name, kind, help);
+        for one in series {
+            let labels = [
+                ("model", one.about.model.as_str()),
+                ("provider", provider(&one.about)),
+                ("operation", one.about.operation),
+            ];
+            family.sample(&labels, read(one));
+        }
+    }
+}
+
+/// The labels of OpenTelemetry, and the name the provider goes by here.
+fn labels(about: &About) -> Vec<(&'static str, &str)> {
+    vec![
+        ("gen_ai_operation_name", about.operation),
+        (
+            "gen_ai_provider_name",
+            if about.kind.is_empty() {
+                NONE
+            } else {
+                &about.kind
+            },
+        ),
+        ("gen_ai_request_model", &about.model),
+        ("causeway_provider", provider(about)),
+    ]
+}
+
+fn timed(out: &mut Exposition, series: &[SeriesCounts]) {
+    let help = "Tokens of requests for models.";
+    let mut family = out.family("gen_ai_client_token_usage", Histogram, help);
+    for one in series {
+        for (kind, tokens) in [("input", &one.input), ("output", &one.output)] {
+            let mut labels = labels(&one.about);
+            labels.push(("gen_ai_token_type", kind));
+            let ends: Vec<f64> = tokens.ends.iter().map(|end| *end as f64).collect();
+            let buckets = (&*ends, &*tokens.counts);
+            family.histogram(&labels, buckets, tokens.sum as f64);
+        }
+    }
+    let each: [(_, _, fn(&SeriesCounts) -> &Distribution); 3] = [
+        (
+            "gen_ai_client_operation_duration_seconds",
+            "How long requests for models took in all.",
+            |it| &it.durations,
+        ),
+        (
+            "gen_ai_server_time_to_first_token_seconds",
+            "Of streams: from the request to the first token.",
+            |it| &it.first_tokens,
+        ),
+        (
+            "gen_ai_server_time_per_output_token_seconds",
+            "Of streams that ended well: the time of each token after the first.",
+            |it| &it.token_times,
+        ),
+    ];
+    for (name, help, read) in each {
+        let mut family = out.family(name, Histogram, help);
+        for one in series {
+            let times = read(one);
+            let ends: Vec<f64> = times.ends.iter().map(|end| *end as f64 / 1e6).collect();
+            let buckets = (&*ends, &*times.counts);
+            family.histogram(&labels(&one.about), buckets, times.sum as f64 / 1e6);
+        }
+    }
+}
