@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::timeout_at;
@@ -47,7 +47,7 @@ pub use crate::egress::dial::{Resolve, SystemResolver};
 pub(crate) use crate::egress::document::redirect_target;
 pub use crate::egress::document::{Fetched, Validators};
 pub use crate::egress::error::EgressError;
-pub use crate::egress::opened::Opened;
+pub use crate::egress::opened::{Opened, Upload};
 pub use crate::egress::proxy::{Proxy, ProxyError};
 pub use crate::egress::resilience::{Breakers, Resilience, ResilienceError};
 pub use crate::egress::rule::{AllowRule, AllowRuleError};
@@ -55,7 +55,7 @@ pub use crate::egress::tls::TlsUnavailable;
 
 use crate::credential::Identity;
 use crate::egress::body::Until;
-use crate::egress::channel::Answer;
+use crate::egress::channel::{Answer, Leaving};
 use crate::egress::dial::{Dialer, Ground};
 use crate::egress::tls::{Terms, Tls};
 use crate::events::Framing;
@@ -405,10 +405,21 @@ impl Egress {
         channel: &Channel,
         request: &UpstreamRequest,
     ) -> Result<Answer, EgressError> {
+        let whole = Either::Left(Full::new(request.body.clone()));
+        self.answer_to(channel, outbound(request, whole)?, &request.url)
+            .await
+    }
+
+    /// Sends what is ready to leave until there are headers.
+    async fn answer_to(
+        &self,
+        channel: &Channel,
+        outbound: Request<Leaving>,
+        url: &Url,
+    ) -> Result<Answer, EgressError> {
         let started = Instant::now();
-        let outbound = outbound(request)?;
-        let origin = || request.url.origin().ascii_serialization();
-        let answer = match request.url.scheme() {
+        let origin = || url.origin().ascii_serialization();
+        let answer = match url.scheme() {
             "https" => channel
                 .send_secure(outbound, &self.0.tls)
                 .await
@@ -428,9 +439,9 @@ fn framing(headers: &HeaderMap) -> Option<Framing> {
 }
 
 /// The request as the client sends it. The client writes `Host` from the URL.
-fn outbound(request: &UpstreamRequest) -> Result<Request<Full<Bytes>>, EgressError> {
+fn outbound(request: &UpstreamRequest, body: Leaving) -> Result<Request<Leaving>, EgressError> {
     let uri = http_uri(&request.url)?;
-    let mut outbound = Request::new(Full::new(request.body.clone()));
+    let mut outbound = Request::new(body);
     *outbound.method_mut() = request.method.clone();
     *outbound.uri_mut() = uri;
     *outbound.headers_mut() = request.headers.clone();

@@ -26,6 +26,7 @@ pub mod route;
 pub mod sign;
 pub mod splice;
 pub mod usage;
+pub mod veil;
 
 // What there is now, and the flow.
 pub(crate) mod access_token;
@@ -33,6 +34,7 @@ pub(crate) mod account;
 pub mod bodies;
 pub(crate) mod exchange;
 pub mod forward;
+pub mod kept;
 pub mod live;
 pub mod meter;
 pub mod probe;
@@ -41,6 +43,7 @@ pub(crate) mod reserve;
 pub mod settings;
 pub(crate) mod signed;
 pub(crate) mod stream;
+pub mod through;
 pub(crate) mod watch;
 
 // The edge.

@@ -24,7 +24,7 @@ use crate::types::Slug;
 /// The whole table:
 ///
 /// - agents: `/mcp/{slug}`, `/mcp/{slug}/sse`, `/mcp/{slug}/messages`, `/mcp/{slug}/answers/{id}`
-/// - programs that ask models: `/v1/…`, `/v1beta/models/…`
+/// - programs that ask models: `/v1/…`, `/v1beta/models/…`, and providers' own paths: `/p/{provider}/…`
 /// - people: `/`, `/login`, `/publish`, `/imports/{id}`, `/servers/{slug}` and below, `/keys`
 /// - programs: `/api/v1/…`
 /// - operators: `/healthz`, `/readyz`, `/metrics`, `/admin/health`, `/admin/audit`

@@ -29,6 +29,7 @@ pub mod model_usage;
 pub mod models;
 pub mod personal;
 pub mod probes;
+pub mod provider_objects;
 pub mod sealed;
 pub mod servers;
 pub mod sessions;

@@ -48,6 +48,7 @@ pub(super) fn llm(
         models,
         egress: ground.egress.clone(),
         ledger: mcp.ledger.clone(),
+        store: ground.store.clone(),
         meters: ModelMeters::default(),
         telemetry: mcp.telemetry.clone(),
         redactor: redactor.context("telemetry.hidden_patterns")?,

@@ -107,6 +107,8 @@ async fn providers(api: &Api) -> anyhow::Result<IndexMap<String, ProviderSpec>> 
             kind: text(&row["kind"]),
             parameters: serde_json::from_value(row["parameters"].clone())?,
             allow_upstream: serde_json::from_value(row["allowUpstream"].clone())?,
+            pass_through: row["passThrough"] == true,
+            files: row["files"] == true,
             definition: row.get("definition").cloned(),
             keys,
         };

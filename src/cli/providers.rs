@@ -99,6 +99,12 @@ struct Put {
     /// A private address it may be at, as for `serve`
     #[arg(long, value_name = "RULE")]
     allow_upstream: Vec<String>,
+    /// Callers may ask it for anything of its own, at /p/NAME/…
+    #[arg(long)]
+    pass_through: bool,
+    /// Callers keep files and batches at it, each its own, at /v1/files and /v1/batches
+    #[arg(long)]
+    files: bool,
     /// A file with the description of a provider that is not known, as JSON
     #[arg(long, value_name = "FILE")]
     definition: Option<PathBuf>,
@@ -226,6 +232,8 @@ impl Put {
             "kind": self.kind.as_ref().unwrap_or(&self.name),
             "parameters": parameters,
             "allowUpstream": self.allow_upstream,
+            "passThrough": self.pass_through,
+            "files": self.files,
             "definition": definition,
         }))
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::Connect;
@@ -35,10 +36,13 @@ struct Inner {
     dialer: Dialer,
     terms: Terms,
     first_byte_timeout: Duration,
-    plain: Decompression<Client<Dialer, Full<Bytes>>>,
+    plain: Decompression<Client<Dialer, Leaving>>,
     /// Made on first use: reading the trust store takes longer than starting.
-    secure: OnceLock<Decompression<Client<HttpsConnector<Dialer>, Full<Bytes>>>>,
+    secure: OnceLock<Decompression<Client<HttpsConnector<Dialer>, Leaving>>>,
 }
+
+/// A body on its way out: all of it is here, or it is passed on as it comes.
+pub(crate) type Leaving = Either<Full<Bytes>, UnsyncBoxBody<Bytes, std::io::Error>>;
 
 /// One answer, headers read, body still to come.
 pub(crate) type Answer = Response<DecompressionBody<Incoming>>;
@@ -70,14 +74,14 @@ impl Channel {
     }
 
     /// Sends without TLS.
-    pub(crate) async fn send_plain(&self, request: Request<Full<Bytes>>) -> Result<Answer, Error> {
+    pub(crate) async fn send_plain(&self, request: Request<Leaving>) -> Result<Answer, Error> {
         self.0.plain.clone().oneshot(request).await
     }
 
     /// Sends with TLS, whose configuration all channels on the same terms share.
     pub(crate) async fn send_secure(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Leaving>,
         tls: &Tls,
     ) -> Result<Result<Answer, Error>, TlsUnavailable> {
         let client = match self.0.secure.get() {
@@ -95,7 +99,7 @@ impl Channel {
     }
 }
 
-fn pooled<C>(connector: C) -> Decompression<Client<C, Full<Bytes>>>
+fn pooled<C>(connector: C) -> Decompression<Client<C, Leaving>>
 where
     C: Service<http::Uri> + Connect + Clone,
 {

@@ -3,15 +3,19 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use http::{HeaderMap, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, StreamBody};
+use hyper::body::{Frame, Incoming};
 use tokio::time::timeout_at;
 use tower_http::decompression::DecompressionBody;
 use url::Position;
 
 use crate::egress::body::{self, Bounded};
-use crate::egress::{Egress, EgressError, Patience, Upstream, exchange_inside};
+use crate::egress::channel::Answer;
+use crate::egress::{Egress, EgressError, Patience, Upstream, exchange_inside, outbound};
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
 /// An answer, its headers read, its body still to come. Dropping it closes the connection, unless the body was
@@ -32,7 +36,44 @@ enum Coming {
     Here(Option<Bytes>),
 }
 
+/// A body that is sent as it comes.
+pub type Upload = BoxStream<'static, std::io::Result<Bytes>>;
+
 impl Egress {
+    /// [`Egress::open`] for a request whose body is passed on while it comes, in place of its own: it is sent once, and
+    /// whoever makes it says how long it may take.
+    ///
+    /// # Errors
+    /// When there are no headers in time; the text is fit for whoever asked.
+    pub async fn open_upload(
+        &self,
+        upstream: &Upstream,
+        (request, upload): (UpstreamRequest, Upload),
+        patience: Patience<'_>,
+    ) -> Result<Opened, EgressError> {
+        let Upstream::Http(channel) = upstream else {
+            // What is in the process takes bodies whole.
+            let body = gathered(upload, self.settings().body_bytes_max).await?;
+            let request = UpstreamRequest { body, ..request };
+            return self.open(upstream, request, patience).await;
+        };
+        let started = Instant::now();
+        let origin = request.url.origin().ascii_serialization();
+        let body = StreamBody::new(upload.map_ok(Frame::data));
+        let body = Either::Right(UnsyncBoxBody::new(body));
+        let answering = self.answer_to(channel, outbound(&request, body)?, &request.url);
+        let answer = tokio::select! {
+            biased;
+            () = patience.cancel.cancelled() => return Err(EgressError::Cancelled),
+            answer = timeout_at(patience.deadline.into(), answering) => answer,
+        };
+        let answer = answer.map_err(|_| EgressError::TimedOut {
+            origin: origin.clone(),
+            after: started.elapsed(),
+        })??;
+        Ok(Opened::outside(answer, origin, started))
+    }
+
     /// Sends one request, and gives the answer as soon as its headers are there.
     ///
     /// # Errors
@@ -78,19 +119,39 @@ impl Egress {
             origin: origin.clone(),
             after: started.elapsed(),
         })??;
+        Ok(Opened::outside(answer, origin, started))
+    }
+}
+
+/// All of a body that comes piece by piece.
+async fn gathered(mut upload: Upload, bytes_max: usize) -> Result<Bytes, EgressError> {
+    let mut whole = BytesMut::new();
+    while let Some(piece) = upload.next().await {
+        let piece = piece.map_err(|source| EgressError::Broken {
+            origin: "the caller".to_owned(),
+            source: source.into(),
+        })?;
+        if whole.len() + piece.len() > bytes_max {
+            return Err(EgressError::TooLarge { limit: bytes_max });
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+impl Opened {
+    fn outside(answer: Answer, origin: String, started: Instant) -> Self {
         let (head, body) = answer.into_parts();
-        Ok(Opened {
+        Self {
             status: head.status,
             headers: head.headers,
             first_byte: started.elapsed(),
             started,
             origin,
             body: Coming::Network(Box::new(body)),
-        })
+        }
     }
-}
 
-impl Opened {
     fn inside(answer: UpstreamResponse, origin: String) -> Self {
         Self {
             status: answer.status,

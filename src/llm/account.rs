@@ -131,6 +131,12 @@ impl Account {
         }
     }
 
+    /// What was asked for is known only now.
+    pub(crate) fn turned_out(&mut self, provider: &str, model: &str) {
+        self.call.model = kept(&format!("{provider}/{model}"));
+        self.call.target.clone_from(&self.call.model);
+    }
+
     /// The request leaves for it.
     pub(crate) fn leaving(&mut self, request: &UpstreamRequest) {
         self.watched.leaving(request);

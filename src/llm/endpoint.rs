@@ -2,8 +2,10 @@
 //!
 //! Errors are said in the caller's dialect, also those about its key.
 
+mod kept;
 mod models;
 mod others;
+mod through;
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -67,6 +69,8 @@ impl Endpoint {
                 get(models::show_gemini).post(gemini),
             )
             .merge(others::router())
+            .merge(kept::router())
+            .merge(through::router())
             .route("/v1/{*path}", any(unsupported))
             .route("/v1beta/{*path}", any(unsupported))
             .with_state(self)

@@ -427,8 +427,9 @@ async fn pump(
 ) {
     let mut pieces = 0;
     let ended = pass_on(&cx, &mut opened, (&sender, deadline), |chunk| {
-        account.passed(chunk);
-        pieces += memchr::memmem::find_iter(chunk, b"data:").count() as u64;
+        account.passed(&chunk);
+        pieces += memchr::memmem::find_iter(&chunk, b"data:").count() as u64;
+        chunk
     })
     .await;
     drop(sender);
@@ -448,12 +449,12 @@ async fn pump(
     reservation.settle(cost).await;
 }
 
-/// `false`: the caller left.
-async fn pass_on(
+/// Passes on what `note` makes of each piece. `false`: the caller left.
+pub(crate) async fn pass_on(
     cx: &Llm,
     opened: &mut Opened,
     (sender, deadline): (&mpsc::Sender<Bytes>, Instant),
-    mut note: impl FnMut(&Bytes),
+    mut note: impl FnMut(Bytes) -> Bytes,
 ) -> Result<bool, Fault> {
     loop {
         let next = tokio::select! {
@@ -464,7 +465,10 @@ async fn pass_on(
         };
         match next {
             Ok(Ok(Some(chunk))) => {
-                note(&chunk);
+                let chunk = note(chunk);
+                if chunk.is_empty() {
+                    continue;
+                }
                 let sent = timeout_at(deadline.into(), sender.send(chunk)).await;
                 if !matches!(sent, Ok(Ok(()))) {
                     return Ok(false);

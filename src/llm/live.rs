@@ -42,6 +42,10 @@ pub struct LiveProvider {
     pub parameters: BTreeMap<String, String>,
     pub upstream: Upstream,
     pub keys: Vec<Arc<LiveKey>>,
+    /// Any path of it is open at `/p/{name}/…`.
+    pub pass_through: bool,
+    /// Callers keep files and batches at it.
+    pub files: bool,
     /// Of the provider as a whole, where it has no keys.
     pub breaker: Arc<Breaker>,
     /// Whose turn it is among the keys.
@@ -133,6 +137,11 @@ impl StoredModel {
 }
 
 impl LiveModel {
+    /// What stands for all that is passed through to a provider.
+    pub(crate) fn any_of(provider: &str) -> Self {
+        Self::to(&format!("{provider}/*"), target(provider, None))
+    }
+
     /// A model nobody stored.
     fn to(name: &str, target: Target) -> Self {
         Self {
@@ -330,6 +339,8 @@ impl Models {
         });
         Some(LiveProvider {
             name: row.name.clone(),
+            pass_through: settings.pass_through,
+            files: settings.files,
             provider: provider?,
             parameters: settings.parameters,
             upstream,
@@ -404,6 +415,8 @@ impl Models {
             parameters: BTreeMap::from([("base_url".to_owned(), base)]),
             upstream: Upstream::Internal(service.clone()),
             keys: Vec::new(),
+            pass_through: false,
+            files: false,
             breaker: Arc::default(),
             turn: AtomicUsize::new(0),
         };

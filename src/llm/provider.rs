@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use quirk::{Quirk, Switch};
-pub use url::UrlError;
+pub use url::{UrlError, leads_out};
 
 use crate::llm::dialect::{Dialect, Dropped};
 use crate::llm::fault::Fault;

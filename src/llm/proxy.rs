@@ -28,6 +28,7 @@ use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Target;
 use crate::llm::stream;
 use crate::llm::watch::Opening;
+use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::types::{Clock, Parent};
 
@@ -36,6 +37,8 @@ pub struct Llm {
     pub models: Models,
     pub egress: Egress,
     pub ledger: Ledger,
+    /// Whose what callers keep at providers is.
+    pub store: Store,
     /// What requests are counted in for whoever watches the process.
     pub meters: ModelMeters,
     /// Where spans of requests go.

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::caller::Caller;
 use crate::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
 use crate::llm::fault::{Fault, FaultClass, RateHeaders};
-use crate::llm::live::{LiveModel, OnExhaust};
+use crate::llm::live::{LiveModel, OnExhaust, may_use_models};
 use crate::llm::price::{self, Nanos, ServiceTier};
 use crate::llm::proxy::Llm;
 use crate::types::ModelId;
@@ -118,6 +118,47 @@ async fn reserve(
     let permit = cx.limiter.admit(&asked).await?;
     Ok(Admitted {
         name: sought.model.to_owned(),
+        reservation: Reservation {
+            permit,
+            limiter: cx.limiter.clone(),
+            tasks: cx.streams.clone(),
+        },
+        model,
+    })
+}
+
+/// Lets in a request that is passed through to a provider. What it will use nobody knows: it is let in where there is
+/// anything left of each budget, and counted after.
+///
+/// # Errors
+/// Where the caller uses no models, or a limit does not admit it.
+pub(crate) async fn admit_through(
+    cx: &Llm,
+    from: From<'_>,
+    provider: &str,
+) -> Result<Admitted, Fault> {
+    if !may_use_models(from.caller) {
+        let text = "this key is for some servers only; providers need a key for everything";
+        return Err(Fault::new(FaultClass::Forbidden, text));
+    }
+    let model = Arc::new(LiveModel::any_of(provider));
+    let asked = Asked {
+        caller: from.caller,
+        of: Of::Model {
+            id: ModelId(model.id),
+            name: &model.counted_as,
+        },
+        limits: &[],
+        peer: from.peer,
+        cost: Cost {
+            tokens: 1,
+            nanos: 1,
+        },
+    };
+    let permit = cx.limiter.admit(&asked).await;
+    let permit = permit.map_err(|refusal| limit_fault(&refusal))?;
+    Ok(Admitted {
+        name: model.name.clone(),
         reservation: Reservation {
             permit,
             limiter: cx.limiter.clone(),

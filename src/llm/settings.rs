@@ -39,6 +39,12 @@ pub struct ProviderSettings {
     /// Private addresses it may be at, as `--allow-upstream` takes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_upstream: Vec<String>,
+    /// Callers may ask it for anything of its own, at `/p/{name}/…`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pass_through: bool,
+    /// Callers keep files and batches at it, each its own, at `/v1/files` and `/v1/batches`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub files: bool,
     /// A provider that is not compiled in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition: Option<Box<Provider>>,

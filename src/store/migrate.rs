@@ -159,6 +159,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0027_model_usage.sql"),
     ),
     (
+        29,
+        "provider_objects",
+        include_str!("../../migrations/sqlite/0029_provider_objects.sql"),
+        include_str!("../../migrations/postgres/0029_provider_objects.sql"),
+    ),
+    (
         30,
         "key_models",
         include_str!("../../migrations/sqlite/0030_key_models.sql"),

@@ -97,6 +97,8 @@ const COUNT_PROVIDERS: &str = "SELECT COUNT(*) AS value FROM providers WHERE org
 const PUT_PROVIDER: &str = "INSERT INTO providers (id, organization_id, name, kind, settings, created_at, updated_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (organization_id, name) \
      DO UPDATE SET kind = excluded.kind, settings = excluded.settings, updated_at = excluded.updated_at";
+const FORGET_OBJECTS: &str =
+    "DELETE FROM provider_objects WHERE organization_id = $1 AND provider = $2";
 const DELETE_PROVIDER: &str = "DELETE FROM providers WHERE organization_id = $1 AND name = $2";
 const KEYS: &str = "SELECT id, organization_id, provider_id, name, ending, origin, key_id, sealed, created_at \
      FROM provider_keys WHERE provider_id = $1 ORDER BY name";
@@ -199,6 +201,7 @@ impl Store {
         let Some(known) = known else {
             return Ok(false);
         };
+        execute!(&mut tx, FORGET_OBJECTS, organization, name)?;
         execute!(&mut tx, DELETE_PROVIDER, organization, name)?;
         let change = (Change::Model(ModelId(known.id)), 2);
         self.commit_change(tx, act, change, at).await?;

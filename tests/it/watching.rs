@@ -270,9 +270,21 @@ async fn the_dashboard_asks_for_what_there_is() {
     let question = json!({ "model": "demo", "stream": true, "messages": [{ "role": "user", "content": "hi" }] });
     let asked = reqwest::Client::builder().build().unwrap();
     let asked = asked.post(format!("{}/v1/chat/completions", served.origin));
-    let asked = asked.bearer_auth(ADMIN).body(question.to_string());
-    assert_eq!(asked.send().await.unwrap().status(), 200);
-    let text = scrape(&served).await;
+    let (_, made) = served
+        .api(ADMIN, ("POST", "keys"), &json!({ "name": "writer" }))
+        .await;
+    let asked = asked.bearer_auth(made["key"].as_str().unwrap());
+    let asked = asked.body(question.to_string());
+    let answer = asked.send().await.unwrap().text().await.unwrap();
+    assert!(answer.contains("[DONE]"), "{answer}");
+    // It is counted once it is over, a moment after its last byte.
+    let text = loop {
+        let text = scrape(&served).await;
+        if text.contains("causeway_consumer_model_requests_total{") {
+            break text;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
     well_formed(&text);
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let known: BTreeSet<&str> = samples

@@ -72,6 +72,12 @@ pub(crate) struct ProviderSpec {
     pub parameters: IndexMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_upstream: Vec<String>,
+    /// Anything of its own is open to callers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pass_through: bool,
+    /// Callers keep files and batches at it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub files: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Value>,
     /// Where keys are read that are not entered yet: by name, `env:NAME` or `@FILE`.

@@ -81,6 +81,8 @@ fn body(wanted: &ProviderSpec) -> anyhow::Result<Value> {
         "kind": wanted.kind,
         "parameters": wanted.parameters,
         "allowUpstream": wanted.allow_upstream,
+        "passThrough": wanted.pass_through,
+        "files": wanted.files,
         "definition": definition,
     }))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
 use crate::llm::dialect::Dialect;
@@ -18,6 +18,9 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// An operator may put this in place of any provider's base URL, for a proxy or an endpoint of its own.
 const BASE: &str = "base_url";
+
+/// How often a path may be escaped.
+const DECODED_MAX: usize = 4;
 
 /// Why there is no URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +78,45 @@ impl Provider {
         };
         for (name, template) in &self.query {
             if let Some(value) = values.query(template)? {
+                url.query_pairs_mut().append_pair(name, &value);
+            }
+        }
+        Ok(url)
+    }
+
+    /// The URL of anything of the provider's: its base, with a path and a query of a caller's, which [`leads_out`] was
+    /// asked about. What the base ends with and the path begins with is not doubled (`/v1`).
+    pub fn url_at(
+        &self,
+        parameters: &BTreeMap<String, String>,
+        path: &str,
+        query: &str,
+    ) -> Result<Url, UrlError> {
+        let values = Values {
+            provider: self,
+            parameters,
+            model: "",
+        };
+        let base = self.base(&values)?;
+        let base = base.trim_end_matches('/');
+        let within = self.parse(base)?;
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        let last = within.path().rsplit('/').next().unwrap_or_default();
+        let path = if !last.is_empty() && first == last {
+            rest
+        } else {
+            path
+        };
+        let mut url = self.parse(&format!("{base}/{path}"))?;
+        let is_within = url.origin() == within.origin()
+            && url.path().starts_with(within.path().trim_end_matches('/'));
+        if !is_within || url.query().is_some() || url.fragment().is_some() {
+            return Err(self.no_url());
+        }
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        for (name, template) in &self.query {
+            let is_given = url.query_pairs().any(|(given, _)| given == **name);
+            if let Some(value) = values.query(template)?.filter(|_| !is_given) {
                 url.query_pairs_mut().append_pair(name, &value);
             }
         }
@@ -147,6 +189,37 @@ impl Provider {
             provider: self.name.clone(),
         }
     }
+}
+
+/// Whether a path of a caller's may lead elsewhere than below where it is put: by a step out of it, however that is
+/// written, or by an empty part. A slash at its end is none.
+pub fn leads_out(path: &str) -> bool {
+    if path.is_empty() {
+        return false;
+    }
+    let trimmed = path.strip_suffix('/').unwrap_or(path);
+    if trimmed.split('/').any(str::is_empty) || path.contains(['?', '#']) {
+        return true;
+    }
+    let mut text = path.to_owned();
+    for _ in 0..DECODED_MAX {
+        let steps = |part: &str| {
+            let part = part.split(';').next().unwrap_or_default().trim();
+            part == "." || part == ".."
+        };
+        if text.split(['/', '\\']).any(steps) || text.contains(char::is_control) {
+            return true;
+        }
+        let Ok(decoded) = percent_decode_str(&text).decode_utf8() else {
+            return true;
+        };
+        if decoded == text {
+            return false;
+        }
+        text = decoded.into_owned();
+    }
+    // Nobody escapes so often for any good.
+    true
 }
 
 /// What placeholders stand for.
@@ -360,5 +433,63 @@ fn of_openai(capability: Capability) -> &'static str {
         Capability::Batches => "/batches",
         Capability::Files => "/files",
         Capability::FineTuning => "/fine_tuning/jobs",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_a_callers_stays_below_the_base() {
+        for path in [
+            "..",
+            "a/../b",
+            "a/%2e%2e/b",
+            "a/%252e%252e/b",
+            "..%2fadmin",
+            "a/..;x/b",
+            "a//b",
+            "/a",
+            "a\\..\\b",
+            "a%5c..%5cb",
+            "a%00b",
+            "a%ff",
+            "%25252525252e",
+            "a?b",
+        ] {
+            assert!(leads_out(path), "{path}");
+        }
+        for path in [
+            "a",
+            "a/b/",
+            "v1/models/a%2Fb",
+            "a/b:generateContent",
+            "a..b/c",
+            "",
+        ] {
+            assert!(!leads_out(path), "{path}");
+        }
+        let parameters = BTreeMap::new();
+        let at = |provider: &str, path: &str, query: &str| {
+            let provider = crate::llm::provider::find(provider).unwrap();
+            let url = provider.url_at(&parameters, path, query);
+            url.map(String::from)
+        };
+        for (provider, path, query, expected) in [
+            ("openai", "threads", "", "https://api.openai.com/v1/threads"),
+            (
+                "openai",
+                "v1/threads",
+                "a=b%20c",
+                "https://api.openai.com/v1/threads?a=b%20c",
+            ),
+            ("cohere", "v2/chat", "", "https://api.cohere.com/v2/chat"),
+            ("openai", "v1", "", "https://api.openai.com/v1/"),
+            ("openai", "a%2Fb", "", "https://api.openai.com/v1/a%2Fb"),
+        ] {
+            assert_eq!(at(provider, path, query).as_deref(), Ok(expected), "{path}");
+        }
+        assert!(at("openai", "../x", "").is_err());
     }
 }

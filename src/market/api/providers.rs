@@ -120,6 +120,8 @@ fn view<'a>(row: &ProviderRow, keys: impl Iterator<Item = &'a ProviderKeyRow>) -
         "verified": provider.as_ref().is_some_and(|it| it.verified),
         "parameters": settings.parameters,
         "allowUpstream": settings.allow_upstream,
+        "passThrough": settings.pass_through,
+        "files": settings.files,
         "origin": origin,
         "keys": keys,
         "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
@@ -183,6 +185,10 @@ pub(crate) struct GivenProvider {
     #[serde(default)]
     allow_upstream: Vec<String>,
     #[serde(default)]
+    pass_through: bool,
+    #[serde(default)]
+    files: bool,
+    #[serde(default)]
     definition: Option<Box<Provider>>,
 }
 
@@ -194,6 +200,8 @@ impl GivenProvider {
         let settings = ProviderSettings {
             parameters,
             allow_upstream: self.allow_upstream,
+            pass_through: self.pass_through,
+            files: self.files,
             definition: self.definition,
         };
         (self.kind, settings)

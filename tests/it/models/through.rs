@@ -1,0 +1,578 @@
+//! Requests that are passed through to a provider, and files and batches that callers keep there, over real sockets.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Json, Router};
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::managing::{ADMIN, Site};
+use crate::models::Row;
+use crate::models::upstream::GOOD;
+
+/// A provider with more to it than chat. It tells what it was sent, and keeps what it is given.
+#[derive(Clone, Default)]
+struct Shelf(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    files: BTreeMap<String, Vec<u8>>,
+    batches: BTreeMap<String, String>,
+    /// The most bytes that came of a body before its end did.
+    largest_piece: usize,
+    asked: Vec<String>,
+}
+
+impl Shelf {
+    async fn start(&self) -> SocketAddr {
+        let router = Router::new()
+            .route("/v1/echo/{*rest}", any(echo))
+            .route("/v1/chat/completions", post(chat))
+            .route("/v1/slow", get(slow))
+            .route("/v1/broken", any(broken))
+            .route("/v1/files", get(all).post(put))
+            .route("/v1/files/{id}", get(show).delete(remove))
+            .route("/v1/files/{id}/content", get(content))
+            .route("/v1/batches", post(batch))
+            .route("/v1/batches/{id}", get(show_batch))
+            .route("/v1/batches/{id}/cancel", post(show_batch))
+            .with_state(self.clone());
+        crate::egress::serve_local(router).await
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.0.lock().unwrap().asked.clone()
+    }
+}
+
+async fn echo(State(shelf): State<Shelf>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let text = |value: &axum::http::HeaderValue| value.to_str().unwrap().to_owned();
+    let headers = parts.headers.iter();
+    let headers: BTreeMap<String, String> = headers
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect();
+    let uri = parts.uri.to_string();
+    shelf.0.lock().unwrap().asked.push(uri.clone());
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let told = json!({
+        "method": parts.method.as_str(), "uri": uri, "headers": headers, "bytes": body.len(),
+        "body": String::from_utf8_lossy(&body),
+    });
+    let said = [
+        ("x-request-id", "req-1"),
+        ("set-cookie", "a=b"),
+        ("x-key", GOOD),
+        ("x-limit", "7"),
+    ];
+    (StatusCode::CREATED, said, Json(told)).into_response()
+}
+
+async fn chat(body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let usage = json!({ "prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500 });
+    if body["stream"] != true {
+        let answer = json!({ "model": "gpt-4o-mini", "choices": [], "usage": usage });
+        return Json(answer).into_response();
+    }
+    let events = [
+        json!({ "model": "gpt-4o-mini", "choices": [{ "index": 0, "delta": { "content": "Hi" } }] }),
+        json!({ "model": "gpt-4o-mini", "choices": [], "usage": usage }),
+    ];
+    let events = events.map(|event| format!("data: {event}\n\n"));
+    let text = format!("{}data: [DONE]\n\n", events.concat());
+    ([("content-type", "text/event-stream")], text).into_response()
+}
+
+/// Pieces with pauses between, with a key cut in two among them.
+async fn slow() -> Response {
+    let (first, second) = GOOD.split_at(9);
+    let pieces = [
+        "data: one\n\n".to_owned(),
+        format!("data: {first}"),
+        format!("{second}\n\n"),
+        "data: end\n\n".to_owned(),
+    ];
+    let pieces = stream::iter(pieces).then(async |piece| {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        Ok::<_, std::io::Error>(Bytes::from(piece))
+    });
+    let head = [("content-type", "text/event-stream")];
+    (head, Body::from_stream(pieces)).into_response()
+}
+
+async fn broken(headers: HeaderMap) -> Response {
+    let key = headers["authorization"].to_str().unwrap().to_owned();
+    let said = json!({ "error": { "message": format!("no: {key}") } });
+    (StatusCode::IM_A_TEAPOT, Json(said)).into_response()
+}
+
+async fn put(State(shelf): State<Shelf>, body: Body) -> Response {
+    let (mut whole, mut largest) = (Vec::new(), 0);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.unwrap();
+        largest = largest.max(piece.len());
+        whole.extend_from_slice(&piece);
+    }
+    let mut kept = shelf.0.lock().unwrap();
+    kept.largest_piece = largest;
+    let id = format!("file-{}", kept.files.len());
+    kept.files.insert(id.clone(), whole);
+    Json(json!({ "id": id, "object": "file", "purpose": "batch" })).into_response()
+}
+
+async fn all(State(shelf): State<Shelf>) -> Json<Value> {
+    let ids: Vec<Value> = shelf
+        .0
+        .lock()
+        .unwrap()
+        .files
+        .keys()
+        .map(|id| json!({ "id": id }))
+        .collect();
+    Json(json!({ "data": ids }))
+}
+
+async fn show(State(shelf): State<Shelf>, Path(id): Path<String>) -> Response {
+    if shelf.0.lock().unwrap().files.contains_key(&id) {
+        return Json(json!({ "id": id, "object": "file", "purpose": "batch" })).into_response();
+    }
+    StatusCode::NOT_FOUND.into_response()
+}
+
+async fn remove(State(shelf): State<Shelf>, Path(id): Path<String>) -> Json<Value> {
+    let there = shelf.0.lock().unwrap().files.remove(&id).is_some();
+    Json(json!({ "id": id, "object": "file", "deleted": there }))
+}
+
+async fn content(State(shelf): State<Shelf>, Path(id): Path<String>) -> Response {
+    let body = shelf.0.lock().unwrap().files[&id].clone();
+    ([("content-type", "text/html")], body).into_response()
+}
+
+async fn batch(State(shelf): State<Shelf>, Json(body): Json<Value>) -> Json<Value> {
+    let mut kept = shelf.0.lock().unwrap();
+    let id = format!("batch-{}", kept.batches.len());
+    let input = body["input_file_id"].as_str().unwrap().to_owned();
+    kept.batches.insert(id.clone(), input);
+    Json(json!({ "id": id, "object": "batch", "status": "validating" }))
+}
+
+async fn show_batch(State(shelf): State<Shelf>, Path(id): Path<String>) -> Json<Value> {
+    let output = format!("file-of-{id}");
+    shelf
+        .0
+        .lock()
+        .unwrap()
+        .files
+        .insert(output.clone(), b"results".to_vec());
+    Json(json!({ "id": id, "object": "batch", "status": "completed", "output_file_id": output }))
+}
+
+/// A process with a provider `p` at the shelf, and two applications.
+struct Scene {
+    set: crate::models::Set,
+    shelf: Shelf,
+    address: SocketAddr,
+    other: String,
+}
+
+impl Scene {
+    async fn start(open: Value) -> Self {
+        let shelf = Shelf::default();
+        let address = shelf.start().await;
+        let set = crate::models::Set::start().await;
+        let scene = Self {
+            other: key(&set.site, "other").await,
+            set,
+            shelf,
+            address,
+        };
+        scene.open(open).await;
+        let key = json!({ "value": GOOD });
+        scene
+            .set
+            .site
+            .done("PUT", "providers/p/keys/main", key)
+            .await;
+        scene
+    }
+
+    /// Says what of the provider is open.
+    async fn open(&self, more: Value) {
+        let mut provider = json!({
+            "kind": "openai",
+            "parameters": { "base_url": format!("http://{}/v1", self.address) },
+            "allowUpstream": [self.address.to_string()],
+        });
+        let members = more.as_object().unwrap().clone();
+        provider.as_object_mut().unwrap().extend(members);
+        self.set.site.done("PUT", "providers/p", provider).await;
+    }
+
+    fn ask(&self, method: &str, path: &str, key: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}{path}", self.set.site.served.origin);
+        let request = self.set.site.client.request(method.parse().unwrap(), url);
+        request.bearer_auth(key)
+    }
+
+    async fn own(&self, method: &str, path: &str) -> (u16, Value) {
+        answered(self.ask(method, path, &self.set.caller)).await
+    }
+
+    async fn others(&self, method: &str, path: &str) -> (u16, Value) {
+        answered(self.ask(method, path, &self.other)).await
+    }
+
+    async fn upload(&self, text: &str) -> String {
+        let request = self.ask("POST", "/v1/files", &self.set.caller);
+        let (status, made) = answered(request.body(text.to_owned())).await;
+        assert_eq!(status, 200, "{made}");
+        made["id"].as_str().unwrap().to_owned()
+    }
+}
+
+async fn key(site: &Site, name: &str) -> String {
+    let made = site.done("POST", "keys", json!({ "name": name })).await;
+    made["key"].as_str().unwrap().to_owned()
+}
+
+async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    )
+}
+
+#[tokio::test]
+async fn a_request_passes_as_it_is_with_our_key_and_no_other() {
+    let scene = Scene::start(json!({})).await;
+    let (status, said) = scene.own("GET", "/p/p/echo/a").await;
+    assert_eq!(status, 404, "it is closed: {said}");
+    scene.open(json!({ "passThrough": true })).await;
+    let shown = scene.set.site.get("providers/p").await;
+    assert_eq!(
+        (&shown["passThrough"], &shown["files"]),
+        (&json!(true), &json!(false))
+    );
+    let (status, _) = answered(scene.ask("GET", "/p/p/echo/a", "cw_wrong")).await;
+    assert_eq!(status, 401);
+    let caller = &scene.set.caller;
+    let path = format!("/p/p/v1/echo/a%2Fb/c:d?x=1&key={caller}&y=%20");
+    let request = scene.ask("PATCH", &path, caller);
+    let request = request
+        .header("cookie", "s=1")
+        .header("x-custom", "kept")
+        .header("x-forwarded-for", "10.0.0.1")
+        .header("openai-organization", "org-other")
+        .header("connection", "x-private")
+        .header("x-private", "1")
+        .body("{\"a\":1}");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 201);
+    let headers = response.headers().clone();
+    assert_eq!(headers["x-causeway-provider-request-id"], "req-1");
+    assert_eq!(
+        (&headers["x-limit"], &headers["x-key"]),
+        (&"7".parse().unwrap(), &"[masked]".parse().unwrap())
+    );
+    assert!(!headers.contains_key("set-cookie"), "{headers:?}");
+    let text = response.text().await.unwrap();
+    assert!(!text.contains(GOOD), "the key it repeats: {text}");
+    assert!(!text.contains(caller.as_str()), "{text}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(told["method"], "PATCH");
+    assert_eq!(told["uri"], "/v1/echo/a%2Fb/c:d?x=1&y=%20");
+    assert_eq!(told["body"], "{\"a\":1}");
+    assert_eq!(told["headers"]["authorization"], "Bearer [masked]");
+    assert_eq!(told["headers"]["x-custom"], "kept");
+    assert_eq!(told["headers"]["content-length"], "7");
+    for name in [
+        "cookie",
+        "x-forwarded-for",
+        "openai-organization",
+        "x-private",
+        "traceparent",
+    ] {
+        assert_eq!(told["headers"][name], Value::Null, "{name}");
+    }
+    let (status, said) = scene.own("GET", "/p/p/echo/plain").await;
+    assert_eq!(
+        (status, &said["headers"]["transfer-encoding"]),
+        (201, &Value::Null)
+    );
+    // An error is the provider's own, without the key.
+    let (status, said) = scene.own("POST", "/p/p/broken").await;
+    assert_eq!(
+        (status, &said["error"]["message"]),
+        (418, &json!("no: Bearer [masked]"))
+    );
+    let rows = scene.set.rows(3).await;
+    let of = |row: &Row| (row.model.clone(), row.status.clone(), row.tokens_output);
+    assert_eq!(of(&rows[0]), ("p/*".to_owned(), "ok".to_owned(), None));
+    assert_eq!(
+        of(&rows[2]),
+        ("p/*".to_owned(), "tool_error".to_owned(), None)
+    );
+}
+
+#[tokio::test]
+async fn no_path_leads_elsewhere() {
+    let scene = Scene::start(json!({ "passThrough": true, "files": true })).await;
+    let listening = scene.set.site.served.origin.clone();
+    let address = listening.trim_start_matches("http://");
+    for path in [
+        "echo/../../secret",
+        "echo/%2e%2e/%2e%2e/secret",
+        "echo/%252e%252e/secret",
+        "..%2f..%2fsecret",
+        "echo//evil.example",
+        "echo/..%5c..%5csecret",
+        "http://evil.example/v1",
+        "files",
+        "v1/files/file-0/content",
+        "echo/%66iles/x",
+        "echo/Batches",
+    ] {
+        // As it is, which no client library would send.
+        let request = format!(
+            "GET /p/p/{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+            scene.set.caller
+        );
+        let said = raw(address, &request).await;
+        let status: u16 = said.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!((400..500).contains(&status), "{path}: {said}");
+    }
+    assert!(scene.shelf.asked().is_empty(), "{:?}", scene.shelf.asked());
+    let long = "a".repeat(3_000);
+    assert_eq!(scene.own("GET", &format!("/p/p/echo/{long}")).await.0, 413);
+    assert_eq!(scene.own("GET", "/p/demo/models").await.0, 404);
+}
+
+async fn raw(address: &str, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut said = String::new();
+    socket.read_to_string(&mut said).await.unwrap();
+    said
+}
+
+#[tokio::test]
+async fn what_is_passed_through_is_counted_where_it_says_what_it_used() {
+    let scene = Scene::start(json!({ "passThrough": true })).await;
+    for stream in [false, true] {
+        let body = json!({ "model": "gpt-4o-mini", "stream": stream });
+        let request = scene.ask("POST", "/p/p/chat/completions", &scene.set.caller);
+        let response = request.body(body.to_string()).send().await.unwrap();
+        let text = response.text().await.unwrap();
+        assert!(text.contains("gpt-4o-mini"), "{text}");
+    }
+    for row in scene.set.rows(2).await {
+        assert_eq!(
+            (row.model.as_str(), row.status.as_str()),
+            ("p/gpt-4o-mini", "ok")
+        );
+        assert_eq!(
+            (row.tokens_input, row.tokens_output),
+            (Some(1_000), Some(500))
+        );
+        assert_eq!(row.cost_nanos, Some(450_000), "{row:?}");
+    }
+    // What it came to counts, and the next request finds it.
+    let limits = json!({ "limits": [
+        { "unit": "tokens", "amount": 2_000, "window": "day", "scope": "consumer" },
+    ] });
+    scene
+        .set
+        .site
+        .done("PATCH", "consumers/other", limits)
+        .await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let request = scene.ask("POST", "/p/p/chat/completions", &scene.other);
+        statuses.push(answered(request.body("{}")).await.0);
+    }
+    assert_eq!(
+        statuses,
+        [200, 200, 429],
+        "the third finds 3,000 tokens of 2,000 used"
+    );
+}
+
+#[tokio::test]
+async fn a_stream_comes_as_it_is_made_and_shows_no_key_that_is_cut_in_two() {
+    let scene = Scene::start(json!({ "passThrough": true })).await;
+    let began = Instant::now();
+    let response = scene
+        .ask("GET", "/p/p/slow", &scene.set.caller)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut pieces = response.bytes_stream();
+    let first = pieces.next().await.unwrap().unwrap();
+    assert!(first.starts_with(b"data: one"), "{first:?}");
+    assert!(
+        began.elapsed() < Duration::from_millis(450),
+        "{:?}",
+        began.elapsed()
+    );
+    let mut text = String::from_utf8(first.to_vec()).unwrap();
+    while let Some(piece) = pieces.next().await {
+        text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+    }
+    assert_eq!(text, "data: one\n\ndata: [masked]\n\ndata: end\n\n");
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
+async fn files_and_batches_are_found_by_whoever_made_them_only() {
+    let scene = Scene::start(json!({})).await;
+    let (status, said) = scene.own("GET", "/v1/files").await;
+    assert_eq!(status, 400, "{said}");
+    scene.open(json!({ "files": true })).await;
+    let first = scene.upload("one").await;
+    let second = scene.upload("two").await;
+    let theirs = scene.ask("POST", "/v1/files", &scene.other);
+    let (_, theirs) = answered(theirs.body("three")).await;
+    let theirs = theirs["id"].as_str().unwrap();
+    let ids = |page: &Value| -> Vec<String> {
+        let data = page["data"].as_array().unwrap().iter();
+        data.map(|one| one["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (_, page) = scene.own("GET", "/v1/files").await;
+    assert_eq!(ids(&page), [second.clone(), first.clone()], "{page}");
+    assert_eq!(page["has_more"], false);
+    let (_, page) = scene.own("GET", "/v1/files?limit=1&provider=p").await;
+    assert_eq!(
+        (ids(&page), &page["has_more"]),
+        (vec![second.clone()], &json!(true))
+    );
+    let next = format!(
+        "/v1/files?limit=1&after={}",
+        page["last_id"].as_str().unwrap()
+    );
+    let (_, page) = scene.own("GET", &next).await;
+    assert_eq!(
+        (ids(&page), &page["has_more"]),
+        (vec![first.clone()], &json!(false))
+    );
+    let (_, page) = scene.others("GET", "/v1/files").await;
+    assert_eq!(ids(&page), [theirs]);
+
+    for (method, rest) in [("GET", ""), ("GET", "/content"), ("DELETE", "")] {
+        let (status, said) = scene
+            .own(method, &format!("/v1/files/{theirs}{rest}"))
+            .await;
+        assert_eq!(status, 404, "{method} {rest}: {said}");
+        let (status, _) = scene.own(method, &format!("/v1/files/nothing{rest}")).await;
+        assert_eq!(status, 404, "{method} {rest}");
+    }
+    let response = scene.ask(
+        "GET",
+        &format!("/v1/files/{first}/content"),
+        &scene.set.caller,
+    );
+    let response = response.send().await.unwrap();
+    assert_eq!(
+        response.headers()["content-security-policy"],
+        "default-src 'none'; sandbox"
+    );
+    assert_eq!(response.text().await.unwrap(), "one");
+
+    // A batch reads no file of somebody else's, and what it writes is its maker's.
+    let batch = |file: &str, key: &str| {
+        let body = json!({ "input_file_id": file, "endpoint": "/v1/chat/completions" });
+        let request = scene.ask("POST", "/v1/batches", key);
+        let request = request.header("content-type", "application/json");
+        answered(request.body(body.to_string()))
+    };
+    let (status, said) = batch(theirs, &scene.set.caller).await;
+    assert_eq!(status, 404, "{said}");
+    let (status, made) = batch(&first, &scene.set.caller).await;
+    assert_eq!(status, 200, "{made}");
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(
+        scene.others("GET", &format!("/v1/batches/{id}")).await.0,
+        404
+    );
+    assert_eq!(
+        scene
+            .others("POST", &format!("/v1/batches/{id}/cancel"))
+            .await
+            .0,
+        404
+    );
+    let (_, page) = scene.others("GET", "/v1/batches").await;
+    assert_eq!(ids(&page), Vec::<String>::new());
+    let (status, shown) = scene.own("GET", &format!("/v1/batches/{id}")).await;
+    assert_eq!(status, 200, "{shown}");
+    let output = shown["output_file_id"].as_str().unwrap();
+    let path = format!("/v1/files/{output}/content");
+    let (_, results) = scene.own("GET", &path).await;
+    assert_eq!(results, "results");
+    assert_eq!(scene.others("GET", &path).await.0, 404);
+    let (_, page) = scene.own("GET", "/v1/batches").await;
+    assert_eq!(ids(&page), [id]);
+
+    let (status, gone) = scene.own("DELETE", &format!("/v1/files/{second}")).await;
+    assert_eq!((status, &gone["deleted"]), (200, &json!(true)));
+    assert_eq!(
+        scene.own("GET", &format!("/v1/files/{second}")).await.0,
+        404
+    );
+    // The admin's key is somebody of its own.
+    let (_, page) = answered(scene.ask("GET", "/v1/files", ADMIN)).await;
+    assert_eq!(ids(&page), Vec::<String>::new());
+    let rows = scene.set.rows(10).await;
+    assert!(
+        rows.iter()
+            .all(|row| row.model == "p/*" && row.tokens_output.is_none()),
+        "{rows:?}"
+    );
+    // Two providers that keep files: one has to be named.
+    let another = json!({
+        "kind": "openai", "parameters": { "base_url": format!("http://{}/v1", scene.address) },
+        "allowUpstream": [scene.address.to_string()], "files": true,
+    });
+    scene.set.site.done("PUT", "providers/q", another).await;
+    assert_eq!(scene.own("GET", "/v1/files").await.0, 400);
+    let named = scene.ask("GET", "/v1/files", &scene.set.caller);
+    let (status, page) = answered(named.header("x-causeway-provider", "p")).await;
+    assert_eq!((status, ids(&page).contains(&first)), (200, true), "{page}");
+}
+
+#[tokio::test]
+async fn an_upload_is_passed_on_while_it_comes() {
+    let scene = Scene::start(json!({ "files": true })).await;
+    let piece = Bytes::from(vec![b'x'; 256 << 10]);
+    let pieces = stream::iter((0..256).map(move |_| Ok::<_, std::io::Error>(piece.clone())));
+    let request = scene.ask("POST", "/v1/files", &scene.set.caller);
+    let request = request.header("content-type", "multipart/form-data; boundary=b");
+    let (status, made) = answered(request.body(reqwest::Body::wrap_stream(pieces))).await;
+    assert_eq!(status, 200, "{made}");
+    let kept = scene.shelf.0.lock().unwrap();
+    assert_eq!(kept.files[made["id"].as_str().unwrap()].len(), 64 << 20);
+    assert!(kept.largest_piece < 8 << 20, "{}", kept.largest_piece);
+    drop(kept);
+    let request = scene.ask("POST", "/v1/files", &scene.set.caller);
+    let request = request.header("content-length", (600_u64 << 20).to_string());
+    let refused = request.body(reqwest::Body::wrap_stream(stream::pending::<
+        Result<Bytes, std::io::Error>,
+    >()));
+    assert_eq!(answered(refused).await.0, 413);
+}
