@@ -1280,3 +1280,165 @@ consumers-models = Limits of models
 consumers-models-words = What each model may be used for, whoever asks for it; its own limits above count for models too.
 consumers-models-downgrade = Once tokens or money are used up, <code>{ $model }</code> takes over.
 limits-model = model, all callers together
+# Providers of models, and their keys.
+frame-administration = Admin
+frame-providers = Providers
+frame-models = Models
+providers-words = Whoever runs the models that callers ask for: a company with an API, a cloud, a machine of yours. Which names lead to them, the <a href="{ $models }">models</a> say.
+providers-add = Add a provider
+providers-none = There is no provider yet
+providers-none-words = With one and its key, callers can ask for each of its models.
+providers-kind = Kind
+providers-speaks = Protocol
+providers-speaks-dialect = Speaks <code>{ $dialect }</code>
+providers-keys = Keys
+providers-changed = Last change
+providers-verified = Verified
+providers-unverified = OpenAI-compatible, unverified
+providers-unverified-other = Unverified
+providers-unknown = No such kind any more
+providers-no-key = No key yet
+providers-needs-no-key = Needs none
+providers-more-keys = and { $count } more
+providers-key-elsewhere = Not sent
+providers-kinds-words = Of whom? Kinds that are marked <i>verified</i> were compared with what their provider publishes; the others speak OpenAI's protocol as far as is known.
+providers-docs = Its documentation
+providers-docs-named = Documentation of { $name }
+providers-name-help = Its models can be asked for as <code>{ $name }/…</code>. Lower case letters, digits and hyphens.
+providers-elsewhere = At another address, or on a private network
+providers-base-help = In the place of its own address: of a proxy, or of a gateway in your network.
+providers-allow-help = Only for private networks: addresses, networks or host names, each with a port if you like, one in each line: <code>10.0.0.5:8000</code>. Others stay out of reach.
+providers-line = “{ $label }”, line { $row }: { $why }
+providers-make = Add it
+providers-keys-words = They are sealed and never shown again. With several, they take turns; one that is refused or used up is left alone for a while.
+providers-keys-none = There is no key yet. It is tried as soon as you save it.
+providers-key = Key
+providers-key-help = As the provider wrote it; elsewhere often in <code>{ $variable }</code>.
+providers-key-help-plain = As the provider wrote it.
+providers-key-name = Its name
+providers-key-name-help = The name of a key that is there replaces it.
+providers-key-save = Save and test
+providers-key-replace = Replace
+providers-key-replace-named = Replace the key { $name }
+providers-key-remove-named = Remove the key { $name }
+providers-key-elsewhere-words = It was entered for { $origin } and is not sent to where the provider is now. Replace it if it belongs there.
+providers-key-tested = The key is saved. { $said }
+providers-key-untested = The key is saved. This provider has no list of models: name one below to try it.
+providers-test = Test
+providers-test-words = Asks it now, with the first of its keys. No consumer is charged for it.
+providers-test-model = Model
+providers-test-model-help = Left empty, it is asked for the list of its models; a model is asked for a few words.
+providers-test-model-wanted = It has no list of models: this one is asked for a few words.
+providers-test-do = Test
+providers-answered = It answered in { $milliseconds } ms.
+providers-listed = { $count ->
+    [one] It answered in { $milliseconds } ms, with { $count } model.
+   *[other] It answered in { $milliseconds } ms, with { $count } models.
+}
+providers-failed = The test failed: { $message }
+providers-use = Ask it
+providers-use-words = Ready to paste, with a <a href="{ $keys }">key of yours</a> in the place of <code>YOUR_KEY</code>.
+providers-use-none = Test it, and its models are proposed here.
+providers-leading = Models that lead here:
+providers-offer = No model leads here yet. Callers can write <code>{ $name }/…</code>; under a name of its own, you can send them elsewhere later.
+providers-serve = Serve it
+providers-serve-named = Serve { $model }
+providers-serve-one = Serve one of its models
+providers-serve-other = Another model, or another name
+providers-serve-model = Its model
+providers-serve-name = Name for callers
+providers-serve-same = the same
+providers-settings = Where it is
+providers-settings-words = Keys stay with the address they were entered for: when the provider moves, enter them again.
+providers-delete-words = Its keys are destroyed. It can be deleted once no model leads to it.
+providers-delete-do = Delete this provider
+providers-delete-confirm = Type { $name } to delete this provider.
+done-provider-made = The provider is there. Next, give it a key, or test it.
+done-provider-removed = The provider and its keys are gone.
+done-provider-key-removed = The key is removed.
+done-model-made = The model is there: it can be asked for from now on.
+done-model-removed = The model is removed. Its name leads nowhere now.
+
+# Models: the names callers use, and where they lead.
+models-list-words = The names callers ask for, and where each leads: to one or more models of your <a href="{ $providers }">providers</a>. A change counts for the next request.
+models-demo = The model <code>demo</code> is there without any provider: it repeats what it was told, so that a first call works at once.
+models-all = All models
+models-none = There is no model yet
+models-none-words = Give a model of a provider a name below, and callers can ask for it. You can send the name elsewhere later, and nobody has to change anything.
+models-none-providers = A model leads to a provider: add one first.
+models-more = More models
+models-pattern = Pattern
+models-picture = Where { $name } leads
+models-then = where all of these fail
+models-used-up = once used up
+models-same = the same name
+models-spare = only where others fail
+models-words-first = First: { $targets }.
+models-words-then = Where those fail: { $targets }.
+models-words-exhaust = Once tokens or money are used up: { $name }.
+models-exhaust-line = Once tokens or money are used up, <code>{ $name }</code> answers
+models-changed-at = Changed { $at }
+models-new = New model
+models-name = Name for callers
+models-name-help = Up to 200 characters without spaces. A <code>*</code> at the end stands for the rest: <code>claude-*</code>.
+models-provider = Provider
+models-model = Its model
+models-model-help = As the provider calls it. Left empty, it is asked for the name the caller used.
+models-make = Add it
+models-targets = Targets
+models-targets-words = Of the lowest tier, each is asked as often as its weight says beside the others; later tiers follow where all before failed.
+models-targets-help = A row without a provider is no target: choose none to remove one; after saving there are new rows. Weight 0 is asked only where the others of its tier fail. <b>Longest answer</b> is in tokens, for providers that want to be told one.
+models-no-target = none
+models-weight = Weight
+models-tier = Tier
+models-output = Longest answer
+models-share = Share
+models-targets-save = Save targets
+models-wants-provider = It has a model and no provider.
+models-refused = “{ $label }” { $why }
+models-limits-words = Of this model, for everybody who asks for it. Those of single consumers are on their pages.
+models-requests = requests
+models-tokens = tokens, in and out
+models-concurrency = requests at the same time
+models-everybody = all who ask, together
+models-some-requests = { $count ->
+    [one] { $amount } request
+   *[other] { $amount } requests
+}
+models-some-tokens = { $count ->
+    [one] { $amount } token
+   *[other] { $amount } tokens
+}
+models-some-concurrency = { $count ->
+    [one] { $amount } request at the same time
+   *[other] { $amount } requests at the same time
+}
+models-exhaust = Once tokens or money are used up
+models-exhaust-refuse = refuse
+models-exhaust-help = The name of another model that answers then. Left empty, requests are refused until the next count begins.
+models-faults = Where a target fails
+models-faults-words = All of it happens before the first piece of an answer has gone to the caller; never after.
+models-fallback = The next target is asked after
+models-on-rate-limit = A limit of the provider’s
+models-on-server-error = An error of the provider’s, or where it cannot be reached
+models-on-timeout = An answer that is too late
+models-on-context-length = A request that is too long for the model
+models-on-credential = A key that is refused or used up
+models-on-content-policy = A request that the provider’s content policy refuses
+models-retries = Repeats with one target
+models-retries-help = 0 to 5, after the pause the provider asks for.
+models-first-byte = Seconds until an answer begins
+models-first-byte-help = Of a stream, until its first token.
+models-idle = Seconds between two pieces
+models-total = Seconds in all
+models-on-disconnect = When the caller leaves
+models-cancel = End it at once
+models-drain = Read on for half a minute, to know what it cost
+models-on-loss = Fields the target has no word for
+models-drop = Leave them out and name them
+models-refuse = Refuse the request
+models-stale = Somebody changed this model since the page was shown. What you entered is still here: look at it beside what is drawn above, then save again.
+models-delete-words = Its name leads nowhere then, and callers are refused. Requests under way go on.
+models-confirm = Name, to confirm
+models-delete-do = Delete this model
+models-delete-confirm = Type { $name } to delete this model.

@@ -37,6 +37,7 @@ pub mod login;
 pub mod model_limits;
 pub mod model_usage;
 mod model_usage_routes;
+pub mod models;
 pub mod oidc;
 mod oidc_routes;
 pub mod own;
@@ -44,6 +45,7 @@ mod own_routes;
 pub mod plans;
 pub mod playground;
 mod playground_routes;
+pub mod providers;
 pub mod publish;
 mod publish_routes;
 pub mod report;
@@ -57,6 +59,7 @@ pub mod settings;
 mod settings_routes;
 mod sign_in_routes;
 mod submitted;
+pub mod told;
 pub mod tool;
 mod tool_routes;
 pub mod trace;
@@ -109,7 +112,7 @@ pub struct MenuItem {
 }
 
 /// Where in the menu, its address, its message, and who has it.
-const MENU: [(&str, &str, &str, Sees); 12] = [
+const MENU: [(&str, &str, &str, Sees); 14] = [
     ("servers", "/", "frame-servers", Sees::Everybody),
     ("publish", "/publish", "frame-publish", Sees::Publishers),
     ("keys", "/keys", "frame-keys", Sees::SignedIn),
@@ -126,6 +129,13 @@ const MENU: [(&str, &str, &str, Sees); 12] = [
         "frame-approvals",
         Sees::Publishers,
     ),
+    (
+        "providers",
+        "/admin/providers",
+        "frame-providers",
+        Sees::Admins,
+    ),
+    ("models", "/admin/models", "frame-models", Sees::Admins),
     ("users", "/admin/users", "frame-users", Sees::Admins),
     ("plans", "/admin/plans", "frame-plans", Sees::Admins),
     (
@@ -139,6 +149,9 @@ const MENU: [(&str, &str, &str, Sees); 12] = [
     ("docs", "/docs", "frame-docs", Sees::Everybody),
 ];
 
+/// How the addresses begin that are for admins, who have them below one item of the menu.
+const ADMINISTRATION: &str = "/admin/";
+
 /// Who has an item of the menu.
 #[derive(Clone, Copy)]
 enum Sees {
@@ -149,8 +162,22 @@ enum Sees {
 }
 
 impl Frame {
-    /// The menu of whoever looks at the page.
+    /// The menu of whoever looks at the page, without what is below another item of it.
     pub fn menu(&self) -> Vec<MenuItem> {
+        self.items(|path| !path.starts_with(ADMINISTRATION))
+    }
+
+    /// What admins have of the menu below one item.
+    pub fn administration(&self) -> Vec<MenuItem> {
+        self.items(|path| path.starts_with(ADMINISTRATION))
+    }
+
+    /// Whether the page is below that item.
+    pub fn is_in_administration(&self) -> bool {
+        self.administration().iter().any(|item| item.here)
+    }
+
+    fn items(&self, is_in: impl Fn(&str) -> bool) -> Vec<MenuItem> {
         let items = MENU.iter().filter(|(.., sees)| match sees {
             Sees::Everybody => true,
             Sees::SignedIn => self.signed_in(),
@@ -158,6 +185,7 @@ impl Frame {
             Sees::Admins => self.administers,
         });
         items
+            .filter(|(_, path, ..)| is_in(path))
             .map(|(name, path, key, _)| MenuItem {
                 path,
                 key,

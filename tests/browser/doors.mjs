@@ -45,6 +45,12 @@ const ADDRESSES = {
     "/admin/plans": ["/admin/plans", "/admin/plans?edit=small"],
     "/admin/consumers": ["/admin/consumers", "/admin/consumers?q=nobody"],
     "/admin/consumers/{name}": ["/admin/consumers/the%20harbour%20master"],
+    "/admin/providers": ["/admin/providers"],
+    "/admin/provider-kinds": ["/admin/provider-kinds"],
+    "/admin/provider-kinds/{name}": ["azure", "ollama", "openai"].map((kind) => `/admin/provider-kinds/${kind}`),
+    "/admin/providers/{name}": ["lighthouse", "moved", "fresh"].map((name) => `/admin/providers/${name}`),
+    "/admin/models": ["/admin/models"],
+    "/admin/models/{name}": ["/admin/models/harbour%2Fpilot", "/admin/models/lamp-%2A"],
     "/admin/audit": ["/admin/audit"],
     "/admin/health": ["/admin/health"],
     "/assets/{name}": null, // files of the pages

@@ -66,6 +66,7 @@ export async function hostile(browser) {
     assert.ok(tools.length >= EVIL.length, "the operations became tools");
     await manage(served, "PUT", `/servers/hostile/tools/${tools[0].name}/curation`, { confirm: "human" });
     await callIt(served, tools);
+    await furnishModels(served, api);
 
     const faults = [];
     const judge = async (name, shown = false) => {
@@ -86,6 +87,11 @@ export async function hostile(browser) {
     for (const tab of tabs) await visit(`/servers/hostile${tab}`, tab !== "/versions?compare=2");
     await visit(`/servers/hostile/tools?tag=${encodeURIComponent(TURNED)}`);
     for (const path of ["/", "/?q=planted", "/keys", "/admin/audit"]) await visit(path, path === "/");
+    for (const path of ["/admin/providers", "/admin/providers/evil", "/admin/models", ...MODELS.map((name) => `/admin/models/${encodeURIComponent(name)}`)]) await visit(path);
+    await page.goto("/admin/providers/evil");
+    await page.getByRole("button", { name: say("providers-test-do"), exact: true }).click();
+    await page.locator("#told").waitFor();
+    await judge("what a provider lists", true);
     for (const path of ["/usage", "/usage?server=hostile", "/approvals"]) await visit(path);
     for (const { name } of tools.slice(0, 14)) await visit(`/servers/hostile/tools/${name}`, true);
     for (const button of ["tool-dry-run", "tool-call"]) {
@@ -96,10 +102,22 @@ export async function hostile(browser) {
     }
     calm();
     assert.equal(faults.length, 0, `${faults.length} faults:\n${faults.slice(0, 60).join("\n")}`);
-    console.log(`a hostile document of ${tools.length} tools on ${tabs.length + 10 + Math.min(tools.length, 14)} pages: text, and nothing else`);
+    console.log(`a hostile document of ${tools.length} tools on ${tabs.length + 17 + Math.min(tools.length, 14)} pages: text, and nothing else`);
     await context.close();
     await served.stop();
     await api.stop();
+}
+
+// Names of models have no spaces, which HTML does not need.
+const MODELS = ["\"><img/class=planted/src=https://evil.example/x.png>", `${TURNED}-*`, LONG.slice(0, 200)];
+
+// A provider that lists hostile names, and models that have some.
+async function furnishModels(served, api) {
+    api.says["/models"] = { data: EVIL.map((id) => ({ id })) };
+    await manage(served, "PUT", "/providers/evil", { kind: "openai-compatible", parameters: { base_url: api.url }, allowUpstream: [api.address] });
+    await manage(served, "PUT", "/providers/evil/keys/main", { value: "sk-<script/class=planted>-a-key" });
+    const targets = MODELS.map((model, tier) => ({ provider: "evil", model, tier }));
+    for (const name of MODELS) await manage(served, "PUT", `/models/${encodeURIComponent(name)}`, { targets, onExhaust: { downgrade: MODELS.find((other) => other !== name) } });
 }
 
 // Calls with hostile arguments, one of which waits for a person to agree.

@@ -68,6 +68,7 @@ async function furnish(served, api) {
     await manage(served, "PUT", "/plans/small", { description: "For a try.", limits: [{ unit: "requests", amount: 1000, window: "day", scope: "consumer" }] });
     await manage(served, "PUT", "/consumers/the%20harbour%20master/plans/harbour", { plan: "small" });
     await manage(served, "PATCH", "/consumers/the%20harbour%20master", { limits: [{ unit: "money", amount: 5000000, window: "month", scope: "consumer" }] });
+    await furnishModels(served, api);
     const { link: invite } = await manage(served, "POST", "/users", { name: "noah", role: "publisher" });
     await manage(served, "POST", "/users", { name: "olga", role: "member" });
     await manage(served, "POST", "/users", { name: "mia", role: "member", password: PASSWORD });
@@ -79,6 +80,29 @@ async function furnish(served, api) {
     assert.ok(guides.length > 10, "the guides were found");
     const at = (link) => link.slice(served.url.length);
     return { invite: at(invite), reset: at(reset), imported, failed, importing, guides };
+}
+
+// Providers with keys, one of which stayed behind when its provider moved, and models of every shape.
+async function furnishModels(served, api) {
+    const provider = (name, kind, base) => manage(served, "PUT", `/providers/${name}`, { kind, parameters: base && { base_url: base }, allowUpstream: base && [api.address] });
+    const key = (name, key, value) => manage(served, "PUT", `/providers/${name}/keys/${key}`, { value });
+    const model = (name, body) => manage(served, "PUT", `/models/${encodeURIComponent(name)}`, body);
+    api.says["/v1/models"] = { data: [{ id: "lamp-large" }, { id: "lamp-small" }] };
+    await provider("lighthouse", "openai-compatible", `${api.url}/v1`);
+    for (const name of ["main", "spare"]) await key("lighthouse", name, `sk-of-the-lighthouse-${name}`);
+    await provider("moved", "openai", "https://before.example/v1");
+    await key("moved", "main", "sk-from-before-the-move");
+    await provider("moved", "openai", "https://after.example/v1");
+    await provider("fresh", "vertex-anthropic").catch(() => provider("fresh", "anthropic"));
+    const targets = [
+        { provider: "lighthouse", model: "lamp-large", weight: 9 },
+        { provider: "moved", model: "accounts/lamps/models/a-lamp-with-a-very-long-name-405b" },
+        { provider: "fresh", model: "spare-lamp", weight: 0 },
+        { provider: "fresh", tier: 1 },
+    ];
+    const limits = [{ unit: "money", amount: 20000000, window: "month", scope: "server" }, { unit: "tokens", amount: 50000, window: "minute", scope: "key" }];
+    await model("lamp-*", { targets: [{ provider: "lighthouse" }] });
+    await model("harbour/pilot", { targets, limits, onExhaust: { downgrade: "lamp-small" } });
 }
 
 // An import that went well, one that failed, and one that goes on. The server answers with an import to
@@ -219,6 +243,17 @@ async function answers(judged, who, say) {
     await page.getByLabel(say("label-document"), { exact: true }).fill("no document at all");
     await press("publish-next");
     await shown("answer: refused document", page.getByRole("alert"));
+    await page.goto("/admin/provider-kinds/openai");
+    await page.getByLabel(say("label-name"), { exact: true }).fill("No Name");
+    await press("providers-make");
+    await shown("answer: refused provider", page.getByRole("alert"));
+    await page.goto("/admin/providers/lighthouse");
+    await press("providers-test-do");
+    await shown("answer: provider tested", page.locator("#told[role=status]"));
+    await page.goto("/admin/models/harbour%2Fpilot");
+    await page.getByLabel(`${say("models-weight")} 2`, { exact: true }).fill("5000");
+    await press("models-targets-save");
+    await shown("answer: refused target", page.locator("#told[role=alert]"));
     await page.goto("/account");
     await press("codes-begin");
     await shown("answer: a device", page.getByText(say("codes-scan")));

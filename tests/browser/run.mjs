@@ -2,11 +2,12 @@
 import { hostile } from "./hostile.mjs";
 import { keyboard } from "./keyboard.mjs";
 import { pages } from "./pages.mjs";
+import { routing } from "./routing.mjs";
 import { stopAll } from "./serving.mjs";
 import { launch } from "./visiting.mjs";
 import { walks } from "./walks.mjs";
 
-const PARTS = { walks, pages, hostile, keyboard };
+const PARTS = { walks, routing, pages, hostile, keyboard };
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
 const browser = await launch();
 try {

@@ -85,6 +85,35 @@ export async function upstream(says = {}) {
     return { address, url: `http://${address}`, asked, says, hold, release: (path) => held.get(path).release(), stop };
 }
 
+// A provider of models that speaks OpenAI's chat, takes one key, and says who it is. `asked`: the models.
+export async function provider(name, key, models) {
+    const asked = [];
+    const server = createServer(async (request, response) => {
+        let text = "";
+        for await (const piece of request) text += piece;
+        const answer = (status, body) => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+        if (request.headers.authorization !== `Bearer ${key}`) return answer(401, { error: { message: "that key is none of ours", type: "invalid_request_error" } });
+        if (request.method === "GET") return answer(200, { object: "list", data: models.map((id) => ({ id, object: "model" })) });
+        const { model } = JSON.parse(text);
+        asked.push(model);
+        answer(200, {
+            id: "chatcmpl-1", object: "chat.completion", created: 1, model,
+            choices: [{ index: 0, message: { role: "assistant", content: `I am ${name}.` }, finish_reason: "stop" }],
+            usage: { prompt_tokens: 5, completion_tokens: 4, total_tokens: 9 },
+        });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const stop = async () => {
+        running.delete(stop);
+        server.closeAllConnections();
+        server.close();
+    };
+    running.add(stop);
+    const address = `127.0.0.1:${server.address().port}`;
+    return { name, key, address, url: `http://${address}/v1`, asked, stop };
+}
+
 // The document of a small API: as it is first, with one parameter that leads nowhere; `mended`, without.
 export function harbour(url, { title = "Harbour", mended = false } = {}) {
     const flag = mended

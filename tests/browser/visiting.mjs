@@ -68,6 +68,14 @@ export async function menu(page, say) {
     return page.getByRole("navigation", { name: say("frame-main"), exact: true });
 }
 
+// Follows an item of the menu that is for admins: below another one on a wide screen, in the menu on a narrow one.
+export async function administer(page, say, key) {
+    const nav = await menu(page, say);
+    const below = nav.getByRole("button", { name: say("frame-administration"), exact: true });
+    if (await below.isVisible()) await below.click();
+    await nav.getByRole("link", { name: say(key), exact: true }).click();
+}
+
 // Follows the setup link, which makes the first admin and signs them in.
 export async function setUp(page, served, say, name = "ada") {
     await page.goto(served.setup);

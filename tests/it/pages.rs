@@ -15,6 +15,7 @@ mod own;
 mod playground;
 mod reporting;
 mod reviewing;
+mod routing;
 mod settings;
 mod tabs;
 mod trying;

@@ -14,7 +14,7 @@ use crate::llm::live::{DEMO, StoredModel};
 use crate::market::api::Market;
 use crate::market::api::page::{Asked, Listed};
 use crate::market::api::providers::{act, apply, wrong};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 use crate::store::models::{MODELS_MAX, ModelRow, PROVIDERS_MAX, Put};
 
 pub(super) async fn list(
@@ -90,6 +90,24 @@ pub(crate) async fn keep(
         return Err(wrong(format!("at most {MODELS_MAX} models")));
     }
     apply(market).await
+}
+
+/// Stores a model that leads to one of a provider's. It does not take the place of one that there is.
+pub(crate) async fn make(
+    market: &Market,
+    person: &Person,
+    name: &str,
+    (provider, model): (&str, Option<&str>),
+) -> Result<(), Problem> {
+    let store = &market.0.parts.publisher.store;
+    if store.model(person.organization(), name).await?.is_some() {
+        let detail = format!("`name`: there is a model {name} already");
+        return Err(Problem::new(ProblemKind::Conflict, detail));
+    }
+    let target = json!({ "provider": provider, "model": model });
+    let given = serde_json::from_value(json!({ "targets": [target] }));
+    let given = given.map_err(|error| Problem::internal(&error))?;
+    keep(market, person, name, &given).await
 }
 
 /// Every target has to lead to a provider that is there.

@@ -102,6 +102,19 @@ pub(super) async fn list(
     }))
 }
 
+/// Every provider of an organization, by name.
+pub(crate) async fn all(market: &Market, person: &Person) -> Result<Vec<Value>, Problem> {
+    let store = &market.0.parts.publisher.store;
+    let page = ("", PROVIDERS_MAX);
+    let rows = store.providers_after(person.organization(), page).await?;
+    let keys = store.all_provider_keys().await?;
+    let shown = rows.iter().map(|row| {
+        let own = keys.iter().filter(|key| key.provider_id == row.id);
+        view(row, own)
+    });
+    Ok(shown.collect())
+}
+
 fn view<'a>(row: &ProviderRow, keys: impl Iterator<Item = &'a ProviderKeyRow>) -> Value {
     let settings: ProviderSettings = serde_json::from_str(&row.settings).unwrap_or_default();
     let provider = settings.provider(&row.kind);
@@ -194,7 +207,7 @@ pub(crate) struct GivenProvider {
 
 impl GivenProvider {
     /// The settings; a parameter that is left empty is none.
-    fn settings(self) -> (String, ProviderSettings) {
+    pub(crate) fn settings(self) -> (String, ProviderSettings) {
         let mut parameters = self.parameters;
         parameters.retain(|_, value| !value.is_empty());
         let settings = ProviderSettings {

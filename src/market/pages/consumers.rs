@@ -99,7 +99,7 @@ pub struct ConsumerKey {
 }
 
 /// A name as one segment of an address.
-fn segment(name: &str) -> String {
+pub(super) fn segment(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }
 

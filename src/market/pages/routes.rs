@@ -25,8 +25,8 @@ use crate::market::pages::settings::sentence;
 use crate::market::pages::{
     Frame, account_routes, approvals, assets, audit, connect_routes, consumers, credential_routes,
     danger_routes, docs, exposed, health, health_routes, home_routes, import_routes, issuer_routes,
-    key_routes, link_routes, model_usage_routes, oidc_routes, own_routes, page, plans,
-    playground_routes, publish_routes, review_routes, server_routes, settings_routes,
+    key_routes, link_routes, model_usage_routes, models, oidc_routes, own_routes, page, plans,
+    playground_routes, providers, publish_routes, review_routes, server_routes, settings_routes,
     sign_in_routes, tool_routes, usage_routes, user_routes, version_routes,
 };
 use crate::market::table::routes;
@@ -130,6 +130,20 @@ routes! {
     "/admin/consumers/{name}" at most settings_routes::FORM_BYTES_MAX => {
         GET consumers::show, POST consumers::change
     }
+    "/admin/providers" { GET providers::list }
+    "/admin/provider-kinds" { GET providers::kinds }
+    "/admin/provider-kinds/{name}" at most settings_routes::FORM_BYTES_MAX => {
+        GET providers::new, POST providers::make
+    }
+    "/admin/providers/{name}" at most settings_routes::FORM_BYTES_MAX => {
+        GET providers::one::show, POST providers::one::change
+    }
+    "/admin/models" at most settings_routes::FORM_BYTES_MAX => {
+        GET models::list, POST models::make
+    }
+    "/admin/models/{name}" at most settings_routes::FORM_BYTES_MAX => {
+        GET models::one::show, POST models::one::change
+    }
     "/admin/audit" { GET audit::show }
     "/admin/health" { GET health::show }
     "/assets/{name}" { GET asset }
@@ -186,6 +200,11 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "unlinked" => "done-unlinked",
         "plan-kept" => "done-plan-kept",
         "plan-removed" => "done-plan-removed",
+        "provider-made" => "done-provider-made",
+        "provider-removed" => "done-provider-removed",
+        "provider-key-removed" => "done-provider-key-removed",
+        "model-made" => "done-model-made",
+        "model-removed" => "done-model-removed",
         "erased" => "done-erased",
         "signed-out" => "done-signed-out",
         _ => return None,
