@@ -50,20 +50,28 @@ enum Asked {
     Chat(Dialect),
 }
 
-/// Asks a provider with the first of its keys: a model of it for a few words, or else for the list of its models.
+/// Asks a provider with a key of that name, or the first of its keys: a model of it for a few words, or else for the list of its models.
 ///
 /// # Errors
-/// [`FaultClass::Invalid`] where it lists none, so that a model has to be named.
+/// [`FaultClass::Invalid`] where it lists none, so that a model has to be named, or where there is no such key.
 pub async fn probe(
     (egress, clock): (&Egress, &Clock),
     provider: &LiveProvider,
-    model: Option<&str>,
+    (model, key): (Option<&str>, Option<&str>),
 ) -> Result<Probed, Fault> {
+    let mut keys = provider.keys.iter();
+    let key = match key {
+        None => keys.next(),
+        Some(name) => Some(keys.find(|key| key.name == name).ok_or_else(|| {
+            let text = format!("`key`: {} has no such key", provider.name);
+            Fault::invalid("key", text)
+        })?),
+    };
     let (asked, request) = match model {
         Some(model) => chat(provider, model)?,
         None => (Asked::Models, listing(provider)?),
     };
-    let key = provider.keys.first().map(AsRef::as_ref);
+    let key = key.map(AsRef::as_ref);
     let began = Instant::now();
     let signed = provider.signed(request, key, (egress, clock)).await;
     let request = match signed {

@@ -470,6 +470,8 @@ pub(crate) async fn end_key(
 pub(super) struct Test {
     #[serde(default)]
     model: Option<String>,
+    #[serde(default)]
+    key: Option<String>,
 }
 
 pub(super) async fn test(
@@ -479,15 +481,16 @@ pub(super) async fn test(
     Body(given): Body<Test>,
 ) -> Result<Json<Value>, Problem> {
     let model = given.model.as_deref().filter(|model| !model.is_empty());
-    Ok(Json(tested(&market, &person, &name, model).await?))
+    let asked = (model, given.key.as_deref());
+    Ok(Json(tested(&market, &person, &name, asked).await?))
 }
 
-/// What a provider says to its key, asked just now.
+/// What a provider says to a key of that name, or its first, asked just now: for a model, or its list.
 pub(crate) async fn tested(
     market: &Market,
     person: &Person,
     name: &str,
-    model: Option<&str>,
+    asked: (Option<&str>, Option<&str>),
 ) -> Result<Value, Problem> {
     let parts = &market.0.parts;
     found(market, person, name).await?;
@@ -497,7 +500,7 @@ pub(crate) async fn tested(
         Problem::new(ProblemKind::Conflict, detail)
     })?;
     let outside = (&parts.egress, &parts.publisher.clock);
-    let probed = probe(outside, &provider, model).await;
+    let probed = probe(outside, &provider, asked).await;
     let probed = probed.map_err(|fault| match fault.class {
         FaultClass::Internal => Problem::internal(&fault),
         _ => wrong(fault.message),

@@ -269,6 +269,9 @@ fn a_model_is_changed_in_parts_and_the_rest_stays() {
     expected["onExhaust"] = json!({ "downgrade": "demo" });
     assert_eq!(now(), expected);
     let list = admin.get("/admin/models");
-    assert!(list.contains("20 dollars, each month"), "{list}");
+    assert!(
+        list.contains("20 dollars, each month, for all together"),
+        "{list}"
+    );
     assert!(!list.contains("team/fast\"><"), "the name is one segment");
 }

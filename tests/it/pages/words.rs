@@ -187,6 +187,10 @@ fn a_reader_of_chinese_meets_no_english_sentence() {
         "/servers/petstore/settings",
         "/admin/plans",
         "/admin/consumers",
+        "/admin/providers",
+        "/admin/provider-kinds",
+        "/admin/provider-kinds/ollama",
+        "/admin/models",
         "/servers/petstore/tools/listPets",
         "/servers/nothing",
     ] {

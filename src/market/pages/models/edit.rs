@@ -52,7 +52,7 @@ pub const SCOPES: [(&str, &str); 5] = [
 ];
 
 /// The message of one of these, as it stands in a sentence.
-pub fn word(all: &[(&str, &'static str)], value: &str) -> &'static str {
+fn word(all: &[(&str, &'static str)], value: &str) -> &'static str {
     let found = all.iter().find(|(known, _)| *known == value);
     found.map_or("", |(_, key)| *key)
 }
@@ -64,6 +64,20 @@ const COUNTED: [(&str, &str); 4] = [
     ("money", "limits-some-money"),
     ("concurrency", "models-some-concurrency"),
 ];
+
+/// What they tell apart, in a sentence.
+const OF: [(&str, &str); 5] = [
+    ("server", "models-of-all"),
+    ("consumer", "models-of-consumer"),
+    ("user", "models-of-user"),
+    ("key", "models-of-key"),
+    ("address", "models-of-address"),
+];
+
+/// The message of what a limit tells apart.
+pub fn told_apart(scope: &str) -> &'static str {
+    word(&OF, scope)
+}
 
 /// The message of so many of a unit.
 pub fn counted(unit: &str) -> &'static str {

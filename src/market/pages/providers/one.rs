@@ -213,10 +213,10 @@ struct Tested {
 async fn tested(
     market: &Market,
     person: &Person,
-    (name, model): (&str, Option<&str>),
+    (name, asked): (&str, (Option<&str>, Option<&str>)),
     language: Language,
 ) -> Tested {
-    let answer = match api::tested(market, person, name, model).await {
+    let answer = match api::tested(market, person, name, asked).await {
         Ok(answer) => answer,
         Err(problem) => {
             return Tested {
@@ -260,7 +260,7 @@ enum Came {
 /// What is sent with each form, as the address and the page call the part it is in.
 fn part(done: &str) -> &'static str {
     match done {
-        "key" | "remove-key" => "keys",
+        "key" | "test-key" | "remove-key" => "keys",
         "test" => "test",
         "serve" => "use",
         "settings" => "settings",
@@ -359,13 +359,19 @@ async fn carry_out(
         "key" => {
             let value = entered(form, "value").unwrap_or_default();
             api::keep_key(market, person, (name, text(form, "key")), value).await?;
-            return Ok(Came::Said(
-                tried(market, person, (name, form), language).await?,
-            ));
+            let mut tried = tried(market, person, (name, form), language).await?;
+            let said = language.say("providers-key-tested");
+            tried.text = said.with("said", tried.text).into();
+            return Ok(Came::Said(tried));
         }
         "test" => {
             let model = Some(text(form, "model")).filter(|model| !model.is_empty());
-            let tested = tested(market, person, (name, model), language).await;
+            let asked = (model, None);
+            let tested = tested(market, person, (name, asked), language).await;
+            return Ok(Came::Said(tested));
+        }
+        "test-key" => {
+            let tested = tried(market, person, (name, form), language).await?;
             return Ok(Came::Said(tested));
         }
         "remove-key" => {
@@ -395,7 +401,8 @@ async fn carry_out(
     }
 }
 
-/// What the provider says to a key that was just kept.
+/// What the provider says to one of its keys: for the list of its models, or, where it has none, for one that is
+/// known of it.
 async fn tried(
     market: &Market,
     person: &Person,
@@ -416,15 +423,12 @@ async fn tried(
     if kind.wants_model && model.is_none() {
         return Ok(Tested {
             is_ok: true,
-            text: language.say("providers-key-untested").into(),
+            text: language.say("providers-untested").into(),
             listed: Vec::new(),
         });
     }
-    let model = model.filter(|_| kind.wants_model);
-    let mut tested = tested(market, person, (name, model), language).await;
-    let said = language.say("providers-key-tested");
-    tested.text = said.with("said", tested.text).into();
-    Ok(tested)
+    let asked = (model.filter(|_| kind.wants_model), Some(text(form, "key")));
+    Ok(tested(market, person, (name, asked), language).await)
 }
 
 /// Makes a model of one of the provider's own. A new one does not take the place of one that there is.
