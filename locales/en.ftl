@@ -1303,7 +1303,6 @@ providers-more-keys = and { $count } more
 providers-key-elsewhere = Not sent
 providers-kinds-words = Of whom? Kinds that are marked <em>verified</em> were compared with what their provider publishes; the others speak OpenAI's protocol as far as is known.
 providers-docs = Its documentation
-providers-docs-named = Documentation of { $name }
 providers-name-help = Its models can be asked for as <code>{ $name }/…</code>. Lower case letters, digits and hyphens.
 providers-elsewhere = At another address, or on a private network
 providers-base-help = In the place of its own address: of a proxy, or of a gateway in your network.

@@ -1207,7 +1207,6 @@ providers-more-keys = 另有 { $count } 个
 providers-key-elsewhere = 不会发送
 providers-kinds-words = 选择供应商。标为<em>已核对</em>的类型与其供应商公布的资料比对过；其余的据所知使用 OpenAI 的协议。
 providers-docs = 官方文档
-providers-docs-named = { $name } 的文档
 providers-name-help = 其模型可以按 <code>{ $name }/…</code> 请求。小写字母、数字和连字符。
 providers-elsewhere = 位于其他地址或专用网络
 providers-base-help = 取代它自己的地址：用于代理，或您网络中的网关。
