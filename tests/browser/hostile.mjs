@@ -91,7 +91,7 @@ export async function hostile(browser) {
     await page.goto("/admin/providers/evil");
     await page.getByRole("button", { name: say("providers-test-do"), exact: true }).click();
     await page.locator("#told").waitFor();
-    await judge("what a provider lists", true);
+    await judge("what a provider lists");
     for (const path of ["/usage", "/usage?server=hostile", "/approvals"]) await visit(path);
     for (const { name } of tools.slice(0, 14)) await visit(`/servers/hostile/tools/${name}`, true);
     for (const button of ["tool-dry-run", "tool-call"]) {
