@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::access::limit::{Limit, Scope};
+use crate::access::limit::Limit;
 use crate::access::person::Person;
 use crate::extract::{Path, Visitor};
 use crate::llm::live::StoredModel;
@@ -27,6 +27,9 @@ use crate::market::pages::routes::{Fields, answered, frame, notice, reader, to};
 use crate::market::pages::submitted::Submitted;
 use crate::market::pages::told::Told;
 use crate::problem::{Problem, ProblemKind};
+
+/// The scope of all who ask for a model, as the API writes it.
+const EVERYBODY: &str = "server";
 
 /// `GET /admin/models/{name}`, and again with what a form came to.
 #[derive(Debug, Template)]
@@ -147,10 +150,7 @@ async fn found(market: &Market, person: &Person, name: &str) -> Result<(Value, S
 fn rows_of(limits: &[Limit]) -> Vec<LimitRow> {
     let mut rows = LimitRow::all(limits);
     for row in rows.iter_mut().skip(limits.len()) {
-        row.scope = serde_json::json!(Scope::Server)
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        EVERYBODY.clone_into(&mut row.scope);
     }
     rows
 }
@@ -280,7 +280,8 @@ async fn carry_out(
             edit::limits(&mut model, &limits, text(form, "exhaust"));
         }
         "faults" => {
-            edit::faults(&mut model, &FaultForm::entered(form), language).map_err(Refusal::entry)?
+            edit::faults(&mut model, &FaultForm::entered(form), language)
+                .map_err(Refusal::entry)?;
         }
         _ => return Err(Problem::not_found().into()),
     }

@@ -133,7 +133,7 @@ fn drawn(target: &Target, (all, y): (u64, i64), from: Option<i64>) -> Drawn {
         bar: i64::try_from(part(BOX_WIDTH.unsigned_abs())).unwrap_or(0),
         line: from.map(|from| {
             let to = y + BOX_HEIGHT / 2;
-            let middle = (NAME_WIDTH + LEFT) / 2;
+            let middle = i64::midpoint(NAME_WIDTH, LEFT);
             let path = format!("M{NAME_WIDTH} {from}C{middle} {from} {middle} {to} {LEFT} {to}");
             (path, part(LINE_MAX).max(1))
         }),

@@ -70,7 +70,9 @@ impl ProviderForm {
     pub(super) fn entered(data: &Provider, form: &Entered) -> Self {
         let given = |name: &str| Some(text(form, &format!("{PREFIX}{name}")).to_owned());
         let mut read = Self::of(data, &given);
-        read.allow = entered(form, "allow").unwrap_or_default().to_owned();
+        entered(form, "allow")
+            .unwrap_or_default()
+            .clone_into(&mut read.allow);
         read
     }
 

@@ -336,8 +336,8 @@ impl ProviderPage {
             "key" => text(form, "key").clone_into(&mut self.key_name),
             "test" => text(form, "model").clone_into(&mut self.test_model),
             "serve" => {
-                self.offer.model = text(form, "model").to_owned();
-                self.offer.name = text(form, "name").to_owned();
+                text(form, "model").clone_into(&mut self.offer.model);
+                text(form, "name").clone_into(&mut self.offer.name);
             }
             "settings" => self.form.enter(form, refusal),
             _ => {}
@@ -362,17 +362,17 @@ async fn carry_out(
             let mut tried = tried(market, person, (name, form), language).await?;
             let said = language.say("providers-key-tested");
             tried.text = said.with("said", tried.text).into();
-            return Ok(Came::Said(tried));
+            Ok(Came::Said(tried))
         }
         "test" => {
             let model = Some(text(form, "model")).filter(|model| !model.is_empty());
             let asked = (model, None);
             let tested = tested(market, person, (name, asked), language).await;
-            return Ok(Came::Said(tested));
+            Ok(Came::Said(tested))
         }
         "test-key" => {
             let tested = tried(market, person, (name, form), language).await?;
-            return Ok(Came::Said(tested));
+            Ok(Came::Said(tested))
         }
         "remove-key" => {
             api::end_key(market, person, (name, text(form, "key"))).await?;
