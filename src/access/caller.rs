@@ -97,6 +97,11 @@ impl Caller {
         }
     }
 
+    /// Whether providers may be asked for anything, whichever model that is for.
+    pub fn may_ask_everything(&self) -> bool {
+        self.models.is_none() && self.may_use_models()
+    }
+
     /// Whether any model may be asked for at all.
     pub fn may_use_models(&self) -> bool {
         self.models.is_some() || matches!(self.grants, Grants::Admin | Grants::Organization)

@@ -21,7 +21,7 @@ use crate::llm::exchange::{of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::PassedBody;
 use crate::llm::kept::list::ListQuery;
-use crate::llm::live::{LiveProvider, may_use_models};
+use crate::llm::live::LiveProvider;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::Llm;
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
@@ -112,8 +112,8 @@ struct Asking {
 /// # Errors
 /// Where there is no such thing of the caller's, or no provider that keeps any, or it does not answer.
 pub async fn keep(cx: &Arc<Llm>, caller: &Caller, wish: Wish) -> Result<Came, Fault> {
-    if !may_use_models(caller) {
-        let text = "this key is for some servers only; files need a key for everything";
+    if !caller.may_ask_everything() {
+        let text = "this key is for some servers or models only; files need a key for everything";
         return Err(Fault::new(FaultClass::Forbidden, text));
     }
     let provider = chosen(cx, caller, &wish)?;

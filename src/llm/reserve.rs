@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::caller::Caller;
 use crate::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
 use crate::llm::fault::{Fault, FaultClass, RateHeaders};
-use crate::llm::live::{LiveModel, OnExhaust, may_use_models};
+use crate::llm::live::{LiveModel, OnExhaust};
 use crate::llm::price::{self, Nanos, ServiceTier};
 use crate::llm::proxy::Llm;
 use crate::types::ModelId;
@@ -137,8 +137,9 @@ pub(crate) async fn admit_through(
     from: From<'_>,
     provider: &str,
 ) -> Result<Admitted, Fault> {
-    if !may_use_models(from.caller) {
-        let text = "this key is for some servers only; providers need a key for everything";
+    if !from.caller.may_ask_everything() {
+        let text =
+            "this key is for some servers or models only; providers need a key for everything";
         return Err(Fault::new(FaultClass::Forbidden, text));
     }
     let model = Arc::new(LiveModel::any_of(provider));

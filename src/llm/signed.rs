@@ -54,6 +54,11 @@ pub(crate) fn masked(key: Option<&LiveKey>, text: &str) -> String {
     let Some(key) = key else {
         return text.to_owned();
     };
+    Mask::of_values(secrets(key)).text(text).into_owned()
+}
+
+/// What of a key nobody is to see: it, its parts, or the token it was exchanged for.
+pub(crate) fn secrets(key: &LiveKey) -> Vec<String> {
     let secret = key.secret.expose_secret();
     let mut values: Vec<String> = if is_account(&key.secret) {
         key.tokens.secret().into_iter().collect()
@@ -61,5 +66,5 @@ pub(crate) fn masked(key: Option<&LiveKey>, text: &str) -> String {
         secret.split(':').map(str::to_owned).collect()
     };
     values.push(secret.to_owned());
-    Mask::of_values(values).text(text).into_owned()
+    values
 }

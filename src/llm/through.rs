@@ -13,7 +13,6 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
-use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 use uuid::Uuid;
@@ -31,6 +30,7 @@ use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::provider::{Auth, leads_out};
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
+use crate::llm::signed::secrets;
 use crate::llm::stream::CHUNKS_MAX;
 use crate::llm::veil::Veil;
 use crate::llm::watch::Opening;
@@ -269,11 +269,7 @@ impl Call<'_> {
     }
 
     fn passing(&self, opened: Opened) -> Passing {
-        let secrets = self.key.map_or_else(Vec::new, |key| {
-            let secret = key.secret.expose_secret();
-            let parts = secret.split(':').chain([secret]);
-            parts.map(str::to_owned).collect()
-        });
+        let secrets = self.key.map_or_else(Vec::new, secrets);
         Passing {
             opened,
             mask: Mask::of_values(secrets.clone()),
@@ -297,8 +293,13 @@ impl Call<'_> {
             );
             return Err(Fault::new(FaultClass::Overloaded, text));
         }
-        let clock = &self.cx.clock;
-        let request = self.provider.signed(request, self.key, clock.now())?;
+        let outside = (&self.cx.egress, &self.cx.clock);
+        let signed = self.provider.signed(request, self.key, outside);
+        let request = timeout_at(self.deadline.into(), signed).await;
+        let request = request.map_err(|_| {
+            let text = format!("{} gave no token in time", self.provider.name);
+            Fault::new(FaultClass::Timeout, text)
+        })??;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,

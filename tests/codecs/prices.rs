@@ -53,7 +53,7 @@ fn vectors_cost_what_fractions_say() {
         let price = price.expect("a price");
         let usage = usage(&vector["usage"]);
         let nanos = vector["nanos"].as_u64().expect("nanos");
-        assert_eq!(cost(price, &usage, tier), Nanos(nanos), "{vector}");
+        assert_eq!(cost(&price, &usage, tier), Nanos(nanos), "{vector}");
         let searches_known = price.search.is_some() || usage.searches == 0;
         assert_eq!(price.covers(&usage, tier), searches_known, "{vector}");
     }

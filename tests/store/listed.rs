@@ -82,7 +82,11 @@ pub(crate) async fn the_catalog_is_searched_the_same(store: &Store) {
     }
     let expected = Shelf::new(listings);
     let stored = shelf(store).await.unwrap();
-    let hidden = expected.find(Wanted::default(), (3, 1), |_| true).listings[0].id;
+    let hidden = expected
+        .seen(|_| true)
+        .find(Wanted::default(), (3, 1))
+        .listings[0]
+        .id;
     let texts = [
         "",
         "p",

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::llm::account::Used;
 use crate::llm::codec::StreamEncoder;
-use crate::llm::dialect::{Dialect, Told};
+use crate::llm::dialect::{Dialect, OwnTools, Told};
 use crate::llm::price::ServiceTier;
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::splice::Top;
@@ -165,6 +165,7 @@ fn relay(dialect: Dialect) -> Option<Relay> {
             request_id: String::new(),
             now: 0,
             stream_usage: true,
+            tools: OwnTools::default(),
         };
         let encoder = StreamEncoder::new(Dialect::OpenaiChat, told, false).ok()?;
         let across = Across::new(dialect, encoder, String::new());

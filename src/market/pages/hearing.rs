@@ -41,7 +41,7 @@ pub(super) struct Heard {
     pub(super) fault: Option<Fault>,
     pub(super) dropped: Vec<Dropped>,
     /// The numbers of its parts that are thoughts.
-    thoughts: Vec<usize>,
+    pub(super) thoughts: Vec<usize>,
 }
 
 /// An answer on its way. Whoever drops it leaves, and is accounted for as one who left.
@@ -74,6 +74,7 @@ impl Hearing {
             peer: None,
             trace_id: trace_id(headers),
             receipt: Some(sender),
+            parent: None,
         };
         let (chunks, heard) = match ask(&market.0.parts.llm, caller, asked).await {
             Ok(reply) => opened(reply),

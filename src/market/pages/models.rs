@@ -104,6 +104,7 @@ async fn provider_names(market: &Market, person: &Person) -> Result<Vec<String>,
     let has_demo = market
         .0
         .parts
+        .llm
         .models
         .provider_of(organization, DEMO)
         .is_some();

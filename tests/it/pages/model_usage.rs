@@ -222,7 +222,9 @@ fn cells(page: &str, table: &str, name: &str) -> Vec<String> {
                     _ => {}
                 }
             }
-            text.split_whitespace().collect::<Vec<_>>().join(" ")
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            // What has no price is said beside the cost of what has one.
+            text.split(" and ").next().unwrap().to_owned()
         })
         .collect()
 }
@@ -382,10 +384,7 @@ fn the_page_of_a_consumer_shows_the_limits_of_models_and_what_is_used_of_them() 
     let page = served.get("/admin/consumers/anna", &cookie);
     let (used, limits) = page.split_once("<h2 id=\"limits\">").unwrap();
     assert_eq!(used.matches("<code>fast</code>").count(), 2, "{used}");
-    assert!(
-        used.contains("3 of 10 used") || used.contains("10 requests"),
-        "{used}"
-    );
+    assert!(used.contains("of 10 used"), "{used}");
     assert!(used.contains("all callers together"), "{used}");
     let (_, models) = limits.split_once("<h2 id=\"models\">").unwrap();
     let (models, _) = models.split_once("<h2 id=\"plans\">").unwrap();

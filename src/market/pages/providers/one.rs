@@ -132,7 +132,7 @@ async fn template(
     let settings = ProviderSettings {
         parameters: shown.parameters.clone(),
         allow_upstream: shown.allow_upstream.clone(),
-        definition: None,
+        ..ProviderSettings::default()
     };
     let form = shown.data().map_or_else(
         || ProviderForm {
