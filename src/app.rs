@@ -16,3 +16,4 @@ pub mod secrets;
 mod seed;
 pub mod serve;
 pub mod tls;
+mod upkeep;

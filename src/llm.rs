@@ -10,6 +10,8 @@
 
 // Pure: what is said, and how each dialect says it.
 pub mod answer;
+pub mod arm;
+pub mod canary;
 pub mod chat;
 pub mod codec;
 pub mod count;
@@ -17,7 +19,10 @@ pub mod dialect;
 pub mod fault;
 pub(crate) mod fields;
 pub mod frame;
+pub mod load;
 pub mod multipart;
+pub mod names;
+pub mod prefix;
 pub mod price;
 pub mod provider;
 pub mod question;
@@ -25,6 +30,8 @@ pub mod relay;
 pub mod route;
 pub mod sign;
 pub mod splice;
+pub mod standing;
+pub mod strategy;
 pub mod usage;
 pub mod veil;
 
@@ -32,15 +39,19 @@ pub mod veil;
 pub(crate) mod access_token;
 pub(crate) mod account;
 pub mod bodies;
+pub(crate) mod choice;
 pub(crate) mod exchange;
 pub mod forward;
+pub mod health;
 pub mod kept;
 pub mod live;
 pub mod meter;
 pub mod probe;
 pub mod proxy;
 pub(crate) mod reserve;
+pub mod rollback;
 pub mod settings;
+pub(crate) mod shadow;
 pub(crate) mod signed;
 pub(crate) mod stream;
 pub mod through;

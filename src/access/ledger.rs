@@ -62,6 +62,8 @@ pub struct ModelCall {
     pub model: String,
     /// `provider/model` of the one that answered, or was asked last; empty: none was.
     pub target: String,
+    /// Which arm of the model it went to, where it has several; `shadow`: nobody got the answer.
+    pub arm: Option<String>,
     /// From the request to the first token of a stream.
     pub first_token: Option<Duration>,
     pub tokens_input: Option<u64>,
@@ -318,6 +320,7 @@ fn row(entry: LedgerEntry) -> LedgerRow {
         Called::Model(call) => LedgerRow {
             model: Some(call.model),
             target: Some(call.target).filter(|target| !target.is_empty()),
+            arm: call.arm,
             tokens_input: call.tokens_input.map(count),
             tokens_cached: call.tokens_cached.map(count),
             tokens_cache_write: call.tokens_cache_write.map(count),

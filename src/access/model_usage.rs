@@ -21,6 +21,8 @@ pub enum By {
     /// `provider/model` of the one that answered.
     Target,
     Consumer,
+    /// Which of several sets of targets of its model it went to.
+    Arm,
 }
 
 /// What calls are of. Nobody, and nothing, is the nil UUID and the empty text.
@@ -30,6 +32,7 @@ pub struct Of {
     pub provider: String,
     pub target: String,
     pub consumer: Uuid,
+    pub arm: String,
 }
 
 /// What calls come to.
@@ -105,6 +108,10 @@ impl Counted for ModelUsageRow {
             },
             By::Consumer => Of {
                 consumer: self.consumer_id,
+                ..nothing
+            },
+            By::Arm => Of {
+                arm: self.arm.clone(),
                 ..nothing
             },
         }

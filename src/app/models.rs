@@ -10,10 +10,12 @@ use crate::config::Config;
 use crate::demo;
 use crate::llm::bodies::Redactor;
 use crate::llm::endpoint::Endpoint;
+use crate::llm::health;
 use crate::llm::live::Models;
 use crate::llm::meter::ModelMeters;
 use crate::llm::price::PriceBook;
 use crate::llm::proxy::Llm;
+use crate::llm::rollback;
 use crate::market::api::Market;
 use crate::mcp::call::Mcp;
 
@@ -23,6 +25,10 @@ pub(super) async fn open(ground: &Ground) -> anyhow::Result<Models> {
     let models = Models::open(kept, ground.egress.clone(), Some(demo::model::service())).await?;
     let followed = models.clone();
     ground.follow(followed.follow(ground.store.changes(), ground.stop.clone()));
+    let looked_after = (models.clone(), ground.egress.clone(), ground.clock.clone());
+    ground.follow(health::follow(looked_after, ground.stop.clone()));
+    let canaries = (models.clone(), ground.store.clone(), ground.clock.clone());
+    ground.follow(rollback::follow(canaries, ground.stop.clone()));
     Ok(models)
 }
 
@@ -36,12 +42,12 @@ pub(super) fn llm(
     let redactor = Redactor::with(&config.telemetry.hidden_patterns);
     let book = PriceBook::default();
     if let Some(path) = &config.server.prices {
-        book.replace(Some(prices::read(path)?));
         let followed = prices::follow(
             (book.clone(), path.clone()),
             prices::LOOK_EVERY,
             ground.stop.clone(),
         );
+        book.replace(Some(prices::read(path)?));
         ground.follow(followed);
     }
     Ok(Arc::new(Llm {

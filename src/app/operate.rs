@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::app::exposition::Exposition;
 use crate::app::measures::{self, Sources};
 use crate::app::model_measures;
+use crate::app::upkeep;
 use crate::live::Catalog;
 use crate::store::Store;
 use crate::store::changes::Feed;
@@ -157,6 +158,7 @@ async fn metrics_text(State(operations): State<Operations>) -> impl IntoResponse
         measures::calls(&mut out, &sources.mcp.meters, stored).await;
         measures::held(&mut out, sources);
         model_measures::write(&mut out, &sources.llm, &parts.store).await;
+        upkeep::providers(&mut out, &sources.llm.models);
     }
     measures::process(&mut out, parts.started_at);
     (

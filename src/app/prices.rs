@@ -24,13 +24,21 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Prices> {
 }
 
 /// Takes what is in the file when it changes, until `stop`. What is no table is reported, and the prices stay that
-/// are there.
-pub(super) async fn follow(
+/// are there. A change from now on is one, however late it is first waited for.
+pub(super) fn follow(
     (book, path): (PriceBook, PathBuf),
     every: Duration,
     stop: CancellationToken,
+) -> impl Future<Output = ()> + Send {
+    let seen = changed_at(&path);
+    follow_from((book, path, seen), every, stop)
+}
+
+async fn follow_from(
+    (book, path, mut seen): (PriceBook, PathBuf, Option<SystemTime>),
+    every: Duration,
+    stop: CancellationToken,
 ) {
-    let mut seen = changed_at(&path);
     while stop
         .run_until_cancelled(tokio::time::sleep(every))
         .await

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use http::Method;
 use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::cli::api::{Api, Target, path_of};
@@ -109,12 +110,19 @@ async fn providers(api: &Api) -> anyhow::Result<IndexMap<String, ProviderSpec>> 
             allow_upstream: serde_json::from_value(row["allowUpstream"].clone())?,
             pass_through: row["passThrough"] == true,
             files: row["files"] == true,
+            health: rule(&row["health"])?,
+            load: rule(&row["load"])?,
             definition: row.get("definition").cloned(),
             keys,
         };
         providers.insert(name, spec);
     }
     Ok(providers)
+}
+
+/// A rule, where there is one.
+fn rule<T: DeserializeOwned>(value: &Value) -> anyhow::Result<Option<T>> {
+    Ok(serde_json::from_value(value.clone())?)
 }
 
 /// The names of all there are of a kind.

@@ -10,6 +10,7 @@ use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus, ModelCall
 use crate::access::limit::Cost;
 use crate::egress::Opened;
 use crate::llm::answer::Stop;
+use crate::llm::choice::Counted;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveModel, LiveProvider};
 use crate::llm::price::{self, PriceBook, ServiceTier};
@@ -71,6 +72,7 @@ pub(crate) struct Account {
     /// Who is told what is handed to the ledger.
     receipt: Option<oneshot::Sender<LedgerEntry>>,
     watched: Watched,
+    counted: Option<Counted>,
 }
 
 impl Account {
@@ -102,6 +104,7 @@ impl Account {
             lost: false,
             receipt: None,
             watched: Watched::begin((&cx.meters, &cx.telemetry), opening),
+            counted: None,
         }
     }
 
@@ -120,6 +123,16 @@ impl Account {
         if let Some(entry) = &mut self.entry {
             entry.request_bytes = bytes as u64;
         }
+    }
+
+    /// It is one of several arms of its model.
+    pub(crate) fn of_arm(&mut self, name: Option<&str>) {
+        self.call.arm = name.map(str::to_owned);
+    }
+
+    /// The target that is asked is busy until the answer is over or another one is asked.
+    pub(crate) fn keeps_busy(&mut self, counted: Counted) {
+        self.counted = Some(counted);
     }
 
     /// A target is asked.
@@ -235,7 +248,7 @@ impl Account {
     pub(crate) fn failed(&mut self, fault: &Fault) {
         self.watched.failed(fault.class);
         self.end(match fault.class {
-            FaultClass::Timeout => LedgerStatus::Timeout,
+            FaultClass::Timeout | FaultClass::Stalled => LedgerStatus::Timeout,
             _ if !self.has_asked() => LedgerStatus::Refused,
             _ => LedgerStatus::ToolError,
         });

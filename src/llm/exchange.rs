@@ -1,5 +1,7 @@
 //! One target: asked with its keys in turn, until it begins to answer or is not worth asking again.
 
+mod again;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use url::Url;
 use crate::egress::resilience::{Breaker, BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
+use crate::llm::choice::Choice;
 use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
@@ -21,7 +24,7 @@ use crate::llm::provider::{Auth, Provider};
 use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
-use crate::llm::route::{ModelSettings, OnLoss, Target};
+use crate::llm::route::{ModelSettings, OnLoss};
 use crate::llm::signed::masked;
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::Flow;
@@ -33,9 +36,6 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How much of an error is read, and for how long.
 const ERROR_BYTES_MAX: usize = 256 << 10;
 const ERROR_TIME: Duration = Duration::from_secs(5);
-/// The pause before a target is asked again, which doubles; for longer than this nobody waits.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// When a key is left alone: after failures of the provider, and where the provider has had enough of it.
 const FAILING: BreakerRule = BreakerRule {
     failures: 5,
@@ -66,6 +66,13 @@ pub(crate) struct Work<'a> {
     pub(crate) deadline: Instant,
 }
 
+impl Work<'_> {
+    /// Whether the model takes the place of the one that was asked for.
+    pub(crate) fn is_substitute(&self) -> bool {
+        self.name != self.question.model
+    }
+}
+
 /// An answer that has begun, and whose it is.
 pub(crate) struct Begun {
     pub(crate) target: String,
@@ -86,6 +93,7 @@ pub(crate) enum Answering {
 
 /// What a target is asked.
 struct Asking<'a> {
+    choice: &'a Choice<'a>,
     provider: &'a LiveProvider,
     model: &'a TargetModel,
     written: &'a Written,
@@ -94,10 +102,10 @@ struct Asking<'a> {
 /// Asks a target, again where that helps.
 pub(crate) async fn ask_target(
     work: &Work<'_>,
-    provider: &LiveProvider,
-    target: &Target,
+    choice: &Choice<'_>,
     account: &mut Account,
 ) -> Result<Begun, Fault> {
+    let (provider, target) = (&choice.provider, choice.target);
     let model = TargetModel {
         name: target.model.clone().unwrap_or_else(|| work.name.to_owned()),
         max_output_tokens: target.max_output_tokens,
@@ -105,6 +113,7 @@ pub(crate) async fn ask_target(
     let written = work.question.written(&provider.provider, &model)?;
     refuse_loss(work.settings.on_loss, &written.dropped)?;
     let asking = Asking {
+        choice,
         provider,
         model: &model,
         written: &written,
@@ -150,16 +159,16 @@ impl Asking<'_> {
             };
             attempt += 1;
             // Another key costs nothing but the question.
-            let has_other = (attempt as usize) < keys.len() && is_of_key(fault.class);
-            if !has_other && (attempt > work.settings.retries || !may_repeat(fault.class)) {
+            let has_other = (attempt as usize) < keys.len() && again::is_of_key(fault.class);
+            if !has_other && (attempt > work.settings.retries || !again::may_repeat(fault.class)) {
                 return Err(fault);
             }
             let pause = if has_other {
                 Duration::ZERO
             } else {
-                pause(attempt, &fault)
+                again::pause(attempt, &fault)
             };
-            if pause > PAUSE_MAX || Instant::now() + pause >= work.deadline {
+            if pause > again::PAUSE_MAX || Instant::now() + pause >= work.deadline {
                 return Err(fault);
             }
             tokio::time::sleep(pause).await;
@@ -186,11 +195,16 @@ impl Asking<'_> {
             )
         })?;
         account.asking(self.provider, &self.model.name);
+        account.keeps_busy(self.choice.counted());
+        let began = Instant::now();
         let answered = self.exchange(work, key, account, dropped).await;
         let class = answered.as_ref().err().map(|fault| fault.class);
         account.came_of_it(class);
         let (sign, rule) = judged(class);
         admitted.end(sign, rule, Instant::now());
+        let streams = work.question.stream.is_some();
+        let came = (answered.is_ok(), sign);
+        self.choice.saw(&work.cx.models, came, (began, streams));
         answered
     }
 
@@ -206,7 +220,7 @@ impl Asking<'_> {
         let outside = (&work.cx.egress, &work.cx.clock);
         let signed = self.provider.signed(request, key, outside);
         let request = timeout_at(work.deadline.into(), signed).await;
-        let request = request.map_err(|_| late(&self.provider.name, Duration::ZERO))??;
+        let request = request.map_err(|_| again::late(&self.provider.name, Duration::ZERO))??;
         let began = Instant::now();
         let headers_by = work.deadline.min(began + work.settings.times.first_byte());
         let patience = Patience {
@@ -219,7 +233,7 @@ impl Asking<'_> {
             .open(&self.provider.upstream, request, patience);
         let opened = match timeout_at(headers_by.into(), opened).await {
             Ok(opened) => opened.map_err(|error| of_egress(&error))?,
-            Err(_) => return Err(late(&self.provider.name, began.elapsed())),
+            Err(_) => return Err(again::late(&self.provider.name, began.elapsed())),
         };
         account.answered(&opened);
         if !opened.status.is_success() {
@@ -237,8 +251,10 @@ impl Asking<'_> {
         };
         // A stream that says what is wrong before it begins gives no answer, and takes nothing for it.
         let is_told = |fault: &Fault| {
-            !matches!(fault.class, FaultClass::Timeout | FaultClass::Unreachable)
-                && work.question.stream.is_some()
+            !matches!(
+                fault.class,
+                FaultClass::Timeout | FaultClass::Stalled | FaultClass::Unreachable
+            ) && work.question.stream.is_some()
         };
         answering.inspect_err(|fault| {
             if !is_told(fault) {
@@ -312,7 +328,7 @@ impl Asking<'_> {
                 (work.settings.times.idle(), work.deadline),
             )
             .await;
-        let body = body.map_err(|error| of_egress(&error))?;
+        let body = body.map_err(|error| again::stalled(of_egress(&error)))?;
         let dialect = self.written.dialect;
         let no_answer = |error: &dyn std::fmt::Display| {
             let text = format!("{} sent no answer: {error}", self.provider.name);
@@ -441,29 +457,6 @@ fn usage_of(dialect: Dialect, top: &Top<'_>) -> Option<Usage> {
     dialect.decode_usage_text(top.raw(dialect.usage_field())?)
 }
 
-/// Faults that are about the key, so that another one may have more luck.
-fn is_of_key(class: FaultClass) -> bool {
-    matches!(
-        class,
-        FaultClass::RateLimited
-            | FaultClass::Exhausted
-            | FaultClass::Unauthenticated
-            | FaultClass::Forbidden
-            | FaultClass::Overloaded
-    )
-}
-
-/// Faults after which the same question may be asked again.
-fn may_repeat(class: FaultClass) -> bool {
-    matches!(
-        class,
-        FaultClass::RateLimited
-            | FaultClass::Upstream
-            | FaultClass::Overloaded
-            | FaultClass::Unreachable
-    )
-}
-
 /// What came of a request says of a key, and when it is left alone for it.
 pub(crate) fn judged(class: Option<FaultClass>) -> (Sign, BreakerRule) {
     let Some(class) = class else {
@@ -477,24 +470,11 @@ pub(crate) fn judged(class: Option<FaultClass>) -> (Sign, BreakerRule) {
         | FaultClass::Upstream
         | FaultClass::Overloaded
         | FaultClass::Unreachable
-        | FaultClass::Timeout => (Sign::Bad, FAILING),
+        | FaultClass::Timeout
+        | FaultClass::Stalled => (Sign::Bad, FAILING),
         FaultClass::Internal | FaultClass::Unsupported => (Sign::None, FAILING),
         _ => (Sign::Good, FAILING),
     }
-}
-
-/// How long to wait before the same target is asked again.
-fn pause(attempt: u32, fault: &Fault) -> Duration {
-    let usual = PAUSE_FIRST * 2_u32.pow(attempt.min(6) - 1);
-    fault.retry_after.map_or(usual, |asked| asked.max(usual))
-}
-
-fn late(provider: &str, after: Duration) -> Fault {
-    let text = format!(
-        "{provider} did not begin to answer within {:.1} s",
-        after.as_secs_f64()
-    );
-    Fault::new(FaultClass::Timeout, text)
 }
 
 /// Why there was no answer over the network.

@@ -53,8 +53,10 @@ pub enum FaultClass {
     Overloaded,
     /// The provider could not be reached, or broke off.
     Unreachable,
-    /// No answer, or no more of it, in time.
+    /// No answer in time.
     Timeout,
+    /// An answer that began, and of which no more came in time.
+    Stalled,
     Internal,
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
@@ -16,16 +16,17 @@ use crate::access::limit::Cost;
 use crate::egress::resilience::Sign;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced, Used};
+use crate::llm::canary::Asker;
+use crate::llm::choice::{self, Choice, in_order};
 use crate::llm::dialect::Dialect;
 use crate::llm::exchange::{judged, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
 use crate::llm::price::ServiceTier;
-use crate::llm::provider::{Capability, Provider};
+use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, chance, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
-use crate::llm::route::Target;
 use crate::llm::signed::masked;
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
@@ -46,6 +47,8 @@ pub struct Wanted {
     pub dialect: Option<Dialect>,
     pub content_type: HeaderValue,
     pub body: Bytes,
+    /// What a canary may go by.
+    pub headers: HeaderMap,
     /// Where it came from, if over a network.
     pub peer: Option<IpAddr>,
     /// 32 hexadecimal digits.
@@ -81,6 +84,7 @@ struct Sent {
 struct Sending<'a> {
     cx: &'a Llm,
     wanted: &'a Wanted,
+    choice: &'a Choice<'a>,
     provider: &'a LiveProvider,
     model: &'a str,
     body: Bytes,
@@ -210,21 +214,31 @@ fn renamed(wanted: &Wanted, model: &str) -> Result<Bytes, Fault> {
 async fn send_in_turn(
     cx: &Llm,
     caller: &Caller,
-    (model, name, wanted): (&LiveModel, &str, &Wanted),
+    (model, name_asked, wanted): (&LiveModel, &str, &Wanted),
     account: &mut Account,
 ) -> Result<Sent, Fault> {
     let settings = &model.settings;
-    let offers = |provider: &Provider| {
-        let dialect = wanted.dialect;
-        let speaks = dialect.is_none_or(|dialect| dialect == provider.dialect);
-        speaks && provider.can(wanted.capability)
+    let can = |provider: &LiveProvider| {
+        let speaks = wanted
+            .dialect
+            .is_none_or(|dialect| dialect == provider.provider.dialect);
+        speaks && provider.provider.can(wanted.capability)
     };
-    let provider = |target: &Target| {
-        let found = cx
-            .models
-            .provider_of(caller.organization, &target.provider)?;
-        offers(&found.provider).then_some(found)
+    let asker = Asker {
+        consumer: caller.consumer.map(|id| id.0),
+        key: caller.key.map(|id| id.0),
+        headers: Some(&wanted.headers),
+        chance: chance(),
     };
+    let chosen = choice::Wanted {
+        organization: caller.organization,
+        model,
+        arm: model.arm_for(&asker),
+        question: None,
+    };
+    // What takes the place of another model, and what asks for no answer, is no part of a comparison.
+    let compared = model.name == name_asked && wanted.capability != Capability::CountTokens;
+    account.of_arm(chosen.arm.name.as_deref().filter(|_| compared));
     let mut last = Fault::new(
         FaultClass::Unsupported,
         format!(
@@ -232,17 +246,19 @@ async fn send_in_turn(
             model.name, wanted.capability
         ),
     );
-    let now = Instant::now();
-    let is_well = |target: &Target| provider(target).is_some_and(|it| it.is_well(now));
-    let deadline = now + settings.times.total();
-    for target in settings.order(is_well, chance()) {
-        let Some(provider) = provider(target) else {
+    let deadline = Instant::now() + settings.times.total();
+    let mut failed = None;
+    for choice in in_order(&cx.models, chosen, can).choices {
+        if !choice.target.takes(failed) {
             continue;
-        };
-        let name = target.model.clone().unwrap_or_else(|| name.to_owned());
+        }
+        let provider = choice.provider.clone();
+        let name = choice.target.model.clone();
+        let name = name.unwrap_or_else(|| name_asked.to_owned());
         let sending = Sending {
             cx,
             wanted,
+            choice: &choice,
             provider: &provider,
             model: &name,
             body: renamed(wanted, &name)?,
@@ -261,7 +277,10 @@ async fn send_in_turn(
                     deadline,
                 });
             }
-            Err(fault) if settings.falls_back(&fault) => last = fault,
+            Err(fault) if settings.falls_back(&fault) => {
+                failed = Some(fault.class);
+                last = fault;
+            }
             Err(fault) => return Err(fault),
         }
     }
@@ -283,11 +302,15 @@ impl Sending<'_> {
                 continue;
             };
             account.asking(self.provider, self.model);
+            account.keeps_busy(self.choice.counted());
+            let began = Instant::now();
             let sent = self.send(key, account).await;
             let class = sent.as_ref().err().map(|fault| fault.class);
             account.came_of_it(class);
             let (sign, rule) = judged(class);
             admitted.end(sign, rule, Instant::now());
+            let came = (sent.is_ok(), sign);
+            self.choice.saw(&self.cx.models, came, (began, false));
             match sent {
                 Err(fault) if sign == Sign::Bad => last = Some(fault),
                 sent => return sent,

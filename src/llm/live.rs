@@ -1,9 +1,12 @@
 //! The providers and models of every organization, as requests find them: in memory, published by one pointer swap.
 //! A request goes on with what it started with.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+mod reading;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -19,10 +22,16 @@ use crate::access::vault::{RowIdentity, Sealed, Vault};
 use crate::egress::resilience::Breaker;
 use crate::egress::{Egress, InternalService, Reach, Upstream};
 use crate::llm::access_token::Tokens;
+use crate::llm::arm::{Arm, target_of};
+use crate::llm::canary::{Asker, SHADOW, STABLE};
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::load::Busy;
+use crate::llm::names::{Names, Pattern, nearest};
+use crate::llm::prefix::Prefixes;
 use crate::llm::provider::{self, Capability, Provider};
-use crate::llm::route::{ModelSettings, Names, RouteError, Target, nearest};
+use crate::llm::route::{ModelSettings, RouteError, Target};
 use crate::llm::settings::ProviderSettings;
+use crate::llm::standing::{HealthRule, LoadRule, Standing, Standings};
 use crate::store::changes::next_change;
 use crate::store::models::{ModelRow, ProviderKeyRow, ProviderRow};
 use crate::store::{Change, Store, StoreError};
@@ -50,6 +59,10 @@ pub struct LiveProvider {
     pub breaker: Arc<Breaker>,
     /// Whose turn it is among the keys.
     pub turn: AtomicUsize,
+    /// How it is doing, and how that is found out beside what requests see.
+    pub standing: Arc<Standing>,
+    pub health: Option<HealthRule>,
+    pub load: Option<LoadRule>,
 }
 
 /// A key of a provider, opened.
@@ -110,9 +123,17 @@ pub struct LiveModel {
     pub limits: Vec<Limit>,
     pub on_exhaust: Option<OnExhaust>,
     pub log_bodies: bool,
+    /// Where its requests go.
+    pub arm: Arm,
+    /// Where those of its canary do, and the consumers that always go there.
+    pub canary: Option<(Arm, Vec<Uuid>)>,
+    /// Where some of them go as well, and how many of those there are.
+    pub shadow: Option<(Arm, Arc<Busy>)>,
     /// What a limit of a consumer's with the scope `tool` tells it apart by: names nobody stored are the
     /// caller's own, so that it is the provider's.
     pub counted_as: String,
+    /// When it was changed last, in microseconds.
+    pub updated_at: i64,
 }
 
 impl StoredModel {
@@ -139,7 +160,7 @@ impl StoredModel {
 impl LiveModel {
     /// What stands for all that is passed through to a provider.
     pub(crate) fn any_of(provider: &str) -> Self {
-        Self::to(&format!("{provider}/*"), target(provider, None))
+        Self::to(&format!("{provider}/*"), target_of(provider, None))
     }
 
     /// A model nobody stored.
@@ -148,10 +169,22 @@ impl LiveModel {
             id: Uuid::nil(),
             name: name.to_owned(),
             counted_as: target.provider.clone(),
+            updated_at: 0,
+            arm: Arm::alone(target.clone()),
+            canary: None,
+            shadow: None,
             settings: ModelSettings::to(target),
             limits: Vec::new(),
             on_exhaust: None,
             log_bodies: false,
+        }
+    }
+
+    /// Where a request goes.
+    pub fn arm_for(&self, asker: &Asker<'_>) -> &Arm {
+        match (&self.canary, &self.settings.canary) {
+            (Some((arm, listed)), Some(canary)) if canary.takes(self.id, listed, asker) => arm,
+            _ => &self.arm,
         }
     }
 }
@@ -178,6 +211,11 @@ struct Inner {
     breakers: Mutex<HashMap<Uuid, Arc<Breaker>>>,
     /// The tokens of keys that are there, each with what it is: another value gets other tokens.
     tokens: Mutex<HashMap<Uuid, (Vec<u8>, Arc<Tokens>)>>,
+    standings: Standings,
+    /// Where that decides, who was asked what lately.
+    prefixes: LazyLock<Prefixes>,
+    /// What times are told from.
+    began: Instant,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -198,6 +236,9 @@ impl Models {
             offers: ArcSwap::default(),
             breakers: Mutex::default(),
             tokens: Mutex::default(),
+            standings: Standings::default(),
+            prefixes: LazyLock::new(Prefixes::default),
+            began: Instant::now(),
             reloading: tokio::sync::Mutex::default(),
         }));
         models.reload().await?;
@@ -218,11 +259,16 @@ impl Models {
             store.all_provider_keys().await?,
         );
         let models = store.all_models().await?;
-        let mut kept = self.0.tokens.lock();
-        kept.retain(|id, _| keys.iter().any(|key| key.id == *id));
-        drop(kept);
+        self.0
+            .tokens
+            .lock()
+            .retain(|id, _| keys.iter().any(|key| key.id == *id));
         let mut offers = Offers::new();
         offers.insert(OrganizationId::DEFAULT, Offer::default());
+        let ids: HashMap<(Uuid, String), Uuid> = providers
+            .iter()
+            .map(|row| ((row.organization_id, row.name.clone()), row.id))
+            .collect();
         for row in providers {
             let keys = keys.iter().filter(|key| key.provider_id == row.id);
             let keys = keys.filter_map(|key| self.key(vault, key)).collect();
@@ -234,13 +280,24 @@ impl Models {
             }
         }
         for row in models {
-            let offer = offers
-                .entry(OrganizationId(row.organization_id))
-                .or_default();
-            if let Some(model) = model(&row) {
-                offer.models.insert(&row.name, Arc::new(model));
-            }
+            let organization = OrganizationId(row.organization_id);
+            let Some((pattern, stored)) = reading::read(&row) else {
+                continue;
+            };
+            let listed = reading::listed(store, organization, &stored).await?;
+            let id_of = |name: &str| {
+                let known = ids.get(&(row.organization_id, name.to_owned()));
+                known.copied().unwrap_or_default()
+            };
+            let (rank, model) = (
+                stored.settings.rank,
+                self.model(&row, stored, listed, &id_of),
+            );
+            let offer = offers.entry(organization).or_default();
+            offer.models.insert(pattern, rank, Arc::new(model));
         }
+        let known: HashSet<Uuid> = ids.into_values().chain([Uuid::nil()]).collect();
+        self.0.standings.keep(&known);
         for offer in offers.values_mut() {
             self.add_demo(offer);
         }
@@ -317,6 +374,70 @@ impl Models {
         self.seeing(organization, |offer| offer.providers.get(name).cloned())
     }
 
+    /// Microseconds since the process began.
+    pub fn micros(&self) -> u64 {
+        u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn prefixes(&self) -> &Prefixes {
+        &self.0.prefixes
+    }
+
+    /// Every model there is now that somebody stored under its own name, and whose it is.
+    pub(crate) fn all_models(&self) -> Vec<(OrganizationId, Arc<LiveModel>)> {
+        let offers = self.0.offers.load();
+        let models = offers.iter().flat_map(|(organization, offer)| {
+            let exact = offer.models.exact();
+            exact.map(|(_, model)| (*organization, model.clone()))
+        });
+        models.collect()
+    }
+
+    /// Every provider there is now, of all organizations.
+    pub(crate) fn all_providers(&self) -> Vec<Arc<LiveProvider>> {
+        let offers = self.0.offers.load();
+        let providers = offers.values().flat_map(|offer| offer.providers.values());
+        providers.cloned().collect()
+    }
+
+    fn model(
+        &self,
+        row: &ModelRow,
+        stored: StoredModel,
+        listed: Vec<Uuid>,
+        id_of: &dyn Fn(&str) -> Uuid,
+    ) -> LiveModel {
+        let doing = |target: &Target| {
+            let model = target.model.as_deref().unwrap_or_default();
+            self.0.standings.target(id_of(&target.provider), model)
+        };
+        let (settings, name) = (stored.settings, |name: &str| Some(name.to_owned()));
+        let canary = settings.canary.as_ref();
+        let own = canary.and_then(|_| name(STABLE));
+        LiveModel {
+            id: row.id,
+            name: row.name.clone(),
+            arm: Arm::new(own, &settings.targets, &doing),
+            canary: canary.map(|canary| {
+                (
+                    Arm::new(name(&canary.name), &canary.targets, &doing),
+                    listed,
+                )
+            }),
+            shadow: settings.shadow.as_ref().map(|shadow| {
+                let targets = std::slice::from_ref(&shadow.target);
+                let busy = self.0.standings.shadow(row.id);
+                (Arm::new(name(SHADOW), targets, &doing), busy)
+            }),
+            settings,
+            limits: stored.limits,
+            on_exhaust: stored.on_exhaust,
+            log_bodies: stored.log_bodies,
+            counted_as: row.name.clone(),
+            updated_at: row.updated_at,
+        }
+    }
+
     fn provider(&self, row: &ProviderRow, keys: Vec<Arc<LiveKey>>) -> Option<LiveProvider> {
         let settings: ProviderSettings = match serde_json::from_str(&row.settings) {
             Ok(settings) => settings,
@@ -347,6 +468,9 @@ impl Models {
             keys,
             breaker: self.breaker(row.id),
             turn: AtomicUsize::new(0),
+            standing: self.standing(row.id, settings.health),
+            health: settings.health,
+            load: settings.load,
         })
     }
 
@@ -389,6 +513,14 @@ impl Models {
         tokens.clone()
     }
 
+    fn standing(&self, id: Uuid, rule: Option<HealthRule>) -> Arc<Standing> {
+        let standing = self.0.standings.provider(id);
+        if rule.is_none() {
+            standing.unchecked();
+        }
+        standing
+    }
+
     fn breaker(&self, id: Uuid) -> Arc<Breaker> {
         self.0.breakers.lock().entry(id).or_default().clone()
     }
@@ -419,10 +551,15 @@ impl Models {
             files: false,
             breaker: Arc::default(),
             turn: AtomicUsize::new(0),
+            standing: Arc::default(),
+            health: None,
+            load: None,
         };
         offer.providers.insert(DEMO.to_owned(), Arc::new(live));
-        let model = LiveModel::to(DEMO, target(DEMO, None));
-        offer.models.insert(DEMO, Arc::new(model));
+        let model = Arc::new(LiveModel::to(DEMO, target_of(DEMO, None)));
+        offer
+            .models
+            .insert(Pattern::Exact(DEMO.to_owned()), 0, model);
     }
 }
 
@@ -435,7 +572,10 @@ impl Offer {
             && self.providers.contains_key(provider)
             && !rest.is_empty()
         {
-            return Ok(Arc::new(LiveModel::to(name, target(provider, Some(rest)))));
+            return Ok(Arc::new(LiveModel::to(
+                name,
+                target_of(provider, Some(rest)),
+            )));
         }
         Err(self.missing(name, caller))
     }
@@ -458,34 +598,6 @@ impl Offer {
                 FaultClass::NotFound,
                 format!("there is no model `{shown}`: {hint}"),
             )
-        }
-    }
-}
-
-fn target(provider: &str, model: Option<&str>) -> Target {
-    Target {
-        provider: provider.to_owned(),
-        model: model.map(str::to_owned),
-        weight: 1,
-        tier: 0,
-        max_output_tokens: None,
-    }
-}
-
-fn model(row: &ModelRow) -> Option<LiveModel> {
-    match serde_json::from_str::<StoredModel>(&row.settings) {
-        Ok(stored) => Some(LiveModel {
-            id: row.id,
-            name: row.name.clone(),
-            settings: stored.settings,
-            limits: stored.limits,
-            on_exhaust: stored.on_exhaust,
-            log_bodies: stored.log_bodies,
-            counted_as: row.name.clone(),
-        }),
-        Err(error) => {
-            tracing::error!(model = row.name, error = %error, "a model cannot be read");
-            None
         }
     }
 }

@@ -45,7 +45,7 @@ pub const TOKEN_TIMES: [u64; 13] = [
 pub const KINDS: [&str; 5] = ["input", "output", "cached", "cache_write", "reasoning"];
 
 /// What came of asking a provider once.
-pub const OUTCOMES: [&str; 17] = [
+pub const OUTCOMES: [&str; 18] = [
     "ok",
     "cancelled",
     "invalid",
@@ -62,6 +62,7 @@ pub const OUTCOMES: [&str; 17] = [
     "overloaded",
     "unreachable",
     "timeout",
+    "stalled",
     "internal",
 ];
 
@@ -82,6 +83,7 @@ pub fn outcome(class: FaultClass) -> &'static str {
         FaultClass::Overloaded => "overloaded",
         FaultClass::Unreachable => "unreachable",
         FaultClass::Timeout => "timeout",
+        FaultClass::Stalled => "stalled",
         FaultClass::Internal => "internal",
     }
 }

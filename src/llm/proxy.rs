@@ -16,16 +16,19 @@ use crate::access::ledger::{Ledger, LedgerEntry};
 use crate::access::limit::{Cost, Limiter};
 use crate::egress::Egress;
 use crate::llm::account::{Account, BYTES_PER_TOKEN, Used};
+use crate::llm::arm::Arm;
 use crate::llm::bodies::Redactor;
+use crate::llm::canary::Asker;
+use crate::llm::choice::{Wanted, in_order};
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, Told};
 use crate::llm::exchange::{Answering, Begun, Work, ask_target};
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::live::Models;
+use crate::llm::live::{LiveModel, Models};
 use crate::llm::meter::ModelMeters;
 use crate::llm::price::PriceBook;
 use crate::llm::question::{Addressed, Question};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
-use crate::llm::route::Target;
+use crate::llm::shadow;
 use crate::llm::stream;
 use crate::llm::watch::Opening;
 use crate::store::Store;
@@ -139,8 +142,22 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         },
         deadline: Instant::now() + settings.times.total(),
     };
-    match ask_in_turn(&work, caller, &mut account).await {
-        Ok(begun) => Ok(reply(cx, begun, (account, reservation), &question).await),
+    let wanted = Wanted {
+        organization: caller.organization,
+        model: &model,
+        arm: arm_of(&model, caller, &work),
+        question: Some(&question),
+    };
+    account.of_arm(wanted.arm.name.as_deref().filter(|_| !work.is_substitute()));
+    if !work.is_substitute() {
+        let said = (&question, &asked.headers);
+        shadow::cast(cx, (caller, &model), said, &asked.trace_id);
+    }
+    match ask_in_turn(&work, wanted, &mut account).await {
+        Ok(begun) => {
+            let open = (account, Some(reservation));
+            Ok(reply(cx, begun, open, &question).await)
+        }
         Err(mut fault) => {
             fault.provider_request = account.provider_request().map(Box::from);
             if !account.has_lost() {
@@ -156,36 +173,51 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
     }
 }
 
+/// The usual targets, or the canary's. What takes the place of another model is no part of a comparison.
+fn arm_of<'a>(model: &'a LiveModel, caller: &Caller, work: &Work<'_>) -> &'a Arm {
+    if work.is_substitute() {
+        return &model.arm;
+    }
+    model.arm_for(&Asker {
+        consumer: caller.consumer.map(|id| id.0),
+        key: caller.key.map(|id| id.0),
+        headers: Some(work.headers),
+        chance: chance(),
+    })
+}
+
 /// Asks target after target, until one begins to answer.
-async fn ask_in_turn(
+pub(crate) async fn ask_in_turn(
     work: &Work<'_>,
-    caller: &Caller,
+    wanted: Wanted<'_>,
     account: &mut Account,
 ) -> Result<Begun, Fault> {
-    let (cx, settings) = (work.cx, work.settings);
-    let provider = |target: &Target| cx.models.provider_of(caller.organization, &target.provider);
-    let now = Instant::now();
-    let is_well = |target: &Target| provider(target).is_some_and(|it| it.is_well(now));
-    let mut last = Fault::new(
-        FaultClass::NotFound,
-        "none of the providers that the model leads to is there; add one, or change the model",
-    );
-    for target in settings.order(is_well, chance()) {
-        let Some(provider) = provider(target) else {
+    let models = &work.cx.models;
+    let order = in_order(models, wanted, |_| true);
+    let mut failed = None;
+    for choice in &order.choices {
+        let so_far = failed.as_ref().map(|fault: &Fault| fault.class);
+        if !choice.target.takes(so_far) {
             continue;
-        };
-        match ask_target(work, &provider, target, account).await {
-            Err(fault) if settings.falls_back(&fault) => last = fault,
+        }
+        order.asking(models, choice);
+        match ask_target(work, choice, account).await {
+            Err(fault) if work.settings.falls_back(&fault) => failed = Some(fault),
             asked => return asked,
         }
     }
-    Err(last)
+    Err(failed.unwrap_or_else(|| {
+        let text =
+            "none of the providers that the model leads to is there; add one, or change the model";
+        Fault::new(FaultClass::NotFound, text)
+    }))
 }
 
-async fn reply(
+/// What goes back of an answer that has begun. Nothing is reserved for one that nobody gets.
+pub(crate) async fn reply(
     cx: &Arc<Llm>,
     begun: Begun,
-    (mut account, reservation): (Account, Reservation),
+    (mut account, reservation): (Account, Option<Reservation>),
     question: &Question,
 ) -> Reply {
     let (tier, provider_request) = (question.tier, account.provider_request().map(Box::from));
@@ -215,7 +247,9 @@ async fn reply(
             };
             let cost = account.used(&used, (&cx.prices, &priced));
             account.done();
-            reservation.settle(cost).await;
+            if let Some(reservation) = reservation {
+                reservation.settle(cost).await;
+            }
             ReplyBody::Whole(body)
         }
         Answering::Stream(flow) => {

@@ -30,6 +30,7 @@ pub struct Question {
 }
 
 /// What the one look at a body found: a long one is not read again for each target.
+#[derive(Clone, Debug)]
 struct Found {
     is_empty: bool,
     /// Where the values of these fields stand.
@@ -110,6 +111,17 @@ impl Question {
         })
     }
 
+    /// The same once more, of the same bytes.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            body: self.body.clone(),
+            found: self.found.clone(),
+            neutral: OnceLock::new(),
+            ..*self
+        }
+    }
+
     /// How many bytes it has.
     pub fn len(&self) -> usize {
         self.body.len()
@@ -122,6 +134,26 @@ impl Question {
 
     pub fn is_empty(&self) -> bool {
         self.body.is_empty()
+    }
+
+    /// What the answer is to follow, in the order providers keep it: tools, instructions, what was said.
+    pub fn prompt_parts(&self) -> Vec<&[u8]> {
+        const FIELDS: [&str; 9] = [
+            "tools",
+            "system",
+            "instructions",
+            "systemInstruction",
+            "system_instruction",
+            "messages",
+            "input",
+            "contents",
+            "prompt",
+        ];
+        let Ok(top) = Top::read(&self.body) else {
+            return Vec::new();
+        };
+        let places = FIELDS.iter().filter_map(|field| top.place(field));
+        places.map(|place| &self.body[place]).collect()
     }
 
     /// More tokens than the prompt has: half as many as the request has bytes.

@@ -180,7 +180,7 @@ fn most(cx: &Llm, caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Cos
     if !counts_tokens && !counts_money {
         return Cost::default();
     }
-    let targets = model.settings.targets.iter();
+    let targets = model.settings.all_targets();
     let written = targets
         .filter_map(|target| target.max_output_tokens)
         .max()
@@ -205,7 +205,7 @@ fn dearest(
     (model, name): (&LiveModel, &str),
     most: impl Fn(&price::Price) -> Nanos,
 ) -> u64 {
-    let targets = model.settings.targets.iter();
+    let targets = model.settings.all_targets();
     let prices = targets.filter_map(|target| {
         let provider = cx
             .models

@@ -1,11 +1,14 @@
 //! Where a model's name leads: which targets are asked, and in which order.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::llm::canary::{Canary, WHOLE};
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::names::{Pattern, REGEX};
+use crate::llm::prefix::TTL_SECONDS_MAX;
+use crate::llm::strategy::Strategy;
 
 /// What one name leads to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +24,21 @@ pub struct ModelSettings {
     pub fallback_on: Option<Vec<FallbackOn>>,
     #[serde(default, skip_serializing_if = "Times::is_default")]
     pub times: Times,
+    /// How requests are spread over the targets of a tier.
+    #[serde(default, skip_serializing_if = "Strategy::is_default")]
+    pub strategy: Strategy,
+    /// For how long it is remembered which target was asked what, where that decides.
+    #[serde(default = "usual_ttl", skip_serializing_if = "is_usual_ttl")]
+    pub affinity_ttl_seconds: u64,
+    /// Of names that are regular expressions, those of a lower rank are tried first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rank: u32,
+    /// Other targets, which some callers are sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// A target that some requests are sent to as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// What is done with what a target's dialect cannot say: hints such as a seed.
     #[serde(default, skip_serializing_if = "OnLoss::is_default")]
     pub on_loss: OnLoss,
@@ -47,6 +65,22 @@ pub struct Target {
     /// What the model can write at most, for dialects that want a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
+    /// Only requests that failed with one of these are sent there; absent: whatever they failed with, and those that
+    /// did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_on: Option<Vec<FallbackOn>>,
+}
+
+/// A target that is asked as well, whose answers nobody gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shadow {
+    pub target: Target,
+    /// How many requests it gets, in hundredths of a percent.
+    pub share: u32,
+    /// How many of them at once, in a process; what is more is not sent.
+    #[serde(default = "usual_concurrency")]
+    pub concurrency: u32,
 }
 
 /// Classes of faults another target may not have.
@@ -55,7 +89,10 @@ pub struct Target {
 pub enum FallbackOn {
     RateLimit,
     ServerError,
+    /// It did not begin to answer in time.
     Timeout,
+    /// It began, and no token came in time.
+    Stall,
     ContextLength,
     ContentPolicy,
     /// The provider does not take our key, or its credit is used up.
@@ -97,9 +134,12 @@ pub enum OnDisconnect {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     #[error(
-        "a model's name is 1 to {NAME_LENGTH_MAX} characters without spaces; a `*` stands for the rest, at the end only"
+        "a model's name is 1 to {NAME_LENGTH_MAX} characters without spaces; a `*` stands for the rest, at the end only, \
+         and what follows `re:` is a regular expression"
     )]
     Name,
+    #[error("the name of the model is no regular expression that can be used: {0}")]
+    Regex(String),
     #[error("`targets` has 1 to {TARGETS_MAX} of them")]
     Targets,
     #[error("`targets[{0}].weight` is 0 to 1000")]
@@ -110,14 +150,32 @@ pub enum RouteError {
     TargetModel(usize),
     #[error("`targets[{0}].maxOutputTokens` is at least 1")]
     OutputTokens(usize),
+    #[error("`targets[{0}].onlyOn` has at least one class of faults")]
+    OnlyOn(usize),
+    #[error("`targets` has one at least that is asked first: without `onlyOn`")]
+    First,
     #[error("`retries` is 0 to 5")]
     Retries,
+    #[error("`affinityTtlSeconds` is 10 to {TTL_SECONDS_MAX}")]
+    Ttl,
+    #[error("`canary`: a model whose name stands for many has none")]
+    CanaryName,
+    #[error("`canary.{0}")]
+    Canary(&'static str),
+    #[error("`canary`: {0}")]
+    CanaryTargets(Box<RouteError>),
+    #[error("`shadow`: {0}")]
+    ShadowTarget(Box<RouteError>),
+    #[error("`shadow.share` is 1 to 10000, hundredths of a percent")]
+    ShadowShare,
+    #[error("`shadow.concurrency` is 1 to 64")]
+    ShadowConcurrency,
     #[error("`times.{0}` is 100 to 3600000 milliseconds")]
     Times(&'static str),
 }
 
 const NAME_LENGTH_MAX: usize = 200;
-const TARGETS_MAX: usize = 32;
+pub(crate) const TARGETS_MAX: usize = 32;
 
 impl Default for Times {
     fn default() -> Self {
@@ -170,6 +228,19 @@ fn one() -> u32 {
     1
 }
 
+fn usual_ttl() -> u64 {
+    300
+}
+
+fn usual_concurrency() -> u32 {
+    4
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_usual_ttl(seconds: &u64) -> bool {
+    *seconds == usual_ttl()
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_one(n: &u32) -> bool {
     *n == 1
@@ -188,6 +259,11 @@ impl ModelSettings {
             retries: 1,
             fallback_on: None,
             times: Times::default(),
+            strategy: Strategy::default(),
+            affinity_ttl_seconds: usual_ttl(),
+            rank: 0,
+            canary: None,
+            shadow: None,
             on_loss: OnLoss::default(),
             on_disconnect: OnDisconnect::default(),
         }
@@ -198,29 +274,23 @@ impl ModelSettings {
     /// # Errors
     /// The first thing that does not.
     pub fn check(&self, name: &str) -> Result<(), RouteError> {
-        let star = name.find('*').is_none_or(|at| at + 1 == name.len());
-        if !is_name(name) || !star {
-            return Err(RouteError::Name);
+        check_name(name)?;
+        check_targets(&self.targets)?;
+        if let Some(canary) = &self.canary {
+            // Calls are told apart by the name they asked for.
+            if name.starts_with(REGEX) || name.ends_with('*') {
+                return Err(RouteError::CanaryName);
+            }
+            canary.check()?;
         }
-        if !(1..=TARGETS_MAX).contains(&self.targets.len()) {
-            return Err(RouteError::Targets);
-        }
-        for (place, target) in self.targets.iter().enumerate() {
-            if target.weight > 1_000 {
-                return Err(RouteError::Weight(place));
-            }
-            if target.tier > 15 {
-                return Err(RouteError::Tier(place));
-            }
-            if target.model.as_deref().is_some_and(|name| !is_name(name)) {
-                return Err(RouteError::TargetModel(place));
-            }
-            if target.max_output_tokens == Some(0) {
-                return Err(RouteError::OutputTokens(place));
-            }
+        if let Some(shadow) = &self.shadow {
+            shadow.check()?;
         }
         if self.retries > 5 {
             return Err(RouteError::Retries);
+        }
+        if !(10..=TTL_SECONDS_MAX).contains(&self.affinity_ttl_seconds) {
+            return Err(RouteError::Ttl);
         }
         let Times {
             first_byte_ms,
@@ -241,165 +311,146 @@ impl ModelSettings {
 
     /// Whether a fault sends a request on to another target.
     pub fn falls_back(&self, fault: &Fault) -> bool {
-        let class = match fault.class {
-            FaultClass::RateLimited => FallbackOn::RateLimit,
-            FaultClass::Upstream | FaultClass::Overloaded | FaultClass::Unreachable => {
-                FallbackOn::ServerError
-            }
-            FaultClass::Timeout => FallbackOn::Timeout,
-            FaultClass::ContextLength => FallbackOn::ContextLength,
-            FaultClass::ContentPolicy => FallbackOn::ContentPolicy,
-            FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
-                FallbackOn::Credential
-            }
-            _ => return false,
+        let Some(class) = FallbackOn::of(fault.class) else {
+            return false;
         };
         match &self.fallback_on {
             Some(classes) => classes.contains(&class),
-            None => class != FallbackOn::ContentPolicy,
-        }
-    }
-
-    /// The targets in the order they are asked in: tier by tier; within a tier those that are well before the others,
-    /// each as likely to be first as its weight says. `chance` decides; the same gives the same.
-    pub fn order(&self, is_well: impl Fn(&Target) -> bool, chance: u64) -> Vec<&Target> {
-        let mut left: Vec<(bool, &Target)> =
-            self.targets.iter().map(|it| (!is_well(it), it)).collect();
-        left.sort_by_key(|(ill, target)| (target.tier, *ill));
-        let mut order = Vec::with_capacity(left.len());
-        let mut chance = chance;
-        while let Some((ill, first)) = left.first() {
-            let group = (first.tier, *ill);
-            let alike = left
-                .iter()
-                .take_while(|(ill, target)| (target.tier, *ill) == group);
-            let weights: Vec<u64> = alike.map(|(_, target)| target.weight.into()).collect();
-            let (_, target) = left.remove(drawn(&weights, chance));
-            order.push(target);
-            chance = chance.rotate_left(17).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-        order
-    }
-}
-
-/// Which of these weights a chance falls on; the first where all are nothing.
-fn drawn(weights: &[u64], chance: u64) -> usize {
-    let all: u64 = weights.iter().sum();
-    if all == 0 {
-        return 0;
-    }
-    let mut at = chance % all;
-    for (place, weight) in weights.iter().enumerate() {
-        match at.checked_sub(*weight) {
-            None => return place,
-            Some(rest) => at = rest,
-        }
-    }
-    0
-}
-
-/// Names and where they lead: exact ones first, then the pattern with the longest beginning.
-#[derive(Clone, Debug)]
-pub struct Names<T> {
-    exact: HashMap<String, T>,
-    /// By the length of their beginning, longest first.
-    prefixes: Vec<(String, T)>,
-}
-
-impl<T> Default for Names<T> {
-    fn default() -> Self {
-        Self {
-            exact: HashMap::new(),
-            prefixes: Vec::new(),
-        }
-    }
-}
-
-impl<T> Names<T> {
-    pub fn insert(&mut self, name: &str, what: T) {
-        match name.strip_suffix('*') {
+            // Others may write what one would not, which is for the model's owner to want.
             None => {
-                self.exact.insert(name.to_owned(), what);
-            }
-            Some(prefix) => {
-                let place = self
-                    .prefixes
-                    .partition_point(|(known, _)| known.len() > prefix.len());
-                self.prefixes.insert(place, (prefix.to_owned(), what));
+                let mut named = self.all_targets().filter_map(|it| it.only_on.as_ref());
+                class != FallbackOn::ContentPolicy || named.any(|on| on.contains(&class))
             }
         }
     }
 
-    pub fn find(&self, name: &str) -> Option<&T> {
-        self.exact.get(name).or_else(|| {
-            let mut prefixes = self.prefixes.iter();
-            prefixes
-                .find(|(prefix, _)| name.starts_with(prefix.as_str()))
-                .map(|(_, what)| what)
-        })
+    /// All there are, and where each stands.
+    pub fn named_targets(&self) -> impl Iterator<Item = (String, &Target)> {
+        let placed = |name: &'static str, targets: &'_ [Target]| {
+            (0..targets.len()).map(move |place| format!("{name}[{place}]"))
+        };
+        let own = placed("targets", &self.targets).zip(&self.targets);
+        let canary = self
+            .canary
+            .iter()
+            .flat_map(move |canary| placed("canary.targets", &canary.targets).zip(&canary.targets));
+        let shadow = self.shadow.iter();
+        let shadow = shadow.map(|shadow| ("shadow.target".to_owned(), &shadow.target));
+        own.chain(canary).chain(shadow)
     }
 
-    /// Everything there is, patterns with their `*`, in no order.
-    pub fn all(&self) -> impl Iterator<Item = &T> {
-        let patterns = self.prefixes.iter().map(|(_, what)| what);
-        self.exact.values().chain(patterns)
-    }
-
-    /// Names that can be asked for as they are, in no order.
-    pub fn exact(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.exact.iter().map(|(name, what)| (name.as_str(), what))
+    /// Those that callers get answers from.
+    pub fn all_targets(&self) -> impl Iterator<Item = &Target> {
+        let canary = self.canary.iter().flat_map(|canary| &canary.targets);
+        self.targets.iter().chain(canary)
     }
 }
 
-/// The names most like one that is not there, the likest first: those a slip of the hand away, or that contain it.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
-    let wanted = name.to_lowercase();
-    let mut ranked: Vec<(usize, &str)> = known
-        .filter_map(|known| {
-            let candidate = known.to_lowercase();
-            let apart = distance(&wanted, &candidate);
-            let contained = candidate.contains(&wanted) || wanted.contains(&candidate);
-            (contained || apart * 3 <= wanted.len().max(candidate.len())).then_some((apart, known))
-        })
-        .collect();
-    ranked.sort_unstable();
-    ranked
-        .into_iter()
-        .take(most)
-        .map(|(_, name)| name)
-        .collect()
+impl Target {
+    /// Whether it takes a request that failed so before; `None`: that did not.
+    pub fn takes(&self, failed: Option<FaultClass>) -> bool {
+        let Some(only) = &self.only_on else {
+            return true;
+        };
+        let class = failed.and_then(FallbackOn::of);
+        class.is_some_and(|class| only.contains(&class))
+    }
 }
 
-/// How many letters have to be added, removed or changed (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (
-        a.chars().take(NAME_LENGTH_MAX).collect(),
-        b.chars().take(NAME_LENGTH_MAX).collect(),
-    );
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut before = i;
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = before + usize::from(from != to);
-            before = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(before + 1);
+impl FallbackOn {
+    fn of(class: FaultClass) -> Option<Self> {
+        Some(match class {
+            FaultClass::RateLimited => Self::RateLimit,
+            FaultClass::Upstream | FaultClass::Overloaded | FaultClass::Unreachable => {
+                Self::ServerError
+            }
+            FaultClass::Timeout => Self::Timeout,
+            FaultClass::Stalled => Self::Stall,
+            FaultClass::ContextLength => Self::ContextLength,
+            FaultClass::ContentPolicy => Self::ContentPolicy,
+            FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
+                Self::Credential
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Shadow {
+    fn check(&self) -> Result<(), RouteError> {
+        let target = std::slice::from_ref(&self.target);
+        check_targets(target).map_err(|error| RouteError::ShadowTarget(Box::new(error)))?;
+        if !(1..=WHOLE).contains(&self.share) {
+            return Err(RouteError::ShadowShare);
+        }
+        if !(1..=64).contains(&self.concurrency) {
+            return Err(RouteError::ShadowConcurrency);
+        }
+        Ok(())
+    }
+
+    /// Whether a request is sent there, too.
+    pub fn takes(&self, chance: u64) -> bool {
+        chance % u64::from(WHOLE) < u64::from(self.share)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), RouteError> {
+    if !is_name(name) {
+        return Err(RouteError::Name);
+    }
+    if name.starts_with(REGEX) {
+        let read = Pattern::read(name);
+        return read
+            .map(drop)
+            .map_err(|error| RouteError::Regex(error.to_string()));
+    }
+    let star = name.find('*').is_none_or(|at| at + 1 == name.len());
+    if star { Ok(()) } else { Err(RouteError::Name) }
+}
+
+/// Whether targets mean something together.
+pub(crate) fn check_targets(targets: &[Target]) -> Result<(), RouteError> {
+    if !(1..=TARGETS_MAX).contains(&targets.len()) {
+        return Err(RouteError::Targets);
+    }
+    for (place, target) in targets.iter().enumerate() {
+        if target.weight > 1_000 {
+            return Err(RouteError::Weight(place));
+        }
+        if target.tier > 15 {
+            return Err(RouteError::Tier(place));
+        }
+        if target.model.as_deref().is_some_and(|name| !is_name(name)) {
+            return Err(RouteError::TargetModel(place));
+        }
+        if target.max_output_tokens == Some(0) {
+            return Err(RouteError::OutputTokens(place));
+        }
+        if target.only_on.as_ref().is_some_and(Vec::is_empty) {
+            return Err(RouteError::OnlyOn(place));
         }
     }
-    row[b.len()]
+    let mut first = targets.iter();
+    if first.any(|target| target.only_on.is_none()) {
+        Ok(())
+    } else {
+        Err(RouteError::First)
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn target(provider: &str, weight: u32, tier: u32) -> Target {
+    pub(crate) fn target(provider: &str, weight: u32, tier: u32) -> Target {
         Target {
             provider: provider.into(),
             model: None,
             weight,
             tier,
             max_output_tokens: None,
+            only_on: None,
         }
     }
 
@@ -408,67 +459,6 @@ mod tests {
             targets,
             ..ModelSettings::to(target("", 1, 0))
         }
-    }
-
-    fn names<'a>(order: &[&'a Target]) -> Vec<&'a str> {
-        order
-            .iter()
-            .map(|target| target.provider.as_str())
-            .collect()
-    }
-
-    #[test]
-    fn tiers_come_one_after_the_other_and_the_ill_last_in_theirs() {
-        let settings = settings(vec![
-            target("late", 1, 2),
-            target("ill", 1000, 0),
-            target("well", 1, 0),
-            target("spare", 0, 0),
-        ]);
-        for chance in 0..50 {
-            let order = settings.order(|it| it.provider != "ill", chance);
-            assert_eq!(names(&order), ["well", "spare", "ill", "late"], "{chance}");
-        }
-    }
-
-    #[test]
-    fn who_is_first_follows_the_weights() {
-        let settings = settings(vec![target("a", 90, 0), target("b", 10, 0)]);
-        let firsts = (0..10_000_u64).map(|n| {
-            let chance = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            settings.order(|_| true, chance)[0].provider.clone()
-        });
-        let b = firsts.filter(|name| name == "b").count();
-        assert!((850..1150).contains(&b), "{b}");
-        // Everyone is asked in the end.
-        assert_eq!(settings.order(|_| true, 7).len(), 2);
-    }
-
-    #[test]
-    fn names_lead_to_the_most_particular() {
-        let mut known = Names::default();
-        for name in ["gpt-4*", "*", "gpt-4o", "gpt-4o*"] {
-            known.insert(name, name);
-        }
-        for (name, expected) in [
-            ("gpt-4o", "gpt-4o"),
-            ("gpt-4o-mini", "gpt-4o*"),
-            ("gpt-4", "gpt-4*"),
-            ("claude", "*"),
-        ] {
-            assert_eq!(known.find(name), Some(&expected));
-        }
-        assert_eq!(Names::<()>::default().find("x"), None);
-    }
-
-    #[test]
-    fn near_names_are_found() {
-        let known = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4-5", "demo"];
-        let near = |name| nearest(name, known.iter().copied(), 2);
-        assert_eq!(near("gpt4o"), ["gpt-4o"]);
-        assert_eq!(near("gpt-4o-mimi"), ["gpt-4o-mini", "gpt-4o"]);
-        assert_eq!(near("CLAUDE-sonnet"), ["claude-sonnet-4-5"]);
-        assert!(near("llama").is_empty());
     }
 
     #[test]
@@ -486,6 +476,36 @@ mod tests {
     }
 
     #[test]
+    fn a_class_of_faults_leads_to_the_targets_for_it() {
+        let only = |provider: &str, on: &[FallbackOn]| Target {
+            only_on: Some(on.to_vec()),
+            ..target(provider, 1, 1)
+        };
+        let chain = settings(vec![
+            target("usual", 1, 0),
+            only("long", &[FallbackOn::ContextLength]),
+            only("frank", &[FallbackOn::ContentPolicy]),
+            only("spare", &[FallbackOn::Timeout, FallbackOn::Stall]),
+        ]);
+        assert_eq!(chain.check("a"), Ok(()));
+        let led = |class| {
+            let targets = chain.targets.iter().filter(|it| it.takes(class));
+            targets.map(|it| it.provider.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(led(None), ["usual"]);
+        assert_eq!(led(Some(FaultClass::ContextLength)), ["usual", "long"]);
+        assert_eq!(led(Some(FaultClass::ContentPolicy)), ["usual", "frank"]);
+        assert_eq!(led(Some(FaultClass::Stalled)), ["usual", "spare"]);
+        assert_eq!(led(Some(FaultClass::RateLimited)), ["usual"]);
+        // Whoever names a class for a target wants it to go there.
+        assert!(chain.falls_back(&Fault::new(FaultClass::ContentPolicy, "")));
+        let nobody = settings(vec![only("long", &[FallbackOn::ContextLength])]);
+        assert_eq!(nobody.check("a"), Err(RouteError::First));
+        let nothing = settings(vec![target("a", 1, 0), only("b", &[])]);
+        assert_eq!(nothing.check("a"), Err(RouteError::OnlyOn(1)));
+    }
+
+    #[test]
     fn settings_that_mean_nothing_are_named() {
         let good = settings(vec![target("a", 1, 0)]);
         for (name, result) in [
@@ -494,9 +514,12 @@ mod tests {
             ("", Err(RouteError::Name)),
             ("a*b", Err(RouteError::Name)),
             ("a b", Err(RouteError::Name)),
+            ("re:gpt-[45]*", Ok(())),
         ] {
             assert_eq!(good.check(name), result, "{name}");
         }
+        let wrong = good.check("re:(").unwrap_err().to_string();
+        assert!(wrong.contains("regular expression"), "{wrong}");
         let none = settings(vec![]);
         assert_eq!(none.check("a"), Err(RouteError::Targets));
         let heavy = settings(vec![target("a", 1, 0), target("b", 1001, 0)]);

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::egress::{AllowRule, AllowRuleError};
-use crate::llm::provider::{self, Capability, Provider, ProviderError, UrlError};
+use crate::llm::provider::{self, Capability, Probe, Provider, ProviderError, UrlError};
 use crate::llm::sign::google;
+use crate::llm::standing::{HealthRule, LoadRule, StandingError};
 
 /// Rules of one provider, the length of a parameter, and of a definition as JSON.
 const RULES_MAX: usize = 32;
@@ -45,6 +46,12 @@ pub struct ProviderSettings {
     /// Callers keep files and batches at it, each its own, at `/v1/files` and `/v1/batches`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub files: bool,
+    /// How it is checked while nobody asks it; absent: it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthRule>,
+    /// How often its load is read; absent: it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadRule>,
     /// A provider that is not compiled in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition: Option<Box<Provider>>,
@@ -84,6 +91,10 @@ pub enum SettingsError {
     Url { name: String, source: UrlError },
     #[error("`allowUpstream{0}")]
     Rules(RulesError),
+    #[error("`{0}")]
+    Standing(#[from] StandingError),
+    #[error("`health`: {0} has no list of models that could be asked for")]
+    Unlisted(String),
 }
 
 /// Why rules are none. The text goes on after the name of their field.
@@ -120,8 +131,22 @@ impl ProviderSettings {
         let provider = provider.ok_or_else(|| SettingsError::Kind(shown(kind)))?;
         self.check_parameters(&provider)?;
         self.check_rules().map_err(SettingsError::Rules)?;
+        self.check_standing(&provider)?;
         let origin = origin(&provider, &self.parameters).map_err(of_url)?;
         Ok((provider, origin))
+    }
+
+    fn check_standing(&self, provider: &Provider) -> Result<(), SettingsError> {
+        if let Some(rule) = &self.health {
+            rule.check()?;
+            if provider.probe == Probe::Chat || !provider.can(Capability::Models) {
+                return Err(SettingsError::Unlisted(provider.name.clone()));
+            }
+        }
+        if let Some(rule) = &self.load {
+            rule.check()?;
+        }
+        Ok(())
     }
 
     fn check_definition(&self, kind: &str) -> Result<(), SettingsError> {

@@ -110,7 +110,7 @@ impl Flow {
             Ok(Ok(None)) => None,
             Ok(Err(error)) => Some(of_egress(&error)),
             Err(_) => Some(Fault::new(
-                FaultClass::Timeout,
+                FaultClass::Stalled,
                 "the provider stopped in the middle of its answer",
             )),
         };
@@ -127,7 +127,7 @@ impl Flow {
 pub(crate) async fn pump(
     cx: Arc<Llm>,
     (mut flow, sender): (Flow, mpsc::Sender<Bytes>),
-    (mut account, reservation): (Account, Reservation),
+    (mut account, reservation): (Account, Option<Reservation>),
     (priced, tier): (Priced, ServiceTier),
 ) {
     let left = !pass(&cx, &mut flow, &sender, &mut account).await;
@@ -157,7 +157,9 @@ pub(crate) async fn pump(
     }
     drop(account);
     // The caller has everything by now.
-    reservation.settle(cost).await;
+    if let Some(reservation) = reservation {
+        reservation.settle(cost).await;
+    }
 }
 
 /// `false`: the caller left.

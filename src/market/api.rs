@@ -6,6 +6,7 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod calls;
+mod canary;
 pub(crate) mod clients;
 mod connection;
 pub(crate) mod credentials;
@@ -154,6 +155,9 @@ routes! {
     "/api/v1/providers/{name}/test" { POST providers::test }
     "/api/v1/models" { GET models::list }
     "/api/v1/models/{name}" { GET models::show, PUT models::put, DELETE models::remove }
+    "/api/v1/models/{name}/canary" { GET canary::show }
+    "/api/v1/models/{name}/canary/promote" { POST canary::promote }
+    "/api/v1/models/{name}/canary/rollback" { POST canary::roll_back }
     "/api/v1/keys" { GET keys::list, POST keys::create }
     "/api/v1/keys/{id}" { DELETE keys::revoke }
     "/api/v1/keys/{id}/rotate" { POST keys::rotate }

@@ -184,6 +184,17 @@ pub const API: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/models/{name}", May(Administer)),
     ("PUT", "/api/v1/models/{name}", May(Administer)),
     ("DELETE", "/api/v1/models/{name}", May(Administer)),
+    ("GET", "/api/v1/models/{name}/canary", May(Administer)),
+    (
+        "POST",
+        "/api/v1/models/{name}/canary/promote",
+        May(Administer),
+    ),
+    (
+        "POST",
+        "/api/v1/models/{name}/canary/rollback",
+        May(Administer),
+    ),
     ("GET", "/api/v1/keys", May(UseKeys)),
     ("POST", "/api/v1/keys", May(UseKeys)),
     ("DELETE", "/api/v1/keys/{id}", May(EndKey)),

@@ -42,6 +42,8 @@ pub struct LedgerRow {
     pub first_token_us: Option<i64>,
     /// 1: tokens were counted here.
     pub estimated: Option<i64>,
+    /// Which arm of a model it went to, where it has several.
+    pub arm: Option<String>,
 }
 
 impl LedgerRow {
@@ -76,6 +78,7 @@ impl LedgerRow {
             tokens_cache_write: None,
             first_token_us: None,
             estimated: None,
+            arm: None,
         }
     }
 }
@@ -114,6 +117,15 @@ row! {
     }
 }
 
+row! {
+    /// What calls of one arm of a model came to.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ArmRow {
+        pub calls: i64,
+        pub errors: i64,
+    }
+}
+
 /// Which calls; `None` is any.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
@@ -134,10 +146,10 @@ pub type After = (i64, Uuid);
 const INSERT: &str = "INSERT INTO ledger (id, organization_id, consumer_id, key_id, kind, server_id, version_id, tool, model, \
      target, parent_id, trace_id, status, upstream_status, request_bytes, response_bytes, at, upstream_us, total_us, \
      tokens_input, tokens_cached, tokens_output, tokens_reasoning, cost_nanos, attempts, \
-     tokens_cache_write, first_token_us, estimated) VALUES ";
+     tokens_cache_write, first_token_us, estimated, arm) VALUES ";
 const ONCE: &str = " ON CONFLICT (id) DO NOTHING";
 /// Values of a row.
-const COLUMNS: usize = 28;
+const COLUMNS: usize = 29;
 /// Rows of one statement where there are that many: each statement is a way to the database and back.
 const TOGETHER: usize = 16;
 /// For one row and for many: with numbered places for Postgres, and with plain ones for SQLite, which looks for a
@@ -156,6 +168,8 @@ const READ: &str = "SELECT l.id, l.at, s.slug AS server, l.server_id, l.version_
      AND ($6 IS NULL OR l.server_id = $6) AND ($7 IS NULL OR l.consumer_id = $7) \
      AND ($8 IS NULL OR l.tool = $8) AND ($9 IS NULL OR l.status = $9) AND ($10 IS NULL OR l.model = $10) \
      ORDER BY l.at DESC, l.id DESC LIMIT $11";
+const ARM: &str = "SELECT COUNT(*) AS calls, COUNT(CASE WHEN status <> 'ok' THEN 1 END) AS errors FROM ledger \
+     WHERE organization_id = $1 AND model = $2 AND arm = $3 AND at >= $4 AND status <> 'cancelled'";
 const PLACE: &str = "SELECT at AS value FROM ledger WHERE organization_id = $1 AND id = $2";
 const SWEEP: &str = "DELETE FROM ledger WHERE id IN \
      (SELECT id FROM ledger WHERE organization_id = $1 AND at < $2 ORDER BY at LIMIT $3)";
@@ -227,6 +241,21 @@ impl Store {
         )
     }
 
+    /// How many calls of an arm of a model ended since a moment, and how many of them badly: those too whose targets
+    /// are left alone. Those whose client left say nothing of it.
+    pub async fn calls_of_arm(
+        &self,
+        organization: OrganizationId,
+        (model, arm): (&str, &str),
+        since: i64,
+    ) -> Result<ArmRow, StoreError> {
+        let row = fetch_optional!(&self.db, ArmRow, ARM, organization.0, model, arm, since)?;
+        Ok(row.unwrap_or(ArmRow {
+            calls: 0,
+            errors: 0,
+        }))
+    }
+
     /// When a call was, for the page that begins after it.
     pub async fn place_of_call(
         &self,
@@ -284,7 +313,8 @@ macro_rules! bound {
                 .bind(row.attempts)
                 .bind(row.tokens_cache_write)
                 .bind(row.first_token_us)
-                .bind(row.estimated);
+                .bind(row.estimated)
+                .bind(row.arm.as_deref());
         }
         query
     }};

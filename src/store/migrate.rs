@@ -159,6 +159,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0027_model_usage.sql"),
     ),
     (
+        28,
+        "model_arms",
+        include_str!("../../migrations/sqlite/0028_model_arms.sql"),
+        include_str!("../../migrations/postgres/0028_model_arms.sql"),
+    ),
+    (
         29,
         "provider_objects",
         include_str!("../../migrations/sqlite/0029_provider_objects.sql"),

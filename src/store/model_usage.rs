@@ -24,6 +24,8 @@ row! {
         pub target: String,
         pub consumer_id: Uuid,
         pub status: String,
+        /// Which arm of the model; empty: it has one.
+        pub arm: String,
         pub calls: i64,
         pub errors: i64,
         /// Calls whose tokens were counted here.
@@ -62,6 +64,8 @@ pub struct ModelsUsed {
     pub provider: Option<String>,
     pub target: Option<String>,
     pub consumer: Option<Uuid>,
+    /// Without one, those that nobody got an answer from (a shadow's) are left out.
+    pub arm: Option<String>,
 }
 
 /// What a row is about, in the order rows are locked in, which is the same in every process.
@@ -73,6 +77,7 @@ struct Key {
     target: String,
     consumer: Uuid,
     status: String,
+    arm: String,
 }
 
 /// The numbers of a row, in the order of its columns.
@@ -97,9 +102,9 @@ macro_rules! add {
         concat!(
             "INSERT INTO ", $table, " AS u (organization_id, bucket, model, target, consumer_id, status, calls, errors, \
              estimated, tokens_input, tokens_cached, tokens_cache_write, tokens_output, tokens_reasoning, cost_nanos, \
-             unknown_costs, latency, first_token) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
-             ON CONFLICT (organization_id, bucket, model, target, consumer_id, status) DO UPDATE SET \
+             unknown_costs, latency, first_token, arm) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+             ON CONFLICT (organization_id, bucket, model, target, consumer_id, status, arm) DO UPDATE SET \
              calls = u.calls + excluded.calls, errors = u.errors + excluded.errors, \
              estimated = u.estimated + excluded.estimated, tokens_input = u.tokens_input + excluded.tokens_input, \
              tokens_cached = u.tokens_cached + excluded.tokens_cached, \
@@ -119,7 +124,7 @@ macro_rules! time {
             "UPDATE ",
             $table,
             " SET latency = $7, first_token = $8 WHERE organization_id = $1 AND bucket = $2 AND model = $3 \
-             AND target = $4 AND consumer_id = $5 AND status = $6"
+             AND target = $4 AND consumer_id = $5 AND status = $6 AND arm = $9"
         )
     };
 }
@@ -133,22 +138,22 @@ const DAILY: Table = Table {
     time: time!("model_usage_daily"),
 };
 
-const READ: &str = "SELECT bucket, model, target, consumer_id, status, calls, errors, estimated, tokens_input, tokens_cached, \
+const READ: &str = "SELECT bucket, model, target, consumer_id, status, arm, calls, errors, estimated, tokens_input, tokens_cached, \
      tokens_cache_write, tokens_output, tokens_reasoning, cost_nanos, unknown_costs, latency, first_token \
      FROM model_usage_hourly WHERE organization_id = $1 AND bucket >= $2 AND bucket < $3 \
      AND ($4 IS NULL OR model = $4) AND ($5 IS NULL OR target = $5) AND ($6 IS NULL OR consumer_id = $6) \
-     AND ($7 IS NULL OR substr(target, 1, length($7) + 1) = $7 || '/') \
-     UNION ALL SELECT bucket, model, target, consumer_id, status, calls, errors, estimated, tokens_input, tokens_cached, \
+     AND ($7 IS NULL OR substr(target, 1, length($7) + 1) = $7 || '/') AND (arm = $8 OR $8 IS NULL AND arm <> 'shadow') \
+     UNION ALL SELECT bucket, model, target, consumer_id, status, arm, calls, errors, estimated, tokens_input, tokens_cached, \
      tokens_cache_write, tokens_output, tokens_reasoning, cost_nanos, unknown_costs, latency, first_token \
      FROM model_usage_daily WHERE organization_id = $1 AND bucket >= $2 AND bucket < $3 \
      AND ($4 IS NULL OR model = $4) AND ($5 IS NULL OR target = $5) AND ($6 IS NULL OR consumer_id = $6) \
-     AND ($7 IS NULL OR substr(target, 1, length($7) + 1) = $7 || '/') LIMIT $8";
+     AND ($7 IS NULL OR substr(target, 1, length($7) + 1) = $7 || '/') AND (arm = $8 OR $8 IS NULL AND arm <> 'shadow') LIMIT $9";
 const OLDEST_HOUR: &str = "SELECT bucket AS value FROM model_usage_hourly WHERE organization_id = $1 AND bucket < $2 ORDER BY bucket LIMIT 1";
 // Whoever removes a row has it, and nobody else.
 const TAKE: &str = "DELETE FROM model_usage_hourly WHERE organization_id = $1 AND bucket = $2 \
-     AND (model, target, consumer_id, status) IN (SELECT model, target, consumer_id, status FROM model_usage_hourly \
-     WHERE organization_id = $1 AND bucket = $2 ORDER BY model, target, consumer_id, status LIMIT $3) \
-     RETURNING bucket, model, target, consumer_id, status, calls, errors, estimated, tokens_input, tokens_cached, \
+     AND (model, target, consumer_id, status, arm) IN (SELECT model, target, consumer_id, status, arm FROM model_usage_hourly \
+     WHERE organization_id = $1 AND bucket = $2 ORDER BY model, target, consumer_id, status, arm LIMIT $3) \
+     RETURNING bucket, model, target, consumer_id, status, arm, calls, errors, estimated, tokens_input, tokens_cached, \
      tokens_cache_write, tokens_output, tokens_reasoning, cost_nanos, unknown_costs, latency, first_token";
 const OLDEST_DAY: &str = "SELECT bucket AS value FROM model_usage_daily WHERE organization_id = $1 AND bucket < $2 ORDER BY bucket LIMIT 1";
 const SWEEP: &str = "DELETE FROM model_usage_daily WHERE organization_id = $1 AND bucket = $2";
@@ -173,6 +178,7 @@ impl Store {
             used.target.as_deref(),
             used.consumer,
             used.provider.as_deref(),
+            used.arm.as_deref(),
             limit
         )
     }
@@ -273,7 +279,8 @@ async fn add(tx: &mut Tx, table: &Table, key: &Key, sums: Sums) -> Result<(), St
         cost,
         unknown,
         latency.as_str(),
-        first_token.as_str()
+        first_token.as_str(),
+        key.arm.as_str()
     )?;
     let stored = stored.ok_or(StoreError::Stale)?;
     if stored.calls == calls {
@@ -295,7 +302,8 @@ async fn add(tx: &mut Tx, table: &Table, key: &Key, sums: Sums) -> Result<(), St
         key.consumer,
         key.status.as_str(),
         latency.to_text(),
-        first_token.to_text()
+        first_token.to_text(),
+        key.arm.as_str()
     )?;
     Ok(())
 }
@@ -308,6 +316,7 @@ fn key(call: &LedgerRow) -> Key {
         target: call.target.clone().unwrap_or_default(),
         consumer: call.consumer.unwrap_or_default(),
         status: call.status.to_owned(),
+        arm: call.arm.clone().unwrap_or_default(),
     }
 }
 
@@ -359,6 +368,7 @@ fn taken_apart(
         target: row.target,
         consumer: row.consumer_id,
         status: row.status,
+        arm: row.arm,
     };
     Ok((key, sums))
 }

@@ -88,7 +88,7 @@ const ALL_PROVIDERS: &str =
 const ALL_KEYS: &str = "SELECT id, organization_id, provider_id, name, ending, origin, key_id, sealed, created_at \
      FROM provider_keys ORDER BY created_at, id";
 const ALL_MODELS: &str =
-    "SELECT id, organization_id, name, settings, updated_at FROM models ORDER BY name";
+    "SELECT id, organization_id, name, settings, updated_at FROM models ORDER BY created_at, id";
 const PROVIDERS: &str = "SELECT id, organization_id, name, kind, settings, updated_at FROM providers \
      WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 const PROVIDER: &str = "SELECT id, organization_id, name, kind, settings, updated_at FROM providers \
@@ -307,6 +307,26 @@ impl Store {
         let change = (Change::Model(ModelId(id)), 1);
         self.commit_change(tx, act, change, at).await?;
         Ok(Put::Done)
+    }
+
+    /// Changes what a name leads to, if that is still what it was when it was read. `false`: it is another thing.
+    pub async fn change_model(
+        &self,
+        (name, before, after): (&str, &str, &str),
+        act: &NewAudit,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        hold_names(&mut tx, ["models"]).await?;
+        let (at, organization) = (now.timestamp_micros(), act.organization.0);
+        let known = fetch_in!(&mut tx, ModelRow, MODEL, organization, name)?;
+        let Some(known) = known.filter(|known| known.settings == before) else {
+            return Ok(false);
+        };
+        execute!(&mut tx, PUT_MODEL, known.id, organization, name, after, at)?;
+        let change = (Change::Model(ModelId(known.id)), 1);
+        self.commit_change(tx, act, change, at).await?;
+        Ok(true)
     }
 
     /// Forgets a name. `false`: there is none like it.

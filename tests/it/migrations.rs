@@ -138,7 +138,7 @@ fn both_databases_have_the_same_schema() {
     assert_eq!(sqlite, postgres);
     // What was asked for here is what the comparison sees.
     let ledger = &sqlite.tables["ledger"];
-    assert_eq!(ledger.len(), 28, "{ledger:?}");
+    assert_eq!(ledger.len(), 29, "{ledger:?}");
     let added = ("overlays".to_owned(), "text", false);
     assert_eq!(sqlite.tables["server_versions"].last(), Some(&added));
     assert!(sqlite.constraints.contains("servers_slug_unique"));

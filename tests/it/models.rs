@@ -7,6 +7,7 @@
 )]
 
 mod google;
+mod routing;
 mod through;
 mod upstream;
 mod watched;

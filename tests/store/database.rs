@@ -356,6 +356,7 @@ fn full_row(ids: [uuid::Uuid; 6]) -> LedgerRow {
         tokens_cache_write: Some(5),
         first_token_us: Some(5),
         estimated: Some(1),
+        arm: Some("arm".to_owned()),
     }
 }
 
@@ -371,7 +372,9 @@ pub(crate) async fn every_column_of_the_ledger_is_kept(store: &Store, database: 
         "version_id",
         "parent_id",
     ];
-    let texts = ["kind", "tool", "model", "target", "trace_id", "status"];
+    let texts = [
+        "kind", "tool", "model", "target", "arm", "trace_id", "status",
+    ];
     let numbers = [
         "upstream_status",
         "request_bytes",
@@ -402,7 +405,7 @@ pub(crate) async fn every_column_of_the_ledger_is_kept(store: &Store, database: 
     let expected: Vec<String> = ids
         .iter()
         .map(|id| id.simple().to_string())
-        .chain(["llm", "tool", "model", "target", "trace", "ok"].map(str::to_owned))
+        .chain(["llm", "tool", "model", "target", "arm", "trace", "ok"].map(str::to_owned))
         .chain([201, 11, 12, 13, 14, 15, 16, 17, 18, 19, i64::MAX, 21].map(|n| n.to_string()))
         .collect();
     assert_eq!(found, [expected.into_iter().map(Some).collect::<Vec<_>>()]);

@@ -43,6 +43,7 @@ pub(super) fn call(number: u8, second: i64) -> LedgerRow {
         tokens_cache_write: None,
         first_token_us: None,
         estimated: None,
+        arm: None,
     }
 }
 
@@ -205,6 +206,7 @@ pub(crate) async fn a_ledger_row_counts_once(store: &Store) {
         tokens_cache_write: None,
         first_token_us: None,
         estimated: None,
+        arm: None,
     };
     store
         .append_ledger(&[row.clone(), row.clone()])

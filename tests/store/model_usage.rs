@@ -40,6 +40,8 @@ fn calls(first: u32, count: u32) -> Vec<LedgerRow> {
             tokens_reasoning: some(3, 50),
             cost_nanos: some(3, 100_000),
             estimated: (pick(4) == 0).then_some(1),
+            arm: [None, None, Some("stable"), Some("new")][usize::try_from(pick(4)).unwrap()]
+                .map(str::to_owned),
             ..call(1, 0)
         }
     };
@@ -49,7 +51,9 @@ fn calls(first: u32, count: u32) -> Vec<LedgerRow> {
     calls
 }
 
-type Summed = BTreeMap<(i64, String, String, Uuid, String), ([i64; 10], Latency, Latency)>;
+/// When, of what, how it ended, and by which arm.
+type Key = (i64, String, String, Uuid, String, String);
+type Summed = BTreeMap<Key, ([i64; 10], Latency, Latency)>;
 
 /// What calls add up to by steps of that length, counted here.
 fn expected<'a>(calls: impl IntoIterator<Item = &'a LedgerRow>, step: i64) -> Summed {
@@ -62,6 +66,7 @@ fn expected<'a>(calls: impl IntoIterator<Item = &'a LedgerRow>, step: i64) -> Su
             call.target.clone().unwrap_or_default(),
             call.consumer.unwrap_or_default(),
             call.status.to_owned(),
+            call.arm.clone().unwrap_or_default(),
         );
         let (sums, latency, first) = summed.entry(key).or_default();
         let used = call.tokens_input.or(call.tokens_output).is_some();
@@ -112,12 +117,53 @@ fn read(rows: Vec<ModelUsageRow>) -> Summed {
             row.target,
             row.consumer_id,
             row.status,
+            row.arm,
         );
         (key, sums)
     };
     let summed: Summed = rows.into_iter().map(entry).collect();
     assert_eq!(summed.len(), count, "two rows of one kind");
     summed
+}
+
+/// The calls of one arm since a moment, without those whose client left.
+async fn what_an_arm_came_to(store: &Store, written: &[LedgerRow]) {
+    let since = START + DAY;
+    let of = ("model1", "new");
+    let counted = store.calls_of_arm(ORGANIZATION, of, since).await.unwrap();
+    let once: BTreeMap<Uuid, &LedgerRow> = written.iter().map(|it| (it.id, it)).collect();
+    let mut ended = 0;
+    let mut badly = 0;
+    for call in once.values() {
+        let is_of = call.model.as_deref() == Some("model1") && call.arm.as_deref() == Some("new");
+        if is_of && call.at >= since && call.status != "cancelled" {
+            ended += 1;
+            badly += i64::from(call.status != "ok");
+        }
+    }
+    assert!(badly > 0 && ended > badly);
+    assert_eq!((counted.calls, counted.errors), (ended, badly));
+    // Those of a shadow are nobody's, and stay apart.
+    let shadow = LedgerRow {
+        id: Uuid::from_u128(77_777_777),
+        kind: "llm",
+        tool: None,
+        model: Some("shadowed".into()),
+        arm: Some("shadow".into()),
+        at: START,
+        ..call(1, 0)
+    };
+    store.append_ledger(&[shadow]).await.unwrap();
+    let mut used = ModelsUsed {
+        model: Some("shadowed".into()),
+        ..ModelsUsed::default()
+    };
+    let all = (i64::MIN, i64::MAX);
+    let rows = store.model_usage(ORGANIZATION, &used, all, 10).await;
+    assert!(rows.unwrap().is_empty());
+    used.arm = Some("shadow".into());
+    let rows = store.model_usage(ORGANIZATION, &used, all, 10).await;
+    assert_eq!(rows.unwrap().len(), 1);
 }
 
 pub(crate) async fn calls_of_models_add_up_by_hours_and_days(store: &Store) {
@@ -142,6 +188,7 @@ pub(crate) async fn calls_of_models_add_up_by_hours_and_days(store: &Store) {
         provider: Some("provider".into()),
         target: Some("provider/model0".into()),
         consumer: Some(Uuid::nil()),
+        arm: None,
     };
     let of_some = written.iter().filter(|call| {
         call.model == some.model && call.target == some.target && call.consumer.is_none()
@@ -159,6 +206,13 @@ pub(crate) async fn calls_of_models_add_up_by_hours_and_days(store: &Store) {
     for provider in ["provide", "provider/", "%", ""] {
         assert!(stored(&of(provider)).await.is_empty(), "{provider:?}");
     }
+    let of_arm = ModelsUsed {
+        arm: Some("new".into()),
+        ..ModelsUsed::default()
+    };
+    let new = written.iter().filter(|call| call.arm == of_arm.arm);
+    assert_eq!(stored(&of_arm).await, expected(new, HOUR));
+    what_an_arm_came_to(store, &written).await;
     // Tools have their own.
     let used = Used::default();
     let tools = store.usage(ORGANIZATION, &used, (0, i64::MAX), 10_000);

@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::llm::standing::{HealthRule, LoadRule};
+
 /// A whole catalog. What it does not name stays as it is.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +80,10 @@ pub(crate) struct ProviderSpec {
     /// Callers keep files and batches at it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub files: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthRule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<Value>,
     /// Where keys are read that are not entered yet: by name, `env:NAME` or `@FILE`.

@@ -83,6 +83,8 @@ fn body(wanted: &ProviderSpec) -> anyhow::Result<Value> {
         "allowUpstream": wanted.allow_upstream,
         "passThrough": wanted.pass_through,
         "files": wanted.files,
+        "health": wanted.health,
+        "load": wanted.load,
         "definition": definition,
     }))
 }

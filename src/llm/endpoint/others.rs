@@ -70,6 +70,7 @@ async fn counted(endpoint: &Endpoint, request: Request) -> Result<Passed, Fault>
         peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
         parent: parent(&parts.headers),
+        headers: parts.headers,
     };
     match forward(&endpoint.llm, &caller, wanted).await {
         Err(fault) if fault.class == FaultClass::Unsupported => estimated(&body),
@@ -111,6 +112,7 @@ async fn pass(
         peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
         parent: parent(&parts.headers),
+        headers: parts.headers,
     };
     forward(&endpoint.llm, &caller, wanted).await
 }

@@ -34,6 +34,8 @@ pub(crate) struct Asked {
     pub(crate) target: Option<String>,
     /// A name or an id.
     pub(crate) consumer: Option<String>,
+    /// Of a model with a canary or a shadow.
+    pub(crate) arm: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub(crate) enum ByAsked {
     Provider,
     Target,
     Consumer,
+    Arm,
     #[default]
     None,
 }
@@ -54,6 +57,7 @@ impl ByAsked {
             Self::Provider => Some(By::Provider),
             Self::Target => Some(By::Target),
             Self::Consumer => Some(By::Consumer),
+            Self::Arm => Some(By::Arm),
             Self::None => None,
         }
     }
@@ -76,6 +80,7 @@ pub(crate) async fn report(
             None => None,
             Some(consumer) => Some(consumer_id(market, person, consumer).await?),
         },
+        arm: asked.arm.clone(),
     };
     let of = (person.organization(), &used);
     Ok(read(&parts.store, of, window, by).await?)
@@ -126,6 +131,7 @@ impl Shown for ModelUsageRow {
         ("target", "/of/target"),
         ("consumer", "/of/consumer"),
         ("consumer_id", "/of/consumerId"),
+        ("arm", "/of/arm"),
         ("calls", "/calls"),
         ("errors", "/errors"),
         ("cancelled", "/cancelled"),
@@ -174,6 +180,7 @@ impl Shown for ModelUsageRow {
             "target": known(&of.target),
             "consumer": names.consumers.get(&of.consumer),
             "consumerId": (!of.consumer.is_nil()).then_some(of.consumer),
+            "arm": known(&of.arm),
         })
     }
 }

@@ -50,7 +50,11 @@ pub(super) async fn show(
     Ok(Json(view(&found(&market, &person, &name).await?)))
 }
 
-async fn found(market: &Market, person: &Person, name: &str) -> Result<ModelRow, Problem> {
+pub(super) async fn found(
+    market: &Market,
+    person: &Person,
+    name: &str,
+) -> Result<ModelRow, Problem> {
     let store = &market.0.parts.publisher.store;
     let row = store.model(person.organization(), name).await?;
     row.ok_or_else(Problem::not_found)
@@ -73,10 +77,7 @@ pub(crate) async fn keep(
     name: &str,
     given: &StoredModel,
 ) -> Result<(), Problem> {
-    given
-        .check(name)
-        .map_err(|error| wrong(error.to_string()))?;
-    check_providers(market, person, given).await?;
+    check(market, person, name, given).await?;
     let text = serde_json::to_string(given).map_err(|error| Problem::internal(&error))?;
     let publisher = &market.0.parts.publisher;
     let before = publisher.store.model(person.organization(), name).await?;
@@ -110,6 +111,33 @@ pub(crate) async fn make(
     keep(market, person, name, &given).await
 }
 
+/// Whether what is to be stored means something, and all it names is there.
+async fn check(
+    market: &Market,
+    person: &Person,
+    name: &str,
+    given: &StoredModel,
+) -> Result<(), Problem> {
+    given
+        .check(name)
+        .map_err(|error| wrong(error.to_string()))?;
+    check_providers(market, person, given).await?;
+    let store = &market.0.parts.publisher.store;
+    for consumer in given.settings.canary.iter().flat_map(|it| &it.consumers) {
+        if store
+            .consumer(person.organization(), consumer)
+            .await?
+            .is_none()
+        {
+            let shown: String = consumer.chars().take(100).collect();
+            return Err(wrong(format!(
+                "`canary.consumers`: there is no consumer \"{shown}\""
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Every target has to lead to a provider that is there.
 async fn check_providers(
     market: &Market,
@@ -122,13 +150,13 @@ async fn check_providers(
     let rows = parts.publisher.store.providers_after(organization, all);
     let known: BTreeSet<String> = rows.await?.into_iter().map(|row| row.name).collect();
     let has_demo = parts.llm.models.provider_of(organization, DEMO).is_some();
-    for (place, target) in given.settings.targets.iter().enumerate() {
+    for (place, target) in given.settings.named_targets() {
         let name = &target.provider;
         let is_there = known.contains(name) || has_demo && name == DEMO;
         if !is_there {
             let shown: String = name.chars().take(100).collect();
             return Err(wrong(format!(
-                "`targets[{place}].provider`: there is no provider \"{shown}\"; add it first"
+                "`{place}.provider`: there is no provider \"{shown}\"; add it first"
             )));
         }
     }
@@ -172,10 +200,8 @@ pub(super) async fn leading_to(
     let leads = |row: &ModelRow| {
         let settings = serde_json::from_str::<StoredModel>(&row.settings);
         settings.is_ok_and(|it| {
-            it.settings
-                .targets
-                .iter()
-                .any(|target| target.provider == provider)
+            let mut targets = it.settings.named_targets();
+            targets.any(|(_, target)| target.provider == provider)
         })
     };
     Ok(rows.into_iter().filter(leads).map(|row| row.name).collect())

@@ -1,5 +1,7 @@
 //! Providers of models and their keys, which are written and never read.
 
+mod state;
+
 use std::collections::BTreeMap;
 
 use axum::Json;
@@ -21,6 +23,7 @@ use crate::llm::provider::{Auth, Provider, built_in};
 use crate::llm::settings::{ProviderSettings, origin, token_url};
 use crate::llm::sign::google::ServiceAccount;
 use crate::llm::sign::{Signing, sign};
+use crate::llm::standing::{HealthRule, LoadRule};
 use crate::market::api::Market;
 use crate::market::api::models::leading_to;
 use crate::market::api::page::{Asked, Listed, Spot};
@@ -98,7 +101,8 @@ pub(super) async fn list(
     let page = asked.page(rows, |row| row.name.clone());
     Ok(page.answer("providers", |row| {
         let own = keys.iter().filter(|key| key.provider_id == row.id);
-        view(row, own)
+        let live = state::live_of(&market, &person, &row.name);
+        view(row, own, live.as_deref())
     }))
 }
 
@@ -110,12 +114,17 @@ pub(crate) async fn all(market: &Market, person: &Person) -> Result<Vec<Value>, 
     let keys = store.all_provider_keys().await?;
     let shown = rows.iter().map(|row| {
         let own = keys.iter().filter(|key| key.provider_id == row.id);
-        view(row, own)
+        let live = state::live_of(market, person, &row.name);
+        view(row, own, live.as_deref())
     });
     Ok(shown.collect())
 }
 
-fn view<'a>(row: &ProviderRow, keys: impl Iterator<Item = &'a ProviderKeyRow>) -> Value {
+fn view<'a>(
+    row: &ProviderRow,
+    keys: impl Iterator<Item = &'a ProviderKeyRow>,
+    live: Option<&LiveProvider>,
+) -> Value {
     let settings: ProviderSettings = serde_json::from_str(&row.settings).unwrap_or_default();
     let provider = settings.provider(&row.kind);
     let origin = provider.as_ref();
@@ -139,6 +148,15 @@ fn view<'a>(row: &ProviderRow, keys: impl Iterator<Item = &'a ProviderKeyRow>) -
         "keys": keys,
         "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
     });
+    if let Some(rule) = &settings.health {
+        shown["health"] = json!(rule);
+    }
+    if let Some(rule) = &settings.load {
+        shown["load"] = json!(rule);
+    }
+    if let Some(live) = live {
+        shown["state"] = state::view(live);
+    }
     if let Some(definition) = &settings.definition {
         shown["definition"] = json!(definition);
     }
@@ -180,7 +198,8 @@ pub(crate) async fn shown(market: &Market, person: &Person, name: &str) -> Resul
     let row = found(market, person, name).await?;
     let store = &market.0.parts.publisher.store;
     let keys = store.provider_keys(ProviderId(row.id)).await?;
-    Ok(view(&row, keys.iter()))
+    let live = state::live_of(market, person, name);
+    Ok(view(&row, keys.iter(), live.as_deref()))
 }
 
 async fn found(market: &Market, person: &Person, name: &str) -> Result<ProviderRow, Problem> {
@@ -202,6 +221,10 @@ pub(crate) struct GivenProvider {
     #[serde(default)]
     files: bool,
     #[serde(default)]
+    health: Option<HealthRule>,
+    #[serde(default)]
+    load: Option<LoadRule>,
+    #[serde(default)]
     definition: Option<Box<Provider>>,
 }
 
@@ -215,6 +238,8 @@ impl GivenProvider {
             allow_upstream: self.allow_upstream,
             pass_through: self.pass_through,
             files: self.files,
+            health: self.health,
+            load: self.load,
             definition: self.definition,
         };
         (self.kind, settings)

@@ -200,6 +200,7 @@ impl ModelUsageTable {
             By::Provider => ("model-usage-providers", "model-usage-provider"),
             By::Target => ("model-usage-targets", "playground-target"),
             By::Consumer => ("usage-by-consumer", "usage-consumer"),
+            By::Arm => ("model-usage-arms", "model-usage-arm"),
         };
         let named = |of: &Of| {
             let name = match by {
@@ -207,6 +208,7 @@ impl ModelUsageTable {
                 By::Provider => Some(of.provider.clone()),
                 By::Target => Some(of.target.clone()),
                 By::Consumer => names.consumers.get(&of.consumer).cloned(),
+                By::Arm => Some(of.arm.clone()),
             };
             name.filter(|name| !name.is_empty())
         };

@@ -5,7 +5,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 
-use crate::access::model_usage::{By, Report};
+use crate::access::model_usage::{By, Of, Report};
 use crate::access::person::Person;
 use crate::extract::Visitor;
 use crate::market::api::Market;
@@ -22,7 +22,7 @@ use crate::problem::{Problem, ProblemKind};
 /// Names a field suggests.
 const SUGGESTED_MAX: usize = 200;
 /// What calls are told apart by, in the order of the tables.
-const TABLES: [By; 4] = [By::Model, By::Provider, By::Consumer, By::Target];
+const TABLES: [By; 5] = [By::Model, By::Provider, By::Consumer, By::Target, By::Arm];
 
 pub(super) async fn show(
     State(market): State<Market>,
@@ -83,7 +83,14 @@ async fn usage_page(
         part: read.as_ref().map(ModelUsagePart::of),
         tables: read
             .iter()
-            .flat_map(|report| TABLES.map(|by| ModelUsageTable::of(report, by, &named)))
+            .flat_map(|report| {
+                // Most models have no arms to tell apart.
+                let some = TABLES.into_iter().filter(|by| {
+                    let is_told = |(of, _): &(&Of, _)| !of.arm.is_empty();
+                    *by != By::Arm || report.by(By::Arm).iter().any(is_told)
+                });
+                some.map(|by| ModelUsageTable::of(report, by, &named))
+            })
             .collect(),
         exported: export_query(
             period,

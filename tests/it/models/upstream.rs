@@ -1,7 +1,7 @@
 //! A provider that speaks OpenAI's chat, and does what the model's name says.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Upstream {
 struct Seen {
     keys: Mutex<Vec<String>>,
     limited: AtomicUsize,
+    /// The list of models is not answered.
+    ill: AtomicBool,
     /// Paced and endless streams under way.
     open: Arc<AtomicUsize>,
 }
@@ -40,6 +42,7 @@ impl Upstream {
         let state = Arc::new(Seen::default());
         let router = Router::new()
             .route("/v1/models", get(models))
+            .route("/metrics", get(metrics))
             .route("/v1/chat/completions", post(chat))
             .with_state(state.clone());
         let address = crate::egress::serve_local(router).await;
@@ -57,6 +60,10 @@ impl Upstream {
     /// What came as a credential with each request.
     pub(super) fn keys(&self) -> Vec<String> {
         self.state.keys.lock().unwrap().clone()
+    }
+
+    pub(super) fn is_ill(&self, ill: bool) {
+        self.state.ill.store(ill, Ordering::SeqCst);
     }
 
     pub(super) fn open(&self) -> usize {
@@ -102,10 +109,20 @@ async fn models(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Response {
     if let Err(refused) = admitted(&seen, &headers) {
         return *refused;
     }
+    if seen.ill.load(Ordering::SeqCst) {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "ill");
+    }
     let all: Vec<Value> = (0..600)
         .map(|n| json!({ "id": format!("model-{n}") }))
         .collect();
     Json(json!({ "object": "list", "data": all })).into_response()
+}
+
+/// As vLLM tells its load.
+async fn metrics() -> &'static str {
+    "# TYPE vllm:num_requests_running gauge\n\
+     vllm:num_requests_running{model_name=\"m\"} 7.0\n\
+     vllm:num_requests_waiting{model_name=\"m\"} 2.0\n"
 }
 
 async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -129,6 +146,15 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
         }
         "stall" if body["stream"] != true => {
             tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+        "prudish" | "short" => {
+            let code = if model == "short" {
+                "context_length_exceeded"
+            } else {
+                "content_filter"
+            };
+            let error = json!({ "error": { "message": "no", "type": "invalid_request_error", "code": code } });
+            return (StatusCode::BAD_REQUEST, Json(error)).into_response();
         }
         "limited-60" => return limited("60"),
         "limited-1" if seen.limited.fetch_add(1, Ordering::SeqCst) == 0 => return limited("1"),

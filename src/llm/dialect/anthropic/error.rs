@@ -54,7 +54,7 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
         FaultClass::RateLimited => (429, "rate_limit_error"),
         FaultClass::Internal => (500, "api_error"),
         FaultClass::Upstream | FaultClass::Unreachable => (502, "api_error"),
-        FaultClass::Timeout => (504, "timeout_error"),
+        FaultClass::Timeout | FaultClass::Stalled => (504, "timeout_error"),
         FaultClass::Overloaded => (529, "overloaded_error"),
     };
     EncodedError {

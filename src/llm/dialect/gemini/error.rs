@@ -119,7 +119,7 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
         FaultClass::Unsupported => (501, "UNIMPLEMENTED"),
         FaultClass::Upstream | FaultClass::Internal => (500, "INTERNAL"),
         FaultClass::Overloaded | FaultClass::Unreachable => (503, "UNAVAILABLE"),
-        FaultClass::Timeout => (504, "DEADLINE_EXCEEDED"),
+        FaultClass::Timeout | FaultClass::Stalled => (504, "DEADLINE_EXCEEDED"),
     };
     let mut error = Map::new();
     error.insert("code".to_owned(), status.into());

@@ -212,7 +212,7 @@ fn words(class: FaultClass) -> (u16, &'static str, Option<&'static str>) {
         FaultClass::Upstream => (502, "server_error", Some("upstream_error")),
         FaultClass::Overloaded => (503, "server_error", Some("server_overloaded")),
         FaultClass::Unreachable => (502, "server_error", Some("upstream_unreachable")),
-        FaultClass::Timeout => (504, "server_error", Some("timeout")),
+        FaultClass::Timeout | FaultClass::Stalled => (504, "server_error", Some("timeout")),
         FaultClass::Internal => (500, "server_error", Some("internal_error")),
     }
 }

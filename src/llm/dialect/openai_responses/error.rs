@@ -33,7 +33,10 @@ pub(crate) fn reported(error: &Value, class: FaultClass) -> Fault {
     let named = named.or_else(|| kind.as_deref().and_then(class_of));
     // `server_error` is what every failure is called; a status may say more.
     let is_vague = named == Some(FaultClass::Upstream);
-    let says_more = matches!(class, FaultClass::Overloaded | FaultClass::Timeout);
+    let says_more = matches!(
+        class,
+        FaultClass::Overloaded | FaultClass::Timeout | FaultClass::Stalled
+    );
     let class = named.filter(|_| !(is_vague && says_more)).unwrap_or(class);
     Fault {
         class,
@@ -107,7 +110,7 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
         FaultClass::Unsupported => (400, "invalid_request_error", Some("unsupported")),
         FaultClass::Upstream | FaultClass::Unreachable => (502, "server_error", None),
         FaultClass::Overloaded => (503, "server_error", Some("server_is_overloaded")),
-        FaultClass::Timeout => (504, "server_error", Some("timeout")),
+        FaultClass::Timeout | FaultClass::Stalled => (504, "server_error", Some("timeout")),
         FaultClass::Internal => (500, "server_error", None),
     };
     let body = json!({"error": {
