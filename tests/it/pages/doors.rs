@@ -88,7 +88,7 @@ fn no_write_from_another_site_has_an_effect() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 7 * 90, "a write was added: it is tried too");
+    assert_eq!(tried, 7 * 92, "a write was added: it is tried too");
     assert_eq!(state(&served, &cookie), before);
     // From its own pages the same forms do something.
     let own = format!("Cookie: {cookie}\r\nSec-Fetch-Site: same-origin\r\n");
