@@ -1431,6 +1431,7 @@ models-fallback = The next target is asked after
 models-on-rate-limit = A limit of the provider's
 models-on-server-error = An error of the provider's, or where it cannot be reached
 models-on-timeout = An answer that is too late
+models-on-stall = An answer that began, and whose first piece is too late
 models-on-context-length = A request that is too long for the model
 models-on-credential = A key that is refused or used up
 models-on-content-policy = A request that the provider's content policy refuses

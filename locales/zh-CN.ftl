@@ -1329,6 +1329,7 @@ models-fallback = 在以下情况请求下一个目标
 models-on-rate-limit = 供应商的限流
 models-on-server-error = 供应商出错或无法访问
 models-on-timeout = 回答太迟
+models-on-stall = 回答已经开始，但第一段内容太迟
 models-on-context-length = 请求对模型来说太长
 models-on-credential = 密钥被拒绝或已用尽
 models-on-content-policy = 供应商的内容政策拒绝该请求

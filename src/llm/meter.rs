@@ -518,6 +518,7 @@ mod tests {
         for class in [
             FaultClass::Invalid,
             FaultClass::Timeout,
+            FaultClass::Stalled,
             FaultClass::Internal,
         ] {
             assert!(OUTCOMES.contains(&outcome(class)));
@@ -525,6 +526,6 @@ mod tests {
         }
         meters.attempted("ours", "ok");
         let (name, counts) = meters.attempts().remove(0);
-        assert_eq!((name.as_str(), counts.iter().sum::<u64>()), ("ours", 4));
+        assert_eq!((name.as_str(), counts.iter().sum::<u64>()), ("ours", 5));
     }
 }

@@ -16,7 +16,7 @@ const ROWS_MAX: usize = 32;
 const FREE_ROWS: usize = 2;
 
 /// What sends a request on, as the API writes it, and its message.
-pub const FALLBACKS: [(FallbackOn, &str, &str); 6] = [
+pub const FALLBACKS: [(FallbackOn, &str, &str); 7] = [
     (FallbackOn::RateLimit, "rate_limit", "models-on-rate-limit"),
     (
         FallbackOn::ServerError,
@@ -24,6 +24,7 @@ pub const FALLBACKS: [(FallbackOn, &str, &str); 6] = [
         "models-on-server-error",
     ),
     (FallbackOn::Timeout, "timeout", "models-on-timeout"),
+    (FallbackOn::Stall, "stall", "models-on-stall"),
     (
         FallbackOn::ContextLength,
         "context_length",
