@@ -57,10 +57,10 @@ pub enum Owner {
 pub fn may(role: Role, action: Action, owner: Owner) -> bool {
     match (role, action) {
         (Role::Admin, _) => true,
-        (Role::Publisher, Action::Publish) => owner != Owner::Another,
         (Role::Publisher, Action::ManageServer | Action::DecideCall | Action::FollowImport)
         | (Role::Publisher | Role::Member, Action::EndKey) => owner == Owner::Oneself,
-        (
+        (Role::Publisher, Action::Publish)
+        | (
             Role::Publisher | Role::Member,
             Action::UseKeys | Action::AskModels | Action::OwnAccount,
         ) => owner != Owner::Another,

@@ -111,8 +111,11 @@ pub struct Told<T = Tally> {
 pub struct Report<R: Counted = UsageRow> {
     pub window: Window,
     pub all: Told<R::Tally>,
-    groups: BTreeMap<(R::By, R::Of), Told<R::Tally>>,
+    groups: Groups<R>,
 }
+
+/// What is told apart: by what, and of what.
+type Groups<R> = BTreeMap<(<R as Counted>::By, <R as Counted>::Of), Told<<R as Counted>::Tally>>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {

@@ -63,15 +63,9 @@ fn curl(base: &str, question: &Question) -> String {
 }
 
 fn python(base: &str, question: &Question) -> String {
-    let messages: String = question
-        .messages()
-        .map(|(role, text)| {
-            format!(
-                "        {{\"role\": \"{role}\", \"content\": {}}},\n",
-                literal(text)
-            )
-        })
-        .collect();
+    let messages = listed(question, |role, text| {
+        format!("        {{\"role\": \"{role}\", \"content\": {text}}},\n")
+    });
     format!(
         "from openai import OpenAI\n\n\
          client = OpenAI(base_url={}, api_key=\"{KEY}\")\n\
@@ -83,10 +77,9 @@ fn python(base: &str, question: &Question) -> String {
 }
 
 fn typescript(base: &str, question: &Question) -> String {
-    let messages: String = question
-        .messages()
-        .map(|(role, text)| format!("    {{ role: \"{role}\", content: {} }},\n", literal(text)))
-        .collect();
+    let messages = listed(question, |role, text| {
+        format!("    {{ role: \"{role}\", content: {text} }},\n")
+    });
     format!(
         "import OpenAI from \"openai\";\n\n\
          const client = new OpenAI({{ baseURL: {}, apiKey: \"{KEY}\" }});\n\
@@ -95,6 +88,14 @@ fn typescript(base: &str, question: &Question) -> String {
         literal(&format!("{base}/v1")),
         literal(&question.model),
     )
+}
+
+/// The lines of the messages, each written from its role and its literal.
+fn listed(question: &Question, line: impl Fn(&str, &str) -> String) -> String {
+    let lines = question
+        .messages()
+        .map(|(role, text)| line(role, &literal(text)));
+    lines.collect::<Vec<_>>().concat()
 }
 
 /// A text as JSON writes it, which is how Python and TypeScript read one too.
