@@ -10,6 +10,7 @@ use crate::access::ledger::{Called, Ledger, LedgerEntry, LedgerStatus, ModelCall
 use crate::access::limit::Cost;
 use crate::egress::Opened;
 use crate::llm::answer::Stop;
+use crate::llm::canary::SHADOW;
 use crate::llm::choice::Counted;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveModel, LiveProvider};
@@ -128,6 +129,11 @@ impl Account {
     /// It is one of several arms of its model.
     pub(crate) fn of_arm(&mut self, name: Option<&str>) {
         self.call.arm = name.map(str::to_owned);
+    }
+
+    /// Whether nobody gets the answer.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.call.arm.as_deref() == Some(SHADOW)
     }
 
     /// The target that is asked is busy until the answer is over or another one is asked.

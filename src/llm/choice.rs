@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderMap;
+
+use crate::access::caller::Caller;
 use crate::egress::resilience::Sign;
 use crate::llm::arm::{Arm, ArmTarget};
+use crate::llm::canary::Asker;
+use crate::llm::fault::FaultClass;
 use crate::llm::live::{LiveModel, LiveProvider, Models};
 use crate::llm::load::Running;
 use crate::llm::prefix;
@@ -47,6 +52,30 @@ pub(crate) struct Counted {
     _provider: Running,
 }
 
+/// What one request says of its target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    /// It answered, as one that carries out what is asked does.
+    pub(crate) answered: bool,
+    pub(crate) failed: bool,
+}
+
+/// Whether nothing is to be expected of a target: one whose model is not there would be the fastest of all.
+pub(crate) fn failed(sign: Sign, class: Option<FaultClass>) -> bool {
+    sign == Sign::Bad || class == Some(FaultClass::NotFound)
+}
+
+/// Who asks, for what stays with one. Somebody who is signed in is one, whichever page they ask from.
+pub(crate) fn asker<'a>(caller: &Caller, headers: &'a HeaderMap) -> Asker<'a> {
+    let user = caller.user.map(|id| id.0);
+    Asker {
+        consumer: caller.consumer.map(|id| id.0).or(user),
+        key: caller.key.map(|id| id.0).or(user),
+        headers: Some(headers),
+        chance: chance(),
+    }
+}
+
 impl Choice<'_> {
     /// Counts a request of it, until what comes back is dropped.
     pub(crate) fn counted(&self) -> Counted {
@@ -57,17 +86,12 @@ impl Choice<'_> {
     }
 
     /// What came of a request, since when it was sent. One that was refused for what it is says nothing.
-    pub(crate) fn saw(
-        &self,
-        models: &Models,
-        (answered, sign): (bool, Sign),
-        (began, streams): (Instant, bool),
-    ) {
+    pub(crate) fn saw(&self, models: &Models, came: Came, (began, streams): (Instant, bool)) {
         let (first, now) = (self.doing.first(streams), models.micros());
-        if answered {
+        if came.answered {
             let took = began.elapsed().as_micros();
             first.saw(u64::try_from(took).unwrap_or(u64::MAX), now);
-        } else if sign == Sign::Bad {
+        } else if came.failed {
             first.failed(now);
         }
     }

@@ -14,7 +14,7 @@ use url::Url;
 use crate::egress::resilience::{Breaker, BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
-use crate::llm::choice::Choice;
+use crate::llm::choice::{Came, Choice, failed};
 use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
@@ -201,9 +201,18 @@ impl Asking<'_> {
         let class = answered.as_ref().err().map(|fault| fault.class);
         account.came_of_it(class);
         let (sign, rule) = judged(class);
-        admitted.end(sign, rule, Instant::now());
+        // What a shadow is refused takes no key from callers.
+        let told = if account.is_shadow() {
+            Sign::None
+        } else {
+            sign
+        };
+        admitted.end(told, rule, Instant::now());
         let streams = work.question.stream.is_some();
-        let came = (answered.is_ok(), sign);
+        let came = Came {
+            answered: answered.is_ok(),
+            failed: failed(sign, class),
+        };
         self.choice.saw(&work.cx.models, came, (began, streams));
         answered
     }

@@ -16,8 +16,7 @@ use crate::access::limit::Cost;
 use crate::egress::resilience::Sign;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced, Used};
-use crate::llm::canary::Asker;
-use crate::llm::choice::{self, Choice, in_order};
+use crate::llm::choice::{self, Came, Choice, asker, failed, in_order};
 use crate::llm::dialect::Dialect;
 use crate::llm::exchange::{judged, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
@@ -25,7 +24,7 @@ use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
 use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
-use crate::llm::proxy::{Llm, chance, of_provider};
+use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::signed::masked;
 use crate::llm::splice::{Edit, Top};
@@ -116,13 +115,13 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
     };
     let Admitted {
         model,
-        name,
+        name: served,
         reservation,
     } = admit(cx, from, sought)
         .await
         .inspect_err(|fault| account.failed(fault))?;
     account.admitted(cx, &model, &wanted.body);
-    let sent = send_in_turn(cx, caller, (&model, &name, &wanted), &mut account).await;
+    let sent = send_in_turn(cx, caller, (&model, &served, &wanted), &mut account).await;
     match sent {
         Ok(sent) => pass(cx, sent, (account, reservation)).await,
         Err(mut fault) => {
@@ -214,7 +213,7 @@ fn renamed(wanted: &Wanted, model: &str) -> Result<Bytes, Fault> {
 async fn send_in_turn(
     cx: &Llm,
     caller: &Caller,
-    (model, name_asked, wanted): (&LiveModel, &str, &Wanted),
+    (model, served, wanted): (&LiveModel, &str, &Wanted),
     account: &mut Account,
 ) -> Result<Sent, Fault> {
     let settings = &model.settings;
@@ -224,20 +223,19 @@ async fn send_in_turn(
             .is_none_or(|dialect| dialect == provider.provider.dialect);
         speaks && provider.provider.can(wanted.capability)
     };
-    let asker = Asker {
-        consumer: caller.consumer.map(|id| id.0),
-        key: caller.key.map(|id| id.0),
-        headers: Some(&wanted.headers),
-        chance: chance(),
-    };
+    // What takes the place of another model, and what asks for no answer, is no part of a comparison.
+    let is_substitute = named(wanted).is_ok_and(|name| name != served);
+    let compared = !is_substitute && wanted.capability != Capability::CountTokens;
     let chosen = choice::Wanted {
         organization: caller.organization,
         model,
-        arm: model.arm_for(&asker),
+        arm: if is_substitute {
+            &model.arm
+        } else {
+            model.arm_for(&asker(caller, &wanted.headers))
+        },
         question: None,
     };
-    // What takes the place of another model, and what asks for no answer, is no part of a comparison.
-    let compared = model.name == name_asked && wanted.capability != Capability::CountTokens;
     account.of_arm(chosen.arm.name.as_deref().filter(|_| compared));
     let mut last = Fault::new(
         FaultClass::Unsupported,
@@ -247,14 +245,14 @@ async fn send_in_turn(
         ),
     );
     let deadline = Instant::now() + settings.times.total();
-    let mut failed = None;
+    let mut fell = None;
     for choice in in_order(&cx.models, chosen, can).choices {
-        if !choice.target.takes(failed) {
+        if !choice.target.takes(fell) {
             continue;
         }
         let provider = choice.provider.clone();
         let name = choice.target.model.clone();
-        let name = name.unwrap_or_else(|| name_asked.to_owned());
+        let name = name.unwrap_or_else(|| served.to_owned());
         let sending = Sending {
             cx,
             wanted,
@@ -278,7 +276,7 @@ async fn send_in_turn(
                 });
             }
             Err(fault) if settings.falls_back(&fault) => {
-                failed = Some(fault.class);
+                fell = Some(fault.class);
                 last = fault;
             }
             Err(fault) => return Err(fault),
@@ -309,7 +307,13 @@ impl Sending<'_> {
             account.came_of_it(class);
             let (sign, rule) = judged(class);
             admitted.end(sign, rule, Instant::now());
-            let came = (sent.is_ok(), sign);
+            // A count, or a refusal of what was asked, says nothing of how long an answer takes.
+            let is_fine = |sent: &Opened| sent.status.is_success();
+            let counts = self.wanted.capability != Capability::CountTokens;
+            let came = Came {
+                answered: counts && sent.as_ref().is_ok_and(is_fine),
+                failed: failed(sign, class),
+            };
             self.choice.saw(&self.cx.models, came, (began, false));
             match sent {
                 Err(fault) if sign == Sign::Bad => last = Some(fault),

@@ -1,6 +1,7 @@
 //! The providers and models of every organization, as requests find them: in memory, published by one pointer swap.
 //! A request goes on with what it started with.
 
+mod finding;
 mod reading;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -24,9 +25,9 @@ use crate::egress::{Egress, InternalService, Reach, Upstream};
 use crate::llm::access_token::Tokens;
 use crate::llm::arm::{Arm, target_of};
 use crate::llm::canary::{Asker, SHADOW, STABLE};
-use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::fault::Fault;
 use crate::llm::load::Busy;
-use crate::llm::names::{Names, Pattern, nearest};
+use crate::llm::names::{Names, Pattern};
 use crate::llm::prefix::Prefixes;
 use crate::llm::provider::{self, Capability, Provider};
 use crate::llm::route::{ModelSettings, RouteError, Target};
@@ -37,12 +38,12 @@ use crate::store::models::{ModelRow, ProviderKeyRow, ProviderRow};
 use crate::store::{Change, Store, StoreError};
 use crate::types::OrganizationId;
 
+pub use finding::refuse_without_models;
+
 /// The model that is there without any provider, and the provider behind it.
 pub const DEMO: &str = "demo";
 /// Where it is; no connection leads there.
 const DEMO_BASE: &str = "http://demo.internal/v1";
-/// Near names that are told to whoever asks for one that is not there.
-const NEAREST_MAX: usize = 3;
 
 /// A provider an organization uses.
 pub struct LiveProvider {
@@ -561,57 +562,6 @@ impl Models {
             .models
             .insert(Pattern::Exact(DEMO.to_owned()), 0, model);
     }
-}
-
-impl Offer {
-    fn find(&self, name: &str, caller: &Caller) -> Result<Arc<LiveModel>, Fault> {
-        if let Some(model) = self.models.find(name) {
-            return Ok(model.clone());
-        }
-        if let Some((provider, rest)) = name.split_once('/')
-            && self.providers.contains_key(provider)
-            && !rest.is_empty()
-        {
-            return Ok(Arc::new(LiveModel::to(
-                name,
-                target_of(provider, Some(rest)),
-            )));
-        }
-        Err(self.missing(name, caller))
-    }
-
-    /// Of what a caller may not ask for, it is told no more than of what is not there.
-    fn missing(&self, name: &str, caller: &Caller) -> Fault {
-        let known = self.models.exact().map(|(name, _)| name);
-        let known = known.filter(|name| caller.may_ask(name));
-        let near = nearest(name, known, NEAREST_MAX);
-        let hint = if near.is_empty() {
-            "GET /v1/models lists those there are".to_owned()
-        } else {
-            format!("did you mean {}?", near.join(", "))
-        };
-        let shown: String = name.chars().take(100).collect();
-        Fault {
-            field: Some("model".to_owned()),
-            code: Some("model_not_found".to_owned()),
-            ..Fault::new(
-                FaultClass::NotFound,
-                format!("there is no model `{shown}`: {hint}"),
-            )
-        }
-    }
-}
-
-/// A key for single servers that names no models may use none.
-///
-/// # Errors
-/// [`FaultClass::Forbidden`], with what would help.
-pub fn refuse_without_models(caller: &Caller) -> Result<(), Fault> {
-    if caller.may_use_models() {
-        return Ok(());
-    }
-    let text = "this key is for some servers only; models need a key for everything, or for them";
-    Err(Fault::new(FaultClass::Forbidden, text))
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ pub const REGEX: &str = "re:";
 const REGEX_BYTES_MAX: usize = 256 << 10;
 const REGEX_CACHE_BYTES_MAX: usize = 512 << 10;
 const REGEX_NESTING_MAX: u32 = 32;
+/// Longer names match no expression.
+const NAME_BYTES_COMPARED: usize = 200;
 /// Of names that are compared letter by letter.
 const NAME_CHARS_COMPARED: usize = 200;
 
@@ -90,7 +92,11 @@ impl<T> Names<T> {
             found.map(|(_, what)| what)
         };
         let regex = || {
-            let mut regexes = self.regexes.iter();
+            // A name of any length costs as much as it is long, for each expression.
+            let mut regexes = self
+                .regexes
+                .iter()
+                .filter(|_| name.len() <= NAME_BYTES_COMPARED);
             let found = regexes.find(|(_, regex, _)| regex.is_match(name));
             found.map(|(_, _, what)| what)
         };

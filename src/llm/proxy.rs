@@ -18,8 +18,7 @@ use crate::egress::Egress;
 use crate::llm::account::{Account, BYTES_PER_TOKEN, Used};
 use crate::llm::arm::Arm;
 use crate::llm::bodies::Redactor;
-use crate::llm::canary::Asker;
-use crate::llm::choice::{Wanted, in_order};
+use crate::llm::choice::{Wanted, asker, in_order};
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, Told};
 use crate::llm::exchange::{Answering, Begun, Work, ask_target};
 use crate::llm::fault::{Fault, FaultClass};
@@ -178,12 +177,7 @@ fn arm_of<'a>(model: &'a LiveModel, caller: &Caller, work: &Work<'_>) -> &'a Arm
     if work.is_substitute() {
         return &model.arm;
     }
-    model.arm_for(&Asker {
-        consumer: caller.consumer.map(|id| id.0),
-        key: caller.key.map(|id| id.0),
-        headers: Some(work.headers),
-        chance: chance(),
-    })
+    model.arm_for(&asker(caller, work.headers))
 }
 
 /// Asks target after target, until one begins to answer.

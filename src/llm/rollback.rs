@@ -55,9 +55,14 @@ async fn look(
 ) -> Result<bool, StoreError> {
     let now = clock.now();
     let back = i64::from(rule.seconds) * 1_000_000;
-    let since = model.updated_at.max(now.timestamp_micros() - back);
+    let ended = now.timestamp_micros() - back;
+    // One that was slow began before that.
+    let longest = i64::try_from(model.settings.times.total().as_micros()).unwrap_or(i64::MAX);
+    let begun = model.updated_at.max(ended.saturating_sub(longest));
     let arm = (model.name.as_str(), canary.name.as_str());
-    let counted = store.calls_of_arm(organization, arm, since).await?;
+    let counted = store
+        .calls_of_arm(organization, arm, (begun, ended))
+        .await?;
     let (calls, errors) = (counted.calls.unsigned_abs(), counted.errors.unsigned_abs());
     if !rule.is_due(calls, errors) {
         return Ok(false);

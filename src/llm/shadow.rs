@@ -61,11 +61,18 @@ pub(crate) fn cast(
         trace_id: trace_id.to_owned(),
         _running: running,
     };
-    cx.streams.spawn(cast.run(cx.clone()));
+    let cx = cx.clone();
+    cx.streams.clone().spawn(async move {
+        tokio::select! {
+            // Nobody waits for it, and nothing ends later because of it.
+            () = cx.shutdown.cancelled() => {}
+            () = cast.run(&cx) => {}
+        }
+    });
 }
 
 impl Cast {
-    async fn run(self, cx: Arc<Llm>) {
+    async fn run(self, cx: &Arc<Llm>) {
         let Some((arm, _)) = &self.model.shadow else {
             return;
         };
@@ -76,11 +83,12 @@ impl Cast {
             trace_id: &self.trace_id,
             parent: None,
         };
-        let mut account = Account::begin(&cx, &self.caller, &opening);
+        let mut account = Account::begin(cx, &self.caller, &opening);
         account.asked_with(question.len());
+        account.admitted(cx, &self.model, question.body());
         account.of_arm(Some(SHADOW));
         let work = Work {
-            cx: &cx,
+            cx,
             question,
             headers: &self.headers,
             settings,
@@ -102,7 +110,7 @@ impl Cast {
         };
         match ask_in_turn(&work, wanted, &mut account).await {
             Ok(begun) => {
-                let reply = reply(&cx, begun, (account, None), question).await;
+                let reply = reply(cx, begun, (account, None), question).await;
                 if let ReplyBody::Stream { mut chunks, .. } = reply.body {
                     while chunks.recv().await.is_some() {}
                 }

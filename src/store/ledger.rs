@@ -98,6 +98,7 @@ row! {
         pub tool: Option<String>,
         pub model: Option<String>,
         pub target: Option<String>,
+        pub arm: Option<String>,
         pub status: String,
         pub upstream_status: Option<i64>,
         pub request_bytes: i64,
@@ -160,7 +161,7 @@ static PLAIN: LazyLock<[String; 2]> = LazyLock::new(|| insert_texts(|_| "?".to_o
 const COUNT: &str = "SELECT COUNT(*) AS value FROM ledger WHERE organization_id = $1";
 // Newest first.
 const READ: &str = "SELECT l.id, l.at, s.slug AS server, l.server_id, l.version_id, c.name AS consumer, l.consumer_id, l.key_id, \
-     l.tool, l.model, l.target, l.status, l.upstream_status, l.request_bytes, l.response_bytes, l.upstream_us, l.total_us, \
+     l.tool, l.model, l.target, l.arm, l.status, l.upstream_status, l.request_bytes, l.response_bytes, l.upstream_us, l.total_us, \
      l.attempts, l.trace_id, l.tokens_input, l.tokens_cached, l.tokens_cache_write, l.tokens_output, l.tokens_reasoning, \
      l.cost_nanos, l.first_token_us, l.estimated \
      FROM ledger l LEFT JOIN servers s ON s.id = l.server_id LEFT JOIN consumers c ON c.id = l.consumer_id \
@@ -169,7 +170,8 @@ const READ: &str = "SELECT l.id, l.at, s.slug AS server, l.server_id, l.version_
      AND ($8 IS NULL OR l.tool = $8) AND ($9 IS NULL OR l.status = $9) AND ($10 IS NULL OR l.model = $10) \
      ORDER BY l.at DESC, l.id DESC LIMIT $11";
 const ARM: &str = "SELECT COUNT(*) AS calls, COUNT(CASE WHEN status <> 'ok' THEN 1 END) AS errors FROM ledger \
-     WHERE organization_id = $1 AND model = $2 AND arm = $3 AND at >= $4 AND status <> 'cancelled'";
+     WHERE organization_id = $1 AND model = $2 AND arm = $3 AND at >= $4 AND at + total_us >= $5 AND status <> 'cancelled' \
+     AND COALESCE(upstream_status, 0) NOT IN (400, 413, 422)";
 const PLACE: &str = "SELECT at AS value FROM ledger WHERE organization_id = $1 AND id = $2";
 const SWEEP: &str = "DELETE FROM ledger WHERE id IN \
      (SELECT id FROM ledger WHERE organization_id = $1 AND at < $2 ORDER BY at LIMIT $3)";
@@ -247,9 +249,18 @@ impl Store {
         &self,
         organization: OrganizationId,
         (model, arm): (&str, &str),
-        since: i64,
+        (begun, ended): (i64, i64),
     ) -> Result<ArmRow, StoreError> {
-        let row = fetch_optional!(&self.db, ArmRow, ARM, organization.0, model, arm, since)?;
+        let row = fetch_optional!(
+            &self.db,
+            ArmRow,
+            ARM,
+            organization.0,
+            model,
+            arm,
+            begun,
+            ended
+        )?;
         Ok(row.unwrap_or(ArmRow {
             calls: 0,
             errors: 0,

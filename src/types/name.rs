@@ -101,7 +101,7 @@ impl Slug {
     /// Words that no server is given as a name: those that stand in addresses of ours, beside or in the
     /// place of a slug, and those that would pass a server off as the gateway itself. A test holds them
     /// against every route there is.
-    pub const RESERVED: [&'static str; 59] = [
+    pub const RESERVED: [&'static str; 63] = [
         "-",
         "about",
         "account",
@@ -114,15 +114,15 @@ impl Slug {
         "audit",
         "auth",
         "callback",
-        "causeway",
         "catalog",
+        "causeway",
         "config",
         "connect",
         "consumers",
         "dashboard",
         "deleted",
-        "doctor",
         "docs",
+        "doctor",
         "echo",
         "exposed",
         "health",
@@ -141,11 +141,15 @@ impl Slug {
         "mcp",
         "messages",
         "metrics",
+        "models",
         "new",
         "oauth",
         "official",
         "openai",
         "plans",
+        "playground",
+        "provider-kinds",
+        "providers",
         "publish",
         "readyz",
         "registry",

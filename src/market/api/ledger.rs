@@ -207,6 +207,7 @@ fn view(row: &CallRow) -> Value {
         "tool": row.tool,
         "model": row.model,
         "target": row.target,
+        "arm": row.arm,
         "status": row.status,
         "upstreamStatus": row.upstream_status,
         "requestBytes": row.request_bytes,

@@ -1,5 +1,6 @@
 //! Providers of models and their keys, which are written and never read.
 
+mod kinds;
 mod state;
 
 use std::collections::BTreeMap;
@@ -19,20 +20,22 @@ use crate::llm::access_token::scope;
 use crate::llm::fault::FaultClass;
 use crate::llm::live::LiveProvider;
 use crate::llm::probe::probe;
-use crate::llm::provider::{Auth, Provider, built_in};
+use crate::llm::provider::{Auth, Provider};
 use crate::llm::settings::{ProviderSettings, origin, token_url};
 use crate::llm::sign::google::ServiceAccount;
 use crate::llm::sign::{Signing, sign};
 use crate::llm::standing::{HealthRule, LoadRule};
 use crate::market::api::Market;
 use crate::market::api::models::leading_to;
-use crate::market::api::page::{Asked, Listed, Spot};
+use crate::market::api::page::{Asked, Listed};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::NewAudit;
 use crate::store::models::{
     NewProvider, NewProviderKey, PROVIDER_KEYS_MAX, PROVIDERS_MAX, ProviderKeyRow, ProviderRow, Put,
 };
 use crate::types::{ProviderId, Slug, UpstreamRequest};
+
+pub(super) use kinds::kinds;
 
 const KEY_NAME_LENGTH_MAX: usize = 64;
 const KEY_BYTES_MAX: usize = 16 << 10;
@@ -56,36 +59,6 @@ pub(super) fn act(
 /// Requests see what was written from now on, in this process; others are told by the database.
 pub(super) async fn apply(market: &Market) -> Result<(), Problem> {
     Ok(market.0.parts.llm.models.reload().await?)
-}
-
-pub(super) async fn kinds(asked: Asked<Spot>) -> Listed {
-    let mut kinds: Vec<&Provider> = built_in().iter().collect();
-    kinds.sort_by(|a, b| a.id.cmp(&b.id));
-    let page = asked.of_sorted(kinds, |kind| kind.id.as_str());
-    page.answer("kinds", |kind| kind_view(kind))
-}
-
-fn kind_view(kind: &Provider) -> Value {
-    json!({
-        "id": kind.id,
-        "name": kind.name,
-        "dialect": kind.dialect,
-        "baseUrl": kind.base_url,
-        "parameters": kind.parameters,
-        "key": key_needed(kind),
-        "docs": kind.docs,
-        "env": kind.env,
-        "verified": kind.verified,
-        "note": kind.note,
-    })
-}
-
-fn key_needed(kind: &Provider) -> &'static str {
-    match kind.auth {
-        Auth::None => "none",
-        _ if kind.other_auth.contains(&Auth::None) => "optional",
-        _ => "needed",
-    }
 }
 
 pub(super) async fn list(

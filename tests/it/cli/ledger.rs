@@ -136,7 +136,7 @@ async fn fill(file: &std::path::Path, count: i64) {
         .unwrap();
     let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
                INSERT INTO ledger SELECT randomblob(16), (SELECT id FROM organizations LIMIT 1), NULL, NULL, 'tool', NULL, NULL, \
-               '=cmd', NULL, NULL, NULL, i, 'ok', 200, i, 2, i, 3, 4, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL FROM n";
+               '=cmd', NULL, NULL, NULL, i, 'ok', 200, i, 2, i, 3, 4, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL FROM n";
     sqlx::query(sql)
         .bind(count)
         .execute(&mut database)

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use crate::managing::{ADMIN, Site};
 
 /// Answers with arrays that are no lists of rows.
-const NO_LISTS: [(&str, &str); 18] = [
+const NO_LISTS: [(&str, &str); 19] = [
+    (
+        "/api/v1/models/{name}/canary",
+        "a comparison of at most 20 arms",
+    ),
     (
         "/api/v1/users/{name}/export",
         "all of one person, as a file",

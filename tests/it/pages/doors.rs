@@ -151,6 +151,7 @@ fn whatever_cannot_be_read_is_answered_with_a_problem() {
             "/reset",
             "/restore",
             "/retry",
+            "/rollback",
             "/sync",
         ];
         let reads_a_body = !bodyless.iter().any(|end| path.ends_with(end));

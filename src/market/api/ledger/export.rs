@@ -125,6 +125,7 @@ const COLUMNS: &[(&str, &str)] = &[
     ("trace_id", "/traceId"),
     ("model", "/model"),
     ("target", "/target"),
+    ("arm", "/arm"),
     ("tokens_input", "/tokensInput"),
     ("tokens_cached", "/tokensCached"),
     ("tokens_cache_write", "/tokensCacheWrite"),
