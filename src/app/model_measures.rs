@@ -12,6 +12,10 @@ use crate::store::Store;
 use Kind::{Counter, Gauge, Histogram};
 
 /// What stands where no provider was asked, and for the breaker of a provider without keys.
+/// A number of a series, and how something of it is spread.
+type Counted = fn(&SeriesCounts) -> f64;
+type Distributed = fn(&SeriesCounts) -> &Distribution;
+
 const NONE: &str = "none";
 
 /// Writes down what requests for models came to.
@@ -128,7 +132,7 @@ fn counted(out: &mut Exposition, series: &[SeriesCounts]) {
             family.sample(&labels, count as f64);
         }
     }
-    let each: [(_, _, _, fn(&SeriesCounts) -> f64); 4] = [
+    let each: [(_, _, _, Counted); 4] = [
         (
             "causeway_model_cost_dollars_total",
             Counter,
@@ -196,7 +200,7 @@ fn timed(out: &mut Exposition, series: &[SeriesCounts]) {
             family.histogram(&labels, buckets, tokens.sum as f64);
         }
     }
-    let each: [(_, _, fn(&SeriesCounts) -> &Distribution); 3] = [
+    let each: [(_, _, Distributed); 3] = [
         (
             "gen_ai_client_operation_duration_seconds",
             "How long requests for models took in all.",

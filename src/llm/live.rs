@@ -203,6 +203,9 @@ type Offers = HashMap<OrganizationId, Offer>;
 #[derive(Clone)]
 pub struct Models(Arc<Inner>);
 
+/// What a key is while it is sealed so, and its tokens.
+type Sealing = (Vec<u8>, Arc<Tokens>);
+
 struct Inner {
     parts: Option<(Store, Arc<Vault>)>,
     egress: Egress,
@@ -211,7 +214,7 @@ struct Inner {
     /// How keys and providers are doing, over reloads.
     breakers: Mutex<HashMap<Uuid, Arc<Breaker>>>,
     /// The tokens of keys that are there, each with what it is: another value gets other tokens.
-    tokens: Mutex<HashMap<Uuid, (Vec<u8>, Arc<Tokens>)>>,
+    tokens: Mutex<HashMap<Uuid, Sealing>>,
     standings: Standings,
     /// Where that decides, who was asked what lately.
     prefixes: LazyLock<Prefixes>,

@@ -132,13 +132,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         headers: &asked.headers,
         settings,
         name: &name,
-        told: Told {
-            model: question.model.clone(),
-            request_id: asked.trace_id.clone(),
-            now: cx.clock.now().timestamp(),
-            stream_usage: question.wants_usage,
-            tools: OwnTools::default(),
-        },
+        told: told(cx, &question, &asked.trace_id),
         deadline: Instant::now() + settings.times.total(),
     };
     let wanted = Wanted {
@@ -169,6 +163,17 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
                 fault
             })
         }
+    }
+}
+
+/// What an answer is written with.
+pub(crate) fn told(cx: &Llm, question: &Question, trace_id: &str) -> Told {
+    Told {
+        model: question.model.clone(),
+        request_id: trace_id.to_owned(),
+        now: cx.clock.now().timestamp(),
+        stream_usage: question.wants_usage,
+        tools: OwnTools::default(),
     }
 }
 

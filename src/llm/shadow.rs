@@ -10,11 +10,10 @@ use crate::access::caller::Caller;
 use crate::llm::account::Account;
 use crate::llm::canary::SHADOW;
 use crate::llm::choice::Wanted;
-use crate::llm::dialect::{OwnTools, Told};
 use crate::llm::exchange::Work;
 use crate::llm::live::LiveModel;
 use crate::llm::load::Running;
-use crate::llm::proxy::{Llm, ReplyBody, ask_in_turn, chance, reply};
+use crate::llm::proxy::{Llm, ReplyBody, ask_in_turn, chance, reply, told};
 use crate::llm::question::Question;
 use crate::llm::watch::Opening;
 
@@ -93,13 +92,7 @@ impl Cast {
             headers: &self.headers,
             settings,
             name: &question.model,
-            told: Told {
-                model: question.model.clone(),
-                request_id: self.trace_id.clone(),
-                now: cx.clock.now().timestamp(),
-                stream_usage: question.wants_usage,
-                tools: OwnTools::default(),
-            },
+            told: told(cx, question, &self.trace_id),
             deadline: Instant::now() + settings.times.total(),
         };
         let wanted = Wanted {

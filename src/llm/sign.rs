@@ -71,7 +71,6 @@ fn attach(
 ) -> Result<UpstreamRequest, Fault> {
     let secret = secret.expose_secret();
     match auth {
-        Auth::Bearer => put(&mut request, &AUTHORIZATION, &format!("Bearer {secret}"))?,
         Auth::Header(name) => {
             let name = HeaderName::try_from(name.as_str()).map_err(|_| unfit())?;
             put(&mut request, &name, secret)?;
@@ -84,7 +83,9 @@ fn attach(
             let text = "a service account's key file is not sent";
             return Err(Fault::new(FaultClass::Internal, text));
         }
-        Auth::GoogleOauth(_) => put(&mut request, &AUTHORIZATION, &format!("Bearer {secret}"))?,
+        Auth::Bearer | Auth::GoogleOauth(_) => {
+            put(&mut request, &AUTHORIZATION, &format!("Bearer {secret}"))?;
+        }
         Auth::Sigv4(_) | Auth::None => {}
     }
     Ok(request)

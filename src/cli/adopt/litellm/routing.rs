@@ -238,11 +238,11 @@ impl Routing {
                 tier += 1;
             }
         }
-        self.faults(&mine, single, draft)
+        Self::faults(&mine, single, draft)
     }
 
     /// Absent: whatever may lead on does, but for what breaks a provider's rules.
-    fn faults(&self, mine: &[&Fallback], single: bool, draft: &mut Draft) -> Option<Value> {
+    fn faults(mine: &[&Fallback], single: bool, draft: &mut Draft) -> Option<Value> {
         let has = |on: On| mine.iter().any(|it| it.on == on);
         if has(On::Any) {
             let all = [
