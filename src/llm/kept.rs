@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
+use url::Url;
 use uuid::Uuid;
 
 use crate::access::caller::Caller;
@@ -251,18 +252,22 @@ impl Work<'_> {
             return Err(Fault::new(FaultClass::Exhausted, text));
         }
         let now = Instant::now();
-        let mut key = self.provider.key_for(None).map(|key| key.id);
+        let mut made_with = None;
         let mut body = body;
         if self.kind == Kind::Batch {
-            let whole = gathered(body, OBJECT_BYTES_MAX).await?;
+            let whole = gathered((body, OBJECT_BYTES_MAX), self.deadline).await?;
             // A batch reads a file, which has to be the caller's.
             let input: Option<String> = Top::read(&whole)?.get("input_file_id");
-            if let Some(input) = input {
-                key = self.own(Kind::File, &input).await?;
-            }
+            let input = input.ok_or_else(|| {
+                let text = "`input_file_id` has to be the id of a file of yours";
+                Fault::invalid("input_file_id", text)
+            })?;
+            made_with = self.own(Kind::File, &input).await?;
             headers.remove(CONTENT_LENGTH);
             body = upload_of(whole);
         }
+        let key = self.provider.key_for(made_with, &self.url("")?);
+        let key = key.map(|key| key.id);
         let asking = Asking {
             method: Method::POST,
             rest: String::new(),
@@ -355,26 +360,31 @@ impl Work<'_> {
         Ok(row.ok_or_else(|| missing(kind, id))?.provider_key_id)
     }
 
-    fn call(&self, key: Option<Uuid>) -> Call<'_> {
+    fn call(&self, key: Option<Uuid>, url: &Url) -> Call<'_> {
         Call {
             cx: self.cx,
             provider: self.provider,
-            key: self.provider.key_for(key),
+            key: self.provider.key_for(key, url),
             deadline: self.deadline,
         }
     }
 
-    fn request(&self, asking: &Asking) -> Result<UpstreamRequest, Fault> {
+    /// Below the address of files, or of batches.
+    fn url(&self, rest: &str) -> Result<Url, Fault> {
         let (provider, capability) = (&self.provider.provider, self.kind.capability());
         let url = provider.url(&self.provider.parameters, capability, "", false);
         let mut url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
-        let path = format!("{}{}", url.path().trim_end_matches('/'), asking.rest);
+        let path = format!("{}{rest}", url.path().trim_end_matches('/'));
         url.set_path(&path);
-        let mut headers = own_headers(provider);
+        Ok(url)
+    }
+
+    fn request(&self, asking: &Asking) -> Result<UpstreamRequest, Fault> {
+        let mut headers = own_headers(&self.provider.provider);
         headers.extend(asking.headers.clone());
         Ok(UpstreamRequest {
             method: asking.method.clone(),
-            url,
+            url: self.url(&asking.rest)?,
             headers,
             body: Bytes::new(),
         })
@@ -382,7 +392,7 @@ impl Work<'_> {
 
     async fn send(&self, asking: Asking, account: &mut Account) -> Result<Passing, Fault> {
         let request = self.request(&asking)?;
-        let call = self.call(asking.key);
+        let call = self.call(asking.key, &request.url);
         call.send((request, asking.body), account).await
     }
 

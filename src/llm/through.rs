@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
+use url::{Position, Url};
 use uuid::Uuid;
 
 use crate::access::caller::Caller;
@@ -130,7 +131,7 @@ pub async fn pass_through(cx: &Arc<Llm>, caller: &Caller, asked: Through) -> Res
     let call = Call {
         cx,
         provider: &provider,
-        key: provider.key_for(None),
+        key: provider.key_for(None, &request.url),
         deadline: Instant::now() + TOTAL_TIME,
     };
     let tally = Tally::of(&asked.method, &asked.path, provider.provider.dialect);
@@ -187,8 +188,7 @@ fn planned(provider: &LiveProvider, asked: &Through) -> Result<UpstreamRequest, 
         let part = part.trim().to_ascii_lowercase();
         KEPT.iter().any(|kept| part.starts_with(kept))
     };
-    let path = percent_encoding::percent_decode_str(&asked.path).decode_utf8_lossy();
-    if provider.files && path.split('/').any(is_kept) {
+    if provider.files && plain(&asked.path).split('/').any(is_kept) {
         let text = "files and batches of this provider are at /v1/files and /v1/batches, where each caller finds its own";
         return Err(Fault::new(FaultClass::Forbidden, text));
     }
@@ -209,6 +209,19 @@ fn planned(provider: &LiveProvider, asked: &Through) -> Result<UpstreamRequest, 
         headers,
         body: Bytes::new(),
     })
+}
+
+/// A path of which nothing is escaped any more: what its provider may take it for. [`leads_out`] bounds how often that
+/// can be.
+fn plain(path: &str) -> String {
+    let mut text = path.to_owned();
+    loop {
+        let decoded = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
+        if decoded == text {
+            return text;
+        }
+        text = decoded.into_owned();
+    }
 }
 
 /// The caller's query, without a key of ours, and without what a provider's own key goes by.
@@ -240,7 +253,7 @@ impl Call<'_> {
             && let Some(upload) = upload.take()
         {
             request.headers.remove(CONTENT_LENGTH);
-            request.body = gathered(upload, SIGNED_BYTES_MAX).await?;
+            request.body = gathered((upload, SIGNED_BYTES_MAX), self.deadline).await?;
         }
         account.asking(self.provider, "*");
         account.leaving(&request);
@@ -313,7 +326,14 @@ impl Call<'_> {
             }
             None => egress.open(upstream, request, patience).await,
         };
-        opened.map_err(|error| of_egress(&error))
+        let opened = opened.map_err(|error| of_egress(&error))?;
+        if let Some(key) = self
+            .key
+            .filter(|_| opened.status == StatusCode::UNAUTHORIZED)
+        {
+            key.tokens.refused(self.cx.clock.now());
+        }
+        Ok(opened)
     }
 }
 
@@ -372,15 +392,18 @@ impl Passing {
 
 impl LiveProvider {
     /// The key something was made with, where it is still there; otherwise the first that is not left alone: what
-    /// callers make at a provider belongs to the account of its key.
-    pub(crate) fn key_for(&self, made_with: Option<Uuid>) -> Option<&LiveKey> {
+    /// callers make at a provider belongs to the account of its key. One that was entered for another origin than the
+    /// URL's goes nowhere, and is none.
+    pub(crate) fn key_for(&self, made_with: Option<Uuid>, url: &Url) -> Option<&LiveKey> {
         if self.provider.auth == Auth::None {
             return None;
         }
         let now = Instant::now();
-        let made_with = self.keys.iter().find(|key| Some(key.id) == made_with);
-        let well = || self.keys.iter().find(|key| !key.breaker.is_paused(now));
-        let key = made_with.or_else(well).or_else(|| self.keys.first());
+        let origin = &url[..Position::BeforePath];
+        let keys = || self.keys.iter().filter(|key| key.origin == origin);
+        let made_with = keys().find(|key| Some(key.id) == made_with);
+        let well = || keys().find(|key| !key.breaker.is_paused(now));
+        let key = made_with.or_else(well).or_else(|| keys().next());
         key.map(AsRef::as_ref)
     }
 
@@ -466,20 +489,28 @@ fn bounded(upload: Upload, sent: Arc<AtomicU64>) -> Upload {
     pieces.boxed()
 }
 
-/// All of a body.
-pub(crate) async fn gathered(mut upload: Upload, bytes_max: usize) -> Result<Bytes, Fault> {
+/// All of a body, of so many bytes at most, which has to go on and to be here by then.
+pub(crate) async fn gathered(
+    (mut upload, bytes_max): (Upload, usize),
+    deadline: Instant,
+) -> Result<Bytes, Fault> {
+    let broken = || {
+        let text = "the body broke off, or did not go on";
+        Fault::new(FaultClass::Invalid, text)
+    };
     let mut whole = BytesMut::new();
-    while let Some(piece) = upload.next().await {
-        let piece = piece.map_err(|_| {
-            let text = "the body broke off, or did not go on";
-            Fault::new(FaultClass::Invalid, text)
-        })?;
+    loop {
+        let until = deadline.min(Instant::now() + IDLE_TIME);
+        let next = timeout_at(until.into(), upload.next()).await;
+        let Some(piece) = next.map_err(|_| broken())? else {
+            return Ok(whole.freeze());
+        };
+        let piece = piece.map_err(|_| broken())?;
         if whole.len() + piece.len() > bytes_max {
             return Err(too_large(bytes_max as u64));
         }
         whole.extend_from_slice(&piece);
     }
-    Ok(whole.freeze())
 }
 
 /// A body that is all here.

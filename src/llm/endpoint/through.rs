@@ -6,7 +6,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use futures::{StreamExt, TryStreamExt};
-use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, StatusCode};
 use http_body::Body as _;
 
@@ -85,6 +87,7 @@ pub(super) fn answered(came: Came) -> Response {
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; sandbox"),
     );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     tell_request(headers, came.provider_request.as_deref());
     if let Ok(target) = HeaderValue::from_str(&came.target) {

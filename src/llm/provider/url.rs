@@ -192,7 +192,7 @@ impl Provider {
 }
 
 /// Whether a path of a caller's may lead elsewhere than below where it is put: by a step out of it, however that is
-/// written, or by an empty part. A slash at its end is none.
+/// written, or by an empty part. A slash at its end is none. Neither is there a backslash, which a URL reads as a slash.
 pub fn leads_out(path: &str) -> bool {
     if path.is_empty() {
         return false;
@@ -207,7 +207,7 @@ pub fn leads_out(path: &str) -> bool {
             let part = part.split(';').next().unwrap_or_default().trim();
             part == "." || part == ".."
         };
-        if text.split(['/', '\\']).any(steps) || text.contains(char::is_control) {
+        if text.split('/').any(steps) || text.contains('\\') || text.contains(char::is_control) {
             return true;
         }
         let Ok(decoded) = percent_decode_str(&text).decode_utf8() else {
@@ -453,6 +453,10 @@ mod tests {
             "/a",
             "a\\..\\b",
             "a%5c..%5cb",
+            "chat\\completions",
+            "v1\\files",
+            "v1%5Cfiles",
+            "v1%255cfiles",
             "a%00b",
             "a%ff",
             "%25252525252e",

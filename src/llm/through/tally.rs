@@ -10,6 +10,7 @@ use crate::llm::dialect::{Dialect, OwnTools, Told};
 use crate::llm::price::ServiceTier;
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::splice::Top;
+use crate::llm::through::plain;
 
 /// So much of an answer that comes whole is kept to be read; of a stream, so much to find the model's name in.
 const WHOLE_BYTES_MAX: usize = 4 << 20;
@@ -34,13 +35,14 @@ pub(super) struct Tallied {
 }
 
 impl Tally {
-    /// Of a request at a path of a provider.
+    /// Of a request at a path of a provider, however it is escaped.
     pub(super) fn of(method: &Method, path: &str, provider: Dialect) -> Self {
+        let path = plain(path);
         let dialect = (*method == Method::POST)
-            .then(|| dialect(path, provider))
+            .then(|| dialect(&path, provider))
             .flatten();
         Self {
-            model: dialect.and_then(|dialect| model_in_path(dialect, path)),
+            model: dialect.and_then(|dialect| model_in_path(dialect, &path)),
             dialect,
             start: Vec::new(),
             bytes: 0,
@@ -124,7 +126,7 @@ impl Tally {
     }
 }
 
-/// Which dialect is spoken at a path.
+/// Which dialect is spoken at a path that is not escaped.
 fn dialect(path: &str, provider: Dialect) -> Option<Dialect> {
     let path = path.trim_end_matches('/');
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -135,7 +137,6 @@ fn dialect(path: &str, provider: Dialect) -> Option<Dialect> {
         "converse" | "converse-stream" if provider == Dialect::Bedrock => Some(Dialect::Bedrock),
         "chat" if provider == Dialect::Cohere => Some(Dialect::Cohere),
         _ if provider == Dialect::Gemini => {
-            let last = last.replace("%3A", ":").replace("%3a", ":");
             let asks =
                 last.ends_with(":generateContent") || last.ends_with(":streamGenerateContent");
             asks.then_some(Dialect::Gemini)
@@ -144,17 +145,14 @@ fn dialect(path: &str, provider: Dialect) -> Option<Dialect> {
     }
 }
 
-/// The model a path names.
+/// The model a path names, which may have slashes in it.
 fn model_in_path(dialect: Dialect, path: &str) -> Option<String> {
     if dialect != Dialect::Bedrock {
         return None;
     }
-    let (_, rest) = path.rsplit_once("model/")?;
-    let name = rest.split('/').next()?;
-    let name = percent_encoding::percent_decode_str(name)
-        .decode_utf8()
-        .ok()?;
-    (name.len() <= NAME_BYTES_MAX).then(|| name.into_owned())
+    let (_, rest) = path.trim_end_matches('/').split_once("model/")?;
+    let (name, _) = rest.rsplit_once('/')?;
+    (name.len() <= NAME_BYTES_MAX).then(|| name.to_owned())
 }
 
 /// What reads a stream. What it writes nobody gets.
@@ -222,6 +220,18 @@ mod tests {
                 chat,
                 Some((name("m-1"), 9, true)),
             ),
+            (
+                ("chat/completion%73", OpenaiChat),
+                json,
+                chat,
+                Some((name("m-1"), 9, true)),
+            ),
+            (
+                ("chat%252Fcompletions/", OpenaiChat),
+                json,
+                chat,
+                Some((name("m-1"), 9, true)),
+            ),
             (("v1/models", OpenaiChat), json, chat, None),
             (
                 ("v1/messages", Anthropic),
@@ -240,6 +250,12 @@ mod tests {
                 json,
                 r#"{"output":{"message":{"role":"assistant","content":[{"text":"a"}]}},"stopReason":"end_turn","usage":{"inputTokens":2,"outputTokens":3,"totalTokens":5}}"#,
                 Some((name("us.anthropic.c:0"), 5, true)),
+            ),
+            (
+                ("model/arn:aws:bedrock:r:1:profile%2Fp/convers%65", Bedrock),
+                json,
+                r#"{"output":{"message":{"role":"assistant","content":[{"text":"a"}]}},"stopReason":"end_turn","usage":{"inputTokens":2,"outputTokens":3,"totalTokens":5}}"#,
+                Some((name("arn:aws:bedrock:r:1:profile/p"), 5, true)),
             ),
             (
                 ("chat/completions", OpenaiChat),
