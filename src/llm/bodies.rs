@@ -4,11 +4,11 @@
 use std::sync::{Arc, LazyLock};
 
 use regex::{Captures, Regex};
-use secrecy::ExposeSecret;
 
 use crate::access::ledger::{Called, LedgerEntry};
 use crate::credential::mask::{MASKED, Mask};
 use crate::llm::live::LiveKey;
+use crate::llm::signed::secrets;
 
 /// Of one body, so many bytes are logged.
 pub const LOGGED_BYTES_MAX: usize = 16 << 10;
@@ -179,12 +179,8 @@ impl Bodies {
         let Called::Model(call) = &entry.called else {
             return;
         };
-        let secrets = self.keys.iter().flat_map(|key| {
-            let secret = key.secret.expose_secret();
-            let parts = secret.split(':').chain([secret]);
-            parts.map(str::to_owned).collect::<Vec<_>>()
-        });
-        let mask = Mask::of_values(secrets.collect());
+        let hidden = self.keys.iter().flat_map(|key| secrets(key));
+        let mask = Mask::of_values(hidden.collect());
         tracing::info!(
             target: "causeway::bodies",
             {

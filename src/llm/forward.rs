@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
@@ -344,7 +344,12 @@ impl Sending<'_> {
         };
         account.leaving(&request);
         let outside = (&self.cx.egress, &self.cx.clock);
-        let request = self.provider.signed(request, key, outside).await?;
+        let signed = self.provider.signed(request, key, outside);
+        let request = timeout_at(self.deadline.into(), signed).await;
+        let request = request.map_err(|_| {
+            let text = format!("{} gave no token in time", self.provider.name);
+            Fault::new(FaultClass::Timeout, text)
+        })??;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,
@@ -355,6 +360,9 @@ impl Sending<'_> {
             .open(&self.provider.upstream, request, patience);
         let opened = opened.await.map_err(|error| of_egress(&error))?;
         account.answered(&opened);
+        if let Some(key) = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED) {
+            key.tokens.refused(self.cx.clock.now());
+        }
         let status = opened.status.as_u16();
         if opened.status.is_success() || !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
             return Ok(opened);
