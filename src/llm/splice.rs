@@ -1,6 +1,7 @@
 //! Looks at the top of a JSON object, and replaces single fields of it, without touching any other byte.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::ops::Range;
 
@@ -9,6 +10,9 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::llm::fault::{Fault, FaultClass};
+
+/// So many names are told apart by looking at each.
+const FEW: usize = 16;
 
 /// The fields of an object, each as the bytes it was written with.
 #[derive(Debug)]
@@ -49,9 +53,18 @@ impl<'de> Visitor<'de> for Reads {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Vec::with_capacity(16);
+        let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(FEW);
+        let mut names = HashSet::new();
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
-            if fields.iter().any(|(known, _)| *known == key) {
+            if fields.len() == FEW {
+                names.extend(fields.iter().map(|(name, _)| name.clone()));
+            }
+            let is_known = if fields.len() < FEW {
+                fields.iter().any(|(known, _)| *known == key)
+            } else {
+                !names.insert(key.clone())
+            };
+            if is_known {
                 let text = format_args!("`{key}` stands there twice");
                 return Err(de::Error::custom(text));
             }
@@ -226,6 +239,14 @@ mod tests {
             assert!(Top::read(body.as_bytes()).is_err(), "{body}");
         }
         assert!(Top::read(b"{\"a\":\"\xff\"}").is_err());
+        // Also among many fields, wherever the first of the two is.
+        let many: Vec<String> = (0..40).map(|place| format!("\"f{place}\":1")).collect();
+        let many = many.join(",");
+        assert!(Top::read(format!("{{{many}}}").as_bytes()).is_ok());
+        for twice in ["f0", "f15", "f16", "f39", "\\u00660"] {
+            let body = format!("{{{many},\"{twice}\":1}}");
+            assert!(Top::read(body.as_bytes()).is_err(), "{twice}");
+        }
     }
 
     proptest! {
