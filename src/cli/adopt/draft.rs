@@ -66,6 +66,11 @@ impl Draft {
         let parameters: BTreeMap<String, String> = wanted.parameters.clone().into_iter().collect();
         kind.url(&parameters, Capability::Chat, "model", false)
             .map_err(|error| error.to_string())?;
+        if parameters.get("base_url").is_some_and(|it| has_more(it)) {
+            let why = "its address has a user, a password, a query or a fragment, which may be a secret, and no \
+                       catalog holds one";
+            return Err(why.to_owned());
+        }
         let keys: Vec<Key> = wanted.keys.iter().map(|given| given.key.clone()).collect();
         let identity = (wanted.kind, wanted.parameters.clone(), keys);
         let mut known = self.providers.iter();
@@ -226,6 +231,14 @@ pub(crate) fn slug(text: &str) -> String {
     slug.truncate(NAME_CHARS_MAX);
     let slug = slug.trim_end_matches('-');
     if slug.is_empty() { "provider" } else { slug }.to_owned()
+}
+
+/// Whether there is more in a URL than where something is.
+fn has_more(base: &str) -> bool {
+    Url::parse(base).is_ok_and(|url| {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        has_user || url.query().is_some() || url.fragment().is_some()
+    })
 }
 
 /// `HOST:PORT` of a URL that by its name alone is within a private network.
