@@ -25,7 +25,8 @@ const FAILED: TimeDelta = TimeDelta::seconds(5);
 /// A token this young that is refused is not the reason for it: a new one is as good.
 const YOUNG: TimeDelta = TimeDelta::seconds(30);
 
-/// The tokens of one key. One request for a token is under way at a time, and all who need one wait for it.
+/// The tokens of one key. One request for a token is under way at a time, and all who have none that is good wait for
+/// it.
 #[derive(Default)]
 pub(crate) struct Tokens {
     state: Mutex<State>,
@@ -80,7 +81,17 @@ impl Tokens {
         if let Some(known) = self.known(now()) {
             return known;
         }
-        let _turn = self.asking.lock().await;
+        let _turn = match self.asking.try_lock() {
+            Ok(turn) => turn,
+            // Somebody else renews it.
+            Err(_) => {
+                let good = self.state.lock().still_good(now());
+                if let Some(good) = good {
+                    return Ok(good);
+                }
+                self.asking.lock().await
+            }
+        };
         if let Some(known) = self.known(now()) {
             return known;
         }
@@ -143,7 +154,7 @@ impl Tokens {
 }
 
 impl State {
-    /// The token that could not be renewed, while it has not ended.
+    /// The token that is not renewed yet, while it has not ended.
     fn still_good(&self, now: DateTime<Utc>) -> Option<SecretString> {
         let kept = self.current.as_ref()?;
         let good = !kept.refused && now < kept.token.expires;
