@@ -263,10 +263,8 @@ impl Models {
             store.all_provider_keys().await?,
         );
         let models = store.all_models().await?;
-        self.0
-            .tokens
-            .lock()
-            .retain(|id, _| keys.iter().any(|key| key.id == *id));
+        let is_there = |id: &Uuid| keys.iter().any(|key| key.id == *id);
+        self.0.tokens.lock().retain(|id, _| is_there(id));
         let mut offers = Offers::new();
         offers.insert(OrganizationId::DEFAULT, Offer::default());
         let ids: HashMap<(Uuid, String), Uuid> = providers

@@ -40,8 +40,10 @@ fn calls(first: u32, count: u32) -> Vec<LedgerRow> {
             tokens_reasoning: some(3, 50),
             cost_nanos: some(3, 100_000),
             estimated: (pick(4) == 0).then_some(1),
-            arm: [None, None, Some("stable"), Some("new")][usize::try_from(pick(4)).unwrap()]
-                .map(str::to_owned),
+            // Of the number itself: whatever is picked alike goes together.
+            arm: [None, None, Some("stable"), Some("new")]
+                [usize::try_from(number / 3 % 4).unwrap()]
+            .map(str::to_owned),
             ..call(1, 0)
         }
     };

@@ -1,5 +1,6 @@
 //! Providers of models and their keys, which are written and never read.
 
+mod key;
 mod kinds;
 mod state;
 
@@ -8,22 +9,18 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use chrono::DateTime;
-use http::{HeaderMap, Method, StatusCode};
-use secrecy::SecretString;
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::access::person::Person;
 use crate::access::vault::RowIdentity;
 use crate::extract::{Body, Path};
-use crate::llm::access_token::scope;
 use crate::llm::fault::FaultClass;
 use crate::llm::live::LiveProvider;
 use crate::llm::probe::probe;
-use crate::llm::provider::{Auth, Provider};
-use crate::llm::settings::{ProviderSettings, origin, token_url};
-use crate::llm::sign::google::ServiceAccount;
-use crate::llm::sign::{Signing, sign};
+use crate::llm::provider::Provider;
+use crate::llm::settings::{ProviderSettings, origin};
 use crate::llm::standing::{HealthRule, LoadRule};
 use crate::market::api::Market;
 use crate::market::api::models::leading_to;
@@ -33,15 +30,10 @@ use crate::store::audit::NewAudit;
 use crate::store::models::{
     NewProvider, NewProviderKey, PROVIDER_KEYS_MAX, PROVIDERS_MAX, ProviderKeyRow, ProviderRow, Put,
 };
-use crate::types::{ProviderId, Slug, UpstreamRequest};
+use crate::types::{ProviderId, Slug};
 
+use key::{check_name, ending, usable};
 pub(super) use kinds::kinds;
-
-const KEY_NAME_LENGTH_MAX: usize = 64;
-const KEY_BYTES_MAX: usize = 16 << 10;
-/// Of a key, so many of its last characters are shown; of a short one, none.
-const ENDING_CHARS: usize = 4;
-const SHOWN_CHARS_MIN: usize = 12;
 
 pub(super) fn wrong(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::Unprocessable, detail)
@@ -334,7 +326,7 @@ pub(crate) async fn keep_key(
     value: &str,
 ) -> Result<(), Problem> {
     let row = found(market, person, provider).await?;
-    check_key_name(name)?;
+    check_name(name)?;
     let settings: ProviderSettings =
         serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
     let (data, origin) = settings
@@ -371,67 +363,6 @@ pub(crate) async fn keep_key(
         Put::Full => Err(wrong(format!("at most {PROVIDER_KEYS_MAX} keys"))),
         Put::Missing => Err(Problem::not_found()),
     }
-}
-
-fn check_key_name(name: &str) -> Result<(), Problem> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > KEY_NAME_LENGTH_MAX || !name.chars().all(plain) {
-        return Err(wrong(format!(
-            "a key's name is 1 to {KEY_NAME_LENGTH_MAX} letters, digits, hyphens, underscores and dots"
-        )));
-    }
-    Ok(())
-}
-
-/// A key as it is sent. What the provider could not be sent is refused now, not when somebody needs it.
-fn usable<'v>(
-    provider: &Provider,
-    settings: &ProviderSettings,
-    value: &'v str,
-    now: DateTime<chrono::Utc>,
-) -> Result<&'v str, Problem> {
-    if provider.auth == Auth::None {
-        return Err(wrong("`value`: this provider takes no key"));
-    }
-    let value = value.trim();
-    let value = match value.split_at_checked("bearer ".len()) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer ") => rest.trim(),
-        _ => value,
-    };
-    if value.is_empty() || value.len() > KEY_BYTES_MAX {
-        return Err(wrong(format!("`value` has 1 to {KEY_BYTES_MAX} bytes")));
-    }
-    let secret = SecretString::from(value);
-    if scope(provider, &secret).is_some() {
-        let account = ServiceAccount::parse(&secret, token_url(&settings.parameters));
-        return account
-            .map(|_| value)
-            .map_err(|fault| wrong(format!("`value`: {fault}")));
-    }
-    let url = url::Url::parse("https://provider.invalid/").map_err(|_| Problem::not_found())?;
-    let request = UpstreamRequest {
-        method: Method::POST,
-        url,
-        headers: HeaderMap::new(),
-        body: bytes::Bytes::new(),
-    };
-    let signing = Signing {
-        secret: Some(&secret),
-        region: settings.parameters.get("region").map(String::as_str),
-        now,
-    };
-    sign(request, provider, &signing)
-        .map(|_| value)
-        .map_err(|fault| wrong(format!("`value`: {fault}")))
-}
-
-fn ending(value: &str) -> String {
-    let count = value.chars().count();
-    // The end of a key file says nothing.
-    if count < SHOWN_CHARS_MIN || value.ends_with('}') {
-        return String::new();
-    }
-    value.chars().skip(count - ENDING_CHARS).collect()
 }
 
 pub(super) async fn remove_key(
