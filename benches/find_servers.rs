@@ -169,7 +169,7 @@ fn benches(c: &mut Criterion) {
         });
     }
     c.bench_function("facets", |b| {
-        b.iter(|| black_box(shelf.seen(|_| true).facets()))
+        b.iter(|| black_box(shelf.seen(|_| true).facets()));
     });
     for query in ["", "payment"] {
         c.bench_function(&format!("home page {query:?}"), |b| {

@@ -38,6 +38,7 @@ fn row(_: usize) -> LedgerRow {
         tokens_cache_write: None,
         first_token_us: None,
         estimated: None,
+        arm: None,
     }
 }
 

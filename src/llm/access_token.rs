@@ -204,11 +204,11 @@ mod tests {
         DateTime::from_timestamp(2_000_000_000 + seconds, 0).unwrap()
     }
 
-    fn got(name: &str, until: i64) -> Result<AccessToken, Fault> {
-        Ok(AccessToken {
+    fn got(name: &str, until: i64) -> AccessToken {
+        AccessToken {
             token: name.to_owned().into(),
             expires: at(until),
-        })
+        }
     }
 
     fn text(known: Option<Result<SecretString, Fault>>) -> String {
@@ -223,7 +223,7 @@ mod tests {
     fn a_token_is_kept_until_shortly_before_its_end() {
         let tokens = Tokens::default();
         assert_eq!(text(tokens.known(at(0))), "ask");
-        let _ = tokens.keep(got("one", 3600), at(0));
+        let _ = tokens.keep(Ok(got("one", 3600)), at(0));
         assert_eq!(text(tokens.known(at(3479))), "one");
         assert_eq!(text(tokens.known(at(3480))), "ask");
         // What cannot be renewed is used to its end; a failure stands for a moment.
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(text(tokens.known(at(3601))), "down");
         assert_eq!(text(tokens.known(at(3605))), "ask");
         // Of one that lasts a minute, all but the last six seconds.
-        let _ = tokens.keep(got("two", 4060), at(4000));
+        let _ = tokens.keep(Ok(got("two", 4060)), at(4000));
         assert_eq!(text(tokens.known(at(4053))), "two");
         assert_eq!(text(tokens.known(at(4054))), "ask");
     }
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_refused_token_is_not_used_again_unless_it_is_new() {
         let tokens = Tokens::default();
-        let _ = tokens.keep(got("one", 3600), at(0));
+        let _ = tokens.keep(Ok(got("one", 3600)), at(0));
         tokens.refused(at(29));
         assert_eq!(text(tokens.known(at(30))), "one");
         tokens.refused(at(30));

@@ -131,14 +131,14 @@ fn read(rows: Vec<ModelUsageRow>) -> Summed {
 /// The calls of one arm since a moment, without those whose client left.
 async fn what_an_arm_came_to(store: &Store, written: &[LedgerRow]) {
     let (begun, ended_from) = (START + 1, START + HOUR);
-    let of = ("model1", "new");
+    let of = ("model0", "new");
     let since = (begun, ended_from);
     let counted = store.calls_of_arm(ORGANIZATION, of, since).await.unwrap();
     let once: BTreeMap<Uuid, &LedgerRow> = written.iter().map(|it| (it.id, it)).collect();
     let mut ended = 0;
     let mut badly = 0;
     for call in once.values() {
-        let is_of = call.model.as_deref() == Some("model1") && call.arm.as_deref() == Some("new");
+        let is_of = call.model.as_deref() == Some("model0") && call.arm.as_deref() == Some("new");
         let is_since = call.at >= begun && call.at + call.total_us >= ended_from;
         if is_of && is_since && call.status != "cancelled" {
             ended += 1;

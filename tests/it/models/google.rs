@@ -132,6 +132,7 @@ async fn chat(site: &Site, caller: &str) -> (u16, String) {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_service_account_is_exchanged_for_a_token_once() {
     let google = Google::start().await;
     let (site, caller) = start(&google, Some(&google.token_url())).await;

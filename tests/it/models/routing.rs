@@ -209,6 +209,7 @@ async fn streams_go_to_whoever_has_fewest_and_talks_to_who_knows_them() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_canary_is_compared_promoted_and_ends_by_itself_when_it_fails() {
     let set = Set::start().await;
     let with = |share: u32, model: &str| {

@@ -565,10 +565,11 @@ async fn an_upload_is_passed_on_while_it_comes() {
     let request = request.header("content-type", "multipart/form-data; boundary=b");
     let (status, made) = answered(request.body(reqwest::Body::wrap_stream(pieces))).await;
     assert_eq!(status, 200, "{made}");
-    let kept = scene.shelf.0.lock().unwrap();
-    assert_eq!(kept.files[made["id"].as_str().unwrap()].len(), 64 << 20);
-    assert!(kept.largest_piece < 8 << 20, "{}", kept.largest_piece);
-    drop(kept);
+    {
+        let kept = scene.shelf.0.lock().unwrap();
+        assert_eq!(kept.files[made["id"].as_str().unwrap()].len(), 64 << 20);
+        assert!(kept.largest_piece < 8 << 20, "{}", kept.largest_piece);
+    }
     let request = scene.ask("POST", "/v1/files", &scene.set.caller);
     let request = request.header("content-length", (600_u64 << 20).to_string());
     let refused = request.body(reqwest::Body::wrap_stream(stream::pending::<

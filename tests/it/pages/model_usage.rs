@@ -271,6 +271,7 @@ fn shown(([calls, errors, input, cached, output, thought], cost): &Sums) -> [Str
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn the_ledger_the_page_and_the_exports_are_one_sum() {
     let (served, [anna, ben]) = served();
     for (key, model, stream, times) in [
