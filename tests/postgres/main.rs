@@ -137,6 +137,7 @@ async fn a_change_in_one_process_is_heard_in_another_also_after_a_cut() {
 
     let id = causeway::types::KeyId::generate();
     let key = |id, digit| causeway::store::keys::NewKey {
+        models: None,
         id,
         organization: OrganizationId::DEFAULT,
         owner: None,
