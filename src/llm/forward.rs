@@ -121,7 +121,8 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
         .await
         .inspect_err(|fault| account.failed(fault))?;
     account.admitted(cx, &model, &wanted.body);
-    let sent = send_in_turn(cx, caller, (&model, &served, &wanted), &mut account).await;
+    let served = (&*served, served != name);
+    let sent = send_in_turn(cx, caller, (&model, served, &wanted), &mut account).await;
     match sent {
         Ok(sent) => pass(cx, sent, (account, reservation)).await,
         Err(mut fault) => {
@@ -213,7 +214,7 @@ fn renamed(wanted: &Wanted, model: &str) -> Result<Bytes, Fault> {
 async fn send_in_turn(
     cx: &Llm,
     caller: &Caller,
-    (model, served, wanted): (&LiveModel, &str, &Wanted),
+    (model, (served, is_substitute), wanted): (&LiveModel, (&str, bool), &Wanted),
     account: &mut Account,
 ) -> Result<Sent, Fault> {
     let settings = &model.settings;
@@ -224,7 +225,6 @@ async fn send_in_turn(
         speaks && provider.provider.can(wanted.capability)
     };
     // What takes the place of another model, and what asks for no answer, is no part of a comparison.
-    let is_substitute = named(wanted).is_ok_and(|name| name != served);
     let compared = !is_substitute && wanted.capability != Capability::CountTokens;
     let chosen = choice::Wanted {
         organization: caller.organization,

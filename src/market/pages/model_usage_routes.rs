@@ -16,7 +16,7 @@ use crate::market::pages::model_usage::{
 };
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, frame, reader, refused};
-use crate::market::pages::usage_routes::{PERIODS, Period, export_query};
+use crate::market::pages::usage_routes::{PERIODS, Period, export_query, given};
 use crate::problem::{Problem, ProblemKind};
 
 /// Names a field suggests.
@@ -42,17 +42,13 @@ pub(super) async fn show(
 /// The calls of a period up to now.
 fn asked(query: &Fields, now: DateTime<Utc>) -> Asked {
     let period = Period::of(query);
-    let given = |name: &str| {
-        let text = query.get(name).map(|text| text.trim().to_owned());
-        text.filter(|text| !text.is_empty())
-    };
     Asked {
         from: period.begin(now),
         to: Some(now),
         step: period.step,
-        model: given("model"),
-        provider: given("provider"),
-        consumer: given("consumer"),
+        model: given(query, "model"),
+        provider: given(query, "provider"),
+        consumer: given(query, "consumer"),
         ..Asked::default()
     }
 }

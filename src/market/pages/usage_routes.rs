@@ -57,19 +57,21 @@ impl Period {
     }
 }
 
+/// A field that is filled in.
+pub(super) fn given(query: &Fields, name: &str) -> Option<String> {
+    let text = query.get(name).map(|text| text.trim().to_owned());
+    text.filter(|text| !text.is_empty())
+}
+
 /// The calls of a period up to now.
 fn asked(query: &Fields, now: DateTime<Utc>) -> Asked {
     let period = Period::of(query);
-    let given = |name: &str| {
-        let text = query.get(name).map(|text| text.trim().to_owned());
-        text.filter(|text| !text.is_empty())
-    };
     Asked {
         from: period.begin(now),
         to: Some(now),
         step: period.step,
-        server: given("server"),
-        consumer: given("consumer"),
+        server: given(query, "server"),
+        consumer: given(query, "consumer"),
         ..Asked::default()
     }
 }
