@@ -160,31 +160,44 @@ impl Keys {
         &self,
         key: &str,
     ) -> Result<(Caller, Option<[u8; 32]>), AuthenticationError> {
+        let hash = self.hash(key);
+        // Most were seen before, and need not be looked at any further.
+        if let Some(known) = self.0.known.get(&self.place(hash)).await {
+            return Ok((self.caller(known.as_deref())?, Some(hash)));
+        }
         if self.is_admin(key) {
             return Ok((admin(), None));
         }
         if !is_well_formed(key) {
             return Err(AuthenticationError::Unknown);
         }
-        let hash = self.hash(key);
         Ok((self.recall(hash).await?, Some(hash)))
     }
 
     /// Whose key has this hash. Keys seen before are answered from memory.
     pub async fn recall(&self, hash: [u8; 32]) -> Result<Caller, AuthenticationError> {
-        let entry = (self.0.generation.load(Ordering::SeqCst), hash);
-        let known = match self.0.known.get(&entry).await {
+        let (place, known) = (self.place(hash), &self.0.known);
+        let known = match known.get(&place).await {
             Some(known) => known,
-            None => self
-                .0
-                .known
-                .try_get_with(entry, self.look_up(hash))
-                .await
-                .map_err(|error| {
+            None => {
+                // Apart, so that requests with known keys need no room for it.
+                let found = Box::pin(known.try_get_with(place, self.look_up(hash))).await;
+                found.map_err(|error| {
                     tracing::error!(error = %error, "a key cannot be looked up");
                     AuthenticationError::Unavailable
-                })?,
+                })?
+            }
         };
+        self.caller(known.as_deref())
+    }
+
+    /// Where a key of this hash is remembered, as long as no key changes.
+    fn place(&self, hash: [u8; 32]) -> (u64, [u8; 32]) {
+        (self.generation(), hash)
+    }
+
+    /// Whose key it is now.
+    fn caller(&self, known: Option<&KnownKey>) -> Result<Caller, AuthenticationError> {
         let now = self.0.clock.now().timestamp_micros();
         match known {
             Some(key) if !key.revoked && key.expires_at.is_none_or(|at| at > now) => {

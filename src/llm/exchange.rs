@@ -274,13 +274,8 @@ impl Asking<'_> {
 
     /// The request without its credential.
     fn request(&self, work: &Work<'_>) -> Result<UpstreamRequest, Fault> {
-        let (provider, streams) = (&self.provider.provider, work.question.stream.is_some());
-        let url = provider.url(
-            &self.provider.parameters,
-            self.written.capability,
-            &self.model.name,
-            streams,
-        );
+        let (provider, streams) = (self.provider, work.question.stream.is_some());
+        let url = provider.url(self.written.capability, &self.model.name, streams);
         let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
         let accept = if streams {
             "text/event-stream"
@@ -288,7 +283,7 @@ impl Asking<'_> {
             "application/json"
         };
         let body = self.written.body.clone();
-        let mut request = request_to(provider, (Method::POST, url), accept, body);
+        let mut request = request_to(&provider.provider, (Method::POST, url), accept, body);
         if self.written.dialect == work.question.dialect {
             for name in &TOLD {
                 if let Some(value) = work.headers.get(name) {

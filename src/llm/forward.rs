@@ -331,7 +331,7 @@ impl Sending<'_> {
 
     async fn send(&self, key: Option<&LiveKey>, account: &mut Account) -> Result<Opened, Fault> {
         let (provider, capability) = (&self.provider.provider, self.wanted.capability);
-        let url = provider.url(&self.provider.parameters, capability, self.model, false);
+        let url = self.provider.url(capability, self.model, false);
         let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
         let mut headers = own_headers(provider);
         let content_type = self.wanted.content_type.clone();

@@ -371,8 +371,7 @@ impl Work<'_> {
 
     /// Below the address of files, or of batches.
     fn url(&self, rest: &str) -> Result<Url, Fault> {
-        let (provider, capability) = (&self.provider.provider, self.kind.capability());
-        let url = provider.url(&self.provider.parameters, capability, "", false);
+        let url = self.provider.url(self.kind.capability(), "", false);
         let mut url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
         let path = format!("{}{rest}", url.path().trim_end_matches('/'));
         url.set_path(&path);

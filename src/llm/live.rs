@@ -3,6 +3,7 @@
 
 mod finding;
 mod reading;
+mod urls;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::AtomicUsize;
@@ -39,6 +40,7 @@ use crate::store::{Change, Store, StoreError};
 use crate::types::OrganizationId;
 
 pub use finding::refuse_without_models;
+pub use urls::Urls;
 
 /// The model that is there without any provider, and the provider behind it.
 pub const DEMO: &str = "demo";
@@ -64,6 +66,7 @@ pub struct LiveProvider {
     pub standing: Arc<Standing>,
     pub health: Option<HealthRule>,
     pub load: Option<LoadRule>,
+    pub urls: Urls,
 }
 
 /// A key of a provider, opened.
@@ -473,6 +476,7 @@ impl Models {
             standing: self.standing(row.id, settings.health),
             health: settings.health,
             load: settings.load,
+            urls: Urls::default(),
         })
     }
 
@@ -556,6 +560,7 @@ impl Models {
             standing: Arc::default(),
             health: None,
             load: None,
+            urls: Urls::default(),
         };
         offer.providers.insert(DEMO.to_owned(), Arc::new(live));
         let model = Arc::new(LiveModel::to(DEMO, target_of(DEMO, None)));

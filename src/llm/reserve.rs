@@ -68,9 +68,13 @@ impl Reservation {
         if !permit.is_open() {
             return;
         }
+        let mut settling = Box::pin(async move { limiter.settle(&mut permit, cost).await });
+        // Most are counted in memory, and done with the first look.
+        if futures::poll!(settling.as_mut()).is_ready() {
+            return;
+        }
         // On its own, so that it comes to its end whatever becomes of who waits for it.
-        let settled = tasks.spawn(async move { limiter.settle(&mut permit, cost).await });
-        let _ = timeout(SETTLE_TIME, settled).await;
+        let _ = timeout(SETTLE_TIME, tasks.spawn(settling)).await;
     }
 }
 

@@ -37,7 +37,7 @@ impl LiveProvider {
                     scope,
                     token_url: token_url(&self.parameters),
                 };
-                Some(key.tokens.token(&exchange).await?)
+                Some(Box::pin(key.tokens.token(&exchange)).await?)
             }
         };
         let signing = Signing {

@@ -130,7 +130,9 @@ impl Quotas {
         if let Some(spent) = self.held(&count, one)? {
             return Ok(spent);
         }
-        let slice = match timeout(LEASE_TIMEOUT, self.take(&count, one)).await {
+        // Seldom needed, so that it is to take no room in every request.
+        let taking = Box::pin(self.take(&count, one));
+        let slice = match timeout(LEASE_TIMEOUT, taking).await {
             Ok(Ok(slice)) => slice,
             Ok(Err(error)) => {
                 tracing::warn!(error = %error, "a quota cannot be counted now");
@@ -148,9 +150,16 @@ impl Quotas {
         let slice = &spent.slice;
         let more = signed(used).saturating_sub(spent.amount);
         let left = slice.left.fetch_sub(more, Ordering::AcqRel) - more;
-        if left >= 0 {
-            return self.share(counter, spent).await;
+        if left > spent.keep {
+            return Box::pin(self.share(counter, spent)).await;
         }
+        if left < 0 {
+            Box::pin(self.overdraw(counter, slice)).await;
+        }
+    }
+
+    /// Tells the database what was used beyond what was taken.
+    async fn overdraw(&self, counter: &Counter, slice: &Slice) {
         let count = self.counts.get_with(counter.clone(), Arc::default);
         let _turn = count.taking.lock().await;
         let beyond = -slice.left.load(Ordering::Acquire);

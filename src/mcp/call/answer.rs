@@ -52,7 +52,9 @@ pub(crate) async fn answer(
         let arguments = arguments.clone();
         aside(bytes, move || rendering.run(&arguments)).await?
     };
-    keep(work, &mut rendered).await;
+    if rendered.whole.is_some() {
+        Box::pin(keep(work, &mut rendered)).await;
+    }
     account.spent(began, "render");
     Ok(rendered.outcome)
 }

@@ -110,8 +110,8 @@ pub(crate) async fn pass(work: &Work<'_>, call: &mut ToolCall) -> Result<Duratio
     };
     match gate.who {
         Confirm::Never => Ok(Duration::ZERO),
-        Confirm::Client => asking.client(token, call.resumption.as_ref()).await,
-        Confirm::Human => asking.human().await.map(|()| Duration::ZERO),
+        Confirm::Client => Box::pin(asking.client(token, call.resumption.as_ref())).await,
+        Confirm::Human => Box::pin(asking.human()).await.map(|()| Duration::ZERO),
     }
 }
 

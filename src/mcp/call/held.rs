@@ -137,6 +137,10 @@ impl<'a> Held<'a> {
         if self.wanting.is_empty() && self.wanting_own.is_empty() {
             return Ok(());
         }
+        Box::pin(self.get_all(work)).await
+    }
+
+    async fn get_all(&mut self, work: &Work<'_>) -> Result<(), Failure> {
         for scheme in &self.wanting {
             let Some(source) = self.api.sources.get(scheme) else {
                 continue;

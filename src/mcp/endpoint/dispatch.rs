@@ -95,7 +95,7 @@ impl Exchange {
                 let members = lists::tools(&self.server, view, &self.caller, self.target, cursor)?;
                 return Ok(self.cacheable(&members));
             }
-            "resources/read" => return self.read(params).await,
+            "resources/read" => return Box::pin(self.read(params)).await,
             "prompts/get" => return self.prompt(params).await,
             "completion/complete" => return self.complete(params).await,
             _ => {}
