@@ -22,7 +22,8 @@ use crate::mcp::call::Mcp;
 /// Providers and models, in step with the database.
 pub(super) async fn open(ground: &Ground) -> anyhow::Result<Models> {
     let kept = (ground.store.clone(), ground.vault.clone());
-    let models = Models::open(kept, ground.egress.clone(), Some(demo::model::service())).await?;
+    let demo = demo::model::service(ground.clock.clone());
+    let models = Models::open(kept, ground.egress.clone(), Some(demo)).await?;
     let followed = models.clone();
     ground.follow(followed.follow(ground.store.changes(), ground.stop.clone()));
     let looked_after = (models.clone(), ground.egress.clone(), ground.clock.clone());

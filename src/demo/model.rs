@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::egress::InternalService;
 use crate::tokens;
+use crate::types::Clock;
 
 /// How it is called in answers.
 const NAME: &str = "demo";
@@ -29,39 +30,57 @@ struct Call {
     arguments: String,
 }
 
+/// When it answers, in microseconds since 1970: what tells its answers and calls apart.
+#[derive(Clone, Copy)]
+struct Moment(i64);
+
+impl Moment {
+    fn seconds(self) -> i64 {
+        self.0 / 1_000_000
+    }
+
+    fn id(self) -> String {
+        format!("chatcmpl-demo-{:x}", self.0)
+    }
+
+    fn call_id(self, number: usize) -> String {
+        format!("call_demo_{:x}_{number}", self.0)
+    }
+}
+
 /// The service. It remembers nothing.
-pub fn service() -> InternalService {
-    InternalService::new(tower::service_fn(async |request: Request<Bytes>| {
-        let (parts, body) = answer(&request).into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX)
-            .await
-            .unwrap_or_default();
-        Ok(Response::from_parts(parts, body))
+pub fn service(clock: Clock) -> InternalService {
+    InternalService::new(tower::service_fn(move |request: Request<Bytes>| {
+        let now = Moment(clock.now().timestamp_micros());
+        async move {
+            let (parts, body) = answer(&request, now).into_parts();
+            let body = axum::body::to_bytes(body, usize::MAX)
+                .await
+                .unwrap_or_default();
+            Ok(Response::from_parts(parts, body))
+        }
     }))
 }
 
-fn answer(request: &Request<Bytes>) -> AxumResponse {
+fn answer(request: &Request<Bytes>, now: Moment) -> AxumResponse {
     let Ok(body) = serde_json::from_slice::<Value>(request.body()) else {
         return refusal("the body has to be JSON");
     };
     let Some(messages) = body["messages"].as_array().filter(|all| !all.is_empty()) else {
         return refusal("`messages` is missing: say something to the demo model");
     };
-    let said = says(&body, messages);
+    let said = says(&body, messages, now);
     let usage = usage(request.body(), &said);
     if body["stream"] == true {
-        let text = stream(
-            &said,
-            &usage,
-            body["stream_options"]["include_usage"] == true,
-        );
+        let with_usage = body["stream_options"]["include_usage"] == true;
+        let text = stream(&said, now, with_usage.then_some(&usage));
         return ([(CONTENT_TYPE, "text/event-stream")], text).into_response();
     }
     let (message, reason) = message(&said);
     let whole = json!({
-        "id": "chatcmpl-demo",
+        "id": now.id(),
         "object": "chat.completion",
-        "created": 0,
+        "created": now.seconds(),
         "model": NAME,
         "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": reason }],
         "usage": usage,
@@ -75,7 +94,7 @@ fn refusal(text: &str) -> AxumResponse {
     (StatusCode::BAD_REQUEST, head, error.to_string()).into_response()
 }
 
-fn says(body: &Value, messages: &[Value]) -> Said {
+fn says(body: &Value, messages: &[Value], now: Moment) -> Said {
     let results: Vec<&Value> = messages
         .iter()
         .rev()
@@ -95,7 +114,7 @@ fn says(body: &Value, messages: &[Value]) -> Said {
         return Said::Text(text);
     }
     let calls = wanted.into_iter().zip(0..).map(|(tool, number)| Call {
-        id: format!("call_demo_{number}"),
+        id: now.call_id(number),
         name: tool["name"].as_str().unwrap_or_default().to_owned(),
         arguments: arguments(&tool["parameters"]).to_string(),
     });
@@ -193,13 +212,13 @@ fn usage(asked: &Bytes, said: &Said) -> Value {
 }
 
 /// The same word by word.
-fn stream(said: &Said, usage: &Value, with_usage: bool) -> String {
+fn stream(said: &Said, now: Moment, usage: Option<&Value>) -> String {
     let mut text = String::new();
     let mut chunk = |choices: Value, usage: Option<&Value>| {
         let mut chunk = json!({
-            "id": "chatcmpl-demo",
+            "id": now.id(),
             "object": "chat.completion.chunk",
-            "created": 0,
+            "created": now.seconds(),
             "model": NAME,
             "choices": choices,
         });
@@ -230,9 +249,40 @@ fn stream(said: &Said, usage: &Value, with_usage: bool) -> String {
         }
     };
     chunk(choice(json!({}), Some(reason)), None);
-    if with_usage {
-        chunk(json!([]), Some(usage));
+    if usage.is_some() {
+        chunk(json!([]), usage);
     }
     text.push_str("data: [DONE]\n\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answered(micros: i64) -> Value {
+        let clock =
+            Clock::from_fn(move || chrono::DateTime::from_timestamp_micros(micros).unwrap());
+        let tool = json!({ "type": "function", "function": { "name": "look", "parameters": {} } });
+        let body = json!({ "messages": [{ "role": "user", "content": "look" }], "tools": [tool] });
+        let request = Request::new(Bytes::from(body.to_string()));
+        let answer = tower::ServiceExt::oneshot(service(clock), request).await;
+        serde_json::from_slice(answer.unwrap().body()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_and_its_calls_are_not_taken_for_those_of_another() {
+        let (one, other) = (
+            answered(1_700_000_000_000_000).await,
+            answered(1_700_000_001_000_000).await,
+        );
+        assert_eq!(
+            (&one["created"], &other["created"]),
+            (&json!(1_700_000_000), &json!(1_700_000_001))
+        );
+        assert_ne!(one["id"], other["id"]);
+        let call = "/choices/0/message/tool_calls/0/id";
+        assert!(one.pointer(call).is_some_and(Value::is_string));
+        assert_ne!(one.pointer(call), other.pointer(call));
+    }
 }
