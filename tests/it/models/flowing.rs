@@ -1,0 +1,76 @@
+//! Many streams at once: in short what `bench/streams.py` does at length.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::managing::ADMIN;
+use crate::models::upstream::PIECES;
+use crate::models::{Set, to};
+
+const WHOLE: usize = 160;
+const LEFT: usize = 64;
+
+impl Set {
+    /// The sum of a measure's samples.
+    async fn measured(&self, name: &str) -> f64 {
+        let request = self
+            .site
+            .client
+            .get(format!("{}/metrics", self.site.served.origin));
+        let text = request.bearer_auth(ADMIN).send().await.unwrap();
+        let text = text.text().await.unwrap();
+        let lines = text.lines();
+        let samples = lines.filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let of = series.split('{').next()?;
+            (of == name).then(|| value.parse::<f64>().unwrap())
+        });
+        samples.sum()
+    }
+
+    /// Begins a stream that never ends, reads some of it, and leaves.
+    async fn leave(&self) {
+        let mut stream = self.chat("endless", true).await.bytes_stream();
+        for _ in 0..3 {
+            stream.next().await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_streams_come_whole_and_those_that_are_left_free_everything() {
+    let set = Set::start().await;
+    set.model("paced", to(&["paced"])).await;
+    let mut endless = to(&["endless"]);
+    endless["limits"] = json!([{ "unit": "concurrency", "amount": LEFT, "scope": "server" }]);
+    set.model("endless", endless).await;
+
+    let whole = (0..WHOLE).map(|_| async { set.chat("paced", true).await.text().await.unwrap() });
+    let left = (0..LEFT).map(|_| set.leave());
+    let (whole, _) = tokio::join!(join_all(whole), join_all(left));
+    let ended = Instant::now();
+    let expected: String = (0..PIECES).map(|piece| format!("piece {piece} ")).collect();
+    for text in &whole {
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let chunks = data.filter_map(|data| serde_json::from_str::<serde_json::Value>(data).ok());
+        let said: String = chunks
+            .filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned()))
+            .collect();
+        assert_eq!(said, expected);
+        assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
+    }
+    // Within a second, nothing is left of those whose callers are gone: at the provider, here, and in limits.
+    while set.upstream.open() > 0 || set.measured("causeway_model_streams").await > 0.0 {
+        assert!(ended.elapsed() < Duration::from_secs(1), "a stream goes on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let again = join_all((0..LEFT).map(|_| set.chat("endless", true))).await;
+    assert!(again.iter().all(|response| response.status() == 200));
+    assert_eq!(set.chat("endless", true).await.status(), 429);
+    let rows = set.rows(WHOLE + LEFT).await;
+    let of = |status: &str| rows.iter().filter(|row| row.status == status).count();
+    assert_eq!((of("ok"), of("cancelled")), (WHOLE, LEFT), "{rows:?}");
+}
