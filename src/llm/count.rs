@@ -1,12 +1,67 @@
 //! How many tokens a request has, about, where no provider counts them.
 
-use crate::llm::chat::{ChatRequest, Part, Tool};
+use crate::llm::chat::{ChatRequest, Part, Source, Tool};
 use crate::tokens;
 
 /// What surrounds a turn or a tool in a model's own notation.
 const AROUND: usize = 4;
 /// A picture, a sound or a document whose size nobody knows.
 const MEDIA: usize = 1_000;
+
+/// More tokens than a model makes of a picture, whatever its size. Models see pictures in patches or tiles and make
+/// them smaller first: 4,784 tokens at Anthropic, 10,000 patches at OpenAI, 16,384 at Qwen.
+const PICTURE_TOKENS: u64 = 16_384;
+/// GPT-4o mini counts 2,833 tokens for a picture and 5,667 for each of its tiles, of which there are eight at most
+/// (<https://platform.openai.com/docs/guides/images-vision>).
+const PICTURE_TOKENS_MINI: u64 = 2_833 + 8 * 5_667;
+/// Sound has fewer tokens than one in so many bytes of base64: Gemini makes 32 of a second, and speech has no fewer than
+/// 700 bytes of it.
+const SOUND_BYTES_PER_TOKEN: u64 = 16;
+
+/// The most tokens that a model makes of a picture.
+pub fn picture_bound(model: &str) -> u64 {
+    if model.contains("gpt-4o-mini") {
+        PICTURE_TOKENS_MINI
+    } else {
+        PICTURE_TOKENS
+    }
+}
+
+/// Pictures and sounds that stand in a request: their bytes, and the most tokens of them where a picture has at most
+/// `picture`. Those that have fewer by their bytes are not among them.
+pub fn media(request: &ChatRequest, picture: u64) -> (u64, u64) {
+    let parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    parts.fold((0, 0), |sum, part| with_media(sum, part, picture))
+}
+
+fn with_media((bytes, tokens): (u64, u64), part: &Part, picture: u64) -> (u64, u64) {
+    let of = |source: &Source, kind: &str, most: &dyn Fn(u64) -> u64| {
+        let Source::Inline { media_type, data } = source else {
+            return (bytes, tokens);
+        };
+        // Some providers take a document where a picture belongs, and read all of it.
+        if !media_type.starts_with(kind) {
+            return (bytes, tokens);
+        }
+        let length = data.len() as u64;
+        let most = most(length);
+        if most >= length.div_ceil(2) {
+            return (bytes, tokens);
+        }
+        (bytes + length, tokens + most)
+    };
+    match part {
+        Part::Image(image) => of(&image.source, "image/", &|_| picture),
+        Part::Audio(audio) => of(&audio.source, "audio/", &|length| {
+            length.div_ceil(SOUND_BYTES_PER_TOKEN)
+        }),
+        Part::ToolResult(result) => {
+            let parts = result.parts.iter();
+            parts.fold((bytes, tokens), |sum, part| with_media(sum, part, picture))
+        }
+        _ => (bytes, tokens),
+    }
+}
 
 /// The tokens of everything a model is told.
 pub fn estimate(request: &ChatRequest) -> u64 {
@@ -69,5 +124,17 @@ mod tests {
         assert!(with("messages", two) >= base + 8);
         let tool = json!([{ "type": "function", "function": { "name": "f", "description": said, "parameters": {} } }]);
         assert!(with("tools", tool) >= base + 8);
+    }
+
+    #[test]
+    fn pictures_have_the_most_tokens_at_the_model_that_makes_most_of_them() {
+        for (model, most) in [
+            ("gpt-4o-mini", 48_169),
+            ("openai/gpt-4o-mini-2024-07-18", 48_169),
+            ("gpt-4o", 16_384),
+            ("claude-opus-4-7", 16_384),
+        ] {
+            assert_eq!(picture_bound(model), most, "{model}");
+        }
     }
 }

@@ -35,7 +35,7 @@ use crate::types::{Parent, UpstreamRequest};
 /// How much of an answer in JSON is read to see what it used.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Sound and pictures have fewer tokens than one in so many bytes.
-const BYTES_PER_TOKEN_OF_MEDIA: u64 = 32;
+pub(crate) const BYTES_PER_TOKEN_OF_MEDIA: u64 = 32;
 /// More than a picture has.
 const IMAGE_TOKENS: u64 = 8_192;
 
@@ -111,7 +111,7 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
     let sought = Sought {
         model: &name,
         tier: ServiceTier::Standard,
-        most: &|written| most(&wanted, written),
+        most: &|room| most(&wanted, room.output),
     };
     let Admitted {
         model,

@@ -115,7 +115,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
     let sought = Sought {
         model: &question.model,
         tier: question.tier,
-        most: &|written| (question.prompt_bound(), question.output_bound(written)),
+        most: &|room| question.bound(room.picture, room.output),
     };
     let Admitted {
         model,

@@ -7,11 +7,17 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::llm::chat::ChatRequest;
+use crate::llm::count;
 use crate::llm::dialect::{Dialect, Dropped, TargetModel};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::price::ServiceTier;
 use crate::llm::provider::{Capability, Provider, Quirk};
 use crate::llm::splice::{Edit, Top, edited_at};
+
+/// A prompt of fewer tokens by its bytes is not looked at for pictures and sounds.
+const MEDIA_TOKENS_MIN: u64 = 1_024;
+/// One of these stands beside each.
+const MEDIA_WORDS: [&str; 4] = ["base64", "inlineData", "inline_data", "input_audio"];
 
 /// A request for an answer.
 pub struct Question {
@@ -156,14 +162,30 @@ impl Question {
         places.map(|place| &self.body[place]).collect()
     }
 
-    /// More tokens than the prompt has: half as many as the request has bytes.
+    /// The most tokens of the prompt and of the answers, where a picture has at most so many, and an answer whose
+    /// length nobody says.
+    pub fn bound(&self, picture: u64, otherwise: u64) -> (u64, u64) {
+        (self.prompt_bound(picture), self.output_bound(otherwise))
+    }
+
+    /// More tokens than the prompt has: half as many as the request has bytes, but for pictures and sounds that stand in
+    /// it, of which a picture has at most so many.
     ///
     /// Tokenizers make a token of several letters of a word, of a whole common character beyond ASCII (three bytes
     /// in UTF-8), of two or three digits, and JSON adds its own bytes to all of it. What does not keep to this
     /// (digits one by one, rare characters) is counted when the answer is there, as is what a request only refers
     /// to: pictures and documents by their address, an earlier answer by its id.
-    pub fn prompt_bound(&self) -> u64 {
-        (self.body.len() as u64).div_ceil(2)
+    pub fn prompt_bound(&self, picture: u64) -> u64 {
+        let all = self.body.len() as u64;
+        let by_bytes = all.div_ceil(2);
+        let has = |word: &str| memchr::memmem::find(&self.body, word.as_bytes()).is_some();
+        if by_bytes <= MEDIA_TOKENS_MIN || !MEDIA_WORDS.iter().any(|word| has(word)) {
+            return by_bytes;
+        }
+        // Bytes that no reader takes for a picture's count as what they are.
+        let media = self.neutral().map(|request| count::media(request, picture));
+        let (bytes, tokens) = media.unwrap_or_default();
+        all.saturating_sub(bytes).div_ceil(2) + tokens
     }
 
     /// The most tokens that the answers may have which the caller asks for; `otherwise` where it does not say.
@@ -368,11 +390,91 @@ mod tests {
         ] {
             let read = Question::read(dialect, body.into(), Addressed::default()).unwrap();
             assert_eq!(read.output_bound(4_096), most, "{body}");
-            assert_eq!(read.prompt_bound(), body.len().div_ceil(2) as u64);
+            assert_eq!(read.prompt_bound(9), body.len().div_ceil(2) as u64);
         }
         let asked = r#"{"model":"m","service_tier":"flex"}"#;
         let tier = |dialect| Question::read(dialect, asked.into(), Addressed::default());
         assert_eq!(tier(OpenaiChat).unwrap().tier, ServiceTier::Flex);
         assert_eq!(tier(Anthropic).unwrap().tier, ServiceTier::Standard);
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of cases")]
+    fn pictures_and_sounds_count_as_what_a_model_makes_of_them_in_each_dialect() {
+        use Dialect::{Anthropic, Gemini, OpenaiChat, OpenaiResponses};
+        let data = "QUJD".repeat(250_000);
+        let chat = |part: String| {
+            format!(
+                r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":[{part}]}}]}}"#
+            )
+        };
+        let picture = format!(
+            r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}"#
+        );
+        let sound =
+            format!(r#"{{"type":"input_audio","input_audio":{{"data":"{data}","format":"wav"}}}}"#);
+        let own = format!(
+            r#"{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}"#
+        );
+        let result = format!(
+            r#"{{"type":"tool_use","id":"t","name":"f","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t","content":[{own}]}}"#
+        );
+        let gemini = |name: &str| {
+            format!(
+                r#"{{"contents":[{{"role":"user","parts":[{{"{name}":{{"mimeType":"image/png","data":"{data}"}}}}]}}]}}"#
+            )
+        };
+        let input = format!(
+            r#"{{"model":"m","input":[{{"role":"user","content":[{{"type":"input_image","image_url":"data:image/png;base64,{data}"}}]}}]}}"#
+        );
+        let bound = |dialect, body: &str, most| {
+            let addressed = Addressed {
+                model: Some("m".to_owned()),
+                stream: None,
+            };
+            let read = Question::read(dialect, body.to_owned().into(), addressed).unwrap();
+            let bound = read.prompt_bound(9_000);
+            assert!((most..most + 200).contains(&bound), "{bound} of {most}");
+        };
+        for (dialect, body, most) in [
+            (OpenaiChat, chat(picture.clone()), 9_000),
+            (OpenaiChat, chat(format!("{picture},{picture}")), 18_000),
+            (OpenaiChat, chat(sound), 62_500),
+            (OpenaiResponses, input, 9_000),
+            (Anthropic, chat(own), 9_000),
+            (Anthropic, chat(result), 9_000),
+            (Gemini, gemini("inlineData"), 9_000),
+            (Gemini, gemini("inline_data"), 9_000),
+            // What only looks like one is read by the model, letter by letter.
+            (
+                OpenaiChat,
+                chat(format!(
+                    r#"{{"type":"text","text":"data:image/png;base64,{data}"}}"#
+                )),
+                500_000,
+            ),
+            (
+                OpenaiChat,
+                chat(picture.replace("image/png", "application/pdf")),
+                500_000,
+            ),
+            (
+                Anthropic,
+                chat(format!(
+                    r#"{{"type":"tool_use","id":"t","name":"f","input":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}"#
+                )),
+                500_000,
+            ),
+            (
+                OpenaiChat,
+                format!(r#"{{"model":"m","nothing":"base64 {data}"}}"#),
+                500_000,
+            ),
+        ] {
+            bound(dialect, &body, most);
+        }
+        // One that is smaller than a picture may be counts by its bytes.
+        let small = chat(picture.replace(&data, &data[..4_000]));
+        bound(OpenaiChat, &small, 2_000);
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::caller::Caller;
 use crate::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
+use crate::llm::count::picture_bound;
 use crate::llm::fault::{Fault, FaultClass, RateHeaders};
 use crate::llm::live::{LiveModel, OnExhaust};
 use crate::llm::price::{self, Nanos, ServiceTier};
@@ -36,9 +37,17 @@ pub(crate) struct Sought<'a> {
     /// As the caller names it.
     pub(crate) model: &'a str,
     pub(crate) tier: ServiceTier,
-    /// The most tokens of the prompt and of the answer there may be, from how many an answer has where the caller
-    /// does not say.
-    pub(crate) most: &'a (dyn Fn(u64) -> (u64, u64) + Sync),
+    /// The most tokens of the prompt and of the answer there may be.
+    pub(crate) most: &'a (dyn Fn(Room) -> (u64, u64) + Sync),
+}
+
+/// What the targets of a model make of a request that does not say it.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// The most tokens of an answer.
+    pub(crate) output: u64,
+    /// The most tokens of a picture.
+    pub(crate) picture: u64,
 }
 
 /// A request that was let in.
@@ -184,12 +193,19 @@ fn most(cx: &Llm, caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Cos
     if !counts_tokens && !counts_money {
         return Cost::default();
     }
-    let targets = model.settings.all_targets();
-    let written = targets
-        .filter_map(|target| target.max_output_tokens)
-        .max()
-        .unwrap_or(OUTPUT_TOKENS);
-    let (prompt, output) = (sought.most)(written);
+    let targets = || model.settings.all_targets();
+    let written = targets().filter_map(|target| target.max_output_tokens);
+    let pictures = targets().map(|target| {
+        let called = target.model.as_deref().unwrap_or(sought.model);
+        picture_bound(called)
+    });
+    let room = Room {
+        output: written.max().unwrap_or(OUTPUT_TOKENS),
+        picture: pictures
+            .max()
+            .unwrap_or_else(|| picture_bound(sought.model)),
+    };
+    let (prompt, output) = (sought.most)(room);
     let mut cost = Cost {
         tokens: prompt.saturating_add(output),
         nanos: 0,

@@ -462,6 +462,28 @@ async fn what_is_passed_on_counts_like_a_chat() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_is_reserved_as_one_and_not_by_its_bytes() {
+    let bench = Bench::with(&[("m", to("gpt-4o"))]).await;
+    bench.limit("a", a_day("tokens", 40_000)).await;
+    let picture = format!("data:image/png;base64,{}", "QUJD".repeat(200_000));
+    let with = |count: usize| {
+        let part = json!({ "type": "image_url", "image_url": { "url": picture } });
+        let mut asked = question("m", WRITTEN);
+        asked["messages"][0]["content"] = vec![part; count].into();
+        asked
+    };
+    let ended = bench.ask_at("a", CHAT, &with(2)).await;
+    assert_eq!(ended.status, 200, "{}", ended.body);
+    // Three have more tokens than there may be, and a text of as many bytes has too.
+    let ended = bench.ask_at("a", CHAT, &with(3)).await;
+    assert_eq!(ended.status, 429, "{}", ended.body);
+    let mut text = question("m", WRITTEN);
+    text["messages"][0]["content"] = picture.clone().into();
+    let ended = bench.ask_at("a", CHAT, &text).await;
+    assert_eq!(ended.status, 429, "{}", ended.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_a_stream_pays_for_what_it_got() {
     let bench = Bench::with(&[("m", to("gpt-4o-mini"))]).await;
     bench.limit("a", a_day("tokens", 10_000)).await;
