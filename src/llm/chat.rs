@@ -18,6 +18,8 @@ pub struct ChatRequest {
     pub turns: Vec<Turn>,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
+    /// The caller calls its tools functions, as OpenAI's chat did before it had tools, and is to be answered so.
+    pub functions: bool,
     /// Whether several tools may be called in one answer; `None`: as the model does by default.
     pub parallel_tool_calls: Option<bool>,
     pub format: Option<Format>,

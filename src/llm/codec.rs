@@ -1,5 +1,7 @@
 //! Chooses among the codecs of [`dialect`](crate::llm::dialect) by name.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::events::Event;
@@ -82,11 +84,13 @@ impl Dialect {
     /// # Errors
     /// Where nobody is answered in that dialect.
     pub fn encode_answer(self, answer: &Answer, told: &Told) -> Result<Encoded, Fault> {
+        let mut answer = Cow::Borrowed(answer);
+        name_calls(&mut answer, told);
         Ok(match self {
-            Self::OpenaiChat => openai_chat::encode_answer(answer, told),
-            Self::OpenaiResponses => openai_responses::encode_answer(answer, told),
-            Self::Anthropic => anthropic::encode_answer(answer, told),
-            Self::Gemini => gemini::encode_answer(answer, told),
+            Self::OpenaiChat => openai_chat::encode_answer(&answer, told),
+            Self::OpenaiResponses => openai_responses::encode_answer(&answer, told),
+            Self::Anthropic => anthropic::encode_answer(&answer, told),
+            Self::Gemini => gemini::encode_answer(&answer, told),
             Self::Bedrock | Self::Cohere => return Err(unheard(self)),
         })
     }
@@ -107,15 +111,9 @@ impl Dialect {
         }
     }
 
-    /// What that field says, in dialects that pass through.
+    /// What that field says.
     pub fn decode_usage(self, usage: Value) -> Option<Usage> {
-        match self {
-            Self::OpenaiChat => openai_chat::decode_usage(usage),
-            Self::OpenaiResponses => openai_responses::decode_usage(usage),
-            Self::Anthropic => anthropic::decode_usage(usage),
-            Self::Gemini => gemini::decode_usage(usage),
-            Self::Bedrock | Self::Cohere => None,
-        }
+        every!(self, decode_usage(usage))
     }
 
     /// The same of the field's text.
@@ -143,6 +141,22 @@ impl Dialect {
             Self::OpenaiResponses => openai_responses::encode_error(fault),
             Self::Anthropic => anthropic::encode_error(fault),
             Self::Gemini => gemini::encode_error(fault),
+        }
+    }
+}
+
+/// Names the calls of tools that their provider did not.
+fn name_calls(answer: &mut Cow<'_, Answer>, told: &Told) {
+    for at in 0..answer.parts.len() {
+        let Part::ToolCall(call) = &answer.parts[at] else {
+            continue;
+        };
+        let mut id = call.id.clone();
+        told.name_call(&mut id);
+        if id != call.id
+            && let Part::ToolCall(call) = &mut answer.to_mut().parts[at]
+        {
+            call.id = id;
         }
     }
 }

@@ -97,6 +97,17 @@ pub struct EncodedError {
     pub body: Value,
 }
 
+impl Told {
+    /// Names a call of a tool that its provider gave no name of its own (Gemini): as no other in the conversation is,
+    /// and the same where the same is answered again.
+    pub(crate) fn name_call(&self, id: &mut String) {
+        let answer = || format!("{} {}", self.request_id, self.tools.said());
+        if let Some(named) = gemini::calls::named(id, &answer()) {
+            *id = named;
+        }
+    }
+}
+
 impl Dropped {
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {

@@ -377,11 +377,10 @@ impl Asking<'_> {
             let same = Same::new(dialect, model, self.written.hides_usage);
             return Ok(Relay::Same(Box::new(same)));
         }
-        let encoder = StreamEncoder::new(question.dialect, told(work)?, array)?;
-        let model = work.told.model.clone();
-        Ok(Relay::Across(Box::new(Across::new(
-            dialect, encoder, model,
-        ))))
+        let told = told(work)?;
+        let encoder = StreamEncoder::new(question.dialect, told.clone(), array)?;
+        let across = Across::new(dialect, encoder, told);
+        Ok(Relay::Across(Box::new(across)))
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::events::{Decoder, Event, Framing};
 use crate::llm::answer::{ChatEvent, Delta, PartStart, Stop};
 use crate::llm::codec::{StreamDecoder, StreamEncoder};
-use crate::llm::dialect::{Dialect, Dropped, bedrock};
+use crate::llm::dialect::{Dialect, Dropped, Told, bedrock};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::frame::{Frames, data_of};
 use crate::llm::splice::{Edit, Top};
@@ -359,8 +359,8 @@ fn write_fault(dialect: Dialect, fault: &Fault, out: &mut Vec<u8>) {
 
 /// The sides speak different dialects.
 pub struct Across {
-    /// What the caller calls the model.
-    model: String,
+    /// What the caller calls the model, and what calls of tools are called that the provider did not name.
+    told: Told,
     reading: Reading,
     decoder: StreamDecoder,
     encoder: StreamEncoder,
@@ -374,13 +374,13 @@ enum Reading {
 }
 
 impl Across {
-    pub fn new(provider: Dialect, encoder: StreamEncoder, model: String) -> Self {
+    pub fn new(provider: Dialect, encoder: StreamEncoder, told: Told) -> Self {
         let reading = match provider {
             Dialect::Bedrock => Reading::Binary(bedrock::Frames::default()),
             _ => Reading::Events(Decoder::new(Framing::ServerSent)),
         };
         Self {
-            model,
+            told,
             reading,
             decoder: StreamDecoder::new(provider),
             encoder,
@@ -407,8 +407,13 @@ impl Across {
             if self.seen.fault.is_some() {
                 return;
             }
-            if let ChatEvent::Start { model, .. } = &mut event {
-                model.clone_from(&self.model);
+            match &mut event {
+                ChatEvent::Start { model, .. } => model.clone_from(&self.told.model),
+                ChatEvent::PartStart {
+                    part: PartStart::ToolCall { id, .. },
+                    ..
+                } => self.told.name_call(id),
+                _ => {}
             }
             self.seen.note(&event);
             self.encoder.push(event, out);

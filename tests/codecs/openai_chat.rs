@@ -11,7 +11,7 @@ use causeway::llm::dialect::openai_chat::{
     StreamDecoder, StreamEncoder, decode_answer, decode_error, decode_request, encode_answer,
     encode_error, encode_request,
 };
-use causeway::llm::dialect::{Dialect, Encoded, OwnTools, TargetModel, Told};
+use causeway::llm::dialect::{Dialect, Dropped, Encoded, OwnTools, TargetModel, Told};
 use causeway::llm::fault::{Fault, FaultClass};
 use causeway::llm::usage::Usage;
 use proptest::prelude::*;
@@ -152,6 +152,76 @@ fn requests_come_out_as_they_went_in() {
         assert_eq!(written.body, body, "{name}");
         assert_eq!(written.dropped, [], "{name}");
     }
+}
+
+#[test]
+fn who_calls_tools_functions_is_answered_so() {
+    let asked = request("older/functions");
+    assert!(asked.functions);
+    let told = |stream_usage| Told {
+        tools: OwnTools::of(&asked),
+        ..told(stream_usage)
+    };
+    let call = |id: &str, signature| {
+        Part::ToolCall(ToolCall {
+            id: id.to_owned(),
+            name: "get_weather".to_owned(),
+            arguments: String::new(),
+            signature,
+            custom: false,
+            cache: None,
+        })
+    };
+    let mut answer = Answer {
+        parts: vec![
+            Part::text("I will look."),
+            call("c1", Some(signed(Dialect::Gemini, "proof"))),
+            call("c2", None),
+        ],
+        stop: Some(Stop::ToolCalls),
+        ..Answer::default()
+    };
+    let fields = |dropped: &[Dropped]| -> Vec<String> {
+        dropped.iter().map(|one| one.field.clone()).collect()
+    };
+    let encoded = encode_answer(&answer, &told(false));
+    let choice = &encoded.body["choices"][0];
+    let function = json!({"name": "get_weather", "arguments": "{}"});
+    assert_eq!(choice["message"]["function_call"], function);
+    assert_eq!(choice["message"]["content"], "I will look.");
+    assert_eq!(choice["message"].get("tool_calls"), None);
+    assert_eq!(choice["finish_reason"], "function_call");
+    let lost = ["parts[1].signature", "parts[2]"];
+    assert_eq!(fields(&encoded.dropped), lost);
+
+    let Part::ToolCall(first) = &mut answer.parts[1] else {
+        unreachable!("it is a call");
+    };
+    first.arguments = r#"{"city":"Paris"}"#.to_owned();
+    let mut encoder = StreamEncoder::new(told(false));
+    let mut out = Vec::new();
+    for event in answer.events() {
+        encoder.push(event, &mut out);
+    }
+    encoder.finish(&mut out);
+    assert_eq!(fields(encoder.dropped()), lost);
+    let stream = String::from_utf8(out).expect("text");
+    assert!(!stream.contains("tool_calls"), "{stream}");
+    let chunks = chunks(&stream);
+    let deltas: Vec<&Value> = chunks
+        .iter()
+        .map(|chunk| &chunk["choices"][0]["delta"]["function_call"])
+        .filter(|call| !call.is_null())
+        .collect();
+    assert_eq!(deltas[0]["name"], "get_weather");
+    let arguments = deltas.iter().filter_map(|call| call["arguments"].as_str());
+    assert_eq!(arguments.collect::<String>(), r#"{"city":"Paris"}"#);
+    let last = chunks.last().expect("an end");
+    assert_eq!(last["choices"][0]["finish_reason"], "function_call");
+    // Whoever says `tools` beside them gets calls of tools, as ever.
+    let mut both = json(&format!("{D}/requests/older/functions.json"));
+    both["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
+    assert!(!decode_request(both).expect("a request").functions);
 }
 
 #[test]

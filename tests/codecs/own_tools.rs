@@ -9,6 +9,7 @@ use causeway::llm::answer::{Answer, ChatEvent, Delta, PartStart, Stop};
 use causeway::llm::chat::{ChatRequest, Part, Signature, Thought, ToolCall};
 use causeway::llm::codec::StreamEncoder;
 use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told};
+use causeway::llm::relay::{Across, Relay};
 use serde_json::{Value, json};
 
 /// What is asked with these tools, after a call of each of the caller's.
@@ -111,6 +112,112 @@ fn a_tool_of_a_provider_that_is_wanted_is_refused() {
                 target == Dialect::OpenaiResponses,
                 "{target:?} {choice}"
             );
+        }
+    }
+}
+
+#[test]
+fn what_of_a_namespace_nobody_else_has_is_named() {
+    let mut tools = tools();
+    let inner = tools[1]["tools"].as_array_mut().unwrap();
+    inner.insert(0, json!({"type": "web_search"}));
+    inner.push(json!({"type": "custom", "name": "write"}));
+    inner.push(json!({"type": "function"}));
+    let empty = json!({"type": "namespace", "name": "web", "tools": [{"type": "web_search"}]});
+    tools.as_array_mut().unwrap().push(empty);
+    let request = asked(&tools, "auto");
+    for target in Dialect::ALL {
+        let encoded = target.encode_request(&request, &model()).unwrap();
+        let dropped = encoded.dropped.iter().map(|one| one.field.as_str());
+        let mut dropped: Vec<&str> = dropped.filter(|field| field.starts_with("tools")).collect();
+        dropped.sort_unstable();
+        if target == Dialect::OpenaiResponses {
+            assert_eq!(dropped, Vec::<&str>::new());
+            continue;
+        }
+        let expected = [
+            "tools[1].tools[0]",
+            "tools[1].tools[3]",
+            "tools[3]",
+            "tools[4]",
+        ];
+        assert_eq!(dropped, expected, "{target:?}");
+        let text = encoded.body.to_string();
+        assert!(text.contains("\"agents__write\""), "{text}");
+    }
+    // Where there is nothing else, that is no empty list of tools.
+    let alone = json!([{"type": "namespace", "name": "web", "tools": [{"type": "web_search"}]}]);
+    let request = asked(&alone, "auto");
+    for target in Dialect::ALL {
+        let written = target.encode_request(&request, &model());
+        let is_own = target == Dialect::OpenaiResponses;
+        assert_eq!(written.is_ok(), is_own, "{target:?}");
+    }
+}
+
+/// What a caller gets of an answer of Gemini's without a `responseId`, whole and as a stream: the ids of its calls.
+fn called(caller: Dialect, request: &ChatRequest) -> [Vec<String>; 2] {
+    let said = json!({
+        "candidates": [{"content": {"role": "model", "parts": [
+            {"functionCall": {"name": "run", "args": {"of": 1}}},
+            {"functionCall": {"name": "run", "args": {"of": 2}}},
+        ]}, "finishReason": "STOP"}],
+        "modelVersion": "gemini",
+    });
+    let ids = |text: &str| -> Vec<String> {
+        let found = text.match_indices("\"call_gm_").map(|(at, _)| {
+            let rest = &text[at + 1..];
+            rest[..rest.find('"').unwrap()].to_owned()
+        });
+        let mut ids: Vec<String> = found.collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    };
+    let answer = Dialect::Gemini.decode_answer(said.clone()).unwrap();
+    let told = told(request);
+    let whole = caller.encode_answer(&answer, &told).unwrap().body;
+    let encoder = StreamEncoder::new(caller, told.clone(), false).unwrap();
+    let across = Across::new(Dialect::Gemini, encoder, told);
+    let (mut relay, mut out) = (Relay::Across(Box::new(across)), Vec::new());
+    relay.push(format!("data: {said}\n\n").as_bytes(), &mut out);
+    relay.finish(None, &mut out);
+    [
+        ids(&whole.to_string()),
+        ids(&String::from_utf8(out).unwrap()),
+    ]
+}
+
+#[test]
+fn calls_that_gemini_gives_no_id_are_told_apart_in_a_conversation() {
+    for caller in [
+        Dialect::OpenaiChat,
+        Dialect::OpenaiResponses,
+        Dialect::Anthropic,
+    ] {
+        let mut known: Vec<String> = Vec::new();
+        // The trace is the same one over all of it, as agents have it, and what is asked is the same again.
+        for turn in 0..3 {
+            let messages = json!([{"role": "user", "content": "Run it."}]);
+            let body = json!({"model": "m", "messages": messages});
+            let mut request = Dialect::OpenaiChat.decode_request(body).unwrap();
+            for id in &known {
+                let call = json!({"id": id, "type": "function", "function": {"name": "run", "arguments": "{}"}});
+                let body = json!({"model": "m", "messages": [
+                    {"role": "assistant", "content": null, "tool_calls": [call]},
+                    {"role": "tool", "tool_call_id": id, "content": "done"},
+                ]});
+                let more = Dialect::OpenaiChat.decode_request(body).unwrap();
+                request.turns.extend(more.turns);
+            }
+            let [whole, streamed] = called(caller, &request);
+            assert_eq!(whole.len(), 2, "{caller:?} {turn}: {whole:?}");
+            assert_eq!(whole, streamed, "{caller:?} {turn}");
+            assert_eq!(called(caller, &request), [whole.clone(), streamed]);
+            for id in whole {
+                assert!(!known.contains(&id), "{caller:?} {turn}: {id} of {known:?}");
+                known.push(id);
+            }
         }
     }
 }

@@ -23,3 +23,8 @@ pub use stream::StreamDecoder;
 use crate::llm::dialect::Dialect;
 
 const OWN: Dialect = Dialect::Bedrock;
+
+/// `usage` of an answer alone.
+pub fn decode_usage(usage: serde_json::Value) -> Option<crate::llm::usage::Usage> {
+    answer::usage(&usage)
+}

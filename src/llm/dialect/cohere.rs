@@ -29,3 +29,8 @@ fn signed(field: &str) -> Signature {
         value: field.to_owned(),
     }
 }
+
+/// `usage` of an answer alone.
+pub fn decode_usage(usage: serde_json::Value) -> Option<crate::llm::usage::Usage> {
+    answer::usage(&usage)
+}

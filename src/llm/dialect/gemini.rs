@@ -11,7 +11,7 @@
 
 mod about;
 mod answer;
-mod calls;
+pub(crate) mod calls;
 mod citations;
 mod config;
 mod decoder;

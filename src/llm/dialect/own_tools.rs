@@ -13,6 +13,7 @@
 //! Their calls come back to the caller as it knows them, by [`OwnTools`].
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Value, json};
 
@@ -26,9 +27,16 @@ const INPUT: &str = "input";
 /// The kind of what a search for tools answers.
 const REFERENCE: &str = "tool_reference";
 
-/// Tools of a caller's that were told as functions, by their names there.
+/// What an answer has to know of the tools in its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnTools(Vec<OwnTool>);
+pub struct OwnTools {
+    /// Tools of a caller's that were told as functions, by their names there.
+    told: Vec<OwnTool>,
+    /// The caller calls them functions, as OpenAI's chat did before it had tools (`functions`).
+    functions: bool,
+    /// The calls of the conversation so far, as a number that is another one after more of them.
+    said: u64,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OwnTool {
@@ -46,12 +54,37 @@ impl OwnTools {
             Tool::Function(_) => None,
         });
         let functions = opaque.filter_map(functions).flatten();
-        Self(functions.map(|(own, _)| own).collect())
+        Self {
+            told: functions.map(|(own, _)| own).collect(),
+            functions: request.functions,
+            said: said(request),
+        }
     }
 
     pub(crate) fn find(&self, told: &str) -> Option<&OwnTool> {
-        self.0.iter().find(|tool| tool.told == told)
+        self.told.iter().find(|tool| tool.told == told)
     }
+
+    /// Whether calls are told as those of functions.
+    pub(crate) fn are_functions(&self) -> bool {
+        self.functions
+    }
+
+    /// What tells an answer apart from those before it in the same conversation.
+    pub(crate) fn said(&self) -> u64 {
+        self.said
+    }
+}
+
+fn said(request: &ChatRequest) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    request.turns.len().hash(&mut hasher);
+    for part in request.turns.iter().flat_map(|turn| &turn.parts) {
+        if let Part::ToolCall(call) = part {
+            call.id.hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 /// A function's name where names have no namespaces.
@@ -84,7 +117,11 @@ pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
         return Adapted { request, dropped };
     }
     let mut told = request.clone();
-    let tools = std::mem::take(&mut told.tools).into_iter().enumerate();
+    let tools = std::mem::take(&mut told.tools);
+    for (at, tool) in tools.iter().enumerate() {
+        dropped.extend(unsaid(at, tool, target));
+    }
+    let tools = tools.into_iter().enumerate();
     let tools: Vec<(usize, Tool)> = tools
         .flat_map(|(at, tool)| spelled(at, tool, target))
         .collect();
@@ -108,7 +145,7 @@ pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
             name_found(part);
         }
     }
-    if OwnTools::of(request).0.iter().any(|tool| tool.custom) {
+    if OwnTools::of(request).told.iter().any(|tool| tool.custom) {
         told.turns
             .iter_mut()
             .for_each(|turn| turn.parts.iter_mut().for_each(plain_call));
@@ -147,23 +184,38 @@ fn spelled(at: usize, tool: Tool, target: Dialect) -> Vec<(usize, Tool)> {
     }
 }
 
-/// A tool as functions; `None` where the caller does not run it.
+/// What of a namespace is no function, and left out of those that stand for it.
+fn unsaid(at: usize, tool: &Tool, target: Dialect) -> Vec<Dropped> {
+    let Tool::Opaque(own) = tool else {
+        return Vec::new();
+    };
+    if !is_foreign(tool, target) || functions(own).is_none() {
+        return Vec::new();
+    }
+    let inner = own.value.get("tools").and_then(Value::as_array);
+    let inner = inner.into_iter().flatten().enumerate();
+    let lost = inner.filter(|(_, tool)| function(tool, Some("")).is_none());
+    let reason = format!("{} has no such tool", target.name());
+    lost.map(|(inner, _)| Dropped::new(format!("tools[{at}].tools[{inner}]"), reason.clone()))
+        .collect()
+}
+
+/// A tool as functions; `None` where the caller runs nothing of it.
 fn functions(tool: &Opaque) -> Option<Vec<(OwnTool, Function)>> {
     if tool.dialect != Dialect::OpenaiResponses {
         return None;
     }
-    match tool.kind.as_str() {
-        "custom" => Some(function(&tool.value, None).into_iter().collect()),
+    let functions: Vec<(OwnTool, Function)> = match tool.kind.as_str() {
+        "custom" => function(&tool.value, None).into_iter().collect(),
         "namespace" => {
             let namespace = tool.value.get("name")?.as_str()?;
-            let tools = tool.value.get("tools")?.as_array()?;
-            let functions = tools
-                .iter()
-                .filter_map(|tool| function(tool, Some(namespace)));
-            Some(functions.collect())
+            let tools = tool.value.get("tools")?.as_array()?.iter();
+            let functions = tools.filter_map(|tool| function(tool, Some(namespace)));
+            functions.collect()
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    (!functions.is_empty()).then_some(functions)
 }
 
 fn function(tool: &Value, namespace: Option<&str>) -> Option<(OwnTool, Function)> {

@@ -165,8 +165,8 @@ fn relay(dialect: Dialect) -> Option<Relay> {
             stream_usage: true,
             tools: OwnTools::default(),
         };
-        let encoder = StreamEncoder::new(Dialect::OpenaiChat, told, false).ok()?;
-        let across = Across::new(dialect, encoder, String::new());
+        let encoder = StreamEncoder::new(Dialect::OpenaiChat, told.clone(), false).ok()?;
+        let across = Across::new(dialect, encoder, told);
         return Some(Relay::Across(Box::new(across)));
     }
     Some(Relay::Same(Box::new(Same::new(dialect, None, false))))

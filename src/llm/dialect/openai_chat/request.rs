@@ -20,6 +20,7 @@ pub(crate) fn decode(body: Value) -> Result<ChatRequest, Fault> {
         return Err(body.missing("messages"));
     }
     message::decode(body.list("messages")?, &mut request, &mut rest)?;
+    request.functions = body.has("functions") && !body.has("tools");
     request.tools = tools(&mut body, &mut rest)?;
     tool_choice(&mut body, &mut request)?;
     request.parallel_tool_calls = body.flag("parallel_tool_calls")?;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::answer::{Answer, Stop};
-use crate::llm::chat::{Part, Source, Text};
+use crate::llm::answer::{Answer, Stop, arguments_text};
+use crate::llm::chat::{Part, Source, Text, ToolCall};
 use crate::llm::dialect::openai_chat::usage::{self, Held};
 use crate::llm::dialect::openai_chat::{OWN, call, cite, parts, write_message};
 use crate::llm::dialect::{Dropped, Encoded, Told};
@@ -14,7 +14,7 @@ pub(crate) fn encode(answer: &Answer, told: &Told) -> Encoded {
         written.part(part, at, told);
     }
     let held = Held {
-        calls: !written.calls.is_empty(),
+        calls: !written.calls.is_empty() || written.function.is_some(),
         refusal: written.refusal.is_some(),
     };
     let (reason, whole) = usage::finish_reason(answer.stop.as_ref(), held);
@@ -35,7 +35,7 @@ pub(crate) fn encode(answer: &Answer, told: &Told) -> Encoded {
         "index": 0,
         "message": written.message(),
         "logprobs": logprobs,
-        "finish_reason": reason,
+        "finish_reason": reason_told(reason, told),
     });
     body.insert("choices".to_owned(), vec![choice].into());
     if let Some(used) = &answer.usage {
@@ -48,6 +48,28 @@ pub(crate) fn encode(answer: &Answer, told: &Told) -> Encoded {
         body: body.into(),
         dropped,
     }
+}
+
+/// Why an answer ended, as callers know it that call tools functions.
+pub(crate) fn reason_told<'a>(reason: &'a str, told: &Told) -> &'a str {
+    match reason {
+        "tool_calls" if told.tools.are_functions() => "function_call",
+        reason => reason,
+    }
+}
+
+/// One call more than an answer to `functions` can hold.
+pub(crate) fn dropped_call(place: &str) -> Dropped {
+    Dropped::new(
+        place,
+        "an answer to `functions` holds one call; send `tools`",
+    )
+}
+
+/// What proves a call, where it is one of a function.
+pub(crate) fn dropped_proof(place: &str) -> Dropped {
+    let reason = "a call of one of `functions` has no place for it; send `tools`";
+    Dropped::new(format!("{place}.signature"), reason)
 }
 
 pub(crate) fn dropped_stop(stop: Option<&Stop>) -> Dropped {
@@ -136,6 +158,8 @@ struct Written<'a> {
     images: Vec<Value>,
     audio: Option<Value>,
     calls: Vec<Value>,
+    /// In place of calls.
+    function: Option<Value>,
     dropped: Vec<Dropped>,
 }
 
@@ -146,6 +170,7 @@ impl<'a> Written<'a> {
             Part::Text(text) => self.text(text, &place),
             Part::Refusal(text) => self.refusal.get_or_insert_default().push_str(text),
             Part::Thought(thought) => self.thoughts.push(thought),
+            Part::ToolCall(part) if told.tools.are_functions() => self.function(part, &place),
             Part::ToolCall(part) => {
                 let id = call_id(&part.id, self.calls.len(), told);
                 let call = call::encode(part, &id, part.signature.as_ref());
@@ -165,6 +190,18 @@ impl<'a> Written<'a> {
                 }
             }
         }
+    }
+
+    fn function(&mut self, call: &ToolCall, place: &str) {
+        if self.function.is_some() {
+            self.dropped.push(dropped_call(place));
+            return;
+        }
+        if call.signature.is_some() {
+            self.dropped.push(dropped_proof(place));
+        }
+        let arguments = arguments_text(&call.arguments);
+        self.function = Some(json!({"name": call.name, "arguments": arguments}));
     }
 
     fn text(&mut self, text: &Text, place: &str) {
@@ -194,6 +231,9 @@ impl<'a> Written<'a> {
         }
         if !self.calls.is_empty() {
             message.insert("tool_calls".to_owned(), self.calls.into());
+        }
+        if let Some(function) = self.function {
+            message.insert("function_call".to_owned(), function);
         }
         message
     }

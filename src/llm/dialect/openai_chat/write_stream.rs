@@ -6,7 +6,8 @@ use crate::llm::answer::{ChatEvent, Delta, PartStart, Stop, TokenLogprob};
 use crate::llm::chat::{Part, Signature, Thought};
 use crate::llm::dialect::openai_chat::usage::{self, Held};
 use crate::llm::dialect::openai_chat::write_answer::{
-    call_id, characters, dropped_citation, dropped_part, dropped_stop, head, image, sound,
+    call_id, characters, dropped_call, dropped_citation, dropped_part, dropped_proof, dropped_stop,
+    head, image, reason_told, sound,
 };
 use crate::llm::dialect::openai_chat::{call, cite, error, thought};
 use crate::llm::dialect::{Dropped, Told};
@@ -43,6 +44,10 @@ enum Open {
     Call {
         number: usize,
         custom: bool,
+        empty: bool,
+    },
+    /// A call, told as one of a function.
+    Function {
         empty: bool,
     },
     Whole,
@@ -126,6 +131,9 @@ impl StreamEncoder {
                 id,
                 ..Thought::default()
             }),
+            PartStart::ToolCall { name, .. } if self.told.tools.are_functions() => {
+                self.function(&name, out)
+            }
             PartStart::ToolCall { id, name, custom } => {
                 let number = self.calls;
                 self.calls += 1;
@@ -147,6 +155,18 @@ impl StreamEncoder {
                 Open::Whole
             }
         }
+    }
+
+    fn function(&mut self, name: &str, out: &mut Vec<u8>) -> Open {
+        self.calls += 1;
+        if self.calls > 1 {
+            let place = format!("parts[{}]", self.parts.len());
+            self.dropped.push(dropped_call(&place));
+            return Open::Whole;
+        }
+        let call = json!({"name": name, "arguments": ""});
+        self.choice(json!({"function_call": call}), None, out);
+        Open::Function { empty: true }
     }
 
     /// A part in one piece; thoughts, texts and calls come so only from those who do not stream.
@@ -215,6 +235,15 @@ impl StreamEncoder {
                 let (kind, name) = body_of(*custom);
                 json!({"tool_calls": [{"index": *number, kind: {name: text}}]})
             }
+            (Open::Function { empty }, Delta::Arguments(text)) => {
+                *empty = false;
+                json!({"function_call": {"arguments": text}})
+            }
+            (Open::Function { .. }, Delta::Signature(_)) => {
+                let place = format!("parts[{index}]");
+                self.dropped.push(dropped_proof(&place));
+                return;
+            }
             (Open::Call { number, custom, .. }, Delta::Signature(signature)) => {
                 // A piece without a function is none to the official SDK.
                 let extra = call::extra(&signature);
@@ -240,11 +269,14 @@ impl StreamEncoder {
                     self.choice(delta.into(), None, out);
                 }
             }
-            Some(Open::Call {
-                custom: false,
-                empty: true,
-                ..
-            }) => {
+            Some(
+                Open::Function { empty: true }
+                | Open::Call {
+                    custom: false,
+                    empty: true,
+                    ..
+                },
+            ) => {
                 let delta = Delta::Arguments("{}".to_owned());
                 self.delta(index, delta, out);
             }
@@ -262,6 +294,7 @@ impl StreamEncoder {
         if !whole {
             self.dropped.push(dropped_stop(Some(stop)));
         }
+        let reason = reason_told(reason, &self.told);
         self.choice(json!({}), Some(reason), out);
         if let Some(used) = self.usage.filter(|_| self.told.stream_usage) {
             let mut chunk = self.head.clone().unwrap_or_default();

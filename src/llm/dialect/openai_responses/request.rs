@@ -48,6 +48,7 @@ pub fn decode_request(body: Value) -> Result<ChatRequest, Fault> {
         turns: items.turns,
         tools,
         tool_choice,
+        functions: false,
         parallel_tool_calls: fields.flag("parallel_tool_calls")?,
         format,
         sampling,
