@@ -16,7 +16,7 @@ use crate::llm::prefix;
 use crate::llm::proxy::chance;
 use crate::llm::question::Question;
 use crate::llm::route::Target;
-use crate::llm::standing::Doing;
+use crate::llm::standing::{Doing, Standing};
 use crate::llm::strategy::{Seen, Strategy, order};
 use crate::types::OrganizationId;
 
@@ -50,6 +50,16 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Counted {
     _target: Running,
     _provider: Running,
+}
+
+impl Counted {
+    /// A request that is passed through: it is the provider that is busy with it.
+    pub(crate) fn of_provider(standing: &Standing) -> Self {
+        Self {
+            _target: standing.passing.begin(),
+            _provider: standing.busy.begin(),
+        }
+    }
 }
 
 /// What one request says of its target.
@@ -175,10 +185,50 @@ fn seen(models: &Models, wanted: Wanted<'_>, choices: &[Choice<'_>], blocks: &[u
         });
         Seen {
             is_well: provider.is_well(instant),
-            busy: told.unwrap_or_else(|| choice.doing.busy.running()),
+            busy: told.unwrap_or_else(|| {
+                choice.doing.busy.running() + provider.standing.passing.running()
+            }),
             first_token_us: choice.doing.first(streams).estimate(now),
             blocks,
         }
     });
     seen.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::types::{ConsumerId, KeyId, UserId};
+
+    #[test]
+    fn whoever_is_signed_in_is_one_whatever_they_ask_with() {
+        let headers = HeaderMap::new();
+        let [consumer, key, user] = [1, 2, 3].map(Uuid::from_u128);
+        let known = |caller: &Caller| {
+            let asker = asker(caller, &headers);
+            (asker.consumer, asker.key)
+        };
+        let mut caller = Caller::anonymous();
+        assert_eq!(known(&caller), (None, None));
+        caller.user = Some(UserId(user));
+        assert_eq!(known(&caller), (Some(user), Some(user)));
+        caller.consumer = Some(ConsumerId(consumer));
+        caller.key = Some(KeyId(key));
+        assert_eq!(known(&caller), (Some(consumer), Some(key)));
+    }
+
+    #[test]
+    fn a_target_whose_model_is_not_there_is_not_the_fastest() {
+        for (sign, class, expected) in [
+            (Sign::Good, None, false),
+            (Sign::Good, Some(FaultClass::Invalid), false),
+            (Sign::Good, Some(FaultClass::NotFound), true),
+            (Sign::Bad, Some(FaultClass::Overloaded), true),
+            (Sign::None, Some(FaultClass::Internal), false),
+        ] {
+            assert_eq!(failed(sign, class), expected, "{sign:?} {class:?}");
+        }
+    }
 }

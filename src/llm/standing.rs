@@ -115,6 +115,8 @@ pub type Said = (DateTime<Utc>, Result<Reported, String>);
 #[derive(Debug, Default)]
 pub struct Standing {
     pub busy: Arc<Busy>,
+    /// Of its requests, those that are passed through to it: whichever of its models they ask.
+    pub passing: Arc<Busy>,
     is_down: AtomicBool,
     checks: Mutex<Checks>,
     load: Mutex<Option<Said>>,

@@ -2,29 +2,30 @@
 //! caller's. The caller chooses no host, gets no key, and its answer is read only to see what it used.
 
 mod headers;
+mod skim;
 mod tally;
+mod upload;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, stream};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 use url::{Position, Url};
 use uuid::Uuid;
 
 use crate::access::caller::Caller;
 use crate::access::limit::Cost;
 use crate::credential::mask::Mask;
-use crate::egress::resilience::Breaker;
+use crate::egress::resilience::{Breaker, BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience, Upload};
 use crate::llm::account::{Account, Priced};
-use crate::llm::exchange::of_egress;
+use crate::llm::choice::Counted;
+use crate::llm::exchange::{judged, of_egress};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::{PassedBody, pass_on};
 use crate::llm::live::{LiveKey, LiveProvider};
@@ -37,11 +38,14 @@ use crate::llm::veil::Veil;
 use crate::llm::watch::Opening;
 use crate::types::{Parent, UpstreamRequest};
 
+pub use upload::UPLOAD_BYTES_MAX;
+pub(crate) use upload::{gathered, upload_of};
+
 use headers::{incoming, outgoing};
 use tally::Tally;
+use upload::{Sent, bounded, too_large};
 
-/// The body of a request, which is passed on as it comes; and of one that has to be here before it is signed.
-pub const UPLOAD_BYTES_MAX: u64 = 512 << 20;
+/// The body of a request that has to be here before it is signed.
 const SIGNED_BYTES_MAX: usize = 32 << 20;
 /// How long the next piece of a body may take, and all of a request.
 const IDLE_TIME: Duration = Duration::from_mins(1);
@@ -96,9 +100,12 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Passing {
     pub(crate) opened: Opened,
     pub(crate) mask: Mask,
+    /// The key it was asked with.
+    pub(crate) key: Option<Uuid>,
     veil: Veil,
     target: String,
     deadline: Instant,
+    sent: Arc<Sent>,
     tally: Option<(Tally, String)>,
 }
 
@@ -128,6 +135,7 @@ pub async fn pass_through(cx: &Arc<Llm>, caller: &Caller, asked: Through) -> Res
         model, reservation, ..
     } = admitted.inspect_err(|fault| account.failed(fault))?;
     account.admitted(cx, &model, &[]);
+    account.keeps_busy(Counted::of_provider(&provider.standing));
     let call = Call {
         cx,
         provider: &provider,
@@ -246,7 +254,7 @@ impl Call<'_> {
         (mut request, upload): (UpstreamRequest, Option<Upload>),
         account: &mut Account,
     ) -> Result<Passing, Fault> {
-        let sent = Arc::new(AtomicU64::new(0));
+        let sent = Arc::new(Sent::with(media(&request.headers)));
         let mut upload = upload.map(|upload| bounded(upload, sent.clone()));
         // A signature is made of the whole body.
         if matches!(self.provider.provider.auth, Auth::Sigv4(_))
@@ -257,8 +265,8 @@ impl Call<'_> {
         }
         account.asking(self.provider, "*");
         account.leaving(&request);
-        let opened = self.open(request, upload).await;
-        let bytes = sent.load(Ordering::Relaxed);
+        let opened = self.open((request, upload), &sent).await;
+        let bytes = sent.bytes();
         account.asked_with(usize::try_from(bytes).unwrap_or(usize::MAX));
         let opened = match opened {
             Err(_) if bytes > UPLOAD_BYTES_MAX => Err(too_large(UPLOAD_BYTES_MAX)),
@@ -273,39 +281,57 @@ impl Call<'_> {
             account.answered(opened);
         }
         account.came_of_it(class);
-        Ok(self.passing(opened?))
+        Ok(self.passing(opened?, sent))
     }
 
     /// Asks for something once, beside the request that is accounted for.
     pub(crate) async fn ask(&self, request: UpstreamRequest) -> Result<Passing, Fault> {
-        Ok(self.passing(self.open(request, None).await?))
+        let sent = Arc::<Sent>::default();
+        let opened = self.open((request, None), &sent).await?;
+        Ok(self.passing(opened, sent))
     }
 
-    fn passing(&self, opened: Opened) -> Passing {
+    fn passing(&self, opened: Opened, sent: Arc<Sent>) -> Passing {
         let secrets = self.key.map_or_else(Vec::new, secrets);
         Passing {
             opened,
             mask: Mask::of_values(secrets.clone()),
+            key: self.key.map(|key| key.id),
             veil: Veil::of(secrets),
             target: self.provider.name.clone(),
             deadline: self.deadline,
+            sent,
             tally: None,
         }
     }
 
+    /// Asks a provider that is not left alone, and notes how that is.
     async fn open(
         &self,
-        request: UpstreamRequest,
-        upload: Option<Upload>,
+        asking: (UpstreamRequest, Option<Upload>),
+        sent: &Sent,
     ) -> Result<Opened, Fault> {
-        let now = Instant::now();
-        if self.provider.breaker_of(self.key).is_paused(now) {
-            let text = format!(
-                "{} failed repeatedly and is left alone for a moment",
-                self.provider.name
-            );
-            return Err(Fault::new(FaultClass::Overloaded, text));
-        }
+        let breaker = self.provider.breaker_of(self.key);
+        let admitted = breaker.admit(Instant::now()).map_err(|paused| Fault {
+            retry_after: Some(paused.after),
+            ..Fault::new(
+                FaultClass::Overloaded,
+                format!(
+                    "{} failed repeatedly and is left alone for a moment",
+                    self.provider.name
+                ),
+            )
+        })?;
+        let opened = self.open_signed(asking).await;
+        let (sign, rule) = seen(&opened, sent);
+        admitted.end(sign, rule, Instant::now());
+        opened
+    }
+
+    async fn open_signed(
+        &self,
+        (request, upload): (UpstreamRequest, Option<Upload>),
+    ) -> Result<Opened, Fault> {
         let outside = (&self.cx.egress, &self.cx.clock);
         let signed = self.provider.signed(request, self.key, outside);
         let request = timeout_at(self.deadline.into(), signed).await;
@@ -351,7 +377,7 @@ impl Passing {
         let body = if status < 400 {
             let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
             if let Some((tally, _)) = &mut self.tally
-                && tally.begins(media(&headers))
+                && tally.begins(status, &headers)
             {
                 account.began();
             }
@@ -412,6 +438,22 @@ impl LiveProvider {
     }
 }
 
+/// What an answer says of a provider's key. Callers choose what is asked: what is refused at a path of their choice says
+/// nothing, nor does a request that could not be signed, and no key is left alone because somebody sent nonsense.
+fn seen(opened: &Result<Opened, Fault>, sent: &Sent) -> (Sign, BreakerRule) {
+    use FaultClass::{Forbidden, Internal, Unauthenticated, Upstream};
+    judged(match opened {
+        Err(_) if sent.broke() => Some(Internal),
+        Err(fault) if matches!(fault.class, Unauthenticated | Forbidden) => Some(Internal),
+        Err(fault) => Some(fault.class),
+        Ok(opened) => match opened.status.as_u16() {
+            502..=504 => Some(Upstream),
+            401 | 403 | 408 | 429 | 500.. => Some(Internal),
+            _ => None,
+        },
+    })
+}
+
 fn media(headers: &HeaderMap) -> &str {
     let media = headers.get(CONTENT_TYPE);
     media
@@ -430,6 +472,7 @@ async fn pump(
         mut veil,
         target,
         deadline,
+        sent,
         mut tally,
         ..
     } = passing;
@@ -447,7 +490,7 @@ async fn pump(
         account.passed(&rest);
         let _ = timeout_at(deadline.into(), sender.send(rest)).await;
     }
-    let tallied = tally.and_then(|(tally, list)| Some((tally.finish()?, list)));
+    let tallied = tally.and_then(|(tally, list)| Some((tally.finish(&sent)?, list)));
     let cost = tallied.map_or_else(Cost::default, |(tallied, list)| {
         let model = tallied.model.unwrap_or_else(|| "*".to_owned());
         account.turned_out(&target, &model);
@@ -463,59 +506,6 @@ async fn pump(
     reservation.settle(cost).await;
     // Whoever has all of the answer has it counted already.
     drop(sender);
-}
-
-fn too_large(bytes_max: u64) -> Fault {
-    let text = format!("the body is longer than {bytes_max} bytes");
-    Fault::new(FaultClass::TooLarge, text)
-}
-
-/// A body that is counted, and ends with an error where it is too long or does not go on.
-fn bounded(upload: Upload, sent: Arc<AtomicU64>) -> Upload {
-    let pieces = stream::try_unfold((upload, sent), async |(mut upload, sent)| {
-        let Ok(next) = timeout(IDLE_TIME, upload.next()).await else {
-            return Err(std::io::ErrorKind::TimedOut.into());
-        };
-        let Some(piece) = next.transpose()? else {
-            return Ok(None);
-        };
-        let more = piece.len() as u64;
-        let before = sent.fetch_add(more, Ordering::Relaxed);
-        if before + more > UPLOAD_BYTES_MAX {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(Some((piece, (upload, sent))))
-    });
-    pieces.boxed()
-}
-
-/// All of a body, of so many bytes at most, which has to go on and to be here by then.
-pub(crate) async fn gathered(
-    (mut upload, bytes_max): (Upload, usize),
-    deadline: Instant,
-) -> Result<Bytes, Fault> {
-    let broken = || {
-        let text = "the body broke off, or did not go on";
-        Fault::new(FaultClass::Invalid, text)
-    };
-    let mut whole = BytesMut::new();
-    loop {
-        let until = deadline.min(Instant::now() + IDLE_TIME);
-        let next = timeout_at(until.into(), upload.next()).await;
-        let Some(piece) = next.map_err(|_| broken())? else {
-            return Ok(whole.freeze());
-        };
-        let piece = piece.map_err(|_| broken())?;
-        if whole.len() + piece.len() > bytes_max {
-            return Err(too_large(bytes_max as u64));
-        }
-        whole.extend_from_slice(&piece);
-    }
-}
-
-/// A body that is all here.
-pub(crate) fn upload_of(body: Bytes) -> Upload {
-    stream::once(async { Ok(body) }).boxed()
 }
 
 /// The media type of a request of ours.
