@@ -1,7 +1,9 @@
 //! Files and batches that callers keep at a provider, in OpenAI's protocol: passed on to the one that is chosen, and
 //! found by whoever made them only. To everybody else they are not there.
 
+mod forget;
 pub mod list;
+mod make;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +11,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
-use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
@@ -26,12 +27,11 @@ use crate::llm::live::LiveProvider;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::Llm;
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
-use crate::llm::splice::Top;
-use crate::llm::through::{Call, Came, JSON, Passing, failed, gathered, upload_of};
+use crate::llm::through::{Call, Came, JSON, Passing, failed};
 use crate::llm::watch::Opening;
 use crate::store::StoreError;
-use crate::store::provider_objects::{OBJECTS_MAX, Place};
-use crate::types::{Parent, UpstreamRequest};
+use crate::store::provider_objects::Place;
+use crate::types::{OrganizationId, Parent, UpstreamRequest};
 
 /// How much is read of what a provider says of a file or of a batch, and of what one is made of.
 const OBJECT_BYTES_MAX: usize = 1 << 20;
@@ -50,6 +50,7 @@ pub enum Act {
     List(ListQuery),
     Show(String),
     Content(String),
+    /// Of a batch, which a provider keeps as long as it likes: that it is the caller's.
     Delete(String),
     Cancel(String),
 }
@@ -86,11 +87,18 @@ impl Kind {
     }
 }
 
+impl Act {
+    /// Whether a provider has something more or less after it.
+    fn changes(&self) -> bool {
+        matches!(self, Self::Create(_) | Self::Delete(_) | Self::Cancel(_))
+    }
+}
+
 /// One request while it is carried out.
-struct Work<'a> {
-    cx: &'a Arc<Llm>,
-    caller: &'a Caller,
-    provider: &'a LiveProvider,
+struct Work {
+    cx: Arc<Llm>,
+    organization: OrganizationId,
+    provider: Arc<LiveProvider>,
     kind: Kind,
     /// Whose things are seen.
     owner: String,
@@ -136,19 +144,23 @@ pub async fn keep(cx: &Arc<Llm>, caller: &Caller, wish: Wish) -> Result<Came, Fa
     } = admitted.inspect_err(|fault| account.failed(fault))?;
     account.admitted(cx, &model, &[]);
     let work = Work {
-        cx,
-        caller,
-        provider: &provider,
+        cx: cx.clone(),
+        organization: caller.organization,
+        provider,
         kind: wish.kind,
         owner: owner(caller),
         deadline: Instant::now() + TOTAL_TIME,
     };
-    let done = work.carry_out(wish, &mut account).await;
-    match done {
-        Ok(Done::Object(body)) => Ok(work.answer(body, (account, reservation)).await),
-        Ok(Done::Passing(passing)) => passing.go_on(cx, (account, reservation)).await,
-        Err(fault) => Err(failed(fault, (account, reservation)).await),
+    let open = (account, reservation);
+    if !wish.act.changes() {
+        return work.answered(wish, open).await;
     }
+    // On its own, so that what is made at a provider is noted whether or not somebody still waits for it.
+    let task = cx.streams.spawn(work.answered(wish, open));
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(error = %error, "a request about a file or a batch came to no end");
+        Err(Fault::new(FaultClass::Internal, "this came to no end here"))
+    })
 }
 
 /// Whose what a caller makes is.
@@ -202,10 +214,22 @@ impl Done {
     }
 }
 
-impl Work<'_> {
+impl Work {
+    async fn answered(
+        self,
+        wish: Wish,
+        (mut account, reservation): (Account, Reservation),
+    ) -> Result<Came, Fault> {
+        match self.carry_out(wish, &mut account).await {
+            Ok(Done::Object(body)) => Ok(self.answer(body, (account, reservation)).await),
+            Ok(Done::Passing(passing)) => passing.go_on(&self.cx, (account, reservation)).await,
+            Err(fault) => Err(failed(fault, (account, reservation)).await),
+        }
+    }
+
     fn place(&self, kind: Kind) -> Place<'_> {
         Place {
-            organization: self.caller.organization,
+            organization: self.organization,
             provider: &self.provider.name,
             owner: &self.owner,
             kind: kind.name(),
@@ -239,64 +263,6 @@ impl Work<'_> {
         }
     }
 
-    async fn create(
-        &self,
-        (mut headers, body): (HeaderMap, Upload),
-        account: &mut Account,
-    ) -> Result<Done, Fault> {
-        let organization = self.caller.organization;
-        let store = &self.cx.store;
-        let count = store.count_provider_objects(organization, &self.owner);
-        if count.await.map_err(uncounted)? >= OBJECTS_MAX {
-            let text = format!("there are {OBJECTS_MAX} of yours already: delete some first");
-            return Err(Fault::new(FaultClass::Exhausted, text));
-        }
-        let now = Instant::now();
-        let mut made_with = None;
-        let mut body = body;
-        if self.kind == Kind::Batch {
-            let whole = gathered((body, OBJECT_BYTES_MAX), self.deadline).await?;
-            // A batch reads a file, which has to be the caller's.
-            let input: Option<String> = Top::read(&whole)?.get("input_file_id");
-            let input = input.ok_or_else(|| {
-                let text = "`input_file_id` has to be the id of a file of yours";
-                Fault::invalid("input_file_id", text)
-            })?;
-            made_with = self.own(Kind::File, &input).await?;
-            headers.remove(CONTENT_LENGTH);
-            body = upload_of(whole);
-        }
-        let key = self.provider.key_for(made_with, &self.url("")?);
-        let key = key.map(|key| key.id);
-        let asking = Asking {
-            method: Method::POST,
-            rest: String::new(),
-            headers,
-            body: Some(body),
-            key,
-        };
-        let passing = self.send(asking, account).await?;
-        if !passing.opened.status.is_success() {
-            return Ok(Done::passing(passing));
-        }
-        let made = passing.whole(OBJECT_BYTES_MAX).await;
-        let made = made.map_err(|error| of_egress(&error))?;
-        let id: Option<String> = Top::read(&made).ok().and_then(|top| top.get("id"));
-        let Some(id) = id.filter(|id| is_id(id)) else {
-            let text = format!("{} does not say what it made", self.provider.name);
-            return Err(Fault::new(FaultClass::Upstream, text));
-        };
-        if let Err(error) = self.note(self.kind, (&id, key)).await {
-            tracing::error!(
-                error = %error, provider = self.provider.name, object = id, took = ?now.elapsed(),
-                "something was made at a provider, and whose it is could not be stored"
-            );
-            return Err(uncounted(error));
-        }
-        self.note_results((&made, key)).await?;
-        Ok(Done::Object(made))
-    }
-
     /// What a batch says of itself, or a file.
     async fn about(
         &self,
@@ -308,34 +274,13 @@ impl Work<'_> {
         let key = asking.key;
         let passing = self.send(asking, account).await?;
         if !passing.opened.status.is_success() {
+            self.forget_gone((id, key), &passing).await?;
             return Ok(Done::passing(passing));
         }
         let said = passing.whole(OBJECT_BYTES_MAX).await;
         let said = said.map_err(|error| of_egress(&error))?;
         self.note_results((&said, key)).await?;
         Ok(Done::Object(said))
-    }
-
-    /// Deletes what is nobody else's; otherwise it is only forgotten here.
-    async fn delete(&self, id: &str, account: &mut Account) -> Result<Done, Fault> {
-        let asking = self.asking(Method::DELETE, (id, "")).await?;
-        let store = &self.cx.store;
-        let place = self.place(self.kind);
-        let shared = store.is_provider_object_shared(place, id);
-        if !shared.await.map_err(uncounted)? {
-            let passing = self.send(asking, account).await?;
-            if !passing.opened.status.is_success() {
-                return Ok(Done::passing(passing));
-            }
-            passing
-                .whole(OBJECT_BYTES_MAX)
-                .await
-                .map_err(|error| of_egress(&error))?;
-        }
-        let forgotten = store.forget_provider_object(place, id);
-        forgotten.await.map_err(uncounted)?;
-        let said = json!({ "id": id, "object": self.kind.name(), "deleted": true });
-        Ok(Done::Object(said.to_string().into()))
     }
 
     /// What is asked about something of the caller's.
@@ -362,8 +307,8 @@ impl Work<'_> {
 
     fn call(&self, key: Option<Uuid>, url: &Url) -> Call<'_> {
         Call {
-            cx: self.cx,
-            provider: self.provider,
+            cx: &self.cx,
+            provider: &self.provider,
             key: self.provider.key_for(key, url),
             deadline: self.deadline,
         }
@@ -393,30 +338,6 @@ impl Work<'_> {
         let request = self.request(&asking)?;
         let call = self.call(asking.key, &request.url);
         call.send((request, asking.body), account).await
-    }
-
-    async fn note(&self, kind: Kind, made: (&str, Option<Uuid>)) -> Result<(), StoreError> {
-        let at = self.cx.clock.now().timestamp_micros();
-        let place = self.place(kind);
-        self.cx.store.keep_provider_object(place, made, at).await
-    }
-
-    /// The files a batch wrote are whose the batch is.
-    async fn note_results(&self, (batch, key): (&[u8], Option<Uuid>)) -> Result<(), Fault> {
-        if self.kind != Kind::Batch {
-            return Ok(());
-        }
-        let Ok(top) = Top::read(batch) else {
-            return Ok(());
-        };
-        for field in ["output_file_id", "error_file_id"] {
-            let id: Option<String> = top.get(field);
-            if let Some(id) = id.filter(|id| is_id(id)) {
-                let noted = self.note(Kind::File, (&id, key)).await;
-                noted.map_err(uncounted)?;
-            }
-        }
-        Ok(())
     }
 
     async fn answer(

@@ -6,7 +6,7 @@ use crate::store::db::{Number, execute, fetch_all, fetch_in, fetch_optional, row
 use crate::store::{Store, StoreError};
 use crate::types::OrganizationId;
 
-/// Of one owner, at all providers.
+/// Of one owner and one kind, at all providers.
 pub const OBJECTS_MAX: i64 = 10_000;
 
 row! {
@@ -39,8 +39,8 @@ const FORGET: &str = "DELETE FROM provider_objects \
      WHERE organization_id = $1 AND provider = $2 AND owner = $3 AND kind = $4 AND object = $5";
 const OTHERS: &str = "SELECT COUNT(*) AS value FROM provider_objects \
      WHERE organization_id = $1 AND provider = $2 AND kind = $3 AND object = $4 AND owner <> $5";
-const COUNT: &str =
-    "SELECT COUNT(*) AS value FROM provider_objects WHERE organization_id = $1 AND owner = $2";
+const COUNT: &str = "SELECT COUNT(*) AS value FROM provider_objects \
+     WHERE organization_id = $1 AND owner = $2 AND kind = $3";
 
 impl Store {
     /// Notes that something is somebody's from now on.
@@ -153,13 +153,13 @@ impl Store {
         Ok(others.is_some_and(|row| row.value > 0))
     }
 
-    /// How much somebody has, at all providers.
+    /// How many of a kind somebody has, at all providers.
     pub async fn count_provider_objects(
         &self,
         organization: OrganizationId,
-        owner: &str,
+        (owner, kind): (&str, &str),
     ) -> Result<i64, StoreError> {
-        let count = fetch_optional!(&self.db, Number, COUNT, organization.0, owner)?;
+        let count = fetch_optional!(&self.db, Number, COUNT, organization.0, owner, kind)?;
         Ok(count.map_or(0, |row| row.value))
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn router() -> Router<Endpoint> {
         .route("/v1/files/{id}", get(show_file).delete(delete_file))
         .route("/v1/files/{id}/content", get(content))
         .route("/v1/batches", get(list_batches).post(create_batch))
-        .route("/v1/batches/{id}", get(show_batch))
+        .route("/v1/batches/{id}", get(show_batch).delete(forget_batch))
         .route("/v1/batches/{id}/cancel", post(cancel))
 }
 
@@ -62,6 +62,10 @@ async fn create_batch(endpoint: State<Endpoint>, request: Request) -> Response {
 
 async fn show_batch(endpoint: State<Endpoint>, Path(id): Id, request: Request) -> Response {
     about(&endpoint, Kind::Batch, What::Of(Act::Show(id)), request).await
+}
+
+async fn forget_batch(endpoint: State<Endpoint>, Path(id): Id, request: Request) -> Response {
+    about(&endpoint, Kind::Batch, What::Of(Act::Delete(id)), request).await
 }
 
 async fn cancel(endpoint: State<Endpoint>, Path(id): Id, request: Request) -> Response {

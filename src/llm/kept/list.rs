@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::llm::account::Account;
 use crate::llm::exchange::of_egress;
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::kept::forget::is_gone;
 use crate::llm::kept::{Asking, OBJECT_BYTES_MAX, Work, missing, uncounted};
 
 /// Of a list: how many there are on a page, at most and where nobody says, and how many are asked for at once.
@@ -30,7 +31,7 @@ pub struct ListQuery {
     pub order: Option<String>,
 }
 
-impl Work<'_> {
+impl Work {
     /// What is the caller's, the newest first. What the provider does not know any more is left out, and forgotten
     /// where it was asked with the key that made it.
     pub(super) async fn list(
@@ -57,7 +58,7 @@ impl Work<'_> {
         let mut rows = rows.await.map_err(uncounted)?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
-        account.asking(self.provider, "*");
+        account.asking(&self.provider, "*");
         let mut asked = Vec::with_capacity(rows.len());
         for row in &rows {
             asked.push(self.read_one(row.object.clone(), row.provider_key_id));
@@ -95,19 +96,10 @@ impl Work<'_> {
         };
         let request = self.request(&asking)?;
         let call = self.call(key, &request.url);
-        let is_own_key = call.key.map(|used| used.id) == key;
         let passing = call.ask(request).await?;
         let status = passing.opened.status.as_u16();
-        // Whoever asks with another account's key is told the same of what is still there.
-        if status == 404 && !is_own_key {
-            return Ok(None);
-        }
-        if status == 404 {
-            let forgotten = self
-                .cx
-                .store
-                .forget_provider_object(self.place(self.kind), &id);
-            forgotten.await.map_err(uncounted)?;
+        self.forget_gone((&id, key), &passing).await?;
+        if is_gone(passing.opened.status) {
             return Ok(None);
         }
         if !passing.opened.status.is_success() {
