@@ -344,7 +344,7 @@ impl Catalog {
     pub async fn apply(&self, change: Change) -> Result<(), LiveError> {
         match change {
             Change::Server(id) => self.refresh(id).await,
-            Change::Key(_) | Change::User(_) | Change::Model(_) => Ok(()),
+            Change::Key(_) | Change::User(_) | Change::Model(_) | Change::Consumer(_) => Ok(()),
             Change::Unknown => self.compare().await.map_err(LiveError::unavailable),
         }
     }
@@ -489,7 +489,9 @@ pub async fn follow(
         tokio::select! {
             Some(()) = running.next() => {}
             change = next_change(&mut changes, &stop) => match change {
-                Some(Change::Key(_) | Change::User(_) | Change::Model(_)) => {}
+                Some(
+                    Change::Key(_) | Change::User(_) | Change::Model(_) | Change::Consumer(_),
+                ) => {}
                 Some(change) => {
                     waiting.insert(change);
                 }

@@ -323,7 +323,7 @@ impl Keys {
     /// Takes notice of a change, perhaps one that another process made.
     pub async fn apply(&self, change: Change) {
         match change {
-            Change::Server(_) | Change::Model(_) => {}
+            Change::Server(_) | Change::Model(_) | Change::Consumer(_) => {}
             Change::Key(_) | Change::User(_) => self.forget(),
             Change::Unknown => match self.0.store.key_changes().await {
                 Ok(count) if self.0.compared.swap(count, Ordering::Relaxed) != count => {

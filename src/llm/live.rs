@@ -1,6 +1,7 @@
 //! The providers and models of every organization, as requests find them: in memory, published by one pointer swap.
 //! A request goes on with what it started with.
 
+mod demo;
 mod finding;
 mod reading;
 mod urls;
@@ -28,9 +29,9 @@ use crate::llm::arm::{Arm, target_of};
 use crate::llm::canary::{Asker, SHADOW, STABLE};
 use crate::llm::fault::Fault;
 use crate::llm::load::Busy;
-use crate::llm::names::{Names, Pattern};
+use crate::llm::names::Names;
 use crate::llm::prefix::Prefixes;
-use crate::llm::provider::{self, Capability, Provider};
+use crate::llm::provider::Provider;
 use crate::llm::route::{ModelSettings, RouteError, Target};
 use crate::llm::settings::ProviderSettings;
 use crate::llm::standing::{HealthRule, LoadRule, Standing, Standings};
@@ -44,8 +45,6 @@ pub use urls::Urls;
 
 /// The model that is there without any provider, and the provider behind it.
 pub const DEMO: &str = "demo";
-/// Where it is; no connection leads there.
-const DEMO_BASE: &str = "http://demo.internal/v1";
 
 /// A provider an organization uses.
 pub struct LiveProvider {
@@ -129,8 +128,8 @@ pub struct LiveModel {
     pub log_bodies: bool,
     /// Where its requests go.
     pub arm: Arm,
-    /// Where those of its canary do, and the consumers that always go there.
-    pub canary: Option<(Arm, Vec<Uuid>)>,
+    /// Where those of its canary do, and the consumers that always go there: those that have the names it says now.
+    pub canary: Option<(Arm, ArcSwap<Vec<Uuid>>)>,
     /// Where some of them go as well, and how many of those there are.
     pub shadow: Option<(Arm, Arc<Busy>)>,
     /// What a limit of a consumer's with the scope `tool` tells it apart by: names nobody stored are the
@@ -187,7 +186,9 @@ impl LiveModel {
     /// Where a request goes.
     pub fn arm_for(&self, asker: &Asker<'_>) -> &Arm {
         match (&self.canary, &self.settings.canary) {
-            (Some((arm, listed)), Some(canary)) if canary.takes(self.id, listed, asker) => arm,
+            (Some((arm, listed)), Some(canary)) if canary.takes(self.id, &listed.load(), asker) => {
+                arm
+            }
             _ => &self.arm,
         }
     }
@@ -289,7 +290,7 @@ impl Models {
             let Some((pattern, stored)) = reading::read(&row) else {
                 continue;
             };
-            let listed = reading::listed(store, organization, &stored).await?;
+            let listed = reading::listed(store, organization, &stored.settings).await?;
             let id_of = |name: &str| {
                 let known = ids.get(&(row.organization_id, name.to_owned()));
                 known.copied().unwrap_or_default()
@@ -313,13 +314,35 @@ impl Models {
     /// Follows changes until it is told to stop.
     pub async fn follow(self, mut changes: broadcast::Receiver<Change>, stop: CancellationToken) {
         while let Some(change) = next_change(&mut changes, &stop).await {
-            if !matches!(change, Change::Model(_) | Change::Unknown) {
-                continue;
-            }
-            if let Err(error) = self.reload().await {
+            let read = match change {
+                Change::Model(_) | Change::Unknown => self.reload().await,
+                Change::Key(_) | Change::User(_) | Change::Consumer(_) => self.list_again().await,
+                Change::Server(_) => continue,
+            };
+            if let Err(error) = read {
                 tracing::warn!(error = %error, "providers and models cannot be read now");
             }
         }
+    }
+
+    /// Finds the consumers again that canaries name: one is made with its first key, and has another name once it is
+    /// erased.
+    async fn list_again(&self) -> Result<(), StoreError> {
+        let Some((store, _)) = &self.0.parts else {
+            return Ok(());
+        };
+        let _turn = self.0.reloading.lock().await;
+        for (organization, model) in self.all_models() {
+            let settings = &model.settings;
+            let names = settings.canary.as_ref().map(|canary| &canary.consumers);
+            if let Some((_, listed)) = &model.canary
+                && names.is_some_and(|names| !names.is_empty())
+            {
+                let found = reading::listed(store, organization, settings).await?;
+                listed.store(Arc::new(found));
+            }
+        }
+        Ok(())
     }
 
     /// What a caller's organization has. The closure sees it as it is now.
@@ -426,7 +449,7 @@ impl Models {
             canary: canary.map(|canary| {
                 (
                     Arm::new(name(&canary.name), &canary.targets, &doing),
-                    listed,
+                    ArcSwap::from_pointee(listed),
                 )
             }),
             shadow: settings.shadow.as_ref().map(|shadow| {
@@ -529,44 +552,6 @@ impl Models {
 
     fn breaker(&self, id: Uuid) -> Arc<Breaker> {
         self.0.breakers.lock().entry(id).or_default().clone()
-    }
-
-    /// The model that works without a provider, unless its name is taken.
-    fn add_demo(&self, offer: &mut Offer) {
-        let Some(service) = &self.0.demo else { return };
-        if offer.providers.contains_key(DEMO)
-            || offer.models.find(DEMO).is_some_and(|it| it.name == DEMO)
-        {
-            return;
-        }
-        let Some(provider) = provider::find("openai-compatible") else {
-            return;
-        };
-        let base = DEMO_BASE.to_owned();
-        let live = LiveProvider {
-            name: DEMO.to_owned(),
-            provider: Provider {
-                auth: provider::Auth::None,
-                capabilities: vec![Capability::Chat],
-                ..provider.clone()
-            },
-            parameters: BTreeMap::from([("base_url".to_owned(), base)]),
-            upstream: Upstream::Internal(service.clone()),
-            keys: Vec::new(),
-            pass_through: false,
-            files: false,
-            breaker: Arc::default(),
-            turn: AtomicUsize::new(0),
-            standing: Arc::default(),
-            health: None,
-            load: None,
-            urls: Urls::default(),
-        };
-        offer.providers.insert(DEMO.to_owned(), Arc::new(live));
-        let model = Arc::new(LiveModel::to(DEMO, target_of(DEMO, None)));
-        offer
-            .models
-            .insert(Pattern::Exact(DEMO.to_owned()), 0, model);
     }
 }
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::store::audit::{self, NewAudit};
 use crate::store::db::{Db, Number, Tx, execute, fetch_optional};
 use crate::store::{Store, StoreError};
-use crate::types::{Clock, KeyId, ModelId, ServerId, UserId};
+use crate::types::{Clock, ConsumerId, KeyId, ModelId, ServerId, UserId};
 
 const CHANNEL: &str = "causeway_changes";
 const NOTIFY: &str = "SELECT pg_notify('causeway_changes', $1)";
@@ -49,6 +49,8 @@ pub enum Change {
     /// A provider of models, one of its keys, or a model was made, edited or removed. All of them are read
     /// again, whichever it is.
     Model(ModelId),
+    /// Made by a token that came: nothing that is known of others changes.
+    Consumer(ConsumerId),
     /// Notices may have been missed: compare everything.
     Unknown,
 }
@@ -60,6 +62,7 @@ impl Change {
             Self::Key(id) => Some(("key", id.0)),
             Self::User(id) => Some(("user", id.0)),
             Self::Model(id) => Some(("model", id.0)),
+            Self::Consumer(id) => Some(("consumer", id.0)),
             Self::Unknown => None,
         }
     }
@@ -72,6 +75,7 @@ impl Change {
                 "key" => Some(Self::Key(KeyId(id))),
                 "user" => Some(Self::User(UserId(id))),
                 "model" => Some(Self::Model(ModelId(id))),
+                "consumer" => Some(Self::Consumer(ConsumerId(id))),
                 _ => None,
             }
         });
@@ -92,9 +96,16 @@ impl Store {
         if let Some((entity, id)) = change.parts() {
             let organization = act.organization.0;
             execute!(&mut tx, APPEND, organization, entity, id, revision, at)?;
-            if matches!(tx, Tx::Postgres(_)) {
-                execute!(&mut tx, NOTIFY, format!("{entity} {id}"))?;
-            }
+        }
+        self.commit_notice(tx, change).await
+    }
+
+    /// Commits what needs no line in the log, and tells everyone.
+    pub(super) async fn commit_notice(&self, mut tx: Tx, change: Change) -> Result<(), StoreError> {
+        if let Some((entity, id)) = change.parts()
+            && matches!(tx, Tx::Postgres(_))
+        {
+            execute!(&mut tx, NOTIFY, format!("{entity} {id}"))?;
         }
         tx.commit().await?;
         // Nobody listens in a process without a catalog.

@@ -201,8 +201,9 @@ impl Store {
                 new.subject
             )?;
             if let Some(row) = row {
-                tx.commit().await?;
-                return Ok(Some(ConsumerId(row.id)));
+                let made = ConsumerId(row.id);
+                self.commit_notice(tx, Change::Consumer(made)).await?;
+                return Ok(Some(made));
             }
         }
         Err(StoreError::Stale)

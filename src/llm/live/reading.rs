@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::llm::live::StoredModel;
 use crate::llm::names::Pattern;
+use crate::llm::route::ModelSettings;
 use crate::store::models::ModelRow;
 use crate::store::{Store, StoreError};
 use crate::types::OrganizationId;
@@ -25,11 +26,10 @@ pub(super) fn read(row: &ModelRow) -> Option<(Pattern, StoredModel)> {
 pub(super) async fn listed(
     store: &Store,
     organization: OrganizationId,
-    stored: &StoredModel,
+    settings: &ModelSettings,
 ) -> Result<Vec<Uuid>, StoreError> {
     let mut ids = Vec::new();
-    let names = stored.settings.canary.iter().flat_map(|it| &it.consumers);
-    for name in names {
+    for name in settings.canary.iter().flat_map(|it| &it.consumers) {
         let row = store.consumer(organization, name).await?;
         ids.extend(row.map(|row| row.id));
     }
