@@ -196,6 +196,11 @@ mod tests {
             assert_eq!(known.find(name), Some(&expected), "{name}");
         }
         assert_eq!(Names::<()>::default().find("x"), None);
+        // One that nobody would give a model costs no time.
+        let long = "l".repeat(NAME_BYTES_COMPARED);
+        assert_eq!(known.find(&long), Some(&"re:.*"));
+        assert_eq!(known.find(&format!("{long}l")), None);
+        assert_eq!(known.find(&format!("gpt-4o{long}")), Some(&"gpt-4o*"));
         let either = those(&[("re:a|b", 0)]);
         assert_eq!(
             (either.find("a"), either.find("ab")),

@@ -56,7 +56,8 @@ pub struct Target {
     /// As the provider names it; absent: as the caller does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How much of the requests of its tier it gets, beside the others; 0: only where all others fail.
+    /// How much of the requests of its tier it gets, beside the others; 0: only where no other of its
+    /// tier can be asked.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u32,
     /// Targets of a later tier are asked where those of the ones before failed.

@@ -62,6 +62,50 @@ fn tiers_come_one_after_the_other_and_the_ill_last_in_theirs() {
 }
 
 #[test]
+fn weight_nothing_comes_after_every_other_of_its_tier_that_is_well() {
+    let strategies = [
+        Strategy::Weighted,
+        Strategy::LeastBusy,
+        Strategy::Latency,
+        Strategy::PrefixAffinity,
+    ];
+    for round in 0..4_000_u64 {
+        // Up to seven targets of which nobody knows what they are, and nothing speaks against those of no weight.
+        let draw = |place: u64, of: u64| next(next(round) ^ place << 8 ^ of);
+        let count = 2 + draw(0, 0) % 6;
+        let targets: Vec<Target> = (0..count)
+            .map(|place| {
+                let weight = [0, 0, 1, 1_000][(draw(place, 1) % 4) as usize];
+                target("p", weight, (draw(place, 2) % 2) as u32)
+            })
+            .collect();
+        let seen: Vec<Seen> = (0..count)
+            .zip(&targets)
+            .map(|(place, target)| Seen {
+                is_well: draw(place, 3) % 4 > 0,
+                busy: u64::from(target.weight) + draw(place, 4) % 9,
+                first_token_us: u64::from(target.weight > 0) * 9_000_000,
+                blocks: usize::from(target.weight == 0) * 50,
+            })
+            .collect();
+        for strategy in strategies {
+            let order = order(&targets, &seen, strategy, draw(9, 5));
+            for (at, place) in order.iter().enumerate() {
+                let spare = &targets[*place];
+                let passed_over = order[at + 1..].iter().any(|later| {
+                    let other = &targets[*later];
+                    other.tier == spare.tier && other.weight > 0 && seen[*later].is_well
+                });
+                assert!(
+                    spare.weight > 0 || !passed_over,
+                    "{strategy:?} {order:?} {targets:?} {seen:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn who_is_first_follows_the_weights() {
     let targets = [target("a", 90, 0), target("b", 10, 0)];
     let firsts =
