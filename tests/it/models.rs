@@ -8,6 +8,8 @@
 
 mod flowing;
 mod google;
+mod keeping;
+mod mended;
 mod routing;
 mod through;
 mod upstream;
@@ -126,11 +128,16 @@ impl Set {
         )
     }
 
-    /// The calls of models in the ledger, once there are so many, the oldest first.
-    async fn rows(&self, count: usize) -> Vec<Row> {
+    /// The process's own database.
+    async fn database(&self) -> SqliteConnection {
         let file = self.site.folder.path().join("data/causeway.db");
         let options = SqliteConnectOptions::new().filename(file);
-        let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// The calls of models in the ledger, once there are so many, the oldest first.
+    async fn rows(&self, count: usize) -> Vec<Row> {
+        let mut database = self.database().await;
         let sql = "SELECT model, target, status, attempts, tokens_input, tokens_output, cost_nanos FROM ledger \
                    WHERE kind = 'llm' ORDER BY at, id";
         for _ in 0..200 {

@@ -42,6 +42,7 @@ impl Google {
         let router = Router::new()
             .route("/token", post(token))
             .route("/v1/models/{model}", post(generate))
+            .route("/v1/repeat", post(repeat))
             .with_state(seen.clone());
         let address = crate::egress::serve_local(router).await;
         Self { address, seen }
@@ -87,6 +88,12 @@ async fn generate(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Json<Val
         "candidates": [{ "content": { "role": "model", "parts": [{ "text": "Hello" }] }, "finishReason": "STOP" }],
         "usageMetadata": { "promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4 },
     }))
+}
+
+/// A provider that says what it should not.
+async fn repeat(headers: HeaderMap) -> Json<Value> {
+    let credential = headers["authorization"].to_str().unwrap();
+    Json(json!({ "said": credential }))
 }
 
 /// A key file, and the key whose signatures are good.
@@ -218,6 +225,36 @@ async fn a_service_account_is_exchanged_for_a_token_once() {
         )
         .await;
     assert_eq!(tested["ok"], false);
+}
+
+#[tokio::test]
+async fn a_token_is_in_nothing_that_is_passed_back() {
+    let google = Google::start().await;
+    let (site, caller) = start(&google, Some(&google.token_url())).await;
+    let mut provider = json!({
+        "kind": "vertex",
+        "parameters": {
+            "project": "my-project",
+            "base_url": format!("http://{}/v1", google.address),
+            "token_url": google.token_url(),
+        },
+        "allowUpstream": [google.address.to_string()],
+    });
+    provider["passThrough"] = json!(true);
+    site.done("PUT", "providers/google", provider).await;
+    let (file, _) = key_file(&google.token_url());
+    let key = json!({ "value": file });
+    site.done("PUT", "providers/google/keys/main", key).await;
+    // The first of them fetches the token.
+    for _ in 0..2 {
+        let url = format!("{}/p/google/repeat", site.served.origin);
+        let request = site.client.post(url).bearer_auth(&caller);
+        let answer = request.body("{}").send().await.unwrap();
+        let (status, said) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(status, 200, "{said}");
+        assert_eq!(said, r#"{"said":"Bearer [masked]"}"#);
+    }
+    assert_eq!(google.asked(), 1);
 }
 
 #[tokio::test]

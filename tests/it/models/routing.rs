@@ -12,7 +12,11 @@ use crate::models::{Set, to};
 
 impl Set {
     /// Who answered, where the request has a header.
-    async fn with_header(&self, model: &str, (name, value): (&str, &str)) -> (u16, String) {
+    pub(super) async fn with_header(
+        &self,
+        model: &str,
+        (name, value): (&str, &str),
+    ) -> (u16, String) {
         let url = format!("{}/v1/chat/completions", self.site.served.origin);
         let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
         let request = self.site.client.post(url).bearer_auth(&self.caller);
@@ -39,7 +43,7 @@ impl Set {
     }
 
     /// What the API says, once it says it.
-    async fn once(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
+    pub(super) async fn once(&self, path: &str, is: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let said = self.site.get(path).await;
@@ -52,7 +56,7 @@ impl Set {
     }
 
     /// Arm, whether somebody is named, and status of each call of a model.
-    async fn arms(&self, count: usize) -> Vec<(Option<String>, bool, String)> {
+    pub(super) async fn arms(&self, count: usize) -> Vec<(Option<String>, bool, String)> {
         self.rows(count).await;
         let file = self.site.folder.path().join("data/causeway.db");
         let options = SqliteConnectOptions::new().filename(file);
@@ -292,6 +296,37 @@ async fn a_canary_is_compared_promoted_and_ends_by_itself_when_it_fails() {
     let ends = audit.matches("model.canary.rollback").count();
     assert_eq!(ends, 2, "once by hand and once by itself: {audit}");
     assert!(audit.contains("model.canary.promote") && audit.contains("\"system\""));
+}
+
+#[tokio::test]
+async fn whom_a_canary_names_is_who_has_that_name_now() {
+    let mut set = Set::start().await;
+    let key = async |set: &Set| {
+        let made = set.site.done("POST", "keys", json!({ "name": "tester" }));
+        made.await["key"].as_str().unwrap().to_owned()
+    };
+    let (first, other) = (key(&set).await, set.caller.clone());
+    let mut settings = to(&["gpt-4o-mini"]);
+    settings["canary"] = json!({
+        "targets": [{ "provider": "fake", "model": "gpt-4o" }],
+        "consumers": ["tester"],
+    });
+    set.model("m", settings).await;
+    set.caller = first;
+    assert_eq!(set.answer("m", false).await.1, "fake/gpt-4o");
+    // Whoever has the name after it was erased is somebody else, and it is theirs.
+    let confirm = json!({ "confirm": "tester" });
+    set.site
+        .done("POST", "consumers/tester/erase", confirm)
+        .await;
+    set.caller = key(&set).await;
+    let began = Instant::now();
+    while set.answer("m", false).await.1 != "fake/gpt-4o" {
+        assert!(began.elapsed() < Duration::from_secs(1), "it is not known");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    set.caller = other;
+    assert_eq!(set.answer("m", false).await.1, "fake/gpt-4o-mini");
 }
 
 #[tokio::test]

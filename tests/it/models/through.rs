@@ -20,24 +20,33 @@ use crate::models::upstream::GOOD;
 
 /// A provider with more to it than chat. It tells what it was sent, and keeps what it is given.
 #[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<Kept>>);
+pub(super) struct Shelf(pub(super) Arc<Mutex<Kept>>);
 
 #[derive(Default)]
-struct Kept {
-    files: BTreeMap<String, Vec<u8>>,
-    batches: BTreeMap<String, String>,
+pub(super) struct Kept {
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) batches: BTreeMap<String, String>,
+    /// Batches are still under way.
+    pub(super) under_way: bool,
+    /// How long it thinks after something is made, before it says so.
+    pub(super) thinks: Duration,
     /// The most bytes that came of a body before its end did.
     largest_piece: usize,
     asked: Vec<String>,
+    /// What came as a credential with each request for what is kept or failed.
+    keys: Vec<String>,
 }
 
 impl Shelf {
-    async fn start(&self) -> SocketAddr {
+    pub(super) async fn start(&self) -> SocketAddr {
         let router = Router::new()
             .route("/v1/echo/{*rest}", any(echo))
             .route("/v1/chat/completions", post(chat))
             .route("/v1/slow", get(slow))
             .route("/v1/broken", any(broken))
+            .route("/v1/images/generations", post(mute))
+            .route("/v1/models/{asked}", post(array))
+            .route("/v1/status/{status}", post(status))
             .route("/v1/files", get(all).post(put))
             .route("/v1/files/{id}", get(show).delete(remove))
             .route("/v1/files/{id}/content", get(content))
@@ -48,7 +57,17 @@ impl Shelf {
         crate::egress::serve_local(router).await
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.0.lock().unwrap().keys.clone()
+    }
+
+    fn note(&self, headers: &HeaderMap) {
+        let key = headers.get("authorization");
+        let key = key.map_or("", |value| value.to_str().unwrap()).to_owned();
+        self.0.lock().unwrap().keys.push(key);
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
         self.0.lock().unwrap().asked.clone()
     }
 }
@@ -92,6 +111,28 @@ async fn chat(body: Bytes) -> Response {
     ([("content-type", "text/event-stream")], text).into_response()
 }
 
+/// An answer that does not say what it used.
+async fn mute() -> Json<Value> {
+    Json(json!({ "data": [{ "url": "https://p.example/picture" }] }))
+}
+
+/// A stream of Gemini's as one list, longer than anybody keeps.
+async fn array() -> Json<Value> {
+    let said = "word ".repeat(1 << 20);
+    let chunk = |tokens: u64| {
+        json!({
+            "candidates": [{ "content": { "parts": [{ "text": said }] } }],
+            "usageMetadata": { "promptTokenCount": 1_000, "candidatesTokenCount": tokens },
+            "modelVersion": "gemini-2.5-flash",
+        })
+    };
+    Json(json!([chunk(1), chunk(500)]))
+}
+
+async fn status(Path(status): Path<u16>) -> StatusCode {
+    StatusCode::from_u16(status).unwrap()
+}
+
 /// Pieces with pauses between, with a key cut in two among them.
 async fn slow() -> Response {
     let (first, second) = GOOD.split_at(9);
@@ -109,24 +150,33 @@ async fn slow() -> Response {
     (head, Body::from_stream(pieces)).into_response()
 }
 
-async fn broken(headers: HeaderMap) -> Response {
-    let key = headers["authorization"].to_str().unwrap().to_owned();
+async fn broken(State(shelf): State<Shelf>, headers: HeaderMap) -> Response {
+    shelf.note(&headers);
+    let key = headers.get("authorization");
+    let key = key.map_or("", |value| value.to_str().unwrap());
     let said = json!({ "error": { "message": format!("no: {key}") } });
     (StatusCode::IM_A_TEAPOT, Json(said)).into_response()
 }
 
-async fn put(State(shelf): State<Shelf>, body: Body) -> Response {
+async fn put(State(shelf): State<Shelf>, headers: HeaderMap, body: Body) -> Response {
+    shelf.note(&headers);
     let (mut whole, mut largest) = (Vec::new(), 0);
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.unwrap();
+        let Ok(piece) = piece else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
         largest = largest.max(piece.len());
         whole.extend_from_slice(&piece);
     }
-    let mut kept = shelf.0.lock().unwrap();
-    kept.largest_piece = largest;
-    let id = format!("file-{}", kept.files.len());
-    kept.files.insert(id.clone(), whole);
+    let (id, thinks) = {
+        let mut kept = shelf.0.lock().unwrap();
+        kept.largest_piece = largest;
+        let id = format!("file-{}", kept.files.len());
+        kept.files.insert(id.clone(), whole);
+        (id, kept.thinks)
+    };
+    tokio::time::sleep(thinks).await;
     Json(json!({ "id": id, "object": "file", "purpose": "batch" })).into_response()
 }
 
@@ -142,16 +192,19 @@ async fn all(State(shelf): State<Shelf>) -> Json<Value> {
     Json(json!({ "data": ids }))
 }
 
-async fn show(State(shelf): State<Shelf>, Path(id): Path<String>) -> Response {
+async fn show(State(shelf): State<Shelf>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    shelf.note(&headers);
     if shelf.0.lock().unwrap().files.contains_key(&id) {
         return Json(json!({ "id": id, "object": "file", "purpose": "batch" })).into_response();
     }
     StatusCode::NOT_FOUND.into_response()
 }
 
-async fn remove(State(shelf): State<Shelf>, Path(id): Path<String>) -> Json<Value> {
-    let there = shelf.0.lock().unwrap().files.remove(&id).is_some();
-    Json(json!({ "id": id, "object": "file", "deleted": there }))
+async fn remove(State(shelf): State<Shelf>, Path(id): Path<String>) -> Response {
+    if shelf.0.lock().unwrap().files.remove(&id).is_none() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    Json(json!({ "id": id, "object": "file", "deleted": true })).into_response()
 }
 
 async fn content(State(shelf): State<Shelf>, Path(id): Path<String>) -> Response {
@@ -160,34 +213,43 @@ async fn content(State(shelf): State<Shelf>, Path(id): Path<String>) -> Response
 }
 
 async fn batch(State(shelf): State<Shelf>, Json(body): Json<Value>) -> Json<Value> {
-    let mut kept = shelf.0.lock().unwrap();
-    let id = format!("batch-{}", kept.batches.len());
-    let input = body["input_file_id"].as_str().unwrap().to_owned();
-    kept.batches.insert(id.clone(), input);
+    let (id, thinks) = {
+        let mut kept = shelf.0.lock().unwrap();
+        let id = format!("batch-{}", kept.batches.len());
+        let input = body["input_file_id"].as_str().unwrap().to_owned();
+        kept.batches.insert(id.clone(), input);
+        (id, kept.thinks)
+    };
+    tokio::time::sleep(thinks).await;
     Json(json!({ "id": id, "object": "batch", "status": "validating" }))
 }
 
-async fn show_batch(State(shelf): State<Shelf>, Path(id): Path<String>) -> Json<Value> {
+async fn show_batch(State(shelf): State<Shelf>, Path(id): Path<String>) -> Response {
+    let mut kept = shelf.0.lock().unwrap();
+    if !kept.batches.contains_key(&id) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    if kept.under_way {
+        let said = json!({ "id": id, "object": "batch", "status": "in_progress" });
+        return Json(said).into_response();
+    }
     let output = format!("file-of-{id}");
-    shelf
-        .0
-        .lock()
-        .unwrap()
-        .files
-        .insert(output.clone(), b"results".to_vec());
-    Json(json!({ "id": id, "object": "batch", "status": "completed", "output_file_id": output }))
+    kept.files.insert(output.clone(), b"results".to_vec());
+    let said =
+        json!({ "id": id, "object": "batch", "status": "completed", "output_file_id": output });
+    Json(said).into_response()
 }
 
 /// A process with a provider `p` at the shelf, and two applications.
-struct Scene {
-    set: crate::models::Set,
-    shelf: Shelf,
-    address: SocketAddr,
-    other: String,
+pub(super) struct Scene {
+    pub(super) set: crate::models::Set,
+    pub(super) shelf: Shelf,
+    pub(super) address: SocketAddr,
+    pub(super) other: String,
 }
 
 impl Scene {
-    async fn start(open: Value) -> Self {
+    pub(super) async fn start(open: Value) -> Self {
         let shelf = Shelf::default();
         let address = shelf.start().await;
         let set = crate::models::Set::start().await;
@@ -208,7 +270,7 @@ impl Scene {
     }
 
     /// Says what of the provider is open.
-    async fn open(&self, more: Value) {
+    pub(super) async fn open(&self, more: Value) {
         let mut provider = json!({
             "kind": "openai",
             "parameters": { "base_url": format!("http://{}/v1", self.address) },
@@ -219,21 +281,21 @@ impl Scene {
         self.set.site.done("PUT", "providers/p", provider).await;
     }
 
-    fn ask(&self, method: &str, path: &str, key: &str) -> reqwest::RequestBuilder {
+    pub(super) fn ask(&self, method: &str, path: &str, key: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.set.site.served.origin);
         let request = self.set.site.client.request(method.parse().unwrap(), url);
         request.bearer_auth(key)
     }
 
-    async fn own(&self, method: &str, path: &str) -> (u16, Value) {
+    pub(super) async fn own(&self, method: &str, path: &str) -> (u16, Value) {
         answered(self.ask(method, path, &self.set.caller)).await
     }
 
-    async fn others(&self, method: &str, path: &str) -> (u16, Value) {
+    pub(super) async fn others(&self, method: &str, path: &str) -> (u16, Value) {
         answered(self.ask(method, path, &self.other)).await
     }
 
-    async fn upload(&self, text: &str) -> String {
+    pub(super) async fn upload(&self, text: &str) -> String {
         let request = self.ask("POST", "/v1/files", &self.set.caller);
         let (status, made) = answered(request.body(text.to_owned())).await;
         assert_eq!(status, 200, "{made}");
@@ -246,7 +308,7 @@ async fn key(site: &Site, name: &str) -> String {
     made["key"].as_str().unwrap().to_owned()
 }
 
-async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
+pub(super) async fn answered(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
@@ -410,6 +472,125 @@ async fn what_is_passed_through_is_counted_where_it_says_what_it_used() {
         [200, 200, 429],
         "the third finds 3,000 tokens of 2,000 used"
     );
+}
+
+#[tokio::test]
+async fn what_does_not_say_what_it_used_is_estimated_and_counts() {
+    let scene = Scene::start(json!({ "passThrough": true })).await;
+    let limits = json!({ "limits": [
+        { "unit": "tokens", "amount": 150, "window": "day", "scope": "consumer" },
+    ] });
+    let site = &scene.set.site;
+    site.done("PATCH", "consumers/other", limits).await;
+    let body = json!({ "model": "gpt-4o-mini", "prompt": "x".repeat(400) }).to_string();
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let request = scene.ask("POST", "/p/p/images/generations", &scene.other);
+        statuses.push(answered(request.body(body.clone())).await.0);
+    }
+    assert_eq!(statuses, [200, 200, 429], "each has about 120 tokens");
+    let rows = scene.set.rows(3).await;
+    assert_eq!(rows[0].model, "p/gpt-4o-mini");
+    let (input, output) = (rows[0].tokens_input, rows[0].tokens_output);
+    assert!(
+        (100..120).contains(&input.unwrap()) && (10..20).contains(&output.unwrap()),
+        "{rows:?}"
+    );
+    assert!(rows[0].cost_nanos.unwrap() > 10_000, "{rows:?}");
+    let mut database = scene.set.database().await;
+    let sql = "SELECT estimated FROM ledger WHERE kind = 'llm' AND status = 'ok'";
+    let estimated: Vec<i64> = sqlx::query_scalar(sql)
+        .fetch_all(&mut database)
+        .await
+        .unwrap();
+    assert_eq!(estimated, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_long_list_of_geminis_is_counted_by_its_end() {
+    let scene = Scene::start(json!({})).await;
+    let provider = json!({
+        "kind": "gemini",
+        "parameters": { "base_url": format!("http://{}/v1", scene.address) },
+        "allowUpstream": [scene.address.to_string()],
+        "passThrough": true,
+    });
+    let site = &scene.set.site;
+    site.done("PUT", "providers/g", provider).await;
+    site.done("PUT", "providers/g/keys/main", json!({ "value": GOOD }))
+        .await;
+    let path = "/p/g/models/gemini-2.5-flash:streamGenerateContent";
+    let request = scene.ask("POST", path, &scene.set.caller);
+    let (status, said) = answered(request.body("{\"contents\":[]}")).await;
+    assert_eq!((status, said.as_array().unwrap().len()), (200, 2));
+    let rows = scene.set.rows(1).await;
+    let row = &rows[0];
+    assert_eq!(
+        (row.model.as_str(), row.tokens_input, row.tokens_output),
+        ("g/gemini-2.5-flash", Some(1_000), Some(500)),
+        "{row:?}"
+    );
+    assert!(row.cost_nanos.unwrap() > 0, "{row:?}");
+}
+
+#[tokio::test]
+async fn what_is_passed_through_keeps_a_provider_busy() {
+    let scene = Scene::start(json!({ "passThrough": true })).await;
+    let targets = json!([
+        { "provider": "fake", "model": "ok" },
+        { "provider": "p", "model": "gpt-4o-mini" },
+    ]);
+    let settings = json!({ "targets": targets, "strategy": "least-busy" });
+    scene.set.model("m", settings).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let request = scene.ask("GET", "/p/p/slow", &scene.set.caller);
+        open.push(request.send().await.unwrap());
+    }
+    let state = scene.set.site.get("providers/p").await;
+    assert_eq!(state["state"]["running"], 3, "{state}");
+    for _ in 0..6 {
+        assert_eq!(scene.set.answer("m", false).await.1, "fake/ok");
+    }
+    drop(open);
+    let is_idle = |said: &Value| said["state"]["running"] == 0;
+    scene.set.once("providers/p", is_idle).await;
+    let mut targets = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        targets.insert(scene.set.answer("m", false).await.1);
+    }
+    assert_eq!(targets.len(), 2, "even ones take turns: {targets:?}");
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_what_is_passed_through_is_left_alone() {
+    let scene = Scene::start(json!({ "passThrough": true })).await;
+    let ask = async |path: &str| {
+        let request = scene.ask("POST", path, &scene.set.caller);
+        let response = request.send().await.unwrap();
+        (
+            response.status().as_u16(),
+            response.headers().contains_key("retry-after"),
+        )
+    };
+    // What callers choose to ask for is refused to them, and takes the key from nobody.
+    for status in [401, 403, 408, 429, 500] {
+        for _ in 0..6 {
+            assert_eq!(ask(&format!("/p/p/status/{status}")).await.0, status);
+        }
+    }
+    for _ in 0..4 {
+        assert_eq!(ask("/p/p/status/503").await, (503, false));
+    }
+    assert_eq!(ask("/p/p/echo/a").await.0, 201, "one that answers is well");
+    for _ in 0..5 {
+        assert_eq!(ask("/p/p/status/503").await, (503, false));
+    }
+    assert_eq!(ask("/p/p/echo/a").await, (503, true), "five in a row");
+    // Nor does a chat use the key now.
+    let (status, _, said) = scene.set.answer("p/gpt-4o-mini", false).await;
+    assert_eq!(status, 503, "{said}");
+    assert!(said.contains("left alone"), "{said}");
 }
 
 #[tokio::test]
