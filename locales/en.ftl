@@ -37,6 +37,9 @@ frame-exposed-read = Dismiss
 
 home-title = APIs your agents can call
 home-words = Each server below is an API, described by its OpenAPI document and served over the Model Context Protocol. Open one to connect your agent to it.
+home-models = Models, with OpenAI's API, at
+home-models-demo = with a <a href="{ $keys }">key</a>. The model <code>demo</code> is there at once: it repeats what it was told.
+home-models-key = with a <a href="{ $keys }">key</a>.
 home-search = Search servers
 home-search-hint = Search servers and their tools
 home-category = Category
@@ -139,6 +142,8 @@ docs-no-guide = There is no such guide.
 keys-words = An agent sends its key as <code>Authorization: Bearer …</code> or <code>X-API-Key</code>. Give each agent its own, so that one can be revoked without the others.
 keys-made-for = Key for { $name }
 keys-copy-now = Copy it now. It is stored only as a hash and cannot be shown again.
+keys-first = Try it: the model <code>demo</code> repeats what it was told.
+keys-first-with-key = With a key, models are asked like this; <code>demo</code> repeats what it was told.
 keys-key = Key
 keys-all = All keys
 keys-none = No keys yet. Servers that need a key cannot be called until you make one.
@@ -733,6 +738,7 @@ frame-account = Account
 frame-users = Users
 login-title = Sign in
 login-about = Agents need no account: they call with keys of their own.
+login-models = Models are asked at <code>{ $url }</code>.
 login-name = Name
 login-password = Password
 login-by-key = Sign in with the admin key
@@ -1265,6 +1271,9 @@ model-usage-tokens = Tokens over time
 model-usage-first-token = Time to the first token
 model-usage-first-p50 = First token p50
 model-usage-first-p95 = First token p95
+model-usage-time-p50 = Whole answer p50
+model-usage-time-p95 = Whole answer p95
+model-usage-percentiles = p50: half of the calls took at most so long; p95: 95 of 100 did.
 model-usage-p50 = p50
 model-usage-p95 = p95
 model-usage-written = { $count } written to a cache
@@ -1452,3 +1461,222 @@ models-delete-words = Its name leads nowhere then, and callers are refused. Requ
 models-confirm = Name, to confirm
 models-delete-do = Delete this model
 models-delete-confirm = Type { $name } to delete this model.
+# Routing of models: how requests are spread, canaries and shadows.
+models-when = When
+models-when-first = first
+models-when-then = where all before failed
+models-when-canary = for callers of the canary
+models-when-shadow = as well, as the shadow
+models-only-legend = Only requests that failed before with
+models-only-always = for any request
+models-only-after = only after: { $what }
+models-only-rate-limit = a limit
+models-only-server-error = an error
+models-only-timeout = too late
+models-only-stall = stall
+models-only-context-length = too long
+models-only-credential = a refused key
+models-only-content-policy = content policy
+models-spread = How requests are spread
+models-spread-words = Which target of a tier is asked first; the others follow, should it fail.
+models-weighted = By weight
+models-weighted-help = By chance, each as often as its weight says: for providers that take whatever comes.
+models-least-busy = To the least busy
+models-least-busy-help = The one with the fewest requests under way for its weight: for servers of your own, and requests of uneven length.
+models-latency = To the fastest
+models-latency-help = Of two by chance, the one that begins to answer sooner: for providers whose speed changes.
+models-prefix-affinity = To the one that knows the prompt
+models-prefix-affinity-help = The one that was asked most of the prompt's beginning before, so that its cache is used: for long instructions and growing conversations.
+models-ttl = Seconds for which prompts are remembered
+models-ttl-help = Only where the prompt decides: 10 to 86400.
+models-other = Everything else
+models-logged = Requests and answers are written to the log
+models-not-logged = Requests and answers are not written to the log
+models-ranked = Rank { $rank }; { $logged }
+models-rank = Rank
+models-rank-help = Of names that are regular expressions, the lowest rank is tried first.
+models-log-bodies = Write requests and answers to the log
+models-log-bodies-help = Only their beginnings, and secrets are hidden. Whoever reads the log reads what people wrote.
+models-and-more = { $name } and { $count } more
+models-aside-canary = Canary, { $who }
+models-aside-paused = Canary, paused
+models-aside-shadow = Shadow, { $share } % of requests, answers thrown away
+models-words-aside = { $said }: { $targets }.
+models-canary = Canary
+models-canary-words = Other targets, which some of the callers are sent to, to see how they do. Whoever is sent there stays there.
+models-canary-none = No canary
+models-canary-paused = Paused: nobody is sent to { $to }
+models-canary-is = To { $to }: { $who }
+models-canary-of-callers = { $share } % of callers
+models-canary-of-header = requests with { $name }
+models-canary-of-consumers = { $count ->
+    [one] 1 consumer
+   *[other] { $count } consumers
+}
+models-canary-of-nobody = nobody yet
+models-canary-on = Under way
+models-canary-off = Paused
+models-arms = The last 24 hours
+models-arms-none = Nobody called it yet.
+models-arms-all = All figures of this model
+models-canary-accept = Make it the model
+models-canary-stop = Send nobody there
+models-canary-resume = Send callers there again
+models-canary-remove = Remove it
+models-canary-end-help = <b>Make it the model</b> puts its targets in the place of those above. What it did stays in the figures.
+models-canary-change = Change the canary
+models-canary-share = Share of callers, in percent
+models-canary-share-help = 0 to 100. With 0, only those who are named below.
+models-canary-sticky = Who stays where they were sent
+models-sticky-consumer = A consumer, with all its keys
+models-sticky-key = Each key
+models-sticky-none = Nobody: each request by chance
+models-canary-header = Always with this header
+models-canary-header-help = Requests that have it, with this very value, are sent there, whoever asks.
+models-canary-value = and its value
+models-canary-consumers = Consumers that are always sent there
+models-canary-consumers-help = By name, one in each line.
+models-canary-rollback = End it by itself
+models-canary-rollback-help = Nobody is sent there any more once more of its calls failed than this. Left empty, you end it yourself.
+models-canary-errors = Calls that fail, in percent
+models-canary-never = never
+models-canary-calls = Of at least so many calls
+models-canary-seconds = In the last so many seconds
+models-canary-name = What it is called in figures
+models-canary-name-help = Give each try a name of its own, so that it is told apart from the one before.
+models-canary-pause = Paused: nobody is sent there
+models-canary-save = Save the canary
+models-shadow = Shadow
+models-shadow-words = A target that some requests are sent to as well. Its answers are counted and thrown away: no caller waits for it or pays for it.
+models-shadow-none = No shadow
+models-shadow-is = { $share } % of requests also to { $to }
+models-shadow-provider-help = None, and there is no shadow.
+models-shadow-share = Share of requests, in percent
+models-shadow-concurrency = At the same time, at most
+models-shadow-concurrency-help = 1 to 64 in each process; what is more is not sent.
+models-shadow-save = Save the shadow
+models-output-help = In tokens, for providers that want to be told one.
+models-want-percent = “{ $label }” is a number with up to two decimals, such as 5 or 0.25.
+models-unpriced = Nobody knows what { $targets } costs, so its answers cost nothing of a limit in dollars. Give it a price in a <a href="{ $prices }">table of your own</a>, or limit tokens as well.
+models-wrong-targets = It needs one target at least, and has up to 32.
+models-wrong-first = One target at least has to be there for any request.
+models-wrong-canary-name = A name that stands for many has no canary.
+models-rule-weight = is 0 to 1000.
+models-rule-tier = is 0 to 15.
+models-rule-name = is 1 to 200 characters without spaces; a <code>*</code> stands for the rest, at the end only.
+models-rule-taken = is taken: there is a model { $name } already.
+models-rule-model = is 1 to 200 characters without spaces.
+models-rule-output = is at least 1.
+models-rule-retries = is 0 to 5.
+models-rule-ttl = is 10 to 86400.
+models-rule-seconds = is 0.1 to 3600.
+models-rule-share = is 0 to 100.
+models-rule-shadow-share = is 0.01 to 100.
+models-rule-concurrency = is 1 to 64.
+models-rule-canary-name = is up to 40 letters, digits, hyphens, underscores and dots, and neither <code>stable</code> nor <code>shadow</code>.
+models-rule-header = is the name of a header, and its value has 1 to 200 visible characters.
+models-rule-consumers = has up to 100 names.
+models-rule-errors = is 0 to 99.99.
+models-rule-calls = is 1 to 1000000.
+models-rule-rollback-seconds = is 10 to 604800.
+models-rule-other = is the name of another model.
+models-rule-provider = leads nowhere: there is no provider { $name }.
+models-rule-consumer = names nobody: there is no consumer { $name }.
+done-canary-accepted = The canary's targets are the model's now.
+done-canary-stopped = Nobody is sent to the canary any more.
+done-canary-resumed = Callers are sent to the canary again.
+done-canary-removed = The canary is removed.
+# Providers: how they are looked after.
+providers-care = How it is looked after
+providers-care-words = A provider that is down is asked only where no other target of a model is left.
+providers-well = Well
+providers-down = Down
+providers-left-alone = Left alone for a moment
+providers-running = { $count ->
+    [one] 1 request of this process is under way.
+   *[other] { $count } requests of this process are under way.
+}
+providers-checked = { $count ->
+    [one] Its last check went well, at { $at }.
+   *[other] Its last check went well, { $count } in a row now, at { $at }.
+}
+providers-check-failed = { $count ->
+    [one] Its last check failed, at { $at }: { $message }
+   *[other] Its last check failed, the last { $count } in a row, at { $at }: { $message }
+}
+providers-load-told = { $running ->
+    [one] At { $at } it had 1 request under way and { $waiting } waiting, as it said.
+   *[other] At { $at } it had { $running } requests under way and { $waiting } waiting, as it said.
+}
+providers-load-failed = Its load could not be read at { $at }: { $message }
+providers-is-checked = { $seconds ->
+    [one] Checked every second
+   *[other] Checked every { $seconds } seconds
+}
+providers-not-checked = Not checked
+providers-and-load = { $seconds ->
+    [one] { $checked }; its load is read every second
+   *[other] { $checked }; its load is read every { $seconds } seconds
+}
+providers-health = Checks
+providers-check = Check it while nobody asks it
+providers-check-help = Its list of models is asked for. Otherwise only requests tell how it is.
+providers-check-every = Seconds between checks
+providers-down-after = Down after so many that failed
+providers-up-after = Up again after so many that did not
+providers-load = Load
+providers-read-load = Read how busy it is
+providers-read-load-help = From <code>/metrics</code>, as vLLM and SGLang write it. It counts where requests go to the least busy.
+providers-load-every = Seconds between readings
+providers-open = What callers may do
+providers-open-words = Beside asking its models: closed unless you open it.
+providers-open-none = Only its models
+providers-open-files = Its models, files and batches
+providers-open-all = Its models, and anything else it has
+providers-open-both = Its models, files and batches, and anything else it has
+providers-pass-through = Ask it for anything of its own, at <code>/p/{ $name }/…</code>
+providers-pass-through-help = Everybody with a key works in the account of your key there, and sees what others made in it.
+providers-files = Keep files and batches at it, at <code>/v1/files</code> and <code>/v1/batches</code>
+providers-files-help = Each finds only what is its own. For providers that speak OpenAI's protocol.
+providers-refused = The test failed: it is at an address that is refused unless you allow it. If it belongs there, enter <code>{ $rule }</code> in “{ $label }” below.
+providers-unresolved = The test failed: its host has no address. <code>{ $message }</code>
+providers-unreachable = The test failed: nothing answers at its address. <code>{ $message }</code>
+providers-timed-out = The test failed: no answer came in time. <code>{ $message }</code>
+providers-unlisted = It has no list of models that could be asked for, and cannot be checked.
+providers-rule-text = has up to 2000 characters and no spaces.
+providers-rule-base = is an address of http or https, without a user, a query or a fragment. Keys are entered apart.
+providers-rule-missing = is needed: { $help }
+providers-rule-unfit = cannot stand in an address.
+providers-rule-many = has up to 32 rules.
+providers-rule-allow = “{ $text }” is no address, network or host name, such as <code>10.0.0.5</code>, <code>10.0.0.0/8:8080</code> or <code>api.internal:8080</code>.
+providers-rule-every = is 1 to 3600.
+providers-rule-after = and its counterpart are 1 to 100.
+providers-rule-load-every = is 1 to 60.
+providers-rule-taken = is taken: there is a provider { $name } already.
+# What the kinds say of themselves; the same texts as in their data.
+kinds-any = Any other with OpenAI's API
+kinds-thinking-tools = A tool that has to be called is refused by models that think.
+kinds-inference-endpoint = The model is the id of a model or of an inference endpoint (ep-...).
+kinds-appid = An application is named in the header appid, where one is wanted.
+kinds-deployment = The model is the name of a deployment.
+kinds-old-deployment = The model is the name of a deployment. New resources are better asked at the v1 API.
+kinds-azure-resource = The name of the Azure resource: what stands before .openai.azure.com in its endpoint.
+kinds-azure-preview = Only for features in preview: preview. The v1 API needs none.
+kinds-dated-version = The dated version of the API.
+kinds-google-project = The id of the Google Cloud project.
+kinds-google-location = A region (europe-west4), a multi-region (us, eu) or global.
+kinds-google-location-of-claude = A region (europe-west1), a multi-region (us, eu) or global.
+kinds-google-token-url = Where assertions of a service account go; its key file has to name the same address as <code>token_uri</code>. Only what is named here is ever asked.
+kinds-aws-region = The AWS region in which the models are enabled, such as us-east-1.
+kinds-cloudflare-account = The id of the Cloudflare account: 32 hexadecimal digits, in the URL of its dashboard.
+kinds-publishers = Models are named publisher/model. The list of models is an array, not an object with <code>data</code>.
+kinds-public-list = The list of models is public, so a successful probe does not prove a credential.
+kinds-ollama-base = Where Ollama listens, with /v1 at the end.
+kinds-vllm-base = Where vLLM listens, with /v1 at the end.
+kinds-sglang-base = Where SGLang listens, with /v1 at the end.
+kinds-llama-base = Where llama-server listens, with /v1 at the end.
+kinds-lm-studio-base = Where LM Studio listens, with /v1 at the end.
+kinds-any-note = What it can really do is not known.
+kinds-any-base = What stands before /chat/completions in its URL.
+kinds-off-peak = Off-peak discounts are not in the built-in prices.
+kinds-xai-responses = xAI calls its chat completions deprecated; responses are the better choice.

@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::cli::api::{Api, Target, path_of};
+use crate::cli::apply::models::settings;
 use crate::cli::document::bytes;
 use crate::cli::output::Output;
 use crate::cli::providers::listed;
@@ -43,7 +44,7 @@ enum ModelsCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Say where a name leads, in place of where it led
+    /// Say where a name leads, in place of where it led; its other settings stay
     Put {
         /// What callers ask for; a `*` at its end stands for the rest
         name: String,
@@ -57,7 +58,7 @@ enum ModelsCommand {
         /// How often one target is asked again
         #[arg(long, value_name = "N")]
         retries: Option<u32>,
-        /// A JSON file with all settings of the model
+        /// A JSON file with all settings of the model, in place of those it has
         #[arg(long, value_name = "FILE", conflicts_with_all = ["targets", "retries"])]
         settings: Option<PathBuf>,
         #[command(flatten)]
@@ -85,17 +86,20 @@ pub(super) async fn models(output: &Output, args: ModelsArgs) -> anyhow::Result<
             settings,
             target,
         } => {
+            let (path, api) = (path_of(&["models", &name]), Api::of(target)?);
             let body = match settings {
                 Some(path) => {
                     let read = bytes(&path, SETTINGS_BYTES_MAX)?;
                     let read = serde_json::from_slice(&read);
                     read.with_context(|| format!("{} is not JSON", path.display()))?
                 }
-                None => settings_of(&targets, retries)?,
+                None => {
+                    let given = settings_of(&targets, retries)?;
+                    changed(api.find(&path).await?, given)
+                }
             };
-            let path = path_of(&["models", &name]);
             let sent = Some(Sent::json(body.to_string()));
-            let answer = Api::of(target)?.send(Method::PUT, &path, sent).await?;
+            let answer = api.send(Method::PUT, &path, sent).await?;
             (model(&answer), answer)
         }
         ModelsCommand::Remove { name, target } => {
@@ -108,14 +112,23 @@ pub(super) async fn models(output: &Output, args: ModelsArgs) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn settings_of(targets: &[String], retries: Option<u32>) -> anyhow::Result<Value> {
+fn settings_of(targets: &[String], retries: Option<u32>) -> anyhow::Result<Map<String, Value>> {
     let targets = targets.iter().map(|text| target_of(text));
     let targets = targets.collect::<anyhow::Result<Vec<_>>>()?;
     let mut settings = Map::from_iter([("targets".to_owned(), json!(targets))]);
     if let Some(retries) = retries {
         settings.insert("retries".to_owned(), json!(retries));
     }
-    Ok(Value::Object(settings))
+    Ok(settings)
+}
+
+/// What there is of a model, if it is there, with what was given in its place.
+fn changed(there: Option<Value>, given: Map<String, Value>) -> Value {
+    let mut body = there.map_or_else(|| json!({}), |there| settings(&there));
+    if let Some(members) = body.as_object_mut() {
+        members.extend(given);
+    }
+    body
 }
 
 /// `PROVIDER/MODEL,weight=N,tier=N`.
@@ -167,6 +180,24 @@ fn model(model: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let there = json!({
+            "name": "fast", "updatedAt": "2026-01-02T03:04:05Z", "targets": [{ "provider": "a" }], "retries": 3,
+            "limits": [{ "unit": "tokens" }], "canary": { "targets": [] },
+        });
+        let given = settings_of(&["b/m".to_owned()], None).unwrap();
+        let expected = json!({
+            "targets": [{ "provider": "b", "model": "m" }], "retries": 3, "limits": [{ "unit": "tokens" }],
+            "canary": { "targets": [] },
+        });
+        assert_eq!(changed(Some(there), given.clone()), expected);
+        assert_eq!(
+            changed(None, given),
+            json!({ "targets": [{ "provider": "b", "model": "m" }] })
+        );
+    }
 
     #[test]
     fn targets_are_read_as_they_are_written() {

@@ -49,7 +49,7 @@ enum ProvidersCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Add a provider, or change it; its keys stay
+    /// Add a provider, or change it; its keys, and what is not named here, stay
     Put(Box<Put>),
     /// Enter a key of a provider, or replace or remove it
     Key {
@@ -90,21 +90,28 @@ enum ProvidersCommand {
 struct Put {
     /// What it is called: lower case letters, digits and hyphens
     name: String,
-    /// What it is, one of `providers kinds`; left out, its name says it
+    /// What it is, one of `providers kinds`; left out, its name says it. Another kind begins anew
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// What its addresses leave open, such as region=eu-west-1; base_url takes the place of its own
+    /// What its addresses leave open, such as region=eu-west-1; base_url takes the place of its own. Without a value,
+    /// it is removed
     #[arg(long = "parameter", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
-    /// A private address it may be at, as for `serve`
+    /// A private address it may be at, as for `serve`; in place of all it has
     #[arg(long, value_name = "RULE")]
     allow_upstream: Vec<String>,
-    /// Callers may ask it for anything of its own, at /p/NAME/…
-    #[arg(long)]
-    pass_through: bool,
-    /// Callers keep files and batches at it, each its own, at /v1/files and /v1/batches
-    #[arg(long)]
-    files: bool,
+    /// Callers may ask it for anything of its own, at /p/NAME/…; =false closes that
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pass_through: Option<bool>,
+    /// Callers keep files and batches at it, each its own, at /v1/files and /v1/batches; =false closes that
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    files: Option<bool>,
+    /// Check it every so many seconds while nobody asks it; 0 ends that
+    #[arg(long, value_name = "SECONDS")]
+    health: Option<u32>,
+    /// Read its load every so many seconds, as vLLM and SGLang tell it; 0 ends that
+    #[arg(long, value_name = "SECONDS")]
+    load: Option<u32>,
     /// A file with the description of a provider that is not known, as JSON
     #[arg(long, value_name = "FILE")]
     definition: Option<PathBuf>,
@@ -120,9 +127,12 @@ pub(super) async fn providers(output: &Output, args: ProvidersArgs) -> anyhow::R
         }
         ProvidersCommand::Kinds { target } => kinds(target).await?,
         ProvidersCommand::Put(put) => {
-            let (path, body) = (path_of(&["providers", &put.name]), put.body()?);
+            let path = path_of(&["providers", &put.name]);
+            let change = put.change()?;
+            let api = Api::of(put.target)?;
+            let body = changed(api.find(&path).await?, change);
             let sent = Some(Sent::json(body.to_string()));
-            let answer = Api::of(put.target)?.send(Method::PUT, &path, sent).await?;
+            let answer = api.send(Method::PUT, &path, sent).await?;
             (provider(&answer), answer)
         }
         ProvidersCommand::Key {
@@ -215,8 +225,21 @@ async fn enter_key(
     Ok((said, answer))
 }
 
+/// What is to be set of a provider; what is absent stays as it is.
+#[derive(Default)]
+struct Change {
+    name: String,
+    kind: Option<String>,
+    /// An empty value removes one.
+    parameters: Map<String, Value>,
+    /// The other settings, by the names the API has for them; null removes one.
+    settings: Map<String, Value>,
+    /// Seconds between checks; 0 ends them.
+    health: Option<u32>,
+}
+
 impl Put {
-    fn body(&self) -> anyhow::Result<Value> {
+    fn change(&self) -> anyhow::Result<Change> {
         let mut parameters = Map::new();
         for given in &self.parameters {
             let Some((name, value)) = given.split_once('=') else {
@@ -224,20 +247,77 @@ impl Put {
             };
             parameters.insert(name.to_owned(), value.into());
         }
-        let definition = match &self.definition {
-            Some(path) => read_json(path)?,
-            None => Value::Null,
+        let mut settings = Map::new();
+        let mut set = |name: &str, value: Option<Value>| {
+            settings.extend(value.map(|value| (name.to_owned(), value)));
         };
-        Ok(json!({
-            "kind": self.kind.as_ref().unwrap_or(&self.name),
-            "parameters": parameters,
-            "allowUpstream": self.allow_upstream,
-            "passThrough": self.pass_through,
-            "files": self.files,
-            "definition": definition,
-        }))
+        let rules = Some(&self.allow_upstream).filter(|rules| !rules.is_empty());
+        set("allowUpstream", rules.map(|rules| json!(rules)));
+        set("passThrough", self.pass_through.map(Value::from));
+        set("files", self.files.map(Value::from));
+        let load = self.load.map(|seconds| match seconds {
+            0 => Value::Null,
+            seconds => json!({ "everySeconds": seconds }),
+        });
+        set("load", load);
+        if let Some(path) = &self.definition {
+            set("definition", Some(read_json(path)?));
+        }
+        Ok(Change {
+            name: self.name.clone(),
+            kind: self.kind.clone(),
+            parameters,
+            settings,
+            health: self.health,
+        })
     }
 }
+
+/// What there is of a provider, if it is there, with the change in its place. One of another kind begins anew.
+fn changed(there: Option<Value>, change: Change) -> Value {
+    let there = there.filter(|there| {
+        let kind = change.kind.as_deref();
+        kind.is_none_or(|kind| there["kind"] == kind)
+    });
+    let mut body = Map::new();
+    for name in SETTINGS {
+        let kept = there.as_ref().map(|there| there[name].clone());
+        body.extend(
+            kept.filter(|it| !it.is_null())
+                .map(|it| (name.to_owned(), it)),
+        );
+    }
+    let usual = change.kind.unwrap_or(change.name);
+    body.entry("kind").or_insert_with(|| usual.into());
+    let parameters = body.entry("parameters").or_insert_with(|| json!({}));
+    if let Some(parameters) = parameters.as_object_mut() {
+        parameters.extend(change.parameters);
+    }
+    body.extend(change.settings);
+    match change.health {
+        Some(0) => {
+            body.remove("health");
+        }
+        Some(seconds) => {
+            let health = body.entry("health").or_insert_with(|| json!({}));
+            health["everySeconds"] = seconds.into();
+        }
+        None => {}
+    }
+    Value::Object(body)
+}
+
+/// What the API takes of a provider, by the names it shows it under.
+const SETTINGS: [&str; 8] = [
+    "kind",
+    "parameters",
+    "allowUpstream",
+    "passThrough",
+    "files",
+    "health",
+    "load",
+    "definition",
+];
 
 fn read_json(path: &Path) -> anyhow::Result<Value> {
     let read = bytes(path, DEFINITION_BYTES_MAX)?;
@@ -290,4 +370,59 @@ fn tested(name: &str, answer: &Value) -> String {
         said.extend(["\n  ", model]);
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there() -> Value {
+        json!({
+            "name": "local", "kind": "vllm", "origin": "http://10.0.0.5:8000", "keys": [],
+            "parameters": { "base_url": "http://10.0.0.5:8000/v1" }, "allowUpstream": ["10.0.0.5"],
+            "passThrough": true, "files": true, "health": { "everySeconds": 9, "downAfter": 2, "upAfter": 3 },
+            "load": { "everySeconds": 4 }, "updatedAt": "2026-01-02T03:04:05Z", "state": { "down": false },
+        })
+    }
+
+    fn change(settings: Value) -> Change {
+        Change {
+            name: "local".to_owned(),
+            settings: settings.as_object().cloned().unwrap(),
+            ..Change::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let mut kept = there();
+        let members = kept.as_object_mut().unwrap();
+        members.retain(|name, _| SETTINGS.contains(&name.as_str()));
+        assert_eq!(changed(Some(there()), change(json!({}))), kept);
+        let mut expected = kept.clone();
+        expected["passThrough"] = false.into();
+        expected["load"] = Value::Null;
+        expected["health"]["everySeconds"] = 30.into();
+        expected["parameters"]["region"] = "x".into();
+        let mut other = change(json!({ "passThrough": false, "load": null }));
+        other.health = Some(30);
+        other.parameters.insert("region".to_owned(), "x".into());
+        assert_eq!(changed(Some(there()), other), expected);
+        let mut none = change(json!({}));
+        none.health = Some(0);
+        assert_eq!(changed(Some(there()), none).get("health"), None);
+    }
+
+    #[test]
+    fn one_that_is_not_there_or_of_another_kind_begins_anew() {
+        let new = json!({ "kind": "local", "parameters": {}, "files": true });
+        assert_eq!(changed(None, change(json!({ "files": true }))), new);
+        let mut other = change(json!({}));
+        other.kind = Some("ollama".to_owned());
+        let begun = json!({ "kind": "ollama", "parameters": {} });
+        assert_eq!(changed(Some(there()), other), begun);
+        let mut same = change(json!({}));
+        same.kind = Some("vllm".to_owned());
+        assert_eq!(changed(Some(there()), same)["files"], true);
+    }
 }

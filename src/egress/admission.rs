@@ -38,6 +38,23 @@ pub enum Reason {
     Own,
 }
 
+impl Refusal {
+    /// The rule that would let it through, if one can.
+    pub fn rule(&self) -> Option<String> {
+        let target = SocketAddr::new(self.address, self.port);
+        match (self.reason, self.address) {
+            (Reason::Own, _) => None,
+            (Reason::Kind(AddressKind::Metadata), IpAddr::V4(ip)) => {
+                Some(format!("{ip}/32:{}", self.port))
+            }
+            (Reason::Kind(AddressKind::Metadata), IpAddr::V6(ip)) => {
+                Some(format!("[{ip}/128]:{}", self.port))
+            }
+            (Reason::Kind(_), _) => Some(target.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = SocketAddr::new(self.address, self.port);
@@ -45,23 +62,11 @@ impl fmt::Display for Refusal {
         if self.host.parse() != Ok(self.address) {
             write!(f, " (an address of {})", self.host)?;
         }
-        let rule = match (self.reason, self.address) {
-            (Reason::Own, _) => {
-                return f.write_str(
-                    " was refused: it is one of Causeway's own listeners, addresses or databases, \
-                     which no setting allows",
-                );
-            }
-            (Reason::Kind(AddressKind::Metadata), IpAddr::V4(ip)) => {
-                format!("{ip}/32:{}", self.port)
-            }
-            (Reason::Kind(AddressKind::Metadata), IpAddr::V6(ip)) => {
-                format!("[{ip}/128]:{}", self.port)
-            }
-            (Reason::Kind(_), _) => target.to_string(),
-        };
-        let Reason::Kind(kind) = self.reason else {
-            return Ok(());
+        let (Reason::Kind(kind), Some(rule)) = (self.reason, self.rule()) else {
+            return f.write_str(
+                " was refused: it is one of Causeway's own listeners, addresses or databases, \
+                 which no setting allows",
+            );
         };
         write!(
             f,

@@ -42,6 +42,43 @@ pub struct Probed {
     pub message: String,
     /// The models it lists, by its own names.
     pub models: Option<Vec<String>>,
+    /// Why nothing answered, where that is one of these.
+    pub cause: Option<Cause>,
+}
+
+/// Why a provider was not reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its address is none that is reached unless somebody says so: with this rule, if with any.
+    Refused(Option<String>),
+    /// Its host has no address.
+    Unresolved,
+    /// Nothing listens there.
+    Unreachable,
+    /// It took too long.
+    TimedOut,
+}
+
+impl Cause {
+    fn of(error: &EgressError) -> Option<Self> {
+        Some(match error {
+            EgressError::Refused(refusal) => Self::Refused(refusal.rule()),
+            EgressError::Unresolved { .. } => Self::Unresolved,
+            EgressError::Unreachable { .. } => Self::Unreachable,
+            EgressError::TimedOut { .. } => Self::TimedOut,
+            _ => return None,
+        })
+    }
+
+    /// As the API writes it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Unresolved => "unresolved",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timeout",
+        }
+    }
 }
 
 /// What a provider is asked.
@@ -96,6 +133,7 @@ fn failed(status: Option<u16>, took: Duration, message: String) -> Probed {
         took,
         message,
         models: None,
+        cause: None,
     }
 }
 
@@ -156,7 +194,12 @@ fn internal(error: impl std::fmt::Display) -> Fault {
 fn judged(asked: &Asked, answer: Result<UpstreamResponse, EgressError>, took: Duration) -> Probed {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return failed(None, took, error.to_string()),
+        Err(error) => {
+            return Probed {
+                cause: Cause::of(&error),
+                ..failed(None, took, error.to_string())
+            };
+        }
     };
     let status = answer.status.as_u16();
     if !answer.status.is_success() {
@@ -174,6 +217,7 @@ fn judged(asked: &Asked, answer: Result<UpstreamResponse, EgressError>, took: Du
         took,
         message,
         models,
+        cause: None,
     };
     match (asked, value) {
         (_, None) if answer.truncated => well("it answers, at great length".to_owned(), None),

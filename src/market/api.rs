@@ -6,7 +6,7 @@ pub(crate) mod approvals;
 pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod calls;
-mod canary;
+pub(crate) mod canary;
 pub(crate) mod clients;
 mod connection;
 pub(crate) mod credentials;

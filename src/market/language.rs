@@ -59,6 +59,14 @@ impl Language {
         }
     }
 
+    /// What stands between the parts of a list.
+    pub fn comma(self) -> &'static str {
+        match self {
+            Self::English => ", ",
+            Self::Chinese => "、",
+        }
+    }
+
     /// Texts as code, one after the other as the language sets them apart.
     pub fn codes(self, texts: &[String]) -> Html {
         let codes = texts.iter().map(|text| {
@@ -66,10 +74,7 @@ impl Language {
             format!("<code>{text}</code>")
         });
         let codes: Vec<String> = codes.collect();
-        Html(codes.join(match self {
-            Self::English => ", ",
-            Self::Chinese => "、",
-        }))
+        Html(codes.join(self.comma()))
     }
 
     /// A message without markup, as plain text: nothing in it is escaped.

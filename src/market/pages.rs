@@ -68,6 +68,7 @@ mod usage_routes;
 mod user_routes;
 pub mod users;
 mod version_routes;
+pub mod wrong;
 
 use askama::Template;
 use axum::body::Body;

@@ -17,6 +17,7 @@ mod reporting;
 mod reviewing;
 mod routing;
 mod settings;
+mod steering;
 mod tabs;
 mod trying;
 mod words;

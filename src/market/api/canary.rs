@@ -81,43 +81,43 @@ async fn stored(
     Ok((row, stored))
 }
 
-/// The canary's targets are the model's from now on.
 pub(super) async fn promote(
     State(market): State<Market>,
     person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    change(
-        &market,
-        &person,
-        (&name, "model.canary.promote"),
-        |stored| {
-            let canary = stored.settings.canary.take();
-            stored.settings.targets = canary.map(|canary| canary.targets).unwrap_or_default();
-        },
-    )
-    .await?;
+    accept(&market, &person, &name).await?;
     show_model(State(market), person, Path(name)).await
 }
 
-/// Nobody is sent to the canary any more; what it was stays to be seen.
+/// The canary's targets are the model's from now on.
+pub(crate) async fn accept(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
+    let named = (name, "model.canary.promote");
+    change(market, person, named, |stored| {
+        let canary = stored.settings.canary.take();
+        stored.settings.targets = canary.map(|canary| canary.targets).unwrap_or_default();
+    })
+    .await
+}
+
 pub(super) async fn roll_back(
     State(market): State<Market>,
     person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    change(
-        &market,
-        &person,
-        (&name, "model.canary.rollback"),
-        |stored| {
-            if let Some(canary) = &mut stored.settings.canary {
-                canary.paused = true;
-            }
-        },
-    )
-    .await?;
+    stop(&market, &person, &name).await?;
     show_model(State(market), person, Path(name)).await
+}
+
+/// Nobody is sent to the canary any more; what it was stays to be seen.
+pub(crate) async fn stop(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
+    let named = (name, "model.canary.rollback");
+    change(market, person, named, |stored| {
+        if let Some(canary) = &mut stored.settings.canary {
+            canary.paused = true;
+        }
+    })
+    .await
 }
 
 async fn change(

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 
 use crate::access::person::Person;
 use crate::extract::{Body, Path};
-use crate::llm::live::{DEMO, StoredModel};
+use crate::llm::live::{DEMO, ModelError, StoredModel};
 use crate::market::api::Market;
 use crate::market::api::page::{Asked, Listed};
 use crate::market::api::providers::{act, apply, wrong};
 use crate::problem::{Problem, ProblemKind};
+use crate::store::StoreError;
 use crate::store::models::{MODELS_MAX, ModelRow, PROVIDERS_MAX, Put};
 
 pub(super) async fn list(
@@ -70,13 +71,61 @@ pub(super) async fn put(
     show(State(market), person, Path(name)).await
 }
 
+/// Why a model is not stored.
+#[derive(Debug)]
+pub(crate) enum Unkept {
+    /// It means nothing.
+    Model(ModelError),
+    /// A target of it, by its place, is of a provider that is not there.
+    Provider(String, String),
+    /// Nor is a consumer that its canary names.
+    Consumer(String),
+    /// A new one would take the place of another.
+    Taken(String),
+    Other(Problem),
+}
+
+impl From<Problem> for Unkept {
+    fn from(problem: Problem) -> Self {
+        Self::Other(problem)
+    }
+}
+
+impl From<StoreError> for Unkept {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<Unkept> for Problem {
+    fn from(unkept: Unkept) -> Self {
+        let shown = |name: &str| -> String { name.chars().take(100).collect() };
+        match unkept {
+            Unkept::Model(error) => wrong(error.to_string()),
+            Unkept::Provider(place, name) => wrong(format!(
+                "`{place}.provider`: there is no provider \"{}\"; add it first",
+                shown(&name)
+            )),
+            Unkept::Consumer(name) => wrong(format!(
+                "`canary.consumers`: there is no consumer \"{}\"",
+                shown(&name)
+            )),
+            Unkept::Taken(name) => {
+                let detail = format!("`name`: there is a model {name} already");
+                Problem::new(ProblemKind::Conflict, detail)
+            }
+            Unkept::Other(problem) => problem,
+        }
+    }
+}
+
 /// Stores where a name leads; the next request goes there.
 pub(crate) async fn keep(
     market: &Market,
     person: &Person,
     name: &str,
     given: &StoredModel,
-) -> Result<(), Problem> {
+) -> Result<(), Unkept> {
     check(market, person, name, given).await?;
     let text = serde_json::to_string(given).map_err(|error| Problem::internal(&error))?;
     let publisher = &market.0.parts.publisher;
@@ -88,9 +137,9 @@ pub(crate) async fn keep(
         .store
         .put_model((name, &text), &act, publisher.clock.now());
     if put.await? == Put::Full {
-        return Err(wrong(format!("at most {MODELS_MAX} models")));
+        return Err(wrong(format!("at most {MODELS_MAX} models")).into());
     }
-    apply(market).await
+    Ok(apply(market).await?)
 }
 
 /// Stores a model that leads to one of a provider's. It does not take the place of one that there is.
@@ -99,11 +148,10 @@ pub(crate) async fn make(
     person: &Person,
     name: &str,
     (provider, model): (&str, Option<&str>),
-) -> Result<(), Problem> {
+) -> Result<(), Unkept> {
     let store = &market.0.parts.publisher.store;
     if store.model(person.organization(), name).await?.is_some() {
-        let detail = format!("`name`: there is a model {name} already");
-        return Err(Problem::new(ProblemKind::Conflict, detail));
+        return Err(Unkept::Taken(name.to_owned()));
     }
     let target = json!({ "provider": provider, "model": model });
     let given = serde_json::from_value(json!({ "targets": [target] }));
@@ -117,22 +165,14 @@ async fn check(
     person: &Person,
     name: &str,
     given: &StoredModel,
-) -> Result<(), Problem> {
-    given
-        .check(name)
-        .map_err(|error| wrong(error.to_string()))?;
+) -> Result<(), Unkept> {
+    given.check(name).map_err(Unkept::Model)?;
     check_providers(market, person, given).await?;
     let store = &market.0.parts.publisher.store;
     for consumer in given.settings.canary.iter().flat_map(|it| &it.consumers) {
-        if store
-            .consumer(person.organization(), consumer)
-            .await?
-            .is_none()
-        {
-            let shown: String = consumer.chars().take(100).collect();
-            return Err(wrong(format!(
-                "`canary.consumers`: there is no consumer \"{shown}\""
-            )));
+        let found = store.consumer(person.organization(), consumer).await?;
+        if found.is_none() {
+            return Err(Unkept::Consumer(consumer.clone()));
         }
     }
     Ok(())
@@ -143,7 +183,7 @@ async fn check_providers(
     market: &Market,
     person: &Person,
     given: &StoredModel,
-) -> Result<(), Problem> {
+) -> Result<(), Unkept> {
     let parts = &market.0.parts;
     let organization = person.organization();
     let all = ("", PROVIDERS_MAX);
@@ -154,10 +194,7 @@ async fn check_providers(
         let name = &target.provider;
         let is_there = known.contains(name) || has_demo && name == DEMO;
         if !is_there {
-            let shown: String = name.chars().take(100).collect();
-            return Err(wrong(format!(
-                "`{place}.provider`: there is no provider \"{shown}\"; add it first"
-            )));
+            return Err(Unkept::Provider(place, name.clone()));
         }
     }
     Ok(())

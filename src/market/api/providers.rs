@@ -18,7 +18,7 @@ use crate::access::vault::RowIdentity;
 use crate::extract::{Body, Path};
 use crate::llm::fault::FaultClass;
 use crate::llm::live::LiveProvider;
-use crate::llm::probe::probe;
+use crate::llm::probe::{Cause, probe};
 use crate::llm::provider::Provider;
 use crate::llm::settings::{ProviderSettings, origin};
 use crate::llm::standing::{HealthRule, LoadRule};
@@ -173,7 +173,7 @@ async fn found(market: &Market, person: &Person, name: &str) -> Result<ProviderR
     row.ok_or_else(Problem::not_found)
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct GivenProvider {
     kind: String,
@@ -442,6 +442,12 @@ pub(crate) async fn tested(
     });
     if let Some(models) = probed.models {
         said["models"] = json!(models);
+    }
+    if let Some(cause) = probed.cause {
+        said["cause"] = cause.word().into();
+        if let Cause::Refused(Some(rule)) = cause {
+            said["allowUpstream"] = rule.into();
+        }
     }
     Ok(said)
 }

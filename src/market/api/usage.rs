@@ -62,6 +62,7 @@ pub(crate) enum ByAsked {
 }
 
 /// What ids are called now; what is gone has no name.
+#[derive(Default)]
 pub(crate) struct Names {
     pub(crate) servers: HashMap<Uuid, String>,
     pub(crate) consumers: HashMap<Uuid, String>,

@@ -6,6 +6,7 @@ use http::StatusCode;
 use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
 use crate::market::pages::settings::labelled;
+use crate::market::pages::wrong::{Refused, Wrong};
 use crate::problem::Problem;
 
 /// An error for people; `detail` is public text.
@@ -25,6 +26,8 @@ pub enum Refusal {
     Problem(Problem),
     /// In the words of the page.
     Page(StatusCode, Html),
+    /// The same, of a field where it is about one: what was entered cannot be used.
+    Field(Refused),
 }
 
 impl Refusal {
@@ -37,6 +40,7 @@ impl Refusal {
         match self {
             Self::Problem(problem) => problem.kind.status(),
             Self::Page(status, _) => *status,
+            Self::Field(_) => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
 
@@ -45,7 +49,32 @@ impl Refusal {
         match self {
             Self::Problem(problem) => labelled(problem, language),
             Self::Page(_, text) => text.clone(),
+            Self::Field(refused) => refused.text.clone(),
         }
+    }
+
+    /// The field it is about.
+    pub fn wrong(&self) -> Wrong {
+        match self {
+            Self::Field(refused) => refused.wrong.clone(),
+            Self::Problem(_) | Self::Page(..) => Wrong::default(),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self::Field(refused)
+    }
+}
+
+impl From<Wrong> for Refusal {
+    /// A field that cannot be read.
+    fn from(wrong: Wrong) -> Self {
+        Self::Field(Refused {
+            text: wrong.text(),
+            wrong,
+        })
     }
 }
 

@@ -38,6 +38,10 @@ pub struct Home {
     pub servers: Vec<ServerCard>,
     /// The next page of the list.
     pub more: Option<String>,
+    /// Where models are asked.
+    pub models: String,
+    /// There is the model that needs no provider.
+    pub has_demo: bool,
 }
 
 /// A choice of a filter.

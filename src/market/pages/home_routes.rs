@@ -4,14 +4,17 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
 
+use crate::access::person::Person;
 use crate::extract::Visitor;
 use crate::live::popularity::Health;
+use crate::llm::live::DEMO;
 use crate::market::api::Market;
 use crate::market::pages::home::{Choice, Home, ServerCard};
 use crate::market::pages::page;
 use crate::market::pages::routes::{Fields, frame, lists, notice};
 use crate::market::pages::server::{closed_badge, health_badge};
 use crate::search::shelf::{Sort, Wanted};
+use crate::types::OrganizationId;
 
 /// Servers on one page.
 const CARDS_MAX: usize = 24;
@@ -84,8 +87,18 @@ fn home(market: &Market, headers: &Visitor, query: &Fields) -> Home {
         total: found.total,
         more: more.map(|more| format!("{}?{more}", frame.at("/"))),
         query: wanted.text.to_owned(),
+        models: format!("{}/v1", market.0.parts.address.asked_by(headers)),
+        has_demo: has_demo(market, headers),
         frame,
     }
+}
+
+/// Whether there is the model that needs no provider.
+fn has_demo(market: &Market, headers: &Visitor) -> bool {
+    let person = headers.person();
+    let organization = person.map_or(OrganizationId::DEFAULT, Person::organization);
+    let models = &market.0.parts.llm.models;
+    models.provider_of(organization, DEMO).is_some()
 }
 
 /// The query of the list's next page.

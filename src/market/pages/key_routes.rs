@@ -13,11 +13,14 @@ use crate::access::caller::Grant;
 use crate::access::person::Person;
 use crate::extract::Visitor;
 use crate::live::Entry;
+use crate::llm::live::DEMO;
 use crate::market::api::{Market, keys as keys_api};
 use crate::market::pages::arguments::{Entered, entered};
+use crate::market::pages::connect::KEY;
 use crate::market::pages::keys::{
     IssuerForm, KeyRow, KeyState, Keys, LIFETIMES, NewKey, SERVERS_LISTED_MAX,
 };
+use crate::market::pages::providers::snippets::first_question;
 use crate::market::pages::routes::{Fields, frame, notice, reader, refused, to};
 use crate::market::pages::scope::{Words, requests, written};
 use crate::market::pages::settings::labelled;
@@ -88,6 +91,7 @@ async fn whole(
         frame,
         hidden: rows.len().saturating_sub(ROWS_MAX),
         keys: key_rows(market, &rows).await,
+        first: first(market, (headers, person), (done.created.as_ref(), &rows)),
         created: done.created,
         servers,
         choices: entries
@@ -111,6 +115,25 @@ async fn whole(
         issuer,
     };
     Ok(page(status.unwrap_or(StatusCode::OK), &template))
+}
+
+/// A first question for the model that needs no provider: with the key just made, where that may ask it.
+fn first(
+    market: &Market,
+    (headers, person): (&Visitor, &Person),
+    (created, rows): (Option<&NewKey>, &[keys::KeyRow]),
+) -> Option<String> {
+    let models = &market.0.parts.llm.models;
+    models.provider_of(person.organization(), DEMO)?;
+    let url = market.0.parts.address.asked_by(headers);
+    let Some(created) = created else {
+        return Some(first_question(&url, DEMO, KEY));
+    };
+    let mut made = rows
+        .iter()
+        .filter(|row| created.key.starts_with(&row.prefix));
+    let may_ask = made.any(|row| row.models.is_none() && row.grants.is_none());
+    may_ask.then(|| first_question(&url, DEMO, &created.key))
 }
 
 /// What is told of each key.

@@ -35,6 +35,8 @@ pub struct Keys {
     pub keys: Vec<KeyRow>,
     /// The key just made, shown this once.
     pub created: Option<NewKey>,
+    /// A first question for a model, where there is one that needs nothing else.
+    pub first: Option<String>,
     /// Keys that are not shown.
     pub hidden: usize,
     /// How many servers there are.

@@ -21,6 +21,8 @@ pub struct Login {
     pub ticket: Option<String>,
     /// The admin key was tried: its field stands open.
     pub by_key: bool,
+    /// Where models are asked.
+    pub models: String,
     /// What the identity provider is called through which people may sign in.
     pub provider: Option<String>,
 }

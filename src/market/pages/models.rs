@@ -1,8 +1,14 @@
 //! Models: the names callers use, and where they lead; listed, and added.
 
+pub mod canary;
+pub mod change;
 pub mod edit;
 pub mod one;
 pub mod picture;
+pub mod refusal;
+pub mod shadow;
+pub mod spread;
+pub mod targets;
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -12,6 +18,7 @@ use http::StatusCode;
 use crate::access::person::Person;
 use crate::extract::Visitor;
 use crate::llm::live::{DEMO, StoredModel};
+use crate::llm::strategy::Strategy;
 use crate::market::api::{Market, models as api};
 use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
@@ -19,12 +26,14 @@ use crate::market::pages::arguments::Entered;
 use crate::market::pages::consumers::segment;
 use crate::market::pages::key_routes::moment;
 use crate::market::pages::limits::LimitRow;
-use crate::market::pages::models::edit::said;
+use crate::market::pages::models::one::stands_for_many;
 use crate::market::pages::models::picture::Picture;
+use crate::market::pages::models::refusal::of_new;
+use crate::market::pages::models::spread::in_words;
 use crate::market::pages::providers::text;
 use crate::market::pages::routes::{Fields, answered, frame, next_page, notice, reader, to};
 use crate::market::pages::submitted::Submitted;
-use crate::problem::{Problem, ProblemKind};
+use crate::problem::Problem;
 use crate::store::models::{MODELS_MAX, ModelRow, PROVIDERS_MAX};
 
 /// Models on one page.
@@ -56,6 +65,8 @@ pub struct ModelLine {
     pub segment: String,
     pub is_pattern: bool,
     pub picture: Picture,
+    /// The message of how requests are spread, where that is not by weight.
+    pub spread: Option<&'static str>,
     pub limits: Vec<LimitRow>,
     /// The model that takes over.
     pub exhaust: Option<String>,
@@ -68,8 +79,11 @@ impl ModelLine {
         let model: StoredModel = serde_json::from_str(&row.settings).ok()?;
         Some(Self {
             segment: segment(&row.name),
-            is_pattern: row.name.ends_with('*'),
+            is_pattern: stands_for_many(&row.name),
             picture: Picture::of(&row.name, &model, language),
+            spread: Some(model.settings.strategy)
+                .filter(|strategy| *strategy != Strategy::default())
+                .map(in_words),
             limits: model.limits.iter().map(LimitRow::of).collect(),
             exhaust: model.on_exhaust.map(|it| it.downgrade),
             changed: moment(row.updated_at),
@@ -184,11 +198,12 @@ pub(super) async fn make(
             let path = format!("/admin/models/{}?done=model-made", segment(&name));
             return to(&path);
         }
-        Err(problem) => problem,
+        Err(unkept) => unkept,
     };
     let made = template(&market, (&headers, &person), "").await;
     let again = made.map(|page| {
-        let error = Some(refused_target(&refusal, page.frame.language));
+        let (kind, said) = of_new(refusal, page.frame.language);
+        let error = Some(said);
         let page = ModelsPage {
             error,
             name,
@@ -196,22 +211,7 @@ pub(super) async fn make(
             model,
             ..page
         };
-        (refusal.kind.status(), page)
+        (kind.status(), page)
     });
     answered((&market, &headers), again)
-}
-
-/// A refusal about a model with one target, in the words of the form.
-fn refused_target(problem: &Problem, language: Language) -> Html {
-    let detail = problem.detail.replacen("`targets[0].", "`", 1);
-    let labels = [("provider", "models-provider"), ("model", "models-model")];
-    let detail = labels.iter().fold(detail, |detail, (name, label)| {
-        let label = format!("“{}”", language.plain(label, &[]));
-        detail.replacen(&format!("`{name}`"), &label, 1)
-    });
-    let kind = match problem.kind {
-        ProblemKind::Unprocessable => ProblemKind::Invalid,
-        kind => kind,
-    };
-    said(&Problem::new(kind, detail), language)
 }

@@ -1,8 +1,11 @@
 //! Providers of models: those there are, the kinds one can be of, and the form that adds one.
 
+pub mod care;
+pub mod change;
 mod form;
 pub mod one;
 pub mod snippets;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -18,16 +21,22 @@ use crate::access::person::Person;
 use crate::extract::{Path, Visitor};
 use crate::llm::dialect::Dialect;
 use crate::llm::provider::{self, Auth, Capability, Probe, Provider};
+use crate::llm::settings::ProviderSettings;
+use crate::llm::standing::{HealthRule, LoadRule};
 use crate::market::api::{Market, providers as api};
-use crate::market::language::Html;
+use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
 use crate::market::pages::arguments::Entered;
 use crate::market::pages::key_routes::moment;
+use crate::market::pages::providers::care::ShownState;
 pub(in crate::market::pages) use crate::market::pages::providers::form::text;
-use crate::market::pages::providers::form::{ProviderForm, said};
+use crate::market::pages::providers::form::{ProviderForm, checked};
+use crate::market::pages::providers::words::Described;
 use crate::market::pages::routes::{Fields, answered, frame, notice, reader, refused, to};
+use crate::market::pages::settings::labelled;
 use crate::market::pages::submitted::Submitted;
-use crate::problem::{Problem, ProblemKind};
+use crate::market::pages::wrong::{Refused, Wrong};
+use crate::problem::Problem;
 
 /// The kind for whatever is not among the others.
 const ANY: &str = "openai-compatible";
@@ -64,6 +73,8 @@ pub struct NewProviderPage {
     pub frame: Frame,
     pub kind: KindView,
     pub error: Option<Html>,
+    /// The field that was refused.
+    pub wrong: Wrong,
     pub name: String,
     pub form: ProviderForm,
 }
@@ -77,7 +88,7 @@ pub struct KindView {
     pub dialect: String,
     /// The message of whether it was compared with what its provider publishes, and its class.
     pub verified: (&'static str, &'static str),
-    pub note: Option<String>,
+    pub note: Option<Described>,
     pub docs: Option<String>,
     /// Where people keep its key.
     pub env: Vec<String>,
@@ -89,7 +100,7 @@ pub struct KindView {
 }
 
 impl KindView {
-    fn of(data: &Provider) -> Self {
+    fn of(data: &Provider, language: Language) -> Self {
         let verified = match (data.verified, data.dialect) {
             (true, _) => ("providers-verified", "good"),
             (false, Dialect::OpenaiChat | Dialect::OpenaiResponses) => {
@@ -99,10 +110,14 @@ impl KindView {
         };
         Self {
             id: data.id.clone(),
-            name: data.name.clone(),
+            name: if data.id == ANY {
+                language.plain("kinds-any", &[])
+            } else {
+                data.name.clone()
+            },
             dialect: word(&json!(data.dialect)),
             verified,
-            note: data.note.clone(),
+            note: data.note.as_ref().map(|note| Described::of(note, language)),
             // What somebody described themselves may lead anywhere.
             docs: Some(&data.docs)
                 .filter(|url| url.starts_with("https://"))
@@ -153,6 +168,14 @@ struct Shown {
     kind: String,
     parameters: BTreeMap<String, String>,
     allow_upstream: Vec<String>,
+    pass_through: bool,
+    files: bool,
+    #[serde(default)]
+    health: Option<HealthRule>,
+    #[serde(default)]
+    load: Option<LoadRule>,
+    #[serde(default)]
+    state: Option<ShownState>,
     origin: Option<String>,
     keys: Vec<ShownKey>,
     updated_at: Option<DateTime<Utc>>,
@@ -183,9 +206,24 @@ impl Shown {
             .or_else(|| provider::find(&self.kind))
     }
 
-    fn kind(&self) -> KindView {
-        self.data()
-            .map_or_else(|| KindView::unknown(&self.kind), KindView::of)
+    fn kind(&self, language: Language) -> KindView {
+        self.data().map_or_else(
+            || KindView::unknown(&self.kind),
+            |data| KindView::of(data, language),
+        )
+    }
+
+    /// What is stored of it, without a definition.
+    fn settings(&self) -> ProviderSettings {
+        ProviderSettings {
+            parameters: self.parameters.clone(),
+            allow_upstream: self.allow_upstream.clone(),
+            pass_through: self.pass_through,
+            files: self.files,
+            health: self.health,
+            load: self.load,
+            definition: None,
+        }
     }
 
     fn keys(&self) -> Vec<KeyView> {
@@ -213,20 +251,23 @@ pub(super) async fn list(
         Ok(person) => person,
         Err(response) => return *response,
     };
-    let made = lines(&market, &person).await.map(|providers| {
-        let mut frame = frame(&market, &headers, "providers");
-        frame.notice = notice(&query);
-        (StatusCode::OK, ProvidersPage { frame, providers })
-    });
+    let mut frame = frame(&market, &headers, "providers");
+    frame.notice = notice(&query);
+    let made = lines(&market, &person, frame.language).await;
+    let made = made.map(|providers| (StatusCode::OK, ProvidersPage { frame, providers }));
     answered((&market, &headers), made)
 }
 
-async fn lines(market: &Market, person: &Person) -> Result<Vec<ProviderLine>, Problem> {
+async fn lines(
+    market: &Market,
+    person: &Person,
+    language: Language,
+) -> Result<Vec<ProviderLine>, Problem> {
     let views = api::all(market, person).await?.into_iter();
     let lines = views.map(|view| {
         let shown = Shown::read(view)?;
         Ok(ProviderLine {
-            kind: shown.kind(),
+            kind: shown.kind(language),
             keys: shown.keys(),
             changed: at(shown.updated_at),
             name: shown.name,
@@ -239,9 +280,12 @@ pub(super) async fn kinds(State(market): State<Market>, headers: Visitor) -> Res
     if let Err(response) = reader(&headers, "/admin/provider-kinds") {
         return *response;
     }
-    let mut kinds: Vec<KindView> = provider::built_in().iter().map(KindView::of).collect();
-    kinds.sort_by_key(|kind| (kind.id == ANY, kind.name.to_lowercase()));
     let frame = frame(&market, &headers, "providers");
+    let kinds = provider::built_in().iter();
+    let mut kinds: Vec<KindView> = kinds
+        .map(|data| KindView::of(data, frame.language))
+        .collect();
+    kinds.sort_by_key(|kind| (kind.id == ANY, kind.name.to_lowercase()));
     answered(
         (&market, &headers),
         Ok((StatusCode::OK, KindsPage { frame, kinds })),
@@ -264,12 +308,14 @@ pub(super) async fn new(
     let made = async {
         let data = kind_named(&kind)?;
         let name = free_name(&market, &person, &kind).await?;
+        let frame = frame(&market, &headers, "providers");
         let page = NewProviderPage {
-            frame: frame(&market, &headers, "providers"),
-            kind: KindView::of(data),
+            kind: KindView::of(data, frame.language),
             error: None,
+            wrong: Wrong::default(),
             name,
-            form: ProviderForm::fresh(data),
+            form: ProviderForm::fresh(data, frame.language),
+            frame,
         };
         Ok((StatusCode::OK, page))
     };
@@ -278,7 +324,7 @@ pub(super) async fn new(
 
 /// The name of the kind, or what follows it where that is taken.
 async fn free_name(market: &Market, person: &Person, kind: &str) -> Result<String, Problem> {
-    let taken: Vec<String> = lines(market, person)
+    let taken: Vec<String> = lines(market, person, Language::default())
         .await?
         .into_iter()
         .map(|line| line.name)
@@ -303,21 +349,22 @@ pub(super) async fn make(
         Ok(data) => data,
         Err(problem) => return refused(&market, &headers, &problem),
     };
-    let entered = ProviderForm::entered(data, &form);
+    let frame = frame(&market, &headers, "providers");
+    let language = frame.language;
+    let entered = ProviderForm::entered((data, language), &form);
     let name = text(&form, "name").to_owned();
-    let refusal = match add(&market, &person, (&name, data), &entered).await {
+    let (status, refused) = match add(&market, &person, (&name, data), &entered, language).await {
         Ok(()) => {
             return to(&format!("/admin/providers/{name}?done=provider-made"));
         }
-        Err(problem) => problem,
+        Err(refused) => refused,
     };
-    let frame = frame(&market, &headers, "providers");
-    let status = refusal.kind.status();
     let page = NewProviderPage {
-        kind: KindView::of(data),
-        error: Some(said(&refusal, frame.language)),
+        kind: KindView::of(data, language),
+        error: Some(refused.text),
+        wrong: refused.wrong,
         name,
-        form: entered.refused(&refusal),
+        form: entered,
         frame,
     };
     answered((&market, &headers), Ok((status, page)))
@@ -329,12 +376,24 @@ async fn add(
     person: &Person,
     (name, data): (&str, &Provider),
     form: &ProviderForm,
-) -> Result<(), Problem> {
+    language: Language,
+) -> Result<(), (StatusCode, Refused)> {
+    let of_problem = |problem: Problem| {
+        let said = labelled(&problem, language);
+        (problem.kind.status(), Refused::whole(said))
+    };
     let store = &market.0.parts.publisher.store;
-    if store.provider(person.organization(), name).await?.is_some() {
-        let detail = format!("`name`: there is a provider {name} already");
-        return Err(Problem::new(ProblemKind::Conflict, detail));
+    let there = store.provider(person.organization(), name).await;
+    if there.map_err(|error| of_problem(error.into()))?.is_some() {
+        let why = language.say("providers-rule-taken").with("name", name);
+        let said = language.say("models-refused").with("why", why);
+        let said = said.with("label", language.say("label-name"));
+        return Err((StatusCode::CONFLICT, Refused::at("name", said.into())));
     }
-    let given = form.given(&data.id, json!({}))?;
-    api::keep(market, person, name, given).await
+    let given = form.given(&data.id, json!({})).map_err(of_problem)?;
+    let given = checked(given, language);
+    let given = given.map_err(|refused| (StatusCode::UNPROCESSABLE_ENTITY, refused))?;
+    api::keep(market, person, name, given)
+        .await
+        .map_err(of_problem)
 }

@@ -136,13 +136,13 @@ routes! {
         GET providers::new, POST providers::make
     }
     "/admin/providers/{name}" at most settings_routes::FORM_BYTES_MAX => {
-        GET providers::one::show, POST providers::one::change
+        GET providers::one::show, POST providers::change::change
     }
     "/admin/models" at most settings_routes::FORM_BYTES_MAX => {
         GET models::list, POST models::make
     }
     "/admin/models/{name}" at most settings_routes::FORM_BYTES_MAX => {
-        GET models::one::show, POST models::one::change
+        GET models::one::show, POST models::change::change
     }
     "/admin/audit" { GET audit::show }
     "/admin/health" { GET health::show }
@@ -205,6 +205,10 @@ pub(super) fn notice(query: &Fields) -> Option<&'static str> {
         "provider-key-removed" => "done-provider-key-removed",
         "model-made" => "done-model-made",
         "model-removed" => "done-model-removed",
+        "canary-accepted" => "done-canary-accepted",
+        "canary-stopped" => "done-canary-stopped",
+        "canary-resumed" => "done-canary-resumed",
+        "canary-removed" => "done-canary-removed",
         "erased" => "done-erased",
         "signed-out" => "done-signed-out",
         _ => return None,

@@ -180,6 +180,7 @@ fn login_page(market: &Market, visitor: &Visitor, form: &Fields) -> (Login, Opti
         name: form.get("name").cloned().unwrap_or_default(),
         ticket: None,
         by_key: false,
+        models: format!("{}/v1", market.0.parts.address.asked_by(visitor)),
         provider: label(market),
     };
     (login, fresh)

@@ -10,13 +10,13 @@ use crate::pages::{Served, csrf, form, serve};
 
 const KEY: &str = "sk-nobody-is-shown-this-4321";
 
-struct Admin {
-    served: Served,
-    cookie: String,
+pub(super) struct Admin {
+    pub(super) served: Served,
+    pub(super) cookie: String,
     token: String,
 }
 
-fn admin() -> Admin {
+pub(super) fn admin() -> Admin {
     let served = serve();
     let cookie = served.sign_in();
     let token = csrf(&served.get("/keys", &cookie));
@@ -28,23 +28,23 @@ fn admin() -> Admin {
 }
 
 impl Admin {
-    fn get(&self, path: &str) -> String {
+    pub(super) fn get(&self, path: &str) -> String {
         self.served.get(path, &self.cookie)
     }
 
-    fn post(&self, path: &str, pairs: &[(&str, &str)]) -> String {
+    pub(super) fn post(&self, path: &str, pairs: &[(&str, &str)]) -> String {
         let pairs = [pairs, &[("csrf", self.token.as_str())]].concat();
         let own = format!("Cookie: {}\r\n", self.cookie);
         self.served.post(path, &own, &form(&pairs))
     }
 
-    fn api(&self, path: &str) -> Value {
+    pub(super) fn api(&self, path: &str) -> Value {
         let answer = self.get(&format!("/api/v1/{path}"));
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         serde_json::from_str(body).unwrap_or(json!(answer))
     }
 
-    fn put(&self, path: &str, body: &Value) {
+    pub(super) fn put(&self, path: &str, body: &Value) {
         let head = format!(
             "PUT /api/v1/{path} HTTP/1.1\r\nContent-Type: application/json\r\nCookie: {}\r\nX-CSRF-Token: {}",
             self.cookie, self.token
@@ -106,7 +106,7 @@ fn a_provider_is_added_given_a_key_tried_and_served() {
             ],
             422,
             "line 2",
-            "aria-invalid=\"true\" autocomplete=\"off\" spellcheck=\"false\" aria-describedby=\"allow-help\"",
+            "aria-invalid=\"true\" aria-errormessage=\"allow-fault\"",
         ),
         (
             [("name", "No Name"), ("p.base_url", &base), ("allow", "")],
@@ -173,7 +173,7 @@ fn a_provider_is_added_given_a_key_tried_and_served() {
 }
 
 /// What the hidden field of a model's forms holds.
-fn revision(page: &str) -> String {
+pub(super) fn revision(page: &str) -> String {
     let (_, rest) = page.split_once("name=\"revision\" value=\"").unwrap();
     rest.split('"').next().unwrap().to_owned()
 }

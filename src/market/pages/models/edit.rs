@@ -5,15 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::access::limit::Limit;
 use crate::llm::live::StoredModel;
 use crate::llm::route::FallbackOn;
-use crate::market::language::{Html, Language};
+use crate::market::language::Language;
 use crate::market::pages::arguments::{Entered, entered};
-use crate::market::pages::settings::{decimal, fixed, labelled};
-use crate::problem::Problem;
-
-/// Rows of the form; a model has no more targets.
-const ROWS_MAX: usize = 32;
-/// Rows without a target that are there to be filled in.
-const FREE_ROWS: usize = 2;
+use crate::market::pages::settings::{decimal, fixed};
+use crate::market::pages::wrong::Wrong;
 
 /// What sends a request on, as the API writes it, and its message.
 pub const FALLBACKS: [(FallbackOn, &str, &str); 7] = [
@@ -85,137 +80,8 @@ pub fn counted(unit: &str) -> &'static str {
     word(&COUNTED, unit)
 }
 
-/// A target as it stands in the form; without a provider it is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TargetRow {
-    /// Which of the stored ones it is; empty: a new one.
-    pub at: String,
-    pub provider: String,
-    pub model: String,
-    pub weight: String,
-    pub tier: String,
-    pub output: String,
-    /// The field that was refused.
-    pub wrong: &'static str,
-}
-
-impl TargetRow {
-    /// Targets there are, and rows for more.
-    pub fn all(model: &StoredModel) -> Vec<Self> {
-        let targets = model.settings.targets.iter().enumerate();
-        let mut rows: Vec<Self> = targets
-            .map(|(place, target)| Self {
-                at: place.to_string(),
-                provider: target.provider.clone(),
-                model: target.model.clone().unwrap_or_default(),
-                weight: target.weight.to_string(),
-                tier: target.tier.to_string(),
-                output: target
-                    .max_output_tokens
-                    .map(|most| most.to_string())
-                    .unwrap_or_default(),
-                wrong: "",
-            })
-            .collect();
-        let length = ROWS_MAX.min(rows.len() + FREE_ROWS).max(rows.len());
-        rows.resize(length, Self::default());
-        rows
-    }
-
-    /// The rows of a form, as they were entered.
-    pub fn entered(form: &Entered) -> Vec<Self> {
-        let rows = (0..ROWS_MAX).map_while(|row| {
-            let text = |name: &str| entered(form, &format!("{name}-{row}"));
-            let line = |name: &str| text(name).unwrap_or_default().trim().to_owned();
-            Some(Self {
-                at: line("at"),
-                provider: text("provider")?.to_owned(),
-                model: line("model"),
-                weight: line("weight"),
-                tier: line("tier"),
-                output: line("output"),
-                wrong: "",
-            })
-        });
-        rows.collect()
-    }
-
-    fn is_target(&self) -> bool {
-        !self.provider.is_empty()
-    }
-}
-
-/// The fields of a target: the API's names of them, the form's, and their labels.
-const FIELDS: [(&str, &str, &str); 5] = [
-    ("provider", "provider", "models-provider"),
-    ("model", "model", "models-model"),
-    ("weight", "weight", "models-weight"),
-    ("tier", "tier", "models-tier"),
-    ("maxOutputTokens", "output", "models-output"),
-];
-
-/// Which row was refused, by which field, and why.
-pub type Refused = (usize, &'static str, Html);
-
-fn in_row(row: usize, why: Html, language: Language) -> Html {
-    let said = language.say("limits-row").with("row", row + 1);
-    said.with("why", why).into()
-}
-
-/// Puts the targets of the rows in the place of those that are stored.
-///
-/// # Errors
-/// The row and field that cannot be read.
-pub fn targets(stored: &mut Value, rows: &[TargetRow], language: Language) -> Result<(), Refused> {
-    let mut targets = Vec::new();
-    for (place, row) in rows.iter().enumerate() {
-        if !row.is_target() {
-            if row.at.is_empty() && !row.model.is_empty() {
-                let why = language.say("models-wants-provider").into();
-                return Err((place, "provider", in_row(place, why, language)));
-            }
-            continue;
-        }
-        targets.push(target(stored, row).map_err(|(field, label)| {
-            let label = language.say(label).to_string();
-            let said = language.say("settings-want-whole").with("label", label);
-            (place, field, in_row(place, said.into(), language))
-        })?);
-    }
-    stored["targets"] = targets.into();
-    Ok(())
-}
-
-/// A target of a row: the stored one it was, with what the row says in its place.
-fn target(stored: &Value, row: &TargetRow) -> Result<Value, (&'static str, &'static str)> {
-    let place = row.at.parse::<usize>().ok();
-    let before = place.and_then(|place| stored["targets"].get(place));
-    let mut target = before.cloned().unwrap_or_else(|| json!({}));
-    let number = |text: &str, usual: u32, field: (&'static str, &'static str)| match text {
-        "" => Ok(usual),
-        text => text.parse::<u32>().map_err(|_| field),
-    };
-    target["provider"] = row.provider.as_str().into();
-    target["weight"] = number(&row.weight, 1, ("weight", "models-weight"))?.into();
-    target["tier"] = number(&row.tier, 0, ("tier", "models-tier"))?.into();
-    let output = match row.output.as_str() {
-        "" => None,
-        text => Some(
-            text.parse::<u64>()
-                .map_err(|_| ("output", "models-output"))?,
-        ),
-    };
-    set(&mut target, "maxOutputTokens", output.map(Value::from));
-    let model = Some(&row.model).filter(|model| !model.is_empty());
-    set(
-        &mut target,
-        "model",
-        model.map(|model| model.as_str().into()),
-    );
-    Ok(target)
-}
-
-fn set(object: &mut Value, name: &str, value: Option<Value>) {
+/// Puts a member in the place of the one there is, or takes it away.
+pub(super) fn set(object: &mut Value, name: &str, value: Option<Value>) {
     match (object.as_object_mut(), value) {
         (Some(members), Some(value)) => {
             members.insert(name.to_owned(), value);
@@ -225,20 +91,6 @@ fn set(object: &mut Value, name: &str, value: Option<Value>) {
         }
         _ => {}
     }
-}
-
-/// A refusal of the management API about a target, in the words of the form.
-pub fn refused(problem: &Problem, rows: &[TargetRow], language: Language) -> Option<Refused> {
-    let (place, rest) = problem.detail.strip_prefix("`targets[")?.split_once("].")?;
-    let (name, why) = rest.split_once('`')?;
-    let mut kept = rows.iter().enumerate().filter(|(_, row)| row.is_target());
-    let (row, _) = kept.nth(place.parse().ok()?)?;
-    let (_, field, label) = FIELDS.iter().find(|(known, ..)| *known == name)?;
-    let said = language
-        .say("models-refused")
-        .with("label", language.say(label).to_string());
-    let said = said.with("why", why.trim_start_matches([':', ' ']).to_owned());
-    Some((row, field, in_row(row, said.into(), language)))
 }
 
 /// Puts limits, and what takes over once they are used up, in the place of those that are stored.
@@ -324,22 +176,21 @@ impl FaultForm {
 /// Puts what is done where a target fails in the place of what is stored.
 ///
 /// # Errors
-/// A sentence that names the field that cannot be read.
-pub fn faults(stored: &mut Value, form: &FaultForm, language: Language) -> Result<(), Html> {
-    let wrong = |key: &str, label: &str| -> Html {
-        let label = language.say(label).to_string();
-        language.say(key).with("label", label).into()
-    };
-    let retries = form.retries.parse::<u32>();
-    let retries = retries.map_err(|_| wrong("settings-want-whole", "models-retries"))?;
+/// The field that cannot be read.
+pub fn faults(stored: &mut Value, form: &FaultForm, language: Language) -> Result<(), Wrong> {
+    let retries = whole((&form.retries, "retries", "models-retries"), language)?;
     stored["retries"] = retries.into();
     let mut times = stored["times"]
         .as_object()
         .cloned()
         .unwrap_or_else(Map::new);
     let entered = [&form.first_byte, &form.idle, &form.total];
-    for ((_, name, label), text) in TIMES.iter().zip(entered) {
-        let ms = fixed(text, 3).ok_or_else(|| wrong("settings-want-seconds", label))?;
+    for ((field, name, label), text) in TIMES.iter().zip(entered) {
+        let ms = fixed(text, 3).ok_or_else(|| {
+            let label = language.say(label).to_string();
+            let said = language.say("settings-want-seconds").with("label", label);
+            Wrong::at(*field, said.into())
+        })?;
         times.insert((*name).to_owned(), ms.into());
     }
     stored["times"] = times.into();
@@ -363,34 +214,25 @@ pub fn faults(stored: &mut Value, form: &FaultForm, language: Language) -> Resul
     Ok(())
 }
 
-/// A refusal about the model as a whole, or about its times and limits, in the words of the page.
-pub fn said(problem: &Problem, language: Language) -> Html {
-    let named = [
-        ("retries", "models-retries"),
-        ("times.firstByteMs", "models-first-byte"),
-        ("times.idleMs", "models-idle"),
-        ("times.totalMs", "models-total"),
-        ("onExhaust.downgrade", "models-exhaust"),
-        ("targets", "models-targets"),
-    ];
-    let mut detail = problem.detail.clone();
-    for (name, label) in named {
-        let label = format!("“{}”", language.plain(label, &[]));
-        detail = detail.replace(&format!("`{name}`"), &label);
-    }
-    let said = Problem {
-        kind: problem.kind,
-        detail,
-        extensions: None,
-        terms: None,
-    };
-    labelled(&said, language)
+/// A whole number of a form: what was entered, in which field, and its label.
+///
+/// # Errors
+/// Where it is none.
+pub(super) fn whole(
+    (text, field, label): (&str, &str, &str),
+    language: Language,
+) -> Result<u64, Wrong> {
+    text.parse().map_err(|_| {
+        let label = language.say(label).to_string();
+        let said = language.say("settings-want-whole").with("label", label);
+        Wrong::at(field, said.into())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::ProblemKind;
+    use crate::market::pages::models::targets::{TargetRow, Whose, targets};
 
     fn stored() -> Value {
         json!({
@@ -419,7 +261,7 @@ mod tests {
         let mut rows = vec![row("1", "openai"), row("0", "together"), row("", "")];
         rows[1].model = "llama".to_owned();
         rows[1].weight = "3".to_owned();
-        targets(&mut model, &rows, Language::English).unwrap();
+        targets(&mut model, (Whose::Model, &rows), Language::English).unwrap();
         limits(&mut model, &[], "dear");
         let mut expected = stored();
         expected["targets"] = json!([
@@ -458,7 +300,8 @@ mod tests {
         let read = |value: &Value| serde_json::from_value::<StoredModel>(value.clone()).unwrap();
         let model = read(&settings);
         let mut again = settings.clone();
-        targets(&mut again, &TargetRow::all(&model), Language::English).unwrap();
+        let rows = TargetRow::all(&model.settings.targets);
+        targets(&mut again, (Whose::Model, &rows), Language::English).unwrap();
         faults(&mut again, &FaultForm::of(&model), Language::English).unwrap();
         assert_eq!(read(&again), model);
         // What nobody chose stays what nobody chose.
@@ -466,28 +309,5 @@ mod tests {
         let mut again = json!({ "targets": [{ "provider": "a" }] });
         faults(&mut again, &FaultForm::of(&plain), Language::English).unwrap();
         assert_eq!(read(&again), plain);
-    }
-
-    #[test]
-    fn a_refusal_names_the_row_and_the_field() {
-        let rows = [row("0", "groq"), row("1", ""), row("", "openai")];
-        let problem = Problem::new(
-            ProblemKind::Unprocessable,
-            "`targets[1].weight` is 0 to 1000",
-        );
-        let (row_at, field, said) = refused(&problem, &rows, Language::English).unwrap();
-        assert_eq!((row_at, field), (2, "weight"));
-        assert_eq!(said.as_str(), "Row 3: “Weight” is 0 to 1000");
-        let mut many = rows.clone();
-        many[0].tier = "first".to_owned();
-        let (row_at, field, said) = targets(&mut stored(), &many, Language::English).unwrap_err();
-        assert_eq!((row_at, field), (0, "tier"));
-        assert!(said.as_str().contains("“Tier”"), "{}", said.as_str());
-        let lonely = TargetRow {
-            model: "x".to_owned(),
-            ..TargetRow::default()
-        };
-        let (_, field, _) = targets(&mut stored(), &[lonely], Language::English).unwrap_err();
-        assert_eq!(field, "provider");
     }
 }

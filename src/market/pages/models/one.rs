@@ -7,26 +7,31 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::access::limit::Limit;
+use crate::access::limit::{Limit, Unit};
 use crate::access::person::Person;
 use crate::extract::{Path, Visitor};
 use crate::llm::live::StoredModel;
-use crate::market::api::{Market, models as api};
+use crate::llm::names::REGEX;
+use crate::llm::price::ServiceTier;
+use crate::llm::route::Target;
+use crate::market::api::Market;
 use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
-use crate::market::pages::arguments::Entered;
 use crate::market::pages::consumers::segment;
-use crate::market::pages::failure::Refusal;
-use crate::market::pages::limits::{LimitRow, limits_of};
-use crate::market::pages::models::edit::{self, FaultForm, Refused, TargetRow};
-use crate::market::pages::models::picture::{Picture, share};
+use crate::market::pages::limits::LimitRow;
+use crate::market::pages::model_usage::ModelUsageTable;
+use crate::market::pages::models::canary::{self, CanaryForm};
+use crate::market::pages::models::edit::FaultForm;
+use crate::market::pages::models::picture::{Picture, share_of, tiers, whole};
+use crate::market::pages::models::shadow::{self, ShadowForm};
+use crate::market::pages::models::spread::{OtherForm, SpreadForm, in_words};
+use crate::market::pages::models::targets::{TargetRow, only_after};
 use crate::market::pages::models::{provider_names, stored};
 use crate::market::pages::providers::snippets::{Snippet, snippets};
-use crate::market::pages::providers::text;
-use crate::market::pages::routes::{Fields, answered, frame, notice, reader, to};
-use crate::market::pages::submitted::Submitted;
+use crate::market::pages::routes::{Fields, answered, frame, notice, reader};
 use crate::market::pages::told::Told;
-use crate::problem::{Problem, ProblemKind};
+use crate::market::pages::wrong::Wrong;
+use crate::problem::Problem;
 
 /// The scope of all who ask for a model, as the API writes it.
 const EVERYBODY: &str = "server";
@@ -37,32 +42,61 @@ const EVERYBODY: &str = "server";
 pub struct ModelPage {
     pub frame: Frame,
     pub told: Option<Told>,
+    /// The field that was refused.
+    pub wrong: Wrong,
     pub name: String,
     pub segment: String,
     /// What the forms were made from.
     pub revision: String,
     pub picture: Picture,
-    /// The targets as a table: tier, provider, model, and the part of its tier.
+    /// The targets as a table.
     pub table: Vec<TargetLine>,
     pub targets: Vec<TargetRow>,
     /// Whom a target can lead to.
     pub providers: Vec<String>,
+    pub spread: SpreadForm,
+    /// The message of how requests are spread now.
+    pub spread_now: &'static str,
+    pub canary: CanaryForm,
+    pub canary_now: CanaryNow,
+    pub shadow: ShadowForm,
+    /// What the shadow gets now.
+    pub shadow_now: Html,
     pub limits: Vec<LimitRow>,
+    /// Targets that cost nothing of a limit in dollars, because nobody knows what they cost.
+    pub unpriced: Vec<String>,
     /// The model that takes over, and others that could.
     pub exhaust: String,
     pub others: Vec<String>,
     pub faults: FaultForm,
+    pub other: OtherForm,
+    pub other_now: Html,
     /// How it is asked; a pattern is asked by other names.
     pub snippets: Vec<Snippet>,
+}
+
+/// The canary there is.
+#[derive(Clone, Debug)]
+pub struct CanaryNow {
+    pub words: Html,
+    /// A name that stands for many has none.
+    pub can_be: bool,
+    pub is_there: bool,
+    pub is_paused: bool,
+    /// How it does beside the usual targets.
+    pub arms: Option<ModelUsageTable>,
+    /// The page with all figures.
+    pub figures: String,
 }
 
 /// A target as a row of the table.
 #[derive(Clone, Debug)]
 pub struct TargetLine {
-    pub tier: u32,
+    /// When it is asked.
+    pub when: Html,
     pub provider: String,
     pub model: Option<String>,
-    /// `None`: it is asked only where the others fail.
+    /// Its part of its tier; `None`: none.
     pub share: Option<String>,
 }
 
@@ -70,6 +104,11 @@ impl ModelPage {
     /// What is said in a part of the page.
     pub fn told_in(&self, part: &str) -> Option<&Told> {
         self.told.as_ref().filter(|told| told.part == part)
+    }
+
+    /// Whether what was entered in a part of the page was refused.
+    pub fn is_refused(&self, part: &str) -> bool {
+        self.told_in(part).is_some_and(|told| !told.is_done)
     }
 }
 
@@ -94,7 +133,7 @@ pub(in crate::market::pages) async fn show(
     answered((&market, &headers), made)
 }
 
-async fn template(
+pub(super) async fn template(
     market: &Market,
     (headers, person): (&Visitor, &Person),
     name: &str,
@@ -103,30 +142,42 @@ async fn template(
     let model: StoredModel =
         serde_json::from_value(settings).map_err(|error| Problem::internal(&error))?;
     let frame = frame(market, headers, "models");
+    let language = frame.language;
     let others = stored(market, person).await?.into_iter();
     let others = others.map(|(other, _)| other);
     let mut providers = provider_names(market, person).await?;
-    for target in &model.settings.targets {
+    for (_, target) in model.settings.named_targets() {
         if !providers.contains(&target.provider) {
             providers.push(target.provider.clone());
         }
     }
     let url = market.0.parts.address.asked_by(headers);
+    let other = OtherForm::of(name, &model);
     Ok(ModelPage {
         told: None,
+        wrong: Wrong::default(),
         segment: segment(name),
         revision,
-        picture: Picture::of(name, &model, frame.language),
-        table: table(&model),
-        targets: TargetRow::all(&model),
+        picture: Picture::of(name, &model, language),
+        table: table(&model, language),
+        targets: TargetRow::all(&model.settings.targets),
         providers,
+        spread: SpreadForm::of(&model),
+        spread_now: in_words(model.settings.strategy),
+        canary: CanaryForm::of(&model),
+        canary_now: canary_now(market, (person, &frame), (name, &model)).await?,
+        shadow: ShadowForm::of(&model),
+        shadow_now: shadow::in_words(model.settings.shadow.as_ref(), language),
         limits: rows_of(&model.limits),
+        unpriced: unpriced(market, person, (name, &model)),
         faults: FaultForm::of(&model),
+        other_now: other.words(language),
+        other,
         exhaust: model.on_exhaust.map(|it| it.downgrade).unwrap_or_default(),
         others: others
-            .filter(|other| other != name && !other.ends_with('*'))
+            .filter(|other| other != name && !stands_for_many(other))
             .collect(),
-        snippets: if name.ends_with('*') {
+        snippets: if stands_for_many(name) {
             Vec::new()
         } else {
             snippets(&url, name)
@@ -136,8 +187,63 @@ async fn template(
     })
 }
 
+/// Whether callers ask for it by other names.
+pub fn stands_for_many(name: &str) -> bool {
+    name.ends_with('*') || name.starts_with(REGEX)
+}
+
+async fn canary_now(
+    market: &Market,
+    (person, frame): (&Person, &Frame),
+    (name, model): (&str, &StoredModel),
+) -> Result<CanaryNow, Problem> {
+    let canary = model.settings.canary.as_ref();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("model", name)
+        .finish();
+    Ok(CanaryNow {
+        words: canary::in_words(canary, frame.language),
+        can_be: !stands_for_many(name),
+        is_there: canary.is_some(),
+        is_paused: canary.is_some_and(|canary| canary.paused),
+        arms: match canary {
+            Some(_) => Some(canary::arms(market, person, name).await?),
+            None => None,
+        },
+        figures: format!("{}?{query}", frame.at("/usage/models")),
+    })
+}
+
+/// Targets whose price nobody knows, where a limit counts what requests cost; of a name that stands for many, those
+/// that are named.
+fn unpriced(market: &Market, person: &Person, (name, model): (&str, &StoredModel)) -> Vec<String> {
+    let llm = &market.0.parts.llm;
+    if !model.limits.iter().any(|limit| limit.unit == Unit::Money) {
+        return Vec::new();
+    }
+    let same = Some(name).filter(|name| !stands_for_many(name));
+    let lacking = model.settings.all_targets().filter_map(|target| {
+        let called = target.model.as_deref().or(same)?;
+        let provider = llm
+            .models
+            .provider_of(person.organization(), &target.provider)?;
+        let list = provider.provider.price_list();
+        let price = llm.prices.price(list, called, ServiceTier::Standard);
+        price
+            .is_none()
+            .then(|| format!("{}/{called}", target.provider))
+    });
+    let mut lacking: Vec<String> = lacking.collect();
+    lacking.dedup();
+    lacking
+}
+
 /// What is stored of a model, and what it is told apart by from what others make of it.
-async fn found(market: &Market, person: &Person, name: &str) -> Result<(Value, String), Problem> {
+pub(super) async fn found(
+    market: &Market,
+    person: &Person,
+    name: &str,
+) -> Result<(Value, String), Problem> {
     let store = &market.0.parts.publisher.store;
     let row = store.model(person.organization(), name).await?;
     let row = row.ok_or_else(Problem::not_found)?;
@@ -155,143 +261,36 @@ fn rows_of(limits: &[Limit]) -> Vec<LimitRow> {
     rows
 }
 
-fn table(model: &StoredModel) -> Vec<TargetLine> {
-    let targets = &model.settings.targets;
-    let of_tier = |tier: u32| -> u64 {
-        let same = targets.iter().filter(|target| target.tier == tier);
-        same.map(|target| u64::from(target.weight)).sum()
-    };
-    let lines = targets.iter().map(|target| TargetLine {
-        tier: target.tier,
-        provider: target.provider.clone(),
-        model: target.model.clone(),
-        share: (target.weight > 0).then(|| share(target.weight.into(), of_tier(target.tier))),
-    });
-    let mut lines: Vec<TargetLine> = lines.collect();
-    lines.sort_by_key(|line| line.tier);
+/// When each target is asked, in that order; those of a canary and a shadow after the others.
+fn table(model: &StoredModel, language: Language) -> Vec<TargetLine> {
+    let mut lines = Vec::new();
+    for (place, targets) in tiers(&model.settings.targets).values().enumerate() {
+        let key = if place == 0 {
+            "models-when-first"
+        } else {
+            "models-when-then"
+        };
+        lines.extend(lines_of(targets, &language.say(key).into(), language));
+    }
+    if let Some(canary) = &model.settings.canary {
+        let targets: Vec<&Target> = canary.targets.iter().collect();
+        let when = language.say("models-when-canary").into();
+        lines.extend(lines_of(&targets, &when, language));
+    }
+    if let Some(shadow) = &model.settings.shadow {
+        let when = language.say("models-when-shadow").into();
+        lines.extend(lines_of(&[&shadow.target], &when, language));
+    }
     lines
 }
 
-/// Why a form did nothing.
-enum Fault {
-    /// For a field of a target.
-    Target(StatusCode, Refused),
-    Other(Refusal),
-}
-
-impl<R: Into<Refusal>> From<R> for Fault {
-    fn from(refusal: R) -> Self {
-        Self::Other(refusal.into())
-    }
-}
-
-pub(in crate::market::pages) async fn change(
-    State(market): State<Market>,
-    Path(name): Path<String>,
-    Submitted {
-        visitor: headers,
-        person,
-        form,
-    }: Submitted<Entered>,
-) -> Response {
-    let language = Language::of(&headers);
-    let done = text(&form, "do").to_owned();
-    let fault = match carry_out(&market, &person, (&name, &form), language).await {
-        Ok("model-removed") => return to("/admin/models?done=model-removed"),
-        Ok(said) => {
-            let segment = segment(&name);
-            return to(&format!(
-                "/admin/models/{segment}?done={said}&in={done}#told"
-            ));
-        }
-        Err(fault) => fault,
-    };
-    let made = template(&market, (&headers, &person), &name).await;
-    let again = made.map(|mut page| {
-        let status = page.refuse(fault, (&done, &form));
-        (status, page)
+fn lines_of(targets: &[&Target], when: &Html, language: Language) -> Vec<TargetLine> {
+    let all = whole(targets);
+    let lines = targets.iter().map(|target| TargetLine {
+        when: only_after(target, language).unwrap_or_else(|| when.clone()),
+        provider: target.provider.clone(),
+        model: target.model.clone(),
+        share: share_of(target, all),
     });
-    answered((&market, &headers), again)
-}
-
-impl ModelPage {
-    /// Says why a form did nothing, and keeps what was entered.
-    fn refuse(&mut self, fault: Fault, (done, form): (&str, &Entered)) -> StatusCode {
-        match done {
-            "targets" => self.targets = TargetRow::entered(form),
-            "limits" => {
-                self.limits = LimitRow::entered(form);
-                text(form, "exhaust").clone_into(&mut self.exhaust);
-            }
-            "faults" => self.faults = FaultForm::entered(form),
-            _ => {}
-        }
-        // What was entered goes on from what it was entered into, so that it is not lost, and not kept by accident.
-        text(form, "revision").clone_into(&mut self.revision);
-        let (status, why) = match fault {
-            Fault::Target(status, (row, field, why)) => {
-                if let Some(row) = self.targets.get_mut(row) {
-                    row.wrong = field;
-                }
-                (status, why)
-            }
-            Fault::Other(refusal) => (refusal.status(), self.said(&refusal)),
-        };
-        self.told = Some(Told::refused(done, why));
-        status
-    }
-
-    fn said(&self, refusal: &Refusal) -> Html {
-        let language = self.frame.language;
-        match refusal {
-            Refusal::Problem(problem) => edit::said(problem, language),
-            Refusal::Page(..) => refusal.said(language),
-        }
-    }
-}
-
-async fn carry_out(
-    market: &Market,
-    person: &Person,
-    (name, form): (&str, &Entered),
-    language: Language,
-) -> Result<&'static str, Fault> {
-    let (mut model, revision) = found(market, person, name).await?;
-    let done = text(form, "do");
-    if done == "delete" {
-        if text(form, "confirm") != name {
-            let said = language.say("models-delete-confirm");
-            return Err(Refusal::entry(said.with("name", name.to_owned())).into());
-        }
-        api::end(market, person, name).await?;
-        return Ok("model-removed");
-    }
-    if text(form, "revision") != revision {
-        let said = language.say("models-stale");
-        return Err(Refusal::Page(StatusCode::PRECONDITION_FAILED, said.into()).into());
-    }
-    let rows = TargetRow::entered(form);
-    let unreadable = StatusCode::UNPROCESSABLE_ENTITY;
-    match done {
-        "targets" => edit::targets(&mut model, &rows, language)
-            .map_err(|refused| Fault::Target(unreadable, refused))?,
-        "limits" => {
-            let limits = limits_of(&LimitRow::entered(form), language).map_err(Refusal::entry)?;
-            edit::limits(&mut model, &limits, text(form, "exhaust"));
-        }
-        "faults" => {
-            edit::faults(&mut model, &FaultForm::entered(form), language)
-                .map_err(Refusal::entry)?;
-        }
-        _ => return Err(Problem::not_found().into()),
-    }
-    let model: StoredModel = serde_json::from_value(model)
-        .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))?;
-    let kept = api::keep(market, person, name, &model).await;
-    kept.map_err(|problem| {
-        let refused = edit::refused(&problem, &rows, language);
-        let status = problem.kind.status();
-        refused.map_or_else(|| problem.into(), |refused| Fault::Target(status, refused))
-    })?;
-    Ok("saved")
+    lines.collect()
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use crate::llm::live::StoredModel;
 use crate::llm::route::Target;
 use crate::market::language::{Html, Language};
+use crate::market::pages::models::canary::{percent, who};
+use crate::market::pages::models::targets::only_after;
 
 /// The drawing is as wide as this, and as high as it needs to be.
 pub const WIDTH: i64 = 640;
@@ -37,6 +39,8 @@ pub struct Picture {
     pub name_y: i64,
     pub targets: Vec<Drawn>,
     pub tiers: Vec<Next>,
+    /// Where some requests go in place of those, or as well.
+    pub asides: Vec<Aside>,
     /// The model that takes over once tokens or money are used up, and how far down.
     pub exhaust: Option<(String, i64)>,
     /// All of it in a few sentences.
@@ -53,10 +57,20 @@ pub struct Drawn {
     pub model: Option<(String, String)>,
     /// Its part of its tier; `None`: it is asked only where the others fail.
     pub share: Option<String>,
+    /// The faults it is for, if it is for some only.
+    pub only: Option<Html>,
     /// How long the bar is that shows the share.
     pub bar: i64,
     /// The line from the name to it, and how thick; only in the first tier.
     pub line: Option<(String, u64)>,
+}
+
+/// A canary or a shadow: what it gets, how far down that stands, and its targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    pub said: Html,
+    pub y: i64,
+    pub targets: Vec<Drawn>,
 }
 
 /// What leads from one tier to the next.
@@ -78,6 +92,7 @@ impl Picture {
             words: words(&tiers, model, language),
             ..Self::default()
         };
+        let from = name_y + NAME_HEIGHT / 2;
         let mut y = EDGE + (first_height - stack_height(first)) / 2;
         for (place, targets) in tiers.values().enumerate() {
             if place > 0 {
@@ -85,12 +100,21 @@ impl Picture {
                 y += TIER_GAP - GAP;
                 picture.tiers.push(Next { from, to: y });
             }
-            let all: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
-            for target in targets {
-                let line = (place == 0).then_some(name_y + NAME_HEIGHT / 2);
-                picture.targets.push(drawn(target, (all, y), line));
-                y += BOX_HEIGHT + GAP;
-            }
+            let line = (place == 0).then_some(from);
+            picture
+                .targets
+                .extend(stack(targets, (&mut y, line), language));
+        }
+        for (said, targets, is_asked) in asides(model, language) {
+            let heading = y + TIER_GAP / 2;
+            y += TIER_GAP - GAP;
+            let line = is_asked.then_some(from);
+            let targets: Vec<&Target> = targets.iter().collect();
+            picture.asides.push(Aside {
+                said,
+                y: heading,
+                targets: stack(&targets, (&mut y, line), language),
+            });
         }
         let mut bottom = (y - GAP).max(name_y + NAME_HEIGHT);
         if let Some(exhaust) = &model.on_exhaust {
@@ -103,8 +127,59 @@ impl Picture {
     }
 }
 
+/// What a canary and a shadow get, their targets, and whether they get anything now.
+fn asides(model: &StoredModel, language: Language) -> Vec<(Html, &[Target], bool)> {
+    let mut asides: Vec<(Html, &[Target], bool)> = Vec::new();
+    if let Some(canary) = &model.settings.canary {
+        let said = if canary.paused {
+            language.say("models-aside-paused")
+        } else {
+            let said = language.say("models-aside-canary");
+            said.with("who", who(canary, language))
+        };
+        asides.push((said.into(), &canary.targets, !canary.paused));
+    }
+    if let Some(shadow) = &model.settings.shadow {
+        let said = language.say("models-aside-shadow");
+        let said = said.with("share", percent(shadow.share));
+        asides.push((said.into(), std::slice::from_ref(&shadow.target), true));
+    }
+    asides
+}
+
+/// Targets below each other from `y` on, which is where the next ones begin afterwards; `from`: how far down the lines
+/// to them begin.
+fn stack(
+    targets: &[&Target],
+    (y, from): (&mut i64, Option<i64>),
+    language: Language,
+) -> Vec<Drawn> {
+    let all = whole(targets);
+    let stack = targets.iter().map(|target| {
+        let drawn = drawn(target, (all, *y), from);
+        *y += BOX_HEIGHT + GAP;
+        Drawn {
+            only: only_after(target, language),
+            ..drawn
+        }
+    });
+    stack.collect()
+}
+
+/// What the weights of a tier come to: of those that are asked whatever happened.
+pub fn whole(targets: &[&Target]) -> u64 {
+    let plain = targets.iter().filter(|target| target.only_on.is_none());
+    plain.map(|target| u64::from(target.weight)).sum()
+}
+
+/// The part of its tier that a target gets; `None`: it is asked only where others fail.
+pub fn share_of(target: &Target, all: u64) -> Option<String> {
+    let is_asked = target.only_on.is_none() && target.weight > 0;
+    is_asked.then(|| share(target.weight.into(), all))
+}
+
 /// Targets by the order in which tiers are asked.
-fn tiers(targets: &[Target]) -> BTreeMap<u32, Vec<&Target>> {
+pub fn tiers(targets: &[Target]) -> BTreeMap<u32, Vec<&Target>> {
     let mut tiers: BTreeMap<u32, Vec<&Target>> = BTreeMap::new();
     for target in targets {
         tiers.entry(target.tier).or_default().push(target);
@@ -119,8 +194,8 @@ fn stack_height(boxes: usize) -> i64 {
 
 /// A target of a tier whose weights come to `all`; `from`: how far down the line to it begins.
 fn drawn(target: &Target, (all, y): (u64, i64), from: Option<i64>) -> Drawn {
-    let weight = u64::from(target.weight);
-    let share = (weight > 0).then(|| share(weight, all));
+    let share = share_of(target, all);
+    let weight = share.as_ref().map_or(0, |_| u64::from(target.weight));
     let part = |length: u64| (weight * length).checked_div(all).unwrap_or(0);
     Drawn {
         y,
@@ -138,11 +213,12 @@ fn drawn(target: &Target, (all, y): (u64, i64), from: Option<i64>) -> Drawn {
             (path, part(LINE_MAX).max(1))
         }),
         share,
+        only: None,
     }
 }
 
 /// A part of all as a percentage; what is less than half of one is not nothing.
-pub fn share(weight: u64, all: u64) -> String {
+fn share(weight: u64, all: u64) -> String {
     match (weight * 200 + all).checked_div(all * 2) {
         Some(0) => "<1%".to_owned(),
         Some(percent) => format!("{percent}%"),
@@ -175,25 +251,21 @@ fn fitting(text: &str, letters: usize) -> String {
 /// What is asked when, and what takes over.
 fn words(tiers: &BTreeMap<u32, Vec<&Target>>, model: &StoredModel, language: Language) -> Html {
     let sentences = tiers.values().enumerate().map(|(place, targets)| {
-        let all: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
-        let named = targets.iter().map(|target| {
-            let model = target.model.as_deref().unwrap_or("*");
-            let of = format!("{}/{model}", target.provider);
-            match share(target.weight.into(), all) {
-                _ if target.weight == 0 => of,
-                share => format!("{of} ({share})"),
-            }
-        });
-        let named: Vec<String> = named.collect();
         let key = if place == 0 {
             "models-words-first"
         } else {
             "models-words-then"
         };
-        let said = language.say(key).with("targets", named.join(", "));
+        let said = language.say(key).with("targets", named(targets, language));
         said.to_string()
     });
     let mut sentences: Vec<String> = sentences.collect();
+    for (said, targets, _) in asides(model, language) {
+        let targets: Vec<&Target> = targets.iter().collect();
+        let aside = language.say("models-words-aside").with("said", said);
+        let aside = aside.with("targets", named(&targets, language));
+        sentences.push(aside.to_string());
+    }
     if let Some(exhaust) = &model.on_exhaust {
         let said = language.say("models-words-exhaust");
         let said = said.with("name", exhaust.downgrade.clone());
@@ -201,6 +273,22 @@ fn words(tiers: &BTreeMap<u32, Vec<&Target>>, model: &StoredModel, language: Lan
     }
     // Each is a message, whose arguments are escaped.
     Html::trusted(sentences.join(" "))
+}
+
+/// The targets of a tier, with the part each gets or what it is for.
+fn named(targets: &[&Target], language: Language) -> Html {
+    let all = whole(targets);
+    let named = targets.iter().map(|target| {
+        let model = target.model.as_deref().unwrap_or("*");
+        let of = Html::from(format!("{}/{model}", target.provider).as_str());
+        let more = only_after(target, language);
+        match more.or_else(|| share_of(target, all).map(|share| share.as_str().into())) {
+            Some(more) => format!("{of} ({more})"),
+            None => of.to_string(),
+        }
+    });
+    let named: Vec<String> = named.collect();
+    Html::trusted(named.join(", "))
 }
 
 #[cfg(test)]
@@ -262,6 +350,42 @@ mod tests {
             assert!(exhaust + NAME_HEIGHT <= picture.height, "{count}");
             assert!(picture.name_y >= 0);
         }
+    }
+
+    #[test]
+    fn canaries_and_shadows_stand_below_what_callers_usually_get() {
+        let stored = json!({
+            "targets": [{ "provider": "a" }, { "provider": "long", "onlyOn": ["context_length"] }],
+            "canary": { "targets": [{ "provider": "b" }, { "provider": "c", "weight": 3 }], "share": 500 },
+            "shadow": { "target": { "provider": "d", "model": "m" }, "share": 1 },
+        });
+        let of = |stored: &serde_json::Value| {
+            let model = serde_json::from_value(stored.clone()).unwrap();
+            Picture::of("fast", &model, Language::English)
+        };
+        let picture = of(&stored);
+        let shares: Vec<Option<&str>> = picture
+            .targets
+            .iter()
+            .map(|it| it.share.as_deref())
+            .collect();
+        assert_eq!(shares, [Some("100%"), None]);
+        let [canary, shadow] = &picture.asides[..] else {
+            panic!("{:?}", picture.asides)
+        };
+        assert!(picture.targets[1].y + BOX_HEIGHT < canary.y && canary.y < canary.targets[0].y);
+        assert!(canary.targets[1].y + BOX_HEIGHT < shadow.y && shadow.y < shadow.targets[0].y);
+        assert!(shadow.targets[0].y + BOX_HEIGHT < picture.height);
+        assert_eq!(canary.targets[1].share.as_deref(), Some("75%"));
+        assert_eq!(
+            picture.words.as_str(),
+            "First: a/* (100%), long/* (only after: too long). Canary, 5 % of callers: b/* (25%), c/* (75%). \
+             Shadow, 0.01 % of requests, answers thrown away: d/m (100%)."
+        );
+        let mut paused = stored;
+        paused["canary"]["paused"] = true.into();
+        let picture = of(&paused);
+        assert!(picture.asides[0].targets.iter().all(|it| it.line.is_none()));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::provider::Provider;
-use crate::llm::settings::{BASE, ProviderSettings};
+use crate::llm::provider::{Provider, UrlError};
+use crate::llm::settings::{BASE, ProviderSettings, RulesError, SettingsError};
+use crate::llm::standing::StandingError;
 use crate::market::api::providers::GivenProvider;
 use crate::market::language::{Html, Language};
 use crate::market::pages::arguments::{Entered, entered};
-use crate::market::pages::failure::Refusal;
-use crate::market::pages::settings::labelled;
+use crate::market::pages::providers::words::Described;
+use crate::market::pages::settings::sentence;
+use crate::market::pages::wrong::{Refused, Wrong};
 use crate::problem::{Problem, ProblemKind};
 
 /// What stands before a parameter's name in the form.
@@ -22,20 +24,27 @@ pub struct ProviderForm {
     pub base: Option<ParameterField>,
     /// A rule in each line.
     pub allow: String,
-    pub is_allow_wrong: bool,
 }
+
+/// The field of the private addresses.
+pub(super) const ALLOW: &str = "allow";
 
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParameterField {
     pub name: String,
-    /// In the words of whoever described the provider.
-    pub help: String,
+    pub help: Option<Described>,
     /// What it may look like.
     pub example: String,
     pub value: String,
     pub required: bool,
-    pub is_wrong: bool,
+}
+
+impl ParameterField {
+    /// As the form names it.
+    pub fn field(&self) -> String {
+        format!("{PREFIX}{}", self.name)
+    }
 }
 
 /// What was entered in a field, without the space around it.
@@ -45,13 +54,13 @@ pub(in crate::market::pages) fn text<'e>(form: &'e Entered, name: &str) -> &'e s
 
 impl ProviderForm {
     /// For a provider that is not there yet.
-    pub(super) fn fresh(data: &Provider) -> Self {
+    pub(super) fn fresh(data: &Provider, language: Language) -> Self {
         let default = |name: &str| {
             let mut parameters = data.parameters.iter();
             let known = parameters.find(|known| known.name == name)?;
             known.default.clone()
         };
-        let mut form = Self::of(data, &default);
+        let mut form = Self::of((data, language), &default);
         // A service on this machine is a private address.
         let own = default(BASE).and_then(|base| url::Url::parse(&base).ok());
         let place = own.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port()?)));
@@ -60,35 +69,38 @@ impl ProviderForm {
     }
 
     /// For one with these settings.
-    pub(super) fn stored(data: &Provider, settings: &ProviderSettings) -> Self {
-        let mut form = Self::of(data, &|name| settings.parameters.get(name).cloned());
+    pub(super) fn stored(
+        (data, language): (&Provider, Language),
+        settings: &ProviderSettings,
+    ) -> Self {
+        let value = |name: &str| settings.parameters.get(name).cloned();
+        let mut form = Self::of((data, language), &value);
         form.allow = settings.allow_upstream.join("\n");
         form
     }
 
     /// As somebody filled it in.
-    pub(super) fn entered(data: &Provider, form: &Entered) -> Self {
+    pub(super) fn entered((data, language): (&Provider, Language), form: &Entered) -> Self {
         let given = |name: &str| Some(text(form, &format!("{PREFIX}{name}")).to_owned());
-        let mut read = Self::of(data, &given);
-        entered(form, "allow")
+        let mut read = Self::of((data, language), &given);
+        entered(form, ALLOW)
             .unwrap_or_default()
             .clone_into(&mut read.allow);
         read
     }
 
-    fn of(data: &Provider, value: &dyn Fn(&str) -> Option<String>) -> Self {
+    fn of((data, language): (&Provider, Language), value: &dyn Fn(&str) -> Option<String>) -> Self {
         let field = |name: &str| ParameterField {
             name: name.to_owned(),
-            help: String::new(),
+            help: None,
             example: String::new(),
             value: value(name).unwrap_or_default(),
             required: false,
-            is_wrong: false,
         };
         let parameters = data.parameters.iter().map(|known| {
             let example = known.default.as_ref().or(known.example.as_ref());
             ParameterField {
-                help: known.help.clone(),
+                help: Some(Described::of(&known.help, language)),
                 example: example.cloned().unwrap_or_default(),
                 required: !known.optional && known.default.is_none(),
                 ..field(&known.name)
@@ -103,16 +115,24 @@ impl ProviderForm {
             }),
             parameters,
             allow: String::new(),
-            is_allow_wrong: false,
         }
     }
 
-    /// Whether it says where the provider is, beyond what its kind wants to know.
-    pub fn is_elsewhere(&self) -> bool {
+    /// Of a kind that nobody knows any more.
+    pub(super) fn unknown() -> Self {
+        Self {
+            parameters: Vec::new(),
+            base: None,
+            allow: String::new(),
+        }
+    }
+
+    /// Whether it says where the provider is, beyond what its kind wants to know, or has to.
+    pub fn is_elsewhere(&self, wrong: &Wrong) -> bool {
         let base = self.base.as_ref();
         !self.allow.is_empty()
-            || self.is_allow_wrong
-            || base.is_some_and(|field| !field.value.is_empty() || field.is_wrong)
+            || wrong.is_at(ALLOW)
+            || base.is_some_and(|it| !it.value.is_empty() || wrong.is_at(&it.field()))
     }
 
     /// What the management API is given: the settings there are, with what the form says in their place.
@@ -121,66 +141,109 @@ impl ProviderForm {
         let parameters = fields.map(|field| (field.name.clone(), json!(field.value)));
         let rules = self.allow.split(['\n', ',', '，']).map(str::trim);
         let rules: Vec<&str> = rules.filter(|rule| !rule.is_empty()).collect();
-        let mut given = settings;
-        given["kind"] = kind.into();
-        given["parameters"] = Value::Object(parameters.collect::<Map<_, _>>());
-        given["allowUpstream"] = json!(rules);
-        serde_json::from_value(given)
-            .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))
+        let mut settings = settings;
+        settings["parameters"] = Value::Object(parameters.collect::<Map<_, _>>());
+        settings["allowUpstream"] = json!(rules);
+        given(kind, settings)
     }
 
-    /// What was entered in the place of what is stored, with what was refused marked.
-    pub(super) fn enter(&mut self, form: &Entered, refusal: &Refusal) {
+    /// What was entered, in the place of what is stored.
+    pub(super) fn enter(&mut self, form: &Entered) {
         for field in self.parameters.iter_mut().chain(&mut self.base) {
-            text(form, &format!("{PREFIX}{}", field.name)).clone_into(&mut field.value);
+            let entered = text(form, &format!("{PREFIX}{}", field.name));
+            entered.clone_into(&mut field.value);
         }
-        entered(form, "allow")
-            .unwrap_or_default()
-            .clone_into(&mut self.allow);
-        if let Refusal::Problem(problem) = refusal {
-            *self = self.clone().refused(problem);
-        }
-    }
-
-    /// The same, with what was refused marked.
-    pub(super) fn refused(mut self, problem: &Problem) -> Self {
-        let wrong = parameter(&problem.detail);
-        for field in self.parameters.iter_mut().chain(&mut self.base) {
-            field.is_wrong = wrong == Some(field.name.as_str());
-        }
-        self.is_allow_wrong = problem.detail.starts_with(RULE);
-        self
+        let allow = entered(form, ALLOW).unwrap_or_default();
+        allow.clone_into(&mut self.allow);
     }
 }
 
-/// How a refusal begins that is about a parameter, and one about a rule.
-const PARAMETER: &str = "`parameters.";
-const RULE: &str = "`allowUpstream";
-
-/// The parameter that a refusal is about.
-fn parameter(detail: &str) -> Option<&str> {
-    let (name, _) = detail.strip_prefix(PARAMETER)?.split_once('`')?;
-    Some(name)
+/// Settings as the management API is given them.
+pub(super) fn given(kind: &str, settings: Value) -> Result<GivenProvider, Problem> {
+    let mut given = settings;
+    given["kind"] = kind.into();
+    serde_json::from_value(given)
+        .map_err(|error| Problem::new(ProblemKind::Unprocessable, error.to_string()))
 }
 
-/// A refusal in the words of the form: a parameter is called by its name, a rule by its line.
-pub(super) fn said(problem: &Problem, language: Language) -> Html {
-    let detail = problem.detail.as_str();
-    let rest = detail.strip_prefix(RULE);
-    let line = rest.and_then(|rest| rest.strip_prefix('[')?.split_once("]`: "));
-    let line = line.and_then(|(place, why)| Some((place.parse::<usize>().ok()? + 1, why)));
-    if let Some((row, why)) = line {
-        let label = language.say("label-allow-upstream").to_string();
-        let said = language.say("providers-line").with("label", label);
-        return said.with("row", row).with("why", why).into();
+/// What is given, where it means something by the rules of the management API.
+///
+/// # Errors
+/// Why not, in the words of the page's forms.
+pub(super) fn checked(given: GivenProvider, language: Language) -> Result<GivenProvider, Refused> {
+    let (kind, settings) = given.clone().settings();
+    match settings.check(&kind) {
+        Ok(_) => Ok(given),
+        Err(error) => Err(refused(&error, &settings, language)),
     }
-    let named = Problem {
-        kind: problem.kind,
-        detail: detail.replacen(PARAMETER, "`", 1),
-        extensions: None,
-        terms: None,
+}
+
+fn refused(error: &SettingsError, settings: &ProviderSettings, language: Language) -> Refused {
+    let of = |label: Html, why: Html| -> Html {
+        let said = language.say("models-refused").with("label", label);
+        said.with("why", why).into()
     };
-    labelled(&named, language)
+    let parameter = |name: &str, why: Html| {
+        let label = Html::with_code(&format!("`{name}`"));
+        Refused::at(format!("{PREFIX}{name}"), of(label, why))
+    };
+    let field = |field: &str, label: &str, rule: &str| {
+        Refused::at(
+            field,
+            of(language.say(label).into(), language.say(rule).into()),
+        )
+    };
+    match error {
+        SettingsError::ParameterText(name) => {
+            parameter(name, language.say("providers-rule-text").into())
+        }
+        SettingsError::Base => parameter(BASE, language.say("providers-rule-base").into()),
+        SettingsError::Url { name, source } => parameter(name, of_url(source, language)),
+        SettingsError::Rules(RulesError::Many) => {
+            field(ALLOW, "label-allow-upstream", "providers-rule-many")
+        }
+        SettingsError::Rules(RulesError::Rule(place, _)) => {
+            let text = settings.allow_upstream.get(*place).cloned();
+            let why = language.say("providers-rule-allow");
+            let why = why.with("text", text.unwrap_or_default());
+            let label = language.say("label-allow-upstream").to_string();
+            let said = language.say("providers-line").with("label", label);
+            Refused::at(ALLOW, said.with("row", place + 1).with("why", why).into())
+        }
+        SettingsError::Standing(StandingError::Every) => {
+            field("every", "providers-check-every", "providers-rule-every")
+        }
+        SettingsError::Standing(StandingError::After) => {
+            field("down", "providers-down-after", "providers-rule-after")
+        }
+        SettingsError::Standing(StandingError::LoadEvery) => field(
+            "loadEvery",
+            "providers-load-every",
+            "providers-rule-load-every",
+        ),
+        SettingsError::Unlisted(_) => Refused::whole(language.say("providers-unlisted").into()),
+        SettingsError::Kind(_)
+        | SettingsError::Definition(_)
+        | SettingsError::DefinitionKind(_)
+        | SettingsError::DefinitionLength
+        | SettingsError::DefinitionHeader(_)
+        | SettingsError::Parameter { .. } => {
+            Refused::whole(Html::with_code(&sentence(&error.to_string())))
+        }
+    }
+}
+
+fn of_url(error: &UrlError, language: Language) -> Html {
+    match error {
+        UrlError::Missing { help, .. } => {
+            let said = language.say("providers-rule-missing");
+            said.with("help", Described::of(help, language).text).into()
+        }
+        UrlError::Unfit { .. } => language.say("providers-rule-unfit").into(),
+        UrlError::NoUrl { .. } | UrlError::Unsupported { .. } => {
+            language.say("providers-rule-base").into()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +254,10 @@ mod tests {
     fn form(kind: &str, pairs: &[(&str, &str)]) -> ProviderForm {
         let pairs = pairs.iter();
         let pairs = pairs.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-        ProviderForm::entered(provider::find(kind).unwrap(), &pairs.collect())
+        ProviderForm::entered(
+            (provider::find(kind).unwrap(), Language::English),
+            &pairs.collect(),
+        )
     }
 
     #[test]
@@ -200,7 +266,10 @@ mod tests {
             "azure",
             &[("p.resource", " east "), ("allow", "10.0.0.5\n\n ::1 ")],
         );
-        let definition = json!({ "definition": provider::find("azure") });
+        let definition = json!({
+            "definition": provider::find("azure"), "passThrough": true, "files": true,
+            "health": { "everySeconds": 9, "downAfter": 2, "upAfter": 1 }, "load": { "everySeconds": 3 },
+        });
         let given = azure.given("azure", definition.clone()).unwrap();
         let (kind, settings) = given.settings();
         assert_eq!(kind, "azure");
@@ -209,7 +278,7 @@ mod tests {
         expected["allowUpstream"] = json!(["10.0.0.5", "::1"]);
         assert_eq!(serde_json::to_value(&settings).unwrap(), expected);
         let data = provider::find("azure").unwrap();
-        let again = ProviderForm::stored(data, &settings);
+        let again = ProviderForm::stored((data, Language::English), &settings);
         assert_eq!(again.allow, "10.0.0.5\n::1");
         assert_eq!(again.parameters, azure.parameters);
     }
@@ -217,7 +286,7 @@ mod tests {
     #[test]
     fn every_kind_has_each_parameter_once_and_a_way_to_another_address() {
         for data in provider::built_in() {
-            let form = ProviderForm::fresh(data);
+            let form = ProviderForm::fresh(data, Language::English);
             let fields = form.parameters.iter().chain(&form.base);
             let names: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
             let bases = names.iter().filter(|name| **name == BASE).count();
@@ -228,34 +297,84 @@ mod tests {
                 assert!(optional || !field.value.is_empty(), "{}", data.id);
             }
         }
-        let ollama = ProviderForm::fresh(provider::find("ollama").unwrap());
+        let ollama = ProviderForm::fresh(provider::find("ollama").unwrap(), Language::English);
         assert_eq!(ollama.allow, "localhost:11434");
     }
 
     #[test]
     fn a_refusal_names_the_field_it_is_about() {
-        let refused = |detail: &str| {
-            let problem = Problem::new(ProblemKind::Unprocessable, detail);
-            let form = form("azure", &[]).refused(&problem);
-            let fields = form.parameters.iter().chain(&form.base);
-            let wrong = fields.filter(|field| field.is_wrong);
-            let wrong: Vec<String> = wrong.map(|field| field.name.clone()).collect();
-            let said = said(&problem, Language::English).as_str().to_owned();
-            (wrong.join(" "), form.is_allow_wrong, said)
+        let of = |kind: &str, pairs: &[(&str, &str)], more: Value, language: Language| {
+            let given = form(kind, pairs).given(kind, more).unwrap();
+            checked(given, language).err().unwrap()
         };
-        assert_eq!(
-            refused("`parameters.resource`: it is not given"),
+        for (kind, pairs, more, field, said) in [
             (
-                "resource".to_owned(),
-                false,
-                "<code>resource</code>: it is not given.".to_owned()
-            )
-        );
-        let (wrong, allow, said) = refused("`allowUpstream[1]`: \"<b>\" is no address");
-        assert_eq!((wrong.as_str(), allow), ("", true));
-        assert!(
-            said.contains("line 2") && said.contains("&#60;b&#62;"),
-            "{said}"
-        );
+                "azure",
+                vec![],
+                json!({}),
+                "p.resource",
+                "“<code>resource</code>” is needed: The name of",
+            ),
+            (
+                "azure",
+                vec![("p.resource", "a/b")],
+                json!({}),
+                "p.resource",
+                "cannot stand in an address",
+            ),
+            (
+                "openai",
+                vec![("p.base_url", "ftp://x")],
+                json!({}),
+                "p.base_url",
+                "is an address of http or https",
+            ),
+            (
+                "openai",
+                vec![("p.base_url", "http://x y")],
+                json!({}),
+                "p.base_url",
+                "no spaces",
+            ),
+            (
+                "openai",
+                vec![("allow", "::1\n<b>")],
+                json!({}),
+                "allow",
+                "line 2: “&#60;b&#62;” is no",
+            ),
+            (
+                "openai",
+                vec![],
+                json!({ "health": { "everySeconds": 0 } }),
+                "every",
+                "is 1 to 3600",
+            ),
+            (
+                "openai",
+                vec![],
+                json!({ "health": { "upAfter": 0 } }),
+                "down",
+                "1 to 100",
+            ),
+            (
+                "openai",
+                vec![],
+                json!({ "load": { "everySeconds": 61 } }),
+                "loadEvery",
+                "is 1 to 60",
+            ),
+        ] {
+            let refused = of(kind, &pairs, more.clone(), Language::English);
+            assert!(refused.wrong.is_at(field), "{refused:?}");
+            assert!(refused.text.as_str().contains(said), "{refused:?}");
+            let chinese = of(kind, &pairs, more, Language::Chinese);
+            assert!(chinese.wrong.is_at(field) && chinese.text != refused.text);
+        }
+        // What is wrong below the fold stands open.
+        let azure = form("azure", &[]);
+        assert!(!azure.is_elsewhere(&Wrong::default()));
+        assert!(azure.is_elsewhere(&Wrong::at(ALLOW, Html::default())));
+        assert!(azure.is_elsewhere(&Wrong::at("p.base_url", Html::default())));
     }
 }

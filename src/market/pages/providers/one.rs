@@ -4,27 +4,26 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::access::person::Person;
 use crate::extract::{Path, Visitor};
 use crate::llm::live::StoredModel;
 use crate::llm::route::Target;
-use crate::llm::settings::ProviderSettings;
-use crate::market::api::{Market, models as models_api, providers as api};
+use crate::market::api::{Market, providers as api};
 use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
-use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::consumers::segment;
-use crate::market::pages::failure::Refusal;
 use crate::market::pages::models::stored;
-use crate::market::pages::providers::form::{ProviderForm, said, text};
+use crate::market::pages::providers::care::{CareForm, Doing, OpenForm, in_words};
+use crate::market::pages::providers::form::ProviderForm;
 use crate::market::pages::providers::snippets::{Snippet, snippets};
 use crate::market::pages::providers::{KeyView, KindView, Shown};
-use crate::market::pages::routes::{Fields, answered, frame, reader, to};
-use crate::market::pages::submitted::Submitted;
+use crate::market::pages::routes::{Fields, answered, frame, reader};
+use crate::market::pages::settings::labelled;
 use crate::market::pages::told::Told;
-use crate::problem::{Problem, ProblemKind};
+use crate::market::pages::wrong::Wrong;
+use crate::problem::Problem;
 
 /// What a first key is called where nobody says otherwise.
 const FIRST_KEY: &str = "main";
@@ -69,6 +68,14 @@ pub struct ProviderPage {
     /// What it could be asked for under a name of its own.
     pub offer: Offer,
     pub form: ProviderForm,
+    /// How it is doing, how it is looked after, and what of it is open to callers.
+    pub doing: Doing,
+    pub care: CareForm,
+    pub care_now: Html,
+    pub open: OpenForm,
+    pub open_now: &'static str,
+    /// The field that was refused.
+    pub wrong: Wrong,
 }
 
 /// A name that leads here, and texts that ask for it.
@@ -91,6 +98,11 @@ impl ProviderPage {
     /// What is said in a part of the page.
     pub fn told_in(&self, part: &str) -> Option<&Told> {
         self.told.as_ref().filter(|told| told.part == part)
+    }
+
+    /// Whether what was entered in a part of the page was refused.
+    pub fn is_refused(&self, part: &str) -> bool {
+        self.told_in(part).is_some_and(|told| !told.is_done)
     }
 }
 
@@ -118,7 +130,7 @@ pub(in crate::market::pages) async fn show(
     answered((&market, &headers), made)
 }
 
-async fn template(
+pub(super) async fn template(
     market: &Market,
     (headers, person): (&Visitor, &Person),
     name: &str,
@@ -129,24 +141,15 @@ async fn template(
         .into_iter()
         .filter(|(_, model)| leads_to(model, name).is_some())
         .collect();
-    let settings = ProviderSettings {
-        parameters: shown.parameters.clone(),
-        allow_upstream: shown.allow_upstream.clone(),
-        ..ProviderSettings::default()
-    };
-    let form = shown.data().map_or_else(
-        || ProviderForm {
-            parameters: Vec::new(),
-            base: None,
-            allow: String::new(),
-            is_allow_wrong: false,
-        },
-        |data| ProviderForm::stored(data, &settings),
-    );
-    let (kind, keys) = (shown.kind(), shown.keys());
+    let frame = frame(market, headers, "providers");
+    let language = frame.language;
+    let settings = shown.settings();
+    let form = shown.data().map_or_else(ProviderForm::unknown, |data| {
+        ProviderForm::stored((data, language), &settings)
+    });
+    let (kind, keys) = (shown.kind(language), shown.keys());
     let called = called(&leading, name).filter(|_| kind.chats);
     Ok(ProviderPage {
-        frame: frame(market, headers, "providers"),
         told: None,
         key_name: if keys.is_empty() {
             FIRST_KEY.to_owned()
@@ -162,13 +165,20 @@ async fn template(
             .collect(),
         name: shown.name,
         origin: shown.origin,
+        doing: Doing::of(shown.state.as_ref(), language),
+        care: CareForm::of(&settings),
+        care_now: in_words(&settings, language),
+        open: OpenForm::of(&settings),
+        open_now: OpenForm::of(&settings).in_words(),
+        wrong: Wrong::default(),
         kind,
         keys,
         form,
+        frame,
     })
 }
 
-fn usage(market: &Market, headers: &Visitor, model: &str) -> Usage {
+pub(super) fn usage(market: &Market, headers: &Visitor, model: &str) -> Usage {
     let url = market.0.parts.address.asked_by(headers);
     Usage {
         model: model.to_owned(),
@@ -177,7 +187,7 @@ fn usage(market: &Market, headers: &Visitor, model: &str) -> Usage {
 }
 
 /// The first target of a model that is at a provider.
-fn leads_to<'m>(model: &'m StoredModel, provider: &str) -> Option<&'m Target> {
+pub(super) fn leads_to<'m>(model: &'m StoredModel, provider: &str) -> Option<&'m Target> {
     let mut targets = model.settings.targets.iter();
     targets.find(|target| target.provider == provider)
 }
@@ -195,7 +205,7 @@ fn called<'m>(leading: &'m [(String, StoredModel)], provider: &str) -> Option<&'
 }
 
 /// The first of some models that looks as if it answered chats, or else the first.
-fn proposed(listed: &[String]) -> Option<&String> {
+pub(super) fn proposed(listed: &[String]) -> Option<&String> {
     let chats = |name: &&String| {
         let name = name.to_lowercase();
         !NO_CHAT.iter().any(|part| name.contains(part))
@@ -204,269 +214,75 @@ fn proposed(listed: &[String]) -> Option<&String> {
 }
 
 /// What a provider said to its key.
-struct Tested {
-    is_ok: bool,
-    text: Html,
-    listed: Vec<String>,
+pub(super) struct Tested {
+    pub(super) is_ok: bool,
+    pub(super) text: Html,
+    pub(super) listed: Vec<String>,
+    /// Its address has to be allowed first.
+    pub(super) is_address_refused: bool,
 }
 
-async fn tested(
+pub(super) async fn tested(
     market: &Market,
     person: &Person,
     (name, asked): (&str, (Option<&str>, Option<&str>)),
     language: Language,
 ) -> Tested {
+    let failed = |text: Html| Tested {
+        is_ok: false,
+        text,
+        listed: Vec::new(),
+        is_address_refused: false,
+    };
     let answer = match api::tested(market, person, name, asked).await {
         Ok(answer) => answer,
-        Err(problem) => {
-            return Tested {
-                is_ok: false,
-                text: said(&problem, language),
-                listed: Vec::new(),
-            };
-        }
+        Err(problem) => return failed(labelled(&problem, language)),
     };
-    let is_ok = answer["ok"] == true;
+    if answer["ok"] != true {
+        return Tested {
+            is_address_refused: answer["cause"] == "refused",
+            ..failed(why(&answer, language))
+        };
+    }
     let listed: Vec<String> = serde_json::from_value(answer["models"].clone()).unwrap_or_default();
-    let number = |name: &str| answer[name].as_u64().unwrap_or_default();
-    let message = answer["message"].as_str().unwrap_or_default();
-    let text = if !is_ok {
-        let said = language.say("providers-failed");
-        said.with("message", message.to_owned()).into()
-    } else if listed.is_empty() {
-        let said = language.say("providers-answered");
-        said.with("milliseconds", number("milliseconds")).into()
+    let milliseconds = answer["milliseconds"].as_u64().unwrap_or_default();
+    let said = if listed.is_empty() {
+        language.say("providers-answered")
     } else {
         let said = language.say("providers-listed");
-        said.with("milliseconds", number("milliseconds"))
-            .with("count", listed.len())
-            .into()
+        said.with("count", listed.len())
     };
     Tested {
-        is_ok,
-        text,
+        is_ok: true,
+        text: said.with("milliseconds", milliseconds).into(),
         listed,
+        is_address_refused: false,
     }
 }
 
-/// What a form came to that did not lead elsewhere.
-enum Came {
-    /// To an address.
-    To(String),
-    /// To the same page, with what the provider said.
-    Said(Tested),
-}
-
-/// What is sent with each form, as the address and the page call the part it is in.
-fn part(done: &str) -> &'static str {
-    match done {
-        "key" | "test-key" | "remove-key" => "keys",
-        "test" => "test",
-        "serve" => "use",
-        "settings" => "settings",
-        _ => "delete",
-    }
-}
-
-pub(in crate::market::pages) async fn change(
-    State(market): State<Market>,
-    Path(name): Path<String>,
-    Submitted {
-        visitor: headers,
-        person,
-        form,
-    }: Submitted<Entered>,
-) -> Response {
-    let language = Language::of(&headers);
-    let came = match carry_out(&market, &person, (&name, &form), language).await {
-        Ok(Came::To(path)) => return to(&path),
-        Ok(Came::Said(tested)) => Ok(tested),
-        Err(refusal) => Err(refusal),
+/// Why a provider did not answer: of what the network says, in our words, and of what the provider says, in its own.
+fn why(answer: &Value, language: Language) -> Html {
+    let rule = answer["allowUpstream"].as_str();
+    let key = match answer["cause"].as_str() {
+        Some("refused") if rule.is_some() => {
+            let said = language.say("providers-refused");
+            let label = language.say("label-allow-upstream").to_string();
+            let said = said.with("label", label);
+            return said.with("rule", rule.unwrap_or_default()).into();
+        }
+        Some("unresolved") => "providers-unresolved",
+        Some("unreachable") => "providers-unreachable",
+        Some("timeout") => "providers-timed-out",
+        _ => "providers-failed",
     };
-    let made = template(&market, (&headers, &person), &name).await;
-    let made = made.map(|mut page| {
-        let status = match came {
-            Ok(tested) => {
-                page.hear(tested, (&market, &headers), &form);
-                StatusCode::OK
-            }
-            Err(refusal) => {
-                page.refuse(&refusal, &form);
-                refusal.status()
-            }
-        };
-        (status, page)
-    });
-    answered((&market, &headers), made)
-}
-
-impl ProviderPage {
-    /// Takes in what the provider said.
-    fn hear(&mut self, tested: Tested, (market, headers): (&Market, &Visitor), form: &Entered) {
-        let done = text(form, "do");
-        self.told = Some(Told {
-            part: part(done).to_owned(),
-            is_done: tested.is_ok,
-            text: tested.text,
-        });
-        text(form, "model").clone_into(&mut self.test_model);
-        self.offer.listed = tested.listed;
-        let named = Some(&self.test_model).filter(|model| tested.is_ok && !model.is_empty());
-        let Some(model) = proposed(&self.offer.listed).or(named).cloned() else {
-            return;
-        };
-        if self.usage.is_none() && self.kind.chats {
-            let called = format!("{}/{model}", self.name);
-            self.usage = Some(usage(market, headers, &called));
-        }
-        self.offer.name.clone_from(&model);
-        self.offer.model = model;
-    }
-
-    /// Says why a form did nothing, and keeps what was entered: of a key, its name.
-    fn refuse(&mut self, refusal: &Refusal, form: &Entered) {
-        let done = text(form, "do");
-        let language = self.frame.language;
-        let why = match refusal {
-            Refusal::Problem(problem) => said(problem, language),
-            Refusal::Page(..) => refusal.said(language),
-        };
-        self.told = Some(Told::refused(part(done), why));
-        match done {
-            "key" => text(form, "key").clone_into(&mut self.key_name),
-            "test" => text(form, "model").clone_into(&mut self.test_model),
-            "serve" => {
-                text(form, "model").clone_into(&mut self.offer.model);
-                text(form, "name").clone_into(&mut self.offer.name);
-            }
-            "settings" => self.form.enter(form, refusal),
-            _ => {}
-        }
-    }
-}
-
-async fn carry_out(
-    market: &Market,
-    person: &Person,
-    (name, form): (&str, &Entered),
-    language: Language,
-) -> Result<Came, Refusal> {
-    let here = |done: &str| {
-        let part = part(text(form, "do"));
-        format!("/admin/providers/{name}?done={done}&in={part}#told")
-    };
-    match text(form, "do") {
-        "key" => {
-            let value = entered(form, "value").unwrap_or_default();
-            api::keep_key(market, person, (name, text(form, "key")), value).await?;
-            let mut tried = tried(market, person, (name, form), language).await?;
-            let said = language.say("providers-key-tested");
-            tried.text = said.with("said", tried.text).into();
-            Ok(Came::Said(tried))
-        }
-        "test" => {
-            let model = Some(text(form, "model")).filter(|model| !model.is_empty());
-            let asked = (model, None);
-            let tested = tested(market, person, (name, asked), language).await;
-            Ok(Came::Said(tested))
-        }
-        "test-key" => {
-            let tested = tried(market, person, (name, form), language).await?;
-            Ok(Came::Said(tested))
-        }
-        "remove-key" => {
-            api::end_key(market, person, (name, text(form, "key"))).await?;
-            Ok(Came::To(here("provider-key-removed")))
-        }
-        "serve" => {
-            let (model, called) = (text(form, "model"), text(form, "name"));
-            serve(market, person, (name, model), called).await?;
-            Ok(Came::To(here("model-made")))
-        }
-        "settings" => {
-            edit(market, person, (name, form)).await?;
-            Ok(Came::To(here("saved")))
-        }
-        "delete" => {
-            if text(form, "confirm") != name {
-                let said = language.say("providers-delete-confirm");
-                return Err(Refusal::entry(said.with("name", name.to_owned())));
-            }
-            api::end(market, person, name).await?;
-            Ok(Came::To(
-                "/admin/providers?done=provider-removed".to_owned(),
-            ))
-        }
-        _ => Err(Problem::not_found().into()),
-    }
-}
-
-/// What the provider says to one of its keys: for the list of its models, or, where it has none, for one that is
-/// known of it.
-async fn tried(
-    market: &Market,
-    person: &Person,
-    (name, form): (&str, &Entered),
-    language: Language,
-) -> Result<Tested, Problem> {
-    let kind = Shown::read(api::shown(market, person, name).await?)?.kind();
-    let models = stored(market, person).await?;
-    let mut targets = models
-        .iter()
-        .filter_map(|(called, model)| Some((called, leads_to(model, name)?)));
-    let known = targets.find_map(|(called, target)| {
-        let same = Some(called).filter(|called| !called.ends_with('*'));
-        target.model.as_ref().or(same)
-    });
-    let named = Some(text(form, "model")).filter(|model| !model.is_empty());
-    let model = named.or(known.map(String::as_str));
-    if kind.wants_model && model.is_none() {
-        return Ok(Tested {
-            is_ok: true,
-            text: language.say("providers-untested").into(),
-            listed: Vec::new(),
-        });
-    }
-    let asked = (model.filter(|_| kind.wants_model), Some(text(form, "key")));
-    Ok(tested(market, person, (name, asked), language).await)
-}
-
-/// Makes a model of one of the provider's own. A new one does not take the place of one that there is.
-async fn serve(
-    market: &Market,
-    person: &Person,
-    (provider, model): (&str, &str),
-    name: &str,
-) -> Result<(), Problem> {
-    let name = if name.is_empty() { model } else { name };
-    models_api::make(market, person, name, (provider, Some(model))).await
-}
-
-/// Changes where a provider is: what the form does not show stays.
-async fn edit(
-    market: &Market,
-    person: &Person,
-    (name, form): (&str, &Entered),
-) -> Result<(), Problem> {
-    let store = &market.0.parts.publisher.store;
-    let row = store.provider(person.organization(), name).await?;
-    let row = row.ok_or_else(Problem::not_found)?;
-    let settings: Value =
-        serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
-    let shown = Shown::read(api::shown(market, person, name).await?)?;
-    let data = shown.data().ok_or_else(|| {
-        let detail = json!(row.kind);
-        Problem::new(
-            ProblemKind::Conflict,
-            format!("there is no kind {detail} any more"),
-        )
-    })?;
-    let given = ProviderForm::entered(data, form).given(&row.kind, settings)?;
-    api::keep(market, person, name, given).await
+    let message = answer["message"].as_str().unwrap_or_default();
+    language.say(key).with("message", message).into()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn models(all: &[(&str, Value)]) -> Vec<(String, StoredModel)> {

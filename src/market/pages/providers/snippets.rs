@@ -28,7 +28,7 @@ pub fn snippets(url: &str, model: &str) -> Vec<Snippet> {
             title: "curl",
             language: "sh",
             install: "",
-            text: curl(&base, model),
+            text: curl(&base, model, KEY),
         },
         Snippet {
             title: "Python",
@@ -45,14 +45,19 @@ pub fn snippets(url: &str, model: &str) -> Vec<Snippet> {
     ]
 }
 
-fn curl(base: &str, model: &str) -> String {
+/// The first question for a model of the server at `url`, with a key that is known.
+pub fn first_question(url: &str, model: &str, key: &str) -> String {
+    curl(&format!("{url}/v1"), model, key)
+}
+
+fn curl(base: &str, model: &str, key: &str) -> String {
     let body = json!({
         "model": model,
         "messages": [{ "role": "user", "content": QUESTION }],
     });
     [
         format!("curl {}", shell_word(&format!("{base}/chat/completions"))),
-        format!("-H 'Authorization: Bearer {KEY}'"),
+        format!("-H {}", shell_word(&format!("Authorization: Bearer {key}"))),
         "-H 'Content-Type: application/json'".to_owned(),
         format!("-d {}", shell_word(&body.to_string())),
     ]
