@@ -1508,6 +1508,7 @@ models-canary-none = No canary
 models-canary-paused = Paused: nobody is sent to { $to }
 models-canary-is = To { $to }: { $who }
 models-canary-of-callers = { $share } % of callers
+models-canary-of-requests = { $share } % of requests
 models-canary-of-header = requests with { $name }
 models-canary-of-consumers = { $count ->
     [one] 1 consumer
@@ -1639,6 +1640,7 @@ providers-pass-through-help = Everybody with a key works in the account of your 
 providers-files = Keep files and batches at it, at <code>/v1/files</code> and <code>/v1/batches</code>
 providers-files-help = Each finds only what is its own. For providers that speak OpenAI's protocol.
 providers-refused = The test failed: it is at an address that is refused unless you allow it. If it belongs there, enter <code>{ $rule }</code> in “{ $label }” below.
+providers-refused-here = Enter <code>{ $rule }</code> here if it belongs there.
 providers-unresolved = The test failed: its host has no address. <code>{ $message }</code>
 providers-unreachable = The test failed: nothing answers at its address. <code>{ $message }</code>
 providers-timed-out = The test failed: no answer came in time. <code>{ $message }</code>

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::access::model_usage::By;
 use crate::access::person::Person;
-use crate::llm::canary::Canary;
+use crate::llm::canary::{Canary, Sticky};
 use crate::llm::live::StoredModel;
 use crate::llm::route::Target;
 use crate::market::api::Market;
@@ -218,7 +218,10 @@ pub fn in_words(canary: Option<&Canary>, language: Language) -> Html {
 pub fn who(canary: &Canary, language: Language) -> Html {
     let mut who = Vec::new();
     if canary.share > 0 {
-        let said = language.say("models-canary-of-callers");
+        let said = language.say(match canary.sticky {
+            Sticky::None => "models-canary-of-requests",
+            Sticky::Consumer | Sticky::Key => "models-canary-of-callers",
+        });
         who.push(said.with("share", percent(canary.share)).to_string());
     }
     if let Some(header) = &canary.header {

@@ -90,9 +90,8 @@ impl ProviderPage {
         });
         text(form, "model").clone_into(&mut self.test_model);
         self.offer.listed = tested.listed;
-        if tested.is_address_refused {
-            let why = self.told.as_ref().map(|told| told.text.clone());
-            self.wrong = Wrong::at(ALLOW, why.unwrap_or_default());
+        if let Some(why) = tested.allow {
+            self.wrong = Wrong::at(ALLOW, why);
         }
         let named = Some(&self.test_model).filter(|model| tested.is_ok && !model.is_empty());
         let Some(model) = proposed(&self.offer.listed).or(named).cloned() else {
@@ -212,7 +211,7 @@ async fn tried(
             is_ok: true,
             text: language.say("providers-untested").into(),
             listed: Vec::new(),
-            is_address_refused: false,
+            allow: None,
         });
     }
     let asked = (model.filter(|_| kind.wants_model), Some(text(form, "key")));

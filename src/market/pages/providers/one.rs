@@ -218,8 +218,8 @@ pub(super) struct Tested {
     pub(super) is_ok: bool,
     pub(super) text: Html,
     pub(super) listed: Vec<String>,
-    /// Its address has to be allowed first.
-    pub(super) is_address_refused: bool,
+    /// What to do about its address, which has to be allowed first.
+    pub(super) allow: Option<Html>,
 }
 
 pub(super) async fn tested(
@@ -232,7 +232,7 @@ pub(super) async fn tested(
         is_ok: false,
         text,
         listed: Vec::new(),
-        is_address_refused: false,
+        allow: None,
     };
     let answer = match api::tested(market, person, name, asked).await {
         Ok(answer) => answer,
@@ -240,7 +240,10 @@ pub(super) async fn tested(
     };
     if answer["ok"] != true {
         return Tested {
-            is_address_refused: answer["cause"] == "refused",
+            allow: answer["allowUpstream"].as_str().map(|rule| {
+                let said = language.say("providers-refused-here");
+                said.with("rule", rule).into()
+            }),
             ..failed(why(&answer, language))
         };
     }
@@ -256,7 +259,7 @@ pub(super) async fn tested(
         is_ok: true,
         text: said.with("milliseconds", milliseconds).into(),
         listed,
-        is_address_refused: false,
+        allow: None,
     }
 }
 
