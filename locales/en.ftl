@@ -1655,6 +1655,7 @@ providers-rule-every = is 1 to 3600.
 providers-rule-after = and its counterpart are 1 to 100.
 providers-rule-load-every = is 1 to 60.
 providers-rule-taken = is taken: there is a provider { $name } already.
+providers-rule-key-name = is 1 to 64 letters, digits, hyphens, underscores and dots.
 # What the kinds say of themselves; the same texts as in their data.
 kinds-any = Any other with OpenAI's API
 kinds-thinking-tools = A tool that has to be called is refused by models that think.

@@ -1532,6 +1532,7 @@ providers-rule-every = 应为 1 至 3600。
 providers-rule-after = 和对应的一项都应为 1 至 100。
 providers-rule-load-every = 应为 1 至 60。
 providers-rule-taken = 已被占用：已有名为 { $name } 的供应商。
+providers-rule-key-name = 应为 1 至 64 个字母、数字、连字符、下划线和点。
 # 各类供应商的说明；与其数据中的文字相同。
 kinds-any = 其他任何使用 OpenAI 接口的服务
 kinds-thinking-tools = 会思考的模型会拒绝必须调用的工具。

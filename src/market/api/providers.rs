@@ -1,6 +1,6 @@
 //! Providers of models and their keys, which are written and never read.
 
-mod key;
+pub(crate) mod key;
 mod kinds;
 mod state;
 

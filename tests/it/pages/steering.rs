@@ -155,7 +155,7 @@ fn with(name: &str, text: &'static str) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn a_canary_is_made_changed_compared_and_ended() {
+fn what_a_canary_cannot_be_is_said_beside_its_field() {
     let admin = with_model(&json!({}));
     let page = admin.get(MODEL);
     assert!(page.contains("<summary>No canary</summary>"), "{page}");
@@ -188,6 +188,11 @@ fn a_canary_is_made_changed_compared_and_ended() {
         );
     }
     assert_eq!(stored(&admin).get("canary"), None);
+}
+
+#[test]
+fn a_canary_is_made_compared_stopped_and_accepted() {
+    let admin = with_model(&json!({}));
     let made = admin.post("/keys", &[("name", "anna"), ("expires", "7")]);
     assert!(made.starts_with("HTTP/1.1 200"), "{made}");
     saved(&admin, "canary", &CANARY);
@@ -361,6 +366,8 @@ fn a_provider_is_looked_after_and_no_form_loses_what_another_set() {
     ] {
         assert!(page.contains(said), "{said}: {page}");
     }
+    let key = [("do", "key"), ("key", "two words"), ("value", "sk-1")];
+    refused(&admin.post(PROVIDER, &key), "is 1 to 64 letters", "key");
     admin.post(PROVIDER, &[("do", "care"), ("loadEvery", "5")]);
     let provider = admin.api("providers/first");
     assert_eq!((provider.get("health"), provider.get("load")), (None, None));

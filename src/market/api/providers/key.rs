@@ -20,9 +20,17 @@ const ENDING_CHARS: usize = 4;
 const SHOWN_CHARS_MIN: usize = 12;
 
 /// Whether a key may be called so.
-pub(in crate::market::api) fn check_name(name: &str) -> Result<(), Problem> {
+pub(crate) fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > KEY_NAME_LENGTH_MAX || !name.chars().all(plain) {
+    (1..=KEY_NAME_LENGTH_MAX).contains(&name.len()) && name.chars().all(plain)
+}
+
+/// Whether a key may be called so.
+///
+/// # Errors
+/// Where it may not.
+pub(in crate::market::api) fn check_name(name: &str) -> Result<(), Problem> {
+    if !is_name(name) {
         return Err(wrong(format!(
             "a key's name is 1 to {KEY_NAME_LENGTH_MAX} letters, digits, hyphens, underscores and dots"
         )));

@@ -270,64 +270,58 @@ mod tests {
         }
     }
 
+    /// A model of one target, with more.
+    fn with(more: Value) -> StoredModel {
+        let model = json!({ "targets": [{ "provider": "a" }] });
+        serde_json::from_value(and(model, more)).unwrap()
+    }
+
+    fn and(mut value: Value, more: Value) -> Value {
+        let members = value.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        value
+    }
+
+    fn canary(more: Value) -> StoredModel {
+        let canary = json!({ "targets": [{ "provider": "a" }] });
+        with(json!({ "canary": and(canary, more) }))
+    }
+
+    fn rule(more: Value) -> StoredModel {
+        canary(json!({ "rollback": and(json!({ "errors": 1 }), more) }))
+    }
+
+    fn shadow(share: u32, concurrency: u32) -> StoredModel {
+        let target = json!({ "provider": "a" });
+        with(json!({ "shadow": { "target": target, "share": share, "concurrency": concurrency } }))
+    }
+
+    fn target(more: Value) -> StoredModel {
+        with(json!({ "targets": [and(json!({ "provider": "a" }), more)] }))
+    }
+
     /// Everything a form can get wrong is said in the reader's language, and beside the field it is about.
     #[test]
     fn no_rule_of_a_model_is_left_to_the_words_of_the_api() {
-        let with = |change: Value| {
-            let mut model = json!({ "targets": [{ "provider": "a" }] });
-            let members = model.as_object_mut().unwrap();
-            members.extend(change.as_object().unwrap().clone());
-            serde_json::from_value::<StoredModel>(model).unwrap()
-        };
-        let canary = |change: Value| {
-            let mut canary = json!({ "targets": [{ "provider": "a" }] });
-            let members = canary.as_object_mut().unwrap();
-            members.extend(change.as_object().unwrap().clone());
-            with(json!({ "canary": canary }))
-        };
-        let shadow = |share: u32, concurrency: u32| {
-            with(
-                json!({ "shadow": { "target": { "provider": "a" }, "share": share, "concurrency": concurrency } }),
-            )
-        };
-        let rule = |change: Value| {
-            let mut rule = json!({ "errors": 1 });
-            let members = rule.as_object_mut().unwrap();
-            members.extend(change.as_object().unwrap().clone());
-            canary(json!({ "rollback": rule }))
-        };
+        let times = |name: &str| with(json!({ "times": { name: 1 } }));
+        let header = json!({ "name": "a b", "value": "c" });
         for (model, field) in [
-            (
-                with(json!({ "targets": [{ "provider": "a", "model": "x y" }] })),
-                "model-0",
-            ),
-            (
-                with(json!({ "targets": [{ "provider": "a", "maxOutputTokens": 0 }] })),
-                "output-0",
-            ),
-            (
-                with(json!({ "targets": [{ "provider": "a", "weight": 1001 }] })),
-                "weight-0",
-            ),
-            (
-                with(json!({ "targets": [{ "provider": "a", "tier": 16 }] })),
-                "tier-0",
-            ),
+            (target(json!({ "model": "x y" })), "model-0"),
+            (target(json!({ "maxOutputTokens": 0 })), "output-0"),
+            (target(json!({ "weight": 1001 })), "weight-0"),
+            (target(json!({ "tier": 16 })), "tier-0"),
             (with(json!({ "retries": 6 })), "retries"),
             (with(json!({ "affinityTtlSeconds": 1 })), "ttl"),
-            (with(json!({ "times": { "firstByteMs": 1 } })), "firstByte"),
-            (with(json!({ "times": { "idleMs": 1 } })), "idle"),
-            (with(json!({ "times": { "totalMs": 1 } })), "total"),
+            (times("firstByteMs"), "firstByte"),
+            (times("idleMs"), "idle"),
+            (times("totalMs"), "total"),
             (
                 with(json!({ "onExhaust": { "downgrade": "m" } })),
                 "exhaust",
             ),
             (canary(json!({ "name": "stable" })), "canary-name"),
             (canary(json!({ "share": 10_001 })), "canary-share"),
-            (
-                canary(json!({ "header": { "name": "a b", "value": "c" } })),
-                "canary-header",
-            ),
+            (canary(json!({ "header": header })), "canary-header"),
             (
                 canary(json!({ "consumers": vec!["c"; 101] })),
                 "canary-consumers",
@@ -345,12 +339,13 @@ mod tests {
                 assert!(said.wrong.is_at(field), "{field}: {said:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_about_no_field_is_said_of_the_form() {
         for (model, name) in [
             (with(json!({ "targets": [] })), "m"),
-            (
-                with(json!({ "targets": [{ "provider": "a", "onlyOn": ["stall"] }] })),
-                "m",
-            ),
+            (target(json!({ "onlyOn": ["stall"] })), "m"),
             (canary(json!({})), "m*"),
         ] {
             let error = model.check(name).unwrap_err();

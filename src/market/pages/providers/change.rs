@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::access::person::Person;
 use crate::extract::{Path, Visitor};
 use crate::market::api::models::{Unkept, make};
+use crate::market::api::providers::key::is_name;
 use crate::market::api::{Market, providers as api};
 use crate::market::language::Language;
 use crate::market::pages::arguments::{Entered, entered};
@@ -23,7 +24,7 @@ use crate::market::pages::providers::one::{
 use crate::market::pages::routes::{answered, to};
 use crate::market::pages::submitted::Submitted;
 use crate::market::pages::told::Told;
-use crate::market::pages::wrong::Wrong;
+use crate::market::pages::wrong::{Refused, Wrong};
 use crate::problem::{Problem, ProblemKind};
 
 /// What a form came to.
@@ -139,6 +140,7 @@ async fn carry_out(
     match text(form, "do") {
         "key" => {
             let value = entered(form, "value").unwrap_or_default();
+            check_key_name(text(form, "key"), language)?;
             api::keep_key(market, person, (name, text(form, "key")), value).await?;
             let mut tried = tried(market, person, (name, form), language).await?;
             let said = language.say("providers-key-tested");
@@ -185,6 +187,17 @@ async fn carry_out(
         }
         _ => Err(Problem::not_found().into()),
     }
+}
+
+/// Whether a key may be called so, by the rule of the management API.
+fn check_key_name(name: &str, language: Language) -> Result<(), Refused> {
+    if is_name(name) {
+        return Ok(());
+    }
+    let said = language.say("models-refused");
+    let said = said.with("label", language.say("providers-key-name").to_string());
+    let said = said.with("why", language.say("providers-rule-key-name"));
+    Err(Refused::at("key", said.into()))
 }
 
 /// What the provider says to one of its keys: for the list of its models, or, where it has none, for one that is

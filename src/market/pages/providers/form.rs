@@ -371,7 +371,10 @@ mod tests {
             let chinese = of(kind, &pairs, more, Language::Chinese);
             assert!(chinese.wrong.is_at(field) && chinese.text != refused.text);
         }
-        // What is wrong below the fold stands open.
+    }
+
+    #[test]
+    fn what_is_wrong_below_the_fold_stands_open() {
         let azure = form("azure", &[]);
         assert!(!azure.is_elsewhere(&Wrong::default()));
         assert!(azure.is_elsewhere(&Wrong::at(ALLOW, Html::default())));
