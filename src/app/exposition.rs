@@ -71,6 +71,13 @@ impl Family<'_> {
         self.write("_count", labels, None, below as f64);
     }
 
+    /// The same of times, counted in microseconds and told in seconds.
+    pub fn seconds(&mut self, labels: &Labels<'_>, (ends, counts): (&[u64], &[u64]), sum: u64) {
+        let seconds = |micros: u64| micros as f64 / 1e6;
+        let ends: Vec<f64> = ends.iter().map(|end| seconds(*end)).collect();
+        self.histogram(labels, (&ends, counts), seconds(sum));
+    }
+
     fn write(&mut self, suffix: &str, labels: &Labels<'_>, end: Option<&str>, value: f64) {
         let text = &mut *self.text;
         let _ = write!(text, "{}{suffix}", self.name);

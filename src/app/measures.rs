@@ -124,7 +124,6 @@ fn counted(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
 }
 
 fn timed(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
-    let ends = BUCKETS.map(|micros| micros as f64 / 1e6);
     let each: [(_, _, ReadTimes); 2] = [
         (
             "causeway_call_duration_seconds",
@@ -141,8 +140,8 @@ fn timed(out: &mut Exposition, servers: &BTreeMap<String, ServerCounts>) {
         let mut family = out.family(name, Histogram, help);
         for (server, counts) in servers {
             let times = read(counts);
-            let sum = times.micros as f64 / 1e6;
-            family.histogram(&[("server", server)], (&ends, &times.counts), sum);
+            let labels = [("server", server.as_str())];
+            family.seconds(&labels, (&BUCKETS, &times.counts), times.micros);
         }
     }
 }

@@ -11,11 +11,11 @@ use crate::store::Store;
 
 use Kind::{Counter, Gauge, Histogram};
 
-/// What stands where no provider was asked, and for the breaker of a provider without keys.
 /// A number of a series, and how something of it is spread.
 type Counted = fn(&SeriesCounts) -> f64;
 type Distributed = fn(&SeriesCounts) -> &Distribution;
 
+/// What stands where no provider was asked, and for the breaker of a provider without keys.
 const NONE: &str = "none";
 
 /// Writes down what requests for models came to.
@@ -221,9 +221,7 @@ fn timed(out: &mut Exposition, series: &[SeriesCounts]) {
         let mut family = out.family(name, Histogram, help);
         for one in series {
             let times = read(one);
-            let ends: Vec<f64> = times.ends.iter().map(|end| *end as f64 / 1e6).collect();
-            let buckets = (&*ends, &*times.counts);
-            family.histogram(&labels(&one.about), buckets, times.sum as f64 / 1e6);
+            family.seconds(&labels(&one.about), (times.ends, &times.counts), times.sum);
         }
     }
 }

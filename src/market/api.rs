@@ -177,12 +177,12 @@ routes! {
     "/api/v1/ledger" { GET ledger::list }
     "/api/v1/ledger.csv" { GET ledger::csv }
     "/api/v1/ledger.json" { GET ledger::file }
-    "/api/v1/model-usage" { GET model_usage::show }
-    "/api/v1/model-usage.csv" { GET model_usage::csv_file }
-    "/api/v1/model-usage.json" { GET model_usage::json_file }
-    "/api/v1/usage" { GET usage::show }
-    "/api/v1/usage.csv" { GET usage::csv_file }
-    "/api/v1/usage.json" { GET usage::json_file }
+    "/api/v1/model-usage" { GET usage::show::<model_usage::Asked> }
+    "/api/v1/model-usage.csv" { GET usage::csv_file::<model_usage::Asked> }
+    "/api/v1/model-usage.json" { GET usage::json_file::<model_usage::Asked> }
+    "/api/v1/usage" { GET usage::show::<usage::Asked> }
+    "/api/v1/usage.csv" { GET usage::csv_file::<usage::Asked> }
+    "/api/v1/usage.json" { GET usage::json_file::<usage::Asked> }
 }
 
 /// The routes below `/api/v1`.

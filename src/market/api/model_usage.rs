@@ -1,8 +1,5 @@
 //! What calls of models add up to, as JSON, and as a file.
 
-use axum::Json;
-use axum::extract::State;
-use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,11 +7,10 @@ use serde_json::{Value, json};
 use crate::access::model_usage::{By, Of, Report, Tally};
 use crate::access::person::Person;
 use crate::access::usage::read;
-use crate::extract::Query;
 use crate::market::api::Market;
 use crate::market::api::csv::Columns;
 use crate::market::api::ledger::consumer_id;
-use crate::market::api::usage::{Names, Shown, StepAsked, Telling, names, window};
+use crate::market::api::usage::{Asks, Names, Shown, StepAsked, Telling, names, window};
 use crate::problem::Problem;
 use crate::store::model_usage::{ModelUsageRow, ModelsUsed};
 
@@ -86,39 +82,19 @@ pub(crate) async fn report(
     Ok(read(&parts.store, of, window, by).await?)
 }
 
-async fn telling(
-    market: &Market,
-    person: &Person,
-    asked: &Asked,
-) -> Result<Telling<ModelUsageRow>, Problem> {
-    let by = asked.by.by();
-    let report = report(market, person, asked, by.as_slice()).await?;
-    let names = names(market, person, None).await?;
-    Ok(Telling { report, names, by })
-}
+impl Asks for Asked {
+    type Row = ModelUsageRow;
 
-pub(super) async fn show(
-    State(market): State<Market>,
-    person: Person,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Value>, Problem> {
-    Ok(telling(&market, &person, &asked).await?.answer())
-}
-
-pub(super) async fn csv_file(
-    State(market): State<Market>,
-    person: Person,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Problem> {
-    Ok(telling(&market, &person, &asked).await?.csv())
-}
-
-pub(super) async fn json_file(
-    State(market): State<Market>,
-    person: Person,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Problem> {
-    Ok(telling(&market, &person, &asked).await?.json())
+    async fn telling(
+        &self,
+        market: &Market,
+        person: &Person,
+    ) -> Result<Telling<ModelUsageRow>, Problem> {
+        let by = self.by.by();
+        let report = report(market, person, self, by.as_slice()).await?;
+        let names = names(market, person, None).await?;
+        Ok(Telling { report, names, by })
+    }
 }
 
 impl Shown for ModelUsageRow {

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Duration, Utc};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -263,39 +264,55 @@ fn file(kind: &'static str, name: &str, text: String) -> Response {
         .into_response()
 }
 
-async fn telling(
-    market: &Market,
-    person: &Person,
-    asked: &Asked,
-) -> Result<Telling<UsageRow>, Problem> {
-    let by = asked.by.by();
-    let report = report(market, person, asked, by.as_slice()).await?;
-    let names = names(market, person, Some(&report)).await?;
-    Ok(Telling { report, names, by })
+/// A question about sums.
+pub(super) trait Asks: DeserializeOwned + Send + Sync {
+    type Row: Shown;
+
+    /// Reads what is asked for, with the names of it.
+    fn telling(
+        &self,
+        market: &Market,
+        person: &Person,
+    ) -> impl Future<Output = Result<Telling<Self::Row>, Problem>> + Send;
 }
 
-pub(super) async fn show(
+pub(super) async fn show<A: Asks>(
     State(market): State<Market>,
     person: Person,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<A>,
 ) -> Result<Json<Value>, Problem> {
-    Ok(telling(&market, &person, &asked).await?.answer())
+    Ok(asked.telling(&market, &person).await?.answer())
 }
 
-pub(super) async fn csv_file(
+pub(super) async fn csv_file<A: Asks>(
     State(market): State<Market>,
     person: Person,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<A>,
 ) -> Result<Response, Problem> {
-    Ok(telling(&market, &person, &asked).await?.csv())
+    Ok(asked.telling(&market, &person).await?.csv())
 }
 
-pub(super) async fn json_file(
+pub(super) async fn json_file<A: Asks>(
     State(market): State<Market>,
     person: Person,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<A>,
 ) -> Result<Response, Problem> {
-    Ok(telling(&market, &person, &asked).await?.json())
+    Ok(asked.telling(&market, &person).await?.json())
+}
+
+impl Asks for Asked {
+    type Row = UsageRow;
+
+    async fn telling(
+        &self,
+        market: &Market,
+        person: &Person,
+    ) -> Result<Telling<UsageRow>, Problem> {
+        let by = self.by.by();
+        let report = report(market, person, self, by.as_slice()).await?;
+        let names = names(market, person, Some(&report)).await?;
+        Ok(Telling { report, names, by })
+    }
 }
 
 impl Shown for UsageRow {
