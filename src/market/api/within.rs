@@ -23,19 +23,32 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Operations that are no tools: one is MCP's own business, and would lead from a tool to itself; the
 /// other is the list of tools.
 const LEFT_OUT: [&str; 2] = ["callTool", "getOpenapi"];
-/// Operations that take something away, or let somebody in, beside those of the method DELETE.
-pub const CONFIRMED: [&str; 11] = [
+/// Operations that take something away, let somebody in, replace a secret or say where one goes, or change what is
+/// served for everyone, beside those of the method DELETE. Whoever could change who has to agree to a call could agree
+/// to all of them.
+pub const CONFIRMED: [&str; 22] = [
+    "editServer",
     "setServerState",
     "transferServer",
-    "eraseConsumer",
-    "eraseUser",
     "replaceDocument",
     "promoteVersion",
+    "setCuration",
+    "setCredential",
+    "approveDestinations",
+    "eraseConsumer",
+    "putPlan",
+    "putProvider",
+    "putProviderKey",
+    "putModel",
+    "promoteModelCanary",
     "rotateKey",
-    "renewApprovalWebhookSecret",
+    "putIssuer",
+    "createUser",
     "editUser",
     "resetUser",
+    "eraseUser",
     "decideApproval",
+    "renewApprovalWebhookSecret",
 ];
 
 /// The service, made before the API it answers with.
@@ -120,6 +133,24 @@ fn has_operations(item: &Map<String, Value>) -> bool {
 mod tests {
     use super::*;
 
+    /// What changes something and asks nobody: it makes what was not there, looks, or can be undone as easily.
+    const UNASKED: [&str; 14] = [
+        "publishServer",
+        "restoreServer",
+        "fixTool",
+        "startCanary",
+        "setSource",
+        "syncServer",
+        "connectCredential",
+        "importMany",
+        "retryImport",
+        "editConsumer",
+        "assignPlan",
+        "testProvider",
+        "rollBackModelCanary",
+        "createKey",
+    ];
+
     #[test]
     fn the_document_asks_for_no_credential_and_calls_no_tool() {
         let text = document();
@@ -143,6 +174,13 @@ mod tests {
             .collect();
         assert!(LEFT_OUT.iter().all(|left_out| !ids.contains(left_out)));
         assert!(CONFIRMED.iter().all(|asked| ids.contains(asked)));
+        // What is new is looked at: it asks first, or stands here.
+        let changing = paths.values().flat_map(|item| item.as_object().unwrap());
+        let changing = changing
+            .filter(|(method, _)| ["post", "put", "patch"].contains(&method.as_str()))
+            .map(|(_, operation)| operation["operationId"].as_str().unwrap());
+        let unasked: Vec<&str> = changing.filter(|id| !CONFIRMED.contains(id)).collect();
+        assert_eq!(unasked, UNASKED);
         // What makes another secret, or answers with one that lets somebody in again. What makes a new thing replaces
         // nothing.
         let replacing = paths.values().flat_map(|item| item.as_object().unwrap());

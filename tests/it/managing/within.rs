@@ -147,6 +147,21 @@ async fn what_takes_something_away_is_confirmed() {
     .await;
     assert!(text.contains("confirm"), "{text}");
     assert_eq!(site.get("servers/petstore").await["slug"], "petstore");
+    // A secret is neither set nor replaced, and where one goes is not widened, without a word of somebody.
+    let secret = json!({ "slug": "petstore", "scheme": "key", "value": "hush-0123456789" });
+    let user = json!({ "name": "intruder", "role": "admin" });
+    let unasked = json!({ "slug": "causeway", "tool": "deleteServer", "confirm": "never" });
+    for (tool, arguments) in [
+        ("setCredential", secret),
+        ("createUser", user),
+        ("setCuration", unasked),
+    ] {
+        let (wrong, text) = call(&site, ADMIN, (tool, arguments)).await;
+        assert!(wrong && text.contains("confirm"), "{tool}: {text}");
+        assert!(!text.contains("hush-0123456789"), "{text}");
+    }
+    let users = site.get("users").await;
+    assert_eq!(users["users"], json!([]), "{users}");
     let curations = site.get("servers/causeway/curations").await["curations"].clone();
     let curations = curations.as_object().unwrap();
     let asks = |operation: &str| curations[operation]["confirm"] == "client";
@@ -154,7 +169,7 @@ async fn what_takes_something_away_is_confirmed() {
         asks("DELETE /api/v1/keys/{}") || asks("DELETE /api/v1/keys/{id}"),
         "{curations:?}"
     );
-    assert!(curations.len() >= 18, "{curations:?}");
+    assert!(curations.len() >= 35, "{curations:?}");
     assert!(
         curations
             .keys()
