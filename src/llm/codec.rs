@@ -12,6 +12,7 @@ use crate::llm::dialect::{
     gemini, openai_chat, openai_responses, own_tools,
 };
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::splice::Top;
 use crate::llm::usage::Usage;
 
 /// Dialects that callers speak. The others are spoken to providers only.
@@ -122,6 +123,16 @@ impl Dialect {
             Self::OpenaiChat => openai_chat::decode_usage_text(usage),
             other => other.decode_usage(serde_json::from_str(usage).ok()?),
         }
+    }
+
+    /// What `usage` says in answers that are no chats: OpenAI tells that of pictures and sound in the words of Responses.
+    pub(crate) fn usage_of_others(usage: &str) -> Option<Usage> {
+        let top = Top::read(usage.as_bytes()).ok()?;
+        let dialect = match top.raw("input_tokens") {
+            Some(_) => Self::OpenaiResponses,
+            None => Self::OpenaiChat,
+        };
+        dialect.decode_usage_text(usage)
     }
 
     /// Why a whole answer ended, where it can be read.

@@ -144,7 +144,9 @@ fn operation(capability: Capability) -> &'static str {
         Capability::Embeddings => "embeddings",
         Capability::Completions => "text_completion",
         Capability::Rerank => "rerank",
-        Capability::Images | Capability::ImageEdits => "image_generation",
+        Capability::Images | Capability::ImageEdits | Capability::ImageVariations => {
+            "image_generation"
+        }
         Capability::Speech => "speech",
         Capability::Transcriptions | Capability::Translations => "transcription",
         Capability::Moderations => "moderation",
@@ -166,7 +168,9 @@ fn most(wanted: &Wanted, written: u64) -> (u64, u64) {
         | Capability::Rerank
         | Capability::Moderations
         | Capability::CountTokens => 0,
-        Capability::Images | Capability::ImageEdits => IMAGE_TOKENS.saturating_mul(answers),
+        Capability::Images | Capability::ImageEdits | Capability::ImageVariations => {
+            IMAGE_TOKENS.saturating_mul(answers)
+        }
         _ => number("max_tokens")
             .unwrap_or(written)
             .saturating_mul(answers),
@@ -435,7 +439,7 @@ async fn pass(
 fn told(body: &[u8]) -> Used {
     let usage = || {
         let top = Top::read(body).ok()?;
-        Dialect::OpenaiChat.decode_usage_text(top.raw("usage")?)
+        Dialect::usage_of_others(top.raw("usage")?)
     };
     let told = usage();
     Used {

@@ -134,6 +134,7 @@ pub enum Capability {
     Rerank,
     Images,
     ImageEdits,
+    ImageVariations,
     Speech,
     Transcriptions,
     Translations,

@@ -10,6 +10,7 @@ mod flowing;
 mod google;
 mod keeping;
 mod mended;
+mod pictures;
 mod routing;
 mod through;
 mod upstream;

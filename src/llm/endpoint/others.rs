@@ -22,13 +22,14 @@ use crate::mcp::endpoint::{parent, trace_id};
 const MEDIA_BYTES_MAX: usize = 64 << 20;
 
 /// Where each is offered.
-const PASSED_ON: [(&str, Capability); 9] = [
+const PASSED_ON: [(&str, Capability); 10] = [
     ("/v1/embeddings", Capability::Embeddings),
     ("/v1/completions", Capability::Completions),
     ("/v1/rerank", Capability::Rerank),
     ("/v1/moderations", Capability::Moderations),
     ("/v1/images/generations", Capability::Images),
     ("/v1/images/edits", Capability::ImageEdits),
+    ("/v1/images/variations", Capability::ImageVariations),
     ("/v1/audio/speech", Capability::Speech),
     ("/v1/audio/transcriptions", Capability::Transcriptions),
     ("/v1/audio/translations", Capability::Translations),

@@ -424,6 +424,7 @@ fn of_openai(capability: Capability) -> &'static str {
         Capability::Rerank => "/rerank",
         Capability::Images => "/images/generations",
         Capability::ImageEdits => "/images/edits",
+        Capability::ImageVariations => "/images/variations",
         Capability::Speech => "/audio/speech",
         Capability::Transcriptions => "/audio/transcriptions",
         Capability::Translations => "/audio/translations",
