@@ -40,6 +40,7 @@ pub(crate) mod access_token;
 pub(crate) mod account;
 pub mod bodies;
 pub(crate) mod choice;
+pub mod elsewhere;
 pub(crate) mod exchange;
 pub mod forward;
 pub mod health;

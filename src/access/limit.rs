@@ -201,6 +201,11 @@ impl Limiter {
         passed.inspect_err(|exceeded| self.inner.refused.count(&exceeded.limit))
     }
 
+    /// What all processes share, where there is anything.
+    pub fn shared(&self) -> Option<&Shared> {
+        self.inner.shared.as_ref()
+    }
+
     /// Whether Redis answers; `None` where this process counts on its own.
     pub async fn ping(&self) -> Option<Result<(), SharedError>> {
         match &self.inner.shared {

@@ -43,6 +43,7 @@ pub(super) async fn write(out: &mut Exposition, llm: &Llm, store: &Store) {
         let labels = [("provider", &**provider), ("key", &**key)];
         family.sample(&labels, f64::from(u8::from(*is_paused)));
     }
+    shared(out, llm);
     name_consumers(llm.meters.consumers(), store).await;
     let help = "Requests for models by consumer and by how they ended.";
     let name = "causeway_consumer_model_requests_total";
@@ -52,6 +53,20 @@ pub(super) async fn write(out: &mut Exposition, llm: &Llm, store: &Store) {
             family.sample(&[("consumer", &consumer), ("status", status)], count);
         }
     }
+}
+
+/// What is known of other processes, where they tell each other.
+fn shared(out: &mut Exposition, llm: &Llm) {
+    if llm.limiter.shared().is_none() || !llm.models.balances() {
+        return;
+    }
+    let others = llm.models.standings().others(llm.models.micros());
+    let help = "Whether requests are spread by what all processes have under way: 1 they are, 0 Redis does not answer.";
+    let is_shared = f64::from(u8::from(others.is_some()));
+    out.one(("causeway_balancing_shared", Gauge, help), is_shared);
+    let help = "Other processes that have requests for models under way, as far as is known.";
+    let count = others.unwrap_or_default() as f64;
+    out.one(("causeway_balancing_processes", Gauge, help), count);
 }
 
 /// What there is now, in all organizations.

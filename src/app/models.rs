@@ -9,6 +9,7 @@ use crate::app::prices;
 use crate::config::Config;
 use crate::demo;
 use crate::llm::bodies::Redactor;
+use crate::llm::elsewhere;
 use crate::llm::endpoint::Endpoint;
 use crate::llm::health;
 use crate::llm::live::Models;
@@ -40,6 +41,10 @@ pub(super) fn llm(
     models: Models,
     mcp: &Mcp,
 ) -> anyhow::Result<Arc<Llm>> {
+    if let Some(shared) = mcp.limiter.shared() {
+        let told = elsewhere::follow(models.clone(), shared.clone(), ground.stop.clone());
+        ground.follow(told);
+    }
     let redactor = Redactor::with(&config.telemetry.hidden_patterns);
     let book = PriceBook::default();
     if let Some(path) = &config.server.prices {

@@ -49,7 +49,7 @@ pub(super) struct DatabaseArgs {
     /// A Postgres database instead of SQLite
     #[arg(long, value_name = "URL")]
     database_url: Option<Url>,
-    /// A Redis server, in which all processes count rates together
+    /// A Redis server, in which all processes count rates and requests under way together
     #[arg(long, value_name = "URL")]
     redis_url: Option<Url>,
 }

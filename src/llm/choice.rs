@@ -177,6 +177,7 @@ fn seen(models: &Models, wanted: Wanted<'_>, choices: &[Choice<'_>], blocks: &[u
             .prefixes()
             .known(blocks, &ids, (now / 1_000_000, ttl))
     };
+    let others = models.standings().others(now).unwrap_or_default();
     let seen = choices.iter().zip(known).map(|(choice, blocks)| {
         let provider = &choice.provider;
         let told = provider.load.and_then(|rule| {
@@ -186,7 +187,7 @@ fn seen(models: &Models, wanted: Wanted<'_>, choices: &[Choice<'_>], blocks: &[u
         Seen {
             is_well: provider.is_well(instant),
             busy: told.unwrap_or_else(|| {
-                choice.doing.busy.running() + provider.standing.passing.running()
+                choice.doing.busy.in_all(others) + provider.standing.passing.running()
             }),
             first_token_us: choice.doing.first(streams).estimate(now),
             blocks,

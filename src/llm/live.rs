@@ -1,13 +1,14 @@
 //! The providers and models of every organization, as requests find them: in memory, published by one pointer swap.
 //! A request goes on with what it started with.
 
+mod balancing;
 mod demo;
 mod finding;
 mod reading;
 mod urls;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
@@ -220,6 +221,8 @@ struct Inner {
     /// The tokens of keys that are there, each with what it is: another value gets other tokens.
     tokens: Mutex<HashMap<Uuid, Sealing>>,
     standings: Standings,
+    /// A model's requests go by how busy its targets are.
+    balances: AtomicBool,
     /// Where that decides, who was asked what lately.
     prefixes: LazyLock<Prefixes>,
     /// What times are told from.
@@ -245,6 +248,7 @@ impl Models {
             breakers: Mutex::default(),
             tokens: Mutex::default(),
             standings: Standings::default(),
+            balances: AtomicBool::new(false),
             prefixes: LazyLock::new(Prefixes::default),
             began: Instant::now(),
             reloading: tokio::sync::Mutex::default(),
@@ -307,6 +311,7 @@ impl Models {
         for offer in offers.values_mut() {
             self.add_demo(offer);
         }
+        self.note_balancing(&offers);
         self.0.offers.store(Arc::new(offers));
         Ok(())
     }
@@ -405,10 +410,6 @@ impl Models {
     /// Microseconds since the process began.
     pub fn micros(&self) -> u64 {
         u64::try_from(self.0.began.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    pub(crate) fn prefixes(&self) -> &Prefixes {
-        &self.0.prefixes
     }
 
     /// Every model there is now that somebody stored under its own name, and whose it is.

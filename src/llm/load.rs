@@ -19,6 +19,8 @@ pub struct Busy {
     reported: AtomicU64,
     /// When; 0: never.
     reported_at: AtomicU64,
+    /// How many other processes have in all, in the upper half, and how many ours were when they said so.
+    elsewhere: AtomicU64,
 }
 
 impl Busy {
@@ -40,11 +42,29 @@ impl Busy {
         self.running.load(Ordering::Relaxed)
     }
 
+    /// Other processes say how many of theirs it has, who heard of so many of ours.
+    pub fn hear(&self, theirs: u64, ours: u64) {
+        self.elsewhere
+            .store(halves(theirs, ours), Ordering::Relaxed);
+    }
+
+    /// Ours, and those of so many other processes. Until they say more, each of them is taken to do what we do: whoever
+    /// sees that a target has little to do sends it its part, and not all that is missing, as all of them see the same.
+    pub fn in_all(&self, others: u64) -> u64 {
+        let running = self.running();
+        if others == 0 {
+            return running;
+        }
+        let (theirs, ours) = apart(self.elsewhere.load(Ordering::Relaxed));
+        let came = running.saturating_sub(ours).saturating_mul(others);
+        let went = ours.saturating_sub(running).saturating_mul(others);
+        running.saturating_add((theirs.saturating_add(came)).saturating_sub(went))
+    }
+
     /// It says how many requests it has, whoever sent them.
     pub fn report(&self, all: u64, now_us: u64) {
-        let all = all.min(u64::from(u32::MAX));
-        let ours = self.running().min(u64::from(u32::MAX));
-        self.reported.store(all << 32 | ours, Ordering::Relaxed);
+        self.reported
+            .store(halves(all, self.running()), Ordering::Relaxed);
         self.reported_at.store(now_us.max(1), Ordering::Release);
     }
 
@@ -55,16 +75,26 @@ impl Busy {
         if at == 0 || now_us.saturating_sub(at) > fresh_us {
             return None;
         }
-        let (all, running) = (self.reported.load(Ordering::Relaxed), self.running());
-        let (all, then) = (all >> 32, all & u64::from(u32::MAX));
+        let running = self.running();
+        let (all, then) = apart(self.reported.load(Ordering::Relaxed));
         Some((all + running).saturating_sub(then).max(running))
     }
 
     /// What it said last, and when.
     pub fn last_report(&self) -> Option<(u64, u64)> {
         let at = self.reported_at.load(Ordering::Acquire);
-        (at > 0).then(|| (self.reported.load(Ordering::Relaxed) >> 32, at))
+        (at > 0).then(|| (apart(self.reported.load(Ordering::Relaxed)).0, at))
     }
+}
+
+/// Two numbers of requests in one that is written at once.
+fn halves(upper: u64, lower: u64) -> u64 {
+    let most = u64::from(u32::MAX);
+    upper.min(most) << 32 | lower.min(most)
+}
+
+fn apart(both: u64) -> (u64, u64) {
+    (both >> 32, both & u64::from(u32::MAX))
 }
 
 /// A request that is counted until it is gone.
@@ -183,6 +213,24 @@ mod tests {
         drop(more);
         assert_eq!(busy.reported(now, SECOND), Some(0));
         assert_eq!(busy.last_report(), Some((0, now)));
+    }
+
+    #[test]
+    fn what_others_have_counts_and_each_of_them_does_what_we_do_meanwhile() {
+        let busy = Arc::new(Busy::default());
+        assert_eq!(busy.in_all(3), 0, "nobody said anything");
+        let two = [busy.begin(), busy.begin()];
+        busy.hear(10, 2);
+        assert_eq!(busy.in_all(1), 12);
+        assert_eq!(busy.in_all(0), 2, "alone");
+        let more = busy.begin();
+        assert_eq!((busy.in_all(1), busy.in_all(4)), (3 + 11, 3 + 14));
+        drop((two, more));
+        assert_eq!((busy.in_all(1), busy.in_all(4)), (8, 2));
+        // Of theirs no more than all can go.
+        assert_eq!(busy.in_all(100), 0);
+        busy.hear(u64::MAX, 0);
+        assert_eq!(busy.in_all(1), u64::from(u32::MAX));
     }
 
     #[test]

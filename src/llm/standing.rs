@@ -1,7 +1,7 @@
 //! How providers and their targets are doing, over every change of what is stored: what requests saw of them, what
 //! checks in the background found, and what they say of their load.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -231,6 +231,23 @@ impl Doing {
 /// A provider, and its name for a model; empty: whichever it is asked for.
 type TargetOf = (Uuid, String);
 
+/// Requests that targets have, by `provider/model` with the provider's id, which is the same in every process.
+pub type Counts = BTreeMap<String, u64>;
+
+/// Targets a process tells others of.
+pub const COUNTS_MAX: usize = 4_096;
+/// What others said longer ago says nothing any more.
+pub const HEARD_US: u64 = 1_000_000;
+
+/// What other processes said last.
+#[derive(Debug, Default)]
+struct Others {
+    /// How many of them have requests.
+    processes: AtomicU64,
+    /// When, in microseconds since the process began; 0: never.
+    at: AtomicU64,
+}
+
 /// How everything is doing that a process knows of.
 #[derive(Debug, Default)]
 pub struct Standings {
@@ -238,6 +255,7 @@ pub struct Standings {
     targets: Mutex<HashMap<TargetOf, Arc<Doing>>>,
     /// What shadows of models have to do, by their models.
     shadows: Mutex<HashMap<Uuid, Arc<Busy>>>,
+    others: Others,
 }
 
 impl Standings {
@@ -255,6 +273,33 @@ impl Standings {
 
     pub fn shadow(&self, model: Uuid) -> Arc<Busy> {
         self.shadows.lock().entry(model).or_default().clone()
+    }
+
+    /// What this process has under way; targets that have nothing are left out.
+    pub fn counts(&self) -> Counts {
+        let targets = self.targets.lock();
+        let running = targets.iter().map(|(of, doing)| (of, doing.busy.running()));
+        let busy = running.filter(|(_, running)| *running > 0);
+        let busy = busy.map(|((provider, model), count)| (format!("{provider}/{model}"), count));
+        busy.take(COUNTS_MAX).collect()
+    }
+
+    /// So many other processes that have requests said what they have in all, who heard this of ours.
+    pub fn hear(&self, (theirs, processes): (&Counts, u64), ours: &Counts, now_us: u64) {
+        let of = |counts: &Counts, name: &str| counts.get(name).copied().unwrap_or_default();
+        for ((provider, model), doing) in &*self.targets.lock() {
+            let name = format!("{provider}/{model}");
+            doing.busy.hear(of(theirs, &name), of(ours, &name));
+        }
+        self.others.processes.store(processes, Ordering::Relaxed);
+        self.others.at.store(now_us.max(1), Ordering::Release);
+    }
+
+    /// How many other processes have requests; `None`: they said nothing lately.
+    pub fn others(&self, now_us: u64) -> Option<u64> {
+        let at = self.others.at.load(Ordering::Acquire);
+        let is_fresh = at > 0 && now_us.saturating_sub(at) <= HEARD_US;
+        is_fresh.then(|| self.others.processes.load(Ordering::Relaxed))
     }
 
     /// Forgets what no provider of these has, and what nobody holds any more.
@@ -393,6 +438,38 @@ mod tests {
         assert_eq!(reported("vllm:num_requests_running NaN\n"), None);
         assert_eq!(reported("vllm:num_requests_waiting{"), None);
         assert_eq!(reported("up 1\n"), None);
+    }
+
+    #[test]
+    fn processes_hear_of_each_other_for_a_while() {
+        let (here, there, id) = (
+            Standings::default(),
+            Standings::default(),
+            Uuid::from_u128(7),
+        );
+        let second = 1_000_000;
+        let _ours = here.target(id, "m").busy.begin();
+        let two = there.target(id, "m");
+        let _theirs = [
+            two.busy.begin(),
+            two.busy.begin(),
+            there.target(id, "").busy.begin(),
+        ];
+        let said = there.counts();
+        let name = format!("{id}/m");
+        assert_eq!(
+            said,
+            BTreeMap::from([(name.clone(), 2), (format!("{id}/"), 1)])
+        );
+        assert_eq!(here.others(second), None, "nobody said anything");
+        here.hear((&said, 1), &here.counts(), second);
+        assert_eq!(here.others(second + HEARD_US), Some(1));
+        assert_eq!(here.others(second + HEARD_US + 1), None, "too long ago");
+        assert_eq!(here.target(id, "m").busy.in_all(1), 3);
+        // What nobody has any more is not remembered.
+        here.hear((&Counts::new(), 0), &here.counts(), second);
+        assert_eq!(here.target(id, "m").busy.in_all(1), 1);
+        assert_eq!(here.others(second), Some(0));
     }
 
     #[test]

@@ -45,6 +45,7 @@ const RANKS: &[(&str, u8)] = &[
     ("llm::account", 4),
     ("llm::bodies", 4),
     ("llm::choice", 4),
+    ("llm::elsewhere", 4),
     ("llm::exchange", 4),
     ("llm::forward", 4),
     ("llm::health", 4),

@@ -12,6 +12,11 @@ use sqlx::{Connection, Executor};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod balancing;
 #[path = "../store/contract.rs"]
 mod contract;
 mod crash;

@@ -1,6 +1,7 @@
-//! Rates counted in Redis, for all processes together: the same algorithm in one script, which takes
-//! from all counts of a call or from none.
+//! What all processes share in Redis: rates, by the same algorithm in one script, which takes from all counts of a call or
+//! from none; and what each process has under way.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -44,6 +45,28 @@ redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - no
 return 0
 ";
 
+/// Notes what a process says, for so many milliseconds, and gives what the others said. One key holds it all; a process
+/// that says nothing more is forgotten.
+const TELL: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lasting = tonumber(ARGV[2])
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f ', now + lasting) .. ARGV[3])
+redis.call('PEXPIRE', KEYS[1], lasting)
+local others, all = {}, redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local till, said = string.match(all[i + 1], '^(%d+) (.*)$')
+  if not till or tonumber(till) <= now then
+    redis.call('HDEL', KEYS[1], all[i])
+  elseif all[i] ~= ARGV[1] then
+    others[#others + 1] = said
+  end
+end
+return others
+";
+/// Where that is.
+const UNDER_WAY: &str = "causeway:under-way";
+
 /// How long Redis may take before this process counts on its own.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,12 +74,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Rates in Redis.
+/// What is in Redis, over one connection. Cheap to clone.
+#[derive(Clone)]
 pub struct Shared {
     connection: ConnectionManager,
     script: Script,
     owe: Script,
-    outage: Mutex<Outage>,
+    tell: Script,
+    outage: Arc<Mutex<Outage>>,
 }
 
 #[derive(Default)]
@@ -79,7 +104,7 @@ pub enum SharedError {
 }
 
 impl Shared {
-    /// Rates in the Redis at `url` (`redis://` or `rediss://`), to which it connects when it is
+    /// What is in the Redis at `url` (`redis://` or `rediss://`), to which it connects when it is
     /// first asked.
     pub fn open(url: &str) -> Result<Self, SharedError> {
         let said = |error: redis::RedisError| SharedError::Url(error.category().to_owned());
@@ -93,7 +118,8 @@ impl Shared {
             connection,
             script: Script::new(SCRIPT),
             owe: Script::new(OWE),
-            outage: Mutex::default(),
+            tell: Script::new(TELL),
+            outage: Arc::default(),
         })
     }
 
@@ -143,6 +169,21 @@ impl Shared {
         let answer = timeout(ANSWER_TIMEOUT, script.invoke_async::<i64>(&mut connection)).await;
         answer.map_err(|_| SharedError::TimedOut)??;
         Ok(())
+    }
+
+    /// Says what a process has under way, which is good for so long, and gives what others said.
+    pub async fn tell(
+        &self,
+        process: &str,
+        said: &str,
+        lasting: Duration,
+    ) -> Result<Vec<String>, SharedError> {
+        let mut script = self.tell.prepare_invoke();
+        let lasting = u64::try_from(lasting.as_millis()).unwrap_or(u64::MAX);
+        script.key(UNDER_WAY).arg(process).arg(lasting).arg(said);
+        let mut connection = self.connection.clone();
+        let answer = timeout(ANSWER_TIMEOUT, script.invoke_async(&mut connection)).await;
+        Ok(answer.map_err(|_| SharedError::TimedOut)??)
     }
 
     /// Logs an outage, now and then.

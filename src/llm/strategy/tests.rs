@@ -161,6 +161,8 @@ fn the_longest_beginning_is_first_unless_it_has_too_much_to_do() {
     }
 }
 
+mod together;
+
 const SECOND: u64 = 1_000_000;
 
 /// A server: so many requests at once, the others wait.
