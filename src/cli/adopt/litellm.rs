@@ -2,6 +2,7 @@
 //! environment comes in as a function, and is asked for addresses and regions, never for keys.
 
 mod deployment;
+mod fallback;
 mod routing;
 mod vendor;
 

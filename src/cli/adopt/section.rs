@@ -31,6 +31,13 @@ impl Section {
         Some((self.at(name), value))
     }
 
+    /// What a text stands for; one that stands for nothing does not count as read.
+    pub(crate) fn take_as<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let found = read(&text(self.members.get(name)?)?)?;
+        self.members.shift_remove(name);
+        Some(found)
+    }
+
     pub(crate) fn section(&mut self, name: &str) -> Self {
         let path = self.at(name);
         Self::of(path, &self.take(name).unwrap_or_default().1)

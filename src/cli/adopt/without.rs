@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_row_for_a_value_comes_before_one_for_the_setting() {
-        let strategy = "targets of a tier are chosen by their weights only";
+        let strategy = "targets of a tier are chosen by their weights, the requests they have, how soon they answer or what they know of the prompt";
         for (section, name, value, why) in [
             (
                 "router_settings",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::adopt::draft::{Draft, slug, target};
 use crate::cli::adopt::litellm::Reading;
 use crate::cli::adopt::litellm::deployment::{Deployment, milliseconds};
+use crate::cli::adopt::litellm::fallback::Fallbacks;
 use crate::cli::adopt::litellm::vendor::shown;
 use crate::cli::adopt::section::{Section, number, text, whole, yes};
 
@@ -18,30 +19,13 @@ const LIMIT_AMOUNT_MAX: u64 = 1_000_000_000;
 
 type Groups = IndexMap<String, Vec<Deployment>>;
 
-/// Which fault sends a request to a fallback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum On {
-    Any,
-    ContextLength,
-    ContentPolicy,
-}
-
-/// One entry of a list of fallbacks.
-#[derive(Clone, Debug)]
-struct Fallback {
-    path: String,
-    /// Absent: all names.
-    of: Option<String>,
-    to: Vec<String>,
-    on: On,
-}
-
 /// What holds for all models.
 #[derive(Debug, Default)]
 pub(super) struct Routing {
     retries: Option<(String, u64)>,
     timeout_ms: Option<u64>,
-    fallbacks: Vec<Fallback>,
+    fallbacks: Fallbacks,
+    strategy: Option<&'static str>,
     aliases: Vec<(String, String, String)>,
     refuses_loss: bool,
 }
@@ -66,25 +50,9 @@ impl Routing {
                 let time = seconds.and_then(milliseconds);
                 routing.timeout_ms = routing.timeout_ms.or(time);
             }
-            for (name, on) in [
-                ("fallbacks", On::Any),
-                ("context_window_fallbacks", On::ContextLength),
-                ("content_policy_fallbacks", On::ContentPolicy),
-            ] {
-                for (path, entry) in section.list(name) {
-                    routing.fallbacks.extend(fallbacks((&path, &entry), on));
-                }
-            }
-            let defaults = section.list("default_fallbacks");
-            let names: Vec<String> = defaults.iter().filter_map(|(_, it)| text(it)).collect();
-            if !names.is_empty() {
-                routing.fallbacks.push(Fallback {
-                    path: section.at("default_fallbacks"),
-                    of: None,
-                    to: names,
-                    on: On::Any,
-                });
-            }
+            routing.fallbacks.take(section);
+            let strategy = section.take_as("routing_strategy", strategy);
+            routing.strategy = routing.strategy.or(strategy);
             for (path, alias, value) in members(section, "model_group_alias") {
                 let plain = text(&value).or_else(|| text(&value["model"]));
                 if value["hidden"] == true {
@@ -168,7 +136,7 @@ impl Routing {
         draft: &mut Draft,
     ) -> Map<String, Value> {
         let (mut targets, tiers) = targets(deployments);
-        let fallback_on = self.add_fallbacks((name, &mut targets, tiers), groups, draft);
+        self.add_fallbacks((name, &mut targets, tiers), groups, draft);
         if targets.len() > TARGETS_MAX {
             let why = format!("a model has {TARGETS_MAX} targets at most");
             let place = (
@@ -183,7 +151,9 @@ impl Routing {
         if let Some(retries) = own.or(self.retries.as_ref().map(|it| it.1)) {
             model.insert("retries".to_owned(), retries.min(RETRIES_MAX).into());
         }
-        model.extend(fallback_on.map(|on| ("fallbackOn".to_owned(), on)));
+        if let Some(strategy) = self.strategy.filter(|_| deployments.len() > 1) {
+            model.insert("strategy".to_owned(), strategy.into());
+        }
         let own = deployments.iter().filter_map(|it| it.timeout_ms).max();
         if let Some(time) = own.or(self.timeout_ms) {
             let times = json!({ "firstByteMs": time, "totalMs": time });
@@ -199,83 +169,61 @@ impl Routing {
         model
     }
 
-    /// Adds the targets of the models that take over, a tier each; says which faults lead there.
+    /// Adds the targets of the models that take over, a tier each.
     fn add_fallbacks(
         &self,
         (name, targets, tiers): (&str, &mut Vec<Value>, u64),
         groups: &Groups,
         draft: &mut Draft,
-    ) -> Option<Value> {
-        let single = targets.len() == 1;
-        let named = |it: &&Fallback| it.of.as_deref() == Some(name);
-        let mut mine: Vec<&Fallback> = self.fallbacks.iter().filter(named).collect();
-        if !mine.iter().any(|it| it.on == On::Any) {
-            mine.extend(self.fallbacks.iter().filter(|it| it.of.is_none()));
-        }
+    ) {
         let mut tier = tiers;
-        for (fallback, to) in mine
-            .iter()
-            .flat_map(|it| it.to.iter().map(move |to| (*it, to)))
-        {
-            if to == name || tier > TIER_MAX {
-                continue;
+        let alias = |to| self.aliased(to);
+        for hop in self.fallbacks.chain(name, &alias, &mut draft.report) {
+            let place = (hop.path.as_str(), &json!({}));
+            if tier > TIER_MAX {
+                let why = format!("a model has {} tiers at most", TIER_MAX + 1);
+                draft
+                    .report
+                    .left(place, &why, "lead to fewer models one after the other");
+                return;
             }
-            let Some(more) = at_tier(to, tier, (groups, draft)) else {
-                let why = format!("there is no model `{}` to lead to", shown(to));
-                let place = (fallback.path.as_str(), &json!({}));
+            let Some(mut more) = at_tier(&hop.to, tier, (groups, draft)) else {
+                let why = format!("there is no model `{}` to lead to", shown(&hop.to));
                 draft
                     .report
                     .left(place, &why, "add a target with `causeway models put`");
                 continue;
             };
-            let known = |one: &Value| {
-                let mut targets = targets.iter();
-                targets.any(|it| it["provider"] == one["provider"] && it["model"] == one["model"])
+            if let Some(only) = hop.on.only() {
+                more.iter_mut().for_each(|one| one["onlyOn"] = only.clone());
+            }
+            let covers = |known: &Value, one: &Value| {
+                let is_same = |member: &str| known[member] == one[member];
+                let is_asked = known["onlyOn"].is_null() || is_same("onlyOn");
+                is_same("provider") && is_same("model") && is_asked
             };
-            let more: Vec<Value> = more.into_iter().filter(|one| !known(one)).collect();
+            more.retain(|one| !targets.iter().any(|known| covers(known, one)));
             if !more.is_empty() {
                 targets.extend(more);
                 tier += 1;
             }
         }
-        Self::faults(&mine, single, draft)
     }
 
-    /// Absent: whatever may lead on does, but for what breaks a provider's rules.
-    fn faults(mine: &[&Fallback], single: bool, draft: &mut Draft) -> Option<Value> {
-        let has = |on: On| mine.iter().any(|it| it.on == on);
-        if has(On::Any) {
-            let all = [
-                "rate_limit",
-                "server_error",
-                "timeout",
-                "context_length",
-                "content_policy",
-                "credential",
-            ];
-            return has(On::ContentPolicy).then(|| json!(all));
-        }
-        let mut on = Vec::new();
-        on.extend(has(On::ContextLength).then_some("context_length"));
-        on.extend(has(On::ContentPolicy).then_some("content_policy"));
-        if on.is_empty() || single {
-            return (!on.is_empty()).then(|| json!(on));
-        }
-        for fallback in mine {
-            let why = "which faults lead on is the same between all targets of a model, so that the others do too";
-            let todo = "set `fallbackOn` of the model, if only these faults may";
-            draft
-                .report
-                .changed((&fallback.path, &json!({})), why, todo);
-        }
-        let all = [
-            "rate_limit",
-            "server_error",
-            "timeout",
-            "context_length",
-            "credential",
-        ];
-        has(On::ContentPolicy).then(|| json!([&all[..], &["content_policy"]].concat()))
+    /// The name that a name stands for.
+    fn aliased<'a>(&'a self, name: &'a str) -> &'a str {
+        let mut aliases = self.aliases.iter();
+        let found = aliases.find(|(_, alias, _)| alias == name);
+        found.map_or(name, |(_, _, plain)| plain)
+    }
+}
+
+/// The strategy that a strategy of LiteLLM's is here.
+fn strategy(theirs: &str) -> Option<&'static str> {
+    match theirs {
+        "least-busy" => Some("least-busy"),
+        "latency-based-routing" => Some("latency"),
+        _ => None,
     }
 }
 
@@ -284,28 +232,6 @@ fn is_provider(name: &str, deployments: &[Deployment]) -> bool {
     let called = name.strip_suffix("/*").map(slug);
     let mut all = deployments.iter();
     all.all(|it| it.model.is_none() && Some(&it.provider) == called.as_ref())
-}
-
-/// `{"model": ["other", …]}`; `*` is every model.
-fn fallbacks((path, entry): (&str, &Value), on: On) -> Vec<Fallback> {
-    let entry = Section::of(path, entry);
-    let names: Vec<String> = entry.names().map(str::to_owned).collect();
-    let mut entry = entry;
-    let mut found = Vec::new();
-    for name in names {
-        let path = entry.at(&name);
-        let to = entry.list(&name);
-        let to = to
-            .iter()
-            .filter_map(|(_, it)| text(it).or_else(|| text(&it["model"])));
-        found.push(Fallback {
-            path,
-            to: to.collect(),
-            of: (name != "*").then_some(name),
-            on,
-        });
-    }
-    found
 }
 
 fn members(section: &mut Section, name: &str) -> Vec<(String, String, Value)> {
