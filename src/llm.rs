@@ -34,6 +34,7 @@ pub mod standing;
 pub mod strategy;
 pub mod usage;
 pub mod veil;
+pub mod vocabulary;
 
 // What there is now, and the flow.
 pub(crate) mod access_token;
@@ -41,6 +42,7 @@ pub(crate) mod account;
 pub mod bodies;
 pub(crate) mod choice;
 pub mod elsewhere;
+pub mod exact;
 pub(crate) mod exchange;
 pub mod forward;
 pub mod health;

@@ -225,6 +225,27 @@ impl Limiter {
         self.admit_counted(applied(asked)).await
     }
 
+    /// The same, for somebody who may ask for less where it is refused: nobody is told of a refusal.
+    pub async fn attempt(&self, asked: &Asked<'_>) -> Result<Permit, LimitRefusal> {
+        match applied(asked) {
+            applied if applied.is_empty() => Ok(Permit::default()),
+            applied => self.admit_all(&applied).await,
+        }
+    }
+
+    /// Whether the tokens and the money of a call are there now. Nothing is taken.
+    pub async fn has_room(&self, asked: &Asked<'_>) -> bool {
+        let mut applied = applied(asked);
+        applied.retain(|one| matches!(one.limit.unit, Unit::Tokens | Unit::Money));
+        match self.admit_all(&applied).await {
+            Ok(mut permit) => {
+                self.settle(&mut permit, Cost::default()).await;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Lets the answer of an earlier call be read on: no call is made, and only limits of tokens are about it.
     pub async fn admit_reading(&self, asked: &Asked<'_>) -> Result<Permit, LimitRefusal> {
         let mut applied = applied(asked);
@@ -237,10 +258,15 @@ impl Limiter {
             return Ok(Permit::default());
         }
         let admitted = self.admit_all(&applied).await;
-        admitted.inspect_err(|refusal| match refusal {
+        admitted.inspect_err(|refusal| self.refuses(refusal))
+    }
+
+    /// Counts a refusal.
+    pub fn refuses(&self, refusal: &LimitRefusal) {
+        match refusal {
             LimitRefusal::Exceeded(exceeded) => self.inner.refused.count(&exceeded.limit),
             LimitRefusal::Uncounted => self.inner.refused.count_uncounted(),
-        })
+        }
     }
 
     async fn admit_all(&self, applied: &[Applied<'_>]) -> Result<Permit, LimitRefusal> {

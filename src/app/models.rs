@@ -11,6 +11,7 @@ use crate::demo;
 use crate::llm::bodies::Redactor;
 use crate::llm::elsewhere;
 use crate::llm::endpoint::Endpoint;
+use crate::llm::exact::Counting;
 use crate::llm::health;
 use crate::llm::live::Models;
 use crate::llm::meter::ModelMeters;
@@ -65,6 +66,7 @@ pub(super) fn llm(
         telemetry: mcp.telemetry.clone(),
         redactor: redactor.context("telemetry.hidden_patterns")?,
         limiter: mcp.limiter.clone(),
+        counting: Counting::default(),
         clock: ground.clock.clone(),
         prices: book,
         streams: ground.tasks.clone(),

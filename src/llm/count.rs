@@ -1,7 +1,6 @@
 //! How many tokens a request has, about, where no provider counts them.
 
 use crate::llm::chat::{ChatRequest, Part, Source, Tool};
-use crate::tokens;
 
 /// What surrounds a turn or a tool in a model's own notation.
 const AROUND: usize = 4;
@@ -63,8 +62,12 @@ fn with_media((bytes, tokens): (u64, u64), part: &Part, picture: u64) -> (u64, u
     }
 }
 
-/// The tokens of everything a model is told.
-pub fn estimate(request: &ChatRequest) -> u64 {
+/// How many tokens a text has.
+type Texts<'a> = &'a dyn Fn(&str) -> usize;
+
+/// The tokens of everything a model is told, of which `texts` says how many a text has.
+pub fn count(request: &ChatRequest, texts: Texts<'_>) -> u64 {
+    let part = |it: &Part| part(it, texts);
     let system: usize = request.system.iter().map(part).sum();
     let turns = request.turns.iter().map(|turn| {
         let parts: usize = turn.parts.iter().map(part).sum();
@@ -74,29 +77,30 @@ pub fn estimate(request: &ChatRequest) -> u64 {
         Tool::Function(function) => {
             let description = function.description.as_deref().unwrap_or_default();
             let schema = function.parameters.as_ref().map(ToString::to_string);
-            let texts = [
+            let said = [
                 function.name.as_str(),
                 description,
                 schema.as_deref().unwrap_or_default(),
             ];
-            texts.into_iter().map(tokens::estimate).sum::<usize>() + AROUND
+            said.into_iter().map(texts).sum::<usize>() + AROUND
         }
-        Tool::Opaque(opaque) => tokens::estimate(&opaque.value.to_string()),
+        Tool::Opaque(opaque) => texts(&opaque.value.to_string()),
     });
     (system + turns.sum::<usize>() + tools.sum::<usize>()) as u64
 }
 
-fn part(part: &Part) -> usize {
+fn part(part: &Part, texts: Texts<'_>) -> usize {
     match part {
-        Part::Text(text) => tokens::estimate(&text.text),
-        Part::Refusal(text) => tokens::estimate(text),
-        Part::Thought(thought) => tokens::estimate(&thought.text),
-        Part::ToolCall(call) => {
-            tokens::estimate(&call.name) + tokens::estimate(&call.arguments) + AROUND
+        Part::Text(text) => texts(&text.text),
+        Part::Refusal(text) => texts(text),
+        Part::Thought(thought) => texts(&thought.text),
+        Part::ToolCall(call) => texts(&call.name) + texts(&call.arguments) + AROUND,
+        Part::ToolResult(result) => {
+            let parts = result.parts.iter().map(|it| self::part(it, texts));
+            parts.sum::<usize>() + AROUND
         }
-        Part::ToolResult(result) => result.parts.iter().map(self::part).sum::<usize>() + AROUND,
         Part::Image(_) | Part::Audio(_) | Part::Document(_) => MEDIA,
-        Part::Opaque(opaque) => tokens::estimate(&opaque.value.to_string()),
+        Part::Opaque(opaque) => texts(&opaque.value.to_string()),
     }
 }
 
@@ -105,12 +109,14 @@ mod tests {
     use serde_json::json;
 
     use crate::llm::dialect::Dialect;
-
-    use super::*;
+    use crate::tokens;
 
     #[test]
     fn everything_a_model_is_told_counts() {
-        let count = |body| estimate(&Dialect::OpenaiChat.decode_request(body).unwrap());
+        let count = |body| {
+            let request = Dialect::OpenaiChat.decode_request(body).unwrap();
+            super::count(&request, &tokens::estimate)
+        };
         let short = json!({ "model": "m", "messages": [{ "role": "user", "content": "hello" }] });
         let base = count(short.clone());
         let with = |field: &str, value| {
@@ -134,7 +140,7 @@ mod tests {
             ("gpt-4o", 16_384),
             ("claude-opus-4-7", 16_384),
         ] {
-            assert_eq!(picture_bound(model), most, "{model}");
+            assert_eq!(super::picture_bound(model), most, "{model}");
         }
     }
 }

@@ -112,6 +112,7 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
         model: &name,
         tier: ServiceTier::Standard,
         most: &|room| most(&wanted, room.output),
+        body: Some(&wanted.body).filter(|_| multipart::boundary(&wanted.content_type).is_none()),
     };
     let Admitted {
         model,

@@ -20,6 +20,7 @@ use crate::llm::arm::Arm;
 use crate::llm::bodies::Redactor;
 use crate::llm::choice::{Wanted, asker, in_order};
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, Told};
+use crate::llm::exact::Counting;
 use crate::llm::exchange::{Answering, Begun, Work, ask_target};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveModel, Models};
@@ -49,6 +50,8 @@ pub struct Llm {
     pub redactor: Redactor,
     /// What lets requests in as long as their limits admit it.
     pub limiter: Limiter,
+    /// What counts tokens exactly, where that decides something.
+    pub counting: Counting,
     pub clock: Clock,
     pub prices: PriceBook,
     /// Streams under way, which the end of the process waits for.
@@ -116,6 +119,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         model: &question.model,
         tier: question.tier,
         most: &|room| question.bound(room.picture, room.output),
+        body: Some(question.body()),
     };
     let Admitted {
         model,

@@ -5,22 +5,27 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::access::caller::Caller;
 use crate::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
 use crate::llm::count::picture_bound;
+use crate::llm::exact::{TEXT_BYTES_MAX, vocabularies};
 use crate::llm::fault::{Fault, FaultClass, RateHeaders};
 use crate::llm::live::{LiveModel, OnExhaust};
 use crate::llm::price::{self, Nanos, ServiceTier};
 use crate::llm::proxy::Llm;
+use crate::llm::vocabulary::texts;
 use crate::types::ModelId;
 
 /// For how long the end of a request waits for the database: what is not counted by then is counted after.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// Tokens of an answer where neither the caller nor the model's owner says how many it may have.
 const OUTPUT_TOKENS: u64 = 4_096;
+/// Texts have more tokens than one in so many bytes, but for those that say the same again and again.
+const BYTES_PER_TOKEN_MAX: u64 = 16;
 /// When to ask again where the database does not count now.
 const UNCOUNTED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -39,6 +44,8 @@ pub(crate) struct Sought<'a> {
     pub(crate) tier: ServiceTier,
     /// The most tokens of the prompt and of the answer there may be.
     pub(crate) most: &'a (dyn Fn(Room) -> (u64, u64) + Sync),
+    /// The body, where it is JSON.
+    pub(crate) body: Option<&'a Bytes>,
 }
 
 /// What the targets of a model make of a request that does not say it.
@@ -126,9 +133,19 @@ async fn reserve(
         },
         limits: &model.limits,
         peer: from.peer,
-        cost: most(cx, from.caller, sought, &model),
+        cost: most(cx, from.caller, (sought, None), &model),
     };
-    let permit = cx.limiter.admit(&asked).await?;
+    let permit = match cx.limiter.attempt(&asked).await {
+        Err(refusal) if is_used_up(&refusal) => {
+            // Apart, so that all other requests carry no room for it.
+            match Box::pin(counted(cx, sought, asked, &model)).await {
+                Some(cost) => cx.limiter.attempt(&Asked { cost, ..asked }).await,
+                None => Err(refusal),
+            }
+        }
+        attempted => attempted,
+    };
+    let permit = permit.inspect_err(|refusal| cx.limiter.refuses(refusal))?;
     Ok(Admitted {
         name: sought.model.to_owned(),
         reservation: Reservation {
@@ -138,6 +155,35 @@ async fn reserve(
         },
         model,
     })
+}
+
+/// What a request may come to by the exact number of its tokens, where the most it can have does not fit and that might:
+/// counted is only what has a chance.
+async fn counted(
+    cx: &Llm,
+    sought: Sought<'_>,
+    asked: Asked<'_>,
+    model: &LiveModel,
+) -> Option<Cost> {
+    let body = sought.body.filter(|body| body.len() <= TEXT_BYTES_MAX)?;
+    let vocabularies = vocabularies(model, sought.model)?;
+    let cost = |tokens: u64| most(cx, asked.caller, (sought, Some(tokens)), model);
+    let least = Asked {
+        cost: cost(body.len() as u64 / BYTES_PER_TOKEN_MAX),
+        ..asked
+    };
+    if !cx.limiter.has_room(&least).await {
+        return None;
+    }
+    let body = body.clone();
+    let count = move || {
+        let texts = texts(&body)?;
+        let counts = vocabularies.iter().map(|it| it.count(&texts) as u64);
+        counts.max()
+    };
+    let tokens = cx.counting.done(count).await??;
+    let cost = cost(tokens);
+    (cost.tokens < asked.cost.tokens).then_some(cost)
 }
 
 /// Lets in a request that is passed through to a provider. What it will use nobody knows: it is let in where there is
@@ -183,7 +229,14 @@ pub(crate) async fn admit_through(
 }
 
 /// The most a request can come to, as far as any limit asks for it.
-fn most(cx: &Llm, caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Cost {
+///
+/// Where the tokens of its prompt were counted, it has no more than those.
+fn most(
+    cx: &Llm,
+    caller: &Caller,
+    (sought, counted): (Sought<'_>, Option<u64>),
+    model: &LiveModel,
+) -> Cost {
     let own = caller.allowance.iter().flat_map(|it| &it.limits);
     let counts = |unit: Unit| {
         let is_of = |limit: &Limit| limit.unit == unit;
@@ -206,6 +259,7 @@ fn most(cx: &Llm, caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Cos
             .unwrap_or_else(|| picture_bound(sought.model)),
     };
     let (prompt, output) = (sought.most)(room);
+    let prompt = counted.map_or(prompt, |counted| counted.min(prompt));
     let mut cost = Cost {
         tokens: prompt.saturating_add(output),
         nanos: 0,

@@ -445,10 +445,10 @@ async fn what_is_passed_on_counts_like_a_chat() {
         through += 1;
         assert!(through <= 10, "nothing is counted");
     };
-    // 10 tokens each, of which 20 have to be there: half the bytes of the request.
-    assert_eq!(through, 9, "{}", refused.body);
+    // 10 tokens each. Half the bytes of the request are more, so that the last one is counted exactly.
+    assert_eq!(through, 10, "{}", refused.body);
     assert_eq!(refused.body["error"]["type"], "insufficient_quota");
-    assert_eq!(bench.fake.served.load(Ordering::SeqCst), 9);
+    assert_eq!(bench.fake.served.load(Ordering::SeqCst), 10);
     let seen = bench.api("GET", "consumers/a", Value::Null).await;
     let quota = &seen["quotas"][0];
     assert!(
@@ -481,6 +481,64 @@ async fn a_picture_is_reserved_as_one_and_not_by_its_bytes() {
     text["messages"][0]["content"] = picture.clone().into();
     let ended = bench.ask_at("a", CHAT, &text).await;
     assert_eq!(ended.status, 429, "{}", ended.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn near_a_limit_the_tokens_of_openais_models_are_counted() {
+    let limits = json!([{ "unit": "tokens", "amount": 600, "window": "day", "scope": "server" }]);
+    let mut both = limited("gpt-4o-mini", limits.clone());
+    let other = json!({ "provider": "fake", "model": "llama-3", "tier": 1 });
+    both["targets"].as_array_mut().unwrap().push(other);
+    let bench = Bench::with(&[
+        ("known", limited("gpt-4o-mini", limits.clone())),
+        ("unknown", limited("llama-3", limits)),
+        ("both", both),
+    ])
+    .await;
+    // 1,800 bytes, which are 900 tokens at most, and 401.
+    let long = "The quick brown fox jumps over the lazy dog. ".repeat(40);
+    let picture = json!([
+        { "type": "text", "text": long },
+        { "type": "image_url", "image_url": { "url": "https://example.com/a.png" } },
+    ]);
+    let asked = |model: &str, said: &Value| json!({ "model": model, "max_tokens": 9, "messages": [{ "role": "user", "content": said }] });
+    let text = json!(long);
+    for (model, said, status) in [
+        ("unknown", &text, 429),
+        ("both", &text, 429),
+        ("known", &picture, 429),
+        ("known", &text, 200),
+        // 110 are used of 600, and some 430 fit.
+        ("known", &text, 200),
+        ("known", &text, 429),
+    ] {
+        let one = bench.ask_at("a", CHAT, &asked(model, said)).await;
+        assert_eq!(one.status, status, "{model} {}", one.body);
+    }
+    assert_eq!(bench.fake.served.load(Ordering::SeqCst), 2);
+    // What was let in after a count was not refused before.
+    let metrics = bench
+        .process
+        .client
+        .http
+        .get(format!("{}/metrics", bench.process.client.origin));
+    let metrics = metrics.send().await.unwrap().text().await.unwrap();
+    let line = "causeway_limit_refusals_total{scope=\"server\",window=\"day\"} 4";
+    assert!(metrics.contains(line), "{metrics}");
+    // Whoever asks how many there are is told the same.
+    let count = "/v1/messages/count_tokens";
+    let told = async |model: &str| {
+        let one = bench.ask_at("a", count, &asked(model, &text)).await;
+        let by = one.headers["x-causeway-target"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        (one.status, by, one.body["input_tokens"].as_u64().unwrap())
+    };
+    assert_eq!(told("known").await, (200, "o200k_base".to_owned(), 405));
+    let (status, by, tokens) = told("unknown").await;
+    assert_eq!((status, by.as_str()), (200, "estimate"));
+    assert!((350..450).contains(&tokens), "{tokens}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! Addresses that are passed on as they are.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -8,15 +10,19 @@ use axum::routing::post;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
+use crate::access::caller::Caller;
 use crate::llm::count;
 use crate::llm::dialect::{Dialect, anthropic};
 use crate::llm::endpoint::{
     BODY_BYTES_MAX, Endpoint, TARGET, body_of, peer, read_up_to, refuse, tell_request,
 };
+use crate::llm::exact::{TEXT_BYTES_MAX, vocabularies};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::{Passed, PassedBody, Wanted, forward};
 use crate::llm::provider::Capability;
+use crate::llm::proxy::Llm;
 use crate::mcp::endpoint::{parent, trace_id};
+use crate::tokens;
 
 /// The body of a request with sound or pictures in it.
 const MEDIA_BYTES_MAX: usize = 64 << 20;
@@ -51,7 +57,8 @@ pub(super) fn router() -> Router<Endpoint> {
     router.route("/v1/messages/count_tokens", post(count_tokens))
 }
 
-/// `POST /v1/messages/count_tokens`: asked of the model's provider where it counts, and estimated here where none does.
+/// `POST /v1/messages/count_tokens`: asked of the model's provider where it counts; else counted here with the vocabulary of
+/// OpenAI's models, and estimated for all others.
 async fn count_tokens(State(endpoint): State<Endpoint>, request: Request) -> Response {
     match counted(&endpoint, request).await {
         Ok(passed) => answered(passed),
@@ -74,18 +81,35 @@ async fn counted(endpoint: &Endpoint, request: Request) -> Result<Passed, Fault>
         headers: parts.headers,
     };
     match forward(&endpoint.llm, &caller, wanted).await {
-        Err(fault) if fault.class == FaultClass::Unsupported => estimated(&body),
+        Err(fault) if fault.class == FaultClass::Unsupported => {
+            counted_here(&endpoint.llm, &caller, &body).await
+        }
         passed => passed,
     }
 }
 
-fn estimated(body: &[u8]) -> Result<Passed, Fault> {
-    let body = serde_json::from_slice(body)
+async fn counted_here(llm: &Llm, caller: &Caller, body: &[u8]) -> Result<Passed, Fault> {
+    let read = serde_json::from_slice(body)
         .map_err(|error| Fault::new(FaultClass::Invalid, error.to_string()))?;
-    let request = anthropic::decode_count_tokens(body)?;
-    let count = anthropic::encode_token_count(count::estimate(&request));
+    let request = Arc::new(anthropic::decode_count_tokens(read)?);
+    let model = llm.models.find(caller, &request.model)?;
+    let vocabulary = vocabularies(&model, &request.model)
+        .filter(|_| body.len() <= TEXT_BYTES_MAX)
+        .and_then(|all| all.first().copied());
+    let exact = match vocabulary {
+        Some(vocabulary) => {
+            let request = request.clone();
+            let count = move || count::count(&request, &|text| vocabulary.count(text));
+            let counted = llm.counting.done(count).await;
+            counted.map(|count| (count, vocabulary.name()))
+        }
+        None => None,
+    };
+    let estimate = || (count::count(&request, &tokens::estimate), "estimate");
+    let (count, by) = exact.unwrap_or_else(estimate);
+    let count = anthropic::encode_token_count(count);
     Ok(Passed {
-        target: "estimate".to_owned(),
+        target: by.to_owned(),
         status: 200,
         content_type: Some(HeaderValue::from_static("application/json")),
         provider_request: None,
