@@ -118,6 +118,8 @@ fn home(shelf: &Shelf, query: &str) -> Home {
             .map(|it| ServerCard::new(it, Access::Open, query))
             .collect(),
         more: None,
+        models: "https://causeway.example.com/v1".to_owned(),
+        has_demo: true,
     }
 }
 

@@ -52,7 +52,8 @@ async fn many_streams_come_whole_and_those_that_are_left_free_everything() {
     let left = (0..LEFT).map(|_| set.leave());
     let (whole, _) = tokio::join!(join_all(whole), join_all(left));
     let ended = Instant::now();
-    let expected: String = (0..PIECES).map(|piece| format!("piece {piece} ")).collect();
+    let pieces: Vec<String> = (0..PIECES).map(|piece| format!("piece {piece} ")).collect();
+    let expected = pieces.concat();
     for text in &whole {
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
         let chunks = data.filter_map(|data| serde_json::from_str::<serde_json::Value>(data).ok());
