@@ -195,7 +195,9 @@ impl Routing {
                 continue;
             };
             if let Some(only) = hop.on.only() {
-                more.iter_mut().for_each(|one| one["onlyOn"] = only.clone());
+                for one in &mut more {
+                    one["onlyOn"] = only.clone();
+                }
             }
             let covers = |known: &Value, one: &Value| {
                 let is_same = |member: &str| known[member] == one[member];

@@ -125,7 +125,7 @@ fn spread(count: usize, every: Option<u64>) -> (f64, f64) {
         let process = (chance % count as u64) as usize;
         (0..count).for_each(|one| all.hear(one, every));
         let lasting = 1 + gap(id ^ 0x77, 4.0 * SECOND as f64);
-        if process == 0 && chance >> 32 & 3 == 0 {
+        if process == 0 && (chance >> 32).is_multiple_of(4) {
             let place = (chance >> 40 & 1) as usize;
             all.held.insert(id, all.busy[0][place].begin());
             all.running.push(Reverse((all.now + lasting, id)));
