@@ -54,7 +54,7 @@ async function told(page, text, role = "status") {
 // From the list, which has one next thing to do, through the kinds to the page of the provider.
 async function add(page, say, { name, address, url }) {
     await page.getByRole("main").getByRole("link", { name: say("providers-add"), exact: true }).click();
-    await page.getByRole("link", { name: "Any other with OpenAI's API", exact: true }).click();
+    await page.getByRole("link", { name: say("kinds-any"), exact: true }).click();
     await page.getByLabel(say("label-name"), { exact: true }).fill(name);
     await page.getByLabel("base_url", { exact: true }).fill(url);
     await page.getByText(say("providers-elsewhere"), { exact: true }).click();
