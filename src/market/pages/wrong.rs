@@ -81,7 +81,7 @@ impl Wrong {
 fn said(field: &str, why: &Html) -> Html {
     let field = Html::from(field);
     Html::trusted(format!(
-        r#"<span class="fault" id="{field}-fault">{why}</span>"#
+        r#"<span class="fault" id="{field}-fault" aria-live="polite">{why}</span>"#
     ))
 }
 
@@ -98,7 +98,7 @@ mod tests {
             mark.as_str()
                 .contains("aria-errormessage=\"canary-weight-1-fault\"")
         );
-        let said = "<span class=\"fault\" id=\"canary-weight-1-fault\">too &#60;much&#62;</span>";
+        let said = "<span class=\"fault\" id=\"canary-weight-1-fault\" aria-live=\"polite\">too &#60;much&#62;</span>";
         assert_eq!(wrong.beside("canary-weight-1").as_str(), said);
         assert_eq!(wrong.below("canary-", &1).as_str(), said);
         // Not the rows of another form, nor another row.

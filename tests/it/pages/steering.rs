@@ -52,7 +52,9 @@ fn refused(answer: &str, said: &str, field: &str) {
     assert!(
         answer.contains(&format!(
             "aria-invalid=\"true\" aria-errormessage=\"{field}-fault\""
-        )) && answer.contains(&format!("<span class=\"fault\" id=\"{field}-fault\">")),
+        )) && answer.contains(&format!(
+            "<span class=\"fault\" id=\"{field}-fault\" aria-live=\"polite\">"
+        )),
         "{field}: {answer}"
     );
 }
