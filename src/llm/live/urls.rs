@@ -10,6 +10,8 @@ use crate::llm::provider::{Capability, UrlError};
 
 /// URLs remembered for a provider: callers may name any model where a pattern leads to it.
 const REMEMBERED_MAX: usize = 256;
+/// A longer name is not worth remembering.
+const NAME_BYTES_MAX: usize = 200;
 
 /// The URLs of a provider that were asked for since its settings last changed, by model.
 #[derive(Default)]
@@ -51,6 +53,9 @@ impl Urls {
     }
 
     fn remember(&self, model: &str, kind: Kind, url: &Url) {
+        if model.len() > NAME_BYTES_MAX {
+            return;
+        }
         let mut urls = self.0.write();
         if urls.len() >= REMEMBERED_MAX && !urls.contains_key(model) {
             return;
@@ -81,6 +86,10 @@ mod tests {
             urls.remember(&format!("m{number}"), whole, &at("http://x/m"));
         }
         assert_eq!(urls.0.read().len(), REMEMBERED_MAX);
+        let long = "m".repeat(NAME_BYTES_MAX + 1);
+        let longest = Urls::default();
+        longest.remember(&long, whole, &at("http://x/m"));
+        assert_eq!(longest.get(&long, whole), None);
         // What is known stays known.
         assert_eq!(urls.get("a", whole), Some(at("http://x/a")));
     }
