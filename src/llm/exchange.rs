@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::egress::resilience::{Breaker, BreakerRule, Sign};
+use crate::egress::resilience::{Admitted, BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{Came, Choice, failed};
@@ -183,17 +183,7 @@ impl Asking<'_> {
         account: &mut Account,
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
-        let breaker: &Breaker = key.map_or(&self.provider.breaker, |key| &key.breaker);
-        let admitted = breaker.admit(Instant::now()).map_err(|paused| Fault {
-            retry_after: Some(paused.after),
-            ..Fault::new(
-                FaultClass::Overloaded,
-                format!(
-                    "{} failed repeatedly and is left alone for a moment",
-                    self.provider.name
-                ),
-            )
-        })?;
+        let admitted = self.provider.admit(key)?;
         account.asking(self.provider, &self.model.name);
         account.keeps_busy(self.choice.counted());
         let began = Instant::now();
@@ -430,6 +420,21 @@ pub(crate) fn request_to(
 }
 
 impl LiveProvider {
+    /// Lets a request with this key through, unless the key is left alone; without keys, the provider.
+    pub(crate) fn admit<'a>(&'a self, key: Option<&'a LiveKey>) -> Result<Admitted<'a>, Fault> {
+        let breaker = key.map_or(&self.breaker, |key| &key.breaker);
+        breaker.admit(Instant::now()).map_err(|paused| {
+            let text = format!(
+                "{} failed repeatedly and is left alone for a moment",
+                self.name
+            );
+            Fault {
+                retry_after: Some(paused.after),
+                ..Fault::new(FaultClass::Overloaded, text)
+            }
+        })
+    }
+
     /// Its keys, each as often first as the others; those that are left alone come last.
     pub(crate) fn keys_in_turn(&self) -> Vec<&LiveKey> {
         if self.provider.auth == Auth::None {

@@ -300,8 +300,7 @@ impl Sending<'_> {
         }
         let mut last = None;
         for key in keys {
-            let breaker = key.map_or(&self.provider.breaker, |key| &key.breaker);
-            let Ok(admitted) = breaker.admit(Instant::now()) else {
+            let Ok(admitted) = self.provider.admit(key) else {
                 continue;
             };
             account.asking(self.provider, self.model);

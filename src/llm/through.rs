@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::access::caller::Caller;
 use crate::access::limit::Cost;
 use crate::credential::mask::Mask;
-use crate::egress::resilience::{Breaker, BreakerRule, Sign};
+use crate::egress::resilience::{BreakerRule, Sign};
 use crate::egress::{EgressError, Opened, Patience, Upload};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::Counted;
@@ -311,17 +311,7 @@ impl Call<'_> {
         asking: (UpstreamRequest, Option<Upload>),
         sent: &Sent,
     ) -> Result<Opened, Fault> {
-        let breaker = self.provider.breaker_of(self.key);
-        let admitted = breaker.admit(Instant::now()).map_err(|paused| Fault {
-            retry_after: Some(paused.after),
-            ..Fault::new(
-                FaultClass::Overloaded,
-                format!(
-                    "{} failed repeatedly and is left alone for a moment",
-                    self.provider.name
-                ),
-            )
-        })?;
+        let admitted = self.provider.admit(self.key)?;
         let opened = self.open_signed(asking).await;
         let (sign, rule) = seen(&opened, sent);
         admitted.end(sign, rule, Instant::now());
@@ -431,10 +421,6 @@ impl LiveProvider {
         let well = || keys().find(|key| !key.breaker.is_paused(now));
         let key = made_with.or_else(well).or_else(|| keys().next());
         key.map(AsRef::as_ref)
-    }
-
-    fn breaker_of<'a>(&'a self, key: Option<&'a LiveKey>) -> &'a Breaker {
-        key.map_or(&self.breaker, |key| &key.breaker)
     }
 }
 
