@@ -44,6 +44,8 @@ const PROVIDER_REQUEST: HeaderName = HeaderName::from_static("x-causeway-provide
 /// Which limit is used up (draft-ietf-httpapi-ratelimit-headers).
 const RATE_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE: HeaderName = HeaderName::from_static("ratelimit");
+/// Official clients ask again after every status from 500 on, but where this says otherwise.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Other headers a key of ours comes in: Gemini's clients, and Azure's.
 const KEY_HEADERS: [&str; 2] = ["x-goog-api-key", "api-key"];
 
@@ -271,6 +273,9 @@ pub(crate) fn refuse(dialect: Dialect, fault: &Fault) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(after) = fault.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    if fault.class == FaultClass::Unsupported {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     tell_request(headers, fault.provider_request.as_deref());
     if let Some(rate) = &fault.rate {

@@ -245,8 +245,9 @@ async fn send_in_turn(
     let mut last = Fault::new(
         FaultClass::Unsupported,
         format!(
-            "no provider that `{}` leads to offers this ({:?})",
-            model.name, wanted.capability
+            "no provider that `{}` leads to offers `{}`",
+            model.name,
+            wanted.capability.name()
         ),
     );
     let deadline = Instant::now() + settings.times.total();

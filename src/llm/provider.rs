@@ -147,6 +147,15 @@ pub enum Capability {
     FineTuning,
 }
 
+impl Capability {
+    /// As definitions of providers write it.
+    pub fn name(self) -> String {
+        let written = serde_json::to_value(self).ok();
+        let name = written.as_ref().and_then(Value::as_str);
+        name.unwrap_or_default().to_owned()
+    }
+}
+
 /// Where a capability is. A path begins with a slash and follows the base URL; one that begins with `https://` is
 /// at another host. `{model}` stands for the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ mod mended;
 mod pictures;
 mod routing;
 mod through;
+mod unoffered;
 mod upstream;
 mod watched;
 

@@ -87,8 +87,9 @@ fn errors_are_written() {
         table.push(format!("{class:?}: {status} {kind} {code}"));
         let back = decode_error(status, body.to_string().as_bytes()).class;
         let alike = match class {
-            FaultClass::Unsupported => FaultClass::Invalid,
-            FaultClass::Unreachable | FaultClass::Internal => FaultClass::Upstream,
+            FaultClass::Unsupported | FaultClass::Unreachable | FaultClass::Internal => {
+                FaultClass::Upstream
+            }
             other => other,
         };
         assert_eq!(back, alike);

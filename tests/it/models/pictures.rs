@@ -97,11 +97,11 @@ async fn edits_and_variations_are_forms_that_only_change_the_models_name() {
     let said = answer["error"]["message"].as_str().unwrap();
     assert_eq!(
         (status, &answer["error"]["code"]),
-        (400, &json!("unsupported")),
+        (501, &json!("unsupported")),
         "{answer}"
     );
     assert!(
-        said.contains("`no-painter`") && said.contains("ImageVariations"),
+        said.contains("`no-painter`") && said.contains("`image-variations`"),
         "{said}"
     );
     assert!(sent.lock().unwrap().is_empty());

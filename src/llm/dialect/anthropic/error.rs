@@ -42,10 +42,10 @@ pub(crate) fn decode_event(data: &Value) -> Fault {
 /// Writes an error for a caller.
 pub fn encode_error(fault: &Fault) -> EncodedError {
     let (status, kind) = match fault.class {
-        FaultClass::Invalid
-        | FaultClass::ContextLength
-        | FaultClass::ContentPolicy
-        | FaultClass::Unsupported => (400, "invalid_request_error"),
+        FaultClass::Invalid | FaultClass::ContextLength | FaultClass::ContentPolicy => {
+            (400, "invalid_request_error")
+        }
+        FaultClass::Unsupported => (501, "invalid_request_error"),
         FaultClass::Unauthenticated => (401, "authentication_error"),
         FaultClass::Exhausted => (402, "billing_error"),
         FaultClass::Forbidden => (403, "permission_error"),

@@ -208,7 +208,7 @@ fn words(class: FaultClass) -> (u16, &'static str, Option<&'static str>) {
         FaultClass::ContentPolicy => (400, INVALID, Some("content_policy_violation")),
         FaultClass::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
         FaultClass::Exhausted => (429, "insufficient_quota", Some("insufficient_quota")),
-        FaultClass::Unsupported => (400, INVALID, Some("unsupported")),
+        FaultClass::Unsupported => (501, INVALID, Some("unsupported")),
         FaultClass::Upstream => (502, "server_error", Some("upstream_error")),
         FaultClass::Overloaded => (503, "server_error", Some("server_overloaded")),
         FaultClass::Unreachable => (502, "server_error", Some("upstream_unreachable")),

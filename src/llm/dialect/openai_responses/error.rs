@@ -107,7 +107,7 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
         FaultClass::ContentPolicy => (400, "invalid_request_error", Some("invalid_prompt")),
         FaultClass::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),
         FaultClass::Exhausted => (429, "insufficient_quota", Some("insufficient_quota")),
-        FaultClass::Unsupported => (400, "invalid_request_error", Some("unsupported")),
+        FaultClass::Unsupported => (501, "invalid_request_error", Some("unsupported")),
         FaultClass::Upstream | FaultClass::Unreachable => (502, "server_error", None),
         FaultClass::Overloaded => (503, "server_error", Some("server_is_overloaded")),
         FaultClass::Timeout | FaultClass::Stalled => (504, "server_error", Some("timeout")),

@@ -1,0 +1,33 @@
+//! What is not offered is named, with the status that says so, and no client asks for it a second time.
+
+use serde_json::{Value, json};
+
+use crate::models::Set;
+
+#[tokio::test]
+async fn what_is_not_offered_is_named_and_not_asked_for_again() {
+    let set = Set::start().await;
+    let talker = json!({ "kind": "groq", "allowUpstream": [] });
+    set.site.done("PUT", "providers/talker", talker).await;
+    let targets = json!([{ "provider": "talker", "model": "m" }]);
+    set.model("talks", json!({ "targets": targets })).await;
+    for (path, named) in [
+        ("v1/images/generations", "`images`"),
+        ("v1/rerank", "`rerank`"),
+        ("v1/fine_tuning/jobs", "/v1/fine_tuning/jobs"),
+        ("v1beta/models/talks:embedContent", "`embedContent`"),
+        ("v1/files", "no provider keeps these"),
+    ] {
+        let url = format!("{}/{path}", set.site.served.origin);
+        let request = set.site.client.post(url).bearer_auth(&set.caller);
+        let body = json!({ "model": "talks", "prompt": "a", "query": "a", "documents": ["b"] });
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        let again = answer.headers().get("x-should-retry").cloned();
+        let status = answer.status().as_u16();
+        let said: Value = answer.json().await.unwrap();
+        assert_eq!(status, 501, "{path}: {said}");
+        assert_eq!(again.unwrap(), "false", "{path}");
+        let message = said["error"]["message"].as_str().unwrap();
+        assert!(message.contains(named), "{path}: {message}");
+    }
+}
