@@ -274,7 +274,6 @@ impl Work {
         let key = asking.key;
         let passing = self.send(asking, account).await?;
         if !passing.opened.status.is_success() {
-            self.forget_gone((id, key), &passing).await?;
             return Ok(Done::passing(passing));
         }
         let said = passing.whole(OBJECT_BYTES_MAX).await;

@@ -100,8 +100,6 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Passing {
     pub(crate) opened: Opened,
     pub(crate) mask: Mask,
-    /// The key it was asked with.
-    pub(crate) key: Option<Uuid>,
     veil: Veil,
     target: String,
     deadline: Instant,
@@ -296,7 +294,6 @@ impl Call<'_> {
         Passing {
             opened,
             mask: Mask::of_values(secrets.clone()),
-            key: self.key.map(|key| key.id),
             veil: Veil::of(secrets),
             target: self.provider.name.clone(),
             deadline: self.deadline,

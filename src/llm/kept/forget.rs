@@ -1,9 +1,9 @@
-//! What is somebody's no more: what they delete, and what its provider says is gone.
+//! What is somebody's no more: what they delete, and nothing else. A provider that does not find something may be led
+//! elsewhere for now, or have no such path.
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::llm::account::Account;
 use crate::llm::exchange::of_egress;
@@ -21,19 +21,6 @@ pub(super) fn is_gone(status: StatusCode) -> bool {
 }
 
 impl Work {
-    /// Forgets what its provider does not know any more, where it was asked with the key that it was made with: whoever
-    /// asks with another account's key is told the same of what is still there.
-    pub(super) async fn forget_gone(
-        &self,
-        (id, made_with): (&str, Option<Uuid>),
-        passing: &Passing,
-    ) -> Result<(), Fault> {
-        if is_gone(passing.opened.status) && passing.key == made_with {
-            self.forget(id).await?;
-        }
-        Ok(())
-    }
-
     async fn forget(&self, id: &str) -> Result<(), Fault> {
         let place = self.place(self.kind);
         let forgotten = self.cx.store.forget_provider_object(place, id);

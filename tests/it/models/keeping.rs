@@ -133,22 +133,20 @@ async fn batches_take_no_room_of_files_and_can_be_ended() {
         (400, &json!("too_many")),
         "{said}"
     );
-    // What the provider does not know any more is forgotten by looking at it, whichever way.
+    // What the provider does not know is in no list, and stays the caller's until they delete it.
     let (_, page) = scene.own("GET", "/v1/batches?limit=100").await;
     assert_eq!(
         (ids(&page).len(), &page["has_more"]),
         (0, &json!(true)),
         "{page}"
     );
-    assert_eq!(scene.known("batch").await, 9_900);
     assert_eq!(scene.own("GET", "/v1/batches/batch-old-1").await.0, 404);
-    assert_eq!(
-        scene.own("POST", "/v1/batches/batch-old-2/cancel").await.0,
-        404
-    );
+    let cancel = "/v1/batches/batch-old-2/cancel";
+    assert_eq!(scene.own("POST", cancel).await.0, 404);
+    assert_eq!(scene.known("batch").await, 10_000);
     let (status, ended) = scene.own("DELETE", "/v1/batches/batch-old-3").await;
     assert_eq!((status, &ended["deleted"]), (200, &json!(true)), "{ended}");
-    assert_eq!(scene.known("batch").await, 9_897);
+    assert_eq!(scene.known("batch").await, 9_999);
 
     let (status, made) = answered(scene.batch(&file)).await;
     assert_eq!(status, 200, "{made}");
@@ -171,4 +169,63 @@ async fn batches_take_no_room_of_files_and_can_be_ended() {
     let (status, gone) = scene.own("DELETE", &format!("/v1/files/{file}")).await;
     assert_eq!((status, &gone["deleted"]), (200, &json!(true)), "{gone}");
     assert_eq!(scene.known("file").await, known - 1);
+}
+
+#[tokio::test]
+async fn what_a_provider_does_not_find_stays_its_makers() {
+    let scene = Scene::start(json!({ "files": true })).await;
+    let file = scene
+        .upload("kept while its provider is led elsewhere")
+        .await;
+    let (_, made) = answered(scene.batch(&file)).await;
+    let batch = format!("/v1/batches/{}", made["id"].as_str().unwrap());
+    assert_eq!(scene.own("GET", &batch).await.0, 200);
+    let known = (scene.known("file").await, scene.known("batch").await);
+    // Another path of the same origin, with the same key, has nothing of it.
+    let base = format!("http://{}/elsewhere/v1", scene.address);
+    let moved = json!({ "files": true, "parameters": { "base_url": base } });
+    scene.open(moved).await;
+    for (method, path) in [
+        ("GET", format!("/v1/files/{file}")),
+        ("GET", format!("/v1/files/{file}/content")),
+        ("GET", batch.clone()),
+        ("POST", format!("{batch}/cancel")),
+    ] {
+        assert_eq!(scene.own(method, &path).await.0, 404, "{method} {path}");
+    }
+    for kind in ["files", "batches"] {
+        let (_, page) = scene.own("GET", &format!("/v1/{kind}")).await;
+        assert_eq!(page["data"], json!([]), "{kind}");
+    }
+    let after = (scene.known("file").await, scene.known("batch").await);
+    assert_eq!(after, known);
+
+    scene.open(json!({ "files": true })).await;
+    assert_eq!(scene.own("GET", &batch).await.0, 200);
+    assert_eq!(scene.listed("/v1/batches").await.len(), 1);
+    assert_eq!(scene.listed("/v1/files").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_list_goes_on_past_what_its_provider_does_not_find() {
+    let scene = Scene::start(json!({ "files": true })).await;
+    let first = scene.upload("the oldest").await;
+    for n in 0..5 {
+        scene.upload(&format!("later {n}")).await;
+    }
+    let shelf = &scene.shelf.0;
+    shelf.lock().unwrap().files.retain(|id, _| *id == first);
+    let (_, page) = scene.own("GET", "/v1/files?limit=2").await;
+    assert_eq!(ids(&page), [&*first], "{page}");
+    assert_eq!(page["has_more"], json!(false), "{page}");
+    let rest = page["not_found"].as_array().unwrap();
+    assert_eq!(rest.len(), 5, "{page}");
+    // Whoever wants none of them any more ends them by these ids.
+    for id in rest {
+        let path = format!("/v1/files/{}", id.as_str().unwrap());
+        assert_eq!(scene.own("DELETE", &path).await.0, 200);
+    }
+    let (_, page) = scene.own("GET", "/v1/files").await;
+    assert_eq!(page["not_found"], Value::Null, "{page}");
+    assert_eq!(scene.known("file").await, 1);
 }
