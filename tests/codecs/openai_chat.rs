@@ -11,7 +11,7 @@ use causeway::llm::dialect::openai_chat::{
     StreamDecoder, StreamEncoder, decode_answer, decode_error, decode_request, encode_answer,
     encode_error, encode_request,
 };
-use causeway::llm::dialect::{Dialect, Dropped, Encoded, OwnTools, TargetModel, Told};
+use causeway::llm::dialect::{Dialect, Dropped, Encoded, OwnTools, TargetModel, Told, anthropic};
 use causeway::llm::fault::{Fault, FaultClass};
 use causeway::llm::usage::Usage;
 use proptest::prelude::*;
@@ -221,7 +221,13 @@ fn who_calls_tools_functions_is_answered_so() {
     // Whoever says `tools` beside them gets calls of tools, as ever.
     let mut both = json(&format!("{D}/requests/older/functions.json"));
     both["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
-    assert!(!decode_request(both).expect("a request").functions);
+    let both = decode_request(both).expect("a request");
+    assert_eq!((both.functions, both.parallel_tool_calls), (false, None));
+    // An answer has room for one call, so that a model is to make one.
+    assert_eq!(asked.parallel_tool_calls, Some(false));
+    let encoded = anthropic::encode_request(&asked, &TargetModel::default());
+    let choice = &encoded.expect("it can be said").body["tool_choice"];
+    assert_eq!(choice["disable_parallel_tool_use"], true);
 }
 
 #[test]

@@ -24,6 +24,10 @@ pub(crate) fn decode(body: Value) -> Result<ChatRequest, Fault> {
     request.tools = tools(&mut body, &mut rest)?;
     tool_choice(&mut body, &mut request)?;
     request.parallel_tool_calls = body.flag("parallel_tool_calls")?;
+    if request.functions {
+        // What answers them has room for one call.
+        request.parallel_tool_calls = Some(false);
+    }
     request.format = format(&mut body, &mut rest)?;
     request.sampling = sampling(&mut body)?;
     request.reasoning = reasoning(&mut body, &mut rest)?;
