@@ -105,7 +105,8 @@ impl CanaryForm {
     }
 
     fn consumers(&self) -> Vec<&str> {
-        let names = self.consumers.split(['\n', ',', '，']).map(str::trim);
+        // A name may have a comma in it.
+        let names = self.consumers.lines().map(str::trim);
         names.filter(|name| !name.is_empty()).collect()
     }
 }
@@ -275,7 +276,7 @@ mod tests {
                     { "provider": "c", "weight": 1, "tier": 1, "onlyOn": ["timeout"] },
                 ],
                 "share": 550, "sticky": "key", "header": { "name": "x-try", "value": "new" },
-                "consumers": ["one", "two"], "rollback": { "errors": 1, "calls": 7, "seconds": 60 }, "paused": true,
+                "consumers": ["one", "Doe, Jane，开发"], "rollback": { "errors": 1, "calls": 7, "seconds": 60 }, "paused": true,
             },
         })
     }
