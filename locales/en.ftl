@@ -1363,6 +1363,7 @@ providers-settings = Where it is
 providers-settings-words = Keys stay with the address they were entered for: when the provider moves, enter them again.
 providers-delete-words = Its keys are destroyed. It can be deleted once no model leads to it.
 providers-delete-do = Delete this provider
+providers-stale = Somebody changed this provider since the page was shown. What you entered is still here: compare it with what is set now, shown on a reloaded page, and save again.
 providers-delete-confirm = Type { $name } to delete this provider.
 done-provider-made = The provider is there. Next, give it a key, or test it.
 done-provider-removed = The provider and its keys are gone.

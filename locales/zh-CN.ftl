@@ -1264,6 +1264,7 @@ providers-settings = 位置
 providers-settings-words = 密钥只用于填写时的地址：供应商迁移后，请重新填写。
 providers-delete-words = 其密钥会被销毁。没有模型指向它时才能删除。
 providers-delete-do = 删除此供应商
+providers-stale = 页面显示之后，有人更改了此供应商。您填写的内容仍在：请与重新加载的页面上的当前设置对照，然后再次保存。
 providers-delete-confirm = 输入 { $name } 以删除此供应商。
 done-provider-made = 供应商已添加。接下来请填写密钥，或进行测试。
 done-provider-removed = 供应商及其密钥已删除。

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::llm::canary::{Canary, Rollback};
 use crate::llm::live::{LiveModel, Models, StoredModel};
 use crate::store::audit::NewAudit;
+use crate::store::models::NewModel;
 use crate::store::{Store, StoreError};
 use crate::types::{Clock, OrganizationId};
 
@@ -81,18 +82,24 @@ async fn look(
     act.before =
         Some(json!({ "calls": calls, "errors": errors, "settings": row.settings }).to_string());
     act.after = Some(text.clone());
-    let change = (model.name.as_str(), row.settings.as_str(), text.as_str());
-    let ended = store.change_model(change, &act, now).await?;
-    if ended {
-        tracing::warn!(
-            model = model.name,
-            canary = canary.name,
-            calls,
-            errors,
-            "a canary failed too often; nobody is sent there any more"
-        );
-    }
-    Ok(ended)
+    let new = NewModel {
+        name: &model.name,
+        settings: &text,
+        instead_of: Some(row.updated_at),
+    };
+    match store.put_model(new, &act, now).await {
+        // Whoever changed it meanwhile began anew.
+        Err(StoreError::Stale) => return Ok(false),
+        put => put?,
+    };
+    tracing::warn!(
+        model = model.name,
+        canary = canary.name,
+        calls,
+        errors,
+        "a canary failed too often; nobody is sent there any more"
+    );
+    Ok(true)
 }
 
 /// The settings of a model with its canary paused.

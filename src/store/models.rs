@@ -60,6 +60,16 @@ pub struct NewProvider<'a> {
     pub name: &'a str,
     pub kind: &'a str,
     pub settings: &'a str,
+    /// When the one was stored that it takes the place of; absent: it takes any's, or is the first.
+    pub instead_of: Option<i64>,
+}
+
+/// A model to be stored.
+pub struct NewModel<'a> {
+    pub name: &'a str,
+    pub settings: &'a str,
+    /// As of a provider.
+    pub instead_of: Option<i64>,
 }
 
 /// A key to be stored, sealed for its id.
@@ -158,6 +168,9 @@ impl Store {
     }
 
     /// Stores a provider, in place of the one of that name; its keys stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] where that is another one than was expected.
     pub async fn put_provider(
         &self,
         new: NewProvider<'_>,
@@ -168,6 +181,7 @@ impl Store {
         hold_names(&mut tx, ["providers"]).await?;
         let (at, organization) = (now.timestamp_micros(), act.organization.0);
         let known = fetch_in!(&mut tx, ProviderRow, PROVIDER, organization, new.name)?;
+        check(new.instead_of, known.as_ref().map(|row| row.updated_at))?;
         let count = fetch_in!(&mut tx, Number, COUNT_PROVIDERS, organization)?;
         if known.is_none() && count.map_or(0, |row| row.value) >= PROVIDERS_MAX {
             return Ok(Put::Full);
@@ -288,45 +302,37 @@ impl Store {
     }
 
     /// Stores what a name leads to, in place of what it led to.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] where that is something else than was expected.
     pub async fn put_model(
         &self,
-        (name, settings): (&str, &str),
+        new: NewModel<'_>,
         act: &NewAudit,
         now: DateTime<Utc>,
     ) -> Result<Put, StoreError> {
         let mut tx = self.db.begin().await?;
         hold_names(&mut tx, ["models"]).await?;
         let (at, organization) = (now.timestamp_micros(), act.organization.0);
-        let known = fetch_in!(&mut tx, ModelRow, MODEL, organization, name)?;
+        let known = fetch_in!(&mut tx, ModelRow, MODEL, organization, new.name)?;
+        check(new.instead_of, known.as_ref().map(|row| row.updated_at))?;
         let count = fetch_in!(&mut tx, Number, COUNT_MODELS, organization)?;
         if known.is_none() && count.map_or(0, |row| row.value) >= MODELS_MAX {
             return Ok(Put::Full);
         }
         let id = known.map_or_else(|| ModelId::generate().0, |row| row.id);
-        execute!(&mut tx, PUT_MODEL, id, organization, name, settings, at)?;
+        execute!(
+            &mut tx,
+            PUT_MODEL,
+            id,
+            organization,
+            new.name,
+            new.settings,
+            at
+        )?;
         let change = (Change::Model(ModelId(id)), 1);
         self.commit_change(tx, act, change, at).await?;
         Ok(Put::Done)
-    }
-
-    /// Changes what a name leads to, if that is still what it was when it was read. `false`: it is another thing.
-    pub async fn change_model(
-        &self,
-        (name, before, after): (&str, &str, &str),
-        act: &NewAudit,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let mut tx = self.db.begin().await?;
-        hold_names(&mut tx, ["models"]).await?;
-        let (at, organization) = (now.timestamp_micros(), act.organization.0);
-        let known = fetch_in!(&mut tx, ModelRow, MODEL, organization, name)?;
-        let Some(known) = known.filter(|known| known.settings == before) else {
-            return Ok(false);
-        };
-        execute!(&mut tx, PUT_MODEL, known.id, organization, name, after, at)?;
-        let change = (Change::Model(ModelId(known.id)), 1);
-        self.commit_change(tx, act, change, at).await?;
-        Ok(true)
     }
 
     /// Forgets a name. `false`: there is none like it.
@@ -347,4 +353,12 @@ impl Store {
         self.commit_change(tx, act, change, at).await?;
         Ok(true)
     }
+}
+
+/// Whether what is stored is what was expected, where anything was.
+fn check(expected: Option<i64>, stored: Option<i64>) -> Result<(), StoreError> {
+    if expected.is_some() && expected != stored {
+        return Err(StoreError::Stale);
+    }
+    Ok(())
 }

@@ -21,7 +21,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
 use causeway::store::audit::NewAudit;
-use causeway::store::models::NewProvider;
+use causeway::store::models::{NewModel, NewProvider};
 use causeway::store::{Location, Store};
 use causeway::types::OrganizationId;
 use http::StatusCode;
@@ -184,11 +184,17 @@ impl Bench {
             name: "fake",
             kind: "openai-compatible",
             settings: &settings,
+            instead_of: None,
         };
         store.put_provider(provider, &act, now).await.unwrap();
         for (name, settings) in models {
             let settings = settings.to_string();
-            let put = store.put_model((name, &settings), &act, now);
+            let model = NewModel {
+                name,
+                settings: &settings,
+                instead_of: None,
+            };
+            let put = store.put_model(model, &act, now);
             put.await.unwrap();
         }
         store.close().await;

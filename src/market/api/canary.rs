@@ -18,7 +18,7 @@ use crate::market::api::providers::{act, apply};
 use crate::market::api::usage::{Shown, StepAsked, window};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::model_usage::{ModelUsageRow, ModelsUsed};
-use crate::store::models::ModelRow;
+use crate::store::models::{ModelRow, NewModel};
 
 /// Arms of an answer: those before this one are there, too, as far back as is asked for.
 const ARMS_MAX: usize = 20;
@@ -86,14 +86,17 @@ pub(super) async fn promote(
     person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    accept(&market, &person, &name).await?;
+    accept(&market, &person, (&name, None)).await?;
     show_model(State(market), person, Path(name)).await
 }
 
-/// The canary's targets are the model's from now on.
-pub(crate) async fn accept(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
-    let named = (name, "model.canary.promote");
-    change(market, person, named, |stored| {
+/// The canary's targets are the model's from now on: of the model that was stored at a time, where one is given.
+pub(crate) async fn accept(
+    market: &Market,
+    person: &Person,
+    of: (&str, Option<i64>),
+) -> Result<(), Problem> {
+    change(market, person, (of, "model.canary.promote"), |stored| {
         let canary = stored.settings.canary.take();
         stored.settings.targets = canary.map(|canary| canary.targets).unwrap_or_default();
     })
@@ -105,14 +108,17 @@ pub(super) async fn roll_back(
     person: Person,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    stop(&market, &person, &name).await?;
+    stop(&market, &person, (&name, None)).await?;
     show_model(State(market), person, Path(name)).await
 }
 
 /// Nobody is sent to the canary any more; what it was stays to be seen.
-pub(crate) async fn stop(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
-    let named = (name, "model.canary.rollback");
-    change(market, person, named, |stored| {
+pub(crate) async fn stop(
+    market: &Market,
+    person: &Person,
+    of: (&str, Option<i64>),
+) -> Result<(), Problem> {
+    change(market, person, (of, "model.canary.rollback"), |stored| {
         if let Some(canary) = &mut stored.settings.canary {
             canary.paused = true;
         }
@@ -123,7 +129,7 @@ pub(crate) async fn stop(market: &Market, person: &Person, name: &str) -> Result
 async fn change(
     market: &Market,
     person: &Person,
-    (name, action): (&str, &'static str),
+    ((name, seen), action): ((&str, Option<i64>), &'static str),
     change: impl FnOnce(&mut StoredModel),
 ) -> Result<(), Problem> {
     let (row, mut model) = stored(market, person, name).await?;
@@ -136,13 +142,12 @@ async fn change(
     let publisher = &market.0.parts.publisher;
     let mut act = act(person, action, ("model", name));
     (act.before, act.after) = (Some(row.settings.clone()), Some(text.clone()));
-    let changed =
-        publisher
-            .store
-            .change_model((name, &row.settings, &text), &act, publisher.clock.now());
-    if !changed.await? {
-        let detail = "the model was changed meanwhile; look at it again";
-        return Err(Problem::new(ProblemKind::Conflict, detail));
-    }
+    let new = NewModel {
+        name,
+        settings: &text,
+        instead_of: Some(seen.unwrap_or(row.updated_at)),
+    };
+    let put = publisher.store.put_model(new, &act, publisher.clock.now());
+    put.await?;
     apply(market).await
 }

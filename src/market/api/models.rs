@@ -16,7 +16,7 @@ use crate::market::api::page::{Asked, Listed};
 use crate::market::api::providers::{act, apply, wrong};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
-use crate::store::models::{MODELS_MAX, ModelRow, PROVIDERS_MAX, Put};
+use crate::store::models::{MODELS_MAX, ModelRow, NewModel, PROVIDERS_MAX, Put};
 
 pub(super) async fn list(
     State(market): State<Market>,
@@ -67,7 +67,7 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Body(given): Body<StoredModel>,
 ) -> Result<Json<Value>, Problem> {
-    keep(&market, &person, &name, &given).await?;
+    keep(&market, &person, (&name, None), &given).await?;
     show(State(market), person, Path(name)).await
 }
 
@@ -119,11 +119,11 @@ impl From<Unkept> for Problem {
     }
 }
 
-/// Stores where a name leads; the next request goes there.
+/// Stores where a name leads; the next request goes there. Where a time is given, only in place of what was stored then.
 pub(crate) async fn keep(
     market: &Market,
     person: &Person,
-    name: &str,
+    (name, instead_of): (&str, Option<i64>),
     given: &StoredModel,
 ) -> Result<(), Unkept> {
     check(market, person, name, given).await?;
@@ -133,9 +133,12 @@ pub(crate) async fn keep(
     let mut act = act(person, "model.put", ("model", name));
     act.before = before.map(|row| row.settings);
     act.after = Some(text.clone());
-    let put = publisher
-        .store
-        .put_model((name, &text), &act, publisher.clock.now());
+    let new = NewModel {
+        name,
+        settings: &text,
+        instead_of,
+    };
+    let put = publisher.store.put_model(new, &act, publisher.clock.now());
     if put.await? == Put::Full {
         return Err(wrong(format!("at most {MODELS_MAX} models")).into());
     }
@@ -156,7 +159,7 @@ pub(crate) async fn make(
     let target = json!({ "provider": provider, "model": model });
     let given = serde_json::from_value(json!({ "targets": [target] }));
     let given = given.map_err(|error| Problem::internal(&error))?;
-    keep(market, person, name, &given).await
+    keep(market, person, (name, None), &given).await
 }
 
 /// Whether what is to be stored means something, and all it names is there.

@@ -217,15 +217,15 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Body(given): Body<GivenProvider>,
 ) -> Result<Json<Value>, Problem> {
-    keep(&market, &person, &name, given).await?;
+    keep(&market, &person, (&name, None), given).await?;
     show(State(market), person, Path(name)).await
 }
 
-/// Stores a provider; requests go where it says at once.
+/// Stores a provider; requests go where it says at once. Where a time is given, only in place of the one stored then.
 pub(crate) async fn keep(
     market: &Market,
     person: &Person,
-    name: &str,
+    (name, instead_of): (&str, Option<i64>),
     given: GivenProvider,
 ) -> Result<(), Problem> {
     let name: Slug = name
@@ -248,6 +248,7 @@ pub(crate) async fn keep(
         name: name.as_str(),
         kind: &kind,
         settings: &text,
+        instead_of,
     };
     let put = publisher
         .store

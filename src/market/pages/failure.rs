@@ -7,7 +7,7 @@ use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
 use crate::market::pages::settings::labelled;
 use crate::market::pages::wrong::{Refused, Wrong};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 
 /// An error for people; `detail` is public text.
 #[derive(Debug, Template)]
@@ -34,6 +34,17 @@ impl Refusal {
     /// What was entered cannot be used.
     pub fn entry(text: impl Into<Html>) -> Self {
         Self::Page(StatusCode::UNPROCESSABLE_ENTITY, text.into())
+    }
+
+    /// In the page's words where somebody has changed the thing meanwhile.
+    #[must_use]
+    pub fn or_stale(self, words: &'static str, language: Language) -> Self {
+        match self {
+            Self::Problem(problem) if problem.kind == ProblemKind::Stale => {
+                Self::Page(problem.kind.status(), language.say(words).into())
+            }
+            other => other,
+        }
     }
 
     pub fn status(&self) -> StatusCode {

@@ -226,6 +226,12 @@ impl Shown {
         }
     }
 
+    /// What it is told apart by from what others make of it.
+    fn revision(&self) -> String {
+        let at = self.updated_at.map(|at| at.timestamp_micros());
+        at.unwrap_or_default().to_string()
+    }
+
     fn keys(&self) -> Vec<KeyView> {
         let keys = self.keys.iter().map(|key| KeyView {
             name: key.name.clone(),
@@ -393,7 +399,7 @@ async fn add(
     let given = form.given(&data.id, json!({})).map_err(of_problem)?;
     let given = checked(given, language);
     let given = given.map_err(|refused| (StatusCode::UNPROCESSABLE_ENTITY, refused))?;
-    api::keep(market, person, name, given)
+    api::keep(market, person, (name, None), given)
         .await
         .map_err(of_problem)
 }

@@ -232,13 +232,8 @@ pub(super) async fn save(State(market): State<Market>, sent: Sent) -> Response {
     };
     match saved {
         Ok(entry) => back(entry.slug.as_str(), "saved", section),
-        Err(mut refusal) => {
-            if let Refusal::Problem(problem) = &refusal
-                && problem.kind == ProblemKind::Stale
-            {
-                let said = sent.language().say("settings-stale");
-                refusal = Refusal::Page(refusal.status(), said.into());
-            }
+        Err(refusal) => {
+            let refusal = refusal.or_stale("settings-stale", sent.language());
             sent.again(section, refusal, |page| page.form = filled)
                 .await
         }

@@ -32,9 +32,14 @@ fn stored(admin: &Admin) -> Value {
 
 /// Sends a form of the model's page as it is now.
 fn send(admin: &Admin, done: &str, pairs: &[(&str, &str)]) -> String {
-    let revision = revision(&admin.get(MODEL));
+    send_on(admin, (MODEL, done), pairs)
+}
+
+/// Sends a form of a page as it is now.
+fn send_on(admin: &Admin, (page, done): (&str, &str), pairs: &[(&str, &str)]) -> String {
+    let revision = revision(&admin.get(page));
     let own = [("do", done), ("revision", revision.as_str())];
-    admin.post(MODEL, &[&own, pairs].concat())
+    admin.post(page, &[&own, pairs].concat())
 }
 
 fn saved(admin: &Admin, done: &str, pairs: &[(&str, &str)]) {
@@ -323,8 +328,8 @@ fn a_provider_is_looked_after_and_no_form_loses_what_another_set() {
         page.contains("<summary>Only its models</summary>"),
         "{page}"
     );
+    let shown = revision(&page);
     let mut care = vec![
-        ("do", "care"),
         ("health", "on"),
         ("every", "0"),
         ("down", "2"),
@@ -332,19 +337,26 @@ fn a_provider_is_looked_after_and_no_form_loses_what_another_set() {
         ("load", "on"),
         ("loadEvery", "5"),
     ];
-    refused(&admin.post(PROVIDER, &care), "is 1 to 3600.", "every");
-    care[2].1 = "3600";
-    let answer = admin.post(PROVIDER, &care);
+    let send = |done: &str, pairs: &[(&str, &str)]| send_on(&admin, (PROVIDER, done), pairs);
+    refused(&send("care", &care), "is 1 to 3600.", "every");
+    care[1].1 = "3600";
+    let answer = send("care", &care);
     assert!(answer.contains("?done=saved&in=care#told"), "{answer}");
-    let open = [("do", "open"), ("passThrough", "on"), ("files", "on")];
-    let answer = admin.post(PROVIDER, &open);
+    let open = [("passThrough", "on"), ("files", "on")];
+    // What was shown before somebody else's change is not saved over it, and can be sent again.
+    let own = [("do", "open"), ("revision", shown.as_str())];
+    let stale = admin.post(PROVIDER, &[&own[..], &open].concat());
+    assert!(stale.starts_with("HTTP/1.1 412"), "{stale}");
+    assert!(stale.contains("Somebody changed this provider"), "{stale}");
+    assert_eq!(admin.api("providers/first")["files"], false);
+    let own = [("do", "open"), ("revision", &*revision(&stale))];
+    let answer = admin.post(PROVIDER, &[&own[..], &open].concat());
     assert!(answer.contains("?done=saved&in=open#told"), "{answer}");
     let moved = [
-        ("do", "settings"),
         ("p.base_url", "https://other.example.com/v1"),
         ("allow", ""),
     ];
-    let answer = admin.post(PROVIDER, &moved);
+    let answer = send("settings", &moved);
     assert!(answer.contains("?done=saved&in=settings#told"), "{answer}");
     let provider = admin.api("providers/first");
     assert_eq!(
@@ -370,10 +382,49 @@ fn a_provider_is_looked_after_and_no_form_loses_what_another_set() {
     }
     let key = [("do", "key"), ("key", "two words"), ("value", "sk-1")];
     refused(&admin.post(PROVIDER, &key), "is 1 to 64 letters", "key");
-    admin.post(PROVIDER, &[("do", "care"), ("loadEvery", "5")]);
+    send("care", &[("loadEvery", "5")]);
     let provider = admin.api("providers/first");
     assert_eq!((provider.get("health"), provider.get("load")), (None, None));
     assert_eq!(provider["files"], true);
+}
+
+#[test]
+fn of_those_who_save_at_once_one_is_heard_and_the_others_are_told() {
+    let admin = with_model(&json!({}));
+    let forms = [
+        (
+            MODEL,
+            "targets",
+            vec![("at-0", "0"), ("provider-0", "first")],
+        ),
+        (
+            PROVIDER,
+            "care",
+            vec![
+                ("health", "on"),
+                ("every", "60"),
+                ("down", "2"),
+                ("up", "1"),
+            ],
+        ),
+    ];
+    for (page, done, pairs) in forms {
+        let revision = revision(&admin.get(page));
+        let own = [("do", done), ("revision", revision.as_str())];
+        let pairs = [&own[..], &pairs].concat();
+        let answers: Vec<String> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| admin.post(page, &pairs)))
+                .collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let with = |status: &str| {
+            let answers = answers.iter();
+            answers.filter(|answer| answer.starts_with(status)).count()
+        };
+        let counts = (with("HTTP/1.1 303"), with("HTTP/1.1 412"));
+        assert_eq!(counts, (1, 7), "{page}: {answers:?}");
+    }
 }
 
 #[test]
@@ -406,11 +457,11 @@ fn a_refused_address_opens_the_field_that_would_allow_it() {
         "{tested}"
     );
     let allowed = [
-        ("do", "settings"),
         ("p.base_url", "http://127.0.0.1:9/v1"),
         ("allow", "127.0.0.1:9"),
     ];
-    assert!(admin.post(PROVIDER, &allowed).contains("?done=saved"));
+    let saved = send_on(&admin, (PROVIDER, "settings"), &allowed);
+    assert!(saved.contains("?done=saved"), "{saved}");
     let tested = admin.post(PROVIDER, &[("do", "test"), ("model", "")]);
     assert!(
         tested.contains("nothing answers at its address"),

@@ -28,6 +28,7 @@ use crate::market::pages::routes::{answered, to};
 use crate::market::pages::submitted::Submitted;
 use crate::market::pages::told::Told;
 use crate::problem::{Problem, ProblemKind};
+use crate::store::StoreError;
 
 /// The part of the page that a form is in, by what it does.
 fn part(done: &str) -> &str {
@@ -56,7 +57,7 @@ pub(in crate::market::pages) async fn change(
                 "/admin/models/{segment}?done={said}&in={part}#told"
             ));
         }
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.or_stale("models-stale", language),
     };
     let made = template(&market, (&headers, &person), &name).await;
     let again = made.map(|mut page| {
@@ -110,17 +111,17 @@ async fn carry_out(
         end(market, person, name).await?;
         return Ok("model-removed");
     }
-    if text(form, "revision") != revision {
-        let said = language.say("models-stale");
-        return Err(Refusal::Page(StatusCode::PRECONDITION_FAILED, said.into()));
+    if text(form, "revision") != revision.to_string() {
+        return Err(Problem::from(StoreError::Stale).into());
     }
+    let seen = (name, Some(revision));
     let said = match done {
         "canary-accept" => {
-            accept(market, person, name).await?;
+            accept(market, person, seen).await?;
             return Ok("canary-accepted");
         }
         "canary-stop" => {
-            stop(market, person, name).await?;
+            stop(market, person, seen).await?;
             return Ok("canary-stopped");
         }
         "canary-resume" => {
@@ -136,7 +137,7 @@ async fn carry_out(
             "saved"
         }
     };
-    let kept = keep(market, person, name, &read(model)?).await;
+    let kept = keep(market, person, seen, &read(model)?).await;
     kept.map_err(|unkept| of_unkept(unkept, (done, form), language))?;
     Ok(said)
 }

@@ -157,7 +157,7 @@ pub(super) async fn template(
         told: None,
         wrong: Wrong::default(),
         segment: segment(name),
-        revision,
+        revision: revision.to_string(),
         picture: Picture::of(name, &model, language),
         table: table(&model, language),
         targets: TargetRow::all(&model.settings.targets),
@@ -243,13 +243,13 @@ pub(super) async fn found(
     market: &Market,
     person: &Person,
     name: &str,
-) -> Result<(Value, String), Problem> {
+) -> Result<(Value, i64), Problem> {
     let store = &market.0.parts.publisher.store;
     let row = store.model(person.organization(), name).await?;
     let row = row.ok_or_else(Problem::not_found)?;
     let settings =
         serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
-    Ok((settings, row.updated_at.to_string()))
+    Ok((settings, row.updated_at))
 }
 
 /// Limits as rows of the form; new ones are for everybody, as those of models mostly are.

@@ -26,6 +26,7 @@ use crate::market::pages::submitted::Submitted;
 use crate::market::pages::told::Told;
 use crate::market::pages::wrong::{Refused, Wrong};
 use crate::problem::{Problem, ProblemKind};
+use crate::store::StoreError;
 
 /// What a form came to.
 enum Came {
@@ -61,7 +62,7 @@ pub(in crate::market::pages) async fn change(
     let came = match carry_out(&market, &person, (&name, &form), language).await {
         Ok(Came::To(path)) => return to(&path),
         Ok(Came::Said(tested)) => Ok(tested),
-        Err(refusal) => Err(refusal),
+        Err(refusal) => Err(refusal.or_stale("providers-stale", language)),
     };
     let made = template(&market, (&headers, &person), &name).await;
     let made = made.map(|mut page| {
@@ -112,6 +113,11 @@ impl ProviderPage {
         let why = refusal.said(self.frame.language);
         self.told = Some(Told::refused(part(done), why));
         self.wrong = refusal.wrong();
+        // Whoever was told that something else is stored by now goes on from that.
+        let is_stale = refusal.status() == StatusCode::PRECONDITION_FAILED;
+        if matches!(done, "settings" | "care" | "open") && !is_stale {
+            text(form, "revision").clone_into(&mut self.revision);
+        }
         match done {
             "key" => text(form, "key").clone_into(&mut self.key_name),
             "test" => text(form, "model").clone_into(&mut self.test_model),
@@ -252,6 +258,9 @@ async fn edit(
     let store = &market.0.parts.publisher.store;
     let row = store.provider(person.organization(), name).await;
     let row = row.map_err(Problem::from)?.ok_or_else(Problem::not_found)?;
+    if text(form, "revision") != row.updated_at.to_string() {
+        return Err(Problem::from(StoreError::Stale).into());
+    }
     let mut settings: Value =
         serde_json::from_str(&row.settings).map_err(|error| Problem::internal(&error))?;
     let given = match text(form, "do") {
@@ -274,5 +283,5 @@ async fn edit(
         }
     };
     let given = checked(given, language)?;
-    Ok(api::keep(market, person, name, given).await?)
+    Ok(api::keep(market, person, (name, Some(row.updated_at)), given).await?)
 }

@@ -53,6 +53,8 @@ pub struct ProviderPage {
     pub frame: Frame,
     pub told: Option<Told>,
     pub name: String,
+    /// What the forms of its settings were made from.
+    pub revision: String,
     pub kind: KindView,
     /// Where its keys go.
     pub origin: Option<String>,
@@ -163,6 +165,7 @@ pub(super) async fn template(
             .iter()
             .map(|(model, _)| (model.clone(), segment(model)))
             .collect(),
+        revision: shown.revision(),
         name: shown.name,
         origin: shown.origin,
         doing: Doing::of(shown.state.as_ref(), language),
