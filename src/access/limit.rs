@@ -109,6 +109,22 @@ impl Cost {
     }
 }
 
+/// The limits that are about a call, and what it asks of each.
+pub struct Claim<'a>(Vec<Applied<'a>>);
+
+impl<'a> Claim<'a> {
+    pub fn of(asked: &Asked<'a>) -> Self {
+        Self(applied(asked))
+    }
+
+    /// Asks for something else, of the same limits.
+    pub fn ask(&mut self, cost: Cost) {
+        for one in &mut self.0 {
+            one.amount = cost.of(one.limit.unit);
+        }
+    }
+}
+
 /// Lets calls in as long as their limits admit it. Cheap to clone.
 #[derive(Clone)]
 pub struct Limiter {
@@ -226,24 +242,33 @@ impl Limiter {
     }
 
     /// The same, for somebody who may ask for less where it is refused: nobody is told of a refusal.
-    pub async fn attempt(&self, asked: &Asked<'_>) -> Result<Permit, LimitRefusal> {
-        match applied(asked) {
-            applied if applied.is_empty() => Ok(Permit::default()),
-            applied => self.admit_all(&applied).await,
+    pub async fn attempt(&self, claim: &Claim<'_>) -> Result<Permit, LimitRefusal> {
+        if claim.0.is_empty() {
+            return Ok(Permit::default());
         }
+        self.admit_all(&claim.0).await
     }
 
-    /// Whether the tokens and the money of a call are there now. Nothing is taken.
-    pub async fn has_room(&self, asked: &Asked<'_>) -> bool {
-        let mut applied = applied(asked);
-        applied.retain(|one| matches!(one.limit.unit, Unit::Tokens | Unit::Money));
-        match self.admit_all(&applied).await {
-            Ok(mut permit) => {
-                self.settle(&mut permit, Cost::default()).await;
-                true
-            }
-            Err(_) => false,
+    /// Whether the tokens and the money of a call may be there, as far as is known now. Nothing is taken, so that nobody who
+    /// asks meanwhile finds less.
+    pub async fn has_room(&self, claim: &Claim<'_>) -> bool {
+        let of_amounts = |one: &&Applied<'_>| matches!(one.limit.unit, Unit::Tokens | Unit::Money);
+        let claimed = claim.0.iter().filter(of_amounts);
+        let (rates, others): (Vec<_>, Vec<_>) = claimed.partition(|one| one.rate().is_some());
+        let quotas = self.inner.quotas.as_ref();
+        let lacks = |one: &&Applied<'_>| quotas.is_some_and(|quotas| quotas.is_short_of(one));
+        if others.iter().any(lacks) {
+            return false;
         }
+        if let Some(shared) = &self.inner.shared
+            && !rates.is_empty()
+        {
+            match shared.has_room(&rates).await {
+                Ok(has_room) => return has_room,
+                Err(error) => shared.note(&error),
+            }
+        }
+        rates.iter().all(|one| self.inner.rates.has_room(one))
     }
 
     /// Lets the answer of an earlier call be read on: no call is made, and only limits of tokens are about it.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::access::caller::Caller;
-use crate::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
+use crate::access::limit::{Asked, Claim, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
 use crate::llm::count::picture_bound;
 use crate::llm::exact::{TEXT_BYTES_MAX, vocabularies};
 use crate::llm::fault::{Fault, FaultClass, RateHeaders};
@@ -125,7 +125,9 @@ async fn reserve(
     sought: Sought<'_>,
     model: Arc<LiveModel>,
 ) -> Result<Admitted, LimitRefusal> {
-    let asked = Asked {
+    let most = most(from.caller, sought, &model);
+    let cost = most.map(|most| cost(cx, from.caller, (sought, &model), most));
+    let mut claim = Claim::of(&Asked {
         caller: from.caller,
         of: Of::Model {
             id: ModelId(model.id),
@@ -133,18 +135,20 @@ async fn reserve(
         },
         limits: &model.limits,
         peer: from.peer,
-        cost: most(cx, from.caller, (sought, None), &model),
-    };
-    let permit = match cx.limiter.attempt(&asked).await {
-        Err(refusal) if is_used_up(&refusal) => {
+        cost: cost.unwrap_or_default(),
+    });
+    let permit = match (cx.limiter.attempt(&claim).await, most) {
+        (Err(refusal), Some(most)) if is_used_up(&refusal) => {
             // Apart, so that all other requests carry no room for it.
-            match Box::pin(counted(cx, sought, asked, &model)).await {
-                Some(cost) => cx.limiter.attempt(&Asked { cost, ..asked }).await,
+            let of = (from.caller, sought, &*model);
+            match Box::pin(lessen(cx, of, (&mut claim, most))).await {
+                Some(()) => cx.limiter.attempt(&claim).await,
                 None => Err(refusal),
             }
         }
-        attempted => attempted,
+        (attempted, _) => attempted,
     };
+    drop(claim);
     let permit = permit.inspect_err(|refusal| cx.limiter.refuses(refusal))?;
     Ok(Admitted {
         name: sought.model.to_owned(),
@@ -157,22 +161,21 @@ async fn reserve(
     })
 }
 
-/// What a request may come to by the exact number of its tokens, where the most it can have does not fit and that might:
-/// counted is only what has a chance.
-async fn counted(
+/// Has a request claim what it may come to by the exact number of its tokens, where the most it can have does not fit and
+/// that might: counted is only what has a chance.
+async fn lessen(
     cx: &Llm,
-    sought: Sought<'_>,
-    asked: Asked<'_>,
-    model: &LiveModel,
-) -> Option<Cost> {
+    (caller, sought, model): (&Caller, Sought<'_>, &LiveModel),
+    (claim, most): (&mut Claim<'_>, Most),
+) -> Option<()> {
     let body = sought.body.filter(|body| body.len() <= TEXT_BYTES_MAX)?;
     let vocabularies = vocabularies(model, sought.model)?;
-    let cost = |tokens: u64| most(cx, asked.caller, (sought, Some(tokens)), model);
-    let least = Asked {
-        cost: cost(body.len() as u64 / BYTES_PER_TOKEN_MAX),
-        ..asked
+    let with = |tokens: u64| {
+        let prompt = tokens.min(most.prompt);
+        cost(cx, caller, (sought, model), Most { prompt, ..most })
     };
-    if !cx.limiter.has_room(&least).await {
+    claim.ask(with(body.len() as u64 / BYTES_PER_TOKEN_MAX));
+    if !cx.limiter.has_room(claim).await {
         return None;
     }
     let body = body.clone();
@@ -182,8 +185,7 @@ async fn counted(
         counts.max()
     };
     let tokens = cx.counting.done(count).await??;
-    let cost = cost(tokens);
-    (cost.tokens < asked.cost.tokens).then_some(cost)
+    (tokens < most.prompt).then(|| claim.ask(with(tokens)))
 }
 
 /// Lets in a request that is passed through to a provider. What it will use nobody knows: it is let in where there is
@@ -228,15 +230,17 @@ pub(crate) async fn admit_through(
     })
 }
 
-/// The most a request can come to, as far as any limit asks for it.
-///
-/// Where the tokens of its prompt were counted, it has no more than those.
-fn most(
-    cx: &Llm,
-    caller: &Caller,
-    (sought, counted): (Sought<'_>, Option<u64>),
-    model: &LiveModel,
-) -> Cost {
+/// The most tokens a request can have.
+#[derive(Clone, Copy)]
+struct Most {
+    prompt: u64,
+    output: u64,
+    /// Whether a limit asks what they cost.
+    counts_money: bool,
+}
+
+/// The most a request can have; nothing where no limit asks for it.
+fn most(caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Option<Most> {
     let own = caller.allowance.iter().flat_map(|it| &it.limits);
     let counts = |unit: Unit| {
         let is_of = |limit: &Limit| limit.unit == unit;
@@ -244,7 +248,7 @@ fn most(
     };
     let (counts_tokens, counts_money) = (counts(Unit::Tokens), counts(Unit::Money));
     if !counts_tokens && !counts_money {
-        return Cost::default();
+        return None;
     }
     let targets = || model.settings.all_targets();
     let written = targets().filter_map(|target| target.max_output_tokens);
@@ -259,14 +263,22 @@ fn most(
             .unwrap_or_else(|| picture_bound(sought.model)),
     };
     let (prompt, output) = (sought.most)(room);
-    let prompt = counted.map_or(prompt, |counted| counted.min(prompt));
+    Some(Most {
+        prompt,
+        output,
+        counts_money,
+    })
+}
+
+/// What so many tokens come to.
+fn cost(cx: &Llm, caller: &Caller, (sought, model): (Sought<'_>, &LiveModel), most: Most) -> Cost {
     let mut cost = Cost {
-        tokens: prompt.saturating_add(output),
+        tokens: most.prompt.saturating_add(most.output),
         nanos: 0,
     };
-    if counts_money {
+    if most.counts_money {
         cost.nanos = dearest(cx, caller, (model, sought.model), |price| {
-            price::most(price, (prompt, output), sought.tier)
+            price::most(price, (most.prompt, most.output), sought.tier)
         });
     }
     cost

@@ -12,8 +12,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use causeway::access::caller::{Caller, Grants};
-use causeway::access::limit::{Asked, Cost, Limit, LimitError, LimitRefusal, Limiter, Of, check};
+use causeway::access::limit::{
+    Asked, Claim, Cost, Limit, LimitError, LimitRefusal, Limiter, Of, check,
+};
 use causeway::types::{Clock, ConsumerId, KeyId, ServerId, UserId};
+use futures::FutureExt;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -193,6 +196,51 @@ async fn a_call_refused_by_one_limit_leaves_the_running_count_of_another() {
         assert_eq!(exceeded.limit.amount, 2);
         assert!((1_700..=1_800).contains(&exceeded.seconds()), "{exceeded}");
     }
+}
+
+#[test]
+fn a_look_at_a_limit_takes_nothing_from_those_who_ask_meanwhile() {
+    let limiter = Limiter::memory(Clock::system());
+    let limits =
+        limits(json!([{ "unit": "tokens", "amount": 3_600, "window": "hour", "scope": "server" }]));
+    let (caller, server) = (Caller::anonymous(), ServerId::generate());
+    let asking = |tokens| {
+        Claim::of(&Asked {
+            caller: &caller,
+            of: Of::Tool { server, name: "a" },
+            limits: &limits,
+            peer: None,
+            cost: Cost { tokens, nanos: 0 },
+        })
+    };
+    let (all, asked) = (asking(3_600), AtomicUsize::new(0));
+    let looks = |claim: &Claim<'_>| limiter.has_room(claim).now_or_never().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while asked.load(Ordering::Relaxed) < 20_000 {
+                looks(&all);
+            }
+        });
+        for _ in 0..20_000 {
+            let permit = limiter.attempt(&all).now_or_never().unwrap();
+            asked.fetch_add(1, Ordering::Relaxed);
+            if let Ok(mut permit) = permit {
+                let settled = limiter.settle(&mut permit, Cost::default());
+                settled.now_or_never().unwrap();
+            } else {
+                asked.store(20_000, Ordering::Relaxed);
+                panic!("somebody who only looks had taken it");
+            }
+        }
+    });
+    let mut half = asking(1_800);
+    let _permit = limiter.attempt(&half).now_or_never().unwrap().unwrap();
+    assert!(looks(&half));
+    half.ask(Cost {
+        tokens: 1_900,
+        nanos: 0,
+    });
+    assert!(!looks(&half));
 }
 
 #[tokio::test]

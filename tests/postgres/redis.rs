@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use causeway::access::caller::Caller;
-use causeway::access::limit::{Asked, Cost, Limit, LimitRefusal, Limiter, Of, Shared};
+use causeway::access::limit::{Asked, Claim, Cost, Limit, LimitRefusal, Limiter, Of, Shared};
 use causeway::types::{Clock, ServerId};
 use serde_json::json;
 
@@ -121,6 +121,11 @@ async fn what_was_not_foreseen_is_owed_by_all_processes() {
         nanos: 0,
     };
     limiters[0].settle(&mut permit, less).await;
+    // 3,500 are left, whoever looks how often.
+    for limiter in &limiters {
+        assert!(limiter.has_room(&Claim::of(&asked(3_500))).await);
+        assert!(!limiter.has_room(&Claim::of(&asked(3_550))).await);
+    }
     let mut permit = limiters[1].admit(&asked(3_500)).await.unwrap();
     let more = Cost {
         tokens: 4_500,

@@ -144,6 +144,17 @@ impl Quotas {
         spent.ok_or_else(|| self.used_up(&slice, one))
     }
 
+    /// Whether it is known that there is less than what is asked for: the database had no more a moment ago.
+    pub(super) fn is_short_of(&self, one: &Applied<'_>) -> bool {
+        let count = self.counts.get(&one.counter);
+        let slice = count.and_then(|count| count.current.read().clone());
+        let now = self.clock.now().timestamp_micros();
+        slice.is_some_and(|slice| {
+            let is_all = now < slice.ends && now < slice.empty_until.load(Ordering::Acquire);
+            is_all && slice.left.load(Ordering::Acquire) < signed(one.amount)
+        })
+    }
+
     /// Counts what was used in place of what was spent: the rest is given back, and more is taken, also beyond the
     /// quota.
     pub(super) async fn correct(&self, counter: &Counter, spent: &Spent, used: u64) {

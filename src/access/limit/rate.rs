@@ -30,16 +30,25 @@ struct Cell {
 impl Cell {
     /// Takes so many at once; of more than ever come at once, as many as do have to be there.
     fn take(&self, amount: u64, now: i64) -> Result<(), Duration> {
-        let amount = signed(amount);
         let mut due = self.due.lock();
-        let next = self.after(*due, amount, now);
+        *due = self.taken(*due, signed(amount), now)?;
+        Ok(())
+    }
+
+    /// Whether so many could be taken.
+    fn has_room(&self, amount: u64, now: i64) -> bool {
+        self.taken(*self.due.lock(), signed(amount), now).is_ok()
+    }
+
+    /// When all is there again, if so many are taken.
+    fn taken(&self, due: i64, amount: i64, now: i64) -> Result<i64, Duration> {
+        let next = self.after(due, amount, now);
         let room = self.apart.saturating_mul(self.burst.max(amount));
         let wait = next.saturating_sub(room).saturating_sub(now);
         if wait > 0 {
             return Err(Duration::from_nanos(wait.unsigned_abs()));
         }
-        *due = next;
-        Ok(())
+        Ok(next)
     }
 
     /// Counts so many more than were taken, or fewer.
@@ -77,6 +86,12 @@ impl Rates {
         };
         let taken = cell.take(one.amount, self.now());
         taken.map_err(|wait| one.exceeded(wait))
+    }
+
+    /// Whether what is asked for is there; nothing is taken.
+    pub(super) fn has_room(&self, one: &Applied<'_>) -> bool {
+        let cell = self.cell(one);
+        cell.is_none_or(|cell| cell.has_room(one.amount, self.now()))
     }
 
     /// Counts so many more than were taken, or fewer.

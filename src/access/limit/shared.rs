@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use crate::access::limit::rate::cell;
 use crate::access::limit::{Applied, Exceeded};
 
-/// Per count: how far apart calls are in microseconds and parts of them, how many may come at once, and how many this is. Redis's own
-/// clock decides, so that those of the processes may differ. Microseconds since 1970 are exact in
+/// Per count: how far apart calls are in microseconds and parts of them, how many may come at once, and how many this is; then
+/// whether they are taken, or only looked for. Redis's own clock decides, so that those of the processes may differ. Microseconds since 1970 are exact in
 /// Lua's numbers until the year 2255.
 const SCRIPT: &str = r"
 local time = redis.call('TIME')
@@ -29,6 +29,7 @@ for i, key in ipairs(KEYS) do
   if wait >= 1 then return {i, wait} end
   next[i] = due
 end
+if ARGV[3 * #KEYS + 1] == 'look' then return {0, 0} end
 for i, key in ipairs(KEYS) do
   redis.call('SET', key, string.format('%.0f', next[i]), 'PX', math.ceil((next[i] - now) / 1000) + 1)
 end
@@ -138,6 +139,22 @@ impl Shared {
         &self,
         rates: &[&Applied<'_>],
     ) -> Result<Result<(), Exceeded>, SharedError> {
+        let (place, wait) = self.ask(rates, "take").await?;
+        let exceeded = place.checked_sub(1).and_then(|place| rates.get(place));
+        Ok(match exceeded {
+            Some(one) => Err(one.exceeded(Duration::from_micros(wait))),
+            None => Ok(()),
+        })
+    }
+
+    /// Whether each count has what is asked of it; nothing is taken.
+    pub(super) async fn has_room(&self, rates: &[&Applied<'_>]) -> Result<bool, SharedError> {
+        let (place, _) = self.ask(rates, "look").await?;
+        Ok(place == 0)
+    }
+
+    /// Which count was used up, from one on, and for how many microseconds; zero: none was.
+    async fn ask(&self, rates: &[&Applied<'_>], what: &str) -> Result<(usize, u64), SharedError> {
         let paused = self.outage.lock().until;
         if paused.is_some_and(|until| Instant::now() < until) {
             return Err(SharedError::Paused);
@@ -151,14 +168,10 @@ impl Shared {
                 .arg(burst)
                 .arg(one.amount);
         }
+        script.arg(what);
         let mut connection = self.connection.clone();
         let answer = timeout(ANSWER_TIMEOUT, script.invoke_async(&mut connection)).await;
-        let (place, wait): (usize, u64) = answer.map_err(|_| SharedError::TimedOut)??;
-        let exceeded = place.checked_sub(1).and_then(|place| rates.get(place));
-        Ok(match exceeded {
-            Some(one) => Err(one.exceeded(Duration::from_micros(wait))),
-            None => Ok(()),
-        })
+        Ok(answer.map_err(|_| SharedError::TimedOut)??)
     }
 
     /// Counts so many more than were taken, or fewer.
