@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::models::upstream::{GOOD, Upstream};
 use crate::models::{Set, to};
+use crate::tokens::issuer::{Signer, TokenIssuer};
 
 impl Set {
     /// Who answered, where the request has a header.
@@ -327,6 +328,47 @@ async fn whom_a_canary_names_is_who_has_that_name_now() {
     }
     set.caller = other;
     assert_eq!(set.answer("m", false).await.1, "fake/gpt-4o-mini");
+}
+
+#[tokio::test]
+async fn a_canary_takes_consumers_that_come_with_an_issuers_tokens() {
+    let signer = Signer::ed25519();
+    let issuer = TokenIssuer::start(vec![signer.jwk("one")]).await;
+    let mut set = Set::start_with(&[("CAUSEWAY__EGRESS__ALLOW_UPSTREAM", "127.0.0.0/8")]).await;
+    let trusted = json!({ "issuer": issuer.origin, "audience": "causeway", "everyServer": true });
+    set.site.done("PUT", "issuers/login", trusted).await;
+    let token = |subject: &str| {
+        let header = json!({ "alg": signer.algorithm(), "kid": "one" });
+        let ends = chrono::Utc::now().timestamp() + 3_600;
+        let claims =
+            json!({ "iss": issuer.origin, "aud": "causeway", "sub": subject, "exp": ends });
+        signer.token(&header, &claims)
+    };
+    let (tester, other) = (token("Doe, Jane"), token("other"));
+    let mut settings = to(&["gpt-4o-mini"]);
+    set.model("m", settings.clone()).await;
+    // Each is a consumer from the first request on.
+    for caller in [&tester, &other] {
+        set.caller.clone_from(caller);
+        assert_eq!(set.answer("m", false).await.1, "fake/gpt-4o-mini");
+    }
+    settings["canary"] = json!({
+        "targets": [{ "provider": "fake", "model": "gpt-4o" }],
+        "consumers": ["login/Doe, Jane"],
+    });
+    set.model("m", settings).await;
+    assert_eq!(set.answer("m", false).await.1, "fake/gpt-4o-mini");
+    set.caller = tester;
+    assert_eq!(set.answer("m", false).await.1, "fake/gpt-4o");
+    // Whoever comes again after they were erased is somebody else of the same name.
+    let erase = "consumers/login%2FDoe%2C%20Jane/erase";
+    let confirm = json!({ "confirm": "login/Doe, Jane" });
+    set.site.done("POST", erase, confirm).await;
+    let began = Instant::now();
+    while set.answer("m", false).await.1 != "fake/gpt-4o" {
+        assert!(began.elapsed() < Duration::from_secs(5), "it is not known");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
