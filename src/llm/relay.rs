@@ -14,6 +14,7 @@ use crate::llm::codec::{StreamDecoder, StreamEncoder};
 use crate::llm::dialect::{Dialect, Dropped, Told, bedrock};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::frame::{Frames, data_of};
+use crate::llm::price::ServiceTier;
 use crate::llm::splice::{Edit, Top};
 use crate::llm::usage::Usage;
 
@@ -30,6 +31,8 @@ pub struct Seen {
     pub ended: bool,
     /// Why the answer ended.
     pub stop: Option<Stop>,
+    /// Which tier it was, where the provider says; the last one is right.
+    pub tier: Option<ServiceTier>,
     /// It broke off, and why.
     pub fault: Option<Fault>,
 }
@@ -177,6 +180,7 @@ impl Same {
         if !tells {
             return;
         }
+        self.seen.tier = tier_of(data).or(self.seen.tier);
         let mut decoder = Decoder::new(Framing::ServerSent);
         for event in decoder.push(frame) {
             for event in self.decoder.push(&event) {
@@ -288,6 +292,17 @@ fn tells(data: &[u8]) -> bool {
     };
     let is_named = |name: &Finder<'_>| name.find(data).is_some();
     TELLING_FIELDS.iter().any(is_said) || TELLING_NAMES.iter().any(is_named)
+}
+
+/// The tier that an event of OpenAI's tells, of the answer or of the response it is about.
+fn tier_of(data: &[u8]) -> Option<ServiceTier> {
+    const TIER: &str = "service_tier";
+    memchr::memmem::find(data, TIER.as_bytes())?;
+    let top = Top::read(data).ok()?;
+    let within = top.raw("response").map(str::as_bytes).map(Top::read);
+    let within = within.and_then(Result::ok);
+    let named: Option<&str> = within.as_ref().unwrap_or(&top).get(TIER);
+    named.and_then(ServiceTier::named)
 }
 
 /// Whether data is no object, as far as its ends tell.

@@ -144,7 +144,7 @@ pub(crate) async fn pump(
         told: seen.usage,
         complete: seen.ended,
         estimate: seen.pieces,
-        tier,
+        tier: seen.tier.unwrap_or(tier),
     };
     let cost = account.used(&used, (&cx.prices, &priced));
     if let Some(stop) = &seen.stop {
