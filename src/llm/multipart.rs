@@ -34,7 +34,7 @@ pub fn field(body: &[u8], boundary: &str, name: &str) -> Option<Range<usize>> {
             continue;
         };
         let headers = String::from_utf8_lossy(&part[..head]);
-        if is_named(&headers, name) {
+        if name_in(&headers) == Some(name) {
             // The line break before the next delimiter belongs to it.
             let end = if part.ends_with(b"\r\n") {
                 until - 2
@@ -47,15 +47,26 @@ pub fn field(body: &[u8], boundary: &str, name: &str) -> Option<Range<usize>> {
     None
 }
 
-fn is_named(headers: &str, name: &str) -> bool {
+/// The field that the headers of a part name.
+pub(crate) fn name_in(headers: &str) -> Option<&str> {
+    const DISPOSITION: &str = "content-disposition:";
     let mut lines = headers.lines();
     let disposition = lines.find(|line| {
-        line.to_ascii_lowercase()
-            .starts_with("content-disposition:")
+        let start = line.get(..DISPOSITION.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(DISPOSITION))
     });
-    let parameters = disposition.into_iter().flat_map(|line| line.split(';'));
-    let mut names = parameters.filter_map(|parameter| parameter.trim().strip_prefix("name="));
-    names.any(|value| value.trim_matches('"') == name)
+    let value = parameters(disposition?).find_map(|it| it.trim().strip_prefix("name="))?;
+    Some(value.trim_matches('"'))
+}
+
+/// What stands between semicolons that are not quoted: a file may be called anything.
+fn parameters(line: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    line.split(move |letter| {
+        quoted ^= letter == '"' && !escaped;
+        escaped = quoted && letter == '\\' && !escaped;
+        letter == ';' && !quoted
+    })
 }
 
 #[cfg(test)]
@@ -71,6 +82,14 @@ mod tests {
         assert_eq!(&FORM[place], "whisper-1");
         assert_eq!(field(FORM.as_bytes(), "b", "missing"), None);
         assert_eq!(field(b"", "b", "model"), None);
+        let head = |name: &str| format!("Content-Disposition: form-data; {name}");
+        let named = |text: &str| name_in(&head(text)).map(str::to_owned);
+        assert_eq!(
+            named(r#"filename="a;b\";"; name="model""#).unwrap(),
+            "model"
+        );
+        let tricky = r#"filename="a; name=model; b"; name=file"#;
+        assert_eq!(named(tricky).unwrap(), "file");
     }
 
     #[test]
