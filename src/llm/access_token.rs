@@ -22,7 +22,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const AHEAD: TimeDelta = TimeDelta::seconds(120);
 /// How long a failure stands, so that what is down is not asked by every request.
 const FAILED: TimeDelta = TimeDelta::seconds(5);
-/// A token this young that is refused is not the reason for it: a new one is as good.
+/// A token this young that is refused is not the reason for it, nor one in the first tenth of a short life: a new one is
+/// as good.
 const YOUNG: TimeDelta = TimeDelta::seconds(30);
 
 /// The tokens of one key. One request for a token is under way at a time, and all who have none that is good wait for
@@ -36,6 +37,8 @@ pub(crate) struct Tokens {
 #[derive(Default)]
 struct State {
     current: Option<Kept>,
+    /// The one before, which requests under way may have been sent with.
+    before: Option<SecretString>,
     failed: Option<(DateTime<Utc>, Fault)>,
 }
 
@@ -102,15 +105,22 @@ impl Tokens {
     /// The provider did not take it: the next request gets another one, unless it is as good as new.
     pub(crate) fn refused(&self, now: DateTime<Utc>) {
         if let Some(kept) = &mut self.state.lock().current {
-            kept.refused = now - kept.got >= YOUNG;
+            kept.refused = now - kept.got >= YOUNG.min(kept.life() / 10);
         }
     }
 
-    /// What must be in nothing that leaves.
-    pub(crate) fn secret(&self) -> Option<String> {
+    /// Whether the next request gets another one.
+    pub(crate) fn is_refused(&self) -> bool {
         let state = self.state.lock();
-        let kept = state.current.as_ref();
-        kept.map(|kept| kept.token.token.expose_secret().to_owned())
+        state.current.as_ref().is_some_and(|kept| kept.refused)
+    }
+
+    /// What must be in nothing that leaves.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let state = self.state.lock();
+        let current = state.current.as_ref().map(|kept| &kept.token.token);
+        let all = current.into_iter().chain(&state.before);
+        all.map(|token| token.expose_secret().to_owned()).collect()
     }
 
     fn known(&self, now: DateTime<Utc>) -> Option<Result<SecretString, Fault>> {
@@ -138,11 +148,12 @@ impl Tokens {
             Ok(token) => {
                 let secret = token.token.clone();
                 state.failed = None;
-                state.current = Some(Kept {
+                let kept = Kept {
                     token,
                     got: now,
                     refused: false,
-                });
+                };
+                state.before = state.current.replace(kept).map(|kept| kept.token.token);
                 Ok(secret)
             }
             Err(fault) => {
@@ -165,8 +176,12 @@ impl State {
 impl Kept {
     /// Of a life that is short, the last tenth is too late.
     fn is_fresh(&self, now: DateTime<Utc>) -> bool {
-        let ahead = AHEAD.min((self.token.expires - self.got) / 10);
+        let ahead = AHEAD.min(self.life() / 10);
         !self.refused && now < self.token.expires - ahead
+    }
+
+    fn life(&self) -> TimeDelta {
+        self.token.expires - self.got
     }
 }
 
@@ -251,5 +266,13 @@ mod tests {
         assert_eq!(text(tokens.known(at(30))), "ask");
         let down = Err(Fault::new(FaultClass::Unreachable, "down"));
         assert_eq!(text(Some(tokens.keep(down, at(31)))), "down");
+        // What is hidden is also the one before.
+        assert!(tokens.is_refused());
+        let _ = tokens.keep(Ok(got("two", 140)), at(40));
+        assert_eq!(tokens.secrets(), ["two", "one"]);
+        tokens.refused(at(49));
+        assert!(!tokens.is_refused());
+        tokens.refused(at(50));
+        assert!(tokens.is_refused());
     }
 }

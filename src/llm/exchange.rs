@@ -191,8 +191,8 @@ impl Asking<'_> {
         let class = answered.as_ref().err().map(|fault| fault.class);
         account.came_of_it(class);
         let (sign, rule) = judged(class);
-        // What a shadow is refused takes no key from callers.
-        let told = if account.is_shadow() {
+        // What a shadow is refused takes no key from callers, nor does a token that is renewed.
+        let told = if account.is_shadow() || key.is_some_and(|key| key.renews(class)) {
             Sign::None
         } else {
             sign
@@ -217,9 +217,10 @@ impl Asking<'_> {
         let request = self.request(work)?;
         account.leaving(&request);
         let outside = (&work.cx.egress, &work.cx.clock);
-        let signed = self.provider.signed(request, key, outside);
-        let request = timeout_at(work.deadline.into(), signed).await;
-        let request = request.map_err(|_| again::late(&self.provider.name, Duration::ZERO))??;
+        let signed = self
+            .provider
+            .signed_by(work.deadline, (request, key), outside);
+        let request = signed.await?;
         let began = Instant::now();
         let headers_by = work.deadline.min(began + work.settings.times.first_byte());
         let patience = Patience {

@@ -37,7 +37,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Sound and pictures have fewer tokens than one in so many bytes.
 pub(crate) const BYTES_PER_TOKEN_OF_MEDIA: u64 = 32;
 /// More than a picture has.
-const IMAGE_TOKENS: u64 = 8_192;
+pub(crate) const IMAGE_TOKENS: u64 = 8_192;
 
 /// A request that is passed on.
 pub struct Wanted {
@@ -311,6 +311,8 @@ impl Sending<'_> {
             let class = sent.as_ref().err().map(|fault| fault.class);
             account.came_of_it(class);
             let (sign, rule) = judged(class);
+            let renews = key.is_some_and(|key| key.renews(class));
+            let sign = if renews { Sign::None } else { sign };
             admitted.end(sign, rule, Instant::now());
             // A count, or a refusal of what was asked, says nothing of how long an answer takes.
             let is_fine = |sent: &Opened| sent.status.is_success();
@@ -349,12 +351,10 @@ impl Sending<'_> {
         };
         account.leaving(&request);
         let outside = (&self.cx.egress, &self.cx.clock);
-        let signed = self.provider.signed(request, key, outside);
-        let request = timeout_at(self.deadline.into(), signed).await;
-        let request = request.map_err(|_| {
-            let text = format!("{} gave no token in time", self.provider.name);
-            Fault::new(FaultClass::Timeout, text)
-        })??;
+        let signed = self
+            .provider
+            .signed_by(self.deadline, (request, key), outside);
+        let request = signed.await?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,

@@ -4,14 +4,15 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine;
@@ -34,6 +35,29 @@ struct Seen {
     credentials: Mutex<Vec<String>>,
     /// Requests for tokens are refused.
     refuses: AtomicUsize,
+    /// For how many seconds a token is good; nothing: an hour.
+    lives: AtomicUsize,
+    /// For how many milliseconds a token takes longer than usual.
+    thinks: AtomicUsize,
+    /// Tokens that nobody takes any more.
+    revoked: Mutex<Vec<String>>,
+    /// Tokens do not look like Google's.
+    is_plain: AtomicUsize,
+}
+
+impl Seen {
+    /// What came as a credential; an answer where it is no good any more.
+    fn credential(&self, headers: &HeaderMap) -> Result<String, Box<Response>> {
+        let credential = headers.get("authorization");
+        let credential = credential.map_or("", |it| it.to_str().unwrap()).to_owned();
+        self.credentials.lock().unwrap().push(credential.clone());
+        if !self.revoked.lock().unwrap().contains(&credential) {
+            return Ok(credential);
+        }
+        let said = json!({ "error": { "code": 401, "status": "UNAUTHENTICATED", "message": format!("not {credential}") } });
+        let refused = (StatusCode::UNAUTHORIZED, Json(said));
+        Err(Box::new(refused.into_response()))
+    }
 }
 
 impl Google {
@@ -70,30 +94,52 @@ async fn token(State(seen): State<Arc<Seen>>, body: Bytes) -> (StatusCode, Json<
         assertions.len()
     };
     // Long enough for others to come meanwhile.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let more = seen.thinks.load(Ordering::SeqCst) as u64;
+    tokio::time::sleep(Duration::from_millis(200 + more)).await;
     if seen.refuses.load(Ordering::SeqCst) > 0 {
         let refused = json!({ "error": "invalid_grant", "error_description": "Account deleted." });
         return (StatusCode::BAD_REQUEST, Json(refused));
     }
-    let given = json!({ "access_token": format!("ya29.token-{count}"), "expires_in": 3600, "token_type": "Bearer" });
+    let lives = match seen.lives.load(Ordering::SeqCst) {
+        0 => 3_600,
+        seconds => seconds,
+    };
+    let name = match seen.is_plain.load(Ordering::SeqCst) {
+        0 => "ya29.token",
+        _ => "opaque",
+    };
+    let given = json!({ "access_token": format!("{name}-{count}"), "expires_in": lives, "token_type": "Bearer" });
     (StatusCode::OK, Json(given))
 }
 
-async fn generate(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Json<Value> {
-    let credential = headers
-        .get("authorization")
-        .map_or("", |it| it.to_str().unwrap());
-    seen.credentials.lock().unwrap().push(credential.to_owned());
+async fn generate(
+    State(seen): State<Arc<Seen>>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let credential = match seen.credential(&headers) {
+        Ok(credential) => credential,
+        Err(refused) => return *refused,
+    };
+    let mut said = "Hello".to_owned();
+    if model.starts_with("echo") {
+        // Long enough for another token to take the place of this one.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        said.push_str(credential.trim_start_matches("Bearer"));
+    }
     Json(json!({
-        "candidates": [{ "content": { "role": "model", "parts": [{ "text": "Hello" }] }, "finishReason": "STOP" }],
+        "candidates": [{ "content": { "role": "model", "parts": [{ "text": said }] }, "finishReason": "STOP" }],
         "usageMetadata": { "promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4 },
     }))
+    .into_response()
 }
 
 /// A provider that says what it should not.
-async fn repeat(headers: HeaderMap) -> Json<Value> {
-    let credential = headers["authorization"].to_str().unwrap();
-    Json(json!({ "said": credential }))
+async fn repeat(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Response {
+    match seen.credential(&headers) {
+        Ok(credential) => Json(json!({ "said": credential })).into_response(),
+        Err(refused) => *refused,
+    }
 }
 
 /// A key file, and the key whose signatures are good.
@@ -227,10 +273,9 @@ async fn a_service_account_is_exchanged_for_a_token_once() {
     assert_eq!(tested["ok"], false);
 }
 
-#[tokio::test]
-async fn a_token_is_in_nothing_that_is_passed_back() {
-    let google = Google::start().await;
-    let (site, caller) = start(&google, Some(&google.token_url())).await;
+/// The same, with a key, and open to requests that are passed through.
+async fn open(google: &Google) -> (Site, String) {
+    let (site, caller) = start(google, Some(&google.token_url())).await;
     let mut provider = json!({
         "kind": "vertex",
         "parameters": {
@@ -245,6 +290,21 @@ async fn a_token_is_in_nothing_that_is_passed_back() {
     let (file, _) = key_file(&google.token_url());
     let key = json!({ "value": file });
     site.done("PUT", "providers/google/keys/main", key).await;
+    (site, caller)
+}
+
+async fn ask(site: &Site, caller: &str, (path, body): (&str, &Value)) -> (u16, String) {
+    let url = format!("{}{path}", site.served.origin);
+    let request = site.client.post(url).bearer_auth(caller);
+    let request = request.header("content-type", "application/json");
+    let answer = request.body(body.to_string()).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_token_is_in_nothing_that_is_passed_back() {
+    let google = Google::start().await;
+    let (site, caller) = open(&google).await;
     // The first of them fetches the token.
     for _ in 0..2 {
         let url = format!("{}/p/google/repeat", site.served.origin);
@@ -300,4 +360,101 @@ async fn an_assertion_goes_nowhere_an_admin_did_not_name() {
     assert!((500..600).contains(&status), "{status} {said}");
     assert_eq!(google.asked(), 0);
     assert_eq!(google.credentials(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_replaced_for_the_next_request() {
+    let google = Google::start().await;
+    // One is as good as new in the first tenth of that.
+    google.seen.lives.store(10, Ordering::SeqCst);
+    let (site, caller) = open(&google).await;
+    let words = json!([{ "role": "user", "content": "hi" }]);
+    let wishes = [
+        (
+            "/v1/chat/completions",
+            json!({ "model": "google/gemini-2.5-flash", "messages": words }),
+        ),
+        (
+            "/v1/embeddings",
+            json!({ "model": "google/text-embedding", "input": "hi" }),
+        ),
+        ("/p/google/repeat", json!({})),
+    ];
+    for (path, body) in &wishes {
+        let wish = (*path, body);
+        let (status, said) = ask(&site, &caller, wish).await;
+        assert_eq!(status, 200, "{path}: {said}");
+        let asked = google.asked();
+        let token = google.credentials().pop().unwrap();
+        google.seen.revoked.lock().unwrap().push(token);
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        let (status, said) = ask(&site, &caller, wish).await;
+        assert!(status >= 400 && !said.contains("token-"), "{path}: {said}");
+        assert_eq!(google.asked(), asked, "{path}");
+        // Nor is the key left alone for it.
+        let (status, said) = ask(&site, &caller, wish).await;
+        assert_eq!(status, 200, "{path}: {said}");
+        assert_eq!(google.asked(), asked + 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_come_in_time_ends_every_kind_of_request() {
+    let google = Google::start().await;
+    google.seen.thinks.store(60_000, Ordering::SeqCst);
+    let (site, caller) = open(&google).await;
+    let model = json!({
+        "targets": [{ "provider": "google", "model": "gemini-2.5-flash" }], "retries": 0,
+        "times": { "firstByteMs": 500, "idleMs": 500, "totalMs": 700 },
+    });
+    site.done("PUT", "models/hasty", model).await;
+    let words = json!([{ "role": "user", "content": "hi" }]);
+    let chat = json!({ "model": "hasty", "messages": words });
+    let embed = json!({ "model": "hasty", "input": "hi" });
+    for wish in [("/v1/chat/completions", &chat), ("/v1/embeddings", &embed)] {
+        let began = Instant::now();
+        let (status, said) = ask(&site, &caller, wish).await;
+        assert_eq!(status, 504, "{wish:?}: {said}");
+        assert!(said.contains("gave no token in time"), "{wish:?}: {said}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{wish:?}");
+    }
+    // What is passed through has time, and a token has a quarter of a minute.
+    let began = Instant::now();
+    let (status, said) = ask(&site, &caller, ("/p/google/repeat", &json!({}))).await;
+    assert_eq!(status, 504, "{said}");
+    assert!(said.contains("there is no token"), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(25));
+    assert_eq!(
+        google.credentials(),
+        [""; 0],
+        "nothing goes without a token"
+    );
+}
+
+#[tokio::test]
+async fn no_token_stands_in_the_log_of_bodies_though_another_took_its_place() {
+    let google = Google::start().await;
+    google.seen.lives.store(1, Ordering::SeqCst);
+    google.seen.is_plain.store(1, Ordering::SeqCst);
+    let (site, caller) = open(&google).await;
+    let model =
+        json!({ "targets": [{ "provider": "google", "model": "echo" }], "logBodies": true });
+    site.done("PUT", "models/loud", model).await;
+    let words = json!([{ "role": "user", "content": "hi" }]);
+    let loud = json!({ "model": "loud", "messages": words });
+    let other = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        chat(&site, &caller).await
+    };
+    let (said, other) = tokio::join!(ask(&site, &caller, ("/v1/chat/completions", &loud)), other);
+    assert_eq!((said.0, other.0), (200, 200), "{said:?} {other:?}");
+    assert!(said.1.contains("Hello opaque-1"), "{said:?}");
+    assert_eq!(google.asked(), 2);
+    site.served.terminate();
+    let (_, log) = site.served.ended().await;
+    let line = log
+        .lines()
+        .find(|line| line.contains("bodies of a request for"));
+    assert!(line.is_some_and(|line| line.contains("Hello")), "{log}");
+    assert!(!log.contains("opaque-"), "{log}");
 }
