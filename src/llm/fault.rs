@@ -38,6 +38,8 @@ pub enum FaultClass {
     /// No such model, or no such thing.
     NotFound,
     TooLarge,
+    /// The body is of a kind, or compressed in a way, that cannot be read.
+    MediaType,
     /// The prompt does not fit the model.
     ContextLength,
     /// A provider's policy against the content.

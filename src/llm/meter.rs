@@ -45,7 +45,7 @@ pub const TOKEN_TIMES: [u64; 13] = [
 pub const KINDS: [&str; 5] = ["input", "output", "cached", "cache_write", "reasoning"];
 
 /// What came of asking a provider once.
-pub const OUTCOMES: [&str; 18] = [
+pub const OUTCOMES: [&str; 19] = [
     "ok",
     "cancelled",
     "invalid",
@@ -53,6 +53,7 @@ pub const OUTCOMES: [&str; 18] = [
     "forbidden",
     "not_found",
     "too_large",
+    "media_type",
     "context_length",
     "content_policy",
     "rate_limited",
@@ -74,6 +75,7 @@ pub fn outcome(class: FaultClass) -> &'static str {
         FaultClass::Forbidden => "forbidden",
         FaultClass::NotFound => "not_found",
         FaultClass::TooLarge => "too_large",
+        FaultClass::MediaType => "media_type",
         FaultClass::ContextLength => "context_length",
         FaultClass::ContentPolicy => "content_policy",
         FaultClass::RateLimited => "rate_limited",

@@ -23,7 +23,7 @@ use crate::types::ModelId;
 /// For how long the end of a request waits for the database: what is not counted by then is counted after.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// Tokens of an answer where neither the caller nor the model's owner says how many it may have.
-const OUTPUT_TOKENS: u64 = 4_096;
+pub(crate) const OUTPUT_TOKENS: u64 = 4_096;
 /// Texts have more tokens than one in so many bytes, but for those that say the same again and again.
 const BYTES_PER_TOKEN_MAX: u64 = 16;
 /// When to ask again where the database does not count now.

@@ -1,20 +1,24 @@
 //! Requests that are passed through to a provider as they are: any path of its own, with our key in place of the
 //! caller's. The caller chooses no host, gets no key, and its answer is read only to see what it used.
 
+mod form;
 mod headers;
+mod plan;
 mod skim;
 mod tally;
 mod upload;
+mod words;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 use url::{Position, Url};
 use uuid::Uuid;
 
@@ -29,7 +33,7 @@ use crate::llm::exchange::{judged, of_egress};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::{PassedBody, pass_on};
 use crate::llm::live::{LiveKey, LiveProvider};
-use crate::llm::provider::{Auth, leads_out};
+use crate::llm::provider::Auth;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
 use crate::llm::signed::secrets;
@@ -41,9 +45,11 @@ use crate::types::{Parent, UpstreamRequest};
 pub use upload::UPLOAD_BYTES_MAX;
 pub(crate) use upload::{gathered, upload_of};
 
-use headers::{incoming, outgoing};
-use tally::Tally;
-use upload::{Sent, bounded, too_large};
+use headers::incoming;
+use plan::planned;
+use tally::{Tallied, Tally};
+use upload::{Sent, bounded};
+use words::Words;
 
 /// The body of a request that has to be here before it is signed.
 const SIGNED_BYTES_MAX: usize = 32 << 20;
@@ -52,12 +58,6 @@ const IDLE_TIME: Duration = Duration::from_mins(1);
 const TOTAL_TIME: Duration = Duration::from_mins(30);
 /// How much is read of an answer that is an error.
 const ERROR_BYTES_MAX: usize = 1 << 20;
-const PATH_BYTES_MAX: usize = 2_048;
-const QUERY_BYTES_MAX: usize = 8_192;
-/// Segments of paths at which callers keep what is theirs: where a provider's files are open at `/v1/files`, which knows
-/// whose they are, they are nowhere else.
-const KEPT: [&str; 3] = ["files", "batches", "uploads"];
-
 /// A request to be passed through.
 pub struct Through {
     /// By its name in the organization.
@@ -107,7 +107,19 @@ pub(crate) struct Passing {
     tally: Option<(Tally, String)>,
 }
 
-/// Passes a request through. It is accounted for exactly once.
+/// A request that was let in, on its own.
+struct Asking {
+    cx: Arc<Llm>,
+    provider: Arc<LiveProvider>,
+    request: UpstreamRequest,
+    body: Option<Upload>,
+    words: Words,
+    tally: Tally,
+    /// Whoever asked has left.
+    left: CancellationToken,
+}
+
+/// Passes a request through. It is accounted for exactly once, also where the future is dropped.
 ///
 /// # Errors
 /// Where the provider is not open to this, or does not answer. What it says itself, errors too, is an answer.
@@ -116,6 +128,12 @@ pub async fn pass_through(cx: &Arc<Llm>, caller: &Caller, asked: Through) -> Res
     let provider = provider.filter(|provider| provider.pass_through);
     let provider = provider.ok_or_else(|| closed(&asked.provider))?;
     let request = planned(&provider, &asked)?;
+    let tally = Tally::of(&asked.method, &asked.path, provider.provider.dialect);
+    let words = if tally.asks() {
+        Words::of(&request.headers)?
+    } else {
+        Words::Unread
+    };
     let name = format!("{}/*", provider.name);
     let opening = Opening {
         model: &name,
@@ -134,20 +152,69 @@ pub async fn pass_through(cx: &Arc<Llm>, caller: &Caller, asked: Through) -> Res
     } = admitted.inspect_err(|fault| account.failed(fault))?;
     account.admitted(cx, &model, &[]);
     account.keeps_busy(Counted::of_provider(&provider.standing));
-    let call = Call {
-        cx,
-        provider: &provider,
-        key: provider.key_for(None, &request.url),
-        deadline: Instant::now() + TOTAL_TIME,
+    let left = CancellationToken::new();
+    let _leaving = left.clone().drop_guard();
+    let asking = Asking {
+        cx: cx.clone(),
+        provider,
+        request,
+        body: asked.body,
+        words,
+        tally,
+        left,
     };
-    let tally = Tally::of(&asked.method, &asked.path, provider.provider.dialect);
-    match call.send((request, asked.body), &mut account).await {
-        Ok(mut passing) => {
-            let prices = provider.provider.price_list().to_owned();
-            passing.tally = Some((tally, prices));
-            passing.go_on(cx, (account, reservation)).await
+    // On its own, so that it is settled whether or not somebody still waits for it.
+    let task = cx.streams.spawn(asking.answered((account, reservation)));
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(error = %error, "a request that was passed through came to no end");
+        Err(Fault::new(FaultClass::Internal, "this came to no end here"))
+    })
+}
+
+impl Asking {
+    /// The answer, as soon as it begins. Whoever leaves before ends the request, as it does later.
+    async fn answered(
+        self,
+        (mut account, reservation): (Account, Reservation),
+    ) -> Result<Came, Fault> {
+        let Self {
+            cx,
+            provider,
+            request,
+            body,
+            words,
+            tally,
+            left,
+        } = self;
+        let call = Call {
+            cx: &cx,
+            provider: &provider,
+            key: provider.key_for(None, &request.url),
+            deadline: Instant::now() + TOTAL_TIME,
+        };
+        let prices = provider.provider.price_list().to_owned();
+        let sent = Arc::new(Sent::of(&request.headers, words));
+        let opened = tokio::select! {
+            biased;
+            opened = call.send_noting((request, body), &sent, &mut account) => opened,
+            () = left.cancelled() => {
+                account.asked_with(usize::try_from(sent.bytes()).unwrap_or(usize::MAX));
+                // What a provider does not have all of, it does not answer.
+                let tallied = tally.left(&sent).filter(|_| sent.is_whole());
+                let tallied = tallied.map(|tallied| (tallied, prices));
+                let cost = counted(&cx, &mut account, (&provider.name, tallied));
+                drop(account);
+                reservation.settle(cost).await;
+                return Err(Fault::new(FaultClass::Internal, "whoever asked has left"));
+            }
+        };
+        match opened {
+            Ok(mut passing) => {
+                passing.tally = Some((tally, prices));
+                passing.go_on(&cx, (account, reservation)).await
+            }
+            Err(fault) => Err(failed(fault, (account, reservation)).await),
         }
-        Err(fault) => Err(failed(fault, (account, reservation)).await),
     }
 }
 
@@ -174,102 +241,38 @@ fn closed(name: &str) -> Fault {
     }
 }
 
-/// What the provider is sent, without its credential.
-fn planned(provider: &LiveProvider, asked: &Through) -> Result<UpstreamRequest, Fault> {
-    if matches!(asked.method, Method::CONNECT | Method::TRACE) {
-        let text = "requests of this method are not passed through";
-        return Err(Fault::new(FaultClass::Unsupported, text));
-    }
-    let query = asked.query.as_deref().unwrap_or_default();
-    if asked.path.len() > PATH_BYTES_MAX || query.len() > QUERY_BYTES_MAX {
-        let text =
-            format!("a path has at most {PATH_BYTES_MAX} bytes, and a query {QUERY_BYTES_MAX}");
-        return Err(Fault::new(FaultClass::TooLarge, text));
-    }
-    if leads_out(&asked.path) {
-        let text = "the path has an empty part, a step out, or something that is no text";
-        return Err(Fault::invalid("path", text));
-    }
-    let is_kept = |part: &str| {
-        let part = part.trim().to_ascii_lowercase();
-        KEPT.iter().any(|kept| part.starts_with(kept))
-    };
-    if provider.files && plain(&asked.path).split('/').any(is_kept) {
-        let text = "files and batches of this provider are at /v1/files and /v1/batches, where each caller finds its own";
-        return Err(Fault::new(FaultClass::Forbidden, text));
-    }
-    let (definition, parameters) = (&provider.provider, &provider.parameters);
-    let url = definition.url_at(parameters, &asked.path, &passed_query(provider, query));
-    let url = url.map_err(|error| Fault::new(FaultClass::Invalid, error.to_string()))?;
-    let mut headers = outgoing(&asked.headers, definition);
-    if let Some(length) = asked
-        .headers
-        .get(CONTENT_LENGTH)
-        .filter(|_| asked.body.is_some())
-    {
-        headers.insert(CONTENT_LENGTH, length.clone());
-    }
-    Ok(UpstreamRequest {
-        method: asked.method.clone(),
-        url,
-        headers,
-        body: Bytes::new(),
-    })
-}
-
-/// A path of which nothing is escaped any more: what its provider may take it for. [`leads_out`] bounds how often that
-/// can be.
-fn plain(path: &str) -> String {
-    let mut text = path.to_owned();
-    loop {
-        let decoded = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
-        if decoded == text {
-            return text;
-        }
-        text = decoded.into_owned();
-    }
-}
-
-/// The caller's query, without a key of ours, and without what a provider's own key goes by.
-fn passed_query(provider: &LiveProvider, query: &str) -> String {
-    let own = match &provider.provider.auth {
-        Auth::Query(name) => name.as_str(),
-        _ => "key",
-    };
-    let is_passed = |pair: &&str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
-        name != "key" && name != own
-    };
-    let pairs: Vec<&str> = query.split('&').filter(is_passed).collect();
-    pairs.join("&")
-}
-
 impl Call<'_> {
     /// Sends a request, and gives the answer as soon as its headers are there.
     pub(crate) async fn send(
         &self,
-        (mut request, upload): (UpstreamRequest, Option<Upload>),
+        asking: (UpstreamRequest, Option<Upload>),
         account: &mut Account,
     ) -> Result<Passing, Fault> {
-        let sent = Arc::new(Sent::with(media(&request.headers)));
+        let sent = Arc::new(Sent::of(&asking.0.headers, Words::Unread));
+        self.send_noting(asking, &sent, account).await
+    }
+
+    /// The same, noting what goes out.
+    async fn send_noting(
+        &self,
+        (mut request, upload): (UpstreamRequest, Option<Upload>),
+        sent: &Arc<Sent>,
+        account: &mut Account,
+    ) -> Result<Passing, Fault> {
         let mut upload = upload.map(|upload| bounded(upload, sent.clone()));
         // A signature is made of the whole body.
         if matches!(self.provider.provider.auth, Auth::Sigv4(_))
             && let Some(upload) = upload.take()
         {
             request.headers.remove(CONTENT_LENGTH);
-            request.body = gathered((upload, SIGNED_BYTES_MAX), self.deadline).await?;
+            let body = gathered((upload, SIGNED_BYTES_MAX), self.deadline).await;
+            request.body = body.map_err(|fault| sent.refused().unwrap_or(fault))?;
         }
         account.asking(self.provider, "*");
         account.leaving(&request);
-        let opened = self.open((request, upload), &sent).await;
-        let bytes = sent.bytes();
-        account.asked_with(usize::try_from(bytes).unwrap_or(usize::MAX));
-        let opened = match opened {
-            Err(_) if bytes > UPLOAD_BYTES_MAX => Err(too_large(UPLOAD_BYTES_MAX)),
-            opened => opened,
-        };
+        let opened = self.open((request, upload), sent).await;
+        account.asked_with(usize::try_from(sent.bytes()).unwrap_or(usize::MAX));
+        let opened = opened.map_err(|fault| sent.refused().unwrap_or(fault));
         let class = match &opened {
             Ok(opened) if opened.status.as_u16() < 400 => None,
             Ok(opened) => Some(FaultClass::of_status(opened.status.as_u16())),
@@ -279,7 +282,7 @@ impl Call<'_> {
             account.answered(opened);
         }
         account.came_of_it(class);
-        Ok(self.passing(opened?, sent))
+        Ok(self.passing(opened?, sent.clone()))
     }
 
     /// Asks for something once, beside the request that is accounted for.
@@ -309,7 +312,7 @@ impl Call<'_> {
         sent: &Sent,
     ) -> Result<Opened, Fault> {
         let admitted = self.provider.admit(self.key)?;
-        let opened = self.open_signed(asking).await;
+        let opened = self.open_signed(asking, sent).await;
         let (sign, rule) = seen(&opened, sent);
         admitted.end(sign, rule, Instant::now());
         opened
@@ -318,19 +321,19 @@ impl Call<'_> {
     async fn open_signed(
         &self,
         (request, upload): (UpstreamRequest, Option<Upload>),
+        sent: &Sent,
     ) -> Result<Opened, Fault> {
         let outside = (&self.cx.egress, &self.cx.clock);
-        let signed = self.provider.signed(request, self.key, outside);
-        let request = timeout_at(self.deadline.into(), signed).await;
-        let request = request.map_err(|_| {
-            let text = format!("{} gave no token in time", self.provider.name);
-            Fault::new(FaultClass::Timeout, text)
-        })??;
+        let signed = self
+            .provider
+            .signed_by(self.deadline, (request, self.key), outside);
+        let request = signed.await?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,
         };
         let (egress, upstream) = (&self.cx.egress, &self.provider.upstream);
+        sent.leaves(upload.is_some());
         let opened = match upload {
             Some(upload) => {
                 egress
@@ -437,13 +440,6 @@ fn seen(opened: &Result<Opened, Fault>, sent: &Sent) -> (Sign, BreakerRule) {
     })
 }
 
-fn media(headers: &HeaderMap) -> &str {
-    let media = headers.get(CONTENT_TYPE);
-    media
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-}
-
 /// Passes an answer on to its end, and settles what is known of what it used.
 async fn pump(
     cx: Arc<Llm>,
@@ -473,13 +469,9 @@ async fn pump(
         account.passed(&rest);
         let _ = timeout_at(deadline.into(), sender.send(rest)).await;
     }
-    let tallied = tally.and_then(|(tally, list)| Some((tally.finish(&sent)?, list)));
-    let cost = tallied.map_or_else(Cost::default, |(tallied, list)| {
-        let model = tallied.model.unwrap_or_else(|| "*".to_owned());
-        account.turned_out(&target, &model);
-        let priced = Priced { list, model };
-        account.used(&tallied.used, (&cx.prices, &priced))
-    });
+    let has_ended = matches!(ended, Ok(true));
+    let tallied = tally.and_then(|(tally, list)| Some((tally.finish(&sent, has_ended)?, list)));
+    let cost = counted(&cx, &mut account, (&target, tallied));
     match ended {
         Ok(true) => account.done(),
         Ok(false) => {}
@@ -489,6 +481,20 @@ async fn pump(
     reservation.settle(cost).await;
     // Whoever has all of the answer has it counted already.
     drop(sender);
+}
+
+/// What an answer of a provider's came to, by that list of prices; `None`: nothing.
+fn counted(
+    cx: &Llm,
+    account: &mut Account,
+    (target, tallied): (&str, Option<(Tallied, String)>),
+) -> Cost {
+    tallied.map_or_else(Cost::default, |(tallied, list)| {
+        let model = tallied.model.unwrap_or_else(|| "*".to_owned());
+        account.turned_out(target, &model);
+        let priced = Priced { list, model };
+        account.used(&tallied.used, (&cx.prices, &priced))
+    })
 }
 
 /// The media type of a request of ours.

@@ -1,10 +1,11 @@
 //! Reads single members of a JSON text while its bytes pass, whatever it weighs: those at the top of an object, or at the
 //! top of each object of a list, of which the last that says something counts.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
-/// What is kept of a member's name and of its value; longer ones say nothing.
-const NAME_BYTES_MAX: usize = 64;
+/// What is kept of a member's name and of its value; longer ones say nothing. Every letter of a name may be escaped,
+/// which takes six bytes.
+const NAME_BYTES_MAX: usize = 6 * 32;
 const VALUE_BYTES_MAX: usize = 16 << 10;
 
 /// What is known of a text so far.
@@ -19,7 +20,6 @@ pub(super) struct Skim<const N: usize> {
     reading: Reading,
     /// The name of a member, or its value.
     held: Vec<u8>,
-    ended: bool,
 }
 
 /// Whether a byte is part of a string.
@@ -55,7 +55,6 @@ impl<const N: usize> Skim<N> {
             string: Text::Outside,
             reading: Reading::Passing,
             held: Vec::new(),
-            ended: false,
         }
     }
 
@@ -90,9 +89,16 @@ impl<const N: usize> Skim<N> {
         serde_json::from_slice(self.value(name)?).ok()
     }
 
-    /// Whether the text came to its end.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
+    /// Another text follows, wherever this one was cut. What was read stays, until it is said anew.
+    pub(super) fn begin_again(&mut self) {
+        (self.depth, self.level) = (0, 1);
+        (self.string, self.reading) = (Text::Outside, Reading::Passing);
+        self.held.clear();
+    }
+
+    /// Whether the text broke off, as far as it is JSON.
+    pub(super) fn is_cut(&self) -> bool {
+        self.depth > 0
     }
 
     fn keeps(&self) -> bool {
@@ -146,7 +152,6 @@ impl<const N: usize> Skim<N> {
                     self.reading = Reading::Passing;
                 }
                 self.depth = self.depth.saturating_sub(1);
-                self.ended |= self.depth == 0;
                 self.hold(byte);
             }
             b',' if at_level => {
@@ -173,10 +178,26 @@ impl<const N: usize> Skim<N> {
     }
 
     fn begin_value(&mut self) {
-        let mut names = self.names.iter();
-        let name = names.position(|name| name.as_bytes() == self.held);
+        let name = self.named();
         self.reading = name.map_or(Reading::Passing, Reading::Value);
         self.held.clear();
+    }
+
+    /// Which member's name is held, however it is escaped.
+    fn named(&self) -> Option<usize> {
+        if self.held.len() > NAME_BYTES_MAX {
+            return None;
+        }
+        let place = |held: &[u8]| {
+            let mut names = self.names.iter();
+            names.position(|name| name.as_bytes() == held)
+        };
+        if !self.held.contains(&b'\\') {
+            return place(&self.held);
+        }
+        let quoted = [b"\"", self.held.as_slice(), b"\""].concat();
+        let name: String = serde_json::from_slice(&quoted).ok()?;
+        place(name.as_bytes())
     }
 
     fn end_member(&mut self) {
@@ -187,6 +208,72 @@ impl<const N: usize> Skim<N> {
         if value != b"null" && !value.is_empty() && self.held.len() <= VALUE_BYTES_MAX {
             self.values[name] = value.to_vec();
         }
+    }
+}
+
+/// The same of the data of server-sent events, each a text of its own.
+#[derive(Debug)]
+pub(super) struct Events<const N: usize> {
+    skim: Skim<N>,
+    line: Line,
+}
+
+/// What of a line has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Line {
+    /// So many bytes of [`DATA`].
+    Begun(usize),
+    Data,
+    Other,
+}
+
+const DATA: &[u8] = b"data:";
+
+impl<const N: usize> Events<N> {
+    pub(super) fn new(names: [&'static str; N]) -> Self {
+        Self {
+            skim: Skim::new(names),
+            line: Line::Begun(0),
+        }
+    }
+
+    /// What the events have said so far.
+    pub(super) fn skim(&self) -> &Skim<N> {
+        &self.skim
+    }
+
+    /// A piece of the stream.
+    pub(super) fn push(&mut self, mut piece: &[u8]) {
+        while let Some(first) = piece.first() {
+            if let Line::Begun(known) = self.line {
+                self.line = match (first, known) {
+                    (b'\r', _) => self.line,
+                    (b'\n', _) => self.blank(known),
+                    (byte, _) if *byte != DATA[known] => Line::Other,
+                    _ if known + 1 == DATA.len() => Line::Data,
+                    _ => Line::Begun(known + 1),
+                };
+                piece = &piece[1..];
+                continue;
+            }
+            let end = memchr(b'\n', piece);
+            let (line, rest) = piece.split_at(end.unwrap_or(piece.len()));
+            if self.line == Line::Data {
+                self.skim.push(line);
+            }
+            if end.is_some() {
+                self.line = Line::Begun(0);
+            }
+            piece = rest.get(1..).unwrap_or_default();
+        }
+    }
+
+    /// A line has ended before its data; where it has nothing at all, so has the event.
+    fn blank(&mut self, known: usize) -> Line {
+        if known == 0 {
+            self.skim.begin_again();
+        }
+        Line::Begun(0)
     }
 }
 
@@ -203,7 +290,7 @@ mod tests {
             let value = String::from_utf8(value.to_vec());
             value.unwrap()
         });
-        (usage, skim.text(1), skim.has_ended())
+        (usage, skim.text(1), !skim.is_cut())
     }
 
     #[test]
@@ -236,8 +323,15 @@ mod tests {
             ),
             (r#"[["usage",{"usage":1}],"usage"]"#, None, None, true),
             (r#"{"usage":12,"model":7}"#, Some("12"), None, true),
+            // Names may be escaped as values are.
+            (
+                r#"{"mod\u0065l":"m","\u0075s\u0061ge":7,"\u006Dodel\"":"x","\u006x":1}"#,
+                Some("7"),
+                Some("m"),
+                true,
+            ),
             (r#"{"usage":12"#, None, None, false),
-            ("usage", None, None, false),
+            ("usage", None, None, true),
             ("}}]],{\"usage\":1}", Some("1"), None, true),
         ] {
             for size in 1..=text.len() {
@@ -259,5 +353,22 @@ mod tests {
         assert_eq!(skim.value(0), Some(b"{\"a\":1}".as_slice()));
         assert_eq!(skim.text(1), None, "nothing is called so");
         assert!(skim.held.capacity() < 4 * VALUE_BYTES_MAX);
+    }
+
+    #[test]
+    fn events_are_read_wherever_a_stream_is_cut() {
+        let stream = "event: a\r\ndata: {\"model\":\"m\",\"usage\":null}\r\n\r\n\
+            dat: {\"model\":\"no\"}\n: data: {\"model\":\"no\"}\n\n\
+            data: {\"cut\":\"\n\n\
+            data:{\"usage\":\ndata: {\"a\":1}}\n\ndata: [DONE]\n\n";
+        for size in 1..=stream.len() {
+            let mut events = Events::new(["usage", "model"]);
+            for piece in stream.as_bytes().chunks(size) {
+                events.push(piece);
+            }
+            let skim = events.skim();
+            assert_eq!(skim.value(0), Some(b"{\"a\":1}".as_slice()), "{size}");
+            assert_eq!(skim.text(1).as_deref(), Some("m"), "{size}");
+        }
     }
 }

@@ -7,10 +7,12 @@ use http::{HeaderMap, Method};
 use crate::llm::account::Used;
 use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, OwnTools, Told};
+use crate::llm::forward::IMAGE_TOKENS;
 use crate::llm::price::ServiceTier;
 use crate::llm::relay::{Across, Relay, Same};
-use crate::llm::through::plain;
-use crate::llm::through::skim::Skim;
+use crate::llm::reserve::OUTPUT_TOKENS;
+use crate::llm::through::plan::plain;
+use crate::llm::through::skim::{Events, Skim};
 use crate::llm::through::upload::{Sent, is_text, tokens};
 use crate::llm::usage::Usage;
 
@@ -47,6 +49,10 @@ const NUMBERS: [&str; 5] = [
     "batchEmbedContents",
     "rerank",
 ];
+/// What paths end with at which an answer may say that it is made later, and is told by its own address then.
+const LATER: [&str; 2] = ["responses", "runs"];
+/// What it says until it is made.
+const UNMADE: [&str; 2] = ["queued", "in_progress"];
 /// What Bedrock says of answers in the words of each model's maker.
 const COUNTED: [&str; 2] = [
     "x-amzn-bedrock-input-token-count",
@@ -57,8 +63,10 @@ const COUNTED: [&str; 2] = [
 pub(super) struct Tally {
     /// A model is asked for something.
     asks: bool,
-    /// Its answer is no text.
-    numbers: bool,
+    /// What it answers with.
+    kind: Kind,
+    /// It may be answered later.
+    may_wait: bool,
     dialect: Option<Dialect>,
     /// The model that the path names, and whether that is the only place where it is named as prices name it.
     model: Option<String>,
@@ -66,7 +74,17 @@ pub(super) struct Tally {
     start: Vec<u8>,
     bytes: u64,
     is_text: bool,
+    is_stream: bool,
     reading: Reading,
+}
+
+/// What a model answers with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Words,
+    Pictures,
+    /// Vectors and ranks, which are no tokens.
+    Numbers,
 }
 
 /// How an answer is read.
@@ -74,10 +92,18 @@ enum Reading {
     Nothing,
     /// Its headers have told it.
     Counted(Usage),
-    Whole(Box<Skim<3>>),
+    Whole(Box<Skim<4>>),
+    /// Events of something that is no chat.
+    Events(Box<Events<4>>),
     /// What it writes nobody gets.
     Stream(Relay, Vec<u8>),
 }
+
+/// What is read of an answer: its usage and its model, by their names in its dialect, and these.
+const USAGE: usize = 0;
+const MODEL: usize = 1;
+const TIER: usize = 2;
+const STATUS: usize = 3;
 
 /// What was used, and of which model.
 pub(super) struct Tallied {
@@ -93,15 +119,22 @@ impl Tally {
         let asks = *method == Method::POST && !is_free(path);
         Self {
             asks,
-            numbers: NUMBERS.contains(&word(path)),
+            kind: kind(path),
+            may_wait: LATER.contains(&word(path)),
             dialect: dialect(path, provider).filter(|_| asks),
             model: model_in_path(path),
             is_in_path: provider == Dialect::Bedrock,
             start: Vec::new(),
             bytes: 0,
             is_text: true,
+            is_stream: false,
             reading: Reading::Nothing,
         }
+    }
+
+    /// Whether a model is asked for something, as far as the request tells.
+    pub(super) fn asks(&self) -> bool {
+        self.asks
     }
 
     /// It answers well, with these headers. `true`: piece by piece.
@@ -114,17 +147,34 @@ impl Tally {
             || media.starts_with("application/vnd.amazon.eventstream");
         self.asks &= (200..300).contains(&status);
         self.is_text = is_text(media);
-        self.reading = match self.dialect {
-            Some(dialect) if is_stream => {
+        self.is_stream = is_stream;
+        self.reading = self.read_as(media, headers);
+        is_stream
+    }
+
+    fn read_as(&self, media: &str, headers: &HeaderMap) -> Reading {
+        let names = |dialect: Dialect| {
+            let (usage, model) = (dialect.usage_field(), dialect.model_field());
+            [usage, model, "service_tier", "status"]
+        };
+        let whole = |dialect| Reading::Whole(Box::new(Skim::new(names(dialect))));
+        if !self.asks {
+            return Reading::Nothing;
+        }
+        match (self.dialect, counted(headers)) {
+            (Some(dialect), _) if self.is_stream => {
                 relay(dialect).map_or(Reading::Nothing, |relay| Reading::Stream(relay, Vec::new()))
             }
-            Some(dialect) => {
-                let names = [dialect.usage_field(), dialect.model_field(), "service_tier"];
-                Reading::Whole(Box::new(Skim::new(names)))
+            (Some(dialect), _) => whole(dialect),
+            (None, Some(usage)) => Reading::Counted(usage),
+            // What is no chat is told in OpenAI's words, where it is told.
+            (None, None) if media.starts_with("text/event-stream") => {
+                let events = Events::new(names(Dialect::OpenaiChat));
+                Reading::Events(Box::new(events))
             }
-            None => counted(headers).map_or(Reading::Nothing, Reading::Counted),
-        };
-        is_stream
+            (None, None) if self.is_text => whole(Dialect::OpenaiChat),
+            (None, None) => Reading::Nothing,
+        }
     }
 
     /// A piece of it.
@@ -133,6 +183,7 @@ impl Tally {
         match &mut self.reading {
             Reading::Nothing | Reading::Counted(_) => {}
             Reading::Whole(skim) => skim.push(piece),
+            Reading::Events(events) => events.push(piece),
             Reading::Stream(relay, sink) => {
                 let room = START_BYTES_MAX.saturating_sub(self.start.len());
                 let kept = piece.len().min(room);
@@ -143,18 +194,41 @@ impl Tally {
         }
     }
 
-    /// What it came to, for what was sent; `None`: nothing was asked of a model.
-    pub(super) fn finish(mut self, sent: &Sent) -> Option<Tallied> {
+    /// What it came to, for what was sent; `None`: nothing was asked of a model. `has_ended`: it came to its end.
+    pub(super) fn finish(mut self, sent: &Sent, has_ended: bool) -> Option<Tallied> {
         if !self.asks {
             return None;
         }
         let reading = std::mem::replace(&mut self.reading, Reading::Nothing);
         let (used, said) = match reading {
-            Reading::Nothing => (self.estimated(None, ServiceTier::Standard), None),
-            Reading::Counted(usage) => (complete(usage, ServiceTier::Standard), None),
-            Reading::Whole(skim) => (self.of_whole(&skim), skim.text(1)),
-            Reading::Stream(relay, _) => (self.of_stream(relay), named(&self.start)),
+            Reading::Nothing => (self.untold(None, (sent, has_ended)), None),
+            Reading::Counted(usage) => (complete(usage), None),
+            Reading::Whole(skim) => {
+                let has_ended = has_ended && !skim.is_cut();
+                (self.of_whole(&skim, (sent, has_ended)), skim.text(MODEL))
+            }
+            Reading::Events(events) => {
+                let skim = events.skim();
+                (self.of_whole(skim, (sent, has_ended)), skim.text(MODEL))
+            }
+            Reading::Stream(relay, _) => (self.of_stream(relay, sent), named(&self.start)),
         };
+        Some(self.tallied((used, said), sent))
+    }
+
+    /// What it came to where nobody waited for its answer to begin, although all of the request was sent: as much as it
+    /// may have.
+    pub(super) fn left(self, sent: &Sent) -> Option<Tallied> {
+        let used = Used {
+            told: None,
+            complete: false,
+            estimate: self.most(sent),
+            tier: self.asked_tier(sent),
+        };
+        self.asks.then(|| self.tallied((used, None), sent))
+    }
+
+    fn tallied(self, (used, said): (Used, Option<String>), sent: &Sent) -> Tallied {
         let used = Used {
             told: used.told.or_else(|| {
                 Some(Usage {
@@ -166,65 +240,137 @@ impl Tally {
         };
         let fits = |name: &String| !name.is_empty() && name.len() <= NAME_BYTES_MAX;
         let in_path = self.model.filter(fits);
-        let said = said.or_else(|| sent.model()).filter(fits);
+        let said = said.or_else(|| sent.words().model()).filter(fits);
         let model = if self.is_in_path {
             in_path.or(said)
         } else {
             said.or(in_path)
         };
-        Some(Tallied { model, used })
+        Tallied { model, used }
     }
 
-    fn of_whole(&self, skim: &Skim<3>) -> Used {
-        let told = self.dialect.zip(skim.value(0));
-        let told = told
-            .and_then(|(dialect, usage)| dialect.decode_usage(serde_json::from_slice(usage).ok()?));
-        let tier = skim.text(2);
+    /// By what stands at the top of an answer, or of the last events that say it.
+    fn of_whole(&self, skim: &Skim<4>, (sent, has_ended): (&Sent, bool)) -> Used {
+        let usage = skim.value(USAGE).and_then(|usage| self.usage(usage));
+        // Nothing at all is nothing that was said.
+        let told = usage.filter(|usage| usage.total() > 0 || usage.searches > 0);
+        let status = skim.text(STATUS).filter(|_| self.may_wait);
+        let is_made = status.is_none_or(|status| !UNMADE.contains(&status.as_str()));
+        let tier = skim.text(TIER);
         let tier = tier.and_then(|name| ServiceTier::named(&name));
-        let tier = tier.unwrap_or_default();
-        match told {
-            Some(told) if skim.has_ended() => complete(told, tier),
-            told => self.estimated(told, tier),
+        let used = match told {
+            Some(told) if has_ended && is_made => complete(told),
+            told if is_made => self.untold(told, (sent, has_ended)),
+            told => estimated(told, bound(sent, OUTPUT_TOKENS_MAX)),
+        };
+        Used {
+            tier: tier.unwrap_or_else(|| self.asked_tier(sent)),
+            ..used
         }
     }
 
-    fn of_stream(&self, mut relay: Relay) -> Used {
+    fn usage(&self, usage: &[u8]) -> Option<Usage> {
+        let usage = std::str::from_utf8(usage).ok()?;
+        match self.dialect {
+            Some(dialect) => dialect.decode_usage_text(usage),
+            None => Dialect::usage_of_others(usage),
+        }
+    }
+
+    fn of_stream(&self, mut relay: Relay, sent: &Sent) -> Used {
         relay.finish(None, &mut Vec::new());
         let seen = relay.seen();
         let told = seen.usage;
+        let tier = seen.tier.unwrap_or_else(|| self.asked_tier(sent));
+        if !seen.ended && self.may_wait && sent.words().is_background() {
+            // The rest of it is told elsewhere.
+            let later = estimated(told, bound(sent, OUTPUT_TOKENS_MAX));
+            return Used { tier, ..later };
+        }
         if seen.fault.is_some() && told.is_none() {
-            return self.estimated(None, ServiceTier::Standard);
+            let untold = self.untold(None, (sent, true));
+            return Used { tier, ..untold };
         }
         Used {
             told,
             complete: seen.ended && told.is_some(),
             estimate: seen.pieces,
-            tier: ServiceTier::Standard,
+            tier,
         }
     }
 
-    /// Of an answer that does not say it, or broke off.
-    fn estimated(&self, told: Option<Usage>, tier: ServiceTier) -> Used {
-        let estimate = if self.numbers {
-            0
+    /// Of an answer that does not say it, or broke off. What does not come in pieces may have been paid for as a whole
+    /// by then.
+    fn untold(&self, told: Option<Usage>, (sent, has_ended): (&Sent, bool)) -> Used {
+        let written = match self.kind {
+            Kind::Numbers => 0,
+            _ => tokens(self.bytes, self.is_text).min(OUTPUT_TOKENS_MAX),
+        };
+        let estimate = if has_ended || self.is_stream {
+            written
         } else {
-            tokens(self.bytes, self.is_text).min(OUTPUT_TOKENS_MAX)
+            written.max(self.most(sent))
         };
         Used {
-            told,
-            complete: false,
-            estimate,
-            tier,
+            tier: self.asked_tier(sent),
+            ..estimated(told, estimate)
+        }
+    }
+
+    /// The most tokens of an answer that nobody saw.
+    fn most(&self, sent: &Sent) -> u64 {
+        if self.may_wait && sent.words().is_background() {
+            return bound(sent, OUTPUT_TOKENS_MAX);
+        }
+        match self.kind {
+            Kind::Numbers => 0,
+            Kind::Pictures => bound(sent, IMAGE_TOKENS),
+            Kind::Words => bound(sent, OUTPUT_TOKENS),
+        }
+    }
+
+    /// How soon the answer was wanted, in the words of OpenAI.
+    fn asked_tier(&self, sent: &Sent) -> ServiceTier {
+        use Dialect::{OpenaiChat, OpenaiResponses};
+        match self.dialect {
+            None | Some(OpenaiChat | OpenaiResponses) => sent.words().tier().unwrap_or_default(),
+            Some(_) => ServiceTier::default(),
         }
     }
 }
 
-fn complete(told: Usage, tier: ServiceTier) -> Used {
+/// The most tokens that a request allows its answers, of which each has so many where it does not say.
+fn bound(sent: &Sent, usual: u64) -> u64 {
+    let words = sent.words();
+    let each = words.length().map(|length| length.min(OUTPUT_TOKENS_MAX));
+    each.unwrap_or(usual).saturating_mul(words.answers())
+}
+
+fn kind(path: &str) -> Kind {
+    if NUMBERS.contains(&word(path)) {
+        return Kind::Numbers;
+    }
+    if path.split('/').any(|part| part == "images") {
+        return Kind::Pictures;
+    }
+    Kind::Words
+}
+
+fn estimated(told: Option<Usage>, estimate: u64) -> Used {
+    Used {
+        told,
+        complete: false,
+        estimate,
+        tier: ServiceTier::default(),
+    }
+}
+
+fn complete(told: Usage) -> Used {
     Used {
         told: Some(told),
         complete: true,
         estimate: 0,
-        tier,
+        tier: ServiceTier::default(),
     }
 }
 
@@ -317,290 +463,4 @@ fn named(start: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is made of an answer to a request of these bytes: its model, tokens in and out, and whether that is known.
-    fn came(
-        (path, provider): (&str, Dialect),
-        headers: &[(&'static str, &'static str)],
-        body: &str,
-        sent: &Sent,
-    ) -> Option<(Option<String>, (u64, u64), bool)> {
-        let headers = headers.iter().map(|(name, value)| {
-            let name = http::HeaderName::from_static(name);
-            (name, http::HeaderValue::from_static(value))
-        });
-        let mut tally = Tally::of(&Method::POST, path, provider);
-        tally.begins(200, &headers.collect());
-        for piece in body.as_bytes().chunks(7) {
-            tally.push(piece);
-        }
-        let Tallied { model, used } = tally.finish(sent)?;
-        let told = used.told.unwrap_or_default();
-        let output = if used.complete {
-            told.output
-        } else {
-            told.output.max(used.estimate)
-        };
-        Some((model, (told.input, output), used.complete))
-    }
-
-    fn tallied(
-        at: (&str, Dialect),
-        media: &'static str,
-        body: &str,
-    ) -> Option<(Option<String>, u64, bool)> {
-        let came = came(at, &[("content-type", media)], body, &Sent::default());
-        came.map(|(model, (input, output), complete)| (model, input + output, complete))
-    }
-
-    #[test]
-    fn what_is_used_is_read_where_it_is_a_dialect_of_ours() {
-        use Dialect::{Anthropic, Bedrock, Gemini, OpenaiChat};
-        let chat = r#"{"model":"m-1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#;
-        let json = "application/json";
-        let name = |name: &str| Some(name.to_owned());
-        for (at, media, body, expected) in [
-            (
-                ("chat/completions", OpenaiChat),
-                json,
-                chat,
-                Some((name("m-1"), 9, true)),
-            ),
-            (
-                ("chat/completion%73", OpenaiChat),
-                json,
-                chat,
-                Some((name("m-1"), 9, true)),
-            ),
-            (
-                ("chat%252Fcompletions/", OpenaiChat),
-                json,
-                chat,
-                Some((name("m-1"), 9, true)),
-            ),
-            (("v1/models", OpenaiChat), json, chat, None),
-            (
-                ("v1/messages", Anthropic),
-                json,
-                r#"{"model":"c-1","content":[],"usage":{"input_tokens":3,"output_tokens":4}}"#,
-                Some((name("c-1"), 7, true)),
-            ),
-            (
-                ("models/g:generateContent", Gemini),
-                json,
-                r#"{"modelVersion":"g-1","usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":1,"totalTokenCount":6}}"#,
-                Some((name("g-1"), 6, true)),
-            ),
-            (
-                ("model/us.anthropic.c%3A0/converse", Bedrock),
-                json,
-                r#"{"output":{"message":{"role":"assistant","content":[{"text":"a"}]}},"stopReason":"end_turn","usage":{"inputTokens":2,"outputTokens":3,"totalTokens":5}}"#,
-                Some((name("us.anthropic.c:0"), 5, true)),
-            ),
-            (
-                ("model/arn:aws:bedrock:r:1:profile%2Fp/convers%65", Bedrock),
-                json,
-                r#"{"output":{"message":{"role":"assistant","content":[{"text":"a"}]}},"stopReason":"end_turn","usage":{"inputTokens":2,"outputTokens":3,"totalTokens":5}}"#,
-                Some((name("arn:aws:bedrock:r:1:profile/p"), 5, true)),
-            ),
-            (
-                ("chat/completions", OpenaiChat),
-                "text/event-stream",
-                "data: {\"model\": \"s-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n\
-                 data: {\"model\":\"s-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9}}\n\n\
-                 data: [DONE]\n\n",
-                Some((name("s-1"), 9, true)),
-            ),
-        ] {
-            assert_eq!(tallied(at, media, body), expected, "{at:?} {media}");
-        }
-        let mut tally = Tally::of(&Method::GET, "responses", OpenaiChat);
-        tally.push(chat.as_bytes());
-        assert!(
-            tally.finish(&Sent::default()).is_none(),
-            "what is only read again costs nothing again"
-        );
-    }
-
-    #[test]
-    #[expect(clippy::too_many_lines, reason = "one table of cases")]
-    fn answers_of_any_size_and_form_are_read_to_the_end() {
-        use Dialect::{Anthropic, Gemini, OpenaiChat};
-        let name = |name: &str| Some(name.to_owned());
-        let json = "application/json";
-        let chunk = |tokens: u64| {
-            format!(
-                r#"{{"candidates":[{{"content":{{"parts":[{{"text":"\"usageMetadata\":{{}}"}}]}}}}],"usageMetadata":{{"promptTokenCount":5,"candidatesTokenCount":{tokens}}},"modelVersion":"g-1"}}"#
-            )
-        };
-        // Gemini without `alt=sse`.
-        let array = format!("[{}\n,\r\n{}]", chunk(1), chunk(7));
-        let at = ("models/g:streamGenerateContent", Gemini);
-        assert_eq!(tallied(at, json, &array), Some((name("g-1"), 12, true)));
-        let (_, used, complete) = tallied(at, json, &array[..array.len() - 1]).unwrap();
-        assert!(!complete && used >= 12, "it broke off: {used}");
-        // A picture, or whatever else is long, before and after what is said of it.
-        let long = "A".repeat(9 << 20);
-        for body in [
-            format!(
-                r#"{{"usage":{{"prompt_tokens":7,"completion_tokens":2}},"model":"m","data":"{long}"}}"#
-            ),
-            format!(
-                r#"{{"data":"{long}","model":"m","usage":{{"prompt_tokens":7,"completion_tokens":2}}}}"#
-            ),
-        ] {
-            let at = ("v1/chat/completions", OpenaiChat);
-            assert_eq!(tallied(at, json, &body), Some((name("m"), 9, true)));
-        }
-        // Vertex AI, in the words of each model's maker.
-        let claude =
-            r#"{"model":"claude-x","content":[],"usage":{"input_tokens":3,"output_tokens":4}}"#;
-        let stream = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"model\":\"claude-x\",\"content\":[],\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n\
-             event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":4}}\n\n\
-             event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-        for (at, media, body, model) in [
-            (
-                ("models/claude-x@1:rawPredict", Anthropic),
-                json,
-                claude,
-                "claude-x",
-            ),
-            (
-                ("models/claude-x@1:streamRawPredict", Anthropic),
-                "text/event-stream",
-                stream,
-                "claude-x",
-            ),
-            (
-                (
-                    "v1/projects/p/locations/l/publishers/anthropic/models/claude-x:rawPredict",
-                    Gemini,
-                ),
-                json,
-                claude,
-                "claude-x",
-            ),
-            (
-                (
-                    "v1/projects/p/locations/l/publishers/mistralai/models/m-1:rawPredict",
-                    Gemini,
-                ),
-                json,
-                r#"{"model":"m-1","usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
-                "m-1",
-            ),
-        ] {
-            assert_eq!(
-                tallied(at, media, body),
-                Some((name(model), 7, true)),
-                "{at:?}"
-            );
-        }
-        let cohere = r#"{"id":"a","usage":{"billed_units":{"input_tokens":3,"output_tokens":4}}}"#;
-        let at = ("v2/chat", Dialect::Cohere);
-        assert_eq!(tallied(at, json, cohere), Some((None, 7, true)));
-    }
-
-    #[test]
-    #[expect(clippy::too_many_lines, reason = "one table of cases")]
-    fn what_nobody_says_is_estimated_and_never_nothing() {
-        use Dialect::{Bedrock, Gemini, OpenaiChat};
-        let json = ("content-type", "application/json");
-        let sent = |media: &str, body: &str| {
-            let sent = Sent::with(media);
-            assert!(sent.push(body.as_bytes()));
-            sent
-        };
-        let asked = sent(
-            "application/json",
-            &format!(r#"{{"model":"m","text":"{}"}}"#, "x".repeat(377)),
-        );
-        let name = |name: &str| Some(name.to_owned());
-        let (mute, long) = ("{}".repeat(20), "x".repeat(9 << 20));
-        for (at, headers, body, expected) in [
-            // An answer of a dialect of ours that does not say it, and one of another.
-            (
-                ("chat/completions", OpenaiChat),
-                vec![json],
-                &*mute,
-                (name("m"), (100, 10), false),
-            ),
-            (
-                ("images/generations", OpenaiChat),
-                vec![json],
-                &mute,
-                (name("m"), (100, 10), false),
-            ),
-            (
-                ("images/generations", OpenaiChat),
-                vec![json],
-                &long,
-                (name("m"), (100, 131_072), false),
-            ),
-            (
-                ("models/g:embedContent", Gemini),
-                vec![json],
-                &mute,
-                (name("m"), (100, 0), false),
-            ),
-            (
-                ("audio/speech", OpenaiChat),
-                vec![("content-type", "audio/mpeg")],
-                &mute,
-                (name("m"), (100, 2), false),
-            ),
-            (
-                ("chat/completions", OpenaiChat),
-                vec![("content-type", "text/event-stream")],
-                "data: {\n\n",
-                (name("m"), (100, 3), false),
-            ),
-            (
-                ("model/a.b-v1:0/invoke", Bedrock),
-                vec![json],
-                &mute,
-                (name("a.b-v1:0"), (100, 10), false),
-            ),
-            (
-                ("model/a.b-v1:0/invoke", Bedrock),
-                vec![
-                    json,
-                    ("x-amzn-bedrock-input-token-count", "7"),
-                    ("x-amzn-bedrock-output-token-count", "2"),
-                ],
-                &mute,
-                (name("a.b-v1:0"), (7, 2), true),
-            ),
-        ] {
-            let came = came(at, &headers, body, &asked);
-            assert_eq!(came, Some(expected), "{at:?}");
-        }
-        // Sound has few tokens for its bytes.
-        let sound = sent("multipart/form-data; boundary=b", &"x".repeat(3_200));
-        let at = ("audio/transcriptions", OpenaiChat);
-        assert_eq!(
-            came(at, &[json], "{}", &sound),
-            Some((None, (100, 1), false))
-        );
-        // What costs nothing, and what was refused.
-        for path in [
-            "v1/messages/count_tokens",
-            "models/g:countTokens",
-            "moderations",
-            "files",
-            "v1/files/f/content",
-            "batches",
-            "responses/r/cancel",
-        ] {
-            assert!(
-                came((path, Gemini), &[json], &mute, &asked).is_none(),
-                "{path}"
-            );
-        }
-        let mut tally = Tally::of(&Method::POST, "chat/completions", OpenaiChat);
-        tally.begins(302, &HeaderMap::new());
-        assert!(tally.finish(&asked).is_none());
-    }
-}
+mod tests;

@@ -1,12 +1,14 @@
 //! Bodies of requests on their way to a provider.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use parking_lot::Mutex;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{timeout, timeout_at};
 
 use crate::egress::Upload;
@@ -14,7 +16,7 @@ use crate::llm::account::BYTES_PER_TOKEN;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::BYTES_PER_TOKEN_OF_MEDIA;
 use crate::llm::through::IDLE_TIME;
-use crate::llm::through::skim::Skim;
+use crate::llm::through::words::Words;
 
 /// The body of a request, which is passed on as it comes.
 pub const UPLOAD_BYTES_MAX: u64 = 512 << 20;
@@ -32,56 +34,94 @@ const NO_TEXT: [&str; 7] = [
 /// What is known of a body of which some has gone out.
 pub(super) struct Sent {
     is_text: bool,
+    /// How many bytes there are to be, where it was said.
+    length: Option<u64>,
     bytes: AtomicU64,
+    /// The request is on its way.
+    left: AtomicBool,
+    /// All of it has gone out.
+    ended: AtomicBool,
     /// Whoever sends it broke off, or is too slow.
     broke: AtomicBool,
-    /// The model it names.
-    top: Mutex<Skim<1>>,
+    /// Why it was ended here.
+    refused: Mutex<Option<Fault>>,
+    /// What it asks for.
+    words: Mutex<Words>,
 }
 
 impl Default for Sent {
     fn default() -> Self {
-        Self::with("")
+        Self::of(&HeaderMap::new(), Words::Unread)
     }
 }
 
 impl Sent {
-    /// Nothing yet, of this media type.
-    pub(super) fn with(media: &str) -> Self {
+    /// Nothing yet, of a request with these headers.
+    pub(super) fn of(headers: &HeaderMap, words: Words) -> Self {
+        let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
-            is_text: is_text(media),
+            is_text: is_text(said(CONTENT_TYPE).unwrap_or_default()),
+            length: said(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             bytes: AtomicU64::new(0),
+            left: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             broke: AtomicBool::new(false),
-            top: Mutex::new(Skim::new(["model"])),
+            refused: Mutex::default(),
+            words: Mutex::new(words),
         }
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Relaxed)
     }
 
     /// Whether it did not come to its end for a reason that is not the provider's.
     pub(super) fn broke(&self) -> bool {
-        self.broke.load(Ordering::Relaxed)
+        self.broke.load(Relaxed)
+    }
+
+    /// The request leaves, with or without a body.
+    pub(super) fn leaves(&self, has_body: bool) {
+        self.left.store(true, Relaxed);
+        if !has_body {
+            self.ended.store(true, Relaxed);
+        }
+    }
+
+    /// Whether the provider may have all of it. Where it was said how long it is, nobody waits for more.
+    pub(super) fn is_whole(&self) -> bool {
+        let is_there = || self.length.is_some_and(|length| self.bytes() >= length);
+        self.left.load(Relaxed) && (self.ended.load(Relaxed) || is_there())
+    }
+
+    /// Why it was ended here, where it was.
+    pub(super) fn refused(&self) -> Option<Fault> {
+        self.refused.lock().take()
     }
 
     /// About how many tokens it has.
     pub(super) fn tokens(&self) -> u64 {
-        tokens(self.bytes(), self.is_text)
+        let words = self.words.lock();
+        let bytes = words.bytes().unwrap_or_else(|| self.bytes());
+        tokens(bytes, self.is_text || words.is_json())
     }
 
-    /// The model that a body in JSON names.
-    pub(super) fn model(&self) -> Option<String> {
-        self.top.lock().text(0)
+    /// What it asks for.
+    pub(super) fn words(&self) -> MutexGuard<'_, Words> {
+        self.words.lock()
     }
 
-    /// A piece goes out. `false`: it is more than there may be.
-    pub(super) fn push(&self, piece: &[u8]) -> bool {
-        if self.is_text {
-            self.top.lock().push(piece);
-        }
+    /// A piece goes out.
+    ///
+    /// # Errors
+    /// Where there may be no more of it, or nobody can read it.
+    pub(super) fn push(&self, piece: &[u8]) -> Result<(), Fault> {
+        self.words.lock().push(piece)?;
         let more = piece.len() as u64;
-        self.bytes.fetch_add(more, Ordering::Relaxed) + more <= UPLOAD_BYTES_MAX
+        if self.bytes.fetch_add(more, Relaxed) + more > UPLOAD_BYTES_MAX {
+            return Err(too_large(UPLOAD_BYTES_MAX));
+        }
+        Ok(())
     }
 }
 
@@ -107,17 +147,19 @@ pub(super) fn too_large(bytes_max: u64) -> Fault {
 /// A body that is counted, and ends with an error where it is too long or does not go on.
 pub(super) fn bounded(upload: Upload, sent: Arc<Sent>) -> Upload {
     let pieces = stream::try_unfold((upload, sent), async |(mut upload, sent)| {
-        let broke = || sent.broke.store(true, Ordering::Relaxed);
+        let broke = || sent.broke.store(true, Relaxed);
         let Ok(next) = timeout(IDLE_TIME, upload.next()).await else {
             broke();
             return Err(std::io::ErrorKind::TimedOut.into());
         };
         let Some(piece) = next.transpose().inspect_err(|_| broke())? else {
+            sent.ended.store(true, Relaxed);
             return Ok(None);
         };
-        if !sent.push(&piece) {
+        if let Err(fault) = sent.push(&piece) {
             broke();
-            return Err(std::io::ErrorKind::FileTooLarge.into());
+            *sent.refused.lock() = Some(fault);
+            return Err(std::io::ErrorKind::InvalidData.into());
         }
         Ok(Some((piece, (upload, sent))))
     });

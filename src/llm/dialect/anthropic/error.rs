@@ -51,6 +51,7 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
         FaultClass::Forbidden => (403, "permission_error"),
         FaultClass::NotFound => (404, "not_found_error"),
         FaultClass::TooLarge => (413, "request_too_large"),
+        FaultClass::MediaType => (415, "invalid_request_error"),
         FaultClass::RateLimited => (429, "rate_limit_error"),
         FaultClass::Internal => (500, "api_error"),
         FaultClass::Upstream | FaultClass::Unreachable => (502, "api_error"),

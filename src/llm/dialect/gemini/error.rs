@@ -112,6 +112,7 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
             (400, "INVALID_ARGUMENT")
         }
         FaultClass::TooLarge => (413, "INVALID_ARGUMENT"),
+        FaultClass::MediaType => (415, "INVALID_ARGUMENT"),
         FaultClass::Unauthenticated => (401, "UNAUTHENTICATED"),
         FaultClass::Forbidden => (403, "PERMISSION_DENIED"),
         FaultClass::NotFound => (404, "NOT_FOUND"),

@@ -204,6 +204,7 @@ fn words(class: FaultClass) -> (u16, &'static str, Option<&'static str>) {
         FaultClass::Forbidden => (403, "permission_error", Some("permission_denied")),
         FaultClass::NotFound => (404, INVALID, Some("model_not_found")),
         FaultClass::TooLarge => (413, INVALID, Some("request_too_large")),
+        FaultClass::MediaType => (415, INVALID, Some("unsupported_media_type")),
         FaultClass::ContextLength => (400, INVALID, Some("context_length_exceeded")),
         FaultClass::ContentPolicy => (400, INVALID, Some("content_policy_violation")),
         FaultClass::RateLimited => (429, "rate_limit_error", Some("rate_limit_exceeded")),

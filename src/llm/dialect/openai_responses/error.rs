@@ -99,6 +99,7 @@ pub fn encode_error(fault: &Fault) -> EncodedError {
         FaultClass::Forbidden => (403, "permission_error", None),
         FaultClass::NotFound => (404, "invalid_request_error", None),
         FaultClass::TooLarge => (413, "invalid_request_error", None),
+        FaultClass::MediaType => (415, "invalid_request_error", None),
         FaultClass::ContextLength => (
             400,
             "invalid_request_error",
