@@ -68,7 +68,7 @@ impl Maker {
 async fn slow(State(maker): State<Maker>, _body: Bytes) -> Json<Value> {
     let _working = Working(maker.0.clone());
     maker.0.asked.fetch_add(1, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_secs(120)).await;
+    tokio::time::sleep(Duration::from_mins(2)).await;
     Json(json!({}))
 }
 
