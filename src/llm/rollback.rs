@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::llm::canary::{Canary, Rollback};
 use crate::llm::live::{LiveModel, Models, StoredModel};
 use crate::store::audit::NewAudit;
-use crate::store::models::NewModel;
+use crate::store::models::{InsteadOf, NewModel};
 use crate::store::{Store, StoreError};
 use crate::types::{Clock, OrganizationId};
 
@@ -85,7 +85,7 @@ async fn look(
     let new = NewModel {
         name: &model.name,
         settings: &text,
-        instead_of: Some(row.updated_at),
+        instead_of: InsteadOf::StoredAt(row.updated_at),
     };
     match store.put_model(new, &act, now).await {
         // Whoever changed it meanwhile began anew.

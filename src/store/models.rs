@@ -55,21 +55,30 @@ row! {
     }
 }
 
+/// What something that is stored takes the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InsteadOf {
+    /// Whatever has its name, or nothing.
+    Anything,
+    /// It is to be the first of its name.
+    Nothing,
+    /// What was stored then, in microseconds since 1970.
+    StoredAt(i64),
+}
+
 /// A provider to be stored.
 pub struct NewProvider<'a> {
     pub name: &'a str,
     pub kind: &'a str,
     pub settings: &'a str,
-    /// When the one was stored that it takes the place of; absent: it takes any's, or is the first.
-    pub instead_of: Option<i64>,
+    pub instead_of: InsteadOf,
 }
 
 /// A model to be stored.
 pub struct NewModel<'a> {
     pub name: &'a str,
     pub settings: &'a str,
-    /// As of a provider.
-    pub instead_of: Option<i64>,
+    pub instead_of: InsteadOf,
 }
 
 /// A key to be stored, sealed for its id.
@@ -355,10 +364,16 @@ impl Store {
     }
 }
 
-/// Whether what is stored is what was expected, where anything was.
-fn check(expected: Option<i64>, stored: Option<i64>) -> Result<(), StoreError> {
-    if expected.is_some() && expected != stored {
-        return Err(StoreError::Stale);
+/// Whether what is stored is what something is to take the place of.
+fn check(instead_of: InsteadOf, stored: Option<i64>) -> Result<(), StoreError> {
+    let is_so = match instead_of {
+        InsteadOf::Anything => true,
+        InsteadOf::Nothing => stored.is_none(),
+        InsteadOf::StoredAt(at) => stored == Some(at),
+    };
+    if is_so {
+        Ok(())
+    } else {
+        Err(StoreError::Stale)
     }
-    Ok(())
 }

@@ -21,7 +21,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
 use causeway::store::audit::NewAudit;
-use causeway::store::models::{NewModel, NewProvider};
+use causeway::store::models::{InsteadOf, NewModel, NewProvider};
 use causeway::store::{Location, Store};
 use causeway::types::OrganizationId;
 use http::StatusCode;
@@ -184,7 +184,7 @@ impl Bench {
             name: "fake",
             kind: "openai-compatible",
             settings: &settings,
-            instead_of: None,
+            instead_of: InsteadOf::Anything,
         };
         store.put_provider(provider, &act, now).await.unwrap();
         for (name, settings) in models {
@@ -192,7 +192,7 @@ impl Bench {
             let model = NewModel {
                 name,
                 settings: &settings,
-                instead_of: None,
+                instead_of: InsteadOf::Anything,
             };
             let put = store.put_model(model, &act, now);
             put.await.unwrap();

@@ -18,7 +18,7 @@ use crate::market::api::providers::{act, apply};
 use crate::market::api::usage::{Shown, StepAsked, window};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::model_usage::{ModelUsageRow, ModelsUsed};
-use crate::store::models::{ModelRow, NewModel};
+use crate::store::models::{InsteadOf, ModelRow, NewModel};
 
 /// Arms of an answer: those before this one are there, too, as far back as is asked for.
 const ARMS_MAX: usize = 20;
@@ -145,7 +145,7 @@ async fn change(
     let new = NewModel {
         name,
         settings: &text,
-        instead_of: Some(seen.unwrap_or(row.updated_at)),
+        instead_of: InsteadOf::StoredAt(seen.unwrap_or(row.updated_at)),
     };
     let put = publisher.store.put_model(new, &act, publisher.clock.now());
     put.await?;

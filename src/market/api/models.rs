@@ -16,7 +16,7 @@ use crate::market::api::page::{Asked, Listed};
 use crate::market::api::providers::{act, apply, wrong};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
-use crate::store::models::{MODELS_MAX, ModelRow, NewModel, PROVIDERS_MAX, Put};
+use crate::store::models::{InsteadOf, MODELS_MAX, ModelRow, NewModel, PROVIDERS_MAX, Put};
 
 pub(super) async fn list(
     State(market): State<Market>,
@@ -67,7 +67,7 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Body(given): Body<StoredModel>,
 ) -> Result<Json<Value>, Problem> {
-    keep(&market, &person, (&name, None), &given).await?;
+    keep(&market, &person, (&name, InsteadOf::Anything), &given).await?;
     show(State(market), person, Path(name)).await
 }
 
@@ -119,11 +119,11 @@ impl From<Unkept> for Problem {
     }
 }
 
-/// Stores where a name leads; the next request goes there. Where a time is given, only in place of what was stored then.
+/// Stores where a name leads; the next request goes there.
 pub(crate) async fn keep(
     market: &Market,
     person: &Person,
-    (name, instead_of): (&str, Option<i64>),
+    (name, instead_of): (&str, InsteadOf),
     given: &StoredModel,
 ) -> Result<(), Unkept> {
     check(market, person, name, given).await?;
@@ -159,7 +159,7 @@ pub(crate) async fn make(
     let target = json!({ "provider": provider, "model": model });
     let given = serde_json::from_value(json!({ "targets": [target] }));
     let given = given.map_err(|error| Problem::internal(&error))?;
-    keep(market, person, (name, None), &given).await
+    keep(market, person, (name, InsteadOf::Nothing), &given).await
 }
 
 /// Whether what is to be stored means something, and all it names is there.

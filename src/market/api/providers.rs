@@ -28,7 +28,8 @@ use crate::market::api::page::{Asked, Listed};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::audit::NewAudit;
 use crate::store::models::{
-    NewProvider, NewProviderKey, PROVIDER_KEYS_MAX, PROVIDERS_MAX, ProviderKeyRow, ProviderRow, Put,
+    InsteadOf, NewProvider, NewProviderKey, PROVIDER_KEYS_MAX, PROVIDERS_MAX, ProviderKeyRow,
+    ProviderRow, Put,
 };
 use crate::types::{ProviderId, Slug};
 
@@ -217,15 +218,15 @@ pub(super) async fn put(
     Path(name): Path<String>,
     Body(given): Body<GivenProvider>,
 ) -> Result<Json<Value>, Problem> {
-    keep(&market, &person, (&name, None), given).await?;
+    keep(&market, &person, (&name, InsteadOf::Anything), given).await?;
     show(State(market), person, Path(name)).await
 }
 
-/// Stores a provider; requests go where it says at once. Where a time is given, only in place of the one stored then.
+/// Stores a provider; requests go where it says at once.
 pub(crate) async fn keep(
     market: &Market,
     person: &Person,
-    (name, instead_of): (&str, Option<i64>),
+    (name, instead_of): (&str, InsteadOf),
     given: GivenProvider,
 ) -> Result<(), Problem> {
     let name: Slug = name

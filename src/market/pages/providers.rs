@@ -37,6 +37,7 @@ use crate::market::pages::settings::labelled;
 use crate::market::pages::submitted::Submitted;
 use crate::market::pages::wrong::{Refused, Wrong};
 use crate::problem::Problem;
+use crate::store::models::InsteadOf;
 
 /// The kind for whatever is not among the others.
 const ANY: &str = "openai-compatible";
@@ -399,7 +400,7 @@ async fn add(
     let given = form.given(&data.id, json!({})).map_err(of_problem)?;
     let given = checked(given, language);
     let given = given.map_err(|refused| (StatusCode::UNPROCESSABLE_ENTITY, refused))?;
-    api::keep(market, person, (name, None), given)
+    api::keep(market, person, (name, InsteadOf::Nothing), given)
         .await
         .map_err(of_problem)
 }

@@ -29,6 +29,7 @@ use crate::market::pages::submitted::Submitted;
 use crate::market::pages::told::Told;
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
+use crate::store::models::InsteadOf;
 
 /// The part of the page that a form is in, by what it does.
 fn part(done: &str) -> &str {
@@ -137,7 +138,8 @@ async fn carry_out(
             "saved"
         }
     };
-    let kept = keep(market, person, seen, &read(model)?).await;
+    let in_place = (name, InsteadOf::StoredAt(revision));
+    let kept = keep(market, person, in_place, &read(model)?).await;
     kept.map_err(|unkept| of_unkept(unkept, (done, form), language))?;
     Ok(said)
 }

@@ -27,6 +27,7 @@ use crate::market::pages::told::Told;
 use crate::market::pages::wrong::{Refused, Wrong};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
+use crate::store::models::InsteadOf;
 
 /// What a form came to.
 enum Came {
@@ -283,5 +284,11 @@ async fn edit(
         }
     };
     let given = checked(given, language)?;
-    Ok(api::keep(market, person, (name, Some(row.updated_at)), given).await?)
+    Ok(api::keep(
+        market,
+        person,
+        (name, InsteadOf::StoredAt(row.updated_at)),
+        given,
+    )
+    .await?)
 }
