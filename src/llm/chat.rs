@@ -291,6 +291,12 @@ impl Turn {
 }
 
 impl ChatRequest {
+    /// Whether the caller itself wants no more than one call in an answer: one that calls its tools functions gets no more,
+    /// and does not say so.
+    pub fn asks_for_one_call(&self) -> bool {
+        self.parallel_tool_calls == Some(false) && !self.functions
+    }
+
     /// The name of the tool whose call has this id, for dialects that repeat it beside the result.
     pub fn called(&self, id: &str) -> Option<&str> {
         let parts = self.turns.iter().rev().flat_map(|turn| &turn.parts);

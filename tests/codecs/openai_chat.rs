@@ -155,6 +155,20 @@ fn requests_come_out_as_they_went_in() {
 }
 
 #[test]
+fn that_functions_want_one_call_is_no_loss_where_it_cannot_be_told() {
+    let asked = request("older/functions");
+    assert_eq!(asked.parallel_tool_calls, Some(false));
+    let target = TargetModel {
+        name: "m".to_owned(),
+        max_output_tokens: None,
+    };
+    for dialect in [Dialect::Gemini, Dialect::Bedrock, Dialect::Cohere] {
+        let written = dialect.encode_request(&asked, &target).unwrap();
+        assert_eq!(written.dropped, [], "{dialect:?}");
+    }
+}
+
+#[test]
 fn who_calls_tools_functions_is_answered_so() {
     let asked = request("older/functions");
     assert!(asked.functions);

@@ -209,7 +209,7 @@ impl Writer {
                 self.drop(field, none);
             }
         }
-        if request.parallel_tool_calls == Some(false) && !request.tools.is_empty() {
+        if request.asks_for_one_call() && !request.tools.is_empty() {
             self.drop("parallel_tool_calls", none);
         }
     }

@@ -110,7 +110,7 @@ impl Writer {
             .collect();
         self.put("tools", Some(tools));
         self.put("tool_choice", choice);
-        if request.parallel_tool_calls == Some(false) {
+        if request.asks_for_one_call() {
             self.drop("parallel_tool_calls", "there is no such field");
         }
         Ok(())

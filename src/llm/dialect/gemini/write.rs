@@ -389,7 +389,7 @@ impl Writer<'_> {
                 "Gemini caches by itself",
             ),
             (
-                request.parallel_tool_calls == Some(false),
+                request.asks_for_one_call(),
                 "parallel_tool_calls",
                 "Gemini may always call several tools",
             ),
