@@ -197,7 +197,10 @@ fn chosen(cx: &Llm, caller: &Caller, wish: &Wish) -> Result<Arc<LiveProvider>, F
         )),
         (None, _) => Err(Fault::new(
             FaultClass::Unsupported,
-            "no provider keeps these for callers here; an admin opens one with its setting `files`",
+            format!(
+                "no provider keeps {} for callers here; an admin opens one with its setting `files`",
+                wish.kind.capability_name()
+            ),
         )),
     }
 }

@@ -69,6 +69,7 @@ fn errors_are_written() {
         FaultClass::Forbidden,
         FaultClass::NotFound,
         FaultClass::TooLarge,
+        FaultClass::MediaType,
         FaultClass::ContextLength,
         FaultClass::ContentPolicy,
         FaultClass::RateLimited,
@@ -87,9 +88,7 @@ fn errors_are_written() {
         table.push(format!("{class:?}: {status} {kind} {code}"));
         let back = decode_error(status, body.to_string().as_bytes()).class;
         let alike = match class {
-            FaultClass::Unsupported | FaultClass::Unreachable | FaultClass::Internal => {
-                FaultClass::Upstream
-            }
+            FaultClass::Unreachable | FaultClass::Internal => FaultClass::Upstream,
             other => other,
         };
         assert_eq!(back, alike);

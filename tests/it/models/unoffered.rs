@@ -16,7 +16,8 @@ async fn what_is_not_offered_is_named_and_not_asked_for_again() {
         ("v1/rerank", "`rerank`"),
         ("v1/fine_tuning/jobs", "/v1/fine_tuning/jobs"),
         ("v1beta/models/talks:embedContent", "`embedContent`"),
-        ("v1/files", "no provider keeps these"),
+        ("v1/batches", "no provider keeps batches"),
+        ("v1/files", "no provider keeps files"),
     ] {
         let url = format!("{}/{path}", set.site.served.origin);
         let request = set.site.client.post(url).bearer_auth(&set.caller);

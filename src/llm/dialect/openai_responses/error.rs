@@ -71,6 +71,7 @@ fn class_of(code: &str) -> Option<FaultClass> {
         "server_is_overloaded" | "slow_down" | "overloaded_error" => FaultClass::Overloaded,
         "server_error" | "vector_store_timeout" => FaultClass::Upstream,
         "timeout" => FaultClass::Timeout,
+        "unsupported" => FaultClass::Unsupported,
         _ => return None,
     })
 }
