@@ -102,17 +102,17 @@ impl Tokens {
         self.keep(asked, now())
     }
 
-    /// The provider did not take it: the next request gets another one, unless it is as good as new.
-    pub(crate) fn refused(&self, now: DateTime<Utc>) {
-        if let Some(kept) = &mut self.state.lock().current {
-            kept.refused = now - kept.got >= YOUNG.min(kept.life() / 10);
-        }
-    }
-
-    /// Whether the next request gets another one.
-    pub(crate) fn is_refused(&self) -> bool {
-        let state = self.state.lock();
-        state.current.as_ref().is_some_and(|kept| kept.refused)
+    /// The provider did not take one that a request was sent with. Whether the next request gets another one: where it
+    /// is as good as new, another one is no better.
+    pub(crate) fn refused(&self, sent: &SecretString, now: DateTime<Utc>) -> bool {
+        let mut state = self.state.lock();
+        let is_it = |kept: &&mut Kept| kept.token.token.expose_secret() == sent.expose_secret();
+        // Another one has taken its place already.
+        let Some(kept) = state.current.as_mut().filter(is_it) else {
+            return true;
+        };
+        kept.refused |= now - kept.got >= YOUNG.min(kept.life() / 10);
+        kept.refused
     }
 
     /// What must be in nothing that leaves.
@@ -259,20 +259,22 @@ mod tests {
     #[test]
     fn a_refused_token_is_not_used_again_unless_it_is_new() {
         let tokens = Tokens::default();
+        let refused = |name: &str, second| tokens.refused(&name.to_owned().into(), at(second));
         let _ = tokens.keep(Ok(got("one", 3600)), at(0));
-        tokens.refused(at(29));
+        assert!(!refused("one", 29));
         assert_eq!(text(tokens.known(at(30))), "one");
-        tokens.refused(at(30));
+        assert!(refused("one", 30));
         assert_eq!(text(tokens.known(at(30))), "ask");
         let down = Err(Fault::new(FaultClass::Unreachable, "down"));
         assert_eq!(text(Some(tokens.keep(down, at(31)))), "down");
         // What is hidden is also the one before.
-        assert!(tokens.is_refused());
         let _ = tokens.keep(Ok(got("two", 140)), at(40));
         assert_eq!(tokens.secrets(), ["two", "one"]);
-        tokens.refused(at(49));
-        assert!(!tokens.is_refused());
-        tokens.refused(at(50));
-        assert!(tokens.is_refused());
+        // A request that was sent with the one before says nothing of this one.
+        assert!(refused("one", 49));
+        assert_eq!(text(tokens.known(at(49))), "two");
+        assert!(!refused("two", 49));
+        assert!(refused("two", 50));
+        assert!(refused("two", 50));
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Account {
     started: Instant,
     /// A provider began an answer that cannot be read: it may have been paid for.
     lost: bool,
+    /// The provider that was asked last refused an access token that gets a successor.
+    renews: bool,
     /// Who is told what is handed to the ledger.
     receipt: Option<oneshot::Sender<LedgerEntry>>,
     watched: Watched,
@@ -103,6 +105,7 @@ impl Account {
             },
             started: Instant::now(),
             lost: false,
+            renews: false,
             receipt: None,
             watched: Watched::begin((&cx.meters, &cx.telemetry), opening),
             counted: None,
@@ -144,6 +147,7 @@ impl Account {
     /// A target is asked.
     pub(crate) fn asking(&mut self, provider: &LiveProvider, model: &str) {
         self.watched.asking(provider, model);
+        self.renews = false;
         self.call.target = kept(&format!("{}/{model}", provider.name));
         if let Some(entry) = &mut self.entry {
             entry.attempts += 1;
@@ -205,6 +209,15 @@ impl Account {
         if let Some(entry) = &mut self.entry {
             entry.response_bytes += bytes.len() as u64;
         }
+    }
+
+    /// Whether nothing is wrong with the key that it refused.
+    pub(crate) fn refused(&mut self, renews: bool) {
+        self.renews = renews;
+    }
+
+    pub(crate) fn renews(&self) -> bool {
+        self.renews
     }
 
     /// It began an answer that nobody can read.

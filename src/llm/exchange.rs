@@ -25,7 +25,7 @@ use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss};
-use crate::llm::signed::masked;
+use crate::llm::signed::{Pass, Signed, masked};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::Flow;
 use crate::llm::usage::Usage;
@@ -192,7 +192,7 @@ impl Asking<'_> {
         account.came_of_it(class);
         let (sign, rule) = judged(class);
         // What a shadow is refused takes no key from callers, nor does a token that is renewed.
-        let told = if account.is_shadow() || key.is_some_and(|key| key.renews(class)) {
+        let told = if account.is_shadow() || account.renews() {
             Sign::None
         } else {
             sign
@@ -220,7 +220,7 @@ impl Asking<'_> {
         let signed = self
             .provider
             .signed_by(work.deadline, (request, key), outside);
-        let request = signed.await?;
+        let Signed { request, pass } = signed.await?;
         let began = Instant::now();
         let headers_by = work.deadline.min(began + work.settings.times.first_byte());
         let patience = Patience {
@@ -237,10 +237,9 @@ impl Asking<'_> {
         };
         account.answered(&opened);
         if !opened.status.is_success() {
-            if let Some(key) = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED) {
-                key.tokens.refused(work.cx.clock.now());
-            }
-            return Err(self.refusal(opened, key).await);
+            let refused = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED);
+            account.refused(refused.is_some_and(|key| key.refused(&pass, work.cx.clock.now())));
+            return Err(self.refusal(opened, (key, &pass)).await);
         }
         let answering = match work.question.stream {
             None => self.whole(work, opened, dropped).await,
@@ -286,7 +285,7 @@ impl Asking<'_> {
     }
 
     /// What a provider says that does not answer.
-    async fn refusal(&self, opened: Opened, key: Option<&LiveKey>) -> Fault {
+    async fn refusal(&self, opened: Opened, sent: (Option<&LiveKey>, &Pass)) -> Fault {
         let status = opened.status.as_u16();
         let after = opened.headers.get(RETRY_AFTER).and_then(|value| {
             let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
@@ -307,7 +306,7 @@ impl Asking<'_> {
             // It is our key that is no good, which is nothing the caller can do about.
             fault.message = format!("{} does not accept its key", self.provider.name);
         }
-        fault.message = masked(key, &fault.message);
+        fault.message = masked(sent, &fault.message);
         fault
     }
 

@@ -26,7 +26,7 @@ use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
-use crate::llm::signed::masked;
+use crate::llm::signed::{Signed, masked};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::llm::watch::Opening;
@@ -311,8 +311,7 @@ impl Sending<'_> {
             let class = sent.as_ref().err().map(|fault| fault.class);
             account.came_of_it(class);
             let (sign, rule) = judged(class);
-            let renews = key.is_some_and(|key| key.renews(class));
-            let sign = if renews { Sign::None } else { sign };
+            let sign = if account.renews() { Sign::None } else { sign };
             admitted.end(sign, rule, Instant::now());
             // A count, or a refusal of what was asked, says nothing of how long an answer takes.
             let is_fine = |sent: &Opened| sent.status.is_success();
@@ -354,7 +353,7 @@ impl Sending<'_> {
         let signed = self
             .provider
             .signed_by(self.deadline, (request, key), outside);
-        let request = signed.await?;
+        let Signed { request, pass } = signed.await?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,
@@ -365,9 +364,8 @@ impl Sending<'_> {
             .open(&self.provider.upstream, request, patience);
         let opened = opened.await.map_err(|error| of_egress(&error))?;
         account.answered(&opened);
-        if let Some(key) = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED) {
-            key.tokens.refused(self.cx.clock.now());
-        }
+        let refused = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED);
+        account.refused(refused.is_some_and(|key| key.refused(&pass, self.cx.clock.now())));
         let status = opened.status.as_u16();
         if opened.status.is_success() || !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
             return Ok(opened);
@@ -377,7 +375,7 @@ impl Sending<'_> {
             .await
             .unwrap_or_default();
         let mut fault = Dialect::OpenaiChat.decode_error(status, &body);
-        fault.message = masked(key, &fault.message);
+        fault.message = masked((key, &pass), &fault.message);
         Err(fault)
     }
 }

@@ -139,9 +139,9 @@ async fn load(
     );
     let key = provider.keys.first().map(AsRef::as_ref);
     let signed = provider.signed(request, key, (egress, clock));
-    let request = timeout(LOAD_TIME, signed).await;
-    let request = request.map_err(|_| "no token in time".to_owned())?;
-    let request = request.map_err(|fault| fault.message)?;
+    let signed = timeout(LOAD_TIME, signed).await;
+    let signed = signed.map_err(|_| "no token in time".to_owned())?;
+    let request = signed.map_err(|fault| fault.message)?.request;
     let never = CancellationToken::new();
     let patience = Patience {
         deadline: Instant::now() + LOAD_TIME,

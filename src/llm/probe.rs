@@ -16,7 +16,7 @@ use crate::llm::live::LiveProvider;
 use crate::llm::provider::{Capability, Probe};
 use crate::llm::question::{Addressed, Question};
 use crate::llm::settings::origin;
-use crate::llm::signed::masked;
+use crate::llm::signed::{Signed, masked};
 use crate::types::{Clock, UpstreamRequest, UpstreamResponse};
 
 /// How long a provider has to answer.
@@ -111,8 +111,8 @@ pub async fn probe(
     let key = key.map(AsRef::as_ref);
     let began = Instant::now();
     let signed = provider.signed(request, key, (egress, clock)).await;
-    let request = match signed {
-        Ok(request) => request,
+    let Signed { request, pass } = match signed {
+        Ok(signed) => signed,
         Err(fault) => return Ok(failed(None, began.elapsed(), fault.message)),
     };
     let never = CancellationToken::new();
@@ -122,7 +122,7 @@ pub async fn probe(
     };
     let answer = egress.send_short(&provider.upstream, request, patience, ANSWER_BYTES_MAX);
     let mut probed = judged(&asked, answer.await, began.elapsed());
-    probed.message = shortened(&masked(key, &probed.message), MESSAGE_CHARS_MAX);
+    probed.message = shortened(&masked((key, &pass), &probed.message), MESSAGE_CHARS_MAX);
     Ok(probed)
 }
 

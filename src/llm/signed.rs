@@ -3,7 +3,8 @@
 
 use std::time::Instant;
 
-use secrecy::ExposeSecret;
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout_at;
 use url::Position;
 
@@ -16,6 +17,16 @@ use crate::llm::settings::token_url;
 use crate::llm::sign::{Signing, sign};
 use crate::types::{Clock, UpstreamRequest};
 
+/// A request that may leave.
+pub(crate) struct Signed {
+    pub(crate) request: UpstreamRequest,
+    pub(crate) pass: Pass,
+}
+
+/// The access token that a request is sent with, where its key is a service account.
+#[derive(Clone, Default)]
+pub(crate) struct Pass(Option<SecretString>);
+
 impl LiveProvider {
     /// A request with a key of it, which goes to the origin it was entered for only; so does the token it is
     /// exchanged for, where it is a service account.
@@ -27,7 +38,7 @@ impl LiveProvider {
         deadline: Instant,
         (request, key): (UpstreamRequest, Option<&LiveKey>),
         outside: (&Egress, &Clock),
-    ) -> Result<UpstreamRequest, Fault> {
+    ) -> Result<Signed, Fault> {
         let signed = self.signed(request, key, outside);
         timeout_at(deadline.into(), signed)
             .await
@@ -43,7 +54,7 @@ impl LiveProvider {
         request: UpstreamRequest,
         key: Option<&LiveKey>,
         (egress, clock): (&Egress, &Clock),
-    ) -> Result<UpstreamRequest, Fault> {
+    ) -> Result<Signed, Fault> {
         // The same as its origin in ASCII: nothing stands before the host that is not part of it.
         let origin = &request.url[..Position::BeforePath];
         let key = key.filter(|key| key.origin == origin);
@@ -67,23 +78,37 @@ impl LiveProvider {
             region: self.parameters.get("region").map(String::as_str),
             now: clock.now(),
         };
-        sign(request, &self.provider, &signing)
+        let request = sign(request, &self.provider, &signing)?;
+        Ok(Signed {
+            request,
+            pass: Pass(token),
+        })
     }
 }
 
 impl LiveKey {
-    /// Whether what was refused is a token that gets a successor, so that nothing is wrong with the key.
-    pub(crate) fn renews(&self, class: Option<FaultClass>) -> bool {
-        class == Some(FaultClass::Unauthenticated) && self.tokens.is_refused()
+    /// The provider did not take what a request was sent with. Whether that is a token which gets a successor, so that
+    /// nothing is wrong with the key.
+    pub(crate) fn refused(&self, pass: &Pass, now: DateTime<Utc>) -> bool {
+        let token = pass.0.as_ref();
+        token.is_some_and(|token| self.tokens.refused(token, now))
     }
 }
 
 /// What a provider says, without the key that it may have repeated.
-pub(crate) fn masked(key: Option<&LiveKey>, text: &str) -> String {
-    let Some(key) = key else {
-        return text.to_owned();
-    };
-    Mask::of_values(secrets(key)).text(text).into_owned()
+pub(crate) fn masked(sent: (Option<&LiveKey>, &Pass), text: &str) -> String {
+    Mask::of_values(secrets_of(sent)).text(text).into_owned()
+}
+
+/// What nobody is to see of what a request was sent with, whichever tokens its key has by now.
+pub(crate) fn secrets_of((key, pass): (Option<&LiveKey>, &Pass)) -> Vec<String> {
+    let mut values = key.map_or_else(Vec::new, secrets);
+    let token = pass
+        .0
+        .as_ref()
+        .map(|token| token.expose_secret().to_owned());
+    values.extend(token.filter(|token| !values.contains(token)));
+    values
 }
 
 /// What of a key nobody is to see: it, its parts, or the tokens it was exchanged for.

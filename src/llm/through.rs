@@ -36,7 +36,7 @@ use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::provider::Auth;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
-use crate::llm::signed::secrets;
+use crate::llm::signed::{Pass, Signed, secrets_of};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::llm::veil::Veil;
 use crate::llm::watch::Opening;
@@ -274,26 +274,24 @@ impl Call<'_> {
         account.asked_with(usize::try_from(sent.bytes()).unwrap_or(usize::MAX));
         let opened = opened.map_err(|fault| sent.refused().unwrap_or(fault));
         let class = match &opened {
-            Ok(opened) if opened.status.as_u16() < 400 => None,
-            Ok(opened) => Some(FaultClass::of_status(opened.status.as_u16())),
+            Ok(passing) if passing.status() < 400 => None,
+            Ok(passing) => Some(FaultClass::of_status(passing.status())),
             Err(fault) => Some(fault.class),
         };
-        if let Ok(opened) = &opened {
-            account.answered(opened);
+        if let Ok(passing) = &opened {
+            account.answered(&passing.opened);
         }
         account.came_of_it(class);
-        Ok(self.passing(opened?, sent.clone()))
+        opened
     }
 
     /// Asks for something once, beside the request that is accounted for.
     pub(crate) async fn ask(&self, request: UpstreamRequest) -> Result<Passing, Fault> {
-        let sent = Arc::<Sent>::default();
-        let opened = self.open((request, None), &sent).await?;
-        Ok(self.passing(opened, sent))
+        self.open((request, None), &Arc::default()).await
     }
 
-    fn passing(&self, opened: Opened, sent: Arc<Sent>) -> Passing {
-        let secrets = self.key.map_or_else(Vec::new, secrets);
+    fn passing(&self, (opened, pass): (Opened, &Pass), sent: Arc<Sent>) -> Passing {
+        let secrets = secrets_of((self.key, pass));
         Passing {
             opened,
             mask: Mask::of_values(secrets.clone()),
@@ -309,11 +307,11 @@ impl Call<'_> {
     async fn open(
         &self,
         asking: (UpstreamRequest, Option<Upload>),
-        sent: &Sent,
-    ) -> Result<Opened, Fault> {
+        sent: &Arc<Sent>,
+    ) -> Result<Passing, Fault> {
         let admitted = self.provider.admit(self.key)?;
         let opened = self.open_signed(asking, sent).await;
-        let (sign, rule) = seen(&opened, sent);
+        let (sign, rule) = seen(opened.as_ref().map(Passing::status), sent);
         admitted.end(sign, rule, Instant::now());
         opened
     }
@@ -321,13 +319,13 @@ impl Call<'_> {
     async fn open_signed(
         &self,
         (request, upload): (UpstreamRequest, Option<Upload>),
-        sent: &Sent,
-    ) -> Result<Opened, Fault> {
+        sent: &Arc<Sent>,
+    ) -> Result<Passing, Fault> {
         let outside = (&self.cx.egress, &self.cx.clock);
         let signed = self
             .provider
             .signed_by(self.deadline, (request, self.key), outside);
-        let request = signed.await?;
+        let Signed { request, pass } = signed.await?;
         let patience = Patience {
             deadline: self.deadline,
             cancel: &self.cx.shutdown,
@@ -347,20 +345,24 @@ impl Call<'_> {
             .key
             .filter(|_| opened.status == StatusCode::UNAUTHORIZED)
         {
-            key.tokens.refused(self.cx.clock.now());
+            key.refused(&pass, self.cx.clock.now());
         }
-        Ok(opened)
+        Ok(self.passing((opened, &pass), sent.clone()))
     }
 }
 
 impl Passing {
+    fn status(&self) -> u16 {
+        self.opened.status.as_u16()
+    }
+
     /// Passes the answer on, and accounts for it: an error whole, everything else as it comes.
     pub(crate) async fn go_on(
         mut self,
         cx: &Arc<Llm>,
         (mut account, reservation): (Account, Reservation),
     ) -> Result<Came, Fault> {
-        let status = self.opened.status.as_u16();
+        let status = self.status();
         let headers = incoming(&self.opened.headers, &self.mask);
         let provider_request: Option<Box<str>> = account.provider_request().map(Box::from);
         let target = self.target.clone();
@@ -426,17 +428,15 @@ impl LiveProvider {
 
 /// What an answer says of a provider's key. Callers choose what is asked: what is refused at a path of their choice says
 /// nothing, nor does a request that could not be signed, and no key is left alone because somebody sent nonsense.
-fn seen(opened: &Result<Opened, Fault>, sent: &Sent) -> (Sign, BreakerRule) {
+fn seen(status: Result<u16, &Fault>, sent: &Sent) -> (Sign, BreakerRule) {
     use FaultClass::{Forbidden, Internal, Unauthenticated, Upstream};
-    judged(match opened {
+    judged(match status {
         Err(_) if sent.broke() => Some(Internal),
         Err(fault) if matches!(fault.class, Unauthenticated | Forbidden) => Some(Internal),
         Err(fault) => Some(fault.class),
-        Ok(opened) => match opened.status.as_u16() {
-            502..=504 => Some(Upstream),
-            401 | 403 | 408 | 429 | 500.. => Some(Internal),
-            _ => None,
-        },
+        Ok(502..=504) => Some(Upstream),
+        Ok(401 | 403 | 408 | 429 | 500..) => Some(Internal),
+        Ok(_) => None,
     })
 }
 

@@ -119,7 +119,13 @@ async fn generate(
 ) -> Response {
     let credential = match seen.credential(&headers) {
         Ok(credential) => credential,
-        Err(refused) => return *refused,
+        Err(refused) => {
+            if model.starts_with("slow") {
+                // Long enough for another request to be refused, and one more to get another token.
+                tokio::time::sleep(Duration::from_millis(1_200)).await;
+            }
+            return *refused;
+        }
     };
     let mut said = "Hello".to_owned();
     if model.starts_with("echo") {
@@ -396,6 +402,64 @@ async fn a_token_that_is_refused_is_replaced_for_the_next_request() {
         assert_eq!(status, 200, "{path}: {said}");
         assert_eq!(google.asked(), asked + 1, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_late_refusal_of_a_token_that_was_replaced_says_nothing_of_its_key() {
+    let google = Google::start().await;
+    google.seen.lives.store(20, Ordering::SeqCst);
+    let (site, caller) = open(&google).await;
+    let words = json!([{ "role": "user", "content": "hi" }]);
+    let chat_with = |model: &str| json!({ "model": format!("google/{model}"), "messages": words });
+    for (path, body) in [
+        ("/v1/chat/completions", chat_with("slow")),
+        (
+            "/v1/embeddings",
+            json!({ "model": "google/slow", "input": "hi" }),
+        ),
+    ] {
+        let (status, said) = chat(&site, &caller).await;
+        assert_eq!(status, 200, "{said}");
+        let token = google.credentials().pop().unwrap();
+        google.seen.revoked.lock().unwrap().push(token);
+        tokio::time::sleep(Duration::from_millis(2_200)).await;
+        let asked = google.asked();
+        let others = async {
+            let began = Instant::now();
+            while google.seen.credentials.lock().unwrap().is_empty() {
+                assert!(began.elapsed() < Duration::from_secs(10), "{path}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let refused = chat(&site, &caller).await;
+            (refused.0, chat(&site, &caller).await.0)
+        };
+        let (late, (refused, renewed)) = tokio::join!(ask(&site, &caller, (path, &body)), others);
+        assert!(late.0 >= 400 && refused >= 400, "{path}: {late:?}");
+        assert!(!late.1.contains("token-"), "{path}: {late:?}");
+        assert_eq!((renewed, google.asked()), (200, asked + 1), "{path}");
+        let (status, said) = chat(&site, &caller).await;
+        assert_eq!(status, 200, "{path}: the key is left alone: {said}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_was_revoked_is_left_alone() {
+    let google = Google::start().await;
+    google.seen.lives.store(10, Ordering::SeqCst);
+    let (site, caller) = open(&google).await;
+    assert_eq!(chat(&site, &caller).await.0, 200);
+    let token = google.credentials().pop().unwrap();
+    google.seen.revoked.lock().unwrap().push(token);
+    google.seen.refuses.store(1, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    // The token is refused, and then the account.
+    for _ in 0..2 {
+        let (status, said) = chat(&site, &caller).await;
+        assert!(status >= 400 && !said.contains("left alone"), "{said}");
+    }
+    assert_eq!(google.asked(), 2);
+    let (status, said) = chat(&site, &caller).await;
+    assert!(status >= 500 && said.contains("left alone"), "{said}");
 }
 
 #[tokio::test]
