@@ -50,7 +50,11 @@ const NUMBERS: [&str; 5] = [
     "rerank",
 ];
 /// What paths end with at which an answer may say that it is made later, and is told by its own address then.
-const LATER: [&str; 2] = ["responses", "runs"];
+const LATER: [&str; 3] = ["responses", "runs", "submit_tool_outputs"];
+/// Segments of paths behind which things are that were answered before: changing them asks no model for anything, but
+/// for what ends with these.
+const ANSWERED: [&str; 3] = ["completions", "responses", "runs"];
+const ASKING: [&str; 2] = ["submit_tool_outputs", "compact"];
 /// What it says until it is made.
 const UNMADE: [&str; 2] = ["queued", "in_progress"];
 /// What Bedrock says of answers in the words of each model's maker.
@@ -74,6 +78,7 @@ pub(super) struct Tally {
     start: Vec<u8>,
     bytes: u64,
     is_text: bool,
+    is_json: bool,
     is_stream: bool,
     reading: Reading,
 }
@@ -116,17 +121,20 @@ impl Tally {
     pub(super) fn of(method: &Method, path: &str, provider: Dialect) -> Self {
         let path = plain(path);
         let path = path.trim_end_matches('/');
-        let asks = *method == Method::POST && !is_free(path);
+        let dialect = dialect(path, provider);
+        let is_free = is_free(path) || dialect.is_none() && is_change(path);
+        let asks = *method == Method::POST && !is_free;
         Self {
             asks,
             kind: kind(path),
             may_wait: LATER.contains(&word(path)),
-            dialect: dialect(path, provider).filter(|_| asks),
+            dialect: dialect.filter(|_| asks),
             model: model_in_path(path),
             is_in_path: provider == Dialect::Bedrock,
             start: Vec::new(),
             bytes: 0,
             is_text: true,
+            is_json: false,
             is_stream: false,
             reading: Reading::Nothing,
         }
@@ -147,6 +155,7 @@ impl Tally {
             || media.starts_with("application/vnd.amazon.eventstream");
         self.asks &= (200..300).contains(&status);
         self.is_text = is_text(media);
+        self.is_json = media.contains("json");
         self.is_stream = is_stream;
         self.reading = self.read_as(media, headers);
         is_stream
@@ -204,12 +213,17 @@ impl Tally {
             Reading::Nothing => (self.untold(None, (sent, has_ended)), None),
             Reading::Counted(usage) => (complete(usage), None),
             Reading::Whole(skim) => {
-                let has_ended = has_ended && !skim.is_cut();
-                (self.of_whole(&skim, (sent, has_ended)), skim.text(MODEL))
+                let is_closed = !skim.is_cut();
+                // Other texts may have as many brackets as they like.
+                let ended = (has_ended && (is_closed || !self.is_json), is_closed);
+                (self.of_whole(&skim, sent, ended), skim.text(MODEL))
             }
             Reading::Events(events) => {
                 let skim = events.skim();
-                (self.of_whole(skim, (sent, has_ended)), skim.text(MODEL))
+                (
+                    self.of_whole(skim, sent, (has_ended, true)),
+                    skim.text(MODEL),
+                )
             }
             Reading::Stream(relay, _) => (self.of_stream(relay, sent), named(&self.start)),
         };
@@ -249,8 +263,9 @@ impl Tally {
         Tallied { model, used }
     }
 
-    /// By what stands at the top of an answer, or of the last events that say it.
-    fn of_whole(&self, skim: &Skim<4>, (sent, has_ended): (&Sent, bool)) -> Used {
+    /// By what stands at the top of an answer, or of the last events that say it. What it used is all of it once the
+    /// text that tells it is closed, whether or not somebody waits for the end.
+    fn of_whole(&self, skim: &Skim<4>, sent: &Sent, (has_ended, is_closed): (bool, bool)) -> Used {
         let usage = skim.value(USAGE).and_then(|usage| self.usage(usage));
         // Nothing at all is nothing that was said.
         let told = usage.filter(|usage| usage.total() > 0 || usage.searches > 0);
@@ -259,7 +274,7 @@ impl Tally {
         let tier = skim.text(TIER);
         let tier = tier.and_then(|name| ServiceTier::named(&name));
         let used = match told {
-            Some(told) if has_ended && is_made => complete(told),
+            Some(told) if is_closed && is_made => complete(told),
             told if is_made => self.untold(told, (sent, has_ended)),
             told => estimated(told, bound(sent, OUTPUT_TOKENS_MAX)),
         };
@@ -382,6 +397,15 @@ fn word(path: &str) -> &str {
 
 fn is_free(path: &str) -> bool {
     FREE.contains(&word(path)) || path.split('/').any(|part| KEPT.contains(&part))
+}
+
+/// Whether something that was answered before is changed, or ended.
+fn is_change(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    let last = parts.next().unwrap_or_default();
+    !ANSWERED.contains(&last)
+        && !ASKING.contains(&last)
+        && parts.any(|part| ANSWERED.contains(&part))
 }
 
 fn counted(headers: &HeaderMap) -> Option<Usage> {
