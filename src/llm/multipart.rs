@@ -55,8 +55,12 @@ pub(crate) fn name_in(headers: &str) -> Option<&str> {
         let start = line.get(..DISPOSITION.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(DISPOSITION))
     });
-    let value = parameters(disposition?).find_map(|it| it.trim().strip_prefix("name="))?;
-    Some(value.trim_matches('"'))
+    let value = parameters(disposition?).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_name = name.trim().eq_ignore_ascii_case("name");
+        is_name.then_some(value)
+    })?;
+    Some(value.trim().trim_matches('"'))
 }
 
 /// What stands between semicolons that are not quoted: a file may be called anything.
@@ -90,6 +94,9 @@ mod tests {
         );
         let tricky = r#"filename="a; name=model; b"; name=file"#;
         assert_eq!(named(tricky).unwrap(), "file");
+        for text in [r#"NAME="model""#, r#"name = "model""#, "Name =model "] {
+            assert_eq!(named(text).unwrap(), "model", "{text}");
+        }
     }
 
     #[test]
