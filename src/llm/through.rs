@@ -266,13 +266,13 @@ impl Call<'_> {
         {
             request.headers.remove(CONTENT_LENGTH);
             let body = gathered((upload, SIGNED_BYTES_MAX), self.deadline).await;
-            request.body = body.map_err(|fault| sent.refused().unwrap_or(fault))?;
+            request.body = body.map_err(|fault| sent.take_refusal().unwrap_or(fault))?;
         }
         account.asking(self.provider, "*");
         account.leaving(&request);
         let opened = self.open((request, upload), sent).await;
         account.asked_with(usize::try_from(sent.bytes()).unwrap_or(usize::MAX));
-        let opened = opened.map_err(|fault| sent.refused().unwrap_or(fault));
+        let opened = opened.map_err(|fault| sent.take_refusal().unwrap_or(fault));
         let class = match &opened {
             Ok(passing) if passing.status() < 400 => None,
             Ok(passing) => Some(FaultClass::of_status(passing.status())),

@@ -37,8 +37,7 @@ pub(super) struct Sent {
     /// How many bytes there are to be, where it was said.
     length: Option<u64>,
     bytes: AtomicU64,
-    /// The request is on its way.
-    left: AtomicBool,
+    on_its_way: AtomicBool,
     /// All of it has gone out.
     ended: AtomicBool,
     /// Whoever sends it broke off, or is too slow.
@@ -63,7 +62,7 @@ impl Sent {
             is_text: is_text(said(CONTENT_TYPE).unwrap_or_default()),
             length: said(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             bytes: AtomicU64::new(0),
-            left: AtomicBool::new(false),
+            on_its_way: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             broke: AtomicBool::new(false),
             refused: Mutex::default(),
@@ -82,7 +81,7 @@ impl Sent {
 
     /// The request leaves, with or without a body.
     pub(super) fn leaves(&self, has_body: bool) {
-        self.left.store(true, Relaxed);
+        self.on_its_way.store(true, Relaxed);
         if !has_body {
             self.ended.store(true, Relaxed);
         }
@@ -91,11 +90,11 @@ impl Sent {
     /// Whether the provider may have all of it. Where it was said how long it is, nobody waits for more.
     pub(super) fn is_whole(&self) -> bool {
         let is_there = || self.length.is_some_and(|length| self.bytes() >= length);
-        self.left.load(Relaxed) && (self.ended.load(Relaxed) || is_there())
+        self.on_its_way.load(Relaxed) && (self.ended.load(Relaxed) || is_there())
     }
 
-    /// Why it was ended here, where it was.
-    pub(super) fn refused(&self) -> Option<Fault> {
+    /// Why it was ended here, where it was; told once.
+    pub(super) fn take_refusal(&self) -> Option<Fault> {
         self.refused.lock().take()
     }
 
@@ -120,6 +119,16 @@ impl Sent {
         let more = piece.len() as u64;
         if self.bytes.fetch_add(more, Relaxed) + more > UPLOAD_BYTES_MAX {
             return Err(too_large(UPLOAD_BYTES_MAX));
+        }
+        Ok(())
+    }
+
+    /// A piece goes out, read so little at a time that nobody else waits long for what it is in plain.
+    async fn pass(&self, piece: &[u8]) -> Result<(), Fault> {
+        let step = self.words.lock().step();
+        for part in piece.chunks(step) {
+            self.push(part)?;
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -156,7 +165,7 @@ pub(super) fn bounded(upload: Upload, sent: Arc<Sent>) -> Upload {
             sent.ended.store(true, Relaxed);
             return Ok(None);
         };
-        if let Err(fault) = sent.push(&piece) {
+        if let Err(fault) = sent.pass(&piece).await {
             broke();
             *sent.refused.lock() = Some(fault);
             return Err(std::io::ErrorKind::InvalidData.into());
@@ -193,4 +202,45 @@ pub(crate) async fn gathered(
 /// A body that is all here.
 pub(crate) fn upload_of(body: Bytes) -> Upload {
     stream::once(async { Ok(body) }).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use http::HeaderValue;
+    use http::header::CONTENT_ENCODING;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_long_in_plain_keeps_nobody_waiting() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(&vec![b' '; 16 << 20]).unwrap();
+        let body = gzip.finish().unwrap();
+        let parts = body.len() / 1_024;
+        assert!(parts > 8);
+        let headers = [(CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
+        let headers: HeaderMap = headers.into_iter().collect();
+        let sent = Arc::new(Sent::of(&headers, Words::of(&headers).unwrap()));
+        let mut upload = bounded(upload_of(body.into()), sent.clone());
+        let is_there = AtomicBool::new(false);
+        let read = async {
+            upload.next().await.unwrap().unwrap();
+            is_there.store(true, Relaxed);
+        };
+        let others = async {
+            let mut turns = 0;
+            while !is_there.load(Relaxed) {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+            turns
+        };
+        let ((), turns) = tokio::join!(read, others);
+        assert!(turns >= parts, "{turns}");
+        assert_eq!(sent.words().bytes(), Some(16 << 20));
+    }
 }

@@ -15,6 +15,9 @@ use crate::llm::through::skim::Skim;
 
 /// What a compressed body may come to: more than any provider takes in one that is not.
 const PLAIN_BYTES_MAX: u64 = 64 << 20;
+/// How much of a body is read at once: compressed, so little that it is no more than a MiB in plain.
+const STEP_BYTES: usize = 64 << 10;
+const COMPRESSED_STEP_BYTES: usize = 1 << 10;
 /// More answers than anybody gets to one request.
 const ANSWERS_MAX: u64 = 128;
 
@@ -63,7 +66,8 @@ enum Said {
     /// Something else, which names nothing.
     Other,
     Json(Box<Skim<10>>),
-    Form(Box<Form<10>>),
+    /// And what it is where it begins like JSON: one is as easily said to be the other.
+    Form(Box<Form<10>>, Box<Said>),
 }
 
 impl Words {
@@ -82,6 +86,14 @@ impl Words {
             Some("gzip") => Self::Gzip(Box::new(MultiGzDecoder::new(plain(PLAIN_BYTES_MAX)))),
             Some(_) => Self::Deflate(Box::new(ZlibDecoder::new(plain(PLAIN_BYTES_MAX)))),
         })
+    }
+
+    /// How much of it is read at once.
+    pub(super) fn step(&self) -> usize {
+        match self {
+            Self::Unread | Self::Plain(_) => STEP_BYTES,
+            Self::Gzip(_) | Self::Deflate(_) => COMPRESSED_STEP_BYTES,
+        }
     }
 
     /// A piece of it passes.
@@ -114,7 +126,7 @@ impl Words {
 
     /// Whether it is text, whatever it says of itself.
     pub(super) fn is_json(&self) -> bool {
-        matches!(self.said(), Some(Said::Json(_)))
+        self.skim().is_some()
     }
 
     /// The model it names.
@@ -129,7 +141,8 @@ impl Words {
 
     /// Whether the answer is made after the request is over.
     pub(super) fn is_background(&self) -> bool {
-        matches!(self.said(), Some(Said::Json(skim)) if skim.value(BACKGROUND) == Some(b"true"))
+        let skim = self.skim();
+        skim.is_some_and(|skim| skim.value(BACKGROUND) == Some(b"true"))
     }
 
     /// The most tokens that it allows an answer.
@@ -163,28 +176,31 @@ impl Words {
         self.plain().map(|plain| &plain.said)
     }
 
-    fn text(&self, name: usize) -> Option<String> {
+    fn skim(&self) -> Option<&Skim<10>> {
+        self.said()?.skim()
+    }
+
+    /// What a field of a form is.
+    fn field(&self, name: usize) -> Option<&str> {
         match self.said()? {
-            Said::Json(skim) => skim.text(name),
-            Said::Form(form) => form.value(name).map(str::to_owned),
-            Said::Nothing | Said::Other => None,
+            Said::Form(form, _) => form.value(name),
+            Said::Nothing | Said::Other | Said::Json(_) => None,
         }
     }
 
+    fn text(&self, name: usize) -> Option<String> {
+        let field = self.field(name).map(str::to_owned);
+        field.or_else(|| self.skim()?.text(name))
+    }
+
     fn number(&self, name: usize) -> Option<u64> {
-        match self.said()? {
-            Said::Json(skim) => serde_json::from_slice(skim.value(name)?).ok(),
-            Said::Form(form) => form.value(name)?.parse().ok(),
-            Said::Nothing | Said::Other => None,
-        }
+        let field = self.field(name).and_then(|value| value.parse().ok());
+        field.or_else(|| serde_json::from_slice(self.skim()?.value(name)?).ok())
     }
 
     /// The most that an object says under one of these names.
     fn within(&self, name: usize, names: &[&str]) -> Option<u64> {
-        let Said::Json(skim) = self.said()? else {
-            return None;
-        };
-        let top = Top::read(skim.value(name)?).ok()?;
+        let top = Top::read(self.skim()?.value(name)?).ok()?;
         names.iter().filter_map(|name| top.get(name)).max()
     }
 }
@@ -192,7 +208,17 @@ impl Words {
 impl Said {
     fn of(media: Option<&HeaderValue>) -> Self {
         let form = media.and_then(|media| Form::of(media, NAMES));
-        form.map_or(Self::Nothing, |form| Self::Form(Box::new(form)))
+        form.map_or(Self::Nothing, |form| {
+            Self::Form(Box::new(form), Box::new(Self::Nothing))
+        })
+    }
+
+    fn skim(&self) -> Option<&Skim<10>> {
+        match self {
+            Self::Json(skim) => Some(skim),
+            Self::Form(_, said) => said.skim(),
+            Self::Nothing | Self::Other => None,
+        }
     }
 
     fn push(&mut self, piece: &[u8]) {
@@ -209,7 +235,10 @@ impl Said {
         match self {
             Self::Nothing | Self::Other => {}
             Self::Json(skim) => skim.push(piece),
-            Self::Form(form) => form.push(piece),
+            Self::Form(form, said) => {
+                form.push(piece);
+                said.push(piece);
+            }
         }
     }
 }
@@ -364,5 +393,16 @@ mod tests {
         let words = read(&media, form, 11).unwrap();
         assert_eq!(words.model().as_deref(), Some("whisper-1"));
         assert_eq!((words.answers(), words.is_json()), (2, false));
+        // Though it begins like JSON; and what is JSON is read though it is called a form.
+        let words = read(
+            &media,
+            &[b"{\"model\":\"no\"}\r\n", form.as_slice()].concat(),
+            11,
+        )
+        .unwrap();
+        assert_eq!(words.model().as_deref(), Some("whisper-1"));
+        let words = read(&media, b" {\"model\":\"m\",\"n\":3}", 2).unwrap();
+        assert_eq!(words.model().as_deref(), Some("m"));
+        assert_eq!((words.answers(), words.is_json()), (3, true));
     }
 }
