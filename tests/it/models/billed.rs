@@ -328,7 +328,8 @@ async fn a_body_that_breaks_off_ends_its_request_and_costs_nothing() {
     );
     for row in &rows {
         assert_ne!(row.status, "ok", "{row:?}");
-        assert_eq!(row.tokens_output.unwrap_or_default(), 0, "{row:?}");
+        let spent = [row.tokens_input, row.tokens_output, row.cost_nanos];
+        assert_eq!(spent.map(Option::unwrap_or_default), [0; 3], "{row:?}");
     }
 }
 
