@@ -94,6 +94,7 @@ impl FaultClass {
             404 => Self::NotFound,
             408 | 504 => Self::Timeout,
             413 => Self::TooLarge,
+            415 => Self::MediaType,
             429 => Self::RateLimited,
             503 | 529 => Self::Overloaded,
             500..=599 => Self::Upstream,

@@ -164,7 +164,8 @@ fn that_functions_want_one_call_is_no_loss_where_it_cannot_be_told() {
     };
     for dialect in [Dialect::Gemini, Dialect::Bedrock, Dialect::Cohere] {
         let written = dialect.encode_request(&asked, &target).unwrap();
-        assert_eq!(written.dropped, [], "{dialect:?}");
+        let lost = |one: &Dropped| one.field == "parallel_tool_calls";
+        assert!(!written.dropped.iter().any(lost), "{dialect:?}");
     }
 }
 
