@@ -623,7 +623,7 @@ async fn a_stream_comes_as_it_is_made_and_shows_no_key_that_is_cut_in_two() {
 async fn files_and_batches_are_found_by_whoever_made_them_only() {
     let scene = Scene::start(json!({})).await;
     let (status, said) = scene.own("GET", "/v1/files").await;
-    assert_eq!(status, 400, "{said}");
+    assert_eq!(status, 501, "{said}");
     scene.open(json!({ "files": true })).await;
     let first = scene.upload("one").await;
     let second = scene.upload("two").await;
