@@ -183,12 +183,14 @@ async fn the_server_is_there_as_long_as_it_is_wanted() {
     let first = site.get("servers/causeway").await;
     assert_eq!(first["access"], "private");
     let versions = site.get("servers/causeway/versions").await;
-    drop(site.served);
+    site.served.terminate();
+    site.served.ended().await;
     let again = Site::on(site.folder, &ON).await;
     assert_eq!(again.get("servers/causeway").await["id"], first["id"]);
     assert_eq!(again.get("servers/causeway/versions").await, versions);
     let off = [("CAUSEWAY__SERVER__MANAGEMENT_SERVER", "false")];
-    drop(again.served);
+    again.served.terminate();
+    again.served.ended().await;
     let off = Site::on(again.folder, &off).await;
     assert_eq!(
         off.ask(("GET", "servers/causeway"), &Value::Null)
@@ -201,7 +203,8 @@ async fn the_server_is_there_as_long_as_it_is_wanted() {
     let new = json!({ "slug": "causeway", "document": document });
     let refused = off.ask(("POST", "servers"), &new).await;
     assert!(refused.status >= 400, "{refused:?}");
-    drop(off.served);
+    off.served.terminate();
+    off.served.ended().await;
     let back = Site::on(off.folder, &ON).await;
     assert_eq!(back.get("servers/causeway").await["id"], first["id"]);
 }
