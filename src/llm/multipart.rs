@@ -12,13 +12,7 @@ pub fn boundary(content_type: &HeaderValue) -> Option<String> {
     if !media.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
     }
-    let mut parameters = parameters.split(';').map(str::trim);
-    let boundary = parameters.find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("boundary")
-            .then(|| value.trim().trim_matches('"'))
-    })?;
+    let boundary = parameter(parameters, "boundary")?;
     (!boundary.is_empty() && boundary.len() <= 70).then(|| boundary.to_owned())
 }
 
@@ -55,10 +49,14 @@ pub(crate) fn name_in(headers: &str) -> Option<&str> {
         let start = line.get(..DISPOSITION.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(DISPOSITION))
     });
-    let value = parameters(disposition?).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let is_name = name.trim().eq_ignore_ascii_case("name");
-        is_name.then_some(value)
+    parameter(disposition?, "name")
+}
+
+/// The value of a parameter of a header.
+fn parameter<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let value = parameters(line).find_map(|parameter| {
+        let (said, value) = parameter.split_once('=')?;
+        said.trim().eq_ignore_ascii_case(name).then_some(value)
     })?;
     Some(value.trim().trim_matches('"'))
 }
