@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use tokio::time::timeout_at;
 use url::Url;
@@ -25,7 +25,7 @@ use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss};
-use crate::llm::signed::{Pass, Signed, masked};
+use crate::llm::signed::{Pass, Signed, masked, renews};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::Flow;
 use crate::llm::usage::Usage;
@@ -237,8 +237,7 @@ impl Asking<'_> {
         };
         account.answered(&opened);
         if !opened.status.is_success() {
-            let refused = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED);
-            account.refused(refused.is_some_and(|key| key.refused(&pass, work.cx.clock.now())));
+            account.refused(renews((key, &pass), opened.status, work.cx.clock.now()));
             return Err(self.refusal(opened, (key, &pass)).await);
         }
         let answering = match work.question.stream {

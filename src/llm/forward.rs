@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
@@ -26,7 +26,7 @@ use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
-use crate::llm::signed::{Signed, masked};
+use crate::llm::signed::{Signed, masked, renews};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::llm::watch::Opening;
@@ -364,8 +364,7 @@ impl Sending<'_> {
             .open(&self.provider.upstream, request, patience);
         let opened = opened.await.map_err(|error| of_egress(&error))?;
         account.answered(&opened);
-        let refused = key.filter(|_| opened.status == StatusCode::UNAUTHORIZED);
-        account.refused(refused.is_some_and(|key| key.refused(&pass, self.cx.clock.now())));
+        account.refused(renews((key, &pass), opened.status, self.cx.clock.now()));
         let status = opened.status.as_u16();
         if opened.status.is_success() || !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
             return Ok(opened);

@@ -27,7 +27,7 @@ use crate::llm::live::LiveProvider;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::Llm;
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
-use crate::llm::through::{Call, Came, JSON, Passing, failed};
+use crate::llm::through::{Call, Came, JSON, Passing, failed, on_its_own};
 use crate::llm::watch::Opening;
 use crate::store::StoreError;
 use crate::store::provider_objects::Place;
@@ -155,12 +155,8 @@ pub async fn keep(cx: &Arc<Llm>, caller: &Caller, wish: Wish) -> Result<Came, Fa
     if !wish.act.changes() {
         return work.answered(wish, open).await;
     }
-    // On its own, so that what is made at a provider is noted whether or not somebody still waits for it.
-    let task = cx.streams.spawn(work.answered(wish, open));
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(error = %error, "a request about a file or a batch came to no end");
-        Err(Fault::new(FaultClass::Internal, "this came to no end here"))
-    })
+    // What is made at a provider is noted, whoever leaves.
+    on_its_own(cx, work.answered(wish, open)).await
 }
 
 /// Whose what a caller makes is.

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout_at;
 use url::Position;
@@ -86,13 +87,15 @@ impl LiveProvider {
     }
 }
 
-impl LiveKey {
-    /// The provider did not take what a request was sent with. Whether that is a token which gets a successor, so that
-    /// nothing is wrong with the key.
-    pub(crate) fn refused(&self, pass: &Pass, now: DateTime<Utc>) -> bool {
-        let token = pass.0.as_ref();
-        token.is_some_and(|token| self.tokens.refused(token, now))
-    }
+/// Whether a provider that answers so did not take a token which gets a successor, so that nothing is wrong with the key.
+pub(crate) fn renews(
+    (key, pass): (Option<&LiveKey>, &Pass),
+    status: StatusCode,
+    now: DateTime<Utc>,
+) -> bool {
+    let sent = key.zip(pass.0.as_ref());
+    let refused = sent.filter(|_| status == StatusCode::UNAUTHORIZED);
+    refused.is_some_and(|(key, token)| key.tokens.refused(token, now))
 }
 
 /// What a provider says, without the key that it may have repeated.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::provider::Auth;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
-use crate::llm::signed::{Pass, Signed, secrets_of};
+use crate::llm::signed::{Pass, Signed, renews, secrets_of};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::llm::veil::Veil;
 use crate::llm::watch::Opening;
@@ -163,10 +163,16 @@ pub async fn pass_through(cx: &Arc<Llm>, caller: &Caller, asked: Through) -> Res
         tally,
         left,
     };
-    // On its own, so that it is settled whether or not somebody still waits for it.
-    let task = cx.streams.spawn(asking.answered((account, reservation)));
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(error = %error, "a request that was passed through came to no end");
+    on_its_own(cx, asking.answered((account, reservation))).await
+}
+
+/// Carries out what has to come to its end whether or not somebody still waits for it.
+pub(crate) async fn on_its_own(
+    cx: &Llm,
+    work: impl Future<Output = Result<Came, Fault>> + Send + 'static,
+) -> Result<Came, Fault> {
+    cx.streams.spawn(work).await.unwrap_or_else(|error| {
+        tracing::error!(error = %error, "a request to a provider came to no end");
         Err(Fault::new(FaultClass::Internal, "this came to no end here"))
     })
 }
@@ -341,12 +347,8 @@ impl Call<'_> {
             None => egress.open(upstream, request, patience).await,
         };
         let opened = opened.map_err(|error| of_egress(&error))?;
-        if let Some(key) = self
-            .key
-            .filter(|_| opened.status == StatusCode::UNAUTHORIZED)
-        {
-            key.refused(&pass, self.cx.clock.now());
-        }
+        // What is refused at a path of a caller's choice takes the key from nobody anyway.
+        renews((self.key, &pass), opened.status, self.cx.clock.now());
         Ok(self.passing((opened, &pass), sent.clone()))
     }
 }
