@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use serde_json::json;
 
@@ -10,10 +9,10 @@ use crate::cli::CheckArgs;
 use crate::cli::document::{Converted, convert};
 use crate::cli::output::Output;
 use crate::egress::{Egress, EgressSettings};
-use crate::mcp::fragment::Fragments;
 use crate::mcp::plan::Destination;
 use crate::mcp::plan::unreachable::unreachable;
 use crate::mcp::server::is_searched;
+use crate::mcp::tool::compile::in_a_list;
 use crate::mcp::tool::shrink::Budget;
 use crate::openapi::{Finding, Severity};
 
@@ -91,7 +90,7 @@ pub(super) async fn check(output: &Output, args: &CheckArgs) -> anyhow::Result<E
 fn costs(converted: &Converted) -> Vec<usize> {
     let tools = converted.tools.iter();
     tools
-        .map(|tool| Fragments::new(Arc::new(tool.clone()), Budget::default()).tokens())
+        .map(|tool| in_a_list(tool, false, Budget::default()).tokens())
         .collect()
 }
 

@@ -8,8 +8,8 @@ use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
 use crate::mcp::curation::{Curation, Curations};
-use crate::mcp::fragment::Fragments;
 use crate::mcp::server::ServerSettings;
+use crate::mcp::tool::compile::in_a_list;
 use crate::mcp::tool::shrink::Budget;
 use crate::mcp::tool::text::clean;
 use crate::mcp::tool::{ToolDef, name};
@@ -62,7 +62,7 @@ const TOOLS_READ_FOR_TAGS_MAX: usize = 100_000;
 
 /// What the tool costs a model in a list, as long as its owner changes nothing.
 fn tokens(def: &ToolDef) -> usize {
-    Fragments::new(Arc::new(def.clone()), Budget::default()).tokens()
+    in_a_list(def, false, Budget::default()).tokens()
 }
 
 /// The first paragraph of a description, without the marks of Markdown that stand around words.

@@ -20,7 +20,7 @@ use crate::mcp::curation::{Curation, Curations, argument_keys, curate, definitio
 use crate::mcp::fragment::Fragments;
 use crate::mcp::lint::{Grade, Issue, Review, lint, lint_one, lint_server, score};
 use crate::mcp::tool::ToolDef;
-use crate::mcp::tool::compile::shaped;
+use crate::mcp::tool::compile::in_a_list;
 use crate::mcp::tool::shrink::Budget;
 use crate::openapi::OperationKey;
 use crate::problem::{Problem, ProblemKind};
@@ -115,9 +115,8 @@ impl Workbench {
     /// A tool as it is listed.
     fn listed(&self, tool: &ToolDef) -> Fragments {
         let settings = &self.entry.settings;
-        let (listed, _) = shaped(tool.clone(), settings.reshapes(&tool.operation));
         let budget = Budget::of(settings.tool_tokens_max);
-        Fragments::new(Arc::new(listed), budget)
+        in_a_list(tool, settings.reshapes(&tool.operation), budget)
     }
 
     /// A tool as an owner sees it.

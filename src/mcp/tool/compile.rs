@@ -68,6 +68,12 @@ impl Tool {
     }
 }
 
+/// A tool as a list tells it: whoever says what one costs a model counts this.
+pub fn in_a_list(def: &ToolDef, any_answer: bool, budget: Budget) -> Fragments {
+    let (listed, _) = shaped(def.clone(), any_answer);
+    Fragments::new(Arc::new(listed), budget)
+}
+
 /// A tool as it is listed where the call flow shapes its answer, and the argument that names members.
 pub fn shaped(mut def: ToolDef, any_answer: bool) -> (ToolDef, Option<String>) {
     let fields_argument = offer_fields(&mut def);

@@ -293,6 +293,22 @@ fn what_is_typed_finds_servers_and_their_tools_in_any_writing() {
 }
 
 #[test]
+fn what_listing_a_server_costs_is_the_same_on_its_card_and_its_page() {
+    let served = serve();
+    let cost = |page: &str| {
+        let (_, after) = page.split_once("about ").expect("a number of tokens");
+        let (number, _) = after.split_once(" tokens").expect("a number of tokens");
+        number.replace(',', "").parse::<usize>().unwrap()
+    };
+    let home = served.get("/", "");
+    for slug in ["bookshop", "petstore"] {
+        let (_, card) = home.split_once(&format!("/servers/{slug}\"")).expect(slug);
+        let page = served.get(&format!("/servers/{slug}"), "");
+        assert_eq!(cost(card), cost(&page), "{slug}");
+    }
+}
+
+#[test]
 fn scripts_are_our_own_files_and_evaluate_nothing() {
     let served = serve();
     let home = served.get("/", "");
