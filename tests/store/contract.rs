@@ -98,7 +98,8 @@ pub(crate) use limits::{
     a_budget_is_never_exceeded_by_many, a_budget_of_a_model_is_used_to_its_end_and_not_beyond,
     a_clock_set_back_begins_no_window_anew, a_crash_loses_no_unit_of_a_quota,
     a_plan_is_given_until_it_is_taken, a_quota_is_exact_among_many_and_survives_them,
-    a_slice_is_at_most_what_is_left, what_an_answer_comes_to_is_counted_when_it_is_there,
+    a_slice_is_at_most_what_is_left, a_window_begins_with_all_of_its_quota,
+    another_amount_of_a_quota_counts_at_once, what_an_answer_comes_to_is_counted_when_it_is_there,
 };
 pub(crate) use listed::{a_version_without_a_list_gets_one, the_catalog_is_searched_the_same};
 pub(crate) use model_usage::calls_of_models_add_up_by_hours_and_days;
@@ -284,6 +285,8 @@ macro_rules! run_contract {
             a_crash_loses_no_unit_of_a_quota,
             a_clock_set_back_begins_no_window_anew,
             a_slice_is_at_most_what_is_left,
+            a_window_begins_with_all_of_its_quota,
+            another_amount_of_a_quota_counts_at_once,
             a_budget_is_never_exceeded_by_many,
             a_budget_of_a_model_is_used_to_its_end_and_not_beyond,
             what_an_answer_comes_to_is_counted_when_it_is_there,

@@ -266,6 +266,39 @@ pub(crate) async fn a_clock_set_back_begins_no_window_anew(store: &Store) {
     assert_eq!(spent, [5, 5]);
 }
 
+pub(crate) async fn another_amount_of_a_quota_counts_at_once(store: &Store) {
+    let (clock, hand) = clock();
+    let server = ServerId::generate();
+    let fresh = || Limiter::new(store.clone(), None, clock.clone());
+    let limiters = [fresh()];
+    let of = async |amount, calls| let_in(&limiters, server, &a_day(amount), calls).await;
+    // Slices are of ten: nine are left of this one.
+    assert_eq!(of(1_000, 1).await, 1);
+    assert_eq!(of(5, 20).await, 4);
+    // It was used up a moment ago, and is greater now.
+    assert_eq!(of(50, 100).await, 45);
+    assert_eq!(of(1_000, 2_000).await, 950);
+    // What was given back is there for others, in the next window, too.
+    hand.fetch_add(DAY, Ordering::SeqCst);
+    assert_eq!(of(1_000, 1).await, 1);
+    assert_eq!(of(60, 1).await, 1);
+    assert_eq!(let_in(&[fresh()], server, &a_day(60), 100).await, 58);
+}
+
+pub(crate) async fn a_window_begins_with_all_of_its_quota(store: &Store) {
+    let (clock, hand) = clock();
+    let server = ServerId::generate();
+    let limits = json!([{ "unit": "tokens", "amount": 1_000, "window": "day", "scope": "server" }]);
+    let limits: Vec<Limit> = serde_json::from_value(limits).unwrap();
+    let limiter = Limiter::new(store.clone(), None, clock);
+    // It holds as much as the first of the next day asks for.
+    assert!(read(&limiter, (server, &limits), (500, 400)).await);
+    hand.fetch_add(DAY, Ordering::SeqCst);
+    assert!(read(&limiter, (server, &limits), (90, 90)).await);
+    assert!(read(&limiter, (server, &limits), (900, 900)).await);
+    assert!(!read(&limiter, (server, &limits), (100, 100)).await);
+}
+
 pub(crate) async fn a_slice_is_at_most_what_is_left(store: &Store) {
     let bounds = (1_000, 2_000);
     let mut taken = Vec::new();

@@ -1,7 +1,7 @@
 //! Days and months: slices of a quota are taken from the database beforehand and spent from memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
@@ -51,6 +51,8 @@ struct Slice {
     /// When its window began, in microseconds.
     window: i64,
     ends: i64,
+    /// How much the quota was when it was taken.
+    of: AtomicU64,
     /// Below nothing: used beyond what was taken, and not told to the database yet.
     left: AtomicI64,
     /// Part of what was spent that calls which run may give back.
@@ -95,6 +97,11 @@ impl Slice {
                 keep: keep(part(one.limit), one.amount),
             }
         })
+    }
+
+    /// Whether the limit is what it was when this was taken.
+    fn is_of(&self, limit: &Limit) -> bool {
+        self.of.load(Ordering::Acquire) == limit.counted()
     }
 
     /// Takes out what is left beyond `keep`.
@@ -151,7 +158,9 @@ impl Quotas {
         let now = self.clock.now().timestamp_micros();
         slice.is_some_and(|slice| {
             let is_all = now < slice.ends && now < slice.empty_until.load(Ordering::Acquire);
-            is_all && slice.left.load(Ordering::Acquire) < signed(one.amount)
+            is_all
+                && slice.is_of(one.limit)
+                && slice.left.load(Ordering::Acquire) < signed(one.amount)
         })
     }
 
@@ -193,19 +202,27 @@ impl Quotas {
     /// times what most calls come to, and others are not to find a quota empty that lies here.
     async fn share(&self, counter: &Counter, spent: &Spent) {
         let slice = &spent.slice;
-        let surplus = slice.take_surplus(spent.keep);
+        if self.give_back(counter, slice, spent.keep).await {
+            slice.empty_until.store(0, Ordering::Release);
+        }
+    }
+
+    /// Gives the database back what is left of a slice beyond `keep`; whether there is more to take than before.
+    async fn give_back(&self, counter: &Counter, slice: &Slice, keep: i64) -> bool {
+        let surplus = slice.take_surplus(keep);
         if surplus == 0 {
-            return;
+            return false;
         }
         let left = [(counter.to_string(), slice.window, surplus)];
         match timeout(LEASE_TIMEOUT, self.store.return_quotas(&left)).await {
-            Ok(Ok(())) => slice.empty_until.store(0, Ordering::Release),
+            Ok(Ok(())) => return true,
             // Whether it went back is not known: it counts as spent.
             Ok(Err(error)) => tracing::warn!(error = %error, "part of a quota counts as spent"),
             Err(_) => {
                 tracing::warn!("part of a quota counts as spent: the database does not answer");
             }
         }
+        false
     }
 
     /// One of what is held; nothing where the database has to be asked.
@@ -214,8 +231,8 @@ impl Quotas {
             return Ok(None);
         };
         let now = self.clock.now().timestamp_micros();
-        // A clock that was set back does not begin an old window anew.
-        if now >= slice.ends {
+        // A clock that was set back does not begin an old window anew. What was taken of another amount is not spent.
+        if now >= slice.ends || !slice.is_of(one.limit) {
             return Ok(None);
         }
         match slice.spend(one) {
@@ -227,43 +244,56 @@ impl Quotas {
         }
     }
 
-    /// Takes more from the database: it is added to what is left of the same window.
+    /// Takes from the database as much as is missing: it is added to what is left of the same window.
     async fn take(&self, count: &Count, one: &Applied<'_>) -> Result<Arc<Slice>, StoreError> {
         let now = self.clock.now();
         let (began, ends) = window(one.limit, now);
-        let (amount, part) = (one.limit.counted(), part(one.limit));
-        let current = count.current.read().clone();
-        let left = current
-            .as_ref()
-            .map_or(0, |slice| slice.left.load(Ordering::Acquire));
-        let missing = signed(one.amount).saturating_sub(left);
-        let wanted = part.max(u64::try_from(missing).unwrap_or(1));
-        let name = one.counter.to_string();
         let bounds = (began.timestamp_micros(), ends.timestamp_micros());
-        let taken = self.store.take_quota(&name, bounds, (wanted, amount));
-        let taken = taken.await?;
-        let slice = match current.filter(|slice| slice.window == taken.began) {
-            Some(slice) => slice,
-            None => {
-                let slice = Arc::new(Slice {
-                    window: taken.began,
-                    ends: taken.ends,
-                    left: AtomicI64::new(0),
-                    held: AtomicI64::new(0),
-                    empty_until: AtomicI64::new(0),
-                });
-                *count.current.write() = Some(slice.clone());
-                slice
+        let name = one.counter.to_string();
+        let amount = one.limit.counted();
+        loop {
+            let current = count.current.read().clone();
+            // What is left of a window that has ended is nothing in the next.
+            let current = current.filter(|slice| slice.ends > now.timestamp_micros());
+            if let Some(slice) = current.as_ref().filter(|slice| !slice.is_of(one.limit)) {
+                self.give_back(&one.counter, slice, 0).await;
+                slice.empty_until.store(0, Ordering::Release);
+                slice.of.store(amount, Ordering::Release);
             }
-        };
-        slice
-            .left
-            .fetch_add(signed(taken.granted), Ordering::AcqRel);
-        if taken.granted < wanted {
-            let until = now.timestamp_micros() + ASK_AGAIN_US;
-            slice.empty_until.store(until, Ordering::Release);
+            let left = current
+                .as_ref()
+                .map_or(0, |slice| slice.left.load(Ordering::Acquire));
+            let missing = signed(one.amount).saturating_sub(left);
+            let wanted = part(one.limit).max(u64::try_from(missing).unwrap_or(1));
+            let taken = self.store.take_quota(&name, bounds, (wanted, amount));
+            let taken = taken.await?;
+            let slice = match current.filter(|slice| slice.window == taken.began) {
+                Some(slice) => slice,
+                None => {
+                    let slice = Arc::new(Slice {
+                        window: taken.began,
+                        ends: taken.ends,
+                        of: AtomicU64::new(amount),
+                        left: AtomicI64::new(0),
+                        held: AtomicI64::new(0),
+                        empty_until: AtomicI64::new(0),
+                    });
+                    *count.current.write() = Some(slice.clone());
+                    slice
+                }
+            };
+            let granted = signed(taken.granted);
+            let left = slice.left.fetch_add(granted, Ordering::AcqRel) + granted;
+            if taken.granted < wanted {
+                let until = now.timestamp_micros() + ASK_AGAIN_US;
+                slice.empty_until.store(until, Ordering::Release);
+                return Ok(slice);
+            }
+            // Others may have spent meanwhile what was left.
+            if left >= signed(one.amount) {
+                return Ok(slice);
+            }
         }
-        Ok(slice)
     }
 
     fn used_up(&self, slice: &Slice, one: &Applied<'_>) -> LimitRefusal {
