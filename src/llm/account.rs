@@ -14,7 +14,7 @@ use crate::llm::canary::SHADOW;
 use crate::llm::choice::Counted;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveModel, LiveProvider};
-use crate::llm::price::{self, PriceBook, ServiceTier};
+use crate::llm::price::{self, Price, PriceBook, ServiceTier};
 use crate::llm::proxy::Llm;
 use crate::llm::usage::Usage;
 use crate::llm::watch::{Opening, Watched};
@@ -246,10 +246,14 @@ impl Account {
         entry.tokens_output = Some(usage.output);
         let at = |tier| book.price(&priced.list, &priced.model, tier);
         let price = at(used.tier).or_else(|| at(ServiceTier::Standard));
-        entry.cost_nanos = price.map(|price| price::cost(&price, &usage, used.tier).0);
+        let of = |price: &Price| price::cost(price, &usage, used.tier).0;
+        let nanos = price.as_ref().map(of);
+        // What has no price may have cost anything; what is known of it counts.
+        let is_all = |price: &Price| price.covers(&usage, used.tier);
+        entry.cost_nanos = nanos.filter(|_| price.as_ref().is_some_and(is_all));
         Cost {
             tokens: usage.total(),
-            nanos: entry.cost_nanos.unwrap_or_default(),
+            nanos: nanos.unwrap_or_default(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::access::caller::Caller;
 use crate::access::limit::Cost;
 use crate::egress::resilience::Sign;
 use crate::egress::{Opened, Patience};
-use crate::llm::account::{Account, Priced, Used};
+use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{self, Came, Choice, asker, failed, in_order};
 use crate::llm::dialect::Dialect;
 use crate::llm::exchange::{judged, of_egress, own_headers};
@@ -29,6 +29,7 @@ use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::signed::{Signed, masked, renews};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
+use crate::llm::through::{Sent, Tallied, Tally};
 use crate::llm::watch::Opening;
 use crate::types::{Parent, UpstreamRequest};
 
@@ -72,7 +73,7 @@ pub enum PassedBody {
 }
 
 /// An answer that has begun.
-struct Sent {
+struct Begun {
     opened: Opened,
     target: String,
     priced: Priced,
@@ -112,6 +113,7 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
         model: &name,
         tier: ServiceTier::Standard,
         most: &|room| most(&wanted, room.output),
+        searches: u64::from(wanted.capability == Capability::Rerank),
         body: Some(&wanted.body).filter(|_| multipart::boundary(&wanted.content_type).is_none()),
     };
     let Admitted {
@@ -123,9 +125,13 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
         .inspect_err(|fault| account.failed(fault))?;
     account.admitted(cx, &model, &wanted.body);
     let served = (&*served, served != name);
-    let sent = send_in_turn(cx, caller, (&model, served, &wanted), &mut account).await;
-    match sent {
-        Ok(sent) => pass(cx, sent, (account, reservation)).await,
+    let begun = send_in_turn(cx, caller, (&model, served, &wanted), &mut account).await;
+    match begun {
+        Ok(begun) => {
+            let sent = Sent::whole(&wanted.content_type, &wanted.body).await?;
+            let asked = (sent, Tally::of_other(wanted.capability));
+            pass(cx, begun, asked, (account, reservation)).await
+        }
         Err(mut fault) => {
             fault.provider_request = account.provider_request().map(Box::from);
             reservation.settle(Cost::default()).await;
@@ -221,7 +227,7 @@ async fn send_in_turn(
     caller: &Caller,
     (model, (served, is_substitute), wanted): (&LiveModel, (&str, bool), &Wanted),
     account: &mut Account,
-) -> Result<Sent, Fault> {
+) -> Result<Begun, Fault> {
     let settings = &model.settings;
     let can = |provider: &LiveProvider| {
         let speaks = wanted
@@ -274,7 +280,7 @@ async fn send_in_turn(
                     list: provider.provider.price_list().to_owned(),
                     model: name.clone(),
                 };
-                return Ok(Sent {
+                return Ok(Begun {
                     opened,
                     target: format!("{}/{name}", provider.name),
                     priced,
@@ -382,21 +388,23 @@ impl Sending<'_> {
 /// Passes an answer on: one in JSON whole, so that what it used is known, and everything else as it comes.
 async fn pass(
     cx: &Arc<Llm>,
-    sent: Sent,
+    begun: Begun,
+    (sent, mut tally): (Sent, Tally),
     (mut account, reservation): (Account, Reservation),
 ) -> Result<Passed, Fault> {
-    let Sent {
+    let Begun {
         opened,
         target,
         priced,
         deadline,
-    } = sent;
+    } = begun;
     let provider_request = account.provider_request().map(Box::from);
     let status = opened.status.as_u16();
     let content_type = opened.headers.get(CONTENT_TYPE).cloned();
     let media = content_type.as_ref().and_then(|value| value.to_str().ok());
     let is_json = media.is_some_and(|media| media.starts_with("application/json"));
     let is_whole = is_json || !opened.status.is_success();
+    tally.begins(status, &opened.headers);
     let body = if is_whole {
         let body = opened.whole(ANSWER_BYTES_MAX, deadline).await;
         let body = body.map_err(|error| {
@@ -405,12 +413,13 @@ async fn pass(
             fault
         })?;
         account.passed(&body);
-        let cost = if (200..300).contains(&status) {
-            settle(cx, &mut account, &priced, told(&body))
+        tally.push(&body);
+        let cost = counted(cx, &mut account, (tally.finish(&sent, true), &priced));
+        if (200..300).contains(&status) {
+            account.done();
         } else {
             account.failed(&Fault::new(FaultClass::of_status(status), ""));
-            Cost::default()
-        };
+        }
         drop(account);
         reservation.settle(cost).await;
         PassedBody::Whole(body)
@@ -419,8 +428,8 @@ async fn pass(
         cx.streams.spawn(pump(
             cx.clone(),
             (opened, sender, deadline),
+            (sent, tally, priced),
             (account, reservation),
-            priced,
         ));
         PassedBody::Chunks(chunks)
     };
@@ -433,50 +442,29 @@ async fn pass(
     })
 }
 
-/// What an answer says it used, and what it came to without saying it.
-fn told(body: &[u8]) -> Used {
-    let usage = || {
-        let top = Top::read(body).ok()?;
-        Dialect::usage_of_others(top.raw("usage")?)
-    };
-    let told = usage();
-    Used {
-        told,
-        complete: told.is_some(),
-        estimate: 0,
-        tier: ServiceTier::Standard,
-    }
+/// What an answer came to; `None`: nothing.
+fn counted(cx: &Llm, account: &mut Account, (tallied, priced): (Option<Tallied>, &Priced)) -> Cost {
+    tallied.map_or_else(Cost::default, |tallied| {
+        account.used(&tallied.used, (&cx.prices, priced))
+    })
 }
 
-fn settle(cx: &Llm, account: &mut Account, priced: &Priced, used: Used) -> Cost {
-    let cost = account.used(&used, (&cx.prices, priced));
-    account.done();
-    cost
-}
-
-/// Passes an answer on to its end, and settles it: by its pieces where it is one of events, of which each has about a
-/// token.
+/// Passes an answer on to its end, and settles it.
 async fn pump(
     cx: Arc<Llm>,
     (mut opened, sender, deadline): (Opened, mpsc::Sender<Bytes>, Instant),
+    (sent, mut tally, priced): (Sent, Tally, Priced),
     (mut account, reservation): (Account, Reservation),
-    priced: Priced,
 ) {
-    let mut pieces = 0;
     let ended = pass_on(&cx, &mut opened, (&sender, deadline), |chunk| {
+        tally.push(&chunk);
         account.passed(&chunk);
-        pieces += memchr::memmem::find_iter(&chunk, b"data:").count() as u64;
         chunk
     })
     .await;
     drop(sender);
-    let used = Used {
-        told: None,
-        complete: false,
-        estimate: pieces,
-        tier: ServiceTier::Standard,
-    };
-    let cost = account.used(&used, (&cx.prices, &priced));
+    let tallied = tally.finish(&sent, matches!(ended, Ok(true)));
+    let cost = counted(&cx, &mut account, (tallied, &priced));
     match ended {
         Ok(true) => account.done(),
         Ok(false) => {}

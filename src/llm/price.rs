@@ -258,12 +258,28 @@ impl Price {
             .or(steps.first())
     }
 
-    /// Whether every kind of thing that a call used has a price; else [`cost`] is less than what it costs.
+    /// What so many searches of a call cost.
+    fn of_searches(&self, searches: u64) -> u128 {
+        let counted = if self.search_once {
+            searches.min(1)
+        } else {
+            searches
+        };
+        times(counted, self.search)
+    }
+
+    /// Whether every kind of thing that a call used has a price; else [`cost`] is less than what it costs. Where only
+    /// searches have one, it is that of their tokens, too.
     pub fn covers(&self, usage: &Usage, tier: ServiceTier) -> bool {
-        let step = self.step(tier, usage.input);
-        let input = usage.input == 0 || step.is_some_and(|step| step.input.is_some());
-        let output = usage.output == 0 || step.is_some_and(|step| step.output.is_some());
-        input && output && (usage.searches == 0 || self.search.is_some())
+        let searches = usage.searches == 0 || self.search.is_some();
+        let tokens = match self.step(tier, usage.input) {
+            Some(step) => {
+                let input = usage.input == 0 || step.input.is_some();
+                input && (usage.output == 0 || step.output.is_some())
+            }
+            None => usage.total() == 0 || usage.searches > 0,
+        };
+        tokens && searches
     }
 
     fn check(&self) -> Result<(), &'static str> {
@@ -288,23 +304,23 @@ impl Price {
 /// What a call costs, rounded half up to nano-dollars, at most [`u64::MAX`] of them. A tier that the price
 /// does not have counts as the standard one; [`PriceBook::price`] does not give such a price out.
 pub fn cost(price: &Price, usage: &Usage, tier: ServiceTier) -> Nanos {
-    let searches = if price.search_once {
-        usage.searches.min(1)
-    } else {
-        usage.searches
-    };
     let tokens = price
         .step(tier, usage.input)
         .map_or(0, |step| of_tokens(step, usage));
-    let picos = tokens.saturating_add(times(searches, price.search));
+    let picos = tokens.saturating_add(price.of_searches(usage.searches));
     let nanos = picos.saturating_add(500) / 1000;
     Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// The most that a prompt and an answer of at most so many tokens can cost, whatever kinds they turn out to be,
-/// rounded up: the dearest of the rates that may apply, at a tier or at the standard one. Searches that a provider
-/// runs are not in it.
-pub fn most(price: &Price, (prompt, output): (u64, u64), tier: ServiceTier) -> Nanos {
+/// rounded up: the dearest of the rates that may apply, at a tier or at the standard one. Of searches, only those are in
+/// it that are asked for: others that a provider runs are not.
+pub fn most(
+    price: &Price,
+    (prompt, output): (u64, u64),
+    searches: u64,
+    tier: ServiceTier,
+) -> Nanos {
     let asked = price.steps(tier).iter().chain(&price.standard);
     let may_apply = asked.filter(|step| step.above < prompt.max(1));
     let picos = may_apply
@@ -312,7 +328,10 @@ pub fn most(price: &Price, (prompt, output): (u64, u64), tier: ServiceTier) -> N
             times(prompt, step.dearest_input()).saturating_add(times(output, step.dearest_output()))
         })
         .max();
-    let nanos = picos.unwrap_or_default().div_ceil(1000);
+    let picos = picos
+        .unwrap_or_default()
+        .saturating_add(price.of_searches(searches));
+    let nanos = picos.div_ceil(1000);
     Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
@@ -415,15 +434,20 @@ mod tests {
             ((0, 1), ServiceTier::Standard, 5),
         ] {
             assert_eq!(
-                most(&price, tokens, tier),
+                most(&price, tokens, 0, tier),
                 Nanos(nanos),
                 "{tokens:?} {tier:?}"
             );
         }
         assert_eq!(
-            most(&Price::default(), (9, 9), ServiceTier::Standard),
+            most(&Price::default(), (9, 9), 0, ServiceTier::Standard),
             Nanos(0)
         );
+        let ranking = Price {
+            search: Some(Rate(2_000)),
+            ..Price::default()
+        };
+        assert_eq!(most(&ranking, (9, 0), 1, ServiceTier::Standard), Nanos(2));
         let all = Prices::built_in().all();
         for (provider, model, price) in all {
             let usage = Usage {
@@ -434,7 +458,7 @@ mod tests {
                 reasoning: 100,
                 ..Usage::default()
             };
-            let bound = most(price, (1_000, 500), ServiceTier::Standard);
+            let bound = most(price, (1_000, 500), 0, ServiceTier::Standard);
             assert!(
                 cost(price, &usage, ServiceTier::Standard) <= bound,
                 "{provider} {model}"

@@ -119,6 +119,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         model: &question.model,
         tier: question.tier,
         most: &|room| question.bound(room.picture, room.output),
+        searches: 0,
         body: Some(question.body()),
     };
     let Admitted {

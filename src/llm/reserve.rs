@@ -44,6 +44,8 @@ pub(crate) struct Sought<'a> {
     pub(crate) tier: ServiceTier,
     /// The most tokens of the prompt and of the answer there may be.
     pub(crate) most: &'a (dyn Fn(Room) -> (u64, u64) + Sync),
+    /// Searches that it asks for.
+    pub(crate) searches: u64,
     /// The body, where it is JSON.
     pub(crate) body: Option<&'a Bytes>,
 }
@@ -278,7 +280,8 @@ fn cost(cx: &Llm, caller: &Caller, (sought, model): (Sought<'_>, &LiveModel), mo
     };
     if most.counts_money {
         cost.nanos = dearest(cx, caller, (model, sought.model), |price| {
-            price::most(price, (most.prompt, most.output), sought.tier)
+            let tokens = (most.prompt, most.output);
+            price::most(price, tokens, sought.searches, sought.tier)
         });
     }
     cost

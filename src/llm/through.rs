@@ -42,13 +42,13 @@ use crate::llm::veil::Veil;
 use crate::llm::watch::Opening;
 use crate::types::{Parent, UpstreamRequest};
 
+pub(crate) use tally::{Tallied, Tally};
 pub use upload::UPLOAD_BYTES_MAX;
-pub(crate) use upload::{gathered, upload_of};
+pub(crate) use upload::{Sent, gathered, upload_of};
 
 use headers::incoming;
 use plan::planned;
-use tally::{Tallied, Tally};
-use upload::{Sent, bounded};
+use upload::bounded;
 use words::Words;
 
 /// The body of a request that has to be here before it is signed.

@@ -280,6 +280,22 @@ fn an_unknown_price_is_none_and_never_zero() {
         ..Usage::default()
     };
     assert!(!sonnet().covers(&searched, STANDARD));
+    let written = Usage {
+        output: 1,
+        ..Usage::default()
+    };
+    let embedding = book.price("openai", "text-embedding-3-small", STANDARD);
+    assert!(!embedding.unwrap().covers(&written, STANDARD));
+    // Where only searches are sold, they pay for the tokens of what is ranked, too.
+    let ranking = book.price("cohere", "rerank-v3.5", STANDARD).unwrap();
+    for (searches, covered) in [(1, true), (0, false)] {
+        let usage = Usage {
+            input: 100,
+            searches,
+            ..Usage::default()
+        };
+        assert_eq!(ranking.covers(&usage, STANDARD), covered);
+    }
 }
 
 #[test]

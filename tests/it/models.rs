@@ -11,6 +11,7 @@ mod flowing;
 mod google;
 mod keeping;
 mod mended;
+mod others;
 mod pictures;
 mod routing;
 mod through;

@@ -9,6 +9,7 @@ use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, OwnTools, Told};
 use crate::llm::forward::IMAGE_TOKENS;
 use crate::llm::price::ServiceTier;
+use crate::llm::provider::Capability;
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::reserve::OUTPUT_TOKENS;
 use crate::llm::through::plan::plain;
@@ -42,13 +43,8 @@ const KEPT: [&str; 5] = [
     "fine_tuning",
 ];
 /// What paths end with at which an answer has no tokens.
-const NUMBERS: [&str; 5] = [
-    "embeddings",
-    "embed",
-    "embedContent",
-    "batchEmbedContents",
-    "rerank",
-];
+const NUMBERS: [&str; 4] = ["embeddings", "embed", "embedContent", "batchEmbedContents"];
+const RANKS: &str = "rerank";
 /// What paths end with at which an answer may say that it is made later, and is told by its own address then.
 const LATER: [&str; 3] = ["responses", "runs", "submit_tool_outputs"];
 /// Segments of paths behind which things are that were answered before: changing them asks no model for anything, but
@@ -64,7 +60,7 @@ const COUNTED: [&str; 2] = [
 ];
 
 /// What an answer is known to be.
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// A model is asked for something.
     asks: bool,
     /// What it answers with.
@@ -88,8 +84,10 @@ pub(super) struct Tally {
 enum Kind {
     Words,
     Pictures,
-    /// Vectors and ranks, which are no tokens.
+    /// Vectors, which are no tokens.
     Numbers,
+    /// Nor are ranks, which are paid for by searches where nobody counts the tokens of what is ranked.
+    Ranks,
 }
 
 /// How an answer is read.
@@ -97,9 +95,9 @@ enum Reading {
     Nothing,
     /// Its headers have told it.
     Counted(Usage),
-    Whole(Box<Skim<4>>),
+    Whole(Box<Skim<5>>),
     /// Events of something that is no chat.
-    Events(Box<Events<4>>),
+    Events(Box<Events<5>>),
     /// What it writes nobody gets.
     Stream(Relay, Vec<u8>),
 }
@@ -109,11 +107,13 @@ const USAGE: usize = 0;
 const MODEL: usize = 1;
 const TIER: usize = 2;
 const STATUS: usize = 3;
+/// Where Cohere tells what it bills for what is no chat.
+const META: usize = 4;
 
 /// What was used, and of which model.
-pub(super) struct Tallied {
+pub(crate) struct Tallied {
     pub(super) model: Option<String>,
-    pub(super) used: Used,
+    pub(crate) used: Used,
 }
 
 impl Tally {
@@ -125,12 +125,39 @@ impl Tally {
         let is_free = is_free(path) || dialect.is_none() && is_change(path);
         let asks = *method == Method::POST && !is_free;
         Self {
-            asks,
-            kind: kind(path),
             may_wait: LATER.contains(&word(path)),
             dialect: dialect.filter(|_| asks),
             model: model_in_path(path),
             is_in_path: provider == Dialect::Bedrock,
+            ..Self::new(asks, kind(path))
+        }
+    }
+
+    /// Of a request for something that is no chat, at an address that all have in common.
+    pub(crate) fn of_other(capability: Capability) -> Self {
+        let kind = match capability {
+            Capability::Embeddings | Capability::Moderations => Kind::Numbers,
+            Capability::Rerank => Kind::Ranks,
+            Capability::Images | Capability::ImageEdits | Capability::ImageVariations => {
+                Kind::Pictures
+            }
+            _ => Kind::Words,
+        };
+        let is_completion = capability == Capability::Completions;
+        Self {
+            dialect: is_completion.then_some(Dialect::OpenaiChat),
+            ..Self::new(capability != Capability::CountTokens, kind)
+        }
+    }
+
+    fn new(asks: bool, kind: Kind) -> Self {
+        Self {
+            asks,
+            kind,
+            may_wait: false,
+            dialect: None,
+            model: None,
+            is_in_path: false,
             start: Vec::new(),
             bytes: 0,
             is_text: true,
@@ -146,7 +173,7 @@ impl Tally {
     }
 
     /// It answers well, with these headers. `true`: piece by piece.
-    pub(super) fn begins(&mut self, status: u16, headers: &HeaderMap) -> bool {
+    pub(crate) fn begins(&mut self, status: u16, headers: &HeaderMap) -> bool {
         let media = headers.get(CONTENT_TYPE);
         let media = media
             .and_then(|value| value.to_str().ok())
@@ -164,7 +191,7 @@ impl Tally {
     fn read_as(&self, media: &str, headers: &HeaderMap) -> Reading {
         let names = |dialect: Dialect| {
             let (usage, model) = (dialect.usage_field(), dialect.model_field());
-            [usage, model, "service_tier", "status"]
+            [usage, model, "service_tier", "status", "meta"]
         };
         let whole = |dialect| Reading::Whole(Box::new(Skim::new(names(dialect))));
         if !self.asks {
@@ -187,7 +214,7 @@ impl Tally {
     }
 
     /// A piece of it.
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub(crate) fn push(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
         match &mut self.reading {
             Reading::Nothing | Reading::Counted(_) => {}
@@ -204,7 +231,7 @@ impl Tally {
     }
 
     /// What it came to, for what was sent; `None`: nothing was asked of a model. `has_ended`: it came to its end.
-    pub(super) fn finish(mut self, sent: &Sent, has_ended: bool) -> Option<Tallied> {
+    pub(crate) fn finish(mut self, sent: &Sent, has_ended: bool) -> Option<Tallied> {
         if !self.asks {
             return None;
         }
@@ -247,6 +274,7 @@ impl Tally {
             told: used.told.or_else(|| {
                 Some(Usage {
                     input: sent.tokens(),
+                    searches: u64::from(self.kind == Kind::Ranks),
                     ..Usage::default()
                 })
             }),
@@ -265,15 +293,18 @@ impl Tally {
 
     /// By what stands at the top of an answer, or of the last events that say it. What it used is all of it once the
     /// text that tells it is closed, whether or not somebody waits for the end.
-    fn of_whole(&self, skim: &Skim<4>, sent: &Sent, (has_ended, is_closed): (bool, bool)) -> Used {
-        let usage = skim.value(USAGE).and_then(|usage| self.usage(usage));
-        // Nothing at all is nothing that was said.
-        let told = usage.filter(|usage| usage.total() > 0 || usage.searches > 0);
+    fn of_whole(&self, skim: &Skim<5>, sent: &Sent, (has_ended, is_closed): (bool, bool)) -> Used {
+        let told = self.told(skim);
         let status = skim.text(STATUS).filter(|_| self.may_wait);
         let is_made = status.is_none_or(|status| !UNMADE.contains(&status.as_str()));
         let tier = skim.text(TIER);
         let tier = tier.and_then(|name| ServiceTier::named(&name));
         let used = match told {
+            // Only its searches are known.
+            Some(told) if told.total() == 0 => {
+                let input = sent.tokens();
+                self.untold(Some(Usage { input, ..told }), (sent, has_ended))
+            }
             Some(told) if is_closed && is_made => complete(told),
             told if is_made => self.untold(told, (sent, has_ended)),
             told => estimated(told, bound(sent, OUTPUT_TOKENS_MAX)),
@@ -284,12 +315,28 @@ impl Tally {
         }
     }
 
-    fn usage(&self, usage: &[u8]) -> Option<Usage> {
-        let usage = std::str::from_utf8(usage).ok()?;
-        match self.dialect {
+    /// What an answer says it used. Nothing at all is nothing that was said.
+    fn told(&self, skim: &Skim<5>) -> Option<Usage> {
+        let text = |name| std::str::from_utf8(skim.value(name)?).ok();
+        let is_said = |usage: &Usage| usage.total() > 0 || usage.searches > 0;
+        let usage = text(USAGE).and_then(|usage| match self.dialect {
             Some(dialect) => dialect.decode_usage_text(usage),
             None => Dialect::usage_of_others(usage),
-        }
+        });
+        let usage = usage.filter(is_said).or_else(|| {
+            let meta = text(META).filter(|_| self.dialect.is_none())?;
+            Dialect::Cohere.decode_usage_text(meta).filter(is_said)
+        })?;
+        Some(match self.kind {
+            // Some tell only how many there are in all.
+            Kind::Numbers | Kind::Ranks => Usage {
+                input: usage.total(),
+                output: 0,
+                reasoning: 0,
+                ..usage
+            },
+            Kind::Words | Kind::Pictures => usage,
+        })
     }
 
     fn of_stream(&self, mut relay: Relay, sent: &Sent) -> Used {
@@ -317,9 +364,12 @@ impl Tally {
     /// Of an answer that does not say it, or broke off. What does not come in pieces may have been paid for as a whole
     /// by then.
     fn untold(&self, told: Option<Usage>, (sent, has_ended): (&Sent, bool)) -> Used {
+        let written = tokens(self.bytes, self.is_text).min(OUTPUT_TOKENS_MAX);
         let written = match self.kind {
-            Kind::Numbers => 0,
-            _ => tokens(self.bytes, self.is_text).min(OUTPUT_TOKENS_MAX),
+            Kind::Numbers | Kind::Ranks => 0,
+            // However many bytes it has.
+            Kind::Pictures => written.min(self.most(sent)),
+            Kind::Words => written,
         };
         let estimate = if has_ended || self.is_stream {
             written
@@ -338,7 +388,7 @@ impl Tally {
             return bound(sent, OUTPUT_TOKENS_MAX);
         }
         match self.kind {
-            Kind::Numbers => 0,
+            Kind::Numbers | Kind::Ranks => 0,
             Kind::Pictures => bound(sent, IMAGE_TOKENS),
             Kind::Words => bound(sent, OUTPUT_TOKENS),
         }
@@ -362,8 +412,10 @@ fn bound(sent: &Sent, usual: u64) -> u64 {
 }
 
 fn kind(path: &str) -> Kind {
-    if NUMBERS.contains(&word(path)) {
-        return Kind::Numbers;
+    match word(path) {
+        RANKS => return Kind::Ranks,
+        word if NUMBERS.contains(&word) => return Kind::Numbers,
+        _ => {}
     }
     if path.split('/').any(|part| part == "images") {
         return Kind::Pictures;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{timeout, timeout_at};
 
@@ -32,7 +32,7 @@ const NO_TEXT: [&str; 7] = [
 ];
 
 /// What is known of a body of which some has gone out.
-pub(super) struct Sent {
+pub(crate) struct Sent {
     is_text: bool,
     /// How many bytes there are to be, where it was said.
     length: Option<u64>,
@@ -68,6 +68,14 @@ impl Sent {
             refused: Mutex::default(),
             words: Mutex::new(words),
         }
+    }
+
+    /// All of a request of this media type.
+    pub(crate) async fn whole(media: &HeaderValue, body: &[u8]) -> Result<Self, Fault> {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, media.clone())]);
+        let sent = Self::of(&headers, Words::of(&headers)?);
+        sent.pass(body).await?;
+        Ok(sent)
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -212,7 +220,6 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use http::HeaderValue;
     use http::header::CONTENT_ENCODING;
 
     use super::*;

@@ -232,6 +232,12 @@ fn what_nobody_says_is_estimated_and_never_nothing() {
             ("images/generations", OpenaiChat),
             vec![json],
             &long,
+            (name("m"), (100, 8_192), false),
+        ),
+        (
+            ("chat/completions", OpenaiChat),
+            vec![json],
+            &long,
             (name("m"), (100, 131_072), false),
         ),
         (
@@ -355,6 +361,52 @@ fn what_is_no_chat_is_read_where_it_says_what_it_used() {
     let text = [("content-type", "text/plain")];
     for said in ["some words", "some {word", "[some word"] {
         assert_eq!(of("audio/transcriptions", &text, said).0, (4, 3), "{said}");
+    }
+}
+
+#[test]
+fn ranks_are_searches_where_nobody_counts_tokens_and_vectors_are_no_answer() {
+    let asked = sent("application/json", &"x".repeat(400));
+    let of = |path: &str, body: &str| {
+        let mut tally = Tally::of(&Method::POST, path, Dialect::Cohere);
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        tally.begins(200, &headers.into_iter().collect());
+        tally.push(body.as_bytes());
+        let used = tally.finish(&asked, true).unwrap().used;
+        let told = used.told.unwrap();
+        let output = told.output.max(used.estimate);
+        ((told.input, output, told.searches), used.complete)
+    };
+    let billed = |units: &str| format!(r#"{{"results":[],"meta":{{"billed_units":{units}}}}}"#);
+    for (path, body, expected) in [
+        (
+            "v2/rerank",
+            billed(r#"{"search_units":3}"#),
+            ((100, 0, 3), false),
+        ),
+        ("v2/rerank", "{}".to_owned(), ((100, 0, 1), false)),
+        (
+            "v2/rerank",
+            billed(r#"{"input_tokens":40,"search_units":1}"#),
+            ((40, 0, 1), true),
+        ),
+        (
+            "rerank",
+            r#"{"usage":{"total_tokens":30}}"#.to_owned(),
+            ((30, 0, 0), true),
+        ),
+        (
+            "embeddings",
+            r#"{"usage":{"total_tokens":30}}"#.to_owned(),
+            ((30, 0, 0), true),
+        ),
+        (
+            "v2/embed",
+            billed(r#"{"input_tokens":5}"#),
+            ((5, 0, 0), true),
+        ),
+    ] {
+        assert_eq!(of(path, &body), expected, "{path} {body}");
     }
 }
 
