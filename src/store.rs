@@ -140,6 +140,29 @@ pub enum StoreError {
     Migration(#[source] sqlx::migrate::MigrateError),
 }
 
+impl StoreError {
+    /// Whether it is what was to be written that the database does not take, so that it is of no use to try again.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Conflict(_) | Self::Corrupt(_) => true,
+            Self::Unavailable(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| is_of_data(&code))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Of Postgres, errors of class 22, which have five letters; of SQLite, a value that is too long, breaks a rule or is of
+/// the wrong type, by the last byte of the number.
+fn is_of_data(code: &str) -> bool {
+    if code.len() == 5 {
+        return code.starts_with("22");
+    }
+    let number = code.parse::<u32>().map(|number| number & 0xff);
+    matches!(number, Ok(18..=20))
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {

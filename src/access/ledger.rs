@@ -180,10 +180,33 @@ fn last_uses(rows: &[LedgerRow]) -> Vec<(KeyId, i64)> {
     last.into_iter().map(|(key, at)| (KeyId(key), at)).collect()
 }
 
-/// Writes a batch, however long that takes while the process serves.
+/// Writes a batch. A row that the database does not take keeps no other from being written.
 async fn append(store: &Store, rows: &[LedgerRow], entries: &mpsc::Receiver<LedgerEntry>) {
+    if append_all(store, rows, entries).await.is_ok() {
+        return;
+    }
+    for row in rows.chunks(1) {
+        if let Err(error) = append_all(store, row, entries).await {
+            metrics::counter!("causeway_ledger_entries_lost_total").increment(1);
+            tracing::error!(error = %error, "a ledger entry is lost: the database does not take it");
+        }
+    }
+}
+
+/// Writes rows together, however long that takes while the process serves.
+///
+/// # Errors
+/// Where the database does not take them, whenever they come.
+async fn append_all(
+    store: &Store,
+    rows: &[LedgerRow],
+    entries: &mpsc::Receiver<LedgerEntry>,
+) -> Result<(), StoreError> {
     let (mut tries, mut last_tries) = (0_u32, LAST_TRIES);
     while let Err(error) = store.append_ledger(rows).await {
+        if error.is_refusal() {
+            return Err(error);
+        }
         // Once, and then every ten seconds: an outage is not to fill the log.
         if tries % 40 == 0 {
             tracing::warn!(error = %error, entries = rows.len(), "ledger entries cannot be written now");
@@ -195,10 +218,11 @@ async fn append(store: &Store, rows: &[LedgerRow], entries: &mpsc::Receiver<Ledg
         if last_tries == 0 {
             tracing::error!(error = %error, entries = rows.len(), "ledger entries are lost");
             metrics::counter!("causeway_ledger_entries_lost_total").increment(rows.len() as u64);
-            return;
+            break;
         }
         tokio::time::sleep(RETRY_AFTER).await;
     }
+    Ok(())
 }
 
 /// How long calls are kept, and how long what they add up to, in days; 0 is for good.

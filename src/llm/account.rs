@@ -22,6 +22,8 @@ use crate::types::UpstreamRequest;
 
 /// Bytes of a request that make a token, where nobody counts them.
 pub(crate) const BYTES_PER_TOKEN: u64 = 4;
+/// The most that one request costs, in nano-dollars: a million dollars.
+const COST_MAX: u64 = 1_000_000_000_000_000;
 /// What is kept of a model's name.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -47,7 +49,7 @@ pub(crate) struct Used {
 
 impl Used {
     fn usage(&self, request_bytes: u64) -> Usage {
-        match self.told {
+        let usage = match self.told {
             Some(told) if self.complete => told,
             Some(told) => Usage {
                 output: told.output.max(self.estimate),
@@ -58,7 +60,8 @@ impl Used {
                 output: self.estimate,
                 ..Usage::default()
             },
-        }
+        };
+        usage.bounded()
     }
 }
 
@@ -246,7 +249,7 @@ impl Account {
         entry.tokens_output = Some(usage.output);
         let at = |tier| book.price(&priced.list, &priced.model, tier);
         let price = at(used.tier).or_else(|| at(ServiceTier::Standard));
-        let of = |price: &Price| price::cost(price, &usage, used.tier).0;
+        let of = |price: &Price| price::cost(price, &usage, used.tier).0.min(COST_MAX);
         let nanos = price.as_ref().map(of);
         // What has no price may have cost anything; what is known of it counts.
         let is_all = |price: &Price| price.covers(&usage, used.tier);

@@ -1,5 +1,8 @@
 //! What an answer used.
 
+/// More of anything than a request has; a provider that says more says nothing, and what it says is added to others'.
+const COUNT_MAX: u64 = 1 << 32;
+
 /// Tokens by kind. Totals include their parts, whatever a provider's own numbers do: OpenAI and Gemini count
 /// cached tokens within the prompt, Anthropic and Bedrock beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,23 @@ pub struct Usage {
 impl Usage {
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)
+    }
+
+    /// As much of it as there may be.
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        Self {
+            input: self.input.min(COUNT_MAX),
+            cached: self.cached.min(COUNT_MAX),
+            cache_write: self.cache_write.min(COUNT_MAX),
+            cache_write_hour: self.cache_write_hour.min(COUNT_MAX),
+            input_audio: self.input_audio.min(COUNT_MAX),
+            output: self.output.min(COUNT_MAX),
+            reasoning: self.reasoning.min(COUNT_MAX),
+            output_audio: self.output_audio.min(COUNT_MAX),
+            predicted: self.predicted.min(COUNT_MAX),
+            searches: self.searches.min(COUNT_MAX),
+        }
     }
 
     /// Tokens of the prompt that no cache was involved with.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use causeway::access::caller::Caller;
-use causeway::access::ledger::{Called, Kept, Ledger, LedgerEntry, LedgerStatus, sweep, write};
+use causeway::access::ledger::{
+    Called, Kept, Ledger, LedgerEntry, LedgerStatus, ModelCall, sweep, write,
+};
 use causeway::store::{Location, Store};
 use causeway::types::{Clock, OrganizationId, ServerId, VersionId};
 use serde_json::{Value, json};
@@ -168,6 +170,41 @@ async fn an_outage_of_the_database_loses_nothing() {
     drop(ledger);
     let ended = tokio::time::timeout(PATIENCE, writer).await;
     ended.expect("an end in time").unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_the_database_does_not_take_keeps_no_other_from_being_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("causeway.db");
+    let store = Store::open(&Location::File(file.clone()), 2).await.unwrap();
+    store.migrate().await.unwrap();
+    let (ledger, entries) = Ledger::channel(64);
+    let writer = tokio::spawn(write(store, entries));
+    let count = "SELECT COUNT(*) FROM ledger";
+    for tokens in [7, u64::MAX, u64::MAX, 9] {
+        // Together with the first, which is there, the next are more than a number holds.
+        while tokens > 7 && number(&file, count).await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let call = ModelCall {
+            model: "m".to_owned(),
+            tokens_input: Some(tokens),
+            ..ModelCall::default()
+        };
+        ledger.record(LedgerEntry {
+            called: Called::Model(Box::new(call)),
+            ..entry("")
+        });
+    }
+    ledger.record(entry("after"));
+    drop(ledger);
+    let written = tokio::time::timeout(PATIENCE, writer).await;
+    written.expect("an end in time").unwrap();
+    let tokens = "SELECT SUM(tokens_input) FROM ledger";
+    assert_eq!(number(&file, tokens).await, 16);
+    assert_eq!(number(&file, count).await, 3);
+    let added = "SELECT SUM(tokens_input) FROM model_usage_hourly";
+    assert_eq!(number(&file, added).await, 16);
 }
 
 /// A number the database says.

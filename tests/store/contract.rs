@@ -102,7 +102,9 @@ pub(crate) use limits::{
     another_amount_of_a_quota_counts_at_once, what_an_answer_comes_to_is_counted_when_it_is_there,
 };
 pub(crate) use listed::{a_version_without_a_list_gets_one, the_catalog_is_searched_the_same};
-pub(crate) use model_usage::calls_of_models_add_up_by_hours_and_days;
+pub(crate) use model_usage::{
+    calls_of_models_add_up_by_hours_and_days, what_no_sum_holds_is_refused_for_good,
+};
 pub(crate) use personal::{
     a_chain_fits_after_an_erasure, a_consumer_is_erased_with_its_keys,
     what_somebody_was_answered_goes_with_them, what_was_redacted_is_watched_over,
@@ -277,6 +279,7 @@ macro_rules! run_contract {
             calls_are_read_in_pages_and_swept,
             usage_is_the_same_by_days_until_it_is_swept,
             calls_of_models_add_up_by_hours_and_days,
+            what_no_sum_holds_is_refused_for_good,
             the_calls_of_servers_are_added_up,
             of_many_one_asks_an_api,
             the_last_results_of_a_probe_are_kept,

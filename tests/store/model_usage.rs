@@ -245,3 +245,15 @@ pub(crate) async fn calls_of_models_add_up_by_hours_and_days(store: &Store) {
     both.retain(|(bucket, ..), _| *bucket >= until);
     assert_eq!(stored(&any).await, both);
 }
+
+pub(crate) async fn what_no_sum_holds_is_refused_for_good(store: &Store) {
+    let absurd = |number: u8| LedgerRow {
+        kind: "llm",
+        model: Some("m".into()),
+        tokens_input: Some(i64::MAX),
+        ..call(number, 0)
+    };
+    store.append_ledger(&[absurd(1)]).await.unwrap();
+    let refused = store.append_ledger(&[absurd(2)]).await.unwrap_err();
+    assert!(refused.is_refusal(), "{refused}");
+}

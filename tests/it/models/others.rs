@@ -246,3 +246,17 @@ async fn rankings_are_paid_for_by_searches() {
     let row = scene.came("/v1/rerank", &other, 4).await;
     assert_eq!(row.cost_nanos, None, "{row:?}");
 }
+
+#[tokio::test]
+async fn a_number_that_nobody_uses_stops_no_ledger() {
+    let scene = Scene::start().await;
+    for (count, model) in ["absurd", "absurd", "text-embedding-3-small"]
+        .into_iter()
+        .enumerate()
+    {
+        let body = json!({ "model": format!("o/{model}"), "input": "some text" });
+        let row = scene.came("/v1/embeddings", &body, count + 1).await;
+        let expected = if model == "absurd" { 1 << 32 } else { 7 };
+        assert_eq!(row.tokens_input, Some(expected), "{row:?}");
+    }
+}
