@@ -2,6 +2,8 @@
 
 mod again;
 
+pub(crate) use again::Turns;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -149,29 +151,12 @@ impl Asking<'_> {
         account: &mut Account,
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
-        let keys = self.provider.keys_in_turn();
-        let mut attempt = 0;
+        let mut turns = Turns::of(self.provider, work.settings.retries, work.deadline);
         loop {
-            let key = keys.get(attempt as usize % keys.len().max(1)).copied();
-            let fault = match self.attempt(work, key, account, dropped).await {
+            match self.attempt(work, turns.key(), account, dropped).await {
                 Ok(answering) => return Ok(answering),
-                Err(fault) => fault,
-            };
-            attempt += 1;
-            // Another key costs nothing but the question.
-            let has_other = (attempt as usize) < keys.len() && again::is_of_key(fault.class);
-            if !has_other && (attempt > work.settings.retries || !again::may_repeat(fault.class)) {
-                return Err(fault);
+                Err(fault) => turns.after(fault).await?,
             }
-            let pause = if has_other {
-                Duration::ZERO
-            } else {
-                again::pause(attempt, &fault)
-            };
-            if pause > again::PAUSE_MAX || Instant::now() + pause >= work.deadline {
-                return Err(fault);
-            }
-            tokio::time::sleep(pause).await;
         }
     }
 
@@ -238,7 +223,10 @@ impl Asking<'_> {
         account.answered(&opened);
         if !opened.status.is_success() {
             account.refused(renews((key, &pass), opened.status, work.cx.clock.now()));
-            return Err(self.refusal(opened, (key, &pass)).await);
+            let refusal = self
+                .provider
+                .refusal(self.written.dialect, opened, (key, &pass));
+            return Err(refusal.await);
         }
         let answering = match work.question.stream {
             None => self.whole(work, opened, dropped).await,
@@ -281,32 +269,6 @@ impl Asking<'_> {
             }
         }
         Ok(request)
-    }
-
-    /// What a provider says that does not answer.
-    async fn refusal(&self, opened: Opened, sent: (Option<&LiveKey>, &Pass)) -> Fault {
-        let status = opened.status.as_u16();
-        let after = opened.headers.get(RETRY_AFTER).and_then(|value| {
-            let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
-            Some(Duration::from_secs(seconds))
-        });
-        let body = opened
-            .whole(ERROR_BYTES_MAX, Instant::now() + ERROR_TIME)
-            .await;
-        let mut fault = self
-            .written
-            .dialect
-            .decode_error(status, &body.unwrap_or_default());
-        fault.retry_after = fault.retry_after.or(after);
-        if matches!(
-            fault.class,
-            FaultClass::Unauthenticated | FaultClass::Forbidden
-        ) {
-            // It is our key that is no good, which is nothing the caller can do about.
-            fault.message = format!("{} does not accept its key", self.provider.name);
-        }
-        fault.message = masked(sent, &fault.message);
-        fault
     }
 
     async fn whole(
@@ -448,6 +410,34 @@ impl LiveProvider {
         }
         keys.sort_by_key(|key| key.breaker.is_paused(now));
         keys
+    }
+
+    /// What a provider says that does not answer.
+    pub(crate) async fn refusal(
+        &self,
+        dialect: Dialect,
+        opened: Opened,
+        sent: (Option<&LiveKey>, &Pass),
+    ) -> Fault {
+        let status = opened.status.as_u16();
+        let after = opened.headers.get(RETRY_AFTER).and_then(|value| {
+            let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
+            Some(Duration::from_secs(seconds))
+        });
+        let body = opened
+            .whole(ERROR_BYTES_MAX, Instant::now() + ERROR_TIME)
+            .await;
+        let mut fault = dialect.decode_error(status, &body.unwrap_or_default());
+        fault.retry_after = fault.retry_after.or(after);
+        if matches!(
+            fault.class,
+            FaultClass::Unauthenticated | FaultClass::Forbidden
+        ) {
+            // It is our key that is no good, which is nothing the caller can do about.
+            fault.message = format!("{} does not accept its key", self.name);
+        }
+        fault.message = masked(sent, &fault.message);
+        fault
     }
 
     /// Whether there is anything of it that is not left alone.

@@ -18,7 +18,7 @@ use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{self, Came, Choice, asker, failed, in_order};
 use crate::llm::dialect::Dialect;
-use crate::llm::exchange::{judged, of_egress, own_headers};
+use crate::llm::exchange::{Turns, judged, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
@@ -26,7 +26,7 @@ use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
-use crate::llm::signed::{Signed, masked, renews};
+use crate::llm::signed::{Signed, renews};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::llm::through::{Sent, Tallied, Tally};
@@ -88,6 +88,8 @@ struct Sending<'a> {
     provider: &'a LiveProvider,
     model: &'a str,
     body: Bytes,
+    /// How often it is sent again.
+    retries: u32,
     deadline: Instant,
 }
 
@@ -272,9 +274,10 @@ async fn send_in_turn(
             provider: &provider,
             model: &name,
             body: renamed(wanted, &name)?,
+            retries: settings.retries,
             deadline,
         };
-        match sending.with_keys(account).await {
+        match sending.until_it_answers(account).await {
             Ok(opened) => {
                 let priced = Priced {
                     list: provider.provider.price_list().to_owned(),
@@ -298,47 +301,38 @@ async fn send_in_turn(
 }
 
 impl Sending<'_> {
-    /// Sends with one key after the other, as long as it is the key that is no good.
-    async fn with_keys(&self, account: &mut Account) -> Result<Opened, Fault> {
-        let keys = self.provider.keys_in_turn();
-        let mut keys = keys.into_iter().map(Some).collect::<Vec<_>>();
-        if keys.is_empty() {
-            keys.push(None);
-        }
-        let mut last = None;
-        for key in keys {
-            let Ok(admitted) = self.provider.admit(key) else {
-                continue;
-            };
-            account.asking(self.provider, self.model);
-            account.keeps_busy(self.choice.counted());
-            let began = Instant::now();
-            let sent = self.send(key, account).await;
-            let class = sent.as_ref().err().map(|fault| fault.class);
-            account.came_of_it(class);
-            let (sign, rule) = judged(class);
-            let sign = if account.renews() { Sign::None } else { sign };
-            admitted.end(sign, rule, Instant::now());
-            // A count, or a refusal of what was asked, says nothing of how long an answer takes.
-            let is_fine = |sent: &Opened| sent.status.is_success();
-            let counts = self.wanted.capability != Capability::CountTokens;
-            let came = Came {
-                answered: counts && sent.as_ref().is_ok_and(is_fine),
-                failed: failed(sign, class),
-            };
-            self.choice.saw(&self.cx.models, came, (began, false));
-            match sent {
-                Err(fault) if sign == Sign::Bad => last = Some(fault),
-                sent => return sent,
+    /// Sends with one key after the other, and again where that helps.
+    async fn until_it_answers(&self, account: &mut Account) -> Result<Opened, Fault> {
+        let mut turns = Turns::of(self.provider, self.retries, self.deadline);
+        loop {
+            match self.attempt(turns.key(), account).await {
+                Ok(opened) => return Ok(opened),
+                Err(fault) => turns.after(fault).await?,
             }
         }
-        Err(last.unwrap_or_else(|| {
-            let text = format!(
-                "{} failed repeatedly and is left alone for a moment",
-                self.provider.name
-            );
-            Fault::new(FaultClass::Overloaded, text)
-        }))
+    }
+
+    /// Sends once, with one key.
+    async fn attempt(&self, key: Option<&LiveKey>, account: &mut Account) -> Result<Opened, Fault> {
+        let admitted = self.provider.admit(key)?;
+        account.asking(self.provider, self.model);
+        account.keeps_busy(self.choice.counted());
+        let began = Instant::now();
+        let sent = self.send(key, account).await;
+        let class = sent.as_ref().err().map(|fault| fault.class);
+        account.came_of_it(class);
+        let (sign, rule) = judged(class);
+        let sign = if account.renews() { Sign::None } else { sign };
+        admitted.end(sign, rule, Instant::now());
+        // A count, or a refusal of what was asked, says nothing of how long an answer takes.
+        let is_fine = |sent: &Opened| sent.status.is_success();
+        let counts = self.wanted.capability != Capability::CountTokens;
+        let came = Came {
+            answered: counts && sent.as_ref().is_ok_and(is_fine),
+            failed: failed(sign, class),
+        };
+        self.choice.saw(&self.cx.models, came, (began, false));
+        sent
     }
 
     async fn send(&self, key: Option<&LiveKey>, account: &mut Account) -> Result<Opened, Fault> {
@@ -375,13 +369,8 @@ impl Sending<'_> {
         if opened.status.is_success() || !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
             return Ok(opened);
         }
-        let body = opened
-            .whole(1 << 18, self.deadline)
-            .await
-            .unwrap_or_default();
-        let mut fault = Dialect::OpenaiChat.decode_error(status, &body);
-        fault.message = masked((key, &pass), &fault.message);
-        Err(fault)
+        let dialect = self.wanted.dialect.unwrap_or(Dialect::OpenaiChat);
+        Err(self.provider.refusal(dialect, opened, (key, &pass)).await)
     }
 }
 

@@ -260,3 +260,30 @@ async fn a_number_that_nobody_uses_stops_no_ledger() {
         assert_eq!(row.tokens_input, Some(expected), "{row:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_no_chat_is_asked_again_where_that_helps() {
+    let scene = Scene::start().await;
+    let body = json!({ "model": "o/busy", "input": "some text" });
+    let row = scene.came("/v1/embeddings", &body, 1).await;
+    assert_eq!((row.attempts, row.tokens_input), (2, Some(7)));
+    // Nobody waits for a minute, and the caller is told how long it is.
+    let body = json!({ "model": "o/limited", "input": "some text" });
+    let after = async || {
+        let request = scene.ask("/v1/embeddings", "application/json", body.to_string());
+        let response = request.send().await.unwrap();
+        let after = response.headers().get("retry-after").cloned();
+        let after: u64 = after.unwrap().to_str().unwrap().parse().unwrap();
+        (response.status().as_u16(), after)
+    };
+    let began = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(after().await, (429, 60));
+    }
+    assert!(began.elapsed() < Duration::from_secs(30));
+    assert_eq!(scene.maker.0.load(Ordering::SeqCst), 7);
+    // It is left alone now, for ten seconds.
+    let (status, after) = after().await;
+    assert!(status >= 500 && (1..=10).contains(&after), "{status}");
+    assert_eq!(scene.maker.0.load(Ordering::SeqCst), 7);
+}
