@@ -17,6 +17,45 @@ const PICTURE_TOKENS_MINI: u64 = 2_833 + 8 * 5_667;
 /// 700 bytes of it.
 const SOUND_BYTES_PER_TOKEN: u64 = 16;
 
+/// The most tokens of a text, by half a token for each of its bytes.
+const HALVES: [u8; 256] = halves();
+
+/// Vocabularies make a token of two letters of a word or more, with the blank before it, and of a whole common character
+/// of two or three bytes (Latin with accents, Greek, Cyrillic, Hebrew, Arabic; Japanese, Chinese, Korean). Of all else a
+/// byte may be a token: digits, capitals, punctuation, and each byte of a rare character. What follows the first byte of
+/// a character counts with it.
+const fn halves() -> [u8; 256] {
+    let mut halves = [2; 256];
+    let mut byte = 0;
+    while byte < halves.len() {
+        halves[byte] = match byte {
+            0x20 | 0x61..=0x7a => 1,
+            0x80..=0xbf => 0,
+            0..=0x7f | 0xc3 | 0xce..=0xd1 | 0xd7..=0xd9 => 2,
+            0xe3..=0xe9 | 0xeb..=0xed => 3,
+            0xc0..=0xdf => 4,
+            0xe0..=0xef => 6,
+            _ => 8,
+        };
+        byte += 1;
+    }
+    halves
+}
+
+/// More tokens than a text of any language has: one for each byte but for words and common characters, which have one for
+/// every two bytes at most. Letters in no order that a vocabulary knows may have up to three quarters more.
+pub fn bound(text: &[u8]) -> u64 {
+    let (mut sum, mut before) = (0, 0);
+    for byte in text {
+        let halves = HALVES[usize::from(*byte)];
+        // A letter alone is a token, too.
+        let begins = halves == 1 && before != 1;
+        sum += u64::from(halves) + u64::from(begins);
+        before = halves;
+    }
+    sum.div_ceil(2)
+}
+
 /// The most tokens that a model makes of a picture.
 pub fn picture_bound(model: &str) -> u64 {
     if model.contains("gpt-4o-mini") {
@@ -26,28 +65,27 @@ pub fn picture_bound(model: &str) -> u64 {
     }
 }
 
-/// Pictures and sounds that stand in a request: their bytes, and the most tokens of them where a picture has at most
-/// `picture`. Those that have fewer by their bytes are not among them.
+/// Pictures and sounds that stand in a request: the most tokens that their letters have, and the most of them where a
+/// picture has at most `picture`. Those that have fewer by their letters are not among them.
 pub fn media(request: &ChatRequest, picture: u64) -> (u64, u64) {
     let parts = request.turns.iter().flat_map(|turn| &turn.parts);
     parts.fold((0, 0), |sum, part| with_media(sum, part, picture))
 }
 
-fn with_media((bytes, tokens): (u64, u64), part: &Part, picture: u64) -> (u64, u64) {
+fn with_media((letters, tokens): (u64, u64), part: &Part, picture: u64) -> (u64, u64) {
     let of = |source: &Source, kind: &str, most: &dyn Fn(u64) -> u64| {
         let Source::Inline { media_type, data } = source else {
-            return (bytes, tokens);
+            return (letters, tokens);
         };
         // Some providers take a document where a picture belongs, and read all of it.
         if !media_type.starts_with(kind) {
-            return (bytes, tokens);
+            return (letters, tokens);
         }
-        let length = data.len() as u64;
-        let most = most(length);
-        if most >= length.div_ceil(2) {
-            return (bytes, tokens);
+        let (own, most) = (bound(data.as_bytes()), most(data.len() as u64));
+        if most >= own {
+            return (letters, tokens);
         }
-        (bytes + length, tokens + most)
+        (letters + own, tokens + most)
     };
     match part {
         Part::Image(image) => of(&image.source, "image/", &|_| picture),
@@ -56,9 +94,11 @@ fn with_media((bytes, tokens): (u64, u64), part: &Part, picture: u64) -> (u64, u
         }),
         Part::ToolResult(result) => {
             let parts = result.parts.iter();
-            parts.fold((bytes, tokens), |sum, part| with_media(sum, part, picture))
+            parts.fold((letters, tokens), |sum, part| {
+                with_media(sum, part, picture)
+            })
         }
-        _ => (bytes, tokens),
+        _ => (letters, tokens),
     }
 }
 
@@ -109,6 +149,7 @@ mod tests {
     use serde_json::json;
 
     use crate::llm::dialect::Dialect;
+    use crate::llm::vocabulary::Vocabulary;
     use crate::tokens;
 
     #[test]
@@ -130,6 +171,51 @@ mod tests {
         assert!(with("messages", two) >= base + 8);
         let tool = json!([{ "type": "function", "function": { "name": "f", "description": said, "parameters": {} } }]);
         assert!(with("tools", tool) >= base + 8);
+    }
+
+    #[test]
+    fn no_text_has_more_tokens_than_its_bound() {
+        let many = |text: &str| text.repeat(50);
+        let code = include_str!("count.rs");
+        let digits: String = (0..400_u32)
+            .map(|n| n.wrapping_mul(2_654_435_761).to_string())
+            .collect();
+        let apart = |by: &str| digits.split("").collect::<Vec<_>>().join(by);
+        let hexadecimal = (0..400_u32).map(|n| format!("{:08x} ", n.wrapping_mul(2_654_435_761)));
+        let hexadecimal = hexadecimal.collect::<Vec<_>>().concat();
+        let texts = [
+            "Words of a language that most texts are written in, and some marks; no more than that.".to_owned(),
+            code.to_owned(),
+            json!({ "a": code, "b": [1.5, -2, 1e9], "c": { "d": null } }).to_string(),
+            apart(" "),
+            apart(","),
+            digits,
+            hexadecimal,
+            many("$#@!%^&*()_+{}|:<>?~`-=[];',./\\\""),
+            many("a1b2,c3;d4_x.y/z "),
+            many("XQJZKVWPFHMBGYCNLTRDSUIOEA"),
+            many("aGVsbG8gd29ybGQhIFRoaXMgaXMgYmFzZTY0Lg=="),
+            many("Привет, мир. Как дела сегодня? Всё хорошо. "),
+            many("今天天气很好，我们去公园散步吧。"),
+            many("今日はとても良い天気です。公園へ行きましょう。"),
+            many("안녕하세요, 오늘 날씨가 정말 좋네요. "),
+            many("مرحبا بالعالم، كيف حالك اليوم؟ "),
+            many("नमस्ते दुनिया, आज आप कैसे हैं? "),
+            many("မင်္ဂလာပါ ကမ္ဘာ "),
+            many("ሰላም ለዓለም "),
+            many("😀🧬🏳️‍🌈👩🏽‍🚀"),
+            many("𓀀𓁐𐎠𝔘𝔫𝔦"),
+        ];
+        for text in &texts {
+            let bound = super::bound(text.as_bytes());
+            for vocabulary in [Vocabulary::O200k, Vocabulary::Cl100k] {
+                let count = vocabulary.count(text) as u64;
+                let said: String = text.chars().take(30).collect();
+                assert!(count <= bound, "{said}: {count} of {bound}");
+            }
+        }
+        // Of words it is little more than half a token for each letter.
+        assert!(super::bound(texts[0].as_bytes()) <= texts[0].len() as u64 * 11 / 20);
     }
 
     #[test]

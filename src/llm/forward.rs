@@ -17,6 +17,7 @@ use crate::egress::resilience::Sign;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{self, Came, Choice, asker, failed, in_order};
+use crate::llm::count;
 use crate::llm::dialect::Dialect;
 use crate::llm::exchange::{Turns, judged, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
@@ -166,9 +167,12 @@ fn operation(capability: Capability) -> &'static str {
 
 /// The most tokens a request and its answer can have, where an answer has at most `written`.
 fn most(wanted: &Wanted, written: u64) -> (u64, u64) {
-    let bytes = wanted.body.len() as u64;
     let is_form = multipart::boundary(&wanted.content_type).is_some();
-    let prompt = bytes.div_ceil(if is_form { BYTES_PER_TOKEN_OF_MEDIA } else { 2 });
+    let prompt = if is_form {
+        (wanted.body.len() as u64).div_ceil(BYTES_PER_TOKEN_OF_MEDIA)
+    } else {
+        count::bound(&wanted.body)
+    };
     let top = Top::read(&wanted.body).ok().filter(|_| !is_form);
     let number = |name| top.as_ref()?.get::<u64>(name);
     let answers = number("n").max(number("best_of")).unwrap_or(1).max(1);

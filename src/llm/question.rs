@@ -14,7 +14,7 @@ use crate::llm::price::ServiceTier;
 use crate::llm::provider::{Capability, Provider, Quirk};
 use crate::llm::splice::{Edit, Top, edited_at};
 
-/// A prompt of fewer tokens by its bytes is not looked at for pictures and sounds.
+/// A prompt of fewer tokens by its letters is not looked at for pictures and sounds.
 const MEDIA_TOKENS_MIN: u64 = 1_024;
 /// One of these stands beside each.
 const MEDIA_WORDS: [&str; 4] = ["base64", "inlineData", "inline_data", "input_audio"];
@@ -168,24 +168,19 @@ impl Question {
         (self.prompt_bound(picture), self.output_bound(otherwise))
     }
 
-    /// More tokens than the prompt has: half as many as the request has bytes, but for pictures and sounds that stand in
-    /// it, of which a picture has at most so many.
-    ///
-    /// Tokenizers make a token of several letters of a word, of a whole common character beyond ASCII (three bytes
-    /// in UTF-8), of two or three digits, and JSON adds its own bytes to all of it. What does not keep to this
-    /// (digits one by one, rare characters) is counted when the answer is there, as is what a request only refers
-    /// to: pictures and documents by their address, an earlier answer by its id.
+    /// More tokens than the prompt has: those of all that the request says ([`count::bound`]), but for pictures and sounds
+    /// that stand in it, of which a picture has at most so many. What a request only refers to is counted when the answer
+    /// is there: pictures and documents by their address, an earlier answer by its id.
     pub fn prompt_bound(&self, picture: u64) -> u64 {
-        let all = self.body.len() as u64;
-        let by_bytes = all.div_ceil(2);
+        let all = count::bound(&self.body);
         let has = |word: &str| memchr::memmem::find(&self.body, word.as_bytes()).is_some();
-        if by_bytes <= MEDIA_TOKENS_MIN || !MEDIA_WORDS.iter().any(|word| has(word)) {
-            return by_bytes;
+        if all <= MEDIA_TOKENS_MIN || !MEDIA_WORDS.iter().any(|word| has(word)) {
+            return all;
         }
-        // Bytes that no reader takes for a picture's count as what they are.
+        // Letters that no reader takes for a picture's count as what they are.
         let media = self.neutral().map(|request| count::media(request, picture));
-        let (bytes, tokens) = media.unwrap_or_default();
-        all.saturating_sub(bytes).div_ceil(2) + tokens
+        let (letters, tokens) = media.unwrap_or_default();
+        all.saturating_sub(letters) + tokens
     }
 
     /// The most tokens that the answers may have which the caller asks for; `otherwise` where it does not say.
@@ -291,6 +286,10 @@ impl Found {
         let first = |top: &Top<'_>, names: &[&str]| -> Option<u64> {
             names.iter().find_map(|name| top.get(name))
         };
+        // Providers differ in which of the two they keep to.
+        let greatest = |top: &Top<'_>, names: &[&str]| -> Option<u64> {
+            names.iter().filter_map(|name| top.get(name)).max()
+        };
         let (tokens, answers) = match dialect {
             Dialect::Gemini => {
                 let config = ["generationConfig", "generation_config"];
@@ -304,7 +303,7 @@ impl Found {
             }
             Dialect::OpenaiResponses => (first(top, &["max_output_tokens"]), None),
             Dialect::OpenaiChat => (
-                first(top, &["max_completion_tokens", "max_tokens"]),
+                greatest(top, &["max_completion_tokens", "max_tokens"]),
                 first(top, &["n"]),
             ),
             _ => (first(top, &["max_tokens"]), None),
@@ -367,6 +366,11 @@ mod tests {
             ),
             (
                 OpenaiChat,
+                r#"{"model":"m","max_tokens":9,"max_completion_tokens":7}"#,
+                9,
+            ),
+            (
+                OpenaiChat,
                 r#"{"model":"m","max_tokens":null,"n":2}"#,
                 8_192,
             ),
@@ -390,7 +394,7 @@ mod tests {
         ] {
             let read = Question::read(dialect, body.into(), Addressed::default()).unwrap();
             assert_eq!(read.output_bound(4_096), most, "{body}");
-            assert_eq!(read.prompt_bound(9), body.len().div_ceil(2) as u64);
+            assert_eq!(read.prompt_bound(9), count::bound(body.as_bytes()));
         }
         let asked = r#"{"model":"m","service_tier":"flex"}"#;
         let tier = |dialect| Question::read(dialect, asked.into(), Addressed::default());
@@ -434,7 +438,7 @@ mod tests {
             };
             let read = Question::read(dialect, body.to_owned().into(), addressed).unwrap();
             let bound = read.prompt_bound(9_000);
-            assert!((most..most + 200).contains(&bound), "{bound} of {most}");
+            assert!((most..most + 300).contains(&bound), "{bound} of {most}");
         };
         for (dialect, body, most) in [
             (OpenaiChat, chat(picture.clone()), 9_000),
@@ -451,30 +455,30 @@ mod tests {
                 chat(format!(
                     r#"{{"type":"text","text":"data:image/png;base64,{data}"}}"#
                 )),
-                500_000,
+                1_000_000,
             ),
             (
                 OpenaiChat,
                 chat(picture.replace("image/png", "application/pdf")),
-                500_000,
+                1_000_000,
             ),
             (
                 Anthropic,
                 chat(format!(
                     r#"{{"type":"tool_use","id":"t","name":"f","input":{{"type":"base64","media_type":"image/png","data":"{data}"}}}}"#
                 )),
-                500_000,
+                1_000_000,
             ),
             (
                 OpenaiChat,
                 format!(r#"{{"model":"m","nothing":"base64 {data}"}}"#),
-                500_000,
+                1_000_000,
             ),
         ] {
             bound(dialect, &body, most);
         }
-        // One that is smaller than a picture may be counts by its bytes.
+        // One that is smaller than a picture may be counts by its letters.
         let small = chat(picture.replace(&data, &data[..4_000]));
-        bound(OpenaiChat, &small, 2_000);
+        bound(OpenaiChat, &small, 4_000);
     }
 }

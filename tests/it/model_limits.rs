@@ -451,7 +451,7 @@ async fn what_is_passed_on_counts_like_a_chat() {
         through += 1;
         assert!(through <= 10, "nothing is counted");
     };
-    // 10 tokens each. Half the bytes of the request are more, so that the last one is counted exactly.
+    // 10 tokens each. The most that the request may have are more, so that the last one is counted exactly.
     assert_eq!(through, 10, "{}", refused.body);
     assert_eq!(refused.body["error"]["type"], "insufficient_quota");
     assert_eq!(bench.fake.served.load(Ordering::SeqCst), 10);
