@@ -466,6 +466,7 @@ mod tests {
         (String::from_utf8(out).unwrap(), relay.seen().clone())
     }
 
+    // BerriAI/litellm#38504: a field of the gateway's own was put into streams against the will of their callers.
     #[test]
     fn every_other_byte_passes_wherever_the_stream_is_cut() {
         let usage_chunk = CHUNKS

@@ -304,6 +304,7 @@ fn streams_say_the_same_wherever_they_are_cut() {
     }
 }
 
+// RooCodeInc/Roo-Code#10351: signatures that come in a stream were not kept.
 #[test]
 fn streams_come_out_with_the_same_meaning() {
     for name in names("streams") {
@@ -400,6 +401,7 @@ fn an_error_within_a_stream_ends_it() {
     );
 }
 
+// maximhq/bifrost#5354: what the start and the end of a stream say it used was added up.
 #[test]
 fn usage_of_the_start_and_the_end_is_not_added_up() {
     let answer = collected(decoded(&parted(&text("anthropic/streams/cached.sse"), 0)));
@@ -478,6 +480,7 @@ fn the_start_of_a_stream_says_the_prompt_where_it_is_known_and_its_end_says_all(
     }
 }
 
+// maximhq/bifrost#3441: blocks of streamed calls overlapped, and some had no end.
 #[test]
 fn parts_that_alternate_are_written_one_after_the_other() {
     let start = |index| ChatEvent::PartStart {
@@ -526,6 +529,7 @@ fn parts_that_alternate_are_written_one_after_the_other() {
     );
 }
 
+// agentgateway/agentgateway#3002: a call without arguments came back as an empty text, which Claude refuses.
 #[test]
 fn calls_without_arguments_have_an_empty_object() {
     let events = decoded(&parted(&text("anthropic/streams/tools.sse"), 0));
@@ -612,6 +616,7 @@ fn replayed(answer: &Answer) -> Vec<Part> {
         .collect()
 }
 
+// onyx-dot-app/onyx#13691: thoughts were dropped on their way to callers and back.
 #[test]
 fn what_others_signed_travels_through_a_caller_and_back() {
     let parts = vec![
@@ -670,6 +675,7 @@ fn what_others_signed_travels_through_a_caller_and_back() {
     assert_eq!(dropped(&encoded).len(), 5);
 }
 
+// langgenius/dify#41092: signed thoughts were lost from one round of tools to the next.
 #[test]
 fn signed_thoughts_are_passed_on_byte_for_byte() {
     let fixture = json("anthropic/requests/thoughts.json");
@@ -680,6 +686,7 @@ fn signed_thoughts_are_passed_on_byte_for_byte() {
     assert_eq!(body["messages"][1], fixture["messages"][1]);
 }
 
+// higress-group/higress#3517: results of tools went to Claude in a role that it does not know.
 #[test]
 fn turns_are_joined_and_results_come_first() {
     let mut late = says(Role::User, "And?");

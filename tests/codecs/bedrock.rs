@@ -173,6 +173,7 @@ fn stream(name: &str) -> Vec<Event> {
     parted(&text(&format!("bedrock/streams/{name}")), 0)
 }
 
+// agentgateway/agentgateway#2971: parts of Bedrock's streams were told with the wrong index.
 #[test]
 fn a_stream_builds_the_whole_answer_wherever_it_is_cut() {
     for name in files("streams") {
@@ -406,6 +407,7 @@ fn sent_back(answer: &Answer) -> [ChatRequest; 2] {
     ]
 }
 
+// maximhq/bifrost#6342: thoughts that came back were put together anew, which wedged the conversation.
 #[test]
 fn signed_thoughts_come_back_through_callers_of_other_dialects() {
     for name in ["reasoning", "redacted"] {

@@ -673,7 +673,8 @@ fn bytes_are_passed_on_in_the_standard_alphabet() {
     assert_eq!(image.source, expected);
 }
 
-/// litellm #25836: arguments were lost in streams only.
+// BerriAI/litellm#25836: arguments of Gemini's calls were lost, in streams only.
+// agentgateway/agentgateway#2801: of several calls that Gemini makes at once, some were lost.
 #[test]
 fn arguments_of_streamed_calls_are_kept_and_parallel_calls_are_apart() {
     let answer = collected(&events(&text("gemini/streams/thinking_calls.sse"), 0)).unwrap();
@@ -766,7 +767,8 @@ fn a_call_that_was_cut_is_not_written() {
     }
 }
 
-/// langwatch #7018, litellm #28009: cached tokens are in the prompt's, thoughts are not in the candidates'.
+// langwatch/langwatch#7018: what came from a cache was charged eleven times too dear.
+/// Cached tokens are in the prompt's, thoughts are not in the candidates'.
 #[test]
 fn cached_tokens_count_once_and_thoughts_are_output() {
     let usage = decode_answer(json!({"usageMetadata": {

@@ -172,6 +172,7 @@ fn asked_in(to: Dialect, request: &ChatRequest, model: &TargetModel) -> String {
     )
 }
 
+// maximhq/bifrost#3511: no request that had tools went through.
 #[test]
 fn requests_in_every_dialect() {
     let model = TargetModel {
@@ -265,6 +266,8 @@ fn answered_in(to: Dialect, events: &[ChatEvent], answer: &Result<Answer, String
     text
 }
 
+// BerriAI/litellm#29491: calls of an imitator of OpenAI reached callers of Anthropic without their arguments.
+// higress-group/higress#3506: calls of Claude were missing from streams for callers of OpenAI.
 #[test]
 fn answers_and_streams_in_every_dialect() {
     for from in Dialect::heard() {

@@ -143,6 +143,7 @@ fn result(id: &str, parts: Vec<Part>, is_error: bool) -> Part {
     })
 }
 
+// maximhq/bifrost#2347: tools came in another order each time, and no prompt was found in a cache.
 #[test]
 fn requests_come_out_as_they_went_in() {
     for name in names("requests") {
@@ -515,6 +516,7 @@ fn sloppy_streams_are_understood() {
     }
 }
 
+// BerriAI/litellm#29286: text beside an empty list of calls became a piece of arguments, and nobody saw it.
 #[test]
 fn an_empty_list_of_calls_beside_text_is_no_call() {
     let answer = collected(stream("empty_tool_calls"));
@@ -553,6 +555,7 @@ fn a_call_is_closed_as_soon_as_it_is_whole_and_something_else_begins() {
     assert!(closed.expect("closed") < next.expect("begun"), "{events:?}");
 }
 
+// agentgateway/agentgateway#2776: arguments that were cut were taken for an empty object.
 #[test]
 fn arguments_that_were_cut_stay_cut() {
     let answer = collected(stream("length"));
@@ -578,6 +581,8 @@ fn no_arguments_are_an_empty_object() {
     );
 }
 
+// BerriAI/litellm#3490: whoever asked what a stream used was told nothing.
+// agentgateway/agentgateway#3005: streams of Claude's never said whose words they are.
 #[test]
 fn the_role_is_said_once_and_usage_only_where_it_was_asked_for() {
     let events = stream("text");
@@ -595,6 +600,7 @@ fn the_role_is_said_once_and_usage_only_where_it_was_asked_for() {
     assert!(without.ends_with("data: [DONE]\n\n"));
 }
 
+// adolfousier/opencrabs#1636: cached tokens of imitators of OpenAI were charged twice.
 #[test]
 fn totals_of_usage_include_their_parts() {
     let usage = |usage: Value| {

@@ -97,6 +97,8 @@ fn the_table_is_small_dated_and_without_free_models() {
     assert!(count > 1_000, "{count}");
 }
 
+// BerriAI/litellm#28009: what came from a cache was charged like everything else.
+// theopenco/llmgateway#1857: what came from a cache was added to a prompt that holds it already.
 #[test]
 fn cached_tokens_are_counted_once() {
     // 1,000 tokens, 900 of them cached: 100 x $3 + 900 x $0.30 for a million.

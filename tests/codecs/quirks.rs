@@ -115,6 +115,7 @@ fn quirk_developer_is_system() {
     );
 }
 
+// BerriAI/litellm#23847: a provider that refuses `stream_options` was told them, or nothing of its usage was known.
 #[test]
 fn quirk_no_stream_options_and_no_parallel_tool_calls() {
     let (body, dropped) = applied(

@@ -313,6 +313,9 @@ fn a_day(unit: &str, amount: u64) -> Value {
     json!([{ "unit": unit, "amount": amount, "window": "day", "scope": "consumer" }])
 }
 
+// BerriAI/litellm#34732: requests at the same time were all let in before any of them was counted.
+// BerriAI/litellm#23714: a key whose budget was used up was answered all the same.
+// wso2/api-platform#2932: each request was charged as one, whatever it cost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_budget_holds_among_many_and_is_used_to_its_end() {
     let bench = Bench::with(&[("m", to("gpt-4o-mini"))]).await;
@@ -436,6 +439,7 @@ async fn a_budget_that_is_used_up_has_each_dialects_words() {
     assert_eq!(bench.fake.served.load(Ordering::SeqCst), 0);
 }
 
+// higress-group/higress#1826: a limit of tokens was set, and never refused anybody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_passed_on_counts_like_a_chat() {
     let limits = json!([{ "unit": "tokens", "amount": 100, "window": "day", "scope": "consumer" }]);
@@ -547,6 +551,9 @@ async fn near_a_limit_the_tokens_of_openais_models_are_counted() {
     assert!((350..450).contains(&tokens), "{tokens}");
 }
 
+// vercel/ai#8325: whoever left a stream after 400 tokens was billed for 13,000.
+// pollinations/pollinations#5594: whoever left a stream before its end paid nothing.
+// Wei-Shaw/sub2api#4408: whoever left before the first token was billed for a whole answer, made all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_a_stream_pays_for_what_it_got() {
     let bench = Bench::with(&[("m", to("gpt-4o-mini"))]).await;

@@ -286,6 +286,8 @@ async fn a_key_for_some_models_knows_of_no_others() {
     }
 }
 
+// NousResearch/hermes-agent#42776: a provider that said nothing at all was not replaced.
+// higress-group/higress#2159: a 429 was told to the caller, although another provider had room.
 #[tokio::test]
 async fn what_fails_before_it_begins_is_asked_elsewhere() {
     let set = Set::start().await;
@@ -328,6 +330,7 @@ async fn what_fails_before_it_begins_is_asked_elsewhere() {
     assert!(!said.contains(GOOD), "{said}");
 }
 
+// apache/apisix#13852: a key that had expired was told to the caller, although another one was good.
 #[tokio::test]
 async fn a_wrong_key_is_left_alone_and_the_other_used() {
     let set = Set::start().await;
@@ -354,6 +357,7 @@ async fn a_wrong_key_is_left_alone_and_the_other_used() {
     assert!(!said.contains(WRONG), "{said}");
 }
 
+// BerriAI/litellm#17364: the provider went on for a caller that had left.
 #[tokio::test]
 async fn a_stream_that_is_cut_says_so_and_one_whose_caller_leaves_is_ended() {
     let set = Set::start().await;

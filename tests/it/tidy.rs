@@ -1,4 +1,5 @@
 //! House rules as a test: layers, sizes, names. The table is the one ARCHITECTURE.md describes.
+//! And what went wrong with others: each of it has a test that says so.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -135,6 +136,9 @@ const CODE_LINES_MAX: usize = 500;
 /// Files that may be longer, with the reason. This list only shrinks.
 const LONG_FILES: &[(&str, &str)] = &[];
 
+/// What went wrong with others: a thread, two spaces, and what it was.
+const KNOWN_BUGS: &str = include_str!("../data/known-bugs.txt");
+
 const BANNED_FILE_NAMES: &[&str] = &["utils", "util", "helpers", "common", "misc", "mod"];
 
 #[test]
@@ -214,23 +218,56 @@ fn every_module_has_a_rank() {
     }
 }
 
+#[test]
+fn every_known_bug_of_others_is_named_by_a_test() {
+    let mut texts = texts("tests", &["rs", "py", "mjs"]);
+    texts.extend(sources());
+    let mut faults = Vec::new();
+    for line in KNOWN_BUGS.lines().filter(|line| !line.starts_with('#')) {
+        let (thread, what) = line.split_once("  ").unwrap_or((line, ""));
+        if what.is_empty() {
+            faults.push(format!("{line}: it does not say what went wrong"));
+        }
+        if !texts.iter().any(|(_, text)| names(text, thread)) {
+            faults.push(format!("{thread}: no test names it"));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a text names this thread, and not one whose number only begins alike.
+fn names(text: &str, thread: &str) -> bool {
+    text.split(thread)
+        .skip(1)
+        .any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+}
+
 fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = texts("src", &["rs"]);
+    found.sort();
+    assert!(found.len() > 20, "the source tree was not found");
+    found
+}
+
+/// The files below a folder whose names end so. What is installed there is not ours.
+fn texts(folder: &str, endings: &[&str]) -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
-    let mut folders = vec![root.join("src")];
+    let mut folders = vec![root.join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            let own = path.extension().and_then(|ending| ending.to_str());
             if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+                if !path.ends_with("node_modules") {
+                    folders.push(path);
+                }
+            } else if own.is_some_and(|own| endings.contains(&own)) {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push((path.strip_prefix(root).unwrap().to_owned(), text));
             }
         }
     }
-    found.sort();
-    assert!(found.len() > 20, "the source tree was not found");
     found
 }
 

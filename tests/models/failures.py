@@ -22,6 +22,8 @@ WAYS = {
     "slow-headers": "late",
     "wrong-type": "failed",
     "reset": "unreachable",
+    # BerriAI/litellm#40404: a stream that was cut, stalled or could not be read led to nobody else.
+    # mnfst/llm-gateway#1656: a provider that stalled after its 200 was not replaced.
     "stall-before": "late",
     "stall-after": "late",
     "truncated-before": "unreachable",
@@ -30,6 +32,8 @@ WAYS = {
     "reset-after": "unreachable",
     "malformed-before": "failed",
     "malformed-after": "failed",
+    # BerriAI/litellm#6957: an overload that is told within a stream led to nobody else.
+    # BerriAI/litellm#24005: 510 overloads within streams led to nobody else, and were logged as successes.
     "error-before": "failed",
     "error-after": "failed",
 }
@@ -104,6 +108,7 @@ def set_up(causeway, server):
     gateway.settle()
 
 
+# BerriAI/litellm#38610: where nobody was left to ask, a stream began all the same, with a 200.
 def check(causeway, server, case):
     source, target, way, stream = case
     passed = stream and way.endswith(AFTER)

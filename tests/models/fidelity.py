@@ -76,6 +76,8 @@ def equal(what, got, expected):
 
 
 CASES = [(dialect, stream, ("", "")) for dialect in raw.SOURCES for stream in (False, True) if (dialect, stream) != ("openai-chat", True)] + [
+    # BerriAI/litellm#5632: what a stream used was known only where its caller had asked for it.
+    # BerriAI/litellm#8349: what a stream used was missing where nobody had asked for it.
     # Usage is asked for in any case, and told only to whoever asked.
     ("openai-chat", True, ("", ',"stream_options":{"include_usage":true}')),
     ("openai-chat", True, (' "stream_options":{"include_usage":true} ,', ' "stream_options":{"include_usage":true} ,')),

@@ -79,6 +79,7 @@ async fn redis_counts_a_rate_for_all_processes() {
     assert!((100..=144).contains(&exceeded.seconds()), "{exceeded}");
 }
 
+// higress-group/higress#4067: as long as Redis was not reached, nothing was limited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_each_process_counts_alone() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -120,6 +120,8 @@ pub(crate) async fn a_budget_is_never_exceeded_by_many(store: &Store) {
     assert!((21..=23).contains(&through), "{through}");
 }
 
+// BerriAI/litellm#26672: a key spent far more than its budget.
+// BerriAI/litellm#27735: a budget that was not used up refused requests.
 /// Requests for a model by three processes: each reserves the most it can come to, and comes to a quarter of it.
 pub(crate) async fn a_budget_of_a_model_is_used_to_its_end_and_not_beyond(store: &Store) {
     const RESERVED: u64 = 80_000;
@@ -233,6 +235,7 @@ pub(crate) async fn a_crash_loses_no_unit_of_a_quota(store: &Store) {
     assert!((955..=1_000).contains(&total), "{total}");
 }
 
+// BerriAI/litellm#14204: a window began anew with each request in it, and its count was never over.
 pub(crate) async fn a_clock_set_back_begins_no_window_anew(store: &Store) {
     let (clock, hand) = clock();
     let server = ServerId::generate();

@@ -35,6 +35,7 @@ pub(crate) fn answer(parts: Vec<Part>) -> Answer {
     }
 }
 
+// alibaba/open-code-review#811: signed thoughts came back as plain text, without their signatures.
 #[test]
 fn thoughts_of_other_dialects_come_back_exactly() {
     let signed = |text: &str, value: &str| {
@@ -110,7 +111,7 @@ fn ids_of_other_dialects_are_not_taken_for_items_of_openai() {
     assert_eq!(written(&request)["input"].as_array().unwrap().len(), 1);
 }
 
-/// pipecat #5183: a signature without a text is a thought all the same.
+// pipecat-ai/pipecat#5183: a signed thought without a text was taken for none.
 #[test]
 fn a_signed_thought_without_text_comes_back() {
     let part = Part::Thought(Thought {

@@ -237,6 +237,7 @@ fn tokens(row: &Row) -> (&str, &str, Option<i64>, Option<i64>) {
     (model, status, row.tokens_input, row.tokens_output)
 }
 
+// bitrouter/bitrouter#537: whoever left early paid nothing for the prompt.
 #[tokio::test]
 async fn whoever_leaves_before_an_answer_begins_is_billed_for_what_was_asked() {
     let scene = Scene::start().await;
@@ -427,6 +428,7 @@ async fn a_model_is_found_however_a_request_writes_it() {
     assert_eq!(status, 400, "{said}");
 }
 
+// higress-group/higress#1080: what a stream used was counted twice.
 #[tokio::test]
 async fn a_stream_is_priced_at_the_tier_it_tells_or_was_asked_for() {
     let scene = Scene::start().await;

@@ -68,6 +68,7 @@ impl Set {
     }
 }
 
+// BerriAI/litellm#19077: a stream went to another model although that was switched off.
 #[tokio::test]
 async fn what_a_request_failed_with_decides_where_it_goes_next() {
     let set = Set::start().await;
@@ -161,6 +162,7 @@ async fn names_lead_by_patterns_and_a_change_of_rank_counts_at_once() {
     }
 }
 
+// LeenHawk/gproxy#161: each turn of a talk went to whoever was next, who had to read all of it anew.
 #[tokio::test]
 async fn streams_go_to_whoever_has_fewest_and_talks_to_who_knows_them() {
     let set = Set::start().await;
