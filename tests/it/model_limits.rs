@@ -89,6 +89,12 @@ async fn complete(
     let usage = json!({
         "prompt_tokens": PROMPT, "completion_tokens": WRITTEN, "total_tokens": PROMPT + WRITTEN,
     });
+    // Some say nothing of it.
+    let usage = if model == "silent" {
+        Value::Null
+    } else {
+        usage
+    };
     let id = json!({ "id": "c1", "created": 1, "model": model });
     let with = |object: &str, more: Value| {
         let mut whole = id.clone();
@@ -647,6 +653,25 @@ async fn a_request_counts_once_however_often_it_is_sent() {
     bench.written(6).await;
     let tokens = "SELECT SUM(tokens_input + tokens_output) FROM ledger";
     assert_eq!(bench.number(tokens).await, 330);
+}
+
+// higress-group/higress#2187: streams whose usage is null counted for nothing, and no limit was ever reached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_whose_usage_is_null_counts_all_the_same() {
+    let limits = json!([{ "unit": "tokens", "amount": 600, "window": "day", "scope": "server" }]);
+    let silent = limited("silent", limits);
+    let bench = Bench::with(&[("whole", silent.clone()), ("streamed", silent)]).await;
+    bench.fake.gate.add_permits(100);
+    for (model, stream) in [("whole", false), ("streamed", true)] {
+        let mut asked = question(model, 20);
+        asked["stream"] = stream.into();
+        let mut count = 0;
+        while bench.ask_at("a", CHAT, &asked).await.body["error"]["type"] != "insufficient_quota" {
+            count += 1;
+            assert!(count < 100, "{model}: nothing is counted");
+        }
+        assert!(count > 1, "{model}: nothing is let in");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
