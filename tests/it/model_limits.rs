@@ -121,11 +121,16 @@ async fn complete(
     let says = json!([{ "index": 0, "delta": { "role": "assistant", "content": "hel" } }]);
     let ends = json!([{ "index": 0, "delta": { "content": "lo" }, "finish_reason": "stop" }]);
     let first = chunk(says, Value::Null);
-    let rest = format!(
-        "{}{}data: [DONE]\n\n",
-        chunk(ends, Value::Null),
-        chunk(json!([]), usage)
-    );
+    // One that is cut ends without its end.
+    let rest = if asked["metadata"]["cut"].is_null() {
+        format!(
+            "{}{}data: [DONE]\n\n",
+            chunk(ends, Value::Null),
+            chunk(json!([]), usage)
+        )
+    } else {
+        ": no more\n\n".to_owned()
+    };
     let body = futures::stream::unfold(Some((first, rest, gate)), async |state| {
         let (next, rest, gate) = state?;
         if rest.is_empty() {
@@ -626,6 +631,26 @@ async fn a_stream_counts_as_running_to_its_end() {
         }
     };
     tokio::time::timeout(PATIENCE, room).await.unwrap();
+}
+
+// maximhq/bifrost#3357: what had been made of a stream that broke off was paid for by nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_cut_is_billed_for_what_came() {
+    let bench = Bench::with(&[("m", to("gpt-4o-mini"))]).await;
+    bench.fake.gate.add_permits(1);
+    let mut streamed = question("m", 6_000);
+    streamed["stream"] = true.into();
+    streamed["metadata"] = json!({ "cut": "yes" });
+    let cut = bench.ask_at("a", CHAT, &streamed).await;
+    let said = cut.body.as_str().unwrap();
+    assert!(said.contains("hel") && said.contains("\"error\""), "{said}");
+    bench.written(1).await;
+    let used = "SELECT status || ' ' || estimated || ' ' || (tokens_input > 0) || ' ' \
+                || (tokens_output BETWEEN 1 AND 9) || ' ' || (cost_nanos > 0) FROM ledger";
+    assert_eq!(
+        bench.read(used).await,
+        [Some("tool_error 1 1 1 1".to_owned())]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
