@@ -426,6 +426,16 @@ async fn requests_are_counted_exactly_and_refused_in_the_words_of_each_dialect()
     assert_eq!(refused.await, 174);
 }
 
+// BerriAI/litellm#40095: first requests of somebody unknown, sent at once, all passed the limit for everybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_for_the_first_time_has_the_limit_for_everybody() {
+    let limits =
+        json!([{ "unit": "requests", "amount": 30, "window": "hour", "scope": "consumer" }]);
+    let bench = Bench::with(&[("m", limited("gpt-4o-mini", limits))]).await;
+    assert_eq!(bench.many("a", "m").await, 30);
+    assert_eq!(bench.many("b", "m").await, 30);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_budget_that_is_used_up_has_each_dialects_words() {
     let limits = json!([{ "unit": "tokens", "amount": 20, "window": "month", "scope": "server" }]);
