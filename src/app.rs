@@ -17,3 +17,4 @@ mod seed;
 pub mod serve;
 pub mod tls;
 mod upkeep;
+mod watched;

@@ -165,7 +165,7 @@ pub struct LimitsConfig {
     pub usage_days: u32,
 }
 
-/// Where spans of calls are sent.
+/// Where spans of calls and measures are sent.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetryConfig {
@@ -176,6 +176,8 @@ pub struct TelemetryConfig {
     /// Of the traces that begin here, how many are sampled: 0 to 1.
     #[serde(deserialize_with = "share")]
     pub sample_ratio: f64,
+    /// 0: measures are not sent.
+    pub otlp_metrics_every_s: u64,
     /// Regular expressions of what is hidden in bodies that are logged.
     pub hidden_patterns: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! Spans: what a call was made of and how long each part took, for a collector that speaks OTLP.
+//! Spans: what a call was made of and how long each part took, for a collector that speaks OTLP; and measures, which it
+//! is told from time to time.
 //!
 //! A span holds names, times, numbers and statuses. It never holds an argument, a body, a header, a secret,
 //! or a URL as it was sent: a path is told as its template. Where nothing is exported, or a call is not
@@ -99,6 +100,23 @@ pub struct Span {
     pub attributes: Attributes,
     /// What kind of error it ended with.
     pub error: Option<&'static str>,
+}
+
+/// How something is spread that is counted since the process began.
+pub struct Measure {
+    pub name: &'static str,
+    /// In the words of UCUM.
+    pub unit: &'static str,
+    pub help: &'static str,
+    pub points: Vec<Point>,
+}
+
+/// A histogram: where its buckets end, how many each of them holds, one more without an end, and the sum, in one unit.
+pub struct Point {
+    pub labels: Vec<(&'static str, String)>,
+    pub ends: Vec<f64>,
+    pub counts: Vec<u64>,
+    pub sum: f64,
 }
 
 /// The spans of one call that is sampled, while it runs.

@@ -72,11 +72,11 @@ pub const STATUSES: [(LedgerStatus, &str); 6] = [
 ];
 
 impl Statuses {
-    pub(crate) fn count(&self, status: LedgerStatus) {
-        let place = STATUSES.iter().position(|(known, _)| *known == status);
-        if let Some(count) = place.and_then(|place| self.0.get(place)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Counts one, and says at which place of [`STATUSES`].
+    pub(crate) fn count(&self, status: LedgerStatus) -> Option<usize> {
+        let place = STATUSES.iter().position(|(known, _)| *known == status)?;
+        self.0[place].fetch_add(1, Ordering::Relaxed);
+        Some(place)
     }
 
     pub(crate) fn read(&self) -> Counted {

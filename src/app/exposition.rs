@@ -20,7 +20,7 @@ pub struct Family<'a> {
     name: &'static str,
 }
 
-/// Names and values.
+/// Names and values; a name's dots are written as Prometheus writes names.
 pub type Labels<'a> = [(&'static str, &'a str)];
 
 impl Exposition {
@@ -84,7 +84,7 @@ impl Family<'_> {
         let mut before = '{';
         let end = end.map(|end| ("le", end));
         for (label, value) in labels.iter().copied().chain(end) {
-            let _ = write!(text, "{before}{label}=\"");
+            let _ = write!(text, "{before}{}=\"", label.replace('.', "_"));
             text.extend(value.chars().flat_map(escaped));
             text.push('"');
             before = ',';
@@ -113,7 +113,7 @@ mod tests {
     fn samples_are_written_as_prometheus_reads_them() {
         let mut exposition = Exposition::default();
         let mut family = exposition.family("calls_total", Kind::Counter, "Calls.");
-        family.sample(&[("server", "a\"b\\c\nd"), ("status", "ok")], 3.0);
+        family.sample(&[("a.server", "a\"b\\c\nd"), ("status", "ok")], 3.0);
         let mut family = exposition.family("seconds", Kind::Histogram, "Times.");
         family.histogram(&[("server", "a")], (&[0.5, 1.0], &[1, 0, 2]), 4.25);
         exposition.one(("up", Kind::Gauge, "One."), 1.0);

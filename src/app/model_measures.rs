@@ -5,28 +5,26 @@ use std::time::Instant;
 
 use crate::app::exposition::{Exposition, Kind};
 use crate::app::measures::{name_consumers, shown};
-use crate::llm::meter::{About, Distribution, KINDS, OUTCOMES, SeriesCounts};
+use crate::llm::live::Models;
+use crate::llm::meter::{About, Distribution, KINDS, ModelMeters, OUTCOMES, SeriesCounts};
 use crate::llm::proxy::Llm;
 use crate::store::Store;
+use crate::telemetry::{Measure, Point};
 
 use Kind::{Counter, Gauge, Histogram};
 
-/// A number of a series, and how something of it is spread.
+/// A number of a series.
 type Counted = fn(&SeriesCounts) -> f64;
-type Distributed = fn(&SeriesCounts) -> &Distribution;
 
 /// What stands where no provider was asked, and for the breaker of a provider without keys.
 const NONE: &str = "none";
 
 /// Writes down what requests for models came to.
 pub(super) async fn write(out: &mut Exposition, llm: &Llm, store: &Store) {
-    let there = There::now(llm);
-    let is_model = |about: &About| there.has_model(about);
-    llm.meters
-        .keep(is_model, |provider| there.providers.contains(provider));
-    let series = llm.meters.read();
+    let there = There::now(&llm.models);
+    let series = read(&llm.meters, &there);
     counted(out, &series);
-    timed(out, &series);
+    spread(out, &series);
     let help = "Requests to providers of models, by what came of them.";
     let mut family = out.family("causeway_model_attempts_total", Counter, help);
     for (provider, counts) in llm.meters.attempts() {
@@ -78,9 +76,9 @@ struct There {
 }
 
 impl There {
-    fn now(llm: &Llm) -> Self {
+    fn now(models: &Models) -> Self {
         let (mut there, now) = (Self::default(), Instant::now());
-        llm.models.seeing_all(|offer| {
+        models.seeing_all(|offer| {
             for provider in offer.providers.values() {
                 there.providers.insert(provider.name.clone());
                 let own = (NONE, &provider.breaker);
@@ -186,57 +184,123 @@ fn counted(out: &mut Exposition, series: &[SeriesCounts]) {
     }
 }
 
-/// The labels of OpenTelemetry, and the name the provider goes by here.
-fn labels(about: &About) -> Vec<(&'static str, &str)> {
-    vec![
-        ("gen_ai_operation_name", about.operation),
-        (
-            "gen_ai_provider_name",
-            if about.kind.is_empty() {
-                NONE
-            } else {
-                &about.kind
-            },
-        ),
-        ("gen_ai_request_model", &about.model),
-        ("causeway_provider", provider(about)),
-    ]
+/// How something of requests is spread, as OpenTelemetry names it and as Prometheus does.
+struct Spread {
+    name: &'static str,
+    exposed: &'static str,
+    unit: &'static str,
+    help: &'static str,
+    /// What of a series, and what it is told apart by beside what the series is about.
+    read: fn(&SeriesCounts) -> Vec<(Label, &Distribution)>,
 }
 
-fn timed(out: &mut Exposition, series: &[SeriesCounts]) {
-    let help = "Tokens of requests for models.";
-    let mut family = out.family("gen_ai_client_token_usage", Histogram, help);
-    for one in series {
-        for (kind, tokens) in [("input", &one.input), ("output", &one.output)] {
-            let mut labels = labels(&one.about);
-            labels.push(("gen_ai_token_type", kind));
-            let ends: Vec<f64> = tokens.ends.iter().map(|end| *end as f64).collect();
-            let buckets = (&*ends, &*tokens.counts);
-            family.histogram(&labels, buckets, tokens.sum as f64);
+type Label = Option<(&'static str, &'static str)>;
+
+/// Tokens as they are, times in seconds.
+const SPREADS: [Spread; 4] = [
+    Spread {
+        name: "gen_ai.client.token.usage",
+        exposed: "gen_ai_client_token_usage",
+        unit: "{token}",
+        help: "Tokens of requests for models.",
+        read: |it| {
+            let kind = |kind| Some(("gen_ai.token.type", kind));
+            vec![(kind("input"), &it.input), (kind("output"), &it.output)]
+        },
+    },
+    Spread {
+        name: "gen_ai.client.operation.duration",
+        exposed: "gen_ai_client_operation_duration_seconds",
+        unit: SECONDS,
+        help: "How long requests for models took in all.",
+        read: |it| {
+            let ended = shown(&it.statuses).map(|((place, status), _)| {
+                let error = (place > 0).then_some(("error.type", status));
+                (error, &it.durations[place])
+            });
+            ended.collect()
+        },
+    },
+    Spread {
+        name: "gen_ai.server.time_to_first_token",
+        exposed: "gen_ai_server_time_to_first_token_seconds",
+        unit: SECONDS,
+        help: "Of streams: from the request to the first token.",
+        read: |it| vec![(None, &it.first_tokens)],
+    },
+    Spread {
+        name: "gen_ai.server.time_per_output_token",
+        exposed: "gen_ai_server_time_per_output_token_seconds",
+        unit: SECONDS,
+        help: "Of streams that ended well: the time of each token after the first.",
+        read: |it| vec![(None, &it.token_times)],
+    },
+];
+const SECONDS: &str = "s";
+
+impl Spread {
+    fn points(&self, series: &[SeriesCounts]) -> Vec<Point> {
+        let of_each = series.iter().map(|one| (one, (self.read)(one)));
+        let points = of_each.flat_map(|(one, read)| {
+            read.into_iter().map(|(label, spread)| {
+                let mut labels = labels(&one.about);
+                labels.extend(label.map(|(name, value)| (name, value.to_owned())));
+                self.point(labels, spread)
+            })
+        });
+        points.collect()
+    }
+
+    /// Times are counted in microseconds.
+    fn point(&self, labels: Vec<(&'static str, String)>, spread: &Distribution) -> Point {
+        let unit = if self.unit == SECONDS { 1e6 } else { 1.0 };
+        let told = |count: u64| count as f64 / unit;
+        Point {
+            labels,
+            ends: spread.ends.iter().map(|end| told(*end)).collect(),
+            counts: spread.counts.clone(),
+            sum: told(spread.sum),
         }
     }
-    let each: [(_, _, Distributed); 3] = [
-        (
-            "gen_ai_client_operation_duration_seconds",
-            "How long requests for models took in all.",
-            |it| &it.durations,
-        ),
-        (
-            "gen_ai_server_time_to_first_token_seconds",
-            "Of streams: from the request to the first token.",
-            |it| &it.first_tokens,
-        ),
-        (
-            "gen_ai_server_time_per_output_token_seconds",
-            "Of streams that ended well: the time of each token after the first.",
-            |it| &it.token_times,
-        ),
+}
+
+/// The labels of OpenTelemetry, and the name the provider goes by here.
+fn labels(about: &About) -> Vec<(&'static str, String)> {
+    let kind = Some(&*about.kind).filter(|kind| !kind.is_empty());
+    let labels = [
+        ("gen_ai.operation.name", about.operation),
+        ("gen_ai.provider.name", kind.unwrap_or(NONE)),
+        ("gen_ai.request.model", &about.model),
+        ("causeway.provider", provider(about)),
     ];
-    for (name, help, read) in each {
-        let mut family = out.family(name, Histogram, help);
-        for one in series {
-            let times = read(one);
-            family.seconds(&labels(&one.about), (times.ends, &times.counts), times.sum);
+    labels.map(|(name, value)| (name, value.to_owned())).into()
+}
+
+/// What OpenTelemetry has a name for, for a collector.
+pub(super) fn for_collector(models: &Models, meters: &ModelMeters) -> Vec<Measure> {
+    let series = read(meters, &There::now(models));
+    let told = SPREADS.iter().map(|spread| Measure {
+        name: spread.name,
+        unit: spread.unit,
+        help: spread.help,
+        points: spread.points(&series),
+    });
+    told.filter(|measure| !measure.points.is_empty()).collect()
+}
+
+fn spread(out: &mut Exposition, series: &[SeriesCounts]) {
+    for spread in &SPREADS {
+        let mut family = out.family(spread.exposed, Histogram, spread.help);
+        for point in spread.points(series) {
+            let labels: Vec<_> = point.labels.iter().map(|(name, it)| (*name, &**it)).collect();
+            family.histogram(&labels, (&point.ends, &point.counts), point.sum);
         }
     }
+}
+
+/// The series of what is still there.
+fn read(meters: &ModelMeters, there: &There) -> Vec<SeriesCounts> {
+    let is_model = |about: &About| there.has_model(about);
+    meters.keep(is_model, |provider| there.providers.contains(provider));
+    meters.read()
 }

@@ -38,6 +38,7 @@ use crate::app::operate::Operations;
 use crate::app::secrets;
 use crate::app::seed::{check_demo, seed, wants_demo};
 use crate::app::tls::Tls;
+use crate::app::watched;
 use crate::config::Config;
 use crate::egress::Egress;
 use crate::jq::Jq;
@@ -56,8 +57,6 @@ use crate::policy::Policies;
 use crate::router;
 use crate::store::changes::Feed;
 use crate::store::{Location, Store};
-use crate::telemetry::Telemetry;
-use crate::telemetry::export::{Collector, export};
 use crate::types::Clock;
 
 /// Entries of the ledger that wait to be written.
@@ -123,6 +122,7 @@ impl App {
         }
         let endpoint = endpoint(config, &market, &ground.stop);
         let llm = models::endpoint(&market);
+        watched::measures(config, &ground, &llm.llm)?;
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
@@ -211,7 +211,7 @@ fn market(
         egress: egress.clone(),
         ledger: keep_ledger(config, background, (store, clock)),
         meters: Meters::default(),
-        telemetry: telemetry(config, background, clock)?,
+        telemetry: watched::spans(config, background, clock)?,
         limiter,
         clock: clock.clone(),
         policies: Policies::default(),
@@ -312,23 +312,6 @@ fn keep_ledger(
     let sweeping = ledger::sweep(store.clone(), clock.clone(), kept, stop.clone());
     tasks.spawn(sweeping);
     ledger
-}
-
-/// Where spans go: to a collector, if one is named.
-fn telemetry(
-    config: &Config,
-    (tasks, stop): (&TaskTracker, &CancellationToken),
-    clock: &Clock,
-) -> anyhow::Result<Telemetry> {
-    let settings = &config.telemetry;
-    let Some(endpoint) = &settings.otlp_endpoint else {
-        return Ok(Telemetry::default());
-    };
-    let collector = Collector::open(endpoint, settings.otlp_headers_file.as_deref());
-    let collector = collector.context("telemetry.otlp_endpoint")?;
-    let (telemetry, spans, counts) = Telemetry::channel(settings.sample_ratio, clock.clone());
-    tasks.spawn(export(collector, spans, counts, stop.clone()));
-    Ok(telemetry)
 }
 
 /// What counts calls: rates in Redis where there is one.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::access::ledger::{Called, LedgerEntry, LedgerStatus};
-use crate::access::meter::{Consumers, Counted, OTHER, Statuses};
+use crate::access::meter::{Consumers, Counted, OTHER, STATUSES, Statuses};
 use crate::llm::fault::FaultClass;
 
 /// Models of providers that are told apart, and consumers.
@@ -158,7 +158,8 @@ pub struct Series {
     streams: AtomicI64,
     input: Histogram,
     output: Histogram,
-    durations: Histogram,
+    /// In the order of [`STATUSES`].
+    durations: [Histogram; STATUSES.len()],
     first_tokens: Histogram,
     token_times: Histogram,
 }
@@ -174,7 +175,8 @@ pub struct SeriesCounts {
     pub streams: i64,
     pub input: Distribution,
     pub output: Distribution,
-    pub durations: Distribution,
+    /// By how requests ended, in the order of [`STATUSES`].
+    pub durations: [Distribution; STATUSES.len()],
     pub first_tokens: Distribution,
     pub token_times: Distribution,
 }
@@ -191,7 +193,7 @@ impl Series {
             streams: AtomicI64::new(0),
             input: Histogram::new(&TOKENS),
             output: Histogram::new(&TOKENS),
-            durations: Histogram::new(&DURATIONS),
+            durations: from_fn(|_| Histogram::new(&DURATIONS)),
             first_tokens: Histogram::new(&FIRST_TOKENS),
             token_times: Histogram::new(&TOKEN_TIMES),
         }
@@ -208,8 +210,9 @@ impl Series {
     }
 
     fn count(&self, entry: &LedgerEntry) {
-        self.statuses.count(entry.status);
-        self.durations.observe_time(entry.total_time);
+        if let Some(place) = self.statuses.count(entry.status) {
+            self.durations[place].observe_time(entry.total_time);
+        }
         let Called::Model(call) = &entry.called else {
             return;
         };
@@ -254,7 +257,7 @@ impl Series {
             streams: self.streams.load(Ordering::Relaxed),
             input: self.input.read(),
             output: self.output.read(),
-            durations: self.durations.read(),
+            durations: from_fn(|status| self.durations[status].read()),
             first_tokens: self.first_tokens.read(),
             token_times: self.token_times.read(),
         }
@@ -471,7 +474,7 @@ mod tests {
         assert_eq!(counts.token_times.sum, 50_000);
         assert_eq!(counts.token_times.counts.iter().sum::<u64>(), 1);
         assert_eq!(counts.first_tokens.sum, 100_000);
-        assert_eq!(counts.durations.sum, 1_200_000);
+        assert_eq!(counts.durations[0].sum, 1_200_000);
         assert_eq!(
             counts.input.counts[4], 2,
             "100 is within 65 to 256: {:?}",

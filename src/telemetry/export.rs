@@ -1,5 +1,6 @@
-//! Sends spans to a collector, in batches, by OTLP over HTTP. Calls never wait for it: what cannot be sent is
-//! tried again a few times and then counted as lost, and meanwhile the bounded queue drops what is new.
+//! Sends spans and measures to a collector by OTLP over HTTP. Calls never wait for it: spans that cannot be sent are
+//! tried again a few times and then counted as lost, and meanwhile the bounded queue drops what is new. Measures count
+//! from the beginning, so that the next ones make up for those that were lost.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
-use crate::telemetry::{Counts, Span, otlp};
-use crate::types::UpstreamRequest;
+use crate::telemetry::{Counts, Measure, Span, otlp};
+use crate::types::{Clock, UpstreamRequest};
 
 /// Spans of one request, and how long the first of them waits for more.
 const BATCH_MAX: usize = 512;
@@ -29,7 +30,23 @@ const HEADERS_BYTES_MAX: u64 = 64 << 10;
 /// How often an outage is logged.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
-/// Where spans are sent.
+/// What a collector takes, each at a path of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Traces,
+    Metrics,
+}
+
+impl Signal {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
+        }
+    }
+}
+
+/// Where one signal is sent.
 pub struct Collector {
     egress: Egress,
     url: Url,
@@ -49,7 +66,11 @@ pub enum CollectorError {
 
 impl Collector {
     /// A collector at an OTLP endpoint, such as `http://localhost:4318`; headers are in a file, one a line.
-    pub fn open(endpoint: &Url, headers: Option<&Path>) -> Result<Self, CollectorError> {
+    pub fn open(
+        endpoint: &Url,
+        signal: Signal,
+        headers: Option<&Path>,
+    ) -> Result<Self, CollectorError> {
         let unusable = || CollectorError::Url(without_secret(endpoint));
         let mut url = endpoint.clone();
         let plain = matches!(url.scheme(), "http" | "https") && url.password().is_none();
@@ -61,10 +82,10 @@ impl Collector {
             return Err(unusable());
         }
         let path = url.path().trim_end_matches('/');
-        if !path.ends_with("/v1/traces") {
-            let path = format!("{path}/v1/traces");
-            url.set_path(&path);
-        }
+        // Some say where traces go, as that is all there is to say elsewhere.
+        let base = path.strip_suffix(Signal::Traces.path()).unwrap_or(path);
+        let path = format!("{base}{}", signal.path());
+        url.set_path(&path);
         let mut headers = headers.map_or(Ok(HeaderMap::new()), read_headers)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // The operator named this destination, and it is the only one.
@@ -182,6 +203,34 @@ pub async fn export(
                 let count = rest.len() as u64;
                 counts.failed.fetch_add(count, Ordering::Relaxed);
             }
+        }
+    }
+}
+
+/// Sends what `read` gives, so often and once more at the end.
+pub async fn export_measures(
+    collector: Collector,
+    (every, read): (Duration, impl Fn() -> Vec<Measure>),
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let instance = uuid::Uuid::now_v7().to_string();
+    let since = clock.now();
+    let mut complained = None::<Instant>;
+    loop {
+        stop.run_until_cancelled(tokio::time::sleep(every)).await;
+        let measures = read();
+        if !measures.is_empty() {
+            let body = otlp::measures(&measures, &instance, (since, clock.now()));
+            if let Err(refused) = send(&collector, &body, &stop).await
+                && complained.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY)
+            {
+                complained = Some(Instant::now());
+                tracing::warn!(why = %refused.why, "the collector of measures does not take them");
+            }
+        }
+        if stop.is_cancelled() {
+            return;
         }
     }
 }

@@ -1,27 +1,78 @@
-//! Spans as OTLP writes them in JSON (opentelemetry-proto 1.x, `ExportTraceServiceRequest`; ids in
-//! hexadecimal, numbers of 64 bits as texts).
+//! Spans and measures as OTLP writes them in JSON (opentelemetry-proto 1.x, `ExportTraceServiceRequest` and
+//! `ExportMetricsServiceRequest`; ids in hexadecimal, numbers of 64 bits as texts).
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
-use crate::telemetry::{Span, Value};
+use crate::telemetry::{Measure, Point, Span, Value};
+
+/// What a measure counts from (`AggregationTemporality`): the beginning of the process.
+const CUMULATIVE: i32 = 2;
 
 /// A request with these spans, which were made by the process `instance`.
 pub(super) fn request(spans: &[Span], instance: &str) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let resource: Vec<Json> = [
-        ("service.name", "causeway"),
-        ("service.version", version),
-        ("service.instance.id", instance),
-    ]
-    .iter()
-    .map(|(key, value)| attribute(key, &Value::from(*value)))
-    .collect();
     let spans: Vec<Json> = spans.iter().map(span).collect();
     json!({ "resourceSpans": [{
-        "resource": { "attributes": resource },
-        "scopeSpans": [{ "scope": { "name": "causeway", "version": version }, "spans": spans }],
+        "resource": resource(instance),
+        "scopeSpans": [{ "scope": scope(), "spans": spans }],
     }] })
     .to_string()
+}
+
+/// A request with these measures of the process `instance`, which counts since then and is read now.
+pub(super) fn measures(
+    measures: &[Measure],
+    instance: &str,
+    (since, now): (DateTime<Utc>, DateTime<Utc>),
+) -> String {
+    let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt().unwrap_or_default().to_string();
+    let times = (nanos(since), nanos(now));
+    let measures = measures.iter().map(|measure| {
+        let points = measure.points.iter().map(|point| spread(point, &times));
+        json!({
+            "name": measure.name,
+            "unit": measure.unit,
+            "description": measure.help,
+            "histogram": {
+                "aggregationTemporality": CUMULATIVE,
+                "dataPoints": points.collect::<Vec<_>>(),
+            },
+        })
+    });
+    json!({ "resourceMetrics": [{
+        "resource": resource(instance),
+        "scopeMetrics": [{ "scope": scope(), "metrics": measures.collect::<Vec<_>>() }],
+    }] })
+    .to_string()
+}
+
+fn spread(point: &Point, (since, now): &(String, String)) -> Json {
+    let labels = point.labels.iter();
+    let attributes = labels.map(|(key, value)| attribute(key, &Value::from(&**value)));
+    let counts: Vec<String> = point.counts.iter().map(u64::to_string).collect();
+    json!({
+        "attributes": attributes.collect::<Vec<_>>(),
+        "startTimeUnixNano": since,
+        "timeUnixNano": now,
+        "count": point.counts.iter().sum::<u64>().to_string(),
+        "sum": point.sum,
+        "bucketCounts": counts,
+        "explicitBounds": point.ends,
+    })
+}
+
+fn resource(instance: &str) -> Json {
+    let attributes = [
+        ("service.name", "causeway"),
+        ("service.version", env!("CARGO_PKG_VERSION")),
+        ("service.instance.id", instance),
+    ];
+    let attributes = attributes.map(|(key, value)| attribute(key, &Value::from(value)));
+    json!({ "attributes": attributes })
+}
+
+fn scope() -> Json {
+    json!({ "name": "causeway", "version": env!("CARGO_PKG_VERSION") })
 }
 
 fn span(span: &Span) -> Json {

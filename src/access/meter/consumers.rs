@@ -27,10 +27,12 @@ impl Consumers {
     /// A call ended; `most` consumers are told apart.
     pub fn count(&self, consumer: ConsumerId, status: LedgerStatus, most: usize) {
         if let Some(meter) = self.known.load().get(&consumer) {
-            return meter.statuses.count(status);
+            meter.statuses.count(status);
+            return;
         }
         if self.known.load().len() >= most {
-            return self.others.count(status);
+            self.others.count(status);
+            return;
         }
         let new = Arc::<ConsumerMeter>::default();
         self.known.rcu(|known| {

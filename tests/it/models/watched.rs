@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::models::upstream::{GOOD, REQUEST};
 use crate::models::{Set, to};
 use crate::watching::scrape;
-use crate::watching::spans::{PARENT, TRACE, attributes, collector, spans};
+use crate::watching::spans::{PARENT, TRACE, attributes, collector, collector_at, spans};
 
 const ASKED: &str = "words-nobody-repeats";
 
@@ -70,6 +70,8 @@ async fn requests_for_models_are_counted_and_told_as_spans() {
             r#"causeway_provider_key_paused{provider="fake",key="main"} 0"#,
             r#"causeway_consumer_model_requests_total{consumer="app",status="ok"} 2"#,
             r#"gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="m",causeway_provider="fake",gen_ai_token_type="input"} 1000"#,
+            r#"gen_ai_client_operation_duration_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="m",causeway_provider="fake"} 1"#,
+            r#"gen_ai_client_operation_duration_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="other",gen_ai_request_model="other",causeway_provider="none",error_type="tool_error"} 1"#,
             r#"gen_ai_server_time_to_first_token_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="fake/ok",causeway_provider="fake"} 1"#,
         ],
     );
@@ -186,5 +188,65 @@ async fn bodies_are_logged_where_somebody_wants_it_and_no_secret_with_them() {
     assert!(lines[1].contains("piece 0"), "{log}");
     for secret in [GOOD, &caller, "hush-hush", "sk-0123", "EMP-4711"] {
         assert!(!log.contains(secret), "{secret} is in {log}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_is_told_measures_by_the_names_of_opentelemetry() {
+    let (endpoint, mut taken) = collector_at("/v1/metrics").await;
+    let settings = [
+        ("CAUSEWAY__TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
+        ("CAUSEWAY__TELEMETRY__OTLP_METRICS_EVERY_S", "1"),
+    ];
+    let set = Set::start_with(&settings).await;
+    set.model("m", to(&["gpt-4o-mini"])).await;
+    let answer = set.ask_of("m", true).await;
+    answer.text().await.unwrap();
+    let answer = set.ask_of("fake/broken", false).await;
+    answer.text().await.unwrap();
+    set.rows(2).await;
+    // What is sent counts from the beginning, so that the last time tells everything.
+    set.site.served.terminate();
+    let Set { site, .. } = set;
+    site.served.ended().await;
+    let mut last = None;
+    while let Ok((_, body)) = taken.try_recv() {
+        last = Some(body);
+    }
+    let last = last.unwrap();
+    let told = &last["resourceMetrics"][0];
+    let resource = attributes(&told["resource"]);
+    assert_eq!(resource["service.name"], "causeway");
+    let told = told["scopeMetrics"][0]["metrics"].as_array().unwrap();
+    let mut read = Vec::new();
+    for measure in told {
+        let histogram = &measure["histogram"];
+        assert_eq!(histogram["aggregationTemporality"], 2);
+        for point in histogram["dataPoints"].as_array().unwrap() {
+            let buckets = point["bucketCounts"].as_array().unwrap();
+            let bounds = point["explicitBounds"].as_array().unwrap();
+            assert_eq!(buckets.len(), bounds.len() + 1, "{measure}");
+            let of = attributes(point);
+            let more = of.get("gen_ai.token.type").or(of.get("error.type"));
+            read.push(format!(
+                "{} {} {} {}: {} {}",
+                measure["name"].as_str().unwrap(),
+                measure["unit"].as_str().unwrap(),
+                of["gen_ai.request.model"],
+                more.map_or("-", String::as_str),
+                point["count"].as_str().unwrap(),
+                if measure["unit"] == "s" { "s".to_owned() } else { point["sum"].to_string() },
+            ));
+        }
+    }
+    for expected in [
+        "gen_ai.client.token.usage {token} m input: 1 1000.0",
+        "gen_ai.client.token.usage {token} m output: 1 500.0",
+        "gen_ai.client.operation.duration s m -: 1 s",
+        "gen_ai.client.operation.duration s other tool_error: 1 s",
+        "gen_ai.server.time_to_first_token s m -: 1 s",
+        "gen_ai.server.time_per_output_token s m -: 1 s",
+    ] {
+        assert!(read.iter().any(|it| it == expected), "{expected}: {read:#?}");
     }
 }

@@ -21,16 +21,22 @@ const ARGUMENT: &str = "an-argument-nobody-repeats";
 const SECRET: &str = "a-secret-nobody-repeats";
 
 type Sender = mpsc::UnboundedSender<(HeaderMap, Value)>;
+type Taken = mpsc::UnboundedReceiver<(HeaderMap, Value)>;
 
-/// A collector, and what it takes.
-pub(crate) async fn collector() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Value)>) {
+/// A collector of spans, and what it takes.
+pub(crate) async fn collector() -> (String, Taken) {
+    collector_at("/v1/traces").await
+}
+
+/// A collector that takes what is sent there, and nothing else.
+pub(crate) async fn collector_at(path: &str) -> (String, Taken) {
     let (sender, taken) = mpsc::unbounded_channel();
     let take = async |State(sender): State<Sender>, headers: HeaderMap, body: String| {
         let body = serde_json::from_str(&body).unwrap();
         sender.send((headers, body)).unwrap();
         "{}"
     };
-    let router = Router::new().route("/v1/traces", axum::routing::post(take));
+    let router = Router::new().route(path, axum::routing::post(take));
     let address = serve_local(router.with_state(sender)).await;
     (format!("http://{address}"), taken)
 }
