@@ -24,6 +24,9 @@ Examples:
   causeway models put 'claude-*' --to anthropic
   causeway models put careful --settings careful.json
   causeway models list
+  causeway models show fast
+  causeway models canary fast                     how its arms compare
+  causeway models canary fast --promote
   causeway models remove fast
 
 Targets of the lowest tier are asked first, each as often as its weight says; the others follow where
@@ -41,6 +44,26 @@ pub(super) struct ModelsArgs {
 enum ModelsCommand {
     /// List all models and where they lead
     List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show all settings of a model, as `put --settings` takes them
+    Show {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Compare the arms of a model's canary, and promote it or send nobody to it any more
+    Canary {
+        /// The model
+        name: String,
+        /// Make the canary's targets the model's
+        #[arg(long)]
+        promote: bool,
+        /// Send nobody to it any more; what it was stays to be seen
+        #[arg(long, conflicts_with = "promote")]
+        rollback: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -79,6 +102,25 @@ pub(super) async fn models(output: &Output, args: ModelsArgs) -> anyhow::Result<
             let none = "There are no models but `demo`, and those asked for as PROVIDER/MODEL.";
             listed(target, "models", (none, &model)).await?
         }
+        ModelsCommand::Show { name, target } => {
+            let path = path_of(&["models", &name]);
+            let there = Api::of(target)?.send(Method::GET, &path, None).await?;
+            let settings = settings(&there);
+            (format!("{settings:#}"), settings)
+        }
+        ModelsCommand::Canary {
+            name,
+            promote,
+            rollback,
+            target,
+        } => {
+            let api = Api::of(target)?;
+            match (promote, rollback) {
+                (true, _) => end_canary(&api, &name, "promote").await?,
+                (_, true) => end_canary(&api, &name, "rollback").await?,
+                _ => compare(&api, &name).await?,
+            }
+        }
         ModelsCommand::Put {
             name,
             targets,
@@ -110,6 +152,45 @@ pub(super) async fn models(output: &Output, args: ModelsArgs) -> anyhow::Result<
     };
     output.result(&text, &value)?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn end_canary(api: &Api, name: &str, how: &str) -> anyhow::Result<(String, Value)> {
+    let path = path_of(&["models", name, "canary", how]);
+    let answer = api.send(Method::POST, &path, None).await?;
+    let text = match how {
+        "promote" => model(&answer),
+        _ => format!("Nobody is sent to the canary of {name} any more."),
+    };
+    Ok((text, answer))
+}
+
+/// The arms of a model, side by side.
+async fn compare(api: &Api, name: &str) -> anyhow::Result<(String, Value)> {
+    let path = path_of(&["models", name, "canary"]);
+    let answer = api.send(Method::GET, &path, None).await?;
+    let arms = answer["arms"].as_array().ok_or_else(|| api.stranger())?;
+    let lines: Vec<String> = arms.iter().map(arm).collect();
+    Ok((lines.join("\n"), answer))
+}
+
+fn arm(arm: &Value) -> String {
+    let totals = &arm["totals"];
+    let millis = |name: &str| {
+        let micros = totals[name].as_f64();
+        micros.map_or("-".to_owned(), |it| format!("{:.0} ms", it / 1e3))
+    };
+    let tokens = ["tokensInput", "tokensOutput"].map(|kind| totals[kind].as_u64().unwrap_or(0));
+    let cost = totals["costNanos"].as_f64();
+    format!(
+        "{}  {} calls, {} failed, p95 {}, first token p95 {}, {} tokens, {}",
+        arm["arm"].as_str().unwrap_or_default(),
+        totals["calls"],
+        totals["errors"],
+        millis("p95Micros"),
+        millis("firstTokenP95Micros"),
+        tokens[0] + tokens[1],
+        cost.map_or("cost unknown".to_owned(), |cost| format!("${}", cost / 1e9)),
+    )
 }
 
 fn settings_of(targets: &[String], retries: Option<u32>) -> anyhow::Result<Map<String, Value>> {
