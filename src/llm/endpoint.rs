@@ -22,7 +22,7 @@ use futures::StreamExt;
 use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::sync::mpsc;
 
 use crate::access::authenticate::{Authenticator, key_of};
@@ -161,12 +161,18 @@ async fn gemini(state: State<Endpoint>, Path(name): Path<String>, request: Reque
     answer(&state, Dialect::Gemini, addressed, request).await
 }
 
-async fn unsupported(method: Method, Path(path): Path<String>) -> Response {
-    let text = format!("{method} /v1/{path} is not offered here");
-    refuse(
-        Dialect::OpenaiChat,
-        &Fault::new(FaultClass::Unsupported, text),
-    )
+/// Said in the words of whose addresses it is among.
+async fn unsupported(request: Request) -> Response {
+    let path = request.uri().path();
+    let dialect = if path.starts_with("/v1beta/") {
+        Dialect::Gemini
+    } else if path.starts_with("/v1/messages/") {
+        Dialect::Anthropic
+    } else {
+        Dialect::OpenaiChat
+    };
+    let text = format!("{} {path} is not offered here", request.method());
+    refuse(dialect, &Fault::new(FaultClass::Unsupported, text))
 }
 
 async fn answer(

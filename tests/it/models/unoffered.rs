@@ -16,6 +16,8 @@ async fn what_is_not_offered_is_named_and_not_asked_for_again() {
         ("v1/rerank", "`rerank`"),
         ("v1/fine_tuning/jobs", "/v1/fine_tuning/jobs"),
         ("v1beta/models/talks:embedContent", "`embedContent`"),
+        ("v1beta/cachedContents", "POST /v1beta/cachedContents"),
+        ("v1/messages/batches", "POST /v1/messages/batches"),
         ("v1/batches", "no provider keeps batches"),
         ("v1/files", "no provider keeps files"),
     ] {
@@ -30,5 +32,16 @@ async fn what_is_not_offered_is_named_and_not_asked_for_again() {
         assert_eq!(again.unwrap(), "false", "{path}");
         let message = said["error"]["message"].as_str().unwrap();
         assert!(message.contains(named), "{path}: {message}");
+        // In the form of the protocol whose address it is.
+        let form = match path.split_once("messages/") {
+            Some(_) => said["type"].clone(),
+            None => said["error"]["status"].clone(),
+        };
+        let expected = match path {
+            "v1/messages/batches" => json!("error"),
+            path if path.starts_with("v1beta") => json!("UNIMPLEMENTED"),
+            _ => json!(null),
+        };
+        assert_eq!(form, expected, "{path}: {said}");
     }
 }
