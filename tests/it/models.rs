@@ -7,6 +7,7 @@
 )]
 
 mod billed;
+mod doors;
 mod flowing;
 mod google;
 mod keeping;
@@ -177,7 +178,13 @@ async fn a_model_answers_is_accounted_for_and_follows_a_change_at_once() {
     );
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["model"], "mine");
-    let rows = set.rows(2).await;
+    let (status, _, missed) = set.answer("mien", false).await;
+    let missed: Value = serde_json::from_str(&missed).unwrap();
+    assert_eq!((status, &missed["error"]["code"]), (404, &json!("model_not_found")));
+    let message = missed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("did you mean mine"), "{message}");
+    let mut rows = set.rows(3).await;
+    assert_eq!(rows.pop().unwrap().status, "refused");
     let priced = &rows[1];
     assert_eq!(rows[0].status, "refused");
     assert_eq!(
@@ -392,6 +399,46 @@ async fn a_stream_that_is_cut_says_so_and_one_whose_caller_leaves_is_ended() {
     assert_eq!(rows[0].status, "tool_error", "{rows:?}");
     assert_eq!(rows[1].status, "cancelled", "{rows:?}");
     assert!(rows[1].tokens_output > Some(0), "{rows:?}");
+}
+
+#[tokio::test]
+async fn the_rest_of_an_answer_is_read_whose_caller_left_where_a_model_wants_that() {
+    let set = Set::start().await;
+    for (name, what, rest) in [
+        ("read", "counted", "drain"),
+        ("not-read", "counted", "cancel"),
+    ] {
+        let mut settings = to(&[what]);
+        settings["onDisconnect"] = json!(rest);
+        set.model(name, settings).await;
+        let mut stream = set.chat(name, true).await.bytes_stream();
+        stream.next().await.unwrap().unwrap();
+        drop(stream);
+    }
+    // One that never ends is left in the end, at the latest when all of the model's time is over.
+    let mut endless = to(&["endless"]);
+    endless["onDisconnect"] = json!("drain");
+    endless["times"] = json!({ "totalMs": 2_000 });
+    set.model("endless", endless).await;
+    let mut stream = set.chat("endless", true).await.bytes_stream();
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    let rows = set.rows(3).await;
+    let of = |model: &str| rows.iter().find(|row| row.model == model).unwrap();
+    assert_eq!(
+        (of("read").tokens_input, of("read").tokens_output),
+        (Some(1_000), Some(500)),
+        "{rows:?}"
+    );
+    assert!(of("not-read").tokens_output < Some(500), "{rows:?}");
+    assert!(of("endless").tokens_output > Some(10), "{rows:?}");
+    assert!(rows.iter().all(|row| row.status == "cancelled"), "{rows:?}");
+    assert_eq!(set.upstream.open(), 0);
+    // A third column says which of them were counted here, and not told.
+    let mut database = set.database().await;
+    let sql = "SELECT model FROM ledger WHERE kind = 'llm' AND estimated = 1 ORDER BY model";
+    let estimated: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut database).await.unwrap();
+    assert_eq!(estimated, ["endless", "not-read"]);
 }
 
 #[tokio::test]

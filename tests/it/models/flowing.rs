@@ -75,3 +75,30 @@ async fn many_streams_come_whole_and_those_that_are_left_free_everything() {
     let of = |status: &str| rows.iter().filter(|row| row.status == status).count();
     assert_eq!((of("ok"), of("cancelled")), (WHOLE, LEFT), "{rows:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_leave_nothing_behind() {
+    const AT_ONCE: usize = 20;
+    /// What allocators and caches may still take; two kilobytes a call would be half as much again.
+    const MORE_MAX: f64 = 8e6;
+    let set = Set::start().await;
+    set.model("m", to(&["ok"])).await;
+    let some = async |rounds: usize, stream: bool| {
+        for _ in 0..rounds {
+            let asked = (0..AT_ONCE).map(|_| set.answer("m", stream));
+            for (status, _, said) in join_all(asked).await {
+                assert_eq!(status, 200, "{said}");
+            }
+        }
+    };
+    for stream in [false, true] {
+        some(50, stream).await;
+    }
+    let before = set.measured("causeway_process_resident_memory_bytes").await;
+    for stream in [false, true] {
+        some(150, stream).await;
+    }
+    let more = set.measured("causeway_process_resident_memory_bytes").await - before;
+    println!("6,000 calls after 2,000 take {more} bytes more");
+    assert!(before > 0.0 && more < MORE_MAX, "{more} bytes more than {before}");
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -45,6 +45,7 @@ impl Upstream {
             .route("/metrics", get(metrics))
             .route("/v1/chat/completions", post(chat))
             .route("/v1/embeddings", post(embed))
+            .fallback(other)
             .with_state(state.clone());
         let address = crate::egress::serve_local(router).await;
         Self { address, state }
@@ -104,6 +105,19 @@ fn admitted(seen: &Seen, headers: &HeaderMap) -> Result<(), Box<Response>> {
 fn refusal(status: StatusCode, text: &str) -> Response {
     let error = json!({ "error": { "message": text, "type": "server_error", "code": null, "param": null } });
     (status, [("request-id", REQUEST)], Json(error)).into_response()
+}
+
+/// Whatever else is asked for tells where it came, and of which form it was.
+async fn other(State(seen): State<Arc<Seen>>, headers: HeaderMap, uri: Uri, body: Bytes) -> Response {
+    if let Err(refused) = admitted(&seen, &headers) {
+        return *refused;
+    }
+    let form = headers.get("content-type").unwrap().to_str().unwrap();
+    Json(json!({
+        "path": uri.path(), "form": form, "body": String::from_utf8_lossy(&body),
+        "usage": { "prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10 },
+    }))
+    .into_response()
 }
 
 async fn embed(Json(body): Json<Value>) -> Json<Value> {
@@ -192,10 +206,19 @@ fn piece(model: &str, delta: &Value, reason: Option<&str>) -> String {
     format!("data: {chunk}\n\n")
 }
 
+fn usage_piece() -> String {
+    let usage = json!({ "prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500 });
+    let chunk = json!({
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "counted", "choices": [],
+        "usage": usage,
+    });
+    format!("data: {chunk}\n\n")
+}
+
 /// A stream of pieces, of which the first is nothing that anybody reads.
 fn streamed(seen: &Seen, model: &str) -> Response {
     let (pieces, pause) = match model {
-        "paced" => (PIECES, Duration::from_millis(50)),
+        "paced" | "counted" => (PIECES, Duration::from_millis(50)),
         "endless" => (usize::MAX, Duration::from_millis(50)),
         "stall" => (usize::MAX, Duration::from_secs(20)),
         "cut" => (1, Duration::from_millis(20)),
@@ -221,10 +244,12 @@ fn streamed(seen: &Seen, model: &str) -> Response {
                     return Some((Err(std::io::Error::other("cut")), (n + 1, open)));
                 }
                 n if model != "cut" && n == pieces + 1 => {
-                    format!(
-                        "{}data: [DONE]\n\n",
-                        piece(&model, &json!({}), Some("stop"))
-                    )
+                    let usage = match &*model {
+                        "counted" => usage_piece(),
+                        _ => String::new(),
+                    };
+                    let end = piece(&model, &json!({}), Some("stop"));
+                    format!("{end}{usage}data: [DONE]\n\n")
                 }
                 _ => return None,
             };

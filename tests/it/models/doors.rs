@@ -1,0 +1,119 @@
+//! Every address models are asked at: what is passed on as it is, the ways a key may come, and lists in each protocol.
+
+use serde_json::{Value, json};
+
+use crate::models::{Set, to};
+
+#[tokio::test]
+async fn what_is_no_chat_is_passed_on_as_it_came_to_the_same_address() {
+    let set = Set::start().await;
+    let provider = json!({
+        "kind": "openai-compatible",
+        "parameters": { "base_url": set.upstream.base() },
+        "allowUpstream": [set.upstream.address.to_string()],
+    });
+    set.site.done("PUT", "providers/other", provider).await;
+    let key = json!({ "value": crate::models::GOOD });
+    set.site.done("PUT", "providers/other/keys/main", key).await;
+    let targets = json!([{ "provider": "other", "model": "m-1" }]);
+    set.model("m", json!({ "targets": targets })).await;
+    let form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b--\r\n";
+    let multipart = "multipart/form-data; boundary=b";
+    let question = r#"{"model":"m", "odd":  1.50}"#;
+    let mut count = 0;
+    for (path, of) in [
+        ("completions", "application/json"),
+        ("rerank", "application/json"),
+        ("moderations", "application/json"),
+        ("images/generations", "application/json"),
+        ("images/edits", multipart),
+        ("images/variations", multipart),
+        ("audio/speech", "application/json"),
+        ("audio/transcriptions", multipart),
+        ("audio/translations", multipart),
+    ] {
+        let url = format!("{}/v1/{path}", set.site.served.origin);
+        let request = set.site.client.post(url).bearer_auth(&set.caller);
+        let body = if of == multipart { form } else { question };
+        let sent = request.header("content-type", of).body(body).send();
+        let answer = sent.await.unwrap();
+        let status = answer.status().as_u16();
+        let target = answer.headers().get("x-causeway-target").cloned();
+        let said: Value = answer.json().await.unwrap();
+        assert_eq!(status, 200, "{path}: {said}");
+        assert_eq!(target.unwrap(), "other/m-1", "{path}");
+        assert_eq!(said["path"], format!("/v1/{path}"));
+        assert_eq!(said["form"], of, "{path}");
+        // The model's name is all that changes.
+        let expected = if of == multipart {
+            body.replace("\r\nm\r\n", "\r\nm-1\r\n")
+        } else {
+            body.replace("\"m\"", "\"m-1\"")
+        };
+        assert_eq!(said["body"], expected, "{path}");
+        count += 1;
+    }
+    let rows = set.rows(count).await;
+    let told = rows.iter().filter(|row| {
+        (row.status.as_str(), row.tokens_input, row.tokens_output) == ("ok", Some(7), Some(3))
+    });
+    assert_eq!(told.count(), count, "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_key_may_come_as_each_protocols_clients_send_it() {
+    let set = Set::start().await;
+    set.model("m", to(&["ok"])).await;
+    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] });
+    let ask = async |query: &str, header: Option<(&str, &str)>| {
+        let url = format!("{}/v1/chat/completions{query}", set.site.served.origin);
+        let mut request = set.site.client.post(url).body(body.to_string());
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    let key = set.caller.as_str();
+    for name in ["x-api-key", "x-goog-api-key", "api-key"] {
+        assert_eq!(ask("", Some((name, key))).await, 200, "{name}");
+        assert_eq!(ask("", Some((name, "cw_not-a-key"))).await, 401, "{name}");
+    }
+    assert_eq!(ask(&format!("?key={key}"), None).await, 200);
+    assert_eq!(ask("?key=cw_not-a-key", None).await, 401);
+    assert_eq!(ask("", None).await, 401);
+    // The provider sees its own key only.
+    assert!(!set.upstream.keys().iter().any(|seen| seen.contains(key)));
+}
+
+#[tokio::test]
+async fn models_are_listed_in_the_shape_of_whoever_asks() {
+    let set = Set::start().await;
+    set.model("m", to(&["ok"])).await;
+    let get = async |path: &str, anthropic: bool| -> Value {
+        let url = format!("{}/{path}", set.site.served.origin);
+        let mut request = set.site.client.get(url).bearer_auth(&set.caller);
+        if anthropic {
+            request = request.header("anthropic-version", "2023-06-01");
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json().await.unwrap()
+    };
+    let listed = get("v1/models", false).await;
+    assert_eq!(listed["object"], "list");
+    let names = listed["data"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(names, ["demo", "m"]);
+    assert_eq!(get("v1/models/m", false).await["object"], "model");
+    let listed = get("v1/models", true).await;
+    assert_eq!(
+        (&listed["first_id"], &listed["last_id"], &listed["has_more"]),
+        (&json!("demo"), &json!("m"), &json!(false))
+    );
+    assert_eq!(listed["data"][1]["type"], "model");
+    assert_eq!(get("v1/models/m", true).await["id"], "m");
+    let listed = get("v1beta/models", false).await;
+    assert_eq!(listed["models"][1]["name"], "models/m");
+    let shown = get("v1beta/models/m", false).await;
+    assert_eq!(shown["supportedGenerationMethods"][0], "generateContent");
+}
