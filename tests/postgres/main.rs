@@ -17,6 +17,11 @@ use url::Url;
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 mod balancing;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is a client of the process, and no client goes through egress"
+)]
+mod budget;
 #[path = "../store/contract.rs"]
 mod contract;
 mod crash;
