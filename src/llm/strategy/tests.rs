@@ -371,6 +371,41 @@ fn least_busy_waits_a_quarter_as_long_as_in_turn_where_requests_are_uneven() {
     assert!(busy.skew() < 1.25, "{}", busy.skew());
 }
 
+/// Servers of unlike size, each with the weight of its size, at four fifths of what they can do together.
+fn unlike(choice: Choice) -> World {
+    const SLOTS: [usize; 4] = [1, 1, 2, 8];
+    let mut world = World::new(SLOTS.len(), 0);
+    for (place, slots) in SLOTS.into_iter().enumerate() {
+        world.servers[place].slots = vec![0; slots];
+        world.targets[place] = target(&format!("s{place}"), slots as u32, 0);
+    }
+    for n in 0..20_000 {
+        world.ask(choice, &short(SECOND / 5), &|_, _| 50_000);
+        let at = world.now + gap(n, 26_000.0);
+        world.advance(at);
+    }
+    world
+}
+
+#[test]
+fn weights_wait_a_twentieth_as_long_as_in_turn_where_servers_are_of_unlike_size() {
+    let (turn, weighted) = (
+        unlike(Choice::InTurn),
+        unlike(Choice::By(Strategy::Weighted)),
+    );
+    let (turn_wait, wait) = (turn.mean_wait() - 50_000.0, weighted.mean_wait() - 50_000.0);
+    assert!(wait < 0.05 * turn_wait, "{wait} {turn_wait}");
+    // What each did for its size; waiting in line weighs more on the small ones, so requests that run are compared.
+    let done = weighted.servers.iter().map(|server| {
+        let taken = server.slots.iter().max().unwrap();
+        *taken as f64
+    });
+    let (first, last) = done.fold((f64::MAX, 0.0_f64), |(least, most), at| {
+        (least.min(at), most.max(at))
+    });
+    assert!(last / first < 1.05, "one is far behind the others: {first} {last}");
+}
+
 /// One server in six is ten times as slow; after half of the requests it is another one.
 fn skewed(choice: Choice) -> World {
     let mut world = World::new(6, 16);
