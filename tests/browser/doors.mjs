@@ -50,7 +50,7 @@ const ADDRESSES = {
     "/admin/provider-kinds/{name}": ["azure", "ollama", "openai"].map((kind) => `/admin/provider-kinds/${kind}`),
     "/admin/providers/{name}": ["lighthouse", "moved", "fresh"].map((name) => `/admin/providers/${name}`),
     "/admin/models": ["/admin/models"],
-    "/admin/models/{name}": ["/admin/models/harbour%2Fpilot", "/admin/models/lamp-%2A"],
+    "/admin/models/{name}": ["/admin/models/harbour%2Fpilot", "/admin/models/lamp-%2A", "/admin/models/tried"],
     "/admin/audit": ["/admin/audit"],
     "/admin/health": ["/admin/health"],
     "/assets/{name}": null, // files of the pages

@@ -103,6 +103,22 @@ async function furnishModels(served, api) {
     const limits = [{ unit: "money", amount: 20000000, window: "month", scope: "server" }, { unit: "tokens", amount: 50000, window: "minute", scope: "key" }];
     await model("lamp-*", { targets: [{ provider: "lighthouse" }] });
     await model("harbour/pilot", { targets, limits, onExhaust: { downgrade: "lamp-small" } });
+    await model("tried", {
+        targets: [{ provider: "lighthouse", model: "lamp-large" }],
+        canary: { name: "small", targets: [{ provider: "lighthouse", model: "lamp-small" }], share: 5000, rollback: { errors: 500, calls: 50, seconds: 900 } },
+        shadow: { target: { provider: "lighthouse", model: "lamp-large" }, share: 1000 },
+    });
+    const answer = { index: 0, message: { role: "assistant", content: "Light." }, finish_reason: "stop" };
+    const usage = { prompt_tokens: 5, completion_tokens: 1, total_tokens: 6 };
+    api.says["/v1/chat/completions"] = { id: "c", object: "chat.completion", created: 1, model: "lamp", choices: [answer], usage };
+    const { key: caller } = await manage(served, "POST", "/keys", { name: "who tries" });
+    for (let n = 0; n < 4; n += 1) {
+        const asked = await fetch(`${served.url}/v1/chat/completions`, {
+            method: "POST", headers: { authorization: `Bearer ${caller}` },
+            body: JSON.stringify({ model: "tried", messages: [{ role: "user", content: "Hi." }] }),
+        });
+        assert.equal(asked.status, 200, await asked.text());
+    }
 }
 
 // An import that went well, one that failed, and one that goes on. The server answers with an import to

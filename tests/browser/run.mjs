@@ -1,4 +1,5 @@
 // Runs the parts that are named, or all of them, and ends whatever it started.
+import { asking } from "./asking.mjs";
 import { hostile } from "./hostile.mjs";
 import { keyboard } from "./keyboard.mjs";
 import { pages } from "./pages.mjs";
@@ -7,7 +8,7 @@ import { stopAll } from "./serving.mjs";
 import { launch } from "./visiting.mjs";
 import { walks } from "./walks.mjs";
 
-const PARTS = { walks, routing, pages, hostile, keyboard };
+const PARTS = { walks, routing, asking, pages, hostile, keyboard };
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PARTS);
 const browser = await launch();
 try {

@@ -114,6 +114,47 @@ export async function provider(name, key, models) {
     return { name, key, address, url: `http://${address}/v1`, asked, stop };
 }
 
+// A provider whose answers come in pieces: `quick` says three words, any other model goes on until it is left.
+// `open` counts answers under way.
+export async function talker() {
+    const state = { open: 0 };
+    const server = createServer(async (request, response) => {
+        let text = "";
+        for await (const piece of request) text += piece;
+        const { model } = JSON.parse(text);
+        const say = (delta, finish_reason = null, more = {}) => {
+            const chunk = { id: "c", object: "chat.completion.chunk", created: 1, model, choices: [{ index: 0, delta, finish_reason }], ...more };
+            response.write(`data: ${JSON.stringify(chunk)}\n\n`);
+        };
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        state.open += 1;
+        const words = model === "quick" ? ["quick", "quick", "quick"] : Array(10_000).fill("slow");
+        let left = false;
+        response.on("close", () => { left = true; });
+        for (const word of words) {
+            if (left) break;
+            say({ role: "assistant", content: `${word} ` });
+            await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+        if (!left) {
+            say({}, "stop");
+            say({}, null, { choices: [], usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 } });
+            response.end("data: [DONE]\n\n");
+        }
+        state.open -= 1;
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const stop = async () => {
+        running.delete(stop);
+        server.closeAllConnections();
+        server.close();
+    };
+    running.add(stop);
+    const address = `127.0.0.1:${server.address().port}`;
+    return { address, url: `http://${address}/v1`, state, stop };
+}
+
 // The document of a small API: as it is first, with one parameter that leads nowhere; `mended`, without.
 export function harbour(url, { title = "Harbour", mended = false } = {}) {
     const flag = mended
