@@ -125,7 +125,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
     let Admitted {
         model,
         name,
-        reservation,
+        mut reservation,
     } = admit(cx, from, sought)
         .await
         .inspect_err(|fault| account.failed(fault))?;
@@ -151,16 +151,18 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         let said = (&question, &asked.headers);
         shadow::cast(cx, (caller, &model), said, &asked.trace_id);
     }
-    match ask_in_turn(&work, wanted, &mut account).await {
+    let answered = ask_in_turn(&work, wanted, &mut account).await;
+    if account.has_lost() {
+        reservation.stay_spent();
+    }
+    match answered {
         Ok(begun) => {
             let open = (account, Some(reservation));
             Ok(reply(cx, begun, open, &question).await)
         }
         Err(mut fault) => {
             fault.provider_request = account.provider_request().map(Box::from);
-            if !account.has_lost() {
-                reservation.settle(Cost::default()).await;
-            }
+            reservation.settle(Cost::default()).await;
             account.failed(&fault);
             Err(if account.has_asked() {
                 of_provider(fault)

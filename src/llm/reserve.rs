@@ -76,6 +76,11 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
+    /// An answer was lost that may have been paid for: what was reserved stays spent, beside what the next one comes to.
+    pub(crate) fn stay_spent(&mut self) {
+        self.permit.stay_spent();
+    }
+
     /// Counts what the request came to in place of what was reserved: nothing, where it was not answered.
     pub(crate) async fn settle(self, cost: Cost) {
         let Self {

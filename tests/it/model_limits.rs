@@ -24,6 +24,7 @@ use causeway::store::audit::NewAudit;
 use causeway::store::models::{InsteadOf, NewModel, NewProvider};
 use causeway::store::{Location, Store};
 use causeway::types::OrganizationId;
+use futures::StreamExt;
 use http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -85,6 +86,16 @@ async fn complete(
     if model == "broken" {
         let error = json!({ "error": { "message": "out of order", "type": "server_error" } });
         return (StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response();
+    }
+    if model == "stalling" {
+        // An answer that begins, and goes no further.
+        let begins = futures::stream::iter([Ok::<_, Infallible>(Bytes::from("{"))]);
+        let body = begins.chain(futures::stream::pending());
+        return (
+            [("content-type", "application/json")],
+            Body::from_stream(body),
+        )
+            .into_response();
     }
     let usage = json!({
         "prompt_tokens": PROMPT, "completion_tokens": WRITTEN, "total_tokens": PROMPT + WRITTEN,
@@ -608,6 +619,23 @@ async fn a_client_that_leaves_a_stream_pays_for_what_it_got() {
         "SELECT CAST(estimated AS TEXT) || ' ' || (tokens_output BETWEEN 1 AND 9) || ' ' || (cost_nanos > 0) {of_left}"
     );
     assert_eq!(bench.read(&used).await, [Some("1 1 1".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_lost_stays_reserved_where_another_takes_its_place() {
+    let targets = json!([
+        { "provider": "fake", "model": "stalling" },
+        { "provider": "fake", "model": "gpt-4o-mini", "tier": 1 },
+    ]);
+    let settings = json!({ "targets": targets, "retries": 0, "times": { "idleMs": 200 } });
+    let bench = Bench::with(&[("m", settings), ("n", to("gpt-4o-mini"))]).await;
+    bench.limit("a", a_day("tokens", 10_000)).await;
+    let answered = bench.ask("a", "m", 4_000).await;
+    assert_eq!(answered.status, 200, "{}", answered.body);
+    assert_eq!(answered.headers["x-causeway-target"], "fake/gpt-4o-mini");
+    // What is left is what neither of both may have used.
+    assert_eq!(bench.ask("a", "n", 6_000).await.status, 429);
+    assert_eq!(bench.ask("a", "n", 5_500).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

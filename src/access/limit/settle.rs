@@ -11,6 +11,8 @@ pub(super) struct Reserved {
     amount: u64,
     /// Of a quota.
     spent: Option<Spent>,
+    /// All of it was spent, whatever comes on top.
+    stays: bool,
 }
 
 impl Reserved {
@@ -21,6 +23,7 @@ impl Reserved {
             counter: one.counter.clone(),
             amount: one.amount,
             spent,
+            stays: false,
         })
     }
 }
@@ -36,6 +39,13 @@ impl Permit {
     pub fn is_open(&self) -> bool {
         !self.reserved.is_empty()
     }
+
+    /// What was reserved stays spent: what the call comes to is beside it.
+    pub fn stay_spent(&mut self) {
+        for reserved in &mut self.reserved {
+            reserved.stays = true;
+        }
+    }
 }
 
 impl Limiter {
@@ -43,7 +53,8 @@ impl Limiter {
     /// is given back. Whoever has the answer has it counted already.
     pub async fn settle(&self, permit: &mut Permit, cost: Cost) {
         for reserved in permit.reserved.drain(..) {
-            let used = cost.of(reserved.limit.unit);
+            let kept = if reserved.stays { reserved.amount } else { 0 };
+            let used = cost.of(reserved.limit.unit).saturating_add(kept);
             match (&reserved.spent, &self.inner.quotas) {
                 (Some(spent), Some(quotas)) => {
                     quotas.correct(&reserved.counter, spent, used).await;
