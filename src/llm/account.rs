@@ -273,6 +273,11 @@ impl Account {
     /// It ended with a fault.
     pub(crate) fn failed(&mut self, fault: &Fault) {
         self.watched.failed(fault.class);
+        let is_callers = matches!(fault.class, FaultClass::Invalid | FaultClass::Unsupported);
+        if is_callers && !self.has_asked() && !self.is_shadow() {
+            // What nobody was asked, because of what it is, says nothing of those who would have been.
+            self.call.arm = None;
+        }
         self.end(match fault.class {
             FaultClass::Timeout | FaultClass::Stalled => LedgerStatus::Timeout,
             _ if !self.has_asked() => LedgerStatus::Refused,

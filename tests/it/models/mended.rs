@@ -197,7 +197,7 @@ async fn what_callers_did_wrong_ends_no_canary() {
         "share": 10_000,
         "rollback": { "errors": 0, "calls": 1, "seconds": 60 },
     });
-    set.model("m", settings).await;
+    set.model("m", settings.clone()).await;
     for _ in 0..5 {
         assert_eq!(set.answer("m", false).await.0, 400);
     }
@@ -207,8 +207,28 @@ async fn what_callers_did_wrong_ends_no_canary() {
             .all(|(arm, _, status)| arm.as_deref() == Some("canary") && status != "ok"),
         "{arms:?}"
     );
+    // What is refused here, because its canary's dialect has no word for it, is asked of nobody.
+    let provider = json!({
+        "kind": "anthropic",
+        "parameters": { "base_url": set.upstream.base() },
+        "allowUpstream": [set.upstream.address.to_string()],
+    });
+    set.site.done("PUT", "providers/other", provider).await;
+    settings["canary"]["targets"] = json!([{ "provider": "other", "model": "claude" }]);
+    settings["onLoss"] = json!("refuse");
+    set.model("n", settings).await;
+    let url = format!("{}/v1/chat/completions", set.site.served.origin);
+    let body =
+        json!({ "model": "n", "seed": 1, "messages": [{ "role": "user", "content": "hi" }] });
+    let request = set.site.client.post(url).bearer_auth(&set.caller);
+    let response = request.body(body.to_string()).send().await.unwrap();
+    assert_eq!(response.status(), 400);
+    let refused = set.arms(6).await.pop();
+    assert_eq!(refused, Some((None, true, "refused".to_owned())));
     // Longer than it takes to look once.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let kept = set.site.get("models/m").await;
-    assert_eq!(kept["canary"]["paused"], Value::Null, "{kept}");
+    for model in ["models/m", "models/n"] {
+        let kept = set.site.get(model).await;
+        assert_eq!(kept["canary"]["paused"], Value::Null, "{kept}");
+    }
 }
