@@ -27,6 +27,7 @@ use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
+use crate::llm::route::Times;
 use crate::llm::signed::{Signed, renews};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
@@ -91,6 +92,7 @@ struct Sending<'a> {
     body: Bytes,
     /// How often it is sent again.
     retries: u32,
+    times: Times,
     deadline: Instant,
 }
 
@@ -279,6 +281,7 @@ async fn send_in_turn(
             model: &name,
             body: renamed(wanted, &name)?,
             retries: settings.retries,
+            times: settings.times,
             deadline,
         };
         match sending.until_it_answers(account).await {
@@ -359,7 +362,7 @@ impl Sending<'_> {
             .signed_by(self.deadline, (request, key), outside);
         let Signed { request, pass } = signed.await?;
         let patience = Patience {
-            deadline: self.deadline,
+            deadline: self.deadline.min(Instant::now() + self.times.first_byte()),
             cancel: &self.cx.shutdown,
         };
         let opened = self

@@ -33,7 +33,7 @@ use crate::llm::load::Busy;
 use crate::llm::names::Names;
 use crate::llm::prefix::Prefixes;
 use crate::llm::provider::Provider;
-use crate::llm::route::{ModelSettings, RouteError, Target};
+use crate::llm::route::{ModelSettings, RouteError, Target, Times};
 use crate::llm::settings::ProviderSettings;
 use crate::llm::standing::{HealthRule, LoadRule, Standing, Standings};
 use crate::store::changes::next_change;
@@ -485,6 +485,8 @@ impl Models {
         }
         let upstream = self.0.egress.upstream_within(Reach {
             allow: settings.rules(),
+            // Whoever asks says how long an answer may take to begin: a model's owner, as a rule.
+            first_byte_timeout: Some(Times::LONGEST),
             ..Reach::default()
         });
         Some(LiveProvider {

@@ -171,12 +171,14 @@ pub enum RouteError {
     ShadowShare,
     #[error("`shadow.concurrency` is 1 to 64")]
     ShadowConcurrency,
-    #[error("`times.{0}` is 100 to 3600000 milliseconds")]
+    #[error("`times.{0}` is {TIME_MS_MIN} to {TIME_MS_MAX} milliseconds")]
     Times(&'static str),
 }
 
 const NAME_LENGTH_MAX: usize = 200;
 pub(crate) const TARGETS_MAX: usize = 32;
+const TIME_MS_MIN: u64 = 100;
+const TIME_MS_MAX: u64 = 3_600_000;
 
 impl Default for Times {
     fn default() -> Self {
@@ -189,6 +191,9 @@ impl Default for Times {
 }
 
 impl Times {
+    /// The longest that any of them may be.
+    pub(crate) const LONGEST: Duration = Duration::from_millis(TIME_MS_MAX);
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -304,7 +309,7 @@ impl ModelSettings {
             ("totalMs", total_ms),
         ]
         .into_iter();
-        match times.find(|(_, ms)| !(100..=3_600_000).contains(ms)) {
+        match times.find(|(_, ms)| !(TIME_MS_MIN..=TIME_MS_MAX).contains(ms)) {
             Some((name, _)) => Err(RouteError::Times(name)),
             None => Ok(()),
         }

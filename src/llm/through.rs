@@ -332,11 +332,18 @@ impl Call<'_> {
             .provider
             .signed_by(self.deadline, (request, self.key), outside);
         let Signed { request, pass } = signed.await?;
+        let (egress, upstream) = (&self.cx.egress, &self.provider.upstream);
+        // What is sent while it comes takes as long as its caller does.
+        let deadline = if upload.is_some() {
+            self.deadline
+        } else {
+            let begins_by = Instant::now() + egress.settings().first_byte_timeout;
+            self.deadline.min(begins_by)
+        };
         let patience = Patience {
-            deadline: self.deadline,
+            deadline,
             cancel: &self.cx.shutdown,
         };
-        let (egress, upstream) = (&self.cx.egress, &self.provider.upstream);
         sent.leaves(upload.is_some());
         let opened = match upload {
             Some(upload) => {

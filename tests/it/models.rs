@@ -8,6 +8,7 @@
 
 mod billed;
 mod doors;
+mod failing;
 mod flowing;
 mod google;
 mod keeping;

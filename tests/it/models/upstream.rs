@@ -18,6 +18,8 @@ pub(super) const GOOD: &str = "sk-good-0123456789-wxyz";
 pub(super) const WRONG: &str = "sk-wrong-0123456789-stuv";
 /// What it calls every request.
 pub(super) const REQUEST: &str = "req-of-the-provider";
+/// What `slow` takes to begin.
+const SLOW: Duration = Duration::from_secs(1);
 /// Of a paced stream.
 pub(super) const PIECES: usize = 20;
 
@@ -121,6 +123,9 @@ async fn other(State(seen): State<Arc<Seen>>, headers: HeaderMap, uri: Uri, body
 }
 
 async fn embed(Json(body): Json<Value>) -> Json<Value> {
+    if body["model"] == "slow" {
+        tokio::time::sleep(SLOW).await;
+    }
     Json(json!({
         "object": "list", "model": body["model"], "usage": { "prompt_tokens": 7, "total_tokens": 7 },
         "data": [{ "object": "embedding", "index": 0, "embedding": [0.5] }],
@@ -178,6 +183,7 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
             let error = json!({ "error": { "message": "no", "type": "invalid_request_error", "code": code } });
             return (StatusCode::BAD_REQUEST, Json(error)).into_response();
         }
+        "slow" => tokio::time::sleep(SLOW).await,
         "limited-60" => return limited("60"),
         "limited-1" if seen.limited.fetch_add(1, Ordering::SeqCst) == 0 => return limited("1"),
         _ => {}
