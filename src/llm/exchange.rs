@@ -7,13 +7,13 @@ pub(crate) use again::Turns;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::egress::resilience::{Admitted, BreakerRule, Sign};
+use crate::egress::resilience::{Admitted, BreakerRule, Sign, retry_after};
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{Came, Choice, failed};
@@ -223,9 +223,10 @@ impl Asking<'_> {
         account.answered(&opened);
         if !opened.status.is_success() {
             account.refused(renews((key, &pass), opened.status, work.cx.clock.now()));
+            let sent = (key, &pass);
             let refusal = self
                 .provider
-                .refusal(self.written.dialect, opened, (key, &pass));
+                .refusal(self.written.dialect, opened, sent, work.cx.clock.now());
             return Err(refusal.await);
         }
         let answering = match work.question.stream {
@@ -418,17 +419,16 @@ impl LiveProvider {
         dialect: Dialect,
         opened: Opened,
         sent: (Option<&LiveKey>, &Pass),
+        now: DateTime<Utc>,
     ) -> Fault {
         let status = opened.status.as_u16();
-        let after = opened.headers.get(RETRY_AFTER).and_then(|value| {
-            let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
-            Some(Duration::from_secs(seconds))
-        });
+        let after = retry_after(&opened.headers, now);
         let body = opened
             .whole(ERROR_BYTES_MAX, Instant::now() + ERROR_TIME)
             .await;
         let mut fault = dialect.decode_error(status, &body.unwrap_or_default());
-        fault.retry_after = fault.retry_after.or(after);
+        // Its message may say another time.
+        fault.retry_after = fault.retry_after.max(after);
         if matches!(
             fault.class,
             FaultClass::Unauthenticated | FaultClass::Forbidden

@@ -377,7 +377,9 @@ impl Sending<'_> {
             return Ok(opened);
         }
         let dialect = self.wanted.dialect.unwrap_or(Dialect::OpenaiChat);
-        Err(self.provider.refusal(dialect, opened, (key, &pass)).await)
+        let now = self.cx.clock.now();
+        let refusal = self.provider.refusal(dialect, opened, (key, &pass), now);
+        Err(refusal.await)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A provider that speaks OpenAI's chat, and does what the model's name says.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,8 @@ pub(super) struct Upstream {
 #[derive(Default)]
 struct Seen {
     keys: Mutex<Vec<String>>,
-    limited: AtomicUsize,
+    /// Models that were refused once.
+    limited: Mutex<BTreeSet<String>>,
     /// The list of models is not answered.
     ill: AtomicBool,
     /// Paced and endless streams under way.
@@ -184,8 +186,18 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
             return (StatusCode::BAD_REQUEST, Json(error)).into_response();
         }
         "slow" => tokio::time::sleep(SLOW).await,
-        "limited-60" => return limited("60"),
-        "limited-1" if seen.limited.fetch_add(1, Ordering::SeqCst) == 0 => return limited("1"),
+        "limited-60" => return limited("60", "too fast"),
+        "limited-1" | "limited-text" | "limited-date"
+            if seen.limited.lock().unwrap().insert(model.to_owned()) =>
+        {
+            let date = chrono::Utc::now() + Duration::from_secs(2);
+            let date = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            return match model {
+                "limited-date" => limited(&date, "too fast"),
+                "limited-text" => limited("1", "too fast, please try again in 20ms."),
+                _ => limited("1", "too fast"),
+            };
+        }
         _ => {}
     }
     if body["stream"] == true {
@@ -199,9 +211,9 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
     ([("x-request-id", REQUEST)], answer).into_response()
 }
 
-fn limited(after: &'static str) -> Response {
-    let refused = refusal(StatusCode::TOO_MANY_REQUESTS, "too fast");
-    ([(header::RETRY_AFTER, after)], refused).into_response()
+fn limited(after: &str, text: &str) -> Response {
+    let refused = refusal(StatusCode::TOO_MANY_REQUESTS, text);
+    ([(header::RETRY_AFTER, after.to_owned())], refused).into_response()
 }
 
 fn piece(model: &str, delta: &Value, reason: Option<&str>) -> String {
