@@ -25,8 +25,9 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 const RETRY_COST: u32 = 5;
 /// What can be saved up: ten requests that are sent again.
 const SAVED_MAX: u32 = 10 * RETRY_COST;
-/// How long others wait while one request finds out whether the API answers again.
-const TRIED_ELSEWHERE: Duration = Duration::from_secs(1);
+/// How long others wait while one request finds out whether the API answers again; then one more does. What takes long
+/// may be well.
+const TRIED_ELSEWHERE: Duration = Duration::from_secs(3);
 
 /// What an owner sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,11 +122,11 @@ impl Resilience {
 
 /// What an attempt says about an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
+pub enum Sign<W = ()> {
     /// It answers.
     Good,
-    /// It does not, or says that it cannot.
-    Bad,
+    /// It does not, or says that it cannot, and why.
+    Bad(W),
     /// Nothing: we did not ask, or were not patient.
     None,
 }
@@ -134,14 +135,14 @@ impl Sign {
     /// Of one attempt.
     pub fn of(sent: &Result<UpstreamResponse, EgressError>) -> Self {
         match sent {
-            Ok(response) if is_outage(response.status) => Self::Bad,
+            Ok(response) if is_outage(response.status) => Self::Bad(()),
             Ok(_) => Self::Good,
             Err(
                 EgressError::Unreachable { .. }
                 | EgressError::Unresolved { .. }
                 | EgressError::TimedOut { .. }
                 | EgressError::Broken { .. },
-            ) => Self::Bad,
+            ) => Self::Bad(()),
             Err(_) => Self::None,
         }
     }
@@ -220,77 +221,88 @@ impl Breakers {
     pub fn paused(&self, now: Instant) -> Vec<(String, Duration)> {
         let breakers = self.0.lock();
         let paused = breakers.iter().filter_map(|(origin, breaker)| {
-            let after = breaker.paused(now)?;
-            Some((origin.clone(), after))
+            let paused = breaker.paused(now)?;
+            Some((origin.clone(), paused.after))
         });
         paused.collect()
     }
 }
 
-/// How one origin is doing.
-#[derive(Default)]
-pub struct Breaker(Mutex<Condition>);
+/// How one origin is doing. `W` is why it is left alone, where whoever asks wants to know.
+pub struct Breaker<W = ()>(Mutex<Condition<W>>);
 
-struct Condition {
-    state: State,
+struct Condition<W> {
+    state: State<W>,
     /// What may be spent on sending again.
     saved: u32,
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum State<W> {
     /// It is asked; so many failures in a row so far.
     Closed(u32),
     /// It is left alone until then.
-    Open(Instant),
-    /// One request finds out. The time is when it was to be left alone until.
-    Trying(Instant),
+    Open(Instant, W),
+    /// One request finds out. From then on, another one may.
+    Trying(Instant, W),
 }
 
-impl Default for Condition {
+impl<W> Default for Breaker<W> {
     fn default() -> Self {
-        Self {
+        Self(Mutex::new(Condition {
             state: State::Closed(0),
             saved: SAVED_MAX,
-        }
+        }))
     }
 }
 
 /// An API that is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paused {
+pub struct Paused<W = ()> {
     /// When it may be asked again.
     pub after: Duration,
+    /// What failed last.
+    pub why: W,
 }
 
 /// A request that may be sent. What came of it is told with [`Admitted::end`].
 #[must_use]
-pub struct Admitted<'a> {
-    breaker: &'a Breaker,
-    tries: bool,
+pub struct Admitted<'a, W: Copy = ()> {
+    breaker: &'a Breaker<W>,
+    /// Where it finds out whether the API answers: what was known before.
+    before: Option<State<W>>,
 }
 
-impl Breaker {
+impl<W: Copy> State<W> {
+    fn paused(self, now: Instant) -> Option<Paused<W>> {
+        match self {
+            Self::Open(until, why) | Self::Trying(until, why) if until > now => Some(Paused {
+                after: until - now,
+                why,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl<W: Copy> Breaker<W> {
     /// Lets a request through to the API, unless it is left alone.
-    pub fn admit(&self, now: Instant) -> Result<Admitted<'_>, Paused> {
+    pub fn admit(&self, now: Instant) -> Result<Admitted<'_, W>, Paused<W>> {
         let mut condition = self.0.lock();
-        let tries = match condition.state {
-            State::Closed(_) => false,
-            State::Open(until) if until <= now => {
-                condition.state = State::Trying(until);
-                true
-            }
-            State::Open(until) => return Err(Paused { after: until - now }),
-            State::Trying(_) => {
-                return Err(Paused {
-                    after: TRIED_ELSEWHERE,
-                });
+        if let Some(paused) = condition.state.paused(now) {
+            return Err(paused);
+        }
+        let before = match condition.state {
+            State::Closed(_) => None,
+            before @ (State::Open(_, why) | State::Trying(_, why)) => {
+                condition.state = State::Trying(now + TRIED_ELSEWHERE, why);
+                Some(before)
             }
         };
         condition.saved = (condition.saved + 1).min(SAVED_MAX);
         Ok(Admitted {
             breaker: self,
-            tries,
+            before,
         })
     }
 
@@ -307,55 +319,49 @@ impl Breaker {
         self.paused(now).is_some()
     }
 
-    /// For how long it is left alone, if it is.
-    fn paused(&self, now: Instant) -> Option<Duration> {
-        match self.0.lock().state {
-            State::Open(until) if until > now => Some(until - now),
-            _ => None,
-        }
+    /// For how long it is left alone, and why, if it is.
+    pub fn paused(&self, now: Instant) -> Option<Paused<W>> {
+        self.0.lock().state.paused(now)
     }
 }
 
-impl Admitted<'_> {
+impl<W: Copy> Admitted<'_, W> {
     /// What the request came to. `true`: from now on the API is left alone.
-    pub fn end(mut self, sign: Sign, rule: BreakerRule, now: Instant) -> bool {
-        if sign == Sign::None {
-            return false;
-        }
+    pub fn end(mut self, sign: Sign<W>, rule: BreakerRule, now: Instant) -> bool {
+        let why = match sign {
+            Sign::None => return false,
+            Sign::Good => None,
+            Sign::Bad(why) => Some(why),
+        };
         let mut condition = self.breaker.0.lock();
-        let opened = State::Open(now + Duration::from_millis(rule.pause_ms));
-        let (next, opens) = match (condition.state, sign, self.tries) {
-            (State::Trying(_), Sign::Good, true) | (State::Closed(_), Sign::Good, _) => {
-                (State::Closed(0), false)
-            }
-            (State::Trying(_), _, true) => (opened, true),
-            (State::Closed(failures), ..) => {
+        let until = now + Duration::from_millis(rule.pause_ms);
+        let tries = self.before.take().is_some();
+        let (next, opens) = match (condition.state, why) {
+            (State::Trying(..), None) if tries => (State::Closed(0), false),
+            (State::Trying(..), Some(why)) if tries => (State::Open(until, why), true),
+            (State::Closed(_), None) => (State::Closed(0), false),
+            (State::Closed(failures), Some(why)) => {
                 let failures = failures.saturating_add(1);
-                let opens = rule.failures > 0 && failures >= rule.failures;
-                (
-                    if opens {
-                        opened
-                    } else {
-                        State::Closed(failures)
-                    },
-                    opens,
-                )
+                if rule.failures > 0 && failures >= rule.failures {
+                    (State::Open(until, why), true)
+                } else {
+                    (State::Closed(failures), false)
+                }
             }
             // A request that was sent before says nothing about now.
-            (state, ..) => (state, false),
+            (state, _) => (state, false),
         };
         condition.state = next;
-        self.tries = false;
         opens
     }
 }
 
-impl Drop for Admitted<'_> {
+impl<W: Copy> Drop for Admitted<'_, W> {
     fn drop(&mut self) {
-        if self.tries {
+        if let Some(before) = self.before {
             let mut condition = self.breaker.0.lock();
-            if let State::Trying(until) = condition.state {
-                condition.state = State::Open(until);
+            if matches!(condition.state, State::Trying(..)) {
+                condition.state = before;
             }
         }
     }
@@ -459,27 +465,52 @@ mod tests {
     fn an_api_that_fails_is_left_alone_and_tried_by_one() {
         let (breaker, now) = (Breaker::default(), Instant::now());
         let end = |sign, at| breaker.admit(at).map(|one| one.end(sign, RULE, at));
-        assert_eq!(end(Sign::Bad, now), Ok(false));
-        assert_eq!(end(Sign::Bad, now), Ok(false));
+        assert_eq!(end(Sign::Bad('a'), now), Ok(false));
+        assert_eq!(end(Sign::Bad('a'), now), Ok(false));
         assert_eq!(end(Sign::Good, now), Ok(false));
-        for opens in [false, false, true] {
-            assert_eq!(end(Sign::Bad, now), Ok(opens));
+        for (why, opens) in [('a', false), ('a', false), ('b', true)] {
+            assert_eq!(end(Sign::Bad(why), now), Ok(opens));
         }
-        let after = |ms| Paused {
+        let after = |ms, why| Paused {
             after: Duration::from_millis(ms),
+            why,
         };
-        assert_eq!(end(Sign::Good, now), Err(after(1_000)));
+        assert_eq!(end(Sign::Good, now), Err(after(1_000, 'b')));
         let later = now + Duration::from_millis(1_001);
+        assert!(!breaker.is_paused(later));
         let one = breaker.admit(later).unwrap();
-        assert_eq!(breaker.admit(later).map(drop), Err(after(1_000)));
+        assert_eq!(breaker.admit(later).map(drop), Err(after(3_000, 'b')));
+        assert_eq!(breaker.paused(later), Some(after(3_000, 'b')));
         // Whoever tried and left, found nothing out.
         drop(one);
-        assert_eq!(end(Sign::Bad, later), Ok(true));
-        assert_eq!(end(Sign::Good, later), Err(after(1_000)));
+        assert_eq!(end(Sign::Bad('c'), later), Ok(true));
+        assert_eq!(end(Sign::Good, later), Err(after(1_000, 'c')));
         let again = later + Duration::from_millis(1_001);
         assert_eq!(end(Sign::Good, again), Ok(false));
-        assert_eq!(end(Sign::Bad, again), Ok(false));
+        assert_eq!(end(Sign::Bad('d'), again), Ok(false));
         assert!(breaker.paused(again).is_none());
+    }
+
+    #[test]
+    fn an_answer_that_takes_long_keeps_nobody_else_away() {
+        let (breaker, mut now) = (Breaker::default(), Instant::now());
+        for _ in 0..3 {
+            breaker.admit(now).unwrap().end(Sign::Bad(()), RULE, now);
+        }
+        let mut slow = Vec::new();
+        for _ in 0..3 {
+            now += Duration::from_millis(3_001);
+            slow.push(breaker.admit(now).unwrap());
+            assert!(breaker.admit(now).is_err());
+            assert!(breaker.is_paused(now));
+        }
+        // Whoever of them leaves ends nothing, and the first that answers lets all through.
+        now += Duration::from_millis(3_001);
+        let quick = breaker.admit(now).unwrap();
+        drop(slow.pop());
+        assert!(!quick.end(Sign::Good, RULE, now));
+        assert!(!slow.remove(0).end(Sign::Bad(()), RULE, now));
+        assert!(breaker.admit(now).is_ok() && breaker.admit(now).is_ok());
     }
 
     #[test]
@@ -487,16 +518,17 @@ mod tests {
         let (breaker, now) = (Breaker::default(), Instant::now());
         let slow = breaker.admit(now).unwrap();
         for _ in 0..3 {
-            breaker.admit(now).unwrap().end(Sign::Bad, RULE, now);
+            breaker.admit(now).unwrap().end(Sign::Bad(()), RULE, now);
         }
         assert!(!slow.end(Sign::Good, RULE, now));
         assert!(breaker.admit(now).is_err());
-        assert_eq!(breaker.paused(now), Some(Duration::from_secs(1)));
+        let after = Duration::from_secs(1);
+        assert_eq!(breaker.paused(now), Some(Paused { after, why: () }));
     }
 
     #[test]
     fn repeating_is_saved_up_for() {
-        let (breaker, now) = (Breaker::default(), Instant::now());
+        let (breaker, now) = (Breaker::<()>::default(), Instant::now());
         let spent = (0..100).take_while(|_| breaker.may_repeat()).count();
         assert_eq!(spent, 10);
         for _ in 0..10 {

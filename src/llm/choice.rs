@@ -71,8 +71,8 @@ pub(crate) struct Came {
 }
 
 /// Whether nothing is to be expected of a target: one whose model is not there would be the fastest of all.
-pub(crate) fn failed(sign: Sign, class: Option<FaultClass>) -> bool {
-    sign == Sign::Bad || class == Some(FaultClass::NotFound)
+pub(crate) fn failed(sign: Sign<FaultClass>, class: Option<FaultClass>) -> bool {
+    matches!(sign, Sign::Bad(_)) || class == Some(FaultClass::NotFound)
 }
 
 /// Who asks, for what stays with one. Somebody who is signed in is one, whichever page they ask from.
@@ -226,7 +226,11 @@ mod tests {
             (Sign::Good, None, false),
             (Sign::Good, Some(FaultClass::Invalid), false),
             (Sign::Good, Some(FaultClass::NotFound), true),
-            (Sign::Bad, Some(FaultClass::Overloaded), true),
+            (
+                Sign::Bad(FaultClass::Overloaded),
+                Some(FaultClass::Overloaded),
+                true,
+            ),
             (Sign::None, Some(FaultClass::Internal), false),
         ] {
             assert_eq!(failed(sign, class), expected, "{sign:?} {class:?}");

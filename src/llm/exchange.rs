@@ -1,8 +1,7 @@
 //! One target: asked with its keys in turn, until it begins to answer or is not worth asking again.
 
 mod again;
-
-pub(crate) use again::Turns;
+mod keys;
 
 use std::time::{Duration, Instant};
 
@@ -13,40 +12,30 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::egress::resilience::{Admitted, BreakerRule, Sign, retry_after};
+use crate::egress::resilience::Sign;
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{Came, Choice, failed};
 use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::live::{LiveKey, LiveProvider};
+use crate::llm::live::LiveProvider;
 use crate::llm::price::ServiceTier;
-use crate::llm::provider::{Auth, Provider};
+use crate::llm::provider::Provider;
 use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss};
-use crate::llm::signed::{Pass, Signed, masked, renews};
+use crate::llm::signed::{Signed, renews};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::Flow;
 use crate::llm::usage::Usage;
 use crate::types::UpstreamRequest;
 
+pub(crate) use keys::{Admission, InTurn, judged};
+
 /// How much of an answer that comes whole is read.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How much of an error is read, and for how long.
-const ERROR_BYTES_MAX: usize = 256 << 10;
-const ERROR_TIME: Duration = Duration::from_secs(5);
-/// When a key is left alone: after failures of the provider, and where the provider has had enough of it.
-const FAILING: BreakerRule = BreakerRule {
-    failures: 5,
-    pause_ms: 10_000,
-};
-const REFUSED: BreakerRule = BreakerRule {
-    failures: 1,
-    pause_ms: 30_000,
-};
 /// Where an answer of OpenAI's dialects says which tier it was.
 const TIER: &str = "service_tier";
 /// Headers of a caller's that a provider of the same dialect is told.
@@ -151,24 +140,24 @@ impl Asking<'_> {
         account: &mut Account,
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
-        let mut turns = Turns::of(self.provider, work.settings.retries, work.deadline);
-        loop {
-            match self.attempt(work, turns.key(), account, dropped).await {
+        let mut keys = InTurn::of(self.provider, work.settings.retries, work.deadline);
+        while let Some(key) = keys.next().await {
+            match self.attempt(work, key, account, dropped).await {
                 Ok(answering) => return Ok(answering),
-                Err(fault) => turns.after(fault).await?,
+                Err(fault) => keys.failed(fault),
             }
         }
+        Err(keys.fault())
     }
 
     /// Asks once, with one key.
     async fn attempt(
         &self,
         work: &Work<'_>,
-        key: Option<&LiveKey>,
+        (key, admitted): Admission<'_>,
         account: &mut Account,
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
-        let admitted = self.provider.admit(key)?;
         account.asking(self.provider, &self.model.name);
         account.keeps_busy(self.choice.counted());
         let began = Instant::now();
@@ -381,97 +370,9 @@ pub(crate) fn request_to(
     }
 }
 
-impl LiveProvider {
-    /// Lets a request with this key through, unless the key is left alone; without keys, the provider.
-    pub(crate) fn admit<'a>(&'a self, key: Option<&'a LiveKey>) -> Result<Admitted<'a>, Fault> {
-        let breaker = key.map_or(&self.breaker, |key| &key.breaker);
-        breaker.admit(Instant::now()).map_err(|paused| {
-            let text = format!(
-                "{} failed repeatedly and is left alone for a moment",
-                self.name
-            );
-            Fault {
-                retry_after: Some(paused.after),
-                ..Fault::new(FaultClass::Overloaded, text)
-            }
-        })
-    }
-
-    /// Its keys, each as often first as the others; those that are left alone come last.
-    pub(crate) fn keys_in_turn(&self) -> Vec<&LiveKey> {
-        if self.provider.auth == Auth::None {
-            return Vec::new();
-        }
-        let now = Instant::now();
-        let mut keys: Vec<&LiveKey> = self.keys.iter().map(AsRef::as_ref).collect();
-        if !keys.is_empty() {
-            let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let count = keys.len();
-            keys.rotate_left(turn % count);
-        }
-        keys.sort_by_key(|key| key.breaker.is_paused(now));
-        keys
-    }
-
-    /// What a provider says that does not answer.
-    pub(crate) async fn refusal(
-        &self,
-        dialect: Dialect,
-        opened: Opened,
-        sent: (Option<&LiveKey>, &Pass),
-        now: DateTime<Utc>,
-    ) -> Fault {
-        let status = opened.status.as_u16();
-        let after = retry_after(&opened.headers, now);
-        let body = opened
-            .whole(ERROR_BYTES_MAX, Instant::now() + ERROR_TIME)
-            .await;
-        let mut fault = dialect.decode_error(status, &body.unwrap_or_default());
-        // Its message may say another time.
-        fault.retry_after = fault.retry_after.max(after);
-        if matches!(
-            fault.class,
-            FaultClass::Unauthenticated | FaultClass::Forbidden
-        ) {
-            // It is our key that is no good, which is nothing the caller can do about.
-            fault.message = format!("{} does not accept its key", self.name);
-        }
-        fault.message = masked(sent, &fault.message);
-        fault
-    }
-
-    /// Whether there is anything of it that is not left alone.
-    pub(crate) fn is_well(&self, now: Instant) -> bool {
-        if self.keys.is_empty() {
-            return !self.breaker.is_paused(now);
-        }
-        self.keys.iter().any(|key| !key.breaker.is_paused(now))
-    }
-}
-
 /// The usage of a whole answer, without reading the rest of it.
 fn usage_of(dialect: Dialect, top: &Top<'_>) -> Option<Usage> {
     dialect.decode_usage_text(top.raw(dialect.usage_field())?)
-}
-
-/// What came of a request says of a key, and when it is left alone for it.
-pub(crate) fn judged(class: Option<FaultClass>) -> (Sign, BreakerRule) {
-    let Some(class) = class else {
-        return (Sign::Good, FAILING);
-    };
-    match class {
-        FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
-            (Sign::Bad, REFUSED)
-        }
-        FaultClass::RateLimited
-        | FaultClass::Upstream
-        | FaultClass::Overloaded
-        | FaultClass::Unreachable
-        | FaultClass::Timeout
-        | FaultClass::Stalled => (Sign::Bad, FAILING),
-        FaultClass::Internal | FaultClass::Unsupported => (Sign::None, FAILING),
-        _ => (Sign::Good, FAILING),
-    }
 }
 
 /// Why there was no answer over the network.

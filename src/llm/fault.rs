@@ -14,6 +14,8 @@ pub struct Fault {
     /// The provider's own code, where it gave one.
     pub code: Option<String>,
     pub retry_after: Option<Duration>,
+    /// Of a provider that is not asked now because it failed: with what.
+    pub cause: Option<FaultClass>,
     /// Of a limit of ours that is used up.
     pub rate: Option<Box<RateHeaders>>,
     /// What the provider calls the request that failed.
@@ -70,9 +72,15 @@ impl Fault {
             field: None,
             code: None,
             retry_after: None,
+            cause: None,
             rate: None,
             provider_request: None,
         }
+    }
+
+    /// What decides where a request goes next.
+    pub fn cause(&self) -> FaultClass {
+        self.cause.unwrap_or(self.class)
     }
 
     /// A request that cannot be understood at a field.

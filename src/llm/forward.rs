@@ -19,7 +19,7 @@ use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{self, Came, Choice, asker, failed, in_order};
 use crate::llm::count;
 use crate::llm::dialect::Dialect;
-use crate::llm::exchange::{Turns, judged, of_egress, own_headers};
+use crate::llm::exchange::{Admission, InTurn, judged, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
@@ -298,7 +298,7 @@ async fn send_in_turn(
                 });
             }
             Err(fault) if settings.falls_back(&fault) => {
-                fell = Some(fault.class);
+                fell = Some(fault.cause());
                 last = fault;
             }
             Err(fault) => return Err(fault),
@@ -310,18 +310,22 @@ async fn send_in_turn(
 impl Sending<'_> {
     /// Sends with one key after the other, and again where that helps.
     async fn until_it_answers(&self, account: &mut Account) -> Result<Opened, Fault> {
-        let mut turns = Turns::of(self.provider, self.retries, self.deadline);
-        loop {
-            match self.attempt(turns.key(), account).await {
+        let mut keys = InTurn::of(self.provider, self.retries, self.deadline);
+        while let Some(key) = keys.next().await {
+            match self.attempt(key, account).await {
                 Ok(opened) => return Ok(opened),
-                Err(fault) => turns.after(fault).await?,
+                Err(fault) => keys.failed(fault),
             }
         }
+        Err(keys.fault())
     }
 
     /// Sends once, with one key.
-    async fn attempt(&self, key: Option<&LiveKey>, account: &mut Account) -> Result<Opened, Fault> {
-        let admitted = self.provider.admit(key)?;
+    async fn attempt(
+        &self,
+        (key, admitted): Admission<'_>,
+        account: &mut Account,
+    ) -> Result<Opened, Fault> {
         account.asking(self.provider, self.model);
         account.keeps_busy(self.choice.counted());
         let began = Instant::now();

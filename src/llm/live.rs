@@ -28,7 +28,7 @@ use crate::egress::{Egress, InternalService, Reach, Upstream};
 use crate::llm::access_token::Tokens;
 use crate::llm::arm::{Arm, target_of};
 use crate::llm::canary::{Asker, SHADOW, STABLE};
-use crate::llm::fault::Fault;
+use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::load::Busy;
 use crate::llm::names::Names;
 use crate::llm::prefix::Prefixes;
@@ -59,7 +59,7 @@ pub struct LiveProvider {
     /// Callers keep files and batches at it.
     pub files: bool,
     /// Of the provider as a whole, where it has no keys.
-    pub breaker: Arc<Breaker>,
+    pub breaker: Arc<Breaker<FaultClass>>,
     /// Whose turn it is among the keys.
     pub turn: AtomicUsize,
     /// How it is doing, and how that is found out beside what requests see.
@@ -76,7 +76,7 @@ pub struct LiveKey {
     pub secret: SecretString,
     /// Where it may be sent.
     pub origin: String,
-    pub breaker: Arc<Breaker>,
+    pub breaker: Arc<Breaker<FaultClass>>,
     /// Those it is exchanged for, where it is a service account.
     pub(crate) tokens: Arc<Tokens>,
 }
@@ -217,7 +217,7 @@ struct Inner {
     demo: Option<InternalService>,
     offers: ArcSwap<Offers>,
     /// How keys and providers are doing, over reloads.
-    breakers: Mutex<HashMap<Uuid, Arc<Breaker>>>,
+    breakers: Mutex<HashMap<Uuid, Arc<Breaker<FaultClass>>>>,
     /// The tokens of keys that are there, each with what it is: another value gets other tokens.
     tokens: Mutex<HashMap<Uuid, Sealing>>,
     standings: Standings,
@@ -553,7 +553,7 @@ impl Models {
         standing
     }
 
-    fn breaker(&self, id: Uuid) -> Arc<Breaker> {
+    fn breaker(&self, id: Uuid) -> Arc<Breaker<FaultClass>> {
         self.0.breakers.lock().entry(id).or_default().clone()
     }
 }

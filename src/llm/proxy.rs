@@ -202,7 +202,7 @@ pub(crate) async fn ask_in_turn(
     let order = in_order(models, wanted, |_| true);
     let mut failed = None;
     for choice in &order.choices {
-        let so_far = failed.as_ref().map(|fault: &Fault| fault.class);
+        let so_far = failed.as_ref().map(Fault::cause);
         if !choice.target.takes(so_far) {
             continue;
         }

@@ -317,7 +317,7 @@ impl ModelSettings {
 
     /// Whether a fault sends a request on to another target.
     pub fn falls_back(&self, fault: &Fault) -> bool {
-        let Some(class) = FallbackOn::of(fault.class) else {
+        let Some(class) = FallbackOn::of(fault.cause()) else {
             return false;
         };
         match &self.fallback_on {

@@ -437,7 +437,7 @@ impl LiveProvider {
 
 /// What an answer says of a provider's key. Callers choose what is asked: what is refused at a path of their choice says
 /// nothing, nor does a request that could not be signed, and no key is left alone because somebody sent nonsense.
-fn seen(status: Result<u16, &Fault>, sent: &Sent) -> (Sign, BreakerRule) {
+fn seen(status: Result<u16, &Fault>, sent: &Sent) -> (Sign<FaultClass>, BreakerRule) {
     use FaultClass::{Forbidden, Internal, Unauthenticated, Upstream};
     judged(match status {
         Err(_) if sent.broke() => Some(Internal),

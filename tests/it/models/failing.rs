@@ -1,7 +1,10 @@
 //! Providers that fail, that are slow, and that are left alone: how long they are waited for, and where requests go instead.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
+use crate::models::upstream::{Upstream, WRONG};
 use crate::models::{Set, to};
 
 #[tokio::test]
@@ -26,4 +29,81 @@ async fn a_model_says_how_long_its_answers_may_take_to_begin() {
             assert_eq!(ask(path, "m").await, expected, "{path} {first_byte_ms}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_provider_is_left_alone_for_decides_where_its_requests_go() {
+    let set = Set::start().await;
+    let upstream = Upstream::start().await;
+    let providers = ["limited", "unpaid"];
+    for name in providers {
+        set.provider(name, &upstream, json!({})).await;
+    }
+    let wrong = json!({ "value": WRONG });
+    set.site
+        .done("PUT", "providers/unpaid/keys/main", wrong)
+        .await;
+    let settings = |first: Value, on: &str, chain: bool| {
+        let mut second = json!({ "provider": "fake", "model": "ok", "tier": 1 });
+        let mut settings = json!({ "targets": [first, &second], "retries": 0 });
+        if chain {
+            second["onlyOn"] = json!([on]);
+            settings["targets"][1] = second;
+        } else {
+            settings["fallbackOn"] = json!([on]);
+        }
+        settings
+    };
+    // It is left alone after five refusals, or after the first one.
+    for (name, model, class, other) in [
+        ("limited", "limited-60", "rate_limit", "credential"),
+        ("unpaid", "ok", "credential", "server_error"),
+    ] {
+        let first = json!({ "provider": name, "model": model });
+        for chain in [false, true] {
+            set.model("m", settings(first.clone(), class, chain)).await;
+            for asked in 0..7 {
+                let (status, target, said) = set.answer("m", false).await;
+                let answered = (status, target.as_str());
+                assert_eq!(answered, (200, "fake/ok"), "{name} {chain} {asked}: {said}");
+            }
+        }
+        let state = set.site.get(&format!("providers/{name}")).await;
+        assert_eq!(state["state"]["leftAlone"], true, "{state}");
+        set.model("m", settings(first, other, false)).await;
+        let (status, _, said) = set.answer("m", false).await;
+        assert_eq!(status, 503, "{name}: {said}");
+        assert!(said.contains("left alone"), "{said}");
+    }
+    assert_eq!(upstream.keys().len(), 6);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_provider_that_is_left_alone() {
+    let set = Set::start().await;
+    let broken = Upstream::start().await;
+    set.provider("broken", &broken, json!({})).await;
+    let targets = json!([
+        { "provider": "broken", "model": "broken" },
+        { "provider": "fake", "model": "ok", "tier": 1 },
+    ]);
+    set.model("m", json!({ "targets": targets, "retries": 1 }))
+        .await;
+    let alone = json!([{ "provider": "broken", "model": "broken" }]);
+    set.model("alone", json!({ "targets": alone, "retries": 1 }))
+        .await;
+    for _ in 0..3 {
+        assert_eq!(set.answer("m", false).await.1, "fake/ok");
+    }
+    assert_eq!(broken.keys().len(), 5);
+    // It is left alone for less time now than a request would wait for an answer.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for (model, expected) in [("m", 200), ("alone", 503)] {
+        let began = Instant::now();
+        let (status, _, said) = set.answer(model, false).await;
+        assert_eq!(status, expected, "{model}: {said}");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(2), "{model}: {took:?}");
+    }
+    assert_eq!(broken.keys().len(), 5);
 }

@@ -29,7 +29,7 @@ impl Set {
     }
 
     /// Another provider of the same kind, with a key.
-    async fn provider(&self, name: &str, upstream: &Upstream, more: Value) {
+    pub(super) async fn provider(&self, name: &str, upstream: &Upstream, more: Value) {
         let mut provider = json!({
             "kind": "openai",
             "parameters": { "base_url": upstream.base() },

@@ -51,6 +51,7 @@ pub(crate) fn of_error(status: u16, error: &Value) -> Fault {
         retry_after: detail(details, "RetryInfo")
             .and_then(|detail| seconds(detail["retryDelay"].as_str()?)),
         rate: None,
+        cause: None,
         provider_request: None,
     }
 }

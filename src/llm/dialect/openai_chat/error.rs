@@ -75,6 +75,7 @@ fn fault(status: u16, holder: &Map<String, Value>) -> Fault {
         code,
         message: without_keys(&message),
         rate: None,
+        cause: None,
         provider_request: None,
     }
 }

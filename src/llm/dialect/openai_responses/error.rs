@@ -45,6 +45,7 @@ pub(crate) fn reported(error: &Value, class: FaultClass) -> Fault {
         field: text("param"),
         code: code.or(kind),
         rate: None,
+        cause: None,
         provider_request: None,
     }
 }
