@@ -19,7 +19,7 @@ use crate::llm::choice::{Came, Choice, failed};
 use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::live::LiveProvider;
+use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::price::ServiceTier;
 use crate::llm::provider::Provider;
 use crate::llm::proxy::Llm;

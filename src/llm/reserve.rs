@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::caller::Caller;
 use crate::access::limit::{Asked, Claim, Cost, Limit, LimitRefusal, Limiter, Of, Permit, Unit};
 use crate::llm::count::picture_bound;
+use crate::llm::dialect::anthropic::output_tokens;
 use crate::llm::exact::{TEXT_BYTES_MAX, vocabularies};
 use crate::llm::fault::{Fault, FaultClass, RateHeaders};
 use crate::llm::live::{LiveModel, OnExhaust};
@@ -22,8 +23,6 @@ use crate::types::ModelId;
 
 /// For how long the end of a request waits for the database: what is not counted by then is counted after.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
-/// Tokens of an answer where neither the caller nor the model's owner says how many it may have.
-pub(crate) const OUTPUT_TOKENS: u64 = 4_096;
 /// Texts have more tokens than one in so many bytes, but for those that say the same again and again.
 const BYTES_PER_TOKEN_MAX: u64 = 16;
 /// When to ask again where the database does not count now.
@@ -57,6 +56,23 @@ pub(crate) struct Room {
     pub(crate) output: u64,
     /// The most tokens of a picture.
     pub(crate) picture: u64,
+}
+
+impl Room {
+    /// What a model makes of it, which is told to write so many tokens at most where the request does not say it.
+    fn of(model: &str, most: Option<u64>) -> Self {
+        Self {
+            output: most.unwrap_or_else(|| output_tokens(model)),
+            picture: picture_bound(model),
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            output: self.output.max(other.output),
+            picture: self.picture.max(other.picture),
+        }
+    }
 }
 
 /// A request that was let in.
@@ -257,18 +273,12 @@ fn most(caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Option<Most> 
     if !counts_tokens && !counts_money {
         return None;
     }
-    let targets = || model.settings.all_targets();
-    let written = targets().filter_map(|target| target.max_output_tokens);
-    let pictures = targets().map(|target| {
+    let rooms = model.settings.all_targets().map(|target| {
         let called = target.model.as_deref().unwrap_or(sought.model);
-        picture_bound(called)
+        Room::of(called, target.max_output_tokens)
     });
-    let room = Room {
-        output: written.max().unwrap_or(OUTPUT_TOKENS),
-        picture: pictures
-            .max()
-            .unwrap_or_else(|| picture_bound(sought.model)),
-    };
+    let room = rooms.reduce(Room::or);
+    let room = room.unwrap_or_else(|| Room::of(sought.model, None));
     let (prompt, output) = (sought.most)(room);
     Some(Most {
         prompt,

@@ -27,6 +27,7 @@ pub use answer::{decode_answer, encode_answer};
 pub use count::{decode_count_tokens, decode_token_count, encode_count_tokens, encode_token_count};
 pub use emit::StreamEncoder;
 pub use error::{decode_error, encode_error};
+pub(crate) use generation::{OUTPUT_TOKENS, output_tokens};
 pub use request::decode_request;
 pub use stream::StreamDecoder;
 pub use write::encode_request;

@@ -6,12 +6,12 @@ use http::{HeaderMap, Method};
 
 use crate::llm::account::Used;
 use crate::llm::codec::StreamEncoder;
+use crate::llm::dialect::anthropic::OUTPUT_TOKENS;
 use crate::llm::dialect::{Dialect, OwnTools, Told};
 use crate::llm::forward::IMAGE_TOKENS;
 use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::relay::{Across, Relay, Same};
-use crate::llm::reserve::OUTPUT_TOKENS;
 use crate::llm::through::plan::plain;
 use crate::llm::through::skim::{Events, Skim};
 use crate::llm::through::upload::{Sent, is_text, tokens};

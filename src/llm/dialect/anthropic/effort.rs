@@ -11,8 +11,6 @@ use crate::llm::dialect::{Dialect, Dropped, TargetModel};
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put};
 
-/// Where neither the caller nor the model's entry says how much it may write.
-const MAX_TOKENS_DEFAULT: u64 = 4096;
 /// The least that thinking may be given.
 const BUDGET_MIN: u64 = 1024;
 /// What an answer is left beside a budget whose caller named no limit of the whole.
@@ -100,8 +98,10 @@ pub(crate) fn plan(request: &ChatRequest, model: &TargetModel, dropped: &mut Vec
         most.filter(|_| !own)
             .map_or(tokens, |most| tokens.min(most))
     };
+    let generation = Generation::of(&model.name);
+    let otherwise = || generation.output_tokens();
     let mut plan = Plan {
-        max_tokens: asked.map(within).or(most).unwrap_or(MAX_TOKENS_DEFAULT),
+        max_tokens: asked.map(within).or(most).unwrap_or_else(otherwise),
         ..Plan::default()
     };
     let rest = &request.rest.fields;
@@ -119,7 +119,6 @@ pub(crate) fn plan(request: &ChatRequest, model: &TargetModel, dropped: &mut Vec
     if only_effort && reasoning.budget_tokens.is_none() {
         return plan;
     }
-    let generation = Generation::of(&model.name);
     let room = if asked.is_none() {
         most
     } else {

@@ -1,6 +1,14 @@
 //! What a model takes, told from its name: Claude's generations differ in how thinking is asked for, and in which
 //! other fields are refused (<https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>).
 
+/// What an answer is given where nobody says how long it may be and nothing is known of its model.
+pub(crate) const OUTPUT_TOKENS: u64 = 4_096;
+
+/// What an answer of a model is given where neither the caller nor the model's entry says it.
+pub(crate) fn output_tokens(model: &str) -> u64 {
+    Generation::of(model).output_tokens()
+}
+
 /// How a model wants to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Generation {
@@ -49,6 +57,17 @@ impl Generation {
         self.wants_one_of_two()
     }
 
+    /// What every model of the generation may write, and no more than Claude Code asks for: its thoughts are among it
+    /// (<https://platform.claude.com/docs/en/about-claude/models/overview>).
+    pub(crate) fn output_tokens(self) -> u64 {
+        match self {
+            Self::Foreign => OUTPUT_TOKENS,
+            Self::Budget { version } if version < (3, 5) => 4_096,
+            Self::Budget { version } if version < (3, 7) => 8_192,
+            Self::Budget { .. } | Self::Either | Self::Adaptive => 32_000,
+        }
+    }
+
     pub(crate) fn is_claude(self) -> bool {
         self != Self::Foreign
     }
@@ -77,6 +96,23 @@ mod tests {
             ("deepseek-chat", Generation::Foreign),
         ] {
             assert_eq!(Generation::of(name), generation, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_given_what_all_models_of_a_generation_may_write() {
+        for (name, tokens) in [
+            ("claude-2.1", 4_096),
+            ("claude-3-haiku-20240307", 4_096),
+            ("anthropic/claude-3.5-haiku", 8_192),
+            ("claude-3-7-sonnet-20250219", 32_000),
+            ("claude-opus-4@20250514", 32_000),
+            ("claude-opus-4-6", 32_000),
+            ("claude-sonnet-5", 32_000),
+            ("claude-sonnet-latest", 32_000),
+            ("deepseek-chat", OUTPUT_TOKENS),
+        ] {
+            assert_eq!(output_tokens(name), tokens, "{name}");
         }
     }
 }
