@@ -18,6 +18,8 @@ pub struct ChatRequest {
     pub turns: Vec<Turn>,
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
+    /// The tools that may be called, where that is not all of them.
+    pub allowed: Option<Vec<Allowed>>,
     /// The caller calls its tools functions, as OpenAI's chat did before it had tools, and is to be answered so.
     pub functions: bool,
     /// Whether several tools may be called in one answer; `None`: as the model does by default.
@@ -228,6 +230,14 @@ pub enum ToolChoice {
     Named(String),
 }
 
+/// A tool that may be called: by its name, or by its kind where it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// What the name is one of (OpenAI Responses).
+    pub namespace: Option<String>,
+    pub name: String,
+}
+
 /// What the text of the answer has to be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Format {
@@ -287,6 +297,14 @@ impl Turn {
             parts,
             name: None,
         }
+    }
+}
+
+impl Allowed {
+    /// A tool that is in no namespace.
+    pub fn named(name: String) -> Self {
+        let namespace = None;
+        Self { namespace, name }
     }
 }
 

@@ -1,13 +1,13 @@
-//! Tools that only OpenAI Responses has, asked of models that are told in other dialects; in the form Codex sends them.
+//! Tools that only OpenAI's dialects have, asked of models that are told in other ones; in the form Codex sends them.
 
 #![expect(
     clippy::unwrap_used,
     reason = "in a test, a failed unwrap is a failed test"
 )]
 
-use causeway::llm::answer::{Answer, ChatEvent, Delta, PartStart, Stop};
+use causeway::llm::answer::{Answer, ChatEvent, Collector, Delta, PartStart, Stop};
 use causeway::llm::chat::{ChatRequest, Part, Signature, Thought, ToolCall};
-use causeway::llm::codec::StreamEncoder;
+use causeway::llm::codec::{StreamDecoder, StreamEncoder};
 use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told};
 use causeway::llm::relay::{Across, Relay};
 use serde_json::{Value, json};
@@ -152,6 +152,180 @@ fn what_of_a_namespace_nobody_else_has_is_named() {
         let written = target.encode_request(&request, &model());
         let is_own = target == Dialect::OpenaiResponses;
         assert_eq!(written.is_ok(), is_own, "{target:?}");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
+fn others_are_told_only_of_the_tools_that_may_be_called() {
+    let responses = |tools: Value, mode: &str| {
+        let mut body = json!({"model": "m", "input": "Go.", "tools": self::tools()});
+        body["tool_choice"] = json!({"type": "allowed_tools", "mode": mode, "tools": tools});
+        Dialect::OpenaiResponses.decode_request(body).unwrap()
+    };
+    let function = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}});
+    let custom = json!({"type": "custom", "custom": {"name": "patch"}});
+    let chat = json!({
+        "model": "m", "messages": [{"role": "user", "content": "Go."}],
+        "tools": [function("run"), function("stop"), custom],
+        "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [
+            {"type": "function", "function": {"name": "run"}}, custom,
+        ]}},
+    });
+    let gemini = |mode: &str| {
+        json!({
+            "model": "m", "contents": [{"role": "user", "parts": [{"text": "Go."}]}],
+            "tools": [{"functionDeclarations": [{"name": "run"}, {"name": "stop"}, {"name": "patch"}]}],
+            "toolConfig": {"functionCallingConfig": {"mode": mode, "allowedFunctionNames": ["run", "patch"]}},
+        })
+    };
+    let of = |dialect: Dialect, body: Value| dialect.decode_request(body).unwrap();
+    let named = |name: &str| json!({"type": "function", "name": name});
+    let start = json!({"type": "function", "namespace": "agents", "name": "start"});
+    let patch = json!({"type": "custom", "name": "patch"});
+    for (request, told) in [
+        (
+            responses(json!([named("run")]), "required"),
+            &["run"] as &[&str],
+        ),
+        (
+            responses(json!([named("run"), patch]), "auto"),
+            &["run", "patch"],
+        ),
+        (responses(json!([start]), "auto"), &["agents__start"]),
+        (
+            responses(json!([named("start")]), "auto"),
+            &["agents__start"],
+        ),
+        (
+            responses(json!([{"type": "namespace", "name": "agents"}]), "auto"),
+            &["agents__start"],
+        ),
+        (of(Dialect::OpenaiChat, chat), &["run", "patch"]),
+        (of(Dialect::Gemini, gemini("ANY")), &["run", "patch"]),
+        (of(Dialect::Gemini, gemini("VALIDATED")), &["run", "patch"]),
+    ] {
+        let own = request.rest.dialect.unwrap();
+        for target in Dialect::ALL {
+            let encoded = target.encode_request(&request, &model()).unwrap();
+            let text = encoded.body.to_string();
+            let names = ["run", "stop", "patch", "agents__start"];
+            let mut there: Vec<&str> = names.to_vec();
+            there.retain(|name| text.contains(&format!("\"name\":\"{name}\"")));
+            if target == own {
+                let restricts = text.contains("allowed_tools") || text.contains("allowedFunction");
+                assert!(restricts && there.len() > 1, "{text}");
+                continue;
+            }
+            assert_eq!(there, told, "{own:?} -> {target:?}: {text}");
+            let is_choice = |field: &str| field == "tool_choice";
+            let dropped = encoded.dropped.iter().any(|one| is_choice(&one.field));
+            assert!(!dropped, "{own:?} -> {target:?}: {:?}", encoded.dropped);
+        }
+    }
+    // That a model may also say something is a word of its own.
+    for (mode, is_lost) in [("ANY", false), ("VALIDATED", true)] {
+        let request = of(Dialect::Gemini, gemini(mode));
+        let encoded = Dialect::Anthropic.encode_request(&request, &model());
+        let dropped = encoded.unwrap().dropped;
+        let lost = dropped.iter().any(|one| one.field == "toolConfig");
+        assert_eq!(lost, is_lost, "{mode}");
+    }
+}
+
+/// A conversation in Chat Completions with a custom tool, which it has called once.
+fn chatted(tools: &Value) -> ChatRequest {
+    let call =
+        json!({"id": "c1", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}});
+    let body = json!({
+        "model": "m",
+        "tools": tools,
+        "messages": [
+            {"role": "user", "content": "Change it."},
+            {"role": "assistant", "content": null, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": "done"},
+        ],
+    });
+    Dialect::OpenaiChat.decode_request(body).unwrap()
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
+fn custom_tools_of_chats_are_functions_to_others_and_come_back_as_they_are() {
+    let grammar =
+        json!({"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: X"}});
+    let custom = json!({"type": "custom", "custom": {"name": "patch", "description": "Changes files", "format": grammar}});
+    let run = json!({"type": "function", "function": {"name": "run", "parameters": {"type": "object", "properties": {}}}});
+    for tools in [json!([custom, run]), json!([custom])] {
+        let request = chatted(&tools);
+        for target in Dialect::ALL {
+            let encoded = target.encode_request(&request, &model()).unwrap();
+            let text = encoded.body.to_string();
+            let dropped = encoded.dropped.iter().map(|one| one.field.as_str());
+            let dropped: Vec<&str> = dropped.filter(|field| field.contains("tool")).collect();
+            assert_eq!(dropped, Vec::<&str>::new(), "{target:?}");
+            let is_own = matches!(target, Dialect::OpenaiChat | Dialect::OpenaiResponses);
+            for (what, of_openai) in [("grammar (lark)", false), ("\"grammar\"", true)] {
+                assert_eq!(
+                    text.contains(what),
+                    of_openai == is_own,
+                    "{target:?}: {text}"
+                );
+            }
+            let wrapped = text.contains(r#""input":"*** Begin""#)
+                || text.contains(r#"{\"input\":\"*** Begin\"}"#);
+            assert!(wrapped, "{target:?}: {text}");
+        }
+    }
+    let call = |name: &str, arguments: &str, custom: bool| {
+        Part::ToolCall(ToolCall {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+            signature: None,
+            custom,
+            cache: None,
+        })
+    };
+    let told = told(&chatted(&json!([custom, run])));
+    let text = "*** \"End\"\n";
+    let wrapped = json!({"input": text}).to_string();
+    for (of_provider, of_caller) in [
+        (call("patch", &wrapped, false), call("patch", text, true)),
+        // Cut, or by a model that did not keep to the schema.
+        (
+            call("patch", "{\"input\":\"*", false),
+            call("patch", "{\"input\":\"*", true),
+        ),
+        // Of Responses, which has such tools.
+        (call("patch", text, true), call("patch", text, true)),
+        (call("run", "{}", false), call("run", "{}", false)),
+    ] {
+        let answer = Answer {
+            parts: vec![of_provider],
+            stop: Some(Stop::ToolCalls),
+            ..Answer::default()
+        };
+        let whole = Dialect::OpenaiChat.encode_answer(&answer, &told).unwrap();
+        let whole = Dialect::OpenaiChat.decode_answer(whole.body).unwrap();
+        assert_eq!(whole.parts, [of_caller]);
+        let mut encoder = StreamEncoder::new(Dialect::OpenaiChat, told.clone(), false).unwrap();
+        let mut out = Vec::new();
+        for event in answer.events() {
+            encoder.push(event, &mut out);
+        }
+        encoder.finish(&mut out);
+        assert_eq!(encoder.dropped(), []);
+        let stream = String::from_utf8(out).unwrap();
+        let events = crate::parted(&stream, stream.len() / 2);
+        let mut decoder = StreamDecoder::new(Dialect::OpenaiChat);
+        let mut said: Vec<ChatEvent> = events.iter().flat_map(|it| decoder.push(it)).collect();
+        said.extend(decoder.finish());
+        let mut collector = Collector::default();
+        for event in said {
+            collector.push(event).unwrap();
+        }
+        assert_eq!(collector.finish().parts, whole.parts, "{stream}");
     }
 }
 

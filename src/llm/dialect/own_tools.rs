@@ -6,18 +6,23 @@
 //! | `namespace` | its functions, each named `{namespace}__{name}` |
 //! | `custom` | a function with one text, `input` |
 //!
+//! | of Chat Completions | to others |
+//! |---|---|
+//! | `custom` | the same |
+//!
 //! | of Anthropic | to others |
 //! |---|---|
 //! | `tool_reference` in the result of a search for tools | the names of the tools in words |
 //!
-//! Their calls come back to the caller as it knows them, by [`OwnTools`].
+//! Their calls come back to the caller as it knows them, by [`OwnTools`]. Where only some tools may be called, others are
+//! told of those alone.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::llm::chat::{ChatRequest, Function, Opaque, Part, Tool, ToolChoice};
+use crate::llm::chat::{Allowed, ChatRequest, Function, Opaque, Part, Tool, ToolCall, ToolChoice};
 use crate::llm::dialect::{Dialect, Dropped};
 
 /// Between a namespace and a name.
@@ -63,6 +68,23 @@ impl OwnTools {
 
     pub(crate) fn find(&self, told: &str) -> Option<&OwnTool> {
         self.told.iter().find(|tool| tool.told == told)
+    }
+
+    /// Whether a function stands for a custom tool, whose text comes within its arguments.
+    pub(crate) fn wraps(&self, told: &str) -> bool {
+        self.find(told).is_some_and(|own| own.custom)
+    }
+
+    /// A call as one of the custom tool that its function stands for.
+    pub(crate) fn unwrapped<'a>(&self, call: &'a ToolCall) -> Cow<'a, ToolCall> {
+        if call.custom || !self.wraps(&call.name) {
+            return Cow::Borrowed(call);
+        }
+        Cow::Owned(ToolCall {
+            arguments: input_of(&call.arguments),
+            custom: true,
+            ..call.clone()
+        })
     }
 
     /// Whether calls are told as those of functions.
@@ -112,7 +134,9 @@ pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
     let mut dropped = Vec::new();
     let mut parts = request.turns.iter().flat_map(|turn| &turn.parts);
     let refers = target != Dialect::Anthropic && parts.any(|part| found(part).is_some());
-    if !refers && !request.tools.iter().any(|tool| is_foreign(tool, target)) {
+    let is_own = request.rest.dialect == Some(target);
+    let allowed = request.allowed.as_deref().filter(|_| !is_own);
+    if !refers && allowed.is_none() && !request.tools.iter().any(|tool| is_foreign(tool, target)) {
         let request = Cow::Borrowed(request);
         return Adapted { request, dropped };
     }
@@ -122,9 +146,14 @@ pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
         dropped.extend(unsaid(at, tool, target));
     }
     let tools = tools.into_iter().enumerate();
-    let tools: Vec<(usize, Tool)> = tools
+    let mut tools: Vec<(usize, Tool)> = tools
         .flat_map(|(at, tool)| spelled(at, tool, target))
         .collect();
+    let own = OwnTools::of(request);
+    if let Some(allowed) = allowed {
+        tools.retain(|(_, tool)| is_allowed(tool, &own, allowed));
+        forget_choice(&mut told.rest.fields);
+    }
     let has_function = tools
         .iter()
         .any(|(_, tool)| matches!(tool, Tool::Function(_)));
@@ -145,7 +174,8 @@ pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
             name_found(part);
         }
     }
-    if OwnTools::of(request).told.iter().any(|tool| tool.custom) {
+    let foreign = request.tools.iter().filter(|tool| is_foreign(tool, target));
+    if foreign.into_iter().any(has_custom) {
         told.turns
             .iter_mut()
             .for_each(|turn| turn.parts.iter_mut().for_each(plain_call));
@@ -184,6 +214,53 @@ fn spelled(at: usize, tool: Tool, target: Dialect) -> Vec<(usize, Tool)> {
     }
 }
 
+/// Whether there is a custom tool among the functions that stand for a tool.
+fn has_custom(tool: &Tool) -> bool {
+    let Tool::Opaque(tool) = tool else {
+        return false;
+    };
+    let functions = functions(tool).unwrap_or_default();
+    functions.iter().any(|(own, _)| own.custom)
+}
+
+/// Whether a tool is one of those that may be called.
+fn is_allowed(tool: &Tool, own: &OwnTools, allowed: &[Allowed]) -> bool {
+    let (namespace, names) = match tool {
+        Tool::Function(function) => match own.find(&function.name) {
+            Some(own) => (own.namespace.as_deref(), [own.name.as_str(); 2]),
+            None => (None, [function.name.as_str(); 2]),
+        },
+        Tool::Opaque(tool) => {
+            let within = tool.value.get(&tool.kind).unwrap_or(&tool.value);
+            let name = within.get("name").and_then(Value::as_str);
+            (None, [name.unwrap_or_default(), tool.kind.as_str()])
+        }
+    };
+    allowed.iter().any(|one| {
+        let is_named = names.contains(&one.name.as_str());
+        match &one.namespace {
+            Some(_) => is_named && one.namespace.as_deref() == namespace,
+            None => is_named || namespace == Some(one.name.as_str()),
+        }
+    })
+}
+
+/// How a caller said in its own words which tools may be called: that is kept to, and not left out.
+fn forget_choice(rest: &mut Map<String, Value>) {
+    const CONFIG: &str = "toolConfig";
+    rest.shift_remove("tool_choice");
+    let Some(Value::Object(config)) = rest.get_mut(CONFIG) else {
+        return;
+    };
+    let calling = config.get("functionCallingConfig");
+    if calling.is_some_and(|calling| calling["mode"] == "ANY") {
+        config.shift_remove("functionCallingConfig");
+    }
+    if config.is_empty() {
+        rest.shift_remove(CONFIG);
+    }
+}
+
 /// What of a namespace is no function, and left out of those that stand for it.
 fn unsaid(at: usize, tool: &Tool, target: Dialect) -> Vec<Dropped> {
     let Tool::Opaque(own) = tool else {
@@ -202,12 +279,10 @@ fn unsaid(at: usize, tool: &Tool, target: Dialect) -> Vec<Dropped> {
 
 /// A tool as functions; `None` where the caller runs nothing of it.
 fn functions(tool: &Opaque) -> Option<Vec<(OwnTool, Function)>> {
-    if tool.dialect != Dialect::OpenaiResponses {
-        return None;
-    }
-    let functions: Vec<(OwnTool, Function)> = match tool.kind.as_str() {
-        "custom" => function(&tool.value, None).into_iter().collect(),
-        "namespace" => {
+    let functions: Vec<(OwnTool, Function)> = match (tool.dialect, tool.kind.as_str()) {
+        (Dialect::OpenaiResponses, "custom") => function(&tool.value, None).into_iter().collect(),
+        (Dialect::OpenaiChat, "custom") => function(&flat(tool)?, None).into_iter().collect(),
+        (Dialect::OpenaiResponses, "namespace") => {
             let namespace = tool.value.get("name")?.as_str()?;
             let tools = tool.value.get("tools")?.as_array()?.iter();
             let functions = tools.filter_map(|tool| function(tool, Some(namespace)));
@@ -216,6 +291,28 @@ fn functions(tool: &Opaque) -> Option<Vec<(OwnTool, Function)>> {
         _ => return None,
     };
     (!functions.is_empty()).then_some(functions)
+}
+
+/// A custom tool of Chat Completions as Responses has it, which says the same without an object within.
+pub(crate) fn flat(tool: &Opaque) -> Option<Value> {
+    if tool.dialect != Dialect::OpenaiChat || tool.kind != "custom" {
+        return None;
+    }
+    let mut written = Map::new();
+    written.insert("type".to_owned(), json!("custom"));
+    for (name, value) in tool.value.get("custom")?.as_object()? {
+        let grammar = value.get("grammar").and_then(Value::as_object);
+        let value = match grammar.filter(|_| name == "format") {
+            Some(grammar) => {
+                let mut flat = grammar.clone();
+                flat.insert("type".to_owned(), json!("grammar"));
+                Value::Object(flat)
+            }
+            None => value.clone(),
+        };
+        written.insert(name.clone(), value);
+    }
+    Some(Value::Object(written))
 }
 
 fn function(tool: &Value, namespace: Option<&str>) -> Option<(OwnTool, Function)> {

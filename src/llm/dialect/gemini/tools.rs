@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::chat::{ChatRequest, Function, Opaque, Tool, ToolChoice};
+use crate::llm::chat::{Allowed, ChatRequest, Function, Opaque, Tool, ToolChoice};
 use crate::llm::dialect::gemini::names::{camel_keys, fields, list, merge};
 use crate::llm::dialect::gemini::schema::json_schema;
 use crate::llm::dialect::{Dialect, Dropped};
@@ -142,6 +142,13 @@ pub(crate) fn read_choice(
         _ => ToolChoice::Auto,
     });
     let written = request.tool_choice.as_ref().map(write_mode);
+    let restricts = matches!(
+        request.tool_choice,
+        Some(ToolChoice::Auto | ToolChoice::Required)
+    );
+    if restricts && !names.is_empty() {
+        request.allowed = Some(names.into_iter().map(Allowed::named).collect());
+    }
     if let Some(Value::Object(calling)) = whole.get_mut("functionCallingConfig") {
         *calling = camel_keys(std::mem::take(calling));
         if let Some(mode) = mode {

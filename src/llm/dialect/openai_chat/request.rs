@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::llm::chat::{
-    ChatRequest, Format, Function, Opaque, Reasoning, Rest, Sampling, Tool, ToolChoice,
+    Allowed, ChatRequest, Format, Function, Opaque, Reasoning, Rest, Sampling, Tool, ToolChoice,
 };
 use crate::llm::dialect::openai_chat::{OWN, message, parts};
 use crate::llm::fault::Fault;
@@ -22,7 +22,7 @@ pub(crate) fn decode(body: Value) -> Result<ChatRequest, Fault> {
     message::decode(body.list("messages")?, &mut request, &mut rest)?;
     request.functions = body.has("functions") && !body.has("tools");
     request.tools = tools(&mut body, &mut rest)?;
-    tool_choice(&mut body, &mut request)?;
+    tool_choice(&mut body, &mut request, &mut rest)?;
     request.parallel_tool_calls = body.flag("parallel_tool_calls")?;
     if request.functions {
         // What answers them has room for one call.
@@ -96,25 +96,36 @@ fn function(mut fields: Fields, rest: &mut Map<String, Value>) -> Result<Functio
 }
 
 /// `tool_choice`, or the `function_call` that came before it.
-fn tool_choice(body: &mut Fields, request: &mut ChatRequest) -> Result<(), Fault> {
+fn tool_choice(
+    body: &mut Fields,
+    request: &mut ChatRequest,
+    rest: &mut Map<String, Value>,
+) -> Result<(), Fault> {
     let older = body.take("function_call");
     if let Some(choice) = body.take("tool_choice") {
-        request.tool_choice = chosen(choice, "tool_choice", &mut request.tools)?;
+        let whole = choice.clone();
+        (request.tool_choice, request.allowed) = chosen(choice, "tool_choice")?;
+        if request.allowed.is_some() {
+            rest.insert("tool_choice".to_owned(), whole);
+        }
     } else if let Some(choice) = older {
         request.tool_choice = match choice {
             Value::Object(_) => {
                 let mut named = Fields::of(choice, "function_call")?;
                 Some(ToolChoice::Named(named.need_text("name")?))
             }
-            other => chosen(other, "function_call", &mut request.tools)?,
+            other => chosen(other, "function_call")?.0,
         };
     }
     Ok(())
 }
 
-fn chosen(choice: Value, place: &str, tools: &mut Vec<Tool>) -> Result<Option<ToolChoice>, Fault> {
+/// What is to be called, and which tools may be.
+type Chosen = (Option<ToolChoice>, Option<Vec<Allowed>>);
+
+fn chosen(choice: Value, place: &str) -> Result<Chosen, Fault> {
     if let Some(word) = choice.as_str() {
-        return mode(word, place).map(Some);
+        return Ok((Some(mode(word, place)?), None));
     }
     let mut choice = Fields::of(choice, place)?;
     let kind = choice
@@ -124,15 +135,13 @@ fn chosen(choice: Value, place: &str, tools: &mut Vec<Tool>) -> Result<Option<To
         return Err(choice.missing(&kind));
     };
     if kind != "allowed_tools" {
-        return Ok(Some(ToolChoice::Named(inner.need_text("name")?)));
+        return Ok((Some(ToolChoice::Named(inner.need_text("name")?)), None));
     }
     let word = inner.text("mode")?.unwrap_or_else(|| "auto".to_owned());
-    let allowed: Vec<String> = inner.list("tools")?.iter().filter_map(tool_name).collect();
-    tools.retain(|tool| match tool {
-        Tool::Function(function) => allowed.contains(&function.name),
-        Tool::Opaque(tool) => tool_name(&tool.value).is_some_and(|name| allowed.contains(&name)),
-    });
-    mode(&word, &inner.at("mode")).map(Some)
+    let tools = inner.list("tools")?;
+    let names = tools.iter().filter_map(tool_name);
+    let allowed = names.map(Allowed::named).collect();
+    Ok((Some(mode(&word, &inner.at("mode"))?), Some(allowed)))
 }
 
 fn mode(word: &str, place: &str) -> Result<ToolChoice, Fault> {

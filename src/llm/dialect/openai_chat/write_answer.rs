@@ -173,7 +173,8 @@ impl<'a> Written<'a> {
             Part::ToolCall(part) if told.tools.are_functions() => self.function(part, &place),
             Part::ToolCall(part) => {
                 let id = call_id(&part.id, self.calls.len(), told);
-                let call = call::encode(part, &id, part.signature.as_ref());
+                let part = told.tools.unwrapped(part);
+                let call = call::encode(&part, &id, part.signature.as_ref());
                 self.calls.push(call.into());
             }
             other => {

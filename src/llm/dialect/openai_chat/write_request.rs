@@ -92,6 +92,7 @@ fn tools(
         return Ok(());
     }
     let choice = request.tool_choice.as_ref();
+    let choice = choice.filter(|_| !own || !request.rest.fields.contains_key("tool_choice"));
     let choice = choice.map(|choice| written_choice(choice, &request.tools));
     body.insert("tools".to_owned(), tools.into());
     put(body, "tool_choice", choice);

@@ -10,6 +10,7 @@ use crate::llm::dialect::openai_chat::write_answer::{
     head, image, reason_told, sound,
 };
 use crate::llm::dialect::openai_chat::{call, cite, error, thought};
+use crate::llm::dialect::own_tools::input_of;
 use crate::llm::dialect::{Dropped, Told};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::usage::Usage;
@@ -45,6 +46,11 @@ enum Open {
         number: usize,
         custom: bool,
         empty: bool,
+    },
+    /// A call of a custom tool, whose text comes within the arguments of a function.
+    Wrapped {
+        number: usize,
+        arguments: String,
     },
     /// A call, told as one of a function.
     Function {
@@ -138,12 +144,17 @@ impl StreamEncoder {
                 let number = self.calls;
                 self.calls += 1;
                 let id = call_id(&id, number, &self.told);
-                let call = if custom {
+                let wrapped = !custom && self.told.tools.wraps(&name);
+                let call = if custom || wrapped {
                     json!({"index": number, "id": id, "type": "custom", "custom": {"name": name, "input": ""}})
                 } else {
                     json!({"index": number, "id": id, "type": "function", "function": {"name": name, "arguments": ""}})
                 };
                 self.choice(json!({"tool_calls": [call]}), None, out);
+                if wrapped {
+                    let arguments = String::new();
+                    return Open::Wrapped { number, arguments };
+                }
                 Open::Call {
                     number,
                     custom,
@@ -201,14 +212,13 @@ impl StreamEncoder {
             }
             (Open::Text(from), Delta::Citation(citation)) => {
                 let from = *from;
-                match cite::encode(&citation, from, self.length.saturating_sub(from)) {
-                    Some(annotation) => json!({"annotations": [annotation]}),
-                    None => {
-                        self.dropped
-                            .push(dropped_citation(&format!("parts[{index}]")));
-                        return;
-                    }
-                }
+                let length = self.length.saturating_sub(from);
+                let Some(annotation) = cite::encode(&citation, from, length) else {
+                    let place = format!("parts[{index}]");
+                    self.dropped.push(dropped_citation(&place));
+                    return;
+                };
+                json!({"annotations": [annotation]})
             }
             (Open::Refusal, Delta::Text(text)) => json!({"refusal": text}),
             (Open::Thought(thought), Delta::Text(text)) => {
@@ -235,6 +245,13 @@ impl StreamEncoder {
                 let (kind, name) = body_of(*custom);
                 json!({"tool_calls": [{"index": *number, kind: {name: text}}]})
             }
+            (Open::Wrapped { arguments, .. }, Delta::Arguments(text)) => {
+                arguments.push_str(&text);
+                return;
+            }
+            (Open::Wrapped { number, .. }, Delta::Signature(signature)) => {
+                proof(*number, true, &signature)
+            }
             (Open::Function { empty }, Delta::Arguments(text)) => {
                 *empty = false;
                 json!({"function_call": {"arguments": text}})
@@ -245,12 +262,7 @@ impl StreamEncoder {
                 return;
             }
             (Open::Call { number, custom, .. }, Delta::Signature(signature)) => {
-                // A piece without a function is none to the official SDK.
-                let extra = call::extra(&signature);
-                let (kind, name) = body_of(*custom);
-                json!({"tool_calls": [
-                    {"index": *number, kind: {name: ""}, "extra_content": extra}
-                ]})
+                proof(*number, *custom, &signature)
             }
             _ => return,
         };
@@ -268,6 +280,10 @@ impl StreamEncoder {
                 if !delta.is_empty() {
                     self.choice(delta.into(), None, out);
                 }
+            }
+            Some(Open::Wrapped { number, arguments }) => {
+                let call = json!({"index": number, "custom": {"input": input_of(arguments)}});
+                self.choice(json!({"tool_calls": [call]}), None, out);
             }
             Some(
                 Open::Function { empty: true }
@@ -347,6 +363,13 @@ impl StreamEncoder {
         }
         write(&chunk.into(), out);
     }
+}
+
+/// What proves a call. A piece without a function is none to the official SDK.
+fn proof(number: usize, custom: bool, signature: &Signature) -> Value {
+    let (kind, name) = body_of(custom);
+    let extra = call::extra(signature);
+    json!({"tool_calls": [{"index": number, kind: {name: ""}, "extra_content": extra}]})
 }
 
 /// Where the arguments of a call are.

@@ -4,11 +4,13 @@
 use serde_json::{Map, Value, json};
 
 use crate::llm::chat::{
-    ChatRequest, Format, Function, Opaque, Part, Reasoning, Rest, Sampling, Tool, ToolChoice,
+    Allowed, ChatRequest, Format, Function, Opaque, Part, Reasoning, Rest, Sampling, Tool,
+    ToolChoice,
 };
 use crate::llm::dialect::openai_responses::input::Items;
 use crate::llm::dialect::openai_responses::parts::Beside;
 use crate::llm::dialect::openai_responses::said;
+use crate::llm::dialect::own_tools::flat;
 use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, dropped_rest, user};
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put, wrong};
@@ -35,7 +37,7 @@ pub fn decode_request(body: Value) -> Result<ChatRequest, Fault> {
     let mut items = Items::input(fields.take("input"))?;
     let beside = &mut items.beside;
     let tools = tools(&mut fields, beside)?;
-    let tool_choice = tool_choice(&mut fields, beside)?;
+    let (tool_choice, allowed) = tool_choice(&mut fields, beside)?;
     let format = text(&mut fields, beside)?;
     let reasoning = reasoning(&mut fields, beside)?;
     let include = fields.take("include");
@@ -48,6 +50,7 @@ pub fn decode_request(body: Value) -> Result<ChatRequest, Fault> {
         turns: items.turns,
         tools,
         tool_choice,
+        allowed,
         functions: false,
         parallel_tool_calls: fields.flag("parallel_tool_calls")?,
         format,
@@ -132,15 +135,18 @@ fn tool(value: Value, place: String, beside: &mut Beside) -> Result<Tool, Fault>
     Ok(Tool::Function(function))
 }
 
+/// What is to be called, and which tools may be.
+type Chosen = (Option<ToolChoice>, Option<Vec<Allowed>>);
+
 /// What the neutral form cannot say in full stays in the rest, and comes out as it was.
-fn tool_choice(fields: &mut Fields, beside: &mut Beside) -> Result<Option<ToolChoice>, Fault> {
+fn tool_choice(fields: &mut Fields, beside: &mut Beside) -> Result<Chosen, Fault> {
     let choice = match fields.take("tool_choice") {
-        None => return Ok(None),
+        None => return Ok((None, None)),
         Some(Value::String(word)) => {
             return match word.as_str() {
-                "auto" => Ok(Some(ToolChoice::Auto)),
-                "none" => Ok(Some(ToolChoice::None)),
-                "required" => Ok(Some(ToolChoice::Required)),
+                "auto" => Ok((Some(ToolChoice::Auto), None)),
+                "none" => Ok((Some(ToolChoice::None), None)),
+                "required" => Ok((Some(ToolChoice::Required), None)),
                 _ => {
                     let wanted = "`auto`, `none`, `required` or an object";
                     let message = format!("`tool_choice` is `{word}`; it has to be {wanted}");
@@ -153,15 +159,27 @@ fn tool_choice(fields: &mut Fields, beside: &mut Beside) -> Result<Option<ToolCh
     let mut fields = Fields::of(choice.clone(), "tool_choice")?;
     let kind = fields.need_text("type")?;
     if kind == "function" {
-        return Ok(Some(ToolChoice::Named(fields.need_text("name")?)));
+        return Ok((Some(ToolChoice::Named(fields.need_text("name")?)), None));
     }
+    let allowed = (kind == "allowed_tools").then(|| fields.list("tools"));
+    let allowed = allowed.transpose()?;
+    let allowed = allowed.map(|tools| tools.iter().filter_map(self::allowed).collect());
     let meant = match kind.as_str() {
         "allowed_tools" if fields.peek("mode") == Some("auto") => ToolChoice::Auto,
         "custom" => ToolChoice::Named(fields.need_text("name")?),
         _ => ToolChoice::Required,
     };
     beside.rest.insert("tool_choice".to_owned(), choice);
-    Ok(Some(meant))
+    Ok((Some(meant), allowed))
+}
+
+/// A tool that may be called.
+fn allowed(tool: &Value) -> Option<Allowed> {
+    let text = |name: &str| Some(tool.get(name)?.as_str()?.to_owned());
+    Some(Allowed {
+        namespace: text("namespace"),
+        name: text("name").or_else(|| text("type"))?,
+    })
 }
 
 /// `text`: the format; its other fields go to the rest.
@@ -456,7 +474,7 @@ fn written_tools(request: &ChatRequest, dropped: &mut Vec<Dropped>) -> Result<Ve
                 written_function(function, own)
             }
             Tool::Opaque(tool) if tool.dialect == DIALECT => tool.value.clone(),
-            Tool::Opaque(tool) => custom(tool).ok_or_else(|| {
+            Tool::Opaque(tool) => flat(tool).ok_or_else(|| {
                 DIALECT.cannot(
                     format!("tools[{at}]"),
                     &format!("a tool of type `{}`", tool.kind),
@@ -482,26 +500,4 @@ fn written_function(function: &Function, own: bool) -> Value {
         function.strict.or((!own).then_some(false)),
     );
     Value::Object(tool)
-}
-
-/// A custom tool of Chat Completions, which says the same in an object within.
-fn custom(tool: &Opaque) -> Option<Value> {
-    if tool.dialect != Dialect::OpenaiChat || tool.kind != "custom" {
-        return None;
-    }
-    let mut written = Map::new();
-    written.insert("type".to_owned(), json!("custom"));
-    for (name, value) in tool.value.get("custom")?.as_object()? {
-        let grammar = value.get("grammar").and_then(Value::as_object);
-        let value = match grammar.filter(|_| name == "format") {
-            Some(grammar) => {
-                let mut flat = grammar.clone();
-                flat.insert("type".to_owned(), json!("grammar"));
-                Value::Object(flat)
-            }
-            None => value.clone(),
-        };
-        written.insert(name.clone(), value);
-    }
-    Some(Value::Object(written))
 }
