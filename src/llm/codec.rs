@@ -82,6 +82,20 @@ impl Dialect {
         every!(self, decode_answer(body))
     }
 
+    /// What a provider says in a whole answer with a good status that is none (OpenRouter does so).
+    pub fn fault_in_answer(self, body: &[u8]) -> Option<Fault> {
+        let has = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
+        if !has("\"error\"") && !has("\"failed\"") {
+            return None;
+        }
+        let top = Top::read(body).ok()?;
+        let failed = self == Self::OpenaiResponses && top.get("status") == Some("failed");
+        if !failed && matches!(top.raw("error"), None | Some("null")) {
+            return None;
+        }
+        self.decode_answer(serde_json::from_slice(body).ok()?).err()
+    }
+
     /// # Errors
     /// Where nobody is answered in that dialect.
     pub fn encode_answer(self, answer: &Answer, told: &Told) -> Result<Encoded, Fault> {

@@ -3,6 +3,7 @@
 mod again;
 mod keys;
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -219,7 +220,15 @@ impl Asking<'_> {
             return Err(refusal.await);
         }
         let answering = match work.question.stream {
-            None => self.whole(work, opened, dropped).await,
+            None => {
+                let body = self.body(work, opened).await;
+                let body = body.inspect_err(|_| account.lost())?;
+                // Told with a good status, it is no answer, and takes nothing for it.
+                if let Some(fault) = self.written.dialect.fault_in_answer(&body) {
+                    return Err(self.provider.told(fault, (key, &pass)));
+                }
+                self.whole(work, &body, dropped)
+            }
             Some(_) => {
                 let flow = Flow::begin(self.relay(work)?, opened, work, headers_by);
                 flow.await.map(|flow| Answering::Stream(Box::new(flow)))
@@ -261,37 +270,39 @@ impl Asking<'_> {
         Ok(request)
     }
 
-    async fn whole(
+    /// All of an answer that comes whole.
+    async fn body(&self, work: &Work<'_>, opened: Opened) -> Result<Bytes, Fault> {
+        let times = (work.settings.times.idle(), work.deadline);
+        let body = opened.whole_within(ANSWER_BYTES_MAX, times).await;
+        body.map_err(|error| again::stalled(of_egress(&error)))
+    }
+
+    fn whole(
         &self,
         work: &Work<'_>,
-        opened: Opened,
+        body: &Bytes,
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
-        let body = opened
-            .whole_within(
-                ANSWER_BYTES_MAX,
-                (work.settings.times.idle(), work.deadline),
-            )
-            .await;
-        let body = body.map_err(|error| again::stalled(of_egress(&error)))?;
         let dialect = self.written.dialect;
-        let no_answer = |error: &dyn std::fmt::Display| {
-            let text = format!("{} sent no answer: {error}", self.provider.name);
-            Fault::new(FaultClass::Upstream, text)
-        };
+        let because =
+            |error: &dyn Display| format!("{} sent no answer: {error}", self.provider.name);
+        let no_answer = |error: &dyn Display| Fault::new(FaultClass::Upstream, because(error));
         if dialect == work.question.dialect {
-            let top = Top::read(&body).map_err(|fault| no_answer(&fault))?;
+            let top = Top::read(body).map_err(|fault| no_answer(&fault))?;
             let usage = usage_of(dialect, &top);
             let tier = top.get::<&str>(TIER).and_then(ServiceTier::named);
             let renamed = Self::renamed(work, &top);
             let body = renamed.map_or_else(|| body.clone(), Bytes::from);
             return Ok(Answering::Whole { body, usage, tier });
         }
-        let value: Value = serde_json::from_slice(&body).map_err(|error| no_answer(&error))?;
+        let value: Value = serde_json::from_slice(body).map_err(|error| no_answer(&error))?;
         let tier = value[TIER].as_str().and_then(ServiceTier::named);
-        let mut answer = dialect
-            .decode_answer(value)
-            .map_err(|fault| no_answer(&fault))?;
+        let mut answer = dialect.decode_answer(value).map_err(|fault| Fault {
+            message: because(&fault),
+            // Of the answer, and not of what the caller sent.
+            field: None,
+            ..fault
+        })?;
         answer.model.clone_from(&work.told.model);
         let encoded = work.question.dialect.encode_answer(&answer, &told(work)?)?;
         dropped.extend(encoded.dropped);

@@ -4,6 +4,7 @@
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod faults;
 mod gemini;
 mod matrix;
 mod openai_chat;

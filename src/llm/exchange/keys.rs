@@ -150,6 +150,11 @@ impl LiveProvider {
         let mut fault = dialect.decode_error(status, &body.unwrap_or_default());
         // Its message may say another time.
         fault.retry_after = fault.retry_after.max(after);
+        self.told(fault, sent)
+    }
+
+    /// What is told of its fault.
+    pub(crate) fn told(&self, mut fault: Fault, sent: (Option<&LiveKey>, &Pass)) -> Fault {
         if matches!(
             fault.class,
             FaultClass::Unauthenticated | FaultClass::Forbidden

@@ -106,6 +106,65 @@ async fn what_a_request_failed_with_decides_where_it_goes_next() {
 }
 
 #[tokio::test]
+async fn an_error_with_a_good_status_is_one_in_the_same_protocol_and_in_another() {
+    let set = Set::start().await;
+    let mut rows = 0;
+    for path in ["v1/chat/completions", "v1/messages"] {
+        let ask = async |model: &str| {
+            let url = format!("{}/{path}", set.site.served.origin);
+            let said = json!([{ "role": "user", "content": "hi" }]);
+            let body = json!({ "model": model, "max_tokens": 9, "messages": said });
+            let request = set.site.client.post(url).bearer_auth(&set.caller);
+            let answer = request.body(body.to_string()).send().await.unwrap();
+            let status = answer.status().as_u16();
+            let target = answer.headers().get("x-causeway-target");
+            let target = target
+                .map_or("", |value| value.to_str().unwrap())
+                .to_owned();
+            (status, target, answer.text().await.unwrap())
+        };
+        for (first, alone, status, next) in [
+            ("told-429", true, 429, ""),
+            ("told-429", false, 200, "fake/ok"),
+            ("told-400", true, 400, ""),
+            ("told-400", false, 200, "fake/long"),
+            ("told-null", true, 200, "fake/told-null"),
+        ] {
+            let mut settings = to(&[first]);
+            if !alone {
+                settings["targets"] = json!([
+                    { "provider": "fake", "model": first },
+                    { "provider": "fake", "model": "long", "tier": 1, "onlyOn": ["context_length"] },
+                    { "provider": "fake", "model": "ok", "tier": 1 },
+                ]);
+            }
+            set.model("m", settings).await;
+            let (was, target, said) = ask("m").await;
+            assert_eq!(
+                (was, target.as_str()),
+                (status, next),
+                "{path} {first}: {said}"
+            );
+            assert!(!said.contains(GOOD), "{said}");
+            rows += 1;
+            let row = set.rows(rows).await.pop().unwrap();
+            assert_eq!(row.status == "ok", status == 200, "{path} {first}: {row:?}");
+            assert_eq!(
+                row.tokens_input.is_some(),
+                next == "fake/ok" || next == "fake/long"
+            );
+        }
+    }
+    // The key was refused: that is nobody's business, and counts against the key.
+    set.model("m", to(&["told-401"])).await;
+    let (status, _, said) = set.answer("m", false).await;
+    assert!(status >= 500 && !said.contains(GOOD), "{status}: {said}");
+    set.model("m", to(&["ok"])).await;
+    let (status, _, said) = set.answer("m", false).await;
+    assert_eq!(status, 503, "{said}");
+}
+
+#[tokio::test]
 async fn names_lead_by_patterns_and_a_change_of_rank_counts_at_once() {
     let set = Set::start().await;
     set.model("re:gpt-[45].*", to(&["of-regex"])).await;

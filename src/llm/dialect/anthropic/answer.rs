@@ -18,8 +18,9 @@ use crate::llm::fields::Fields;
 /// # Errors
 /// Where it is none, or says that something went wrong.
 pub fn decode_answer(body: Value) -> Result<Answer, Fault> {
-    if body.get("type").and_then(Value::as_str) == Some("error") {
-        return Err(error::decode_error(200, body.to_string().as_bytes()));
+    let is_error = body.get("type").and_then(Value::as_str) == Some("error");
+    if is_error || body.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(error::decode_event(&body));
     }
     decode(body).map_err(unreadable)
 }

@@ -30,7 +30,7 @@ pub fn decode_error(status: u16, body: &[u8]) -> Fault {
     }
 }
 
-/// The fault of an `error` of a stream, whose status was 200.
+/// The fault of an `error` whose status was 200: of a stream, or in place of an answer.
 pub(crate) fn decode_event(data: &Value) -> Fault {
     let mut fault = decode_error(500, data.to_string().as_bytes());
     if data.get("error").is_none() && data.get("message").is_none() {
