@@ -6,6 +6,7 @@ mod bedrock;
 mod cohere;
 mod faults;
 mod gemini;
+mod grammar;
 mod matrix;
 mod openai_chat;
 mod openai_responses;

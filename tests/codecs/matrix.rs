@@ -14,7 +14,7 @@ use causeway::llm::codec::{StreamDecoder, StreamEncoder};
 use causeway::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use serde_json::Value;
 
-use crate::{json, text};
+use crate::{grammar, json, text};
 
 /// The folder of a dialect's fixtures.
 fn folder(dialect: Dialect) -> &'static str {
@@ -46,7 +46,7 @@ fn files(dialect: Dialect, kind: &str) -> Vec<String> {
     names
 }
 
-fn told() -> Told {
+pub(crate) fn told() -> Told {
     Told {
         model: "asked".into(),
         request_id: "0123456789abcdef0123456789abcdef".into(),
@@ -66,7 +66,7 @@ fn source(source: &Source) -> String {
 }
 
 /// JSON text with its fields in order, so that dialects that carry values compare equal.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     serde_json::from_str::<Value>(text).map_or_else(
         |_| text.to_owned(),
         |mut value| {
@@ -76,7 +76,7 @@ fn plain(text: &str) -> String {
     )
 }
 
-fn part(part: &Part) -> Vec<String> {
+pub(crate) fn part(part: &Part) -> Vec<String> {
     vec![match part {
         Part::Text(text) if text.text.trim().is_empty() => return Vec::new(),
         Part::Text(text) => format!("text {:?}", text.text.trim()),
@@ -158,12 +158,24 @@ fn named(dropped: &[Dropped]) -> String {
     format!(" (dropped: {})", names.join(", "))
 }
 
+/// Keeps what was written in a dialect, for `tests/models/run`, which holds it against the official SDKs.
+fn keep(to: Dialect, file: &str, kind: &str, body: impl AsRef<[u8]>) {
+    let Some(root) = std::env::var_os("CAUSEWAY_CODEC_BODIES") else {
+        return;
+    };
+    let folder = PathBuf::from(root).join(folder(to));
+    fs::create_dir_all(&folder).expect("a folder");
+    let name = format!("{}.{kind}", file.replace('/', "-"));
+    fs::write(folder.join(name), body).expect("a file");
+}
+
 /// What becomes of a request in a dialect.
-fn asked_in(to: Dialect, request: &ChatRequest, model: &TargetModel) -> String {
+fn asked_in(to: Dialect, (file, request): (&str, &ChatRequest), model: &TargetModel) -> String {
     let encoded = match to.encode_request(request, model) {
         Ok(encoded) => encoded,
         Err(fault) => return format!("  {to:?}: refused: {fault}\n"),
     };
+    keep(to, file, "request", encoded.body.to_string());
     let ok = format!("  {to:?}: ok{}\n", named(&encoded.dropped));
     let back = to.decode_request(encoded.body);
     ok + &back.map_or_else(
@@ -191,7 +203,7 @@ fn requests_in_every_dialect() {
                 }
             };
             for to in Dialect::ALL.into_iter().filter(|to| *to != from) {
-                table.push_str(&asked_in(to, &request, &model));
+                table.push_str(&asked_in(to, (&file, &request), &model));
             }
         }
         insta::assert_snapshot!(format!("requests_{}", folder(from)), table);
@@ -214,7 +226,24 @@ fn answer_gist(answer: &Answer) -> Vec<String> {
     lines
 }
 
-fn collected(events: Vec<ChatEvent>) -> Result<Answer, String> {
+/// An answer whose texts that follow one another are one: some dialects have no more in a stream, others in a message.
+pub(crate) fn joined(answer: &Answer) -> Answer {
+    let mut joined = answer.clone();
+    let is_text = |it: &Part| matches!(it, Part::Text(_));
+    joined
+        .parts
+        .retain(|it| is_text(it) || !part(it).is_empty());
+    joined.parts.dedup_by(|more, before| match (before, more) {
+        (Part::Text(before), Part::Text(more)) => {
+            before.text.push_str(&more.text);
+            true
+        }
+        _ => false,
+    });
+    joined
+}
+
+pub(crate) fn collected(events: Vec<ChatEvent>) -> Result<Answer, String> {
     let mut collector = Collector::default();
     for event in events {
         collector.push(event).map_err(|fault| fault.to_string())?;
@@ -222,7 +251,7 @@ fn collected(events: Vec<ChatEvent>) -> Result<Answer, String> {
     Ok(collector.finish())
 }
 
-fn decoded(dialect: Dialect, stream: &str) -> Vec<ChatEvent> {
+pub(crate) fn decoded(dialect: Dialect, stream: &str) -> Vec<ChatEvent> {
     let (mut frames, mut decoder) = (
         Decoder::new(Framing::ServerSent),
         StreamDecoder::new(dialect),
@@ -238,14 +267,24 @@ fn decoded(dialect: Dialect, stream: &str) -> Vec<ChatEvent> {
 }
 
 /// What becomes of an answer in a dialect, streamed and whole.
-fn answered_in(to: Dialect, events: &[ChatEvent], answer: &Result<Answer, String>) -> String {
+fn answered_in(
+    to: Dialect,
+    file: &str,
+    events: &[ChatEvent],
+    answer: &Result<Answer, String>,
+) -> String {
     let mut encoder = StreamEncoder::new(to, told(), false).expect("callers speak it");
     let mut bytes = Vec::new();
     for event in events {
         encoder.push(event.clone(), &mut bytes);
     }
     encoder.finish(&mut bytes);
-    let back = collected(decoded(to, &String::from_utf8(bytes).expect("UTF-8")));
+    let stream = String::from_utf8(bytes).expect("UTF-8");
+    keep(to, file, "stream", &stream);
+    if to == Dialect::Anthropic {
+        assert_eq!(grammar::check(&stream), Ok(()), "{stream}");
+    }
+    let back = collected(decoded(to, &stream));
     let (answer, back) = match (answer, back) {
         (Ok(answer), Ok(back)) => (answer, back),
         (Err(fault), Err(_)) => return format!("  {to:?}: fault: {fault}\n"),
@@ -254,14 +293,17 @@ fn answered_in(to: Dialect, events: &[ChatEvent], answer: &Result<Answer, String
     };
     let mut text = format!("  {to:?}: ok{}\n", named(encoder.dropped()));
     text.push_str(&difference(&answer_gist(answer), &answer_gist(&back)));
-    let whole = to
-        .encode_answer(answer, &told())
-        .expect("callers speak it")
-        .body;
-    let whole = to.decode_answer(whole).expect("an answer of ours");
-    let apart = difference(&answer_gist(&back), &answer_gist(&whole));
+    let whole = to.encode_answer(answer, &told()).expect("callers speak it");
+    keep(to, file, "answer", whole.body.to_string());
+    let lost = named(&whole.dropped);
+    let whole = to.decode_answer(whole.body).expect("an answer of ours");
+    let apart = difference(&answer_gist(&joined(&back)), &answer_gist(&joined(&whole)));
     if !apart.is_empty() {
-        text = format!("{text}    whole differs from streamed:\n{apart}");
+        assert!(
+            !lost.is_empty(),
+            "{to:?}: whole differs from streamed:\n{apart}"
+        );
+        text = format!("{text}    whole differs from streamed{lost}:\n{apart}");
     }
     text
 }
@@ -288,7 +330,7 @@ fn answers_and_streams_in_every_dialect() {
             };
             let answer = collected(events.clone());
             for to in Dialect::heard().into_iter().filter(|to| *to != from) {
-                table.push_str(&answered_in(to, &events, &answer));
+                table.push_str(&answered_in(to, &file, &events, &answer));
             }
         }
         insta::assert_snapshot!(format!("answers_{}", folder(from)), table);

@@ -59,6 +59,8 @@ struct Thinking {
     key: Option<u64>,
     /// It came in details, not as plain text.
     detailed: bool,
+    /// It came as plain text, all of which is repeated beside its proof.
+    repeated: bool,
     signed: bool,
     sealed: bool,
 }

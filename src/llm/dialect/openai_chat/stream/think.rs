@@ -23,7 +23,7 @@ impl StreamDecoder {
         let open = self.open.as_ref();
         let goes_on = open.is_some_and(|open| {
             let thinking = &open.thinking;
-            open.kind == Kind::Thought && !thinking.signed && !thinking.sealed
+            open.kind == Kind::Thought && !thinking.signed && !thinking.sealed && !thinking.repeated
         });
         if !goes_on {
             self.open_thought(Thinking::default());
@@ -49,6 +49,7 @@ impl StreamDecoder {
         // What was said as plain text is repeated beside its proof.
         let repeated = !thinking.detailed && thinking.text == detail.text;
         thinking.detailed = true;
+        thinking.repeated |= repeated && !detail.text.is_empty();
         thinking.key = detail.index.or(thinking.key);
         thinking.id = thinking.id.take().or(detail.id);
         thinking.signed |= detail.signature.is_some();
