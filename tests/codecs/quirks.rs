@@ -1,8 +1,8 @@
 //! Every quirk does one thing, and no body is too strange for any.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use causeway::llm::provider::{Quirk, built_in, find};
+use causeway::llm::provider::{Provider, Quirk, built_in, find};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -373,6 +373,101 @@ fn a_provider_applies_all_its_quirks_in_order() {
     assert_eq!(body["max_tokens"], 9);
     assert_eq!(body["messages"][0]["role"], "system");
     assert_eq!(body["messages"].as_array().map(Vec::len), Some(2));
+}
+
+/// A body in which there is something for every quirk.
+fn common() -> Map<String, Value> {
+    let schema = json!({"type": "object", "properties": {}});
+    object(json!({
+        "model": "m",
+        "messages": [
+            {"role": "developer", "content": "Be kind."},
+            {"role": "user", "name": "ann", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+            {"role": "user", "content": "c"},
+            {"role": "assistant", "content": null, "reasoning_content": "Hm.", "tool_calls": [
+                {"id": "call_PTLP8xhu3uwZk4l3nlnrrJha", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+            ]},
+            {"role": "tool", "tool_call_id": "call_PTLP8xhu3uwZk4l3nlnrrJha", "content": "d"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": schema}}],
+        "tool_choice": "required",
+        "parallel_tool_calls": false,
+        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
+        "max_completion_tokens": 9,
+        "temperature": 1.7,
+        "top_p": 0.5,
+        "top_k": 3,
+        "frequency_penalty": 0.5,
+        "presence_penalty": 0.5,
+        "logit_bias": {"1": 2},
+        "seed": 1,
+        "stop": ["END"],
+        "n": 2,
+        "logprobs": true,
+        "top_logprobs": 3,
+        "reasoning_effort": "high",
+        "verbosity": "low",
+        "stream": true,
+        "stream_options": {"include_usage": true},
+        "user": "u",
+        "metadata": {"a": "b"},
+        "store": true,
+        "service_tier": "flex",
+        "prompt_cache_key": "k",
+        "modalities": ["text"],
+    }))
+}
+
+/// What a provider makes of a body: what it refuses, which is then taken out, and what is changed and left out.
+fn prepared(provider: &Provider) -> String {
+    let mut asked = common();
+    let mut lines = Vec::new();
+    let (written, dropped) = loop {
+        let mut body = asked.clone();
+        match provider.prepare(&mut body) {
+            Ok(dropped) => break (body, dropped),
+            Err(fault) => {
+                let field = fault.field.expect("a field");
+                assert!(asked.shift_remove(&field).is_some(), "{field}");
+                lines.push(format!("refuses {field}"));
+            }
+        }
+    };
+    let names: BTreeSet<&String> = asked.keys().chain(written.keys()).collect();
+    for name in names {
+        match (asked.get(name), written.get(name)) {
+            (before, after) if before == after => {}
+            (Some(before), Some(after)) => lines.extend(changed(name, before, after)),
+            (_, Some(after)) => lines.push(format!("{name} is {after}")),
+            (_, None) => lines.push(format!("no {name}")),
+        }
+    }
+    let dropped = dropped.into_iter().map(|dropped| dropped.field);
+    lines.extend(dropped.map(|field| format!("names {field}")));
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("{}\n  {}\n", provider.id, lines.join("\n  "))
+}
+
+/// The messages or tools that are others, or the field.
+fn changed(name: &str, before: &Value, after: &Value) -> Vec<String> {
+    let (Some(old), Some(new)) = (before.as_array(), after.as_array()) else {
+        return vec![format!("{name} is {after}")];
+    };
+    let places = 0..old.len().max(new.len());
+    let others = places.filter(|at| old.get(*at) != new.get(*at));
+    let said = others.map(|at| match new.get(at) {
+        Some(new) => format!("{name}[{at}] is {new}"),
+        None => format!("no {name}[{at}]"),
+    });
+    said.collect()
+}
+
+#[test]
+fn what_each_provider_is_particular_about() {
+    let table: String = built_in().iter().map(prepared).collect();
+    insta::assert_snapshot!("providers", table);
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
