@@ -69,8 +69,9 @@ fn usage(value: &Value) -> Usage {
         input_audio: count("input_audio"),
         output: count("output"),
         reasoning: count("reasoning"),
+        output_audio: count("output_audio"),
+        predicted: count("predicted"),
         searches: count("searches"),
-        ..Usage::default()
     }
 }
 

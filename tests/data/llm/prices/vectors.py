@@ -39,6 +39,12 @@ PRICES = {
         "standard": [(0, {"input": "0.02"})],
         "batch": [(0, {"input": "0.01"})],
     },
+    ("openai", "gpt-audio-1.5", None, OPENAI): {
+        "standard": [(0, {"input": "2.5", "input_audio": "32", "output": "10", "output_audio": "64"})],
+    },
+    ("openai", "gpt-4o-mini-audio-preview", None, OPENAI): {
+        "standard": [(0, {"input": "0.15", "input_audio": "10", "output": "0.6", "output_audio": "20"})],
+    },
     ("openai", "gpt-6-luna", "10", OPENAI): {
         "standard": [
             (0, {"input": "0.1", "cached": "0.01", "cache_write": "0.125", "output": "0.5"}),
@@ -110,6 +116,7 @@ PART_OF = {
     "input_audio": "input",
     "cached_audio": "cached",
     "reasoning": "output",
+    "output_audio": "output",
 }
 
 # Tokens by kind, each counted in one kind only; the kinds of a prompt and of an answer add up to its length.
@@ -132,6 +139,12 @@ WRITES = [
 SOUND = [
     {"input": 100, "input_audio": 3_333, "output": 10},
     {"input": 0, "input_audio": 3_333, "cached": 50, "cached_audio": 667, "output": 10},
+    {"cached": 7, "cached_audio": 1_001, "output": 1},
+]
+SPOKEN = [
+    {"input": 100, "output": 10, "output_audio": 777},
+    {"input": 41, "input_audio": 3_333, "output_audio": 1_501},
+    {"input": 1, "output": 1, "reasoning": 250, "output_audio": 9_999},
 ]
 RERANK = [{"searches": 1}, {"searches": 17}]
 ONE_KIND = [{"input": 1}, {"input": 8_191}, {"input": 25}]
@@ -142,6 +155,8 @@ def calls(model, kinds):
         return RERANK
     if "output" not in kinds:
         return ONE_KIND
+    if "output_audio" in kinds:
+        return SPOKEN
     return CALLS + (WRITES if "cache_write" in kinds else []) + (SOUND if "input_audio" in kinds else [])
 
 
@@ -154,8 +169,9 @@ def usage(call):
         "cache_write": get("cache_write"),
         "cache_write_hour": get("cache_write_hour"),
         "input_audio": get("input_audio", "cached_audio"),
-        "output": get("output", "reasoning"),
+        "output": get("output", "reasoning", "output_audio"),
         "reasoning": get("reasoning"),
+        "output_audio": get("output_audio"),
         "searches": get("searches"),
     }
     return {name: count for name, count in said.items() if count}
