@@ -7,6 +7,7 @@ mod cohere;
 mod faults;
 mod gemini;
 mod grammar;
+mod lossless;
 mod matrix;
 mod openai_chat;
 mod openai_responses;
