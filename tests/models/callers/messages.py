@@ -76,6 +76,7 @@ class Conversation:
             for event in stream:
                 if event.type == "error":
                     raise AssertionError(event)
+                strict(event)
             return stream.get_final_message()
 
 

@@ -25,10 +25,15 @@ def said_key(headers):
     return headers.get("authorization", "").removeprefix("Bearer ")
 
 
-def read(path, body):
-    need(path.endswith("/chat/completions"), f"path {path}")
+def known(body):
+    """Every field is one that the SDK knows."""
     TYPE.validate_python(body)
     need(not set(body) - FIELDS, f"unknown fields {set(body) - FIELDS}")
+
+
+def read(path, body):
+    need(path.endswith("/chat/completions"), f"path {path}")
+    known(body)
     need("max_tokens" not in body, "max_tokens is deprecated")
     seen = Seen(model=body["model"], stream=body.get("stream", False))
     if seen.stream:

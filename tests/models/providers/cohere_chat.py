@@ -37,9 +37,14 @@ fields = {name: (each.annotation, None) for name, each in asks.items() if name n
 Request = pydantic.create_model("Request", __config__={"extra": "forbid"}, stream=(bool, False), **fields)
 
 
+def known(body):
+    """Every field is one that the SDK knows."""
+    Request.model_validate(body)
+
+
 def read(path, body):
     need(path.endswith("/v2/chat"), f"path {path}")
-    Request.model_validate(body)
+    known(body)
     seen = Seen(model=body["model"], stream=body.get("stream", False))
     for message in body["messages"]:
         said(message, seen)

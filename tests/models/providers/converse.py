@@ -39,14 +39,19 @@ def check_signature(method, url, headers, body):
     need(said["Signature"] == expected, "the signature of AWS is wrong")
 
 
-def read(path, body):
-    head, model, method = urllib.parse.unquote(path).rsplit("/", 2)
-    need(head.endswith("/model") and method in ("converse", "converse-stream"), f"path {path}")
+def known(body, model=MODEL):
+    """Every field is one that the SDK knows."""
     typed = json.loads(json.dumps(body), object_hook=bytes_of)
     report = ParamValidator().validate({"modelId": model, **typed}, SHAPE)
     need(not report.has_errors(), report.generate_report())
     unknown = set(body) - set(SHAPE.members)
     need(not unknown, f"unknown fields {unknown}")
+
+
+def read(path, body):
+    head, model, method = urllib.parse.unquote(path).rsplit("/", 2)
+    need(head.endswith("/model") and method in ("converse", "converse-stream"), f"path {path}")
+    known(body, model)
     seen = Seen(model=model, stream=method == "converse-stream")
     seen.system = "".join(part.get("text", "") for part in body.get("system", []))
     last = "assistant"

@@ -39,8 +39,8 @@ def camel(value):
     return said
 
 
-def read(path, body):
-    body = camel(body)
+def known(body):
+    """Every field is one that the SDK knows."""
     unknown = set(body) - set(FIELDS) - set(LISTS) - {"cachedContent", "labels"}
     need(not unknown, f"unknown fields {unknown}")
     for name, value in body.items():
@@ -48,6 +48,11 @@ def read(path, body):
             FIELDS[name].model_validate(value)
         for one in value if name in LISTS else []:
             LISTS[name].model_validate(one)
+
+
+def read(path, body):
+    body = camel(body)
+    known(body)
     model, method = path.partition("?")[0].rpartition("/")[2].split(":")
     need(method == "generateContent" or path.endswith(":streamGenerateContent?alt=sse"), f"path {path}")
     seen = Seen(model=model, stream=method != "generateContent")

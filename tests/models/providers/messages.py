@@ -24,11 +24,16 @@ def said_key(headers):
     return headers.get("x-api-key", "")
 
 
-def read(path, body):
-    need(path.endswith("/messages"), f"path {path}")
+def known(body):
+    """Every field is one that the SDK knows."""
     TYPE.validate_python({name: value for name, value in body.items() if name not in UNTYPED})
     unknown = set(body) - set(MessageCreateParamsBase.__annotations__) - set(UNTYPED)
     need(not unknown, f"unknown fields {unknown}")
+
+
+def read(path, body):
+    need(path.endswith("/messages"), f"path {path}")
+    known(body)
     seen = Seen(model=body["model"], stream=body.get("stream", False), limit=body["max_tokens"])
     system = body.get("system", "")
     seen.system = system if isinstance(system, str) else "".join(part["text"] for part in system)

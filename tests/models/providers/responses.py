@@ -26,10 +26,15 @@ def said_key(headers):
     return headers.get("authorization", "").removeprefix("Bearer ")
 
 
-def read(path, body):
-    need(path.endswith("/responses"), f"path {path}")
+def known(body):
+    """Every field is one that the SDK knows."""
     TYPE.validate_python({**body, "input": typed(body["input"])})
     need(not set(body) - FIELDS, f"unknown fields {set(body) - FIELDS}")
+
+
+def read(path, body):
+    need(path.endswith("/responses"), f"path {path}")
+    known(body)
     seen = Seen(model=body["model"], stream=body.get("stream", False), system=body.get("instructions") or "")
     asked = body["input"]
     for item in [{"role": "user", "content": asked}] if isinstance(asked, str) else asked:
