@@ -156,10 +156,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         reservation.stay_spent();
     }
     match answered {
-        Ok(begun) => {
-            let open = (account, Some(reservation));
-            Ok(reply(cx, begun, open, &question).await)
-        }
+        Ok(begun) => Ok(reply(cx, begun, (account, Some(reservation)), &question).await),
         Err(mut fault) => {
             fault.provider_request = account.provider_request().map(Box::from);
             reservation.settle(Cost::default()).await;
