@@ -292,7 +292,11 @@ fn spread(out: &mut Exposition, series: &[SeriesCounts]) {
     for spread in &SPREADS {
         let mut family = out.family(spread.exposed, Histogram, spread.help);
         for point in spread.points(series) {
-            let labels: Vec<_> = point.labels.iter().map(|(name, it)| (*name, &**it)).collect();
+            let labels: Vec<_> = point
+                .labels
+                .iter()
+                .map(|(name, it)| (*name, &**it))
+                .collect();
             family.histogram(&labels, (&point.ends, &point.counts), point.sum);
         }
     }

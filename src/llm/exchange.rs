@@ -4,7 +4,7 @@ mod again;
 mod keys;
 
 use std::fmt::Display;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
@@ -214,9 +214,9 @@ impl Asking<'_> {
         if !opened.status.is_success() {
             account.refused(renews((key, &pass), opened.status, work.cx.clock.now()));
             let sent = (key, &pass);
-            let refusal = self
-                .provider
-                .refusal(self.written.dialect, opened, sent, work.cx.clock.now());
+            let refusal =
+                self.provider
+                    .refusal(self.written.dialect, opened, sent, work.cx.clock.now());
             return Err(refusal.await);
         }
         let answering = match work.question.stream {

@@ -181,7 +181,10 @@ async fn a_model_answers_is_accounted_for_and_follows_a_change_at_once() {
     assert_eq!(said["model"], "mine");
     let (status, _, missed) = set.answer("mien", false).await;
     let missed: Value = serde_json::from_str(&missed).unwrap();
-    assert_eq!((status, &missed["error"]["code"]), (404, &json!("model_not_found")));
+    assert_eq!(
+        (status, &missed["error"]["code"]),
+        (404, &json!("model_not_found"))
+    );
     let message = missed["error"]["message"].as_str().unwrap();
     assert!(message.contains("did you mean mine"), "{message}");
     let mut rows = set.rows(3).await;
@@ -401,6 +404,7 @@ async fn a_stream_that_is_cut_says_so_and_one_whose_caller_leaves_is_ended() {
     assert!(rows[1].tokens_output > Some(0), "{rows:?}");
 }
 
+// BerriAI/litellm#36008: what was made for a caller that had left was counted for a fraction.
 #[tokio::test]
 async fn the_rest_of_an_answer_is_read_whose_caller_left_where_a_model_wants_that() {
     let set = Set::start().await;
@@ -437,7 +441,10 @@ async fn the_rest_of_an_answer_is_read_whose_caller_left_where_a_model_wants_tha
     // A third column says which of them were counted here, and not told.
     let mut database = set.database().await;
     let sql = "SELECT model FROM ledger WHERE kind = 'llm' AND estimated = 1 ORDER BY model";
-    let estimated: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut database).await.unwrap();
+    let estimated: Vec<String> = sqlx::query_scalar(sql)
+        .fetch_all(&mut database)
+        .await
+        .unwrap();
     assert_eq!(estimated, ["endless", "not-read"]);
 }
 

@@ -80,7 +80,13 @@ async fn two_processes_and_a_kill_spend_no_more_than_a_budget() {
         "allowUpstream": [address.to_string()],
     });
     done(one, "PUT", "providers/p", provider).await;
-    done(one, "PUT", "providers/p/keys/main", json!({ "value": "sk-0123456789" })).await;
+    done(
+        one,
+        "PUT",
+        "providers/p/keys/main",
+        json!({ "value": "sk-0123456789" }),
+    )
+    .await;
     let model = json!({
         "targets": [{ "provider": "p", "model": "gpt-4o-mini" }],
         "limits": [{ "unit": "money", "amount": BUDGET, "window": "month", "scope": "server" }],
@@ -109,9 +115,15 @@ async fn two_processes_and_a_kill_spend_no_more_than_a_budget() {
     let paid = paid.load(Ordering::SeqCst);
     println!("{paid} of {BUDGET_NANOS} billionths of a dollar were spent");
     // Two processes at a time: what each may have on its way beyond is one request.
-    assert!(paid <= BUDGET_NANOS + 2 * RESERVED_MAX, "{paid} of {BUDGET_NANOS}");
+    assert!(
+        paid <= BUDGET_NANOS + 2 * RESERVED_MAX,
+        "{paid} of {BUDGET_NANOS}"
+    );
     assert!(paid >= 20 * NANOS_EACH, "nearly nothing was let in: {paid}");
-    assert!(statuses.contains(&None), "nothing was under way when it was killed");
+    assert!(
+        statuses.contains(&None),
+        "nothing was under way when it was killed"
+    );
     assert!(statuses.contains(&Some(200)));
     // It is used up, for both.
     assert!(more.contains(&Some(429)), "{more:?}");

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::live::{LiveKey, LiveProvider};
 
 /// The pause before a target is asked again, which doubles; for longer than this nobody waits.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);

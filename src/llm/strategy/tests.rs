@@ -403,7 +403,10 @@ fn weights_wait_a_twentieth_as_long_as_in_turn_where_servers_are_of_unlike_size(
     let (first, last) = done.fold((f64::MAX, 0.0_f64), |(least, most), at| {
         (least.min(at), most.max(at))
     });
-    assert!(last / first < 1.05, "one is far behind the others: {first} {last}");
+    assert!(
+        last / first < 1.05,
+        "one is far behind the others: {first} {last}"
+    );
 }
 
 /// One server in six is ten times as slow; after half of the requests it is another one.

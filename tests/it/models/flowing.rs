@@ -76,6 +76,7 @@ async fn many_streams_come_whole_and_those_that_are_left_free_everything() {
     assert_eq!((of("ok"), of("cancelled")), (WHOLE, LEFT), "{rows:?}");
 }
 
+// BerriAI/litellm#12685: memory grew with every call until the process was killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_leave_nothing_behind() {
     const AT_ONCE: usize = 20;
@@ -100,5 +101,8 @@ async fn calls_leave_nothing_behind() {
     }
     let more = set.measured("causeway_process_resident_memory_bytes").await - before;
     println!("6,000 calls after 2,000 take {more} bytes more");
-    assert!(before > 0.0 && more < MORE_MAX, "{more} bytes more than {before}");
+    assert!(
+        before > 0.0 && more < MORE_MAX,
+        "{more} bytes more than {before}"
+    );
 }

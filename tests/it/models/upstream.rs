@@ -112,7 +112,12 @@ fn refusal(status: StatusCode, text: &str) -> Response {
 }
 
 /// Whatever else is asked for tells where it came, and of which form it was.
-async fn other(State(seen): State<Arc<Seen>>, headers: HeaderMap, uri: Uri, body: Bytes) -> Response {
+async fn other(
+    State(seen): State<Arc<Seen>>,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
     if let Err(refused) = admitted(&seen, &headers) {
         return *refused;
     }

@@ -235,7 +235,11 @@ async fn a_collector_is_told_measures_by_the_names_of_opentelemetry() {
                 of["gen_ai.request.model"],
                 more.map_or("-", String::as_str),
                 point["count"].as_str().unwrap(),
-                if measure["unit"] == "s" { "s".to_owned() } else { point["sum"].to_string() },
+                if measure["unit"] == "s" {
+                    "s".to_owned()
+                } else {
+                    point["sum"].to_string()
+                },
             ));
         }
     }
@@ -247,6 +251,9 @@ async fn a_collector_is_told_measures_by_the_names_of_opentelemetry() {
         "gen_ai.server.time_to_first_token s m -: 1 s",
         "gen_ai.server.time_per_output_token s m -: 1 s",
     ] {
-        assert!(read.iter().any(|it| it == expected), "{expected}: {read:#?}");
+        assert!(
+            read.iter().any(|it| it == expected),
+            "{expected}: {read:#?}"
+        );
     }
 }
