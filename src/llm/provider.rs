@@ -6,6 +6,7 @@
 
 mod quirk;
 mod url;
+mod way;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 pub use quirk::{Quirk, Switch};
 pub use url::{UrlError, leads_out};
+pub use way::Models;
 
 use crate::llm::dialect::{Dialect, Dropped};
 use crate::llm::fault::Fault;
@@ -56,6 +58,12 @@ pub struct Provider {
     /// What it can do elsewhere.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub paths: BTreeMap<Capability, Path>,
+    /// What not all of its models can do.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<Capability, Models>,
+    /// The other dialect it speaks in which a request that has to be translated is asked, unless only its own can say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translate_to: Option<Dialect>,
     /// Added to every URL; an entry whose optional parameter is not given is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub query: BTreeMap<String, String>,
@@ -240,17 +248,6 @@ impl Provider {
         Ok(provider)
     }
 
-    /// Which capability speaks a dialect, if any.
-    pub fn speaks(&self, dialect: Dialect) -> Option<Capability> {
-        let capability = match dialect {
-            same if same == self.dialect => Capability::Chat,
-            Dialect::OpenaiResponses => Capability::Responses,
-            Dialect::Anthropic => Capability::Messages,
-            _ => return None,
-        };
-        self.can(capability).then_some(capability)
-    }
-
     pub fn can(&self, capability: Capability) -> bool {
         self.path(capability).is_some()
     }
@@ -290,6 +287,12 @@ impl Provider {
         }
         if !self.can(Capability::Chat) && self.capabilities.is_empty() && self.paths.is_empty() {
             return Err(wrong("it can do nothing".to_owned()));
+        }
+        let unspoken = self
+            .translate_to
+            .filter(|it| self.speaks_at_all(*it).is_none());
+        if let Some(dialect) = unspoken {
+            return Err(wrong(format!("it does not speak {}", dialect.name())));
         }
         let undeclared = self
             .undeclared()

@@ -211,22 +211,26 @@ impl Question {
     /// # Errors
     /// Where the provider's dialect cannot say what the answer depends on.
     pub fn written(&self, provider: &Provider, model: &TargetModel) -> Result<Written, Fault> {
-        match provider.speaks(self.dialect) {
+        match provider.speaks(self.dialect, &model.name) {
             Some(capability) => self.passed(provider, model, capability),
             None => self.translated(provider, model),
         }
     }
 
     fn translated(&self, provider: &Provider, model: &TargetModel) -> Result<Written, Fault> {
-        let encoded = provider.dialect.encode_request(self.neutral()?, model)?;
+        let request = self.neutral()?;
+        let (dialect, capability) = provider.way(request, &model.name);
+        let encoded = dialect.encode_request(request, model)?;
         let mut dropped = encoded.dropped;
         let Value::Object(mut body) = encoded.body else {
             return Err(Fault::new(FaultClass::Internal, "a request is an object"));
         };
-        dropped.extend(provider.prepare(&mut body)?);
+        if capability == Capability::Chat {
+            dropped.extend(provider.prepare(&mut body)?);
+        }
         Ok(Written {
-            dialect: provider.dialect,
-            capability: Capability::Chat,
+            dialect,
+            capability,
             body: Value::Object(body).to_string().into(),
             dropped,
             hides_usage: false,

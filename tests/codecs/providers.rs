@@ -223,7 +223,7 @@ fn no_value_leads_to_another_place() {
 
 #[test]
 fn a_dialect_beside_its_own_is_found() {
-    let of = |id: &str, dialect| find(id).expect(id).speaks(dialect);
+    let of = |id: &str, dialect| find(id).expect(id).speaks(dialect, "m");
     assert_eq!(of("openai", Dialect::OpenaiChat), Some(Capability::Chat));
     assert_eq!(
         of("openai", Dialect::OpenaiResponses),

@@ -2,14 +2,15 @@
 
 use causeway::llm::answer::{Answer, ChatEvent, Delta, PartStart, Stop};
 use causeway::llm::chat::{
-    Citation, Image, Opaque, Part, Role, Source, Text, Thought, ToolCall, Turn,
+    ChatRequest, Citation, Image, Opaque, Part, Reasoning, Role, Source, Text, Thought, ToolCall,
+    Turn,
 };
 use causeway::llm::dialect::Dialect;
-use causeway::llm::dialect::openai_responses::encode_answer;
+use causeway::llm::dialect::openai_responses::{encode_answer, encode_request};
 use serde_json::{Value, json};
 
 use crate::openai_responses::streams::{checked, collected, decoded, encoded};
-use crate::openai_responses::{asked, foreign, signature, told, written};
+use crate::openai_responses::{asked, foreign, model, signature, told, written};
 use crate::{json, parted};
 
 /// The answer as a caller sends it back in its next request: the items of the output as they are.
@@ -109,6 +110,100 @@ fn ids_of_other_dialects_are_not_taken_for_items_of_openai() {
     let mut request = foreign();
     request.turns = vec![Turn::new(Role::Assistant, parts)];
     assert_eq!(written(&request)["input"].as_array().unwrap().len(), 1);
+}
+
+/// What is asked for in another dialect is not kept (`store`), so that an id alone leads to nothing.
+#[test]
+fn a_thought_of_openai_goes_back_to_it_sealed_or_not_at_all() {
+    let thought = |sealed: Option<&str>| {
+        Part::Thought(Thought {
+            text: "Hm.".to_owned(),
+            summary: true,
+            id: Some("rs_1".to_owned()),
+            sealed: sealed.map(|value| signature(Dialect::OpenaiResponses, value)),
+            ..Thought::default()
+        })
+    };
+    let mut request = foreign();
+    for (sealed, items) in [(Some("gAAAA"), 2), (None, 1)] {
+        request.turns = vec![Turn::new(
+            Role::Assistant,
+            vec![thought(sealed), Part::text("Hi")],
+        )];
+        let input = written(&request)["input"].take();
+        assert_eq!(input.as_array().unwrap().len(), items, "{input}");
+        assert_eq!(
+            input[0].get("encrypted_content").is_some(),
+            sealed.is_some()
+        );
+    }
+}
+
+#[test]
+fn thoughts_are_asked_for_sealed_of_models_that_think() {
+    let mut request = foreign();
+    let included = |request: &ChatRequest, name: &str| {
+        let body = encode_request(request, &model(name)).unwrap().body;
+        let include = body.get("include").map(ToString::to_string);
+        include.is_some_and(|it| it.contains("reasoning.encrypted_content"))
+    };
+    request.reasoning = None;
+    for (name, expected) in [
+        ("gpt-5.6", true),
+        ("openai/gpt-5.4-mini", true),
+        ("o3-pro", true),
+        ("gpt-5-chat-latest", false),
+        ("gpt-4o", false),
+        ("gpt-oss-120b", false),
+        ("my-deployment", false),
+    ] {
+        assert_eq!(included(&request, name), expected, "{name}");
+    }
+    request.reasoning = Some(Reasoning {
+        effort: Some("none".to_owned()),
+        ..Reasoning::default()
+    });
+    assert!(!included(&request, "gpt-5.6"));
+}
+
+/// Agents set both for every model.
+#[test]
+fn what_models_that_think_do_not_take_is_left_out() {
+    let mut request = ChatRequest {
+        turns: vec![Turn::new(Role::User, vec![Part::text("Hi")])],
+        ..ChatRequest::default()
+    };
+    request.sampling.temperature = Some(0.5);
+    request.sampling.top_p = Some(1.0);
+    for (name, effort, sent, named) in [
+        ("gpt-5.6", "high", None, true),
+        ("gpt-5.6", "none", Some(0.5), false),
+        ("gpt-4o", "none", Some(0.5), false),
+    ] {
+        request.reasoning = Some(Reasoning {
+            effort: Some(effort.to_owned()),
+            ..Reasoning::default()
+        });
+        for dialect in [Dialect::OpenaiChat, Dialect::OpenaiResponses] {
+            let encoded = dialect.encode_request(&request, &model(name)).unwrap();
+            let temperature = encoded.body.get("temperature").and_then(Value::as_f64);
+            assert_eq!(temperature, sent, "{name} {effort}");
+            let is_named = |field: &str| encoded.dropped.iter().any(|it| it.field == field);
+            assert_eq!(is_named("sampling.temperature"), named, "{name} {effort}");
+            assert!(!is_named("sampling.top_p"));
+        }
+    }
+}
+
+#[test]
+fn so_few_tokens_that_responses_cannot_be_asked_for_are_more() {
+    let mut request = foreign();
+    request.sampling.max_output_tokens = Some(1);
+    let encoded = Dialect::OpenaiResponses.encode_request(&request, &model("gpt-4o"));
+    let encoded = encoded.unwrap();
+    assert_eq!(encoded.body["max_output_tokens"], 16);
+    let named = |name: &str| encoded.dropped.iter().any(|dropped| dropped.field == name);
+    assert!(named("sampling.max_output_tokens"));
 }
 
 // pipecat-ai/pipecat#5183: a signed thought without a text was taken for none.

@@ -12,6 +12,7 @@ import scenes  # noqa: E402
 from providers import Seen, arguments, data_url, event, need  # noqa: E402
 
 MODEL = "gpt-5-mock"
+PLAIN = "gpt-4.1-mock"
 SIGNED = scenes.SIGNATURE
 KEY = "sk-of-responses"
 TOO_LONG = "Your input exceeds the context window of this model. Please adjust your input and try again."
@@ -53,6 +54,7 @@ def read(path, body):
         need("reasoning.encrypted_content" in body.get("include", []), "sealed thoughts have to be asked for")
     seen.limit = body.get("max_output_tokens")
     seen.temperature = body.get("temperature")
+    need(seen.model == PLAIN or seen.temperature is None, "a model that reasons takes no temperature")
     return seen
 
 

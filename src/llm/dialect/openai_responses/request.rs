@@ -11,7 +11,7 @@ use crate::llm::dialect::openai_responses::input::Items;
 use crate::llm::dialect::openai_responses::parts::Beside;
 use crate::llm::dialect::openai_responses::said;
 use crate::llm::dialect::own_tools::flat;
-use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, dropped_rest, user};
+use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, bounds, dropped_rest, user};
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put, wrong};
 
@@ -369,7 +369,9 @@ fn adopt(body: &mut Map<String, Value>, request: &ChatRequest, dropped: &mut Vec
         include.push(LOGPROBS);
     }
     let effort = body.get("reasoning").and_then(|asked| asked.get("effort"));
-    if body.contains_key("reasoning") && effort.is_none_or(|effort| effort != "none") {
+    let model = body.get("model").and_then(Value::as_str);
+    let reasons = body.contains_key("reasoning") || model.is_some_and(bounds::reasons);
+    if reasons && effort.is_none_or(|effort| effort != "none") {
         include.push(ENCRYPTED);
     }
     if !include.is_empty() {

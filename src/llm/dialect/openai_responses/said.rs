@@ -17,6 +17,7 @@ use crate::llm::fields::put;
 
 const DIALECT: Dialect = Dialect::OpenaiResponses;
 const FOREIGN: &str = "it is not a thought of OpenAI's, who would refuse it";
+const UNSEALED: &str = "it is not sealed, and OpenAI keeps no thought by its id";
 
 /// `instructions`: the text of the system prompt.
 pub(crate) fn instructions(
@@ -182,9 +183,12 @@ impl Writer<'_> {
         let Some(item) = self.reasoning.take() else {
             return;
         };
-        if item.id.is_none() && item.sealed.is_none() {
+        // What was asked for in another dialect is kept by nobody.
+        let is_kept = self.own && item.id.is_some();
+        if item.sealed.is_none() && !is_kept {
+            let reason = item.id.map_or(FOREIGN, |_| UNSEALED);
             for place in item.places {
-                self.drop(place, FOREIGN);
+                self.drop(place, reason);
             }
             return;
         }
