@@ -1,6 +1,7 @@
 //! One target: asked with its keys in turn, until it begins to answer or is not worth asking again.
 
 mod again;
+mod headers;
 mod keys;
 
 use std::fmt::Display;
@@ -39,12 +40,6 @@ pub(crate) use keys::{Admission, InTurn, judged};
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Where an answer of OpenAI's dialects says which tier it was.
 const TIER: &str = "service_tier";
-/// Headers of a caller's that a provider of the same dialect is told.
-const TOLD: [HeaderName; 3] = [
-    HeaderName::from_static("anthropic-beta"),
-    HeaderName::from_static("anthropic-version"),
-    HeaderName::from_static("openai-beta"),
-];
 
 /// One request while targets are asked.
 pub(crate) struct Work<'a> {
@@ -89,6 +84,8 @@ struct Asking<'a> {
     provider: &'a LiveProvider,
     model: &'a TargetModel,
     written: &'a Written,
+    /// The caller's headers that it is told.
+    told: HeaderMap,
 }
 
 /// Asks a target, again where that helps.
@@ -98,17 +95,22 @@ pub(crate) async fn ask_target(
     account: &mut Account,
 ) -> Result<Begun, Fault> {
     let (provider, target) = (&choice.provider, choice.target);
+    let name = target.model.as_deref().unwrap_or(work.name);
     let model = TargetModel {
-        name: target.model.clone().unwrap_or_else(|| work.name.to_owned()),
+        name: provider.provider.model_name(name).into_owned(),
         max_output_tokens: target.max_output_tokens,
     };
-    let written = work.question.written(&provider.provider, &model)?;
+    let mut written = work.question.written(&provider.provider, &model)?;
+    let is_same = written.dialect == work.question.dialect;
+    let (told, untold) = headers::told(is_same, work.headers, &provider.provider);
+    written.dropped.extend(untold);
     refuse_loss(work.settings.on_loss, &written.dropped)?;
     let asking = Asking {
         choice,
         provider,
         model: &model,
         written: &written,
+        told,
     };
     let mut dropped = written.dropped.clone();
     let answering = asking.until_it_answers(work, account, &mut dropped).await?;
@@ -260,13 +262,7 @@ impl Asking<'_> {
         };
         let body = self.written.body.clone();
         let mut request = request_to(&provider.provider, (Method::POST, url), accept, body);
-        if self.written.dialect == work.question.dialect {
-            for name in &TOLD {
-                if let Some(value) = work.headers.get(name) {
-                    request.headers.insert(name.clone(), value.clone());
-                }
-            }
-        }
+        request.headers.extend(self.told.clone());
         Ok(request)
     }
 

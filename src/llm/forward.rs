@@ -271,8 +271,8 @@ async fn send_in_turn(
             continue;
         }
         let provider = choice.provider.clone();
-        let name = choice.target.model.clone();
-        let name = name.unwrap_or_else(|| served.to_owned());
+        let name = choice.target.model.as_deref().unwrap_or(served);
+        let name = provider.provider.model_name(name).into_owned();
         let sending = Sending {
             cx,
             wanted,

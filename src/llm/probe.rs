@@ -166,6 +166,7 @@ fn listing(provider: &LiveProvider) -> Result<UpstreamRequest, Fault> {
 }
 
 fn chat(provider: &LiveProvider, model: &str) -> Result<(Asked, UpstreamRequest), Fault> {
+    let data = &provider.provider;
     let body = json!({
         "model": model,
         "max_completion_tokens": TOKENS,
@@ -174,13 +175,17 @@ fn chat(provider: &LiveProvider, model: &str) -> Result<(Asked, UpstreamRequest)
     let body = Bytes::from(body.to_string());
     let question = Question::read(Dialect::OpenaiChat, body, Addressed::default())?;
     let target = TargetModel {
-        name: model.to_owned(),
+        name: data.model_name(model).into_owned(),
         max_output_tokens: None,
     };
-    let data = &provider.provider;
     let written = question.written(data, &target)?;
     let url = data
-        .url(&provider.parameters, written.capability, model, false)
+        .url(
+            &provider.parameters,
+            written.capability,
+            &target.name,
+            false,
+        )
         .map_err(internal)?;
     let request = request_to(data, (Method::POST, url), "application/json", written.body);
     Ok((Asked::Chat(written.dialect), request))

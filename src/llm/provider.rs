@@ -8,13 +8,14 @@ mod quirk;
 mod url;
 mod way;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use quirk::{Quirk, Switch};
+pub use quirk::{Quirk, Switch, ThoughtPlace, Thoughts};
 pub use url::{UrlError, leads_out};
 pub use way::Models;
 
@@ -64,6 +65,9 @@ pub struct Provider {
     /// The other dialect it speaks in which a request that has to be translated is asked, unless only its own can say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translate_to: Option<Dialect>,
+    /// Names of models begin with this: put before one without a slash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_prefix: Option<String>,
     /// Added to every URL; an entry whose optional parameter is not given is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub query: BTreeMap<String, String>,
@@ -75,6 +79,9 @@ pub struct Provider {
     /// Sent with every request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// The values of a caller's `anthropic-beta` that it takes; all, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub betas: Option<Vec<String>>,
     /// Applied to a body in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quirks: Vec<Quirk>,
@@ -250,6 +257,32 @@ impl Provider {
 
     pub fn can(&self, capability: Capability) -> bool {
         self.path(capability).is_some()
+    }
+
+    /// What it calls a model.
+    pub fn model_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match &self.model_prefix {
+            Some(prefix) if !name.contains('/') => Cow::Owned(format!("{prefix}{name}")),
+            _ => Cow::Borrowed(name),
+        }
+    }
+
+    /// A caller's `anthropic-beta` without what it does not take, if anything is left of it, and what is left out.
+    pub fn betas_of(&self, said: &str) -> (Option<String>, Vec<Dropped>) {
+        let Some(known) = &self.betas else {
+            return (Some(said.to_owned()), Vec::new());
+        };
+        let betas = said
+            .split(',')
+            .map(str::trim)
+            .filter(|beta| !beta.is_empty());
+        let (taken, others): (Vec<_>, Vec<_>) =
+            betas.partition(|beta| known.iter().any(|known| known == beta));
+        let dropped = others
+            .into_iter()
+            .map(|beta| Dropped::new(format!("anthropic-beta.{beta}"), "the provider refuses it"));
+        let taken = (!taken.is_empty()).then(|| taken.join(","));
+        (taken, dropped.collect())
     }
 
     /// Makes a body in the provider's own dialect acceptable to it, and names what was left out. What cannot be

@@ -85,16 +85,6 @@ fn quirk_lacks_drops_hints_and_refuses_what_changes_the_answer() {
 
 #[test]
 fn quirks_of_the_model() {
-    let (body, _) = applied(
-        json!({"model-prefix": "accounts/f/models/"}),
-        json!({"model": "x"}),
-    );
-    assert_eq!(body["model"], "accounts/f/models/x");
-    let (body, _) = applied(
-        json!({"model-prefix": "accounts/f/models/"}),
-        json!({"model": "accounts/me/models/x"}),
-    );
-    assert_eq!(body["model"], "accounts/me/models/x");
     let (body, dropped) = applied(json!("no-model"), json!({"model": "x", "max_tokens": 1}));
     assert_eq!((body, dropped.len()), (json!({"max_tokens": 1}), 0));
     let (body, _) = applied(json!({"sets": {"anthropic_version": "v"}}), json!({"a": 1}));
@@ -346,12 +336,90 @@ fn quirk_thinking_switch() {
     );
 }
 
+#[test]
+fn quirk_thoughts() {
+    let body = |model: &str| {
+        json!({"model": model, "messages": [
+            {"role": "assistant", "content": "a", "reasoning_content": "Hm."},
+            {"role": "assistant", "content": null, "reasoning": "So.", "tool_calls": [{"id": "1"}]},
+            {"role": "assistant", "content": "b", "reasoning_details": [
+                {"type": "reasoning.text", "text": "T"}, {"type": "reasoning.summary", "summary": "S"},
+            ]},
+            {"role": "assistant", "content": "c", "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]},
+            {"role": "assistant", "content": "d", "reasoning_content": null},
+        ]})
+    };
+    let field = json!({"thoughts": {"models": ["r-*"], "place": {"field": "reasoning"}}});
+    let (said, dropped) = applied(field.clone(), body("r-1"));
+    assert_eq!(
+        said["messages"],
+        json!([
+            {"role": "assistant", "content": "a", "reasoning": "Hm."},
+            {"role": "assistant", "content": null, "tool_calls": [{"id": "1"}], "reasoning": "So."},
+            {"role": "assistant", "content": "b", "reasoning": "TS"},
+            {"role": "assistant", "content": "c"},
+            {"role": "assistant", "content": "d"},
+        ])
+    );
+    assert_eq!(dropped, ["messages[3].reasoning_details"]);
+    let (said, dropped) = applied(field, body("plain"));
+    let kept = said["messages"].as_array().expect("messages").iter();
+    assert_eq!(kept.filter(|it| it.get("reasoning").is_some()).count(), 0);
+    let names = [
+        "reasoning_content",
+        "reasoning",
+        "reasoning_details",
+        "reasoning_details",
+    ];
+    let names = names.iter().enumerate();
+    let names: Vec<String> = names
+        .map(|(at, name)| format!("messages[{at}].{name}"))
+        .collect();
+    assert_eq!(dropped, names);
+    let parts = json!({"thoughts": {"models": ["*"], "place": "parts"}});
+    let (said, _) = applied(parts, body("m"));
+    let thought =
+        |text: &str| json!({"type": "thinking", "thinking": [{"type": "text", "text": text}]});
+    assert_eq!(
+        said["messages"][0]["content"],
+        json!([thought("Hm."), {"type": "text", "text": "a"}])
+    );
+    assert_eq!(said["messages"][1]["content"], json!([thought("So.")]));
+}
+
+/// Of calls made at once, a client may answer the second one first.
+#[test]
+fn quirk_no_call_ids() {
+    let call = |id: &str| json!({"functionCall": {"id": id, "name": "f", "args": {}}});
+    let result = |id: &str, said: &str| json!({"functionResponse": {"id": id, "name": "f", "response": {"output": said}}});
+    let contents = json!({"contents": [
+        {"role": "model", "parts": [{"text": "t"}, call("a"), call("b")]},
+        {"role": "user", "parts": [result("b", "2"), {"text": "u"}, result("a", "1")]},
+        {"role": "model", "parts": [{"function_call": {"id": "c", "name": "f"}}]},
+        {"role": "user", "parts": [{"function_response": {"id": "c", "name": "f"}}]},
+    ]});
+    let (body, dropped) = applied(json!("no-call-ids"), contents);
+    let plain = json!({"functionCall": {"name": "f", "args": {}}});
+    let said =
+        |said: &str| json!({"functionResponse": {"name": "f", "response": {"output": said}}});
+    assert_eq!(
+        body["contents"],
+        json!([
+            {"role": "model", "parts": [{"text": "t"}, plain, plain]},
+            {"role": "user", "parts": [said("1"), {"text": "u"}, said("2")]},
+            {"role": "model", "parts": [{"function_call": {"name": "f"}}]},
+            {"role": "user", "parts": [{"function_response": {"name": "f"}}]},
+        ])
+    );
+    assert!(dropped.is_empty());
+}
+
 /// A quirk that nobody has would be a guess.
 #[test]
 fn every_quirk_is_some_providers() {
     let quirks = built_in().iter().flat_map(|provider| &provider.quirks);
     let kinds: HashSet<_> = quirks.map(std::mem::discriminant).collect();
-    assert_eq!(kinds.len(), 18);
+    assert_eq!(kinds.len(), 19);
 }
 
 #[test]
@@ -492,6 +560,11 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just("type".to_owned()),
         Just("n".to_owned()),
         Just("reasoning_effort".to_owned()),
+        Just("reasoning_content".to_owned()),
+        Just("contents".to_owned()),
+        Just("parts".to_owned()),
+        Just("functionCall".to_owned()),
+        Just("functionResponse".to_owned()),
         "[a-z]{1,6}",
     ];
     leaf.prop_recursive(5, 64, 6, move |inner| {

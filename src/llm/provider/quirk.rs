@@ -1,9 +1,10 @@
-//! In what a provider differs from the OpenAI chat completions it says it speaks.
+//! In what a provider differs from the dialect it says it speaks, mostly OpenAI's chat completions.
 //!
 //! A quirk changes the body of one request. Hints that a provider does not know are named in what comes back;
 //! what the meaning of the answer depends on is refused, for an answer to another question helps nobody. Which
 //! provider has which quirk, and on what page that is said, is in the data.
 
+mod contents;
 mod messages;
 
 use std::collections::BTreeMap;
@@ -30,8 +31,6 @@ pub enum Quirk {
     Sets(Map<String, Value>),
     /// The model is in the URL, and must not be in the body.
     NoModel,
-    /// Names of models begin with this: put before one without a slash.
-    ModelPrefix(String),
     /// The role `developer` is not known; it is `system`.
     DeveloperIsSystem,
     /// `stream_options` is not known: streams end with usage always, or never.
@@ -62,6 +61,28 @@ pub enum Quirk {
     TemperatureWithin(f64, f64),
     /// Thinking is switched by a field of its own, which `reasoning_effort` says how to set.
     ThinkingSwitch(Switch),
+    /// What a model thought does not go back to it in `reasoning_content`.
+    Thoughts(Thoughts),
+    /// Calls of functions and their results have no `id` (Gemini): they belong together by name and order.
+    NoCallIds,
+}
+
+/// How thoughts go back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thoughts {
+    /// Where models with such names take them, by patterns in which `*` stands for anything; no other does.
+    pub models: Vec<String>,
+    pub place: ThoughtPlace,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThoughtPlace {
+    /// A field of the message.
+    Field(String),
+    /// Parts of the content: `{type: thinking, thinking: [{type: text, text}]}`.
+    Parts,
 }
 
 /// How thinking is switched.
@@ -90,10 +111,6 @@ impl Quirk {
                 body.shift_remove("model");
                 Ok(Vec::new())
             }
-            Self::ModelPrefix(prefix) => {
-                model_prefix(body, prefix);
-                Ok(Vec::new())
-            }
             Self::NoStreamOptions => {
                 body.shift_remove("stream_options");
                 Ok(Vec::new())
@@ -108,6 +125,11 @@ impl Quirk {
             }
             Self::TemperatureWithin(low, high) => Ok(temperature_within(body, *low, *high)),
             Self::ThinkingSwitch(switch) => Ok(switch_thinking(body, *switch)),
+            Self::NoCallIds => {
+                contents::drop_call_ids(body);
+                Ok(Vec::new())
+            }
+            Self::Thoughts(thoughts) => Ok(messages::put_thoughts(body, thoughts)),
             Self::DeveloperIsSystem
             | Self::TextContent
             | Self::NoNames
@@ -193,14 +215,6 @@ fn meaning(field: &str, value: &Value) -> Meaning {
 
 fn refused(field: &str, what: &str) -> Fault {
     Fault::invalid(field, format!("the model's provider does not do {what}"))
-}
-
-fn model_prefix(body: &mut Body, prefix: &str) {
-    if let Some(Value::String(model)) = body.get_mut("model")
-        && !model.contains('/')
-    {
-        model.insert_str(0, prefix);
-    }
 }
 
 fn auto_tools_only(body: &mut Body) -> Result<Vec<Dropped>, Fault> {

@@ -65,7 +65,7 @@ fn only_chat_says(request: &ChatRequest) -> bool {
 }
 
 /// Whether a name fits one of these patterns, in which `*` stands for anything.
-fn is_one_of(name: &str, patterns: &[String]) -> bool {
+pub(super) fn is_one_of(name: &str, patterns: &[String]) -> bool {
     patterns.iter().any(|pattern| fits(pattern, name))
 }
 

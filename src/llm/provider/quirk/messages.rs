@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use crate::llm::dialect::Dropped;
-use crate::llm::provider::Quirk;
+use crate::llm::provider::way::is_one_of;
+use crate::llm::provider::{Quirk, ThoughtPlace, Thoughts};
 
 type Body = Map<String, Value>;
 
@@ -23,6 +24,60 @@ pub(super) fn apply(quirk: &Quirk, body: &mut Body) -> Vec<Dropped> {
         _ => {}
     }
     dropped
+}
+
+/// Puts what a model thought where its provider looks for it, or leaves it out.
+pub(super) fn put_thoughts(body: &mut Body, thoughts: &Thoughts) -> Vec<Dropped> {
+    let model = body.get("model").and_then(Value::as_str);
+    let takes = is_one_of(model.unwrap_or_default(), &thoughts.models);
+    let mut dropped = Vec::new();
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut);
+    for (at, message) in messages.into_iter().flatten().enumerate() {
+        let message = message.as_object_mut();
+        let Some((message, (field, thought))) =
+            message.and_then(|it| thought_of(it).map(|thought| (it, thought)))
+        else {
+            continue;
+        };
+        match &thoughts.place {
+            _ if !takes || thought.is_empty() => {
+                let reason = "the model does not take it back";
+                dropped.push(Dropped::new(format!("messages[{at}].{field}"), reason));
+            }
+            ThoughtPlace::Field(name) => {
+                message.insert(name.clone(), thought.into());
+            }
+            ThoughtPlace::Parts => {
+                let thought = json!({"type": "text", "text": thought});
+                let mut content = vec![json!({"type": "thinking", "thinking": [thought]})];
+                let said = message.get("content");
+                let said = said.filter(|said| !said.is_null() && **said != "");
+                content.extend(said.map(parts).unwrap_or_default());
+                message.insert("content".to_owned(), content.into());
+            }
+        }
+    }
+    dropped
+}
+
+/// Takes what a model thought out of its message, with all that proves it: the field it was in, and its text.
+fn thought_of(message: &mut Body) -> Option<(&'static str, String)> {
+    const FIELDS: [&str; 3] = ["reasoning_content", "reasoning", "reasoning_details"];
+    let taken = FIELDS.map(|field| {
+        let text = match message.shift_remove(field)? {
+            Value::Null => return None,
+            Value::Array(details) => details.iter().filter_map(told).collect(),
+            text => text.as_str()?.to_owned(),
+        };
+        Some((field, text))
+    });
+    let mut taken = taken.into_iter().flatten();
+    taken.next()
+}
+
+/// What one of `reasoning_details` says.
+fn told(detail: &Value) -> Option<&str> {
+    detail["text"].as_str().or(detail["summary"].as_str())
 }
 
 /// Adds to the instructions, or gives some.
