@@ -194,9 +194,10 @@ impl Asking<'_> {
         let request = self.request(work)?;
         account.leaving(&request);
         let outside = (&work.cx.egress, &work.cx.clock);
+        let auth = self.provider.provider.auth_for(self.written.capability);
         let signed = self
             .provider
-            .signed_by(work.deadline, (request, key), outside);
+            .signed_by(work.deadline, (request, key, auth), outside);
         let Signed { request, pass } = signed.await?;
         let began = Instant::now();
         let headers_by = work.deadline.min(began + work.settings.times.first_byte());

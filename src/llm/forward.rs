@@ -361,9 +361,10 @@ impl Sending<'_> {
         };
         account.leaving(&request);
         let outside = (&self.cx.egress, &self.cx.clock);
+        let auth = provider.auth_for(capability);
         let signed = self
             .provider
-            .signed_by(self.deadline, (request, key), outside);
+            .signed_by(self.deadline, (request, key, auth), outside);
         let Signed { request, pass } = signed.await?;
         let patience = Patience {
             deadline: self.deadline.min(Instant::now() + self.times.first_byte()),

@@ -73,6 +73,9 @@ pub struct Provider {
     pub query: BTreeMap<String, String>,
     /// How requests are authenticated where an operator does not say otherwise.
     pub auth: Auth,
+    /// How they are where that is another way.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub auth_of: BTreeMap<Capability, Auth>,
     /// What else is accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_auth: Vec<Auth>,
@@ -257,6 +260,11 @@ impl Provider {
 
     pub fn can(&self, capability: Capability) -> bool {
         self.path(capability).is_some()
+    }
+
+    /// How a request is authenticated.
+    pub fn auth_for(&self, capability: Capability) -> &Auth {
+        self.auth_of.get(&capability).unwrap_or(&self.auth)
     }
 
     /// What it calls a model.

@@ -27,10 +27,10 @@ pub struct Signing<'a> {
 /// Where the provider wants one and there is none, or it is of another kind. The text never has any of it.
 pub fn sign(
     request: UpstreamRequest,
-    provider: &Provider,
+    (provider, auth): (&Provider, &Auth),
     signing: &Signing<'_>,
 ) -> Result<UpstreamRequest, Fault> {
-    if provider.auth == Auth::None {
+    if *auth == Auth::None {
         return Ok(request);
     }
     let Some(secret) = signing.secret else {
@@ -40,7 +40,7 @@ pub fn sign(
         let text = "the provider has no key that may be sent to this address; add one";
         return Err(unauthenticated(text));
     };
-    match &provider.auth {
+    match auth {
         Auth::Sigv4(service) => match aws_credentials(secret) {
             Some(credentials) => {
                 let region = signing.region.unwrap_or_default();

@@ -14,6 +14,7 @@ use crate::egress::Egress;
 use crate::llm::access_token::{Exchange, is_account, scope};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveProvider};
+use crate::llm::provider::Auth;
 use crate::llm::settings::token_url;
 use crate::llm::sign::{Signing, sign};
 use crate::types::{Clock, UpstreamRequest};
@@ -37,10 +38,10 @@ impl LiveProvider {
     pub(crate) async fn signed_by(
         &self,
         deadline: Instant,
-        (request, key): (UpstreamRequest, Option<&LiveKey>),
+        (request, key, auth): (UpstreamRequest, Option<&LiveKey>, &Auth),
         outside: (&Egress, &Clock),
     ) -> Result<Signed, Fault> {
-        let signed = self.signed(request, key, outside);
+        let signed = self.signed_as(auth, (request, key), outside);
         timeout_at(deadline.into(), signed)
             .await
             .unwrap_or_else(|_| {
@@ -49,11 +50,21 @@ impl LiveProvider {
             })
     }
 
-    /// The same, whenever that is.
+    /// The same in the usual way, whenever that is.
     pub(crate) async fn signed(
         &self,
         request: UpstreamRequest,
         key: Option<&LiveKey>,
+        outside: (&Egress, &Clock),
+    ) -> Result<Signed, Fault> {
+        self.signed_as(&self.provider.auth, (request, key), outside)
+            .await
+    }
+
+    async fn signed_as(
+        &self,
+        auth: &Auth,
+        (request, key): (UpstreamRequest, Option<&LiveKey>),
         (egress, clock): (&Egress, &Clock),
     ) -> Result<Signed, Fault> {
         // The same as its origin in ASCII: nothing stands before the host that is not part of it.
@@ -79,7 +90,7 @@ impl LiveProvider {
             region: self.parameters.get("region").map(String::as_str),
             now: clock.now(),
         };
-        let request = sign(request, &self.provider, &signing)?;
+        let request = sign(request, (&self.provider, auth), &signing)?;
         Ok(Signed {
             request,
             pass: Pass(token),

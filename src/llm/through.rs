@@ -328,9 +328,10 @@ impl Call<'_> {
         sent: &Arc<Sent>,
     ) -> Result<Passing, Fault> {
         let outside = (&self.cx.egress, &self.cx.clock);
+        let auth = &self.provider.provider.auth;
         let signed = self
             .provider
-            .signed_by(self.deadline, (request, self.key), outside);
+            .signed_by(self.deadline, (request, self.key, auth), outside);
         let Signed { request, pass } = signed.await?;
         let (egress, upstream) = (&self.cx.egress, &self.provider.upstream);
         // What is sent while it comes takes as long as its caller does.

@@ -6,8 +6,9 @@ use causeway::llm::dialect::Dialect;
 use causeway::llm::price::Prices;
 use causeway::llm::provider::{Auth, Capability, Path, Probe, Provider, UrlError, built_in, find};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
-use crate::json;
+use crate::json as file;
 
 fn with(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let owned = pairs
@@ -137,7 +138,7 @@ struct Case {
 
 #[test]
 fn urls_are_those_of_the_public_pages() {
-    let cases: Vec<Case> = serde_json::from_value(json("providers/urls.json")).expect("cases");
+    let cases: Vec<Case> = serde_json::from_value(file("providers/urls.json")).expect("cases");
     assert!(cases.len() > 20);
     for case in cases {
         let provider = find(&case.provider).expect(&case.provider);
@@ -236,6 +237,115 @@ fn a_dialect_beside_its_own_is_found() {
     );
     assert_eq!(of("anthropic", Dialect::Anthropic), Some(Capability::Chat));
     assert_eq!(of("bedrock", Dialect::OpenaiChat), None);
+    // Servers that only chat are asked to chat, and not for what they answer with 404.
+    for id in ["openai-compatible", "azure-deployments", "cloudflare"] {
+        assert_eq!(of(id, Dialect::OpenaiResponses), None, "{id}");
+    }
+    let cloudflare = find("cloudflare").expect("cloudflare");
+    assert_eq!(
+        cloudflare.speaks(Dialect::OpenaiResponses, "@cf/openai/gpt-oss-120b"),
+        Some(Capability::Responses)
+    );
+}
+
+#[test]
+fn what_has_to_be_translated_for_openai_is_asked_where_its_models_take_tools() {
+    let messages = |more: Value| {
+        let mut body = json!({
+            "model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "q"}],
+        });
+        body.as_object_mut()
+            .expect("object")
+            .extend(more.as_object().expect("more").clone());
+        Dialect::Anthropic.decode_request(body).expect("request")
+    };
+    let seeded = |tools: Value| {
+        let body = json!({
+            "contents": [{"role": "user", "parts": [{"text": "q"}]}], "tools": tools,
+            "generationConfig": {"seed": 7},
+        });
+        Dialect::Gemini.decode_request(body).expect("request")
+    };
+    let tools = json!([{"name": "f", "input_schema": {"type": "object"}}]);
+    let declared = json!([{"functionDeclarations": [{"name": "f"}]}]);
+    let chat = (Dialect::OpenaiChat, Capability::Chat);
+    let responses = (Dialect::OpenaiResponses, Capability::Responses);
+    for id in ["openai", "azure"] {
+        let provider = find(id).expect(id);
+        for (request, model, expected) in [
+            (messages(json!({})), "gpt-5-codex", responses),
+            (messages(json!({"tools": tools})), "gpt-5.6", responses),
+            (
+                messages(json!({"tools": tools})),
+                "my-deployment",
+                responses,
+            ),
+            (messages(json!({"tools": tools})), "gpt-audio-mini", chat),
+            (
+                messages(json!({"stop_sequences": ["x"], "tools": tools})),
+                "gpt-4o",
+                chat,
+            ),
+            (seeded(json!([])), "gpt-4o", chat),
+            (seeded(declared.clone()), "gpt-5.6", responses),
+        ] {
+            assert_eq!(provider.way(&request, model), expected, "{id} {model}");
+        }
+    }
+    let groq = find("groq").expect("groq");
+    assert_eq!(groq.way(&messages(json!({"tools": tools})), "m"), chat);
+}
+
+#[test]
+fn betas_that_a_provider_refuses_are_named() {
+    let of = |id: &str, said: &str| {
+        let (taken, dropped) = find(id).expect(id).betas_of(said);
+        let fields = dropped.into_iter().map(|dropped| dropped.field);
+        (taken, fields.collect::<Vec<_>>())
+    };
+    let said = "claude-code-20250219, interleaved-thinking-2025-05-14,context-1m-2025-08-07";
+    let (taken, dropped) = of("vertex-anthropic", said);
+    assert_eq!(
+        taken.as_deref(),
+        Some("interleaved-thinking-2025-05-14,context-1m-2025-08-07")
+    );
+    assert_eq!(dropped, ["anthropic-beta.claude-code-20250219"]);
+    assert_eq!(of("vertex-anthropic", "effort-2025-11-24").0, None);
+    assert_eq!(of("anthropic", said), (Some(said.to_owned()), Vec::new()));
+}
+
+#[test]
+fn names_of_models_begin_as_their_provider_wants() {
+    let fireworks = find("fireworks").expect("fireworks");
+    assert_eq!(
+        fireworks.model_name("kimi-k3"),
+        "accounts/fireworks/models/kimi-k3"
+    );
+    assert_eq!(
+        fireworks.model_name("accounts/me/models/x"),
+        "accounts/me/models/x"
+    );
+    assert_eq!(find("openai").expect("openai").model_name("gpt-5"), "gpt-5");
+}
+
+/// `/v1/embeddings` and the like are passed on as they are: to addresses that take OpenAI's form only.
+#[test]
+fn embeddings_are_asked_in_openais_form_or_not_at_all() {
+    for (id, path) in [
+        ("gemini", "/v1beta/openai/embeddings"),
+        ("cohere", "/compatibility/v1/embeddings"),
+    ] {
+        let url = url(id, &[], Capability::Embeddings);
+        assert!(url.ends_with(path), "{url}");
+        assert_eq!(
+            *find(id).expect(id).auth_for(Capability::Embeddings),
+            Auth::Bearer,
+            "{id}"
+        );
+    }
+    for id in ["vertex", "vertex-anthropic", "bedrock", "anthropic"] {
+        assert!(!find(id).expect(id).can(Capability::Embeddings), "{id}");
+    }
 }
 
 #[test]
@@ -279,6 +389,11 @@ fn an_own_provider_has_the_same_shape_and_no_other() {
         ),
         ("/ranks", "/{where}", "{where}"),
         ("openai-chat", "telepathy", "telepathy"),
+        (
+            r#""auth": "#,
+            r#""translate_to": "openai-responses", "auth": "#,
+            "does not speak OpenAI Responses",
+        ),
     ] {
         let wrong = Provider::from_json(&text.replace(from, to)).expect_err(complaint);
         assert!(wrong.to_string().contains(complaint), "{wrong}");

@@ -6,6 +6,7 @@
     reason = "a test is a client of the process, and no client goes through egress"
 )]
 
+mod asking;
 mod billed;
 mod doors;
 mod failing;

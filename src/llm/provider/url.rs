@@ -382,7 +382,6 @@ fn of_gemini(capability: Capability) -> Option<&'static str> {
     Some(match capability {
         Capability::Chat => "/models/{model}:generateContent",
         Capability::CountTokens => "/models/{model}:countTokens",
-        Capability::Embeddings => "/models/{model}:embedContent",
         Capability::Batches => "/models/{model}:batchGenerateContent",
         Capability::Models => "/models",
         Capability::Files => "/files",
@@ -395,7 +394,6 @@ fn of_bedrock(capability: Capability) -> Option<&'static str> {
     Some(match capability {
         Capability::Chat => "/model/{model}/converse",
         Capability::CountTokens => "/model/{model}/count-tokens",
-        Capability::Embeddings => "/model/{model}/invoke",
         _ => return None,
     })
 }
@@ -404,7 +402,6 @@ fn of_bedrock(capability: Capability) -> Option<&'static str> {
 fn of_cohere(capability: Capability) -> Option<&'static str> {
     Some(match capability {
         Capability::Chat => "/v2/chat",
-        Capability::Embeddings => "/v2/embed",
         Capability::Rerank => "/v2/rerank",
         Capability::Models => "/v1/models",
         Capability::CountTokens => "/v1/tokenize",

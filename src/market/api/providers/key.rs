@@ -75,7 +75,7 @@ pub(in crate::market::api) fn usable<'v>(
         region: settings.parameters.get("region").map(String::as_str),
         now,
     };
-    sign(request, provider, &signing)
+    sign(request, (provider, &provider.auth), &signing)
         .map(|_| value)
         .map_err(|fault| wrong(format!("`value`: {fault}")))
 }
