@@ -197,7 +197,10 @@ async fn kinds(target: Target) -> anyhow::Result<(String, Value)> {
 fn kind(kind: &Value) -> String {
     let mut said = format!("{}  {}", text(&kind["id"]), text(&kind["name"]));
     if kind["verified"] != true {
-        said.push_str("  (unverified)");
+        said.push_str(match kind["dialect"].as_str() {
+            Some("openai-chat") => "  (OpenAI-compatible, unverified)",
+            _ => "  (unverified)",
+        });
     }
     let parameters = kind["parameters"].as_array().into_iter().flatten();
     for parameter in parameters {

@@ -111,6 +111,57 @@ fn entries_that_were_not_compared_are_labelled() {
     assert_eq!(unverified, expected);
 }
 
+const PAGE: &str = "# Kinds of providers
+
+Those that `causeway providers put NAME --kind KIND` knows ([models](models.md)); `causeway providers kinds` lists the same. *Parameters* are
+what addresses leave open, `--parameter NAME=VALUE`; in italics, those that may be left out. *Key* names the variables in which people mostly keep it:
+`causeway providers key NAME main env:VARIABLE`. Those that are *unverified* were not compared with what their provider publishes.
+
+This page is written by a test from `src/llm/provider/*.toml`.
+
+| kind | provider | parameters | key | |
+|---|---|---|---|---|
+";
+
+fn row(provider: &Provider) -> String {
+    let parameters = provider.parameters.iter().map(|parameter| {
+        let is_left = parameter.optional || parameter.default.is_some();
+        let name = &parameter.name;
+        if is_left {
+            format!("*`{name}`*")
+        } else {
+            format!("`{name}`")
+        }
+    });
+    let keys = provider.env.iter().map(|name| format!("`{name}`"));
+    let standing = match (provider.verified, provider.dialect) {
+        (true, _) => "",
+        (false, Dialect::OpenaiChat) => "OpenAI-compatible, unverified",
+        (false, _) => "unverified",
+    };
+    format!(
+        "| `{}` | [{}]({}) | {} | {} | {standing} |\n",
+        provider.id,
+        provider.name,
+        provider.docs,
+        parameters.collect::<Vec<_>>().join(", "),
+        keys.collect::<Vec<_>>().join(", "),
+    )
+}
+
+#[test]
+fn every_kind_is_in_the_documentation() {
+    let mut kinds: Vec<&Provider> = built_in().iter().collect();
+    kinds.sort_by(|a, b| a.id.cmp(&b.id));
+    let rows = kinds.into_iter().map(row);
+    let page: String = std::iter::once(PAGE.to_owned()).chain(rows).collect();
+    let written = format!("{}/providers.md", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&written, &page).expect("written");
+    let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/providers.md");
+    let known = std::fs::read_to_string(known).unwrap_or_default();
+    assert!(known == page, "docs/providers.md is not {written}");
+}
+
 #[test]
 fn every_list_of_prices_belongs_to_a_provider() {
     for (list, _, _) in Prices::built_in().all() {
