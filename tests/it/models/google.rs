@@ -17,6 +17,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use causeway::llm::provider::find;
 use serde_json::{Value, json};
 
 use crate::managing::Site;
@@ -279,11 +280,16 @@ async fn a_service_account_is_exchanged_for_a_token_once() {
     assert_eq!(tested["ok"], false);
 }
 
-/// The same, with a key, and open to requests that are passed through.
+/// The same, with a key, open to requests that are passed through, and with embeddings, which Vertex AI has in no form of
+/// OpenAI's.
 async fn open(google: &Google) -> (Site, String) {
     let (site, caller) = start(google, Some(&google.token_url())).await;
+    let mut definition = serde_json::to_value(find("vertex").unwrap()).unwrap();
+    definition["id"] = json!("vertex-and-more");
+    definition["paths"] = json!({ "embeddings": "/models/{model}:predict" });
     let mut provider = json!({
-        "kind": "vertex",
+        "kind": "vertex-and-more",
+        "definition": definition,
         "parameters": {
             "project": "my-project",
             "base_url": format!("http://{}/v1", google.address),
