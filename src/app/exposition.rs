@@ -119,7 +119,7 @@ mod tests {
         exposition.one(("up", Kind::Gauge, "One."), 1.0);
         let expected = r#"# HELP calls_total Calls.
 # TYPE calls_total counter
-calls_total{server="a\"b\\c\nd",status="ok"} 3
+calls_total{a_server="a\"b\\c\nd",status="ok"} 3
 # HELP seconds Times.
 # TYPE seconds histogram
 seconds_bucket{server="a",le="0.5"} 1

@@ -77,6 +77,13 @@ async fn embed(
     }))
 }
 
+/// An answer that begins, and goes no further.
+fn stalling() -> Response {
+    let begins = futures::stream::iter([Ok::<_, Infallible>(Bytes::from("{"))]);
+    let body = Body::from_stream(begins.chain(futures::stream::pending()));
+    ([("content-type", "application/json")], body).into_response()
+}
+
 async fn complete(
     State((served, gate)): State<(Arc<AtomicUsize>, Arc<Semaphore>)>,
     Json(asked): Json<Value>,
@@ -88,14 +95,7 @@ async fn complete(
         return (StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response();
     }
     if model == "stalling" {
-        // An answer that begins, and goes no further.
-        let begins = futures::stream::iter([Ok::<_, Infallible>(Bytes::from("{"))]);
-        let body = begins.chain(futures::stream::pending());
-        return (
-            [("content-type", "application/json")],
-            Body::from_stream(body),
-        )
-            .into_response();
+        return stalling();
     }
     let usage = json!({
         "prompt_tokens": PROMPT, "completion_tokens": WRITTEN, "total_tokens": PROMPT + WRITTEN,

@@ -35,6 +35,7 @@ guides![
     "tools",
     "curation",
     "models",
+    "providers",
     "prices",
     "credentials",
     "connected-accounts",

@@ -190,22 +190,7 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
             let error = json!({ "error": { "message": "no", "type": "invalid_request_error", "code": code } });
             return (StatusCode::BAD_REQUEST, Json(error)).into_response();
         }
-        // Errors with a good status, as OpenRouter tells them.
-        "told-429" | "told-401" | "told-400" | "told-null" => {
-            let code = model.trim_start_matches("told-").parse::<u16>().ok();
-            let message = match code {
-                Some(400) => "the maximum context length is 9 tokens".to_owned(),
-                _ => format!("you are {GOOD}"),
-            };
-            let error = code.map(|code| json!({ "code": code, "message": message }));
-            let choices = if code.is_none() {
-                json!([{ "index": 0, "message": { "role": "assistant", "content": "an \"error\"" }, "finish_reason": "stop" }])
-            } else {
-                Value::Null
-            };
-            return Json(json!({ "id": "1", "model": model, "error": error, "choices": choices }))
-                .into_response();
-        }
+        "told-429" | "told-401" | "told-400" | "told-null" => return told(model),
         "slow" => tokio::time::sleep(SLOW).await,
         "limited-60" => return limited("60", "too fast"),
         "limited-1" | "limited-text" | "limited-date"
@@ -230,6 +215,22 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
         "usage": { "prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500 },
     }));
     ([("x-request-id", REQUEST)], answer).into_response()
+}
+
+/// An error with a good status, as OpenRouter tells them; `null` is none.
+fn told(model: &str) -> Response {
+    let code = model.trim_start_matches("told-").parse::<u16>().ok();
+    let message = match code {
+        Some(400) => "the maximum context length is 9 tokens".to_owned(),
+        _ => format!("you are {GOOD}"),
+    };
+    let error = code.map(|code| json!({ "code": code, "message": message }));
+    let choices = if code.is_none() {
+        json!([{ "index": 0, "message": { "role": "assistant", "content": "an \"error\"" }, "finish_reason": "stop" }])
+    } else {
+        Value::Null
+    };
+    Json(json!({ "id": "1", "model": model, "error": error, "choices": choices })).into_response()
 }
 
 fn limited(after: &str, text: &str) -> Response {

@@ -19,7 +19,7 @@ const KNOWN: [(&str, &str); 25] = [
     ),
     ("The model is the name of a deployment.", "kinds-deployment"),
     (
-        "The model is the name of a deployment. New resources are better asked at the v1 API.",
+        "The model is the name of a deployment. New resources are better asked at the v1 API, which has responses.",
         "kinds-old-deployment",
     ),
     (
@@ -84,7 +84,10 @@ const KNOWN: [(&str, &str); 25] = [
         "Where LM Studio listens, with /v1 at the end.",
         "kinds-lm-studio-base",
     ),
-    ("What it can really do is not known.", "kinds-any-note"),
+    (
+        "What it can really do is not known. Requests for responses are translated to chat.",
+        "kinds-any-note",
+    ),
     (
         "What stands before /chat/completions in its URL.",
         "kinds-any-base",
