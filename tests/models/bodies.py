@@ -55,14 +55,11 @@ def of_responses(kind, text):
 
 
 def listed(value):
-    """As the SDK lists it: no codes it does not know, no words of another provider, no bytes of tokens in deltas."""
+    """As the SDK lists it: no codes it does not know, no bytes of tokens in deltas."""
     response = value.get("response", value)
     error = response.get("error") or {}
     if error.get("code") in CODES:
         error["code"] = "server_error"
-    details = response.get("incomplete_details") or {}
-    if details.get("reason", "").isupper():
-        details["reason"] = "content_filter"
     if value.get("type", "").startswith("response.output_text."):
         for token in value.get("logprobs", []):
             for each in [token, *token["top_logprobs"]]:

@@ -113,10 +113,14 @@ pub(crate) fn plan(request: &ChatRequest, model: &TargetModel, dropped: &mut Vec
     }
     let only_effort = own && rest.contains_key("output_config");
     if reasoning.effort.as_deref() == Some("none") {
-        plan.thinking = Some(json!({ "type": "disabled" }));
+        plan.thinking = generation.thinks().then(|| json!({ "type": "disabled" }));
         return plan;
     }
     if only_effort && reasoning.budget_tokens.is_none() {
+        return plan;
+    }
+    if !generation.thinks() {
+        dropped.push(Dropped::new("reasoning", "the model does not think"));
         return plan;
     }
     let room = if asked.is_none() {

@@ -68,6 +68,11 @@ impl Generation {
         }
     }
 
+    /// Claude began to think with 3.7.
+    pub(crate) fn thinks(self) -> bool {
+        !matches!(self, Self::Budget { version } if version < (3, 7))
+    }
+
     pub(crate) fn is_claude(self) -> bool {
         self != Self::Foreign
     }
