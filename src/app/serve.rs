@@ -78,6 +78,8 @@ pub struct App {
     pub seeded: bool,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Nobody is answered any more.
+    served: CancellationToken,
     store: Store,
     limits: Limits,
     hold: Hold,
@@ -122,7 +124,8 @@ impl App {
         }
         let endpoint = endpoint(config, &market, &ground.stop);
         let llm = models::endpoint(&market);
-        watched::measures(config, &ground, &llm.llm)?;
+        let served = CancellationToken::new();
+        watched::measures(config, &ground, (&llm.llm, &served))?;
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
@@ -147,6 +150,7 @@ impl App {
             seeded,
             tasks: ground.tasks,
             stop: ground.stop,
+            served,
             store: ground.store,
             hold: ground.hold,
             limits: limits(config),
@@ -161,6 +165,7 @@ impl App {
             market,
             tasks,
             stop,
+            served,
             store,
             limits,
             hold,
@@ -168,6 +173,7 @@ impl App {
         } = self;
         listen::serve(listener, site, stop.clone(), limits).await?;
         stop.cancel();
+        served.cancel();
         let limiter = market.0.parts.mcp.limiter.clone();
         market.0.parts.mcp.jq.close().await;
         // The ledger's writer ends when nobody can hand in entries any more.

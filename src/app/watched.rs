@@ -29,8 +29,12 @@ pub(super) fn spans(
     Ok(telemetry)
 }
 
-/// Sends measures of models from time to time.
-pub(super) fn measures(config: &Config, ground: &Ground, llm: &Llm) -> anyhow::Result<()> {
+/// Sends measures of models from time to time, and once more when `over` says that no more of them comes.
+pub(super) fn measures(
+    config: &Config,
+    ground: &Ground,
+    (llm, over): (&Llm, &CancellationToken),
+) -> anyhow::Result<()> {
     let every = Duration::from_secs(config.telemetry.otlp_metrics_every_s);
     let collector = collector(config, Signal::Metrics)?;
     let Some(collector) = collector.filter(|_| !every.is_zero()) else {
@@ -43,7 +47,7 @@ pub(super) fn measures(config: &Config, ground: &Ground, llm: &Llm) -> anyhow::R
         collector,
         (every, read),
         clock,
-        ground.stop.clone(),
+        over.clone(),
     ));
     Ok(())
 }

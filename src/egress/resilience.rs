@@ -269,8 +269,8 @@ pub struct Paused<W = ()> {
 #[must_use]
 pub struct Admitted<'a, W: Copy = ()> {
     breaker: &'a Breaker<W>,
-    /// Where it finds out whether the API answers: what was known before.
-    before: Option<State<W>>,
+    /// Where it finds out whether the API answers: what was known before, and until when no other one does.
+    before: Option<(State<W>, Instant)>,
 }
 
 impl<W: Copy> State<W> {
@@ -295,8 +295,9 @@ impl<W: Copy> Breaker<W> {
         let before = match condition.state {
             State::Closed(_) => None,
             before @ (State::Open(_, why) | State::Trying(_, why)) => {
-                condition.state = State::Trying(now + TRIED_ELSEWHERE, why);
-                Some(before)
+                let until = now + TRIED_ELSEWHERE;
+                condition.state = State::Trying(until, why);
+                Some((before, until))
             }
         };
         condition.saved = (condition.saved + 1).min(SAVED_MAX);
@@ -358,9 +359,10 @@ impl<W: Copy> Admitted<'_, W> {
 
 impl<W: Copy> Drop for Admitted<'_, W> {
     fn drop(&mut self) {
-        if let Some(before) = self.before {
+        if let Some((before, own)) = self.before {
             let mut condition = self.breaker.0.lock();
-            if matches!(condition.state, State::Trying(..)) {
+            // Another one that finds out goes on.
+            if matches!(condition.state, State::Trying(until, _) if until == own) {
                 condition.state = before;
             }
         }

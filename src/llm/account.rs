@@ -72,7 +72,7 @@ pub(crate) struct Account {
     call: ModelCall,
     started: Instant,
     /// A provider began an answer that cannot be read: it may have been paid for.
-    lost: bool,
+    lost: u64,
     /// The provider that was asked last refused an access token that gets a successor.
     renews: bool,
     /// Who is told what is handed to the ledger.
@@ -107,7 +107,7 @@ impl Account {
                 ..ModelCall::default()
             },
             started: Instant::now(),
-            lost: false,
+            lost: 0,
             renews: false,
             receipt: None,
             watched: Watched::begin((&cx.meters, &cx.telemetry), opening),
@@ -225,11 +225,11 @@ impl Account {
 
     /// It began an answer that nobody can read.
     pub(crate) fn lost(&mut self) {
-        self.lost = true;
+        self.lost += 1;
     }
 
-    /// Whether an answer may have been paid for that is not there.
-    pub(crate) fn has_lost(&self) -> bool {
+    /// How many answers may have been paid for that are not there.
+    pub(crate) fn lost_answers(&self) -> u64 {
         self.lost
     }
 

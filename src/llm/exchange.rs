@@ -30,7 +30,7 @@ use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss};
 use crate::llm::signed::{Signed, renews};
 use crate::llm::splice::{Edit, Top};
-use crate::llm::stream::Flow;
+use crate::llm::stream::{Flow, is_stream};
 use crate::llm::usage::Usage;
 use crate::types::UpstreamRequest;
 
@@ -232,9 +232,14 @@ impl Asking<'_> {
                 }
                 self.whole(work, &body, dropped)
             }
+            Some(_) if !is_stream(&opened) => {
+                let fault = self.no_stream(work, opened, account).await;
+                return Err(self.provider.told(fault, (key, &pass)));
+            }
             Some(_) => {
-                let flow = Flow::begin(self.relay(work)?, opened, work, headers_by);
-                flow.await.map(|flow| Answering::Stream(Box::new(flow)))
+                let flow = Flow::begin(self.relay(work)?, opened, work, headers_by).await;
+                let flow = flow.map_err(|fault| self.provider.told(fault, (key, &pass)));
+                flow.map(|flow| Answering::Stream(Box::new(flow)))
             }
         };
         // A stream that says what is wrong before it begins gives no answer, and takes nothing for it.
@@ -265,6 +270,22 @@ impl Asking<'_> {
         let mut request = request_to(&provider.provider, (Method::POST, url), accept, body);
         request.headers.extend(self.told.clone());
         Ok(request)
+    }
+
+    /// Why there is no stream where one was asked for: what came in its place may say that, or may have been paid for.
+    async fn no_stream(&self, work: &Work<'_>, opened: Opened, account: &mut Account) -> Fault {
+        let media = opened.headers.get(CONTENT_TYPE).cloned();
+        let body = self.body(work, opened).await.unwrap_or_default();
+        self.written
+            .dialect
+            .fault_in_answer(&body)
+            .unwrap_or_else(|| {
+                account.lost();
+                let media = media.as_ref().and_then(|value| value.to_str().ok());
+                let media = media.unwrap_or_default();
+                let text = format!("the provider was asked for a stream, and sent `{media}`");
+                Fault::new(FaultClass::Upstream, text)
+            })
     }
 
     /// All of an answer that comes whole.

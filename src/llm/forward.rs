@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 
 use crate::access::caller::Caller;
 use crate::access::limit::Cost;
+use crate::credential::mask::Mask;
 use crate::egress::resilience::Sign;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced};
@@ -28,7 +29,7 @@ use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Times;
-use crate::llm::signed::{Signed, renews};
+use crate::llm::signed::{Signed, renews, secrets_of};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::CHUNKS_MAX;
 use crate::llm::through::{Sent, Tallied, Tally};
@@ -378,8 +379,15 @@ impl Sending<'_> {
         account.answered(&opened);
         account.refused(renews((key, &pass), opened.status, self.cx.clock.now()));
         let status = opened.status.as_u16();
-        if opened.status.is_success() || !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
+        if opened.status.is_success() {
             return Ok(opened);
+        }
+        if !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
+            // What is wrong with a request is told in the provider's own words, which may repeat what it was sent with.
+            let mask = Mask::of_values(secrets_of((key, &pass)));
+            let within = (ANSWER_BYTES_MAX, self.deadline);
+            let opened = opened.changed(within, |body| mask.bytes(body)).await;
+            return opened.map_err(|error| of_egress(&error));
         }
         let dialect = self.wanted.dialect.unwrap_or(Dialect::OpenaiChat);
         let now = self.cx.clock.now();

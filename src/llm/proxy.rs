@@ -152,9 +152,7 @@ pub async fn ask(cx: &Arc<Llm>, caller: &Caller, asked: Asked) -> Result<Reply, 
         shadow::cast(cx, (caller, &model), said, &asked.trace_id);
     }
     let answered = ask_in_turn(&work, wanted, &mut account).await;
-    if account.has_lost() {
-        reservation.stay_spent();
-    }
+    reservation.stay_spent(account.lost_answers());
     match answered {
         Ok(begun) => Ok(reply(cx, begun, (account, Some(reservation)), &question).await),
         Err(mut fault) => {

@@ -92,9 +92,10 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// An answer was lost that may have been paid for: what was reserved stays spent, beside what the next one comes to.
-    pub(crate) fn stay_spent(&mut self) {
-        self.permit.stay_spent();
+    /// So many answers were lost that may have been paid for: what was reserved stays spent for each of them, beside what the
+    /// next one comes to.
+    pub(crate) fn stay_spent(&mut self, times: u64) {
+        self.permit.stay_spent(times);
     }
 
     /// Counts what the request came to in place of what was reserved: nothing, where it was not answered.
@@ -315,9 +316,10 @@ fn dearest(
             .models
             .provider_of(caller.organization, &target.provider)?;
         let called = target.model.as_deref().unwrap_or(name);
+        let called = provider.provider.model_name(called);
         let list = provider.provider.price_list();
         cx.prices
-            .price(list, called, ServiceTier::Standard)
+            .price(list, &called, ServiceTier::Standard)
             .map(|price| most(&price))
     });
     prices.max().unwrap_or_default().0

@@ -61,7 +61,6 @@ impl Flow {
             on_disconnect: work.settings.on_disconnect,
             deadline: work.deadline,
         };
-        flow.expect_events()?;
         while !flow.over && !flow.relay.seen().begun && flow.out.len() < HELD_BYTES_MAX {
             flow.read(until).await;
         }
@@ -78,22 +77,6 @@ impl Flow {
         } else {
             "text/event-stream"
         }
-    }
-
-    /// What was asked for as a stream has to come as one.
-    fn expect_events(&self) -> Result<(), Fault> {
-        let media = self.opened.headers.get(CONTENT_TYPE);
-        let media = media
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let is_stream = media.is_empty()
-            || media.starts_with("text/event-stream")
-            || media.starts_with("application/vnd.amazon.eventstream");
-        if is_stream {
-            return Ok(());
-        }
-        let text = format!("the provider was asked for a stream, and sent `{media}`");
-        Err(Fault::new(FaultClass::Upstream, text))
     }
 
     /// Takes in what comes next, or the end of it.
@@ -121,6 +104,17 @@ impl Flow {
     fn idle_until(&self) -> Instant {
         Instant::now() + self.times.idle()
     }
+}
+
+/// Whether an answer comes as a stream, as far as it says.
+pub(crate) fn is_stream(opened: &Opened) -> bool {
+    let media = opened.headers.get(CONTENT_TYPE);
+    let media = media
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    media.is_empty()
+        || media.starts_with("text/event-stream")
+        || media.starts_with("application/vnd.amazon.eventstream")
 }
 
 /// Passes a stream on to its end, accounts for it and settles what was reserved. A caller that leaves ends it, at once or once the rest is read.

@@ -180,12 +180,11 @@ pub async fn export(
     counts: Arc<Counts>,
     stop: CancellationToken,
 ) {
-    let instance = uuid::Uuid::now_v7().to_string();
     let mut complained = None::<Instant>;
     while let Some(spans) = queue.recv().await {
         let batch = gather(spans, &mut queue, &stop).await;
         let count = batch.len() as u64;
-        let body = otlp::request(&batch, &instance);
+        let body = otlp::request(&batch);
         drop(batch);
         let Err(refused) = send(&collector, &body, &stop).await else {
             counts.exported.fetch_add(count, Ordering::Relaxed);
@@ -214,14 +213,13 @@ pub async fn export_measures(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    let instance = uuid::Uuid::now_v7().to_string();
     let since = clock.now();
     let mut complained = None::<Instant>;
     loop {
         stop.run_until_cancelled(tokio::time::sleep(every)).await;
         let measures = read();
         if !measures.is_empty() {
-            let body = otlp::measures(&measures, &instance, (since, clock.now()));
+            let body = otlp::measures(&measures, (since, clock.now()));
             if let Err(refused) = send(&collector, &body, &stop).await
                 && complained.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY)
             {

@@ -1,28 +1,33 @@
 //! Spans and measures as OTLP writes them in JSON (opentelemetry-proto 1.x, `ExportTraceServiceRequest` and
 //! `ExportMetricsServiceRequest`; ids in hexadecimal, numbers of 64 bits as texts).
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
+use uuid::Uuid;
 
 use crate::telemetry::{Measure, Point, Span, Value};
 
 /// What a measure counts from (`AggregationTemporality`): the beginning of the process.
 const CUMULATIVE: i32 = 2;
 
-/// A request with these spans, which were made by the process `instance`.
-pub(super) fn request(spans: &[Span], instance: &str) -> String {
+/// What the process is called, in everything it sends.
+static INSTANCE: LazyLock<String> = LazyLock::new(|| Uuid::now_v7().to_string());
+
+/// A request with these spans.
+pub(super) fn request(spans: &[Span]) -> String {
     let spans: Vec<Json> = spans.iter().map(span).collect();
     json!({ "resourceSpans": [{
-        "resource": resource(instance),
+        "resource": resource(),
         "scopeSpans": [{ "scope": scope(), "spans": spans }],
     }] })
     .to_string()
 }
 
-/// A request with these measures of the process `instance`, which counts since then and is read now.
+/// A request with these measures, which count since then and are read now.
 pub(super) fn measures(
     measures: &[Measure],
-    instance: &str,
     (since, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> String {
     let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt().unwrap_or_default().to_string();
@@ -40,7 +45,7 @@ pub(super) fn measures(
         })
     });
     json!({ "resourceMetrics": [{
-        "resource": resource(instance),
+        "resource": resource(),
         "scopeMetrics": [{ "scope": scope(), "metrics": measures.collect::<Vec<_>>() }],
     }] })
     .to_string()
@@ -61,11 +66,11 @@ fn spread(point: &Point, (since, now): &(String, String)) -> Json {
     })
 }
 
-fn resource(instance: &str) -> Json {
+fn resource() -> Json {
     let attributes = [
         ("service.name", "causeway"),
         ("service.version", env!("CARGO_PKG_VERSION")),
-        ("service.instance.id", instance),
+        ("service.instance.id", &INSTANCE),
     ];
     let attributes = attributes.map(|(key, value)| attribute(key, &Value::from(value)));
     json!({ "attributes": attributes })

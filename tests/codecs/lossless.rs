@@ -283,6 +283,11 @@ fn fact<T: ToString>(of: &str, what: Option<T>) -> Option<Fact> {
     Some((of.to_owned(), what?.to_string()))
 }
 
+/// What is said of itself where nothing is said is nothing new.
+fn chosen(share: Option<f64>) -> Option<f64> {
+    share.filter(|share| (share - 1.0).abs() > f64::EPSILON)
+}
+
 fn settings(request: &ChatRequest) -> Vec<Fact> {
     let sampling = &request.sampling;
     let (mut stop, mut format) = (None, Vec::new());
@@ -311,8 +316,8 @@ fn settings(request: &ChatRequest) -> Vec<Fact> {
     let one = request.parallel_tool_calls.filter(|many| !many && calls);
     let facts = [
         fact("sampling.max_output_tokens", sampling.max_output_tokens),
-        fact("sampling.temperature", sampling.temperature),
-        fact("sampling.top_p", sampling.top_p),
+        fact("sampling.temperature", chosen(sampling.temperature)),
+        fact("sampling.top_p", chosen(sampling.top_p)),
         fact("sampling.top_k", sampling.top_k),
         fact("sampling.frequency_penalty", sampling.frequency_penalty),
         fact("sampling.presence_penalty", sampling.presence_penalty),

@@ -11,8 +11,8 @@ pub(super) struct Reserved {
     amount: u64,
     /// Of a quota.
     spent: Option<Spent>,
-    /// All of it was spent, whatever comes on top.
-    stays: bool,
+    /// So many times it was spent, whatever comes on top.
+    stays: u64,
 }
 
 impl Reserved {
@@ -23,7 +23,7 @@ impl Reserved {
             counter: one.counter.clone(),
             amount: one.amount,
             spent,
-            stays: false,
+            stays: 0,
         })
     }
 }
@@ -40,10 +40,10 @@ impl Permit {
         !self.reserved.is_empty()
     }
 
-    /// What was reserved stays spent: what the call comes to is beside it.
-    pub fn stay_spent(&mut self) {
+    /// What was reserved was spent so many times: what the call comes to is beside it.
+    pub fn stay_spent(&mut self, times: u64) {
         for reserved in &mut self.reserved {
-            reserved.stays = true;
+            reserved.stays = times;
         }
     }
 }
@@ -53,7 +53,7 @@ impl Limiter {
     /// is given back. Whoever has the answer has it counted already.
     pub async fn settle(&self, permit: &mut Permit, cost: Cost) {
         for reserved in permit.reserved.drain(..) {
-            let kept = if reserved.stays { reserved.amount } else { 0 };
+            let kept = reserved.amount.saturating_mul(reserved.stays);
             let used = cost.of(reserved.limit.unit).saturating_add(kept);
             match (&reserved.spent, &self.inner.quotas) {
                 (Some(spent), Some(quotas)) => {

@@ -349,7 +349,8 @@ impl Tally {
             let later = estimated(told, bound(sent, OUTPUT_TOKENS_MAX));
             return Used { tier, ..later };
         }
-        if seen.fault.is_some() && told.is_none() {
+        // Where nothing could be read of it, its bytes are all that is known.
+        if seen.fault.is_some() && told.is_none() && seen.pieces == 0 {
             let untold = self.untold(None, (sent, true));
             return Used { tier, ..untold };
         }

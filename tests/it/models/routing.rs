@@ -109,11 +109,17 @@ async fn what_a_request_failed_with_decides_where_it_goes_next() {
 async fn an_error_with_a_good_status_is_one_in_the_same_protocol_and_in_another() {
     let set = Set::start().await;
     let mut rows = 0;
-    for path in ["v1/chat/completions", "v1/messages"] {
+    for (path, stream) in [
+        ("v1/chat/completions", false),
+        ("v1/messages", false),
+        ("v1/chat/completions", true),
+        ("v1/messages", true),
+    ] {
         let ask = async |model: &str| {
             let url = format!("{}/{path}", set.site.served.origin);
             let said = json!([{ "role": "user", "content": "hi" }]);
-            let body = json!({ "model": model, "max_tokens": 9, "messages": said });
+            let body =
+                json!({ "model": model, "max_tokens": 9, "messages": said, "stream": stream });
             let request = set.site.client.post(url).bearer_auth(&set.caller);
             let answer = request.body(body.to_string()).send().await.unwrap();
             let status = answer.status().as_u16();
@@ -130,6 +136,10 @@ async fn an_error_with_a_good_status_is_one_in_the_same_protocol_and_in_another(
             ("told-400", false, 200, "fake/long"),
             ("told-null", true, 200, "fake/told-null"),
         ] {
+            if stream && first == "told-null" {
+                // It answers, though not as it was asked to.
+                continue;
+            }
             let mut settings = to(&[first]);
             if !alone {
                 settings["targets"] = json!([

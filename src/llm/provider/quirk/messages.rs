@@ -66,6 +66,7 @@ fn thought_of(message: &mut Body) -> Option<(&'static str, String)> {
     let taken = FIELDS.map(|field| {
         let text = match message.shift_remove(field)? {
             Value::Null => return None,
+            Value::String(text) if text.is_empty() => return None,
             Value::Array(details) => details.iter().filter_map(told).collect(),
             text => text.as_str()?.to_owned(),
         };
