@@ -112,7 +112,9 @@ async fn a_configuration_is_applied_at_once_and_a_dry_run_does_nothing() {
     assert!(written.contains("1000000"), "{written}");
     let data = folder.join("other");
     let flags = ["--no-demo", "--admin-key", ADMIN_KEY, "--prices", prices];
-    drop(Serving::on(&data, &flags).await);
+    let first = Serving::on(&data, &flags).await;
+    first.terminate();
+    first.ended().await;
     std::fs::write(prices, written.replace("\"input\"", "\"inptu\"")).unwrap();
     let data = data.to_str().unwrap();
     let refused = run(&[

@@ -121,6 +121,10 @@ async fn other(
     if let Err(refused) = admitted(&seen, &headers) {
         return *refused;
     }
+    if String::from_utf8_lossy(&body).contains("refuse this") {
+        let text = format!("nothing like that, although you are {GOOD}");
+        return refusal(StatusCode::UNPROCESSABLE_ENTITY, &text);
+    }
     let form = headers.get("content-type").unwrap().to_str().unwrap();
     Json(json!({
         "path": uri.path(), "form": form, "body": String::from_utf8_lossy(&body),

@@ -199,7 +199,7 @@ async fn a_collector_is_told_measures_by_the_names_of_opentelemetry() {
         ("CAUSEWAY__TELEMETRY__OTLP_METRICS_EVERY_S", "1"),
     ];
     let set = Set::start_with(&settings).await;
-    set.model("m", to(&["gpt-4o-mini"])).await;
+    set.model("m", to(&["counted"])).await;
     let answer = set.ask_of("m", true).await;
     answer.text().await.unwrap();
     let answer = set.ask_of("fake/broken", false).await;

@@ -100,5 +100,5 @@ fn what_nobody_waited_for_is_as_much_as_it_may_be() {
     // Of a stream, each piece that came.
     let piece = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
     assert_eq!(broken("text/event-stream", &piece.repeat(400)), 400);
-    assert_eq!(broken("text/event-stream", "what nobody can read\n\n"), 5);
+    assert_eq!(broken("text/event-stream", "what nobody can read\n\n"), 6);
 }
