@@ -108,6 +108,15 @@ async fn what_a_request_failed_with_decides_where_it_goes_next() {
 #[tokio::test]
 async fn an_error_with_a_good_status_is_one_in_the_same_protocol_and_in_another() {
     let set = Set::start().await;
+    // One that is asked to chat, whoever asks.
+    let provider = json!({
+        "kind": "openai-compatible",
+        "parameters": { "base_url": set.upstream.base() },
+        "allowUpstream": [set.upstream.address.to_string()],
+    });
+    set.site.done("PUT", "providers/plain", provider).await;
+    let key = json!({ "value": GOOD });
+    set.site.done("PUT", "providers/plain/keys/main", key).await;
     let mut rows = 0;
     for (path, stream) in [
         ("v1/chat/completions", false),
@@ -131,21 +140,22 @@ async fn an_error_with_a_good_status_is_one_in_the_same_protocol_and_in_another(
         };
         for (first, alone, status, next) in [
             ("told-429", true, 429, ""),
-            ("told-429", false, 200, "fake/ok"),
+            ("told-429", false, 200, "plain/ok"),
             ("told-400", true, 400, ""),
-            ("told-400", false, 200, "fake/long"),
-            ("told-null", true, 200, "fake/told-null"),
+            ("told-400", false, 200, "plain/long"),
+            ("told-null", true, 200, "plain/told-null"),
         ] {
             if stream && first == "told-null" {
                 // It answers, though not as it was asked to.
                 continue;
             }
             let mut settings = to(&[first]);
+            settings["targets"][0]["provider"] = json!("plain");
             if !alone {
                 settings["targets"] = json!([
-                    { "provider": "fake", "model": first },
-                    { "provider": "fake", "model": "long", "tier": 1, "onlyOn": ["context_length"] },
-                    { "provider": "fake", "model": "ok", "tier": 1 },
+                    { "provider": "plain", "model": first },
+                    { "provider": "plain", "model": "long", "tier": 1, "onlyOn": ["context_length"] },
+                    { "provider": "plain", "model": "ok", "tier": 2 },
                 ]);
             }
             set.model("m", settings).await;
