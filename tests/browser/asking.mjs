@@ -8,8 +8,9 @@ export async function asking(browser) {
     const provider = await talker();
     const served = await serve();
     await manage(served, "PUT", "/providers/talker", {
-        kind: "openai-compatible", auth: "none", parameters: { base_url: provider.url }, allowUpstream: [provider.address],
+        kind: "openai-compatible", parameters: { base_url: provider.url }, allowUpstream: [provider.address],
     });
+    await manage(served, "PUT", "/providers/talker/keys/main", { value: "sk-of-the-talker-0000" });
     const say = speak("en");
     const { context, page, calm } = await person(browser, served);
     await setUp(page, served, say);
