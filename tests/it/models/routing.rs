@@ -28,6 +28,20 @@ impl Set {
         (response.status().as_u16(), target.to_owned())
     }
 
+    /// Status, who answered and what it said, of a request of `m` at a path.
+    async fn asked_at(&self, path: &str, stream: bool) -> (u16, String, String) {
+        let url = format!("{}/{path}", self.site.served.origin);
+        let said = json!([{ "role": "user", "content": "hi" }]);
+        let body = json!({ "model": "m", "max_tokens": 9, "messages": said, "stream": stream });
+        let request = self.site.client.post(url).bearer_auth(&self.caller);
+        let response = request.body(body.to_string()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let target = response.headers().get("x-causeway-target");
+        let target = target.map_or("", |value| value.to_str().unwrap());
+        let target = target.to_owned();
+        (status, target, response.text().await.unwrap())
+    }
+
     /// Another provider of the same kind, with a key.
     pub(super) async fn provider(&self, name: &str, upstream: &Upstream, more: Value) {
         let mut provider = json!({
@@ -124,20 +138,6 @@ async fn an_error_with_a_good_status_is_one_in_the_same_protocol_and_in_another(
         ("v1/chat/completions", true),
         ("v1/messages", true),
     ] {
-        let ask = async |model: &str| {
-            let url = format!("{}/{path}", set.site.served.origin);
-            let said = json!([{ "role": "user", "content": "hi" }]);
-            let body =
-                json!({ "model": model, "max_tokens": 9, "messages": said, "stream": stream });
-            let request = set.site.client.post(url).bearer_auth(&set.caller);
-            let answer = request.body(body.to_string()).send().await.unwrap();
-            let status = answer.status().as_u16();
-            let target = answer.headers().get("x-causeway-target");
-            let target = target
-                .map_or("", |value| value.to_str().unwrap())
-                .to_owned();
-            (status, target, answer.text().await.unwrap())
-        };
         for (first, alone, status, next) in [
             ("told-429", true, 429, ""),
             ("told-429", false, 200, "plain/ok"),
@@ -159,7 +159,7 @@ async fn an_error_with_a_good_status_is_one_in_the_same_protocol_and_in_another(
                 ]);
             }
             set.model("m", settings).await;
-            let (was, target, said) = ask("m").await;
+            let (was, target, said) = set.asked_at(path, stream).await;
             assert_eq!(
                 (was, target.as_str()),
                 (status, next),
