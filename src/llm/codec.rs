@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::events::Event;
 use crate::llm::answer::{Answer, ChatEvent, Stop};
 use crate::llm::chat::{ChatRequest, Part, Role};
+use crate::llm::dialect::openai_chat::{BASE_RESP, of_base_resp};
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, bounds, cohere,
     gemini, openai_chat, openai_responses, own_tools,
@@ -85,10 +86,14 @@ impl Dialect {
     /// What a provider says in a whole answer with a good status that is none (OpenRouter does so).
     pub fn fault_in_answer(self, body: &[u8]) -> Option<Fault> {
         let has = |word: &str| memchr::memmem::find(body, word.as_bytes()).is_some();
-        if !has("\"error\"") && !has("\"failed\"") {
+        let is_coded = self == Self::OpenaiChat && has(BASE_RESP);
+        if !has("\"error\"") && !has("\"failed\"") && !is_coded {
             return None;
         }
         let top = Top::read(body).ok()?;
+        if is_coded && let Some(fault) = top.get(BASE_RESP).as_ref().and_then(of_base_resp) {
+            return Some(fault);
+        }
         let failed = self == Self::OpenaiResponses && top.get("status") == Some("failed");
         if !failed && matches!(top.raw("error"), None | Some("null")) {
             return None;

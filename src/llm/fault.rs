@@ -103,6 +103,7 @@ impl FaultClass {
             408 | 504 => Self::Timeout,
             413 => Self::TooLarge,
             415 => Self::MediaType,
+            451 => Self::ContentPolicy,
             429 => Self::RateLimited,
             503 | 529 => Self::Overloaded,
             500..=599 => Self::Upstream,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 #[test]
 fn an_error_with_a_good_status_is_told_from_an_answer() {
     let chat = |error: Value| json!({"error": error, "choices": [{"message": {"content": "an \"error\""}}]});
+    let coded = |code: u64| json!({"choices": null, "base_resp": {"status_code": code, "status_msg": "Oh"}});
     let response = |status: &str, error: Value| {
         let said = json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "failed"}]});
         json!({"status": status, "error": error, "output": [said]})
@@ -24,6 +25,14 @@ fn an_error_with_a_good_status_is_told_from_an_answer() {
         (OpenaiChat, chat(long), Some(FaultClass::ContextLength)),
         (OpenaiChat, chat(json!("Oh")), Some(FaultClass::Upstream)),
         (OpenaiChat, json!([]), None),
+        (OpenaiChat, coded(1008), Some(FaultClass::Exhausted)),
+        (OpenaiChat, coded(1002), Some(FaultClass::RateLimited)),
+        (OpenaiChat, coded(0), None),
+        (
+            OpenaiResponses,
+            json!({"object": "response", "error": {}}),
+            Some(FaultClass::Upstream),
+        ),
         (OpenaiResponses, response("completed", Value::Null), None),
         (
             OpenaiResponses,

@@ -14,6 +14,7 @@ mod openai_responses;
 mod own_tools;
 mod prices;
 mod providers;
+mod published;
 mod quirks;
 
 use std::path::PathBuf;

@@ -24,6 +24,7 @@ mod write_stream;
 
 use serde_json::Value;
 
+pub(crate) use crate::llm::dialect::openai_chat::error::{BASE_RESP, of_base_resp};
 pub use crate::llm::dialect::openai_chat::stream::StreamDecoder;
 pub use crate::llm::dialect::openai_chat::write_stream::StreamEncoder;
 

@@ -42,8 +42,8 @@ pub(crate) fn fault(status: u16, message: String) -> Fault {
 
 fn by_status(status: u16) -> FaultClass {
     match status {
-        // An invalid token, and a request that its client closed.
-        498 => FaultClass::Unauthenticated,
+        // A text with a token that is not allowed, and a request that its client closed.
+        498 => FaultClass::ContentPolicy,
         499 => FaultClass::Unreachable,
         501 => FaultClass::Unsupported,
         status => FaultClass::of_status(status),

@@ -94,6 +94,7 @@ fn class_of(status: u16, named: &str, message: &str, details: &[Value]) -> Fault
         "UNAUTHENTICATED" => FaultClass::Unauthenticated,
         "PERMISSION_DENIED" => FaultClass::Forbidden,
         "NOT_FOUND" => FaultClass::NotFound,
+        "RESOURCE_EXHAUSTED" if status == 402 => FaultClass::Exhausted,
         "RESOURCE_EXHAUSTED" if says(&["credits are depleted", "spending cap", "spend cap"]) => {
             FaultClass::Exhausted
         }

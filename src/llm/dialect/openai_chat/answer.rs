@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::llm::answer::{Answer, Collector};
 use crate::llm::dialect::openai_chat::StreamDecoder;
+use crate::llm::dialect::openai_chat::error::{BASE_RESP, of_base_resp};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::fields::{Fields, wrong};
 
@@ -12,7 +13,8 @@ pub(crate) fn decode(body: Value) -> Result<Answer, Fault> {
         Value::Object(body) => body,
         other => return Err(not_the_callers(wrong("", "an object", &other))),
     };
-    if !body.contains_key("error") {
+    let failed = body.get(BASE_RESP).and_then(of_base_resp).is_some();
+    if !body.contains_key("error") && !failed {
         check(&body).map_err(not_the_callers)?;
     }
     let mut collector = Collector::default();

@@ -9,6 +9,8 @@ use crate::llm::fault::{Fault, FaultClass};
 
 /// How much of a body that is no JSON is shown.
 const SHOWN_CHARS_MAX: usize = 300;
+/// Where MiniMax says, with a good status, that there is no answer.
+pub(crate) const BASE_RESP: &str = "base_resp";
 
 pub(crate) fn decode(status: u16, body: &[u8]) -> Fault {
     let read = match serde_json::from_slice::<Value>(body) {
@@ -31,8 +33,37 @@ pub(crate) fn in_answer(holder: &Map<String, Value>) -> Fault {
     fault(status.filter(|code| *code >= 400).unwrap_or(500), holder)
 }
 
+/// The fault that [`BASE_RESP`] tells, if it does
+/// (<https://platform.minimax.io/docs/api-reference/errorcode>).
+pub(crate) fn of_base_resp(said: &Value) -> Option<Fault> {
+    let code = said.get("status_code")?.as_u64().filter(|code| *code > 0)?;
+    let class = match code {
+        1001 => FaultClass::Timeout,
+        1002 | 1039 | 1041 | 2045 => FaultClass::RateLimited,
+        1004 | 2049 => FaultClass::Unauthenticated,
+        1008 | 2056 => FaultClass::Exhausted,
+        1026 | 1027 => FaultClass::ContentPolicy,
+        2013 | 20132 => FaultClass::Invalid,
+        _ => FaultClass::Upstream,
+    };
+    let message = said.get("status_msg").and_then(Value::as_str);
+    Some(Fault {
+        code: Some(code.to_string()),
+        ..Fault::new(
+            class,
+            without_keys(message.unwrap_or("the provider failed")),
+        )
+    })
+}
+
 fn inner(holder: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    holder.get("error").map_or(Some(holder), Value::as_object)
+    if let Some(error) = holder.get("error") {
+        return error.as_object();
+    }
+    // Cloudflare has a list of them.
+    let errors = holder.get("errors").and_then(Value::as_array);
+    let first = errors.and_then(|errors| errors.first()?.as_object());
+    Some(first.unwrap_or(holder))
 }
 
 fn told(status: u16, text: &str) -> Fault {
@@ -67,6 +98,10 @@ fn fault(status: u16, holder: &Map<String, Value>) -> Fault {
     };
     let said = [code.as_deref(), text("type"), text("status")];
     let class = said.into_iter().flatten().find_map(by_code);
+    // OpenRouter tells so why a prompt was not let through.
+    let metadata = error.get("metadata");
+    let is_moderated = metadata.is_some_and(|it| it.get("flagged_input").is_some());
+    let class = class.or(is_moderated.then_some(FaultClass::ContentPolicy));
     let class = class.or_else(|| by_message(&message.to_lowercase()));
     Fault {
         class: class.unwrap_or(FaultClass::of_status(status)),
@@ -83,16 +118,29 @@ fn fault(status: u16, holder: &Map<String, Value>) -> Fault {
 /// What codes and types say more exactly than a status.
 fn by_code(code: &str) -> Option<FaultClass> {
     Some(match code {
-        "context_length_exceeded" | "string_above_max_length" => FaultClass::ContextLength,
+        "context_length_exceeded"
+        | "string_above_max_length"
+        | "exceed_context_size_error"
+        | "tokens_limit_reached"
+        | "tokens_too_long"
+        | "1261" => FaultClass::ContextLength,
         "content_filter"
         | "content_policy_violation"
         | "invalid_prompt"
         | "moderation_blocked"
-        | "data_inspection_failed" => FaultClass::ContentPolicy,
+        | "data_inspection_failed"
+        | "1301" => FaultClass::ContentPolicy,
+        code if code.starts_with("SensitiveContentDetected") || code.ends_with("RiskDetection") => {
+            FaultClass::ContentPolicy
+        }
         "insufficient_quota"
         | "billing_hard_limit_reached"
         | "billing_not_active"
-        | "insufficient_balance" => FaultClass::Exhausted,
+        | "insufficient_balance"
+        | "exceeded_current_quota_error"
+        | "Arrearage"
+        | "AccountOverdueError"
+        | "1113" => FaultClass::Exhausted,
         "rate_limit_exceeded"
         | "rate_limit_error"
         | "RESOURCE_EXHAUSTED"
@@ -103,7 +151,12 @@ fn by_code(code: &str) -> Option<FaultClass> {
         }
         "model_not_found" | "NOT_FOUND" | "not_found_error" => FaultClass::NotFound,
         "permission_error" | "PERMISSION_DENIED" => FaultClass::Forbidden,
-        "overloaded" | "overloaded_error" | "server_overloaded" | "engine_overloaded"
+        "overloaded"
+        | "overloaded_error"
+        | "server_overloaded"
+        | "ServerOverloaded"
+        | "engine_overloaded"
+        | "engine_overloaded_error"
         | "UNAVAILABLE" => FaultClass::Overloaded,
         "request_too_large" => FaultClass::TooLarge,
         "timeout" | "DEADLINE_EXCEEDED" => FaultClass::Timeout,
@@ -121,6 +174,7 @@ fn by_message(message: &str) -> Option<FaultClass> {
         "maximum context length",
         "context window",
         "context length",
+        "context size",
         "prompt is too long",
         "input is too long",
     ]) {
@@ -130,8 +184,14 @@ fn by_message(message: &str) -> Option<FaultClass> {
         "insufficient balance",
         "exceeded your current quota",
         "insufficient credits",
+        "daily free allocation",
+        "spending limit",
     ]) {
         return Some(FaultClass::Exhausted);
+    }
+    // xAI refuses a wrong key with 400.
+    if says(&["incorrect api key"]) {
+        return Some(FaultClass::Unauthenticated);
     }
     None
 }

@@ -33,6 +33,8 @@ pub struct StreamDecoder {
     reason: Option<(String, Option<String>)>,
     refused: bool,
     usage: Option<Usage>,
+    /// The answer comes in one piece.
+    is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl StreamDecoder {
 
     /// What an answer says that came in one piece.
     pub(crate) fn whole_answer(mut self, body: &Map<String, Value>) -> Vec<ChatEvent> {
+        self.is_whole = true;
         self.chunk(body, false);
         if !self.ended {
             self.end();
@@ -113,8 +116,20 @@ impl StreamDecoder {
             self.fail(error::in_answer(chunk));
             return;
         }
+        if let Some(fault) = chunk.get(error::BASE_RESP).and_then(error::of_base_resp) {
+            self.fail(fault);
+            return;
+        }
         self.begin(chunk);
         self.count(chunk.get("usage"));
+        // Groq, whether it was asked for usage or not, and where it breaks an answer off.
+        let groq = chunk.get("x_groq").and_then(Value::as_object);
+        let used = groq.and_then(|said| said.get("usage"));
+        self.count(used.filter(|used| used.get("prompt_tokens").is_some()));
+        if let Some(error) = groq.and_then(|said| said.get("error")?.as_str()) {
+            self.fail(Fault::new(FaultClass::Upstream, error));
+            return;
+        }
         let choices = chunk.get("choices").and_then(Value::as_array);
         let choices = choices.into_iter().flatten().filter_map(Value::as_object);
         for choice in choices {
@@ -151,7 +166,12 @@ impl StreamDecoder {
             return;
         }
         self.count(choice.get("usage"));
-        let said = ["delta", "message"].into_iter();
+        // Perplexity has both: an empty `delta` in whole answers, all there is so far as `message` in a stream's.
+        let mut names = ["delta", "message"];
+        if self.is_whole {
+            names.reverse();
+        }
+        let said = names.into_iter();
         let mut said = said.filter_map(|name| choice.get(name).and_then(Value::as_object));
         let nothing = Map::new();
         let said = said.next().unwrap_or(&nothing);
@@ -172,7 +192,7 @@ impl StreamDecoder {
             let sequence = choice.get("stop_reason").and_then(Value::as_str);
             self.reason = Some((reason.to_owned(), sequence.map(str::to_owned)));
             self.close_all();
-            if reason == "error" {
+            if matches!(reason, "error" | "network_error") {
                 self.fail(Fault::new(
                     FaultClass::Upstream,
                     "the provider ended its answer with an error",

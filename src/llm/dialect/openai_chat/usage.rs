@@ -44,11 +44,12 @@ fn counted(own: impl Fn(&str) -> u64, within: impl Fn(&str, &str) -> u64) -> Usa
     let prompt = |name: &str| within(PROMPT, name);
     let completion = |name: &str| within(COMPLETION, name);
     let (said_input, said_output) = (own("prompt_tokens"), own("completion_tokens"));
-    // DeepSeek and Moonshot count what was cached at the top.
+    // DeepSeek, Moonshot and Mistral count what was cached at the top.
     let cached = [
         prompt("cached_tokens"),
         own("prompt_cache_hit_tokens"),
         own("cached_tokens"),
+        own("num_cached_tokens"),
     ];
     let cached = cached.into_iter().max().unwrap_or(0);
     let cache_write = prompt("cache_write_tokens").max(prompt("cache_creation_tokens"));
@@ -61,7 +62,8 @@ fn counted(own: impl Fn(&str) -> u64, within: impl Fn(&str, &str) -> u64) -> Usa
     // xAI counts thoughts beside the answer, Gemini's compatible endpoint only in the total.
     let more = own("total_tokens").saturating_sub(said_input.saturating_add(said_output));
     let beside = if input == said_input { more } else { 0 };
-    let reasoning = completion("reasoning_tokens");
+    // SGLang and Perplexity count thoughts at the top.
+    let reasoning = completion("reasoning_tokens").max(own("reasoning_tokens"));
     let searches = within(TOOLS, "web_search_requests").max(own("num_search_queries"));
     Usage {
         input,
@@ -162,7 +164,8 @@ pub(crate) fn stop(reason: &str, sequence: Option<&str>, held: Held) -> Stop {
     match reason.to_ascii_lowercase().as_str() {
         "tool_calls" | "function_call" | "tool_use" => Stop::ToolCalls,
         "length" | "max_tokens" => Stop::Length,
-        "content_filter" | "safety" => Stop::ContentFilter,
+        "content_filter" | "safety" | "sensitive" => Stop::ContentFilter,
+        "model_context_window_exceeded" => Stop::ContextFull,
         "" | "stop" | "end_turn" | "eos" | "eos_token" | "stop_sequence" | "complete" => {
             match (held, sequence) {
                 (Held { calls: true, .. }, _) => Stop::ToolCalls,
@@ -198,6 +201,7 @@ mod tests {
     fn counts_are_the_same_of_text_and_of_a_value() {
         for text in [
             r#"{"prompt_tokens":21,"completion_tokens":113,"total_tokens":134,"prompt_tokens_details":{"cached_tokens":7,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":5,"accepted_prediction_tokens":2}}"#,
+            r#"{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14,"num_cached_tokens":4,"reasoning_tokens":3}"#,
             r#"{"prompt_tokens":1e2,"completion_tokens":-1,"total_tokens":9}"#,
             r#"{"prompt_tokens":4,"prompt_tokens_details":null,"prompt_cache_hit_tokens":9,"server_tool_use":{"web_search_requests":3}}"#,
             r#"{"prompt_tokens":null,"completion_tokens_details":[1],"cached_tokens":"3"}"#,

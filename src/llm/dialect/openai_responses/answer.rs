@@ -28,6 +28,10 @@ pub fn decode_answer(body: Value) -> Result<Answer, Fault> {
     if let Some(fault) = failed(&body) {
         return Err(fault);
     }
+    if body.get("output").is_none() {
+        let text = "the provider sent no `output`";
+        return Err(Fault::new(FaultClass::Upstream, text));
+    }
     let (id, model, created) = named(&body);
     let usage = usage(&body);
     let ended = body.clone();
