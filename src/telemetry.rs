@@ -102,7 +102,7 @@ pub struct Span {
     pub error: Option<&'static str>,
 }
 
-/// How something is spread that is counted since the process began.
+/// How something is spread that is counted from some time on.
 pub struct Measure {
     pub name: &'static str,
     /// In the words of UCUM.
@@ -113,6 +113,8 @@ pub struct Measure {
 
 /// A histogram: where its buckets end, how many each of them holds, one more without an end, and the sum, in one unit.
 pub struct Point {
+    /// Since when it is counted.
+    pub since: Instant,
     pub labels: Vec<(&'static str, String)>,
     pub ends: Vec<f64>,
     pub counts: Vec<u64>,

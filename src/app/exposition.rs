@@ -84,7 +84,9 @@ impl Family<'_> {
         let mut before = '{';
         let end = end.map(|end| ("le", end));
         for (label, value) in labels.iter().copied().chain(end) {
-            let _ = write!(text, "{before}{}=\"", label.replace('.', "_"));
+            text.push(before);
+            text.extend(label.chars().map(|it| if it == '.' { '_' } else { it }));
+            text.push_str("=\"");
             text.extend(value.chars().flat_map(escaped));
             text.push('"');
             before = ',';

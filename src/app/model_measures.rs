@@ -245,17 +245,22 @@ impl Spread {
             read.into_iter().map(|(label, spread)| {
                 let mut labels = labels(&one.about);
                 labels.extend(label.map(|(name, value)| (name, value.to_owned())));
-                self.point(labels, spread)
+                self.point((labels, one.since), spread)
             })
         });
         points.collect()
     }
 
     /// Times are counted in microseconds.
-    fn point(&self, labels: Vec<(&'static str, String)>, spread: &Distribution) -> Point {
+    fn point(
+        &self,
+        (labels, since): (Vec<(&'static str, String)>, Instant),
+        spread: &Distribution,
+    ) -> Point {
         let unit = if self.unit == SECONDS { 1e6 } else { 1.0 };
         let told = |count: u64| count as f64 / unit;
         Point {
+            since,
             labels,
             ends: spread.ends.iter().map(|end| told(*end)).collect(),
             counts: spread.counts.clone(),

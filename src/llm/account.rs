@@ -188,9 +188,14 @@ impl Account {
         self.watched.provider_request()
     }
 
-    /// Whether anybody wants to know why the answer ended.
+    /// Whether anybody wants to know what answered, and why it ended.
     pub(crate) fn is_recorded(&self) -> bool {
         self.watched.is_recorded()
+    }
+
+    /// The model that answers, as the provider names it.
+    pub(crate) fn answers_with(&mut self, model: &str) {
+        self.watched.answers_with(model);
     }
 
     /// Why the answer ended.

@@ -30,7 +30,7 @@ use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss};
 use crate::llm::signed::{Signed, renews};
 use crate::llm::splice::{Edit, Top};
-use crate::llm::stream::{Flow, is_stream};
+use crate::llm::stream::{Flow, is_stream, media};
 use crate::llm::usage::Usage;
 use crate::types::UpstreamRequest;
 
@@ -72,6 +72,8 @@ pub(crate) enum Answering {
     Whole {
         body: Bytes,
         usage: Option<Usage>,
+        /// What answered, as the provider names it.
+        model: String,
         /// Which tier it was, where the provider says.
         tier: Option<ServiceTier>,
     },
@@ -274,15 +276,13 @@ impl Asking<'_> {
 
     /// Why there is no stream where one was asked for: what came in its place may say that, or may have been paid for.
     async fn no_stream(&self, work: &Work<'_>, opened: Opened, account: &mut Account) -> Fault {
-        let media = opened.headers.get(CONTENT_TYPE).cloned();
+        let media = media(&opened.headers).to_owned();
         let body = self.body(work, opened).await.unwrap_or_default();
         self.written
             .dialect
             .fault_in_answer(&body)
             .unwrap_or_else(|| {
                 account.lost();
-                let media = media.as_ref().and_then(|value| value.to_str().ok());
-                let media = media.unwrap_or_default();
                 let text = format!("the provider was asked for a stream, and sent `{media}`");
                 Fault::new(FaultClass::Upstream, text)
             })
@@ -309,9 +309,14 @@ impl Asking<'_> {
             let top = Top::read(body).map_err(|fault| no_answer(&fault))?;
             let usage = usage_of(dialect, &top);
             let tier = top.get::<&str>(TIER).and_then(ServiceTier::named);
-            let renamed = Self::renamed(work, &top);
+            let (model, renamed) = self.renamed(work, &top);
             let body = renamed.map_or_else(|| body.clone(), Bytes::from);
-            return Ok(Answering::Whole { body, usage, tier });
+            return Ok(Answering::Whole {
+                body,
+                usage,
+                model,
+                tier,
+            });
         }
         let value: Value = serde_json::from_slice(body).map_err(|error| no_answer(&error))?;
         let tier = value[TIER].as_str().and_then(ServiceTier::named);
@@ -321,22 +326,27 @@ impl Asking<'_> {
             field: None,
             ..fault
         })?;
-        answer.model.clone_from(&work.told.model);
+        let model = std::mem::replace(&mut answer.model, work.told.model.clone());
+        let model = Some(model).filter(|model| !model.is_empty());
         let encoded = work.question.dialect.encode_answer(&answer, &told(work)?)?;
         dropped.extend(encoded.dropped);
         Ok(Answering::Whole {
             body: encoded.body.to_string().into(),
             usage: answer.usage,
+            model: model.unwrap_or_else(|| self.model.name.clone()),
             tier,
         })
     }
 
-    /// The answer with the model's name as the caller says it, where that is another.
-    fn renamed(work: &Work<'_>, top: &Top<'_>) -> Option<Vec<u8>> {
+    /// What answered, and the answer with the model's name as the caller says it, where that is another.
+    fn renamed(&self, work: &Work<'_>, top: &Top<'_>) -> (String, Option<Vec<u8>>) {
         let field = work.question.dialect.model_field();
-        let known: String = top.get(field)?;
+        let Some(known) = top.get::<String>(field) else {
+            return (self.model.name.clone(), None);
+        };
         let edit = [Edit::text(field, &work.told.model)];
-        (known != work.told.model).then(|| top.edited(&edit))
+        let renamed = (known != work.told.model).then(|| top.edited(&edit));
+        (known, renamed)
     }
 
     fn relay(&self, work: &Work<'_>) -> Result<Relay, Fault> {

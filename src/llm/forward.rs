@@ -31,7 +31,7 @@ use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Times;
 use crate::llm::signed::{Signed, renews, secrets_of};
 use crate::llm::splice::{Edit, Top};
-use crate::llm::stream::CHUNKS_MAX;
+use crate::llm::stream::{CHUNKS_MAX, media};
 use crate::llm::through::{Sent, Tallied, Tally};
 use crate::llm::watch::Opening;
 use crate::types::{Parent, UpstreamRequest};
@@ -125,13 +125,14 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
     let Admitted {
         model,
         name: served,
-        reservation,
+        mut reservation,
     } = admit(cx, from, sought)
         .await
         .inspect_err(|fault| account.failed(fault))?;
     account.admitted(cx, &model, &wanted.body);
     let served = (&*served, served != name);
     let begun = send_in_turn(cx, caller, (&model, served, &wanted), &mut account).await;
+    reservation.stay_spent(account.lost_answers());
     match begun {
         Ok(begun) => {
             let sent = Sent::whole(&wanted.content_type, &wanted.body).await?;
@@ -379,21 +380,39 @@ impl Sending<'_> {
         account.answered(&opened);
         account.refused(renews((key, &pass), opened.status, self.cx.clock.now()));
         let status = opened.status.as_u16();
+        let dialect = self.wanted.dialect.unwrap_or(Dialect::OpenaiChat);
+        let within = (ANSWER_BYTES_MAX, self.deadline);
         if opened.status.is_success() {
-            return Ok(opened);
+            if !is_json(&opened) {
+                return Ok(opened);
+            }
+            let mut fault = None;
+            let opened = opened.changed(within, |body| {
+                fault = dialect.fault_in_answer(&body);
+                body
+            });
+            let opened = opened.await.inspect_err(|_| account.lost());
+            // Told with a good status, it is no answer, and takes nothing for it.
+            return match fault {
+                Some(fault) => Err(self.provider.told(fault, (key, &pass))),
+                None => opened.map_err(|error| of_egress(&error)),
+            };
         }
         if !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
             // What is wrong with a request is told in the provider's own words, which may repeat what it was sent with.
             let mask = Mask::of_values(secrets_of((key, &pass)));
-            let within = (ANSWER_BYTES_MAX, self.deadline);
             let opened = opened.changed(within, |body| mask.bytes(body)).await;
             return opened.map_err(|error| of_egress(&error));
         }
-        let dialect = self.wanted.dialect.unwrap_or(Dialect::OpenaiChat);
         let now = self.cx.clock.now();
         let refusal = self.provider.refusal(dialect, opened, (key, &pass), now);
         Err(refusal.await)
     }
+}
+
+/// Whether an answer comes whole, and is read to its end before it goes on.
+fn is_json(opened: &Opened) -> bool {
+    media(&opened.headers).starts_with("application/json")
 }
 
 /// Passes an answer on: one in JSON whole, so that what it used is known, and everything else as it comes.
@@ -412,9 +431,7 @@ async fn pass(
     let provider_request = account.provider_request().map(Box::from);
     let status = opened.status.as_u16();
     let content_type = opened.headers.get(CONTENT_TYPE).cloned();
-    let media = content_type.as_ref().and_then(|value| value.to_str().ok());
-    let is_json = media.is_some_and(|media| media.starts_with("application/json"));
-    let is_whole = is_json || !opened.status.is_success();
+    let is_whole = is_json(&opened) || !opened.status.is_success();
     tally.begins(status, &opened.headers);
     let body = if is_whole {
         let body = opened.whole(ANSWER_BYTES_MAX, deadline).await;

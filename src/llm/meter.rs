@@ -8,7 +8,7 @@ use std::array::from_fn;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -150,6 +150,7 @@ pub struct About {
 /// The counts of one model of one provider.
 pub struct Series {
     about: About,
+    began: Instant,
     statuses: Statuses,
     tokens: [AtomicU64; KINDS.len()],
     nanos: AtomicU64,
@@ -167,6 +168,8 @@ pub struct Series {
 /// The same, read.
 pub struct SeriesCounts {
     pub about: About,
+    /// Since when it is counted.
+    pub since: Instant,
     pub statuses: Counted,
     pub tokens: [u64; KINDS.len()],
     pub nanos: u64,
@@ -185,6 +188,7 @@ impl Series {
     fn new(about: About) -> Self {
         Self {
             about,
+            began: Instant::now(),
             statuses: Statuses::default(),
             tokens: from_fn(|_| AtomicU64::new(0)),
             nanos: AtomicU64::new(0),
@@ -249,6 +253,7 @@ impl Series {
     fn read(&self) -> SeriesCounts {
         SeriesCounts {
             about: self.about.clone(),
+            since: self.began,
             statuses: self.statuses.read(),
             tokens: from_fn(|kind| self.tokens[kind].load(Ordering::Relaxed)),
             nanos: self.nanos.load(Ordering::Relaxed),

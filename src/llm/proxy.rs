@@ -233,12 +233,14 @@ pub(crate) async fn reply(
             body,
             usage,
             tier: told,
+            model,
         } => {
             account.passed(&body);
-            if account.is_recorded()
-                && let Some(stop) = question.dialect.stop_of(&body)
-            {
-                account.stopped(&stop);
+            if account.is_recorded() {
+                account.answers_with(&model);
+                if let Some(stop) = question.dialect.stop_of(&body) {
+                    account.stopped(&stop);
+                }
             }
             let used = Used {
                 told: usage,

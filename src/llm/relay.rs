@@ -29,6 +29,8 @@ pub struct Seen {
     pub pieces: u64,
     /// It came to its proper end.
     pub ended: bool,
+    /// What answers, as the provider names it.
+    pub model: Option<String>,
     /// Why the answer ended.
     pub stop: Option<Stop>,
     /// Which tier it was, where the provider says; the last one is right.
@@ -54,6 +56,9 @@ impl Seen {
                 self.stop = Some(stop.clone());
             }
             ChatEvent::Fault(fault) => self.fault = Some(fault.clone()),
+            ChatEvent::Start { model, .. } if !model.is_empty() => {
+                self.model = Some(model.clone());
+            }
             ChatEvent::Start { .. } | ChatEvent::PartStop { .. } => {}
         }
     }
@@ -422,6 +427,7 @@ impl Across {
             if self.seen.fault.is_some() {
                 return;
             }
+            self.seen.note(&event);
             match &mut event {
                 ChatEvent::Start { model, .. } => model.clone_from(&self.told.model),
                 ChatEvent::PartStart {
@@ -430,7 +436,6 @@ impl Across {
                 } => self.told.name_call(id),
                 _ => {}
             }
-            self.seen.note(&event);
             self.encoder.push(event, out);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
@@ -108,13 +109,22 @@ impl Flow {
 
 /// Whether an answer comes as a stream, as far as it says.
 pub(crate) fn is_stream(opened: &Opened) -> bool {
-    let media = opened.headers.get(CONTENT_TYPE);
-    let media = media
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    media.is_empty()
-        || media.starts_with("text/event-stream")
+    let media = media(&opened.headers);
+    media.is_empty() || streams(media)
+}
+
+/// Whether that is the media type of a stream.
+pub(crate) fn streams(media: &str) -> bool {
+    media.starts_with("text/event-stream")
         || media.starts_with("application/vnd.amazon.eventstream")
+}
+
+/// The media type of a body, with its parameters; empty where nothing is said.
+pub(crate) fn media(headers: &HeaderMap) -> &str {
+    let media = headers.get(CONTENT_TYPE);
+    media
+        .and_then(|media| media.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Passes a stream on to its end, accounts for it and settles what was reserved. A caller that leaves ends it, at once or once the rest is read.
@@ -141,6 +151,9 @@ pub(crate) async fn pump(
         tier: seen.tier.unwrap_or(tier),
     };
     let cost = account.used(&used, (&cx.prices, &priced));
+    if let Some(model) = &seen.model {
+        account.answers_with(model);
+    }
     if let Some(stop) = &seen.stop {
         account.stopped(stop);
     }

@@ -68,6 +68,8 @@ pub(crate) struct Watched {
     attempt: Option<Attempt>,
     server: Attributes,
     provider_request: Option<String>,
+    /// What the provider says it answered with.
+    answered_with: Option<String>,
     stop: Option<String>,
     error: Option<FaultClass>,
     streaming: Option<Streaming>,
@@ -89,6 +91,7 @@ impl Watched {
             attempt: None,
             server: Attributes::new(),
             provider_request: None,
+            answered_with: None,
             stop: None,
             error: None,
             streaming: None,
@@ -214,9 +217,14 @@ impl Watched {
         }
     }
 
-    /// Whether anybody wants to know why an answer ended.
+    /// Whether anybody wants to know what answered, and why it ended.
     pub(crate) fn is_recorded(&self) -> bool {
         self.recording.is_some()
+    }
+
+    /// The model that answers, as the provider names it.
+    pub(crate) fn answers_with(&mut self, model: &str) {
+        self.answered_with = Some(model.to_owned());
     }
 
     /// Why the answer ended.
@@ -272,9 +280,10 @@ impl Watched {
             ("gen_ai.request.model", Value::from(call.model.as_str())),
         ];
         if let Some(asked) = &self.asked {
+            let answered_with = self.answered_with.as_ref().unwrap_or(&asked.model);
             let named = [
                 ("gen_ai.provider.name", asked.about.kind.as_str()),
-                ("gen_ai.response.model", asked.model.as_str()),
+                ("gen_ai.response.model", answered_with.as_str()),
                 ("causeway.provider", asked.about.provider.as_str()),
             ];
             attributes.extend(named.map(|(name, value)| (name, Value::from(value))));

@@ -173,6 +173,21 @@ fn read_headers(path: &Path) -> Result<HeaderMap, CollectorError> {
     Ok(headers)
 }
 
+/// When an outage was logged last.
+#[derive(Default)]
+struct Complaints(Option<Instant>);
+
+impl Complaints {
+    /// Whether it is time to log it, which is done then.
+    fn are_due(&mut self) -> bool {
+        let due = self.0.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY);
+        if due {
+            self.0 = Some(Instant::now());
+        }
+        due
+    }
+}
+
 /// Sends until nobody can hand in spans any more, then what is left, and returns.
 pub async fn export(
     collector: Collector,
@@ -180,7 +195,7 @@ pub async fn export(
     counts: Arc<Counts>,
     stop: CancellationToken,
 ) {
-    let mut complained = None::<Instant>;
+    let mut complaints = Complaints::default();
     while let Some(spans) = queue.recv().await {
         let batch = gather(spans, &mut queue, &stop).await;
         let count = batch.len() as u64;
@@ -191,8 +206,7 @@ pub async fn export(
             continue;
         };
         counts.failed.fetch_add(count, Ordering::Relaxed);
-        if complained.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY) {
-            complained = Some(Instant::now());
+        if complaints.are_due() {
             tracing::warn!(why = %refused.why, "the collector of spans does not take them");
         }
         if stop.is_cancelled() {
@@ -213,17 +227,16 @@ pub async fn export_measures(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    let since = clock.now();
-    let mut complained = None::<Instant>;
+    let began = (Instant::now(), clock.now());
+    let mut complaints = Complaints::default();
     loop {
         stop.run_until_cancelled(tokio::time::sleep(every)).await;
         let measures = read();
         if !measures.is_empty() {
-            let body = otlp::measures(&measures, (since, clock.now()));
+            let body = otlp::measures(&measures, (began, clock.now()));
             if let Err(refused) = send(&collector, &body, &stop).await
-                && complained.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY)
+                && complaints.are_due()
             {
-                complained = Some(Instant::now());
                 tracing::warn!(why = %refused.why, "the collector of measures does not take them");
             }
         }

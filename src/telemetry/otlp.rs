@@ -2,8 +2,9 @@
 //! `ExportMetricsServiceRequest`; ids in hexadecimal, numbers of 64 bits as texts).
 
 use std::sync::LazyLock;
+use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -25,15 +26,22 @@ pub(super) fn request(spans: &[Span]) -> String {
     .to_string()
 }
 
-/// A request with these measures, which count since then and are read now.
+/// A request with these measures, read now; `began` is any one instant on both clocks.
 pub(super) fn measures(
     measures: &[Measure],
-    (since, now): (DateTime<Utc>, DateTime<Utc>),
+    (began, now): ((Instant, DateTime<Utc>), DateTime<Utc>),
 ) -> String {
     let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt().unwrap_or_default().to_string();
-    let times = (nanos(since), nanos(now));
+    let now = nanos(now);
+    let since = |point: &Point| {
+        let (at, time) = began;
+        let later = TimeDelta::from_std(point.since.saturating_duration_since(at));
+        let earlier = TimeDelta::from_std(at.saturating_duration_since(point.since));
+        nanos(time + later.unwrap_or_default() - earlier.unwrap_or_default())
+    };
     let measures = measures.iter().map(|measure| {
-        let points = measure.points.iter().map(|point| spread(point, &times));
+        let points = measure.points.iter();
+        let points = points.map(|point| spread(point, (&since(point), &now)));
         json!({
             "name": measure.name,
             "unit": measure.unit,
@@ -51,7 +59,7 @@ pub(super) fn measures(
     .to_string()
 }
 
-fn spread(point: &Point, (since, now): &(String, String)) -> Json {
+fn spread(point: &Point, (since, now): (&str, &str)) -> Json {
     let labels = point.labels.iter();
     let attributes = labels.map(|(key, value)| attribute(key, &Value::from(&**value)));
     let counts: Vec<String> = point.counts.iter().map(u64::to_string).collect();
@@ -115,4 +123,42 @@ fn attribute(key: &str, value: &Value) -> Json {
         }
     };
     json!({ "key": key, "value": value })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_measure_tells_since_when_it_is_counted() {
+        let (at, time) = (
+            Instant::now(),
+            DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(1),
+        );
+        let point = |since| Point {
+            since,
+            labels: Vec::new(),
+            ends: vec![1.0],
+            counts: vec![2, 1],
+            sum: 4.5,
+        };
+        let measure = Measure {
+            name: "tokens",
+            unit: "{token}",
+            help: "Tokens.",
+            points: vec![point(at), point(at + Duration::from_secs(60))],
+        };
+        let now = time + TimeDelta::minutes(2);
+        let said: Json = serde_json::from_str(&measures(&[measure], ((at, time), now))).unwrap();
+        let points =
+            &said["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["histogram"]["dataPoints"];
+        for (place, since) in [(0, "86400000000000"), (1, "86460000000000")] {
+            let point = &points[place];
+            assert_eq!(point["startTimeUnixNano"], since, "{point}");
+            assert_eq!(point["timeUnixNano"], "86520000000000", "{point}");
+            assert_eq!(point["count"], "3", "{point}");
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! What an answer that is passed through used: read beside its bytes, which go on as they are, where it is one of our
 //! dialects, and estimated where nobody says it. What asks a model for something is never taken for nothing.
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
 use crate::llm::account::Used;
@@ -12,6 +11,7 @@ use crate::llm::forward::IMAGE_TOKENS;
 use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::relay::{Across, Relay, Same};
+use crate::llm::stream::{media, streams};
 use crate::llm::through::plan::plain;
 use crate::llm::through::skim::{Events, Skim};
 use crate::llm::through::upload::{Sent, is_text, tokens};
@@ -174,18 +174,13 @@ impl Tally {
 
     /// It answers well, with these headers. `true`: piece by piece.
     pub(crate) fn begins(&mut self, status: u16, headers: &HeaderMap) -> bool {
-        let media = headers.get(CONTENT_TYPE);
-        let media = media
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let is_stream = media.starts_with("text/event-stream")
-            || media.starts_with("application/vnd.amazon.eventstream");
+        let media = media(headers);
         self.asks &= (200..300).contains(&status);
         self.is_text = is_text(media);
         self.is_json = media.contains("json");
-        self.is_stream = is_stream;
+        self.is_stream = streams(media);
         self.reading = self.read_as(media, headers);
-        is_stream
+        self.is_stream
     }
 
     fn read_as(&self, media: &str, headers: &HeaderMap) -> Reading {

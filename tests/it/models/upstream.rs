@@ -133,14 +133,17 @@ async fn other(
     .into_response()
 }
 
-async fn embed(Json(body): Json<Value>) -> Json<Value> {
-    if body["model"] == "slow" {
-        tokio::time::sleep(SLOW).await;
+async fn embed(Json(body): Json<Value>) -> Response {
+    match body["model"].as_str().unwrap() {
+        "slow" => tokio::time::sleep(SLOW).await,
+        model if model.starts_with("told-") => return told(model),
+        _ => {}
     }
     Json(json!({
         "object": "list", "model": body["model"], "usage": { "prompt_tokens": 7, "total_tokens": 7 },
         "data": [{ "object": "embedding", "index": 0, "embedding": [0.5] }],
     }))
+    .into_response()
 }
 
 async fn models(State(seen): State<Arc<Seen>>, headers: HeaderMap) -> Response {
@@ -214,7 +217,7 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
         return streamed(&seen, model);
     }
     let answer = Json(json!({
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model,
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": dated(model),
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": "hello" }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500 },
     }));
@@ -242,9 +245,18 @@ fn limited(after: &str, text: &str) -> Response {
     ([(header::RETRY_AFTER, after.to_owned())], refused).into_response()
 }
 
+/// Some names of models stand for another, which answers.
+fn dated(model: &str) -> &str {
+    match model {
+        "gpt-4o-mini" => "gpt-4o-mini-2024-07-18",
+        "ok" => "ok-1",
+        model => model,
+    }
+}
+
 fn piece(model: &str, delta: &Value, reason: Option<&str>) -> String {
     let chunk = json!({
-        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model,
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": dated(model),
         "choices": [{ "index": 0, "delta": delta, "finish_reason": reason }],
     });
     format!("data: {chunk}\n\n")

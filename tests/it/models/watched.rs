@@ -111,7 +111,7 @@ async fn requests_for_models_are_counted_and_told_as_spans() {
         ("gen_ai.operation.name", "chat"),
         ("gen_ai.provider.name", "openai"),
         ("gen_ai.request.model", "m"),
-        ("gen_ai.response.model", "gpt-4o-mini"),
+        ("gen_ai.response.model", "gpt-4o-mini-2024-07-18"),
         ("gen_ai.usage.input_tokens", "1000"),
         ("gen_ai.usage.output_tokens", "500"),
         ("gen_ai.response.finish_reasons", "stop"),
@@ -126,6 +126,8 @@ async fn requests_for_models_are_counted_and_told_as_spans() {
         );
     }
     assert!(!said.contains_key("error.type"), "{said:?}");
+    let streamed = attributes(&named("chat fake/ok"));
+    assert_eq!(streamed["gen_ai.response.model"], "ok-1", "{streamed:?}");
     let attempts = told
         .iter()
         .filter(|span| span["parentSpanId"] == root["spanId"]);
