@@ -1,4 +1,4 @@
-"""Every dialect in, by an official SDK, with every dialect out, by a mock: each scene, whole and streamed.
+"""Every dialect in, by the official SDKs of PyPI and npm, with every dialect out, by a mock: each scene, whole and streamed.
 
 A cell is `pass`, `refused` (the error is one of REFUSALS, word by word) or not applicable (the protocol of one side
 has no such thing: CANNOT, and what a caller says itself). The matrix is docs/llm-matrix.md, which `--write` writes
@@ -16,13 +16,21 @@ from concurrent.futures import ThreadPoolExecutor
 import callers
 import gateway
 import losses
-from callers import chat, gemini, messages, responses
+from callers import chat, gemini, messages, npm, responses
 from providers import expected
 from scenes import SCENES
 from server import DIALECTS, Server
 
 DOC = pathlib.Path(__file__).parents[2] / "docs" / "llm-matrix.md"
-CALLERS = {"openai-chat": chat, "openai-responses": responses, "anthropic": messages, "gemini": gemini}
+CALLERS = {
+    "PyPI": {
+        "openai-chat": chat.Conversation,
+        "openai-responses": responses.Conversation,
+        "anthropic": messages.Conversation,
+        "gemini": gemini.Conversation,
+    },
+    "npm": {"openai-chat": npm.Chat, "openai-responses": npm.Responses, "anthropic": npm.Messages},
+}
 NAMES = {
     "openai-chat": "OpenAI Chat",
     "openai-responses": "OpenAI Responses",
@@ -59,12 +67,12 @@ def model_name(dialect, scene):
 
 
 def outcome(url, key, cell):
-    source, target, name, stream = cell
+    registry, source, target, name, stream = cell
     if reason := CANNOT.get((name, target)):
         return "n/a", reason
     scene = SCENES[name]
     try:
-        talk = CALLERS[source].Conversation(url, key, model_name(target, scene), scene, stream)
+        talk = CALLERS[registry][source](url, key, model_name(target, scene), scene, stream)
     except callers.CannotSay as error:
         return "n/a", str(error)
     talk.lenient = source == target
@@ -89,7 +97,7 @@ def refusal(name, target):
 
 
 def check(cell, answer, got):
-    source, target, name, _ = cell
+    _, source, target, name, _ = cell
     same("model", got.model, model_name(target, SCENES[name]))
     same("calls", got.calls, [(call.name, call.arguments) for call in answer.calls])
     stops = {answer.stop}
@@ -134,10 +142,11 @@ def document(outcomes, rows):
     """The page: a table per scene, and why what does not pass does not."""
     yield "# Which dialect reaches which provider\n"
     yield (
-        "What an official SDK (the rows) can do with a provider that speaks another dialect (the columns), as the last"
-        " run of `tests/all models` saw it: PyPI `openai`, `anthropic` and `google-genai` against a provider of each"
-        " dialect that checks every field it is sent. Each cell holds an answer that comes whole and one that is"
-        " streamed; tools are called, answered and told back. *refused*: the request is answered with an error that"
+        "What official SDKs (the rows) can do with a provider that speaks another dialect (the columns), as the last"
+        " run of `tests/all models` saw it: PyPI `openai`, `anthropic` and `google-genai`, and npm `openai` and"
+        " `@anthropic-ai/sdk`, against a provider of each dialect that checks every field it is sent. Each cell holds"
+        " an answer that comes whole and one that is streamed, with the SDK of PyPI and, but for Gemini's, with that"
+        " of npm; tools are called, answered and told back. *refused*: the request is answered with an error that"
         " says why. *n/a*: one of the protocols has no such thing.\n"
     )
     notes = []
@@ -145,11 +154,11 @@ def document(outcomes, rows):
         yield f"## {scene[0].upper()}{scene[1:]}\n"
         yield "| | " + " | ".join(NAMES[target] for target in DIALECTS) + " |"
         yield "|---|" + "---|" * len(DIALECTS)
-        for source in CALLERS:
+        for source in CALLERS["PyPI"]:
             row = [NAMES[source]]
             for target in DIALECTS:
-                both = [outcomes[source, target, scene, stream] for stream in (False, True)]
-                row.append(cell_text(both, notes))
+                seen = [found for cell, found in outcomes.items() if cell[1:4] == (source, target, scene)]
+                row.append(cell_text(seen, notes))
             yield "| " + " | ".join(row) + " |"
         yield ""
     yield "## Why not\n"
@@ -159,13 +168,18 @@ def document(outcomes, rows):
     yield from losses.document(rows, NAMES)
 
 
-def cell_text(both, notes):
+def cell_text(seen, notes):
     texts = []
-    for what, why in both:
+    for what, why in seen:
         if why and why not in notes:
             notes.append(why)
         texts.append(f"{what} ({notes.index(why) + 1})" if why else what)
-    return texts[0] if texts[0] == texts[1] else " / ".join(texts)
+    return texts[0] if len(set(texts)) == 1 else " / ".join(texts)
+
+
+def title(cell):
+    registry, source, target, scene, stream = cell
+    return f"{registry}: {source} > {target}, {scene}, {'stream' if stream else 'whole'}"
 
 
 def main():
@@ -177,14 +191,19 @@ def main():
     causeway, server = gateway.from_environment(), Server()
     set_up(causeway, server)
     cells = [
-        (source, target, scene, stream) for scene in SCENES for source in CALLERS for target in DIALECTS for stream in (False, True)
+        (registry, source, target, scene, stream)
+        for scene in SCENES
+        for registry in CALLERS
+        for source in CALLERS[registry]
+        for target in DIALECTS
+        for stream in (False, True)
     ]
-    wanted = [cell for cell in cells if options.only in f"{cell[0]}>{cell[1]} {cell[2]} {'stream' if cell[3] else 'whole'}"]
+    wanted = [cell for cell in cells if options.only in title(cell)]
     with ThreadPoolExecutor(4) as pool:
         outcomes = dict(zip(wanted, pool.map(lambda cell: outcome(causeway.url, causeway.key, cell), wanted)))
     failed = [(cell, why) for cell, (what, why) in outcomes.items() if what == "FAIL"]
-    for (source, target, scene, stream), why in failed:
-        print(f"FAIL {source} > {target}, {scene}, {'stream' if stream else 'whole'}: {why}")
+    for cell, why in failed:
+        print(f"FAIL {title(cell)}: {why}")
     count = lambda kind: sum(what == kind for what, _ in outcomes.values())  # noqa: E731
     print(f"matrix: {count('pass')} pass, {count('refused')} refused, {count('n/a')} not applicable, {len(failed)} fail")
     if wanted != cells:

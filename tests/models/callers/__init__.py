@@ -1,7 +1,8 @@
 """Callers that know nothing of Causeway: the official SDKs, each in its dialect.
 
 A dialect's module has `Conversation(url, key, model, scene, stream)` with `ask(parts)`, which sends all that was said
-before, in the SDK's own objects, and what is said now.
+before, in the SDK's own objects, and what is said now. Its `connect(url, key)` and `answer()`, which sends, keeps and
+returns what is answered, are the SDK of PyPI's; npm.py has the same conversations with those of npm.
 """
 
 from dataclasses import dataclass, field

@@ -15,7 +15,7 @@ STOPS = {"stop": "end", "length": "length", "tool_calls": "tools", "content_filt
 
 class Conversation:
     def __init__(self, url, key, model, scene, stream):
-        self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+        self.connect(url, key)
         self.stream = stream
         self.messages = [{"role": "system", "content": scene.system}] if scene.system else []
         self.calls = []
@@ -35,19 +35,18 @@ class Conversation:
         if scene.stop:
             self.fields["stop"] = scene.stop
 
+    def connect(self, url, key):
+        self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+
     def ask(self, parts):
         if isinstance(parts[0], Result):
             for result in parts:
                 self.messages.append({"role": "tool", "tool_call_id": self.calls[result.call].id, "content": result.text})
         else:
             self.messages.append({"role": "user", "content": [written(part) for part in parts]})
-        try:
-            answer = self.streamed() if self.stream else self.whole()
-        except openai.APIStatusError as error:
-            raise Refused(error.status_code, error.body["message"]) from None
+        answer = self.answer()
         choice = answer.choices[0]
         message = choice.message
-        self.messages.append(said(message))
         self.calls = message.tool_calls or []
         usage = answer.usage
         stop = "refusal" if message.refusal else STOPS[choice.finish_reason]
@@ -71,6 +70,14 @@ class Conversation:
 
     def arguments(self, text):
         return {} if self.lenient and not text else json.loads(text)
+
+    def answer(self):
+        try:
+            answer = self.streamed() if self.stream else self.whole()
+        except openai.APIStatusError as error:
+            raise Refused(error.status_code, error.body["message"]) from None
+        self.messages.append(said(answer.choices[0].message))
+        return answer
 
     def whole(self):
         answer = self.client.chat.completions.create(messages=self.messages, **self.fields)

@@ -16,7 +16,7 @@ STOPS = {
 
 class Conversation:
     def __init__(self, url, key, model, scene, stream):
-        self.client = anthropic.Anthropic(base_url=url, api_key=key, max_retries=0)
+        self.connect(url, key)
         self.stream = stream
         self.messages, self.calls = [], []
         self.fields = {"model": model, "max_tokens": scene.limit}
@@ -34,10 +34,16 @@ class Conversation:
         if scene.reasons:
             self.fields["thinking"] = {"type": "enabled", "budget_tokens": 2000}
         if scene.temperature is not None:
-            # Version 2 of the SDK has no argument for it, the API does.
-            self.fields["extra_body"] = {"temperature": scene.temperature}
+            self.fields |= self.untyped(temperature=scene.temperature)
         if scene.stop:
             self.fields["stop_sequences"] = scene.stop
+
+    def connect(self, url, key):
+        self.client = anthropic.Anthropic(base_url=url, api_key=key, max_retries=0)
+
+    def untyped(self, **fields):
+        """Version 2 of the SDK has no arguments for them, the API does."""
+        return {"extra_body": fields}
 
     def ask(self, parts):
         if isinstance(parts[0], Result):
@@ -53,12 +59,7 @@ class Conversation:
         else:
             content = [written(part) for part in parts]
         self.messages.append({"role": "user", "content": content})
-        try:
-            answer = self.streamed() if self.stream else self.client.messages.create(messages=self.messages, **self.fields)
-        except anthropic.APIStatusError as error:
-            raise Refused(error.status_code, error.body["error"]["message"]) from None
-        strict(answer)
-        self.messages.append({"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in answer.content]})
+        answer = self.answer()
         self.calls = [block for block in answer.content if block.type == "tool_use"]
         usage = answer.usage
         cached = usage.cache_read_input_tokens or 0
@@ -70,6 +71,15 @@ class Conversation:
             usage=(usage.input_tokens + cached + (usage.cache_creation_input_tokens or 0), cached, usage.output_tokens, None),
             model=answer.model,
         )
+
+    def answer(self):
+        try:
+            answer = self.streamed() if self.stream else self.client.messages.create(messages=self.messages, **self.fields)
+        except anthropic.APIStatusError as error:
+            raise Refused(error.status_code, error.body["error"]["message"]) from None
+        strict(answer)
+        self.messages.append({"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in answer.content]})
+        return answer
 
     def streamed(self):
         with self.client.messages.stream(messages=self.messages, **self.fields) as stream:

@@ -15,7 +15,7 @@ class Conversation:
     def __init__(self, url, key, model, scene, stream):
         if scene.stop:
             raise CannotSay("Responses has no stop sequences")
-        self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+        self.connect(url, key)
         self.stream = stream
         self.input, self.calls = [], []
         self.fields = {"model": model, "max_output_tokens": scene.limit, "store": False}
@@ -33,6 +33,9 @@ class Conversation:
         if scene.temperature is not None:
             self.fields["temperature"] = scene.temperature
 
+    def connect(self, url, key):
+        self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+
     def ask(self, parts):
         if isinstance(parts[0], Result):
             for result in parts:
@@ -40,15 +43,10 @@ class Conversation:
                 self.input.append({"type": "function_call_output", "call_id": call.call_id, "output": result.text})
         else:
             self.input.append({"role": "user", "content": [written(part) for part in parts]})
-        try:
-            answer = self.streamed() if self.stream else self.client.responses.create(input=self.input, **self.fields)
-        except openai.APIStatusError as error:
-            raise Refused(error.status_code, error.body["message"]) from None
-        strict(answer, EXTENSIONS)
+        answer = self.answer()
         got = Got(model=answer.model)
         self.calls = []
         for item in answer.output:
-            self.input.append(item.model_dump(exclude_none=True, exclude={"parsed_arguments"}))
             match item.type:
                 case "reasoning":
                     got.thought += "".join(part.text for part in item.summary)
@@ -70,6 +68,15 @@ class Conversation:
             usage.output_tokens_details.reasoning_tokens,
         )
         return got
+
+    def answer(self):
+        try:
+            answer = self.streamed() if self.stream else self.client.responses.create(input=self.input, **self.fields)
+        except openai.APIStatusError as error:
+            raise Refused(error.status_code, error.body["message"]) from None
+        strict(answer, EXTENSIONS)
+        self.input += [item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in answer.output]
+        return answer
 
     def streamed(self):
         """What the events build up has to be what the last one says."""
