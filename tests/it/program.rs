@@ -163,6 +163,11 @@ impl Serving {
         assert!(kill.args(["-TERM", &id]).status().unwrap().success());
     }
 
+    /// Kills it, as by the system, and waits until it is gone.
+    pub(crate) async fn killed(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Waits for its end: the exit code, and what it logged.
     pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let ended = async {

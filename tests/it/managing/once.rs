@@ -155,8 +155,7 @@ async fn a_process_that_is_killed_does_nothing_twice() {
             folder: kept,
             ..
         } = site;
-        // Killed, as by the system.
-        drop(served);
+        served.killed().await;
         let before: Vec<Option<u16>> = join_all(asked)
             .await
             .into_iter()
@@ -180,6 +179,7 @@ async fn a_process_that_is_killed_does_nothing_twice() {
             }
             replayed += usize::from(again.header("idempotency-replayed") == "true");
         }
+        site.served.killed().await;
         folder = site.folder;
     }
     println!("cut off: {unknown}, answered again: {replayed}");
