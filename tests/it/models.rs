@@ -17,6 +17,7 @@ mod mended;
 mod others;
 mod pictures;
 mod routing;
+mod splitting;
 mod through;
 mod unoffered;
 mod upstream;
