@@ -169,14 +169,19 @@ pub(crate) fn user(
     None
 }
 
-/// Names the fields of another dialect that a request brought along.
+/// Names the fields of another dialect that a request brought along. What is null says nothing, and that nothing is to
+/// be kept goes without saying.
 pub(crate) fn dropped_rest(request: &ChatRequest, target: Dialect) -> Vec<Dropped> {
     if request.rest.dialect == Some(target) {
         return Vec::new();
     }
-    let fields = request.rest.fields.keys();
+    let fields = request.rest.fields.iter();
+    let says = |name: &str, value: &Value| {
+        !value.is_null() && (name, value) != ("store", &Value::Bool(false))
+    };
     let reason = format!("{} has no such field", target.name());
     fields
-        .map(|field| Dropped::new(field, reason.clone()))
+        .filter(|(name, value)| says(name, value))
+        .map(|(name, _)| Dropped::new(name, reason.clone()))
         .collect()
 }

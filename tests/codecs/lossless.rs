@@ -474,3 +474,32 @@ proptest! {
         }
     }
 }
+
+// What the SDKs of OpenAI add by themselves, and what nobody does unasked.
+#[test]
+fn what_says_nothing_is_not_named_as_lost() {
+    let chat = json!({
+        "model": "m", "store": false, "metadata": null,
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Oh", "refusal": null, "parsed": null},
+            {"role": "user", "content": "Hi"},
+        ],
+    });
+    let stored = json!({ "model": "m", "store": true, "messages": chat["messages"] });
+    let model = TargetModel {
+        name: "m".into(),
+        max_output_tokens: None,
+    };
+    for to in [Dialect::Anthropic, Dialect::Gemini, Dialect::Cohere] {
+        let lost = |body: &Value| -> Vec<String> {
+            let request = Dialect::OpenaiChat
+                .decode_request(body.clone())
+                .expect("a request");
+            let encoded = to.encode_request(&request, &model).expect("can be said");
+            encoded.dropped.into_iter().map(|one| one.field).collect()
+        };
+        assert!(lost(&chat).is_empty(), "{to:?}: {:?}", lost(&chat));
+        assert_eq!(lost(&stored), ["store"], "{to:?}");
+    }
+}
