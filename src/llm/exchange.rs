@@ -1,6 +1,7 @@
 //! One target: asked with its keys in turn, until it begins to answer or is not worth asking again.
 
 mod again;
+mod attempt;
 mod headers;
 mod keys;
 
@@ -14,10 +15,9 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::egress::resilience::Sign;
 use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
-use crate::llm::choice::{Came, Choice, failed};
+use crate::llm::choice::Choice;
 use crate::llm::codec::StreamEncoder;
 use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
@@ -34,6 +34,8 @@ use crate::llm::stream::{Flow, is_stream, media};
 use crate::llm::usage::Usage;
 use crate::types::UpstreamRequest;
 
+pub(crate) use again::cut_short;
+pub(crate) use attempt::Attempt;
 pub(crate) use keys::{Admission, InTurn, judged};
 
 /// How much of an answer that comes whole is read.
@@ -163,26 +165,11 @@ impl Asking<'_> {
         account: &mut Account,
         dropped: &mut Vec<Dropped>,
     ) -> Result<Answering, Fault> {
-        account.asking(self.provider, &self.model.name);
-        account.keeps_busy(self.choice.counted());
-        let began = Instant::now();
+        let attempt = Attempt::begin(self.choice, &self.model.name, admitted, account);
         let answered = self.exchange(work, key, account, dropped).await;
         let class = answered.as_ref().err().map(|fault| fault.class);
-        account.came_of_it(class);
-        let (sign, rule) = judged(class);
-        // What a shadow is refused takes no key from callers, nor does a token that is renewed.
-        let told = if account.is_shadow() || account.renews() {
-            Sign::None
-        } else {
-            sign
-        };
-        admitted.end(told, rule, Instant::now());
         let streams = work.question.stream.is_some();
-        let came = Came {
-            answered: answered.is_ok(),
-            failed: failed(sign, class),
-        };
-        self.choice.saw(&work.cx.models, came, (began, streams));
+        attempt.end((&work.cx.models, account), class, (true, streams));
         answered
     }
 
@@ -292,7 +279,7 @@ impl Asking<'_> {
     async fn body(&self, work: &Work<'_>, opened: Opened) -> Result<Bytes, Fault> {
         let times = (work.settings.times.idle(), work.deadline);
         let body = opened.whole_within(ANSWER_BYTES_MAX, times).await;
-        body.map_err(|error| again::stalled(of_egress(&error)))
+        body.map_err(|error| cut_short(&error))
     }
 
     fn whole(

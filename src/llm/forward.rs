@@ -14,13 +14,12 @@ use tokio::time::timeout_at;
 use crate::access::caller::Caller;
 use crate::access::limit::Cost;
 use crate::credential::mask::Mask;
-use crate::egress::resilience::Sign;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced};
-use crate::llm::choice::{self, Came, Choice, asker, failed, in_order};
+use crate::llm::choice::{self, Choice, asker, in_order};
 use crate::llm::count;
 use crate::llm::dialect::Dialect;
-use crate::llm::exchange::{Admission, InTurn, judged, of_egress, own_headers};
+use crate::llm::exchange::{Admission, Attempt, InTurn, cut_short, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
@@ -328,23 +327,14 @@ impl Sending<'_> {
         (key, admitted): Admission<'_>,
         account: &mut Account,
     ) -> Result<Opened, Fault> {
-        account.asking(self.provider, self.model);
-        account.keeps_busy(self.choice.counted());
-        let began = Instant::now();
+        let attempt = Attempt::begin(self.choice, self.model, admitted, account);
         let sent = self.send(key, account).await;
         let class = sent.as_ref().err().map(|fault| fault.class);
-        account.came_of_it(class);
-        let (sign, rule) = judged(class);
-        let sign = if account.renews() { Sign::None } else { sign };
-        admitted.end(sign, rule, Instant::now());
         // A count, or a refusal of what was asked, says nothing of how long an answer takes.
         let is_fine = |sent: &Opened| sent.status.is_success();
-        let counts = self.wanted.capability != Capability::CountTokens;
-        let came = Came {
-            answered: counts && sent.as_ref().is_ok_and(is_fine),
-            failed: failed(sign, class),
-        };
-        self.choice.saw(&self.cx.models, came, (began, false));
+        let counts =
+            self.wanted.capability != Capability::CountTokens && sent.as_ref().is_ok_and(is_fine);
+        attempt.end((&self.cx.models, account), class, (counts, false));
         sent
     }
 
@@ -395,7 +385,7 @@ impl Sending<'_> {
             // Told with a good status, it is no answer, and takes nothing for it.
             return match fault {
                 Some(fault) => Err(self.provider.told(fault, (key, &pass))),
-                None => opened.map_err(|error| of_egress(&error)),
+                None => opened.map_err(|error| cut_short(&error)),
             };
         }
         if !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
@@ -415,7 +405,7 @@ fn is_json(opened: &Opened) -> bool {
     media(&opened.headers).starts_with("application/json")
 }
 
-/// Passes an answer on: one in JSON whole, so that what it used is known, and everything else as it comes.
+/// Passes an answer on: one that was read already whole, with what it used, and everything else as it comes.
 async fn pass(
     cx: &Arc<Llm>,
     begun: Begun,
@@ -435,12 +425,15 @@ async fn pass(
     tally.begins(status, &opened.headers);
     let body = if is_whole {
         let body = opened.whole(ANSWER_BYTES_MAX, deadline).await;
-        let body = body.map_err(|error| {
-            let fault = of_egress(&error);
-            account.failed(&fault);
-            fault
-        })?;
+        let body = body.map_err(|error| of_egress(&error))?;
         account.passed(&body);
+        if account.is_recorded()
+            && let Some(model) = Top::read(&body)
+                .ok()
+                .and_then(|top| top.get::<&str>("model"))
+        {
+            account.answers_with(model);
+        }
         tally.push(&body);
         let cost = counted(cx, &mut account, (tally.finish(&sent, true), &priced));
         if (200..300).contains(&status) {

@@ -100,9 +100,9 @@ pub struct Provider {
     /// Whose prices its models have; its own where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<String>,
-    /// Whether the base URL, the path of chat, the authentication and the quirks were compared with the provider's
-    /// own pages, client library or words of error. It does not say that anybody called it, nor anything of the
-    /// other paths. Screens label those that were not compared.
+    /// Whether tests hold a request, an answer, a stream and an error of its public pages against it
+    /// (`tests/data/llm/published`). It does not say that anybody called it, nor anything of its other paths. Screens label
+    /// those that were not compared.
     #[serde(default)]
     pub verified: bool,
     /// What an operator should know.

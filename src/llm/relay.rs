@@ -262,7 +262,7 @@ impl Same {
 const BEGINNING_BYTES_MAX: usize = 1 << 10;
 
 /// Fields of frames that tell more than text, where they are not null.
-static TELLING_FIELDS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+static TELLING_FIELDS: LazyLock<[Finder<'static>; 7]> = LazyLock::new(|| {
     [
         "\"usage\"",
         "\"usageMetadata\"",
@@ -270,6 +270,7 @@ static TELLING_FIELDS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
         "\"finishReason\"",
         "\"stop_reason\"",
         "\"error\"",
+        "\"base_resp\"",
     ]
     .map(Finder::new)
 });
@@ -518,6 +519,7 @@ mod tests {
             (r#"{"finish_reason":"stop"}"#, true),
             (r#"{"usage":{"a":1}}"#, true),
             (r#"{"type":"message_stop"}"#, true),
+            (r#"{"base_resp":{"status_code":1027}}"#, true),
             (
                 r#"{"type":"response.output_text.delta","delta":"x"}"#,
                 false,

@@ -148,7 +148,7 @@ mod tests {
             name: "tokens",
             unit: "{token}",
             help: "Tokens.",
-            points: vec![point(at), point(at + Duration::from_secs(60))],
+            points: vec![point(at), point(at + Duration::from_mins(1))],
         };
         let now = time + TimeDelta::minutes(2);
         let said: Json = serde_json::from_str(&measures(&[measure], ((at, time), now))).unwrap();

@@ -1,8 +1,11 @@
 //! Errors in place of an answer, told with a good status.
 
+use causeway::llm::answer::{ChatEvent, Stop};
 use causeway::llm::dialect::Dialect::{self, Anthropic, Gemini, OpenaiChat, OpenaiResponses};
 use causeway::llm::fault::FaultClass;
 use serde_json::{Value, json};
+
+use crate::matrix::decoded;
 
 #[test]
 fn an_error_with_a_good_status_is_told_from_an_answer() {
@@ -27,6 +30,7 @@ fn an_error_with_a_good_status_is_told_from_an_answer() {
         (OpenaiChat, json!([]), None),
         (OpenaiChat, coded(1008), Some(FaultClass::Exhausted)),
         (OpenaiChat, coded(1002), Some(FaultClass::RateLimited)),
+        (OpenaiChat, coded(1042), Some(FaultClass::Invalid)),
         (OpenaiChat, coded(0), None),
         (
             OpenaiResponses,
@@ -63,5 +67,108 @@ fn an_error_with_a_good_status_is_told_from_an_answer() {
     ] {
         let found = Dialect::fault_in_answer(dialect, body.to_string().as_bytes());
         assert_eq!(found.map(|fault| fault.class), class, "{dialect:?} {body}");
+    }
+}
+
+#[test]
+fn errors_are_told_apart_in_the_words_of_many() {
+    use FaultClass::{
+        ContentPolicy, ContextLength, Exhausted, Invalid, Overloaded, RateLimited, Unauthenticated,
+    };
+    let coded = |code: &str| json!({"error": {"code": code, "message": "Oh"}});
+    let said = |message: &str| json!({"error": {"message": message}});
+    for (status, body, class) in [
+        // Zhipu
+        (429, coded("1113"), Exhausted),
+        (400, coded("1261"), ContextLength),
+        (400, coded("1301"), ContentPolicy),
+        (
+            400,
+            json!({"error": {"code": 1301, "message": "Oh"}}),
+            Invalid,
+        ),
+        // Volcengine
+        (
+            400,
+            coded("InputTextSensitiveContentDetected.PolicyViolation"),
+            ContentPolicy,
+        ),
+        (400, coded("OutputTextRiskDetection"), ContentPolicy),
+        (429, coded("ServerOverloaded"), Overloaded),
+        // MiniMax
+        (
+            400,
+            json!({"base_resp": {"status_code": 1039, "status_msg": "Oh"}}),
+            RateLimited,
+        ),
+        // OpenRouter
+        (
+            403,
+            json!({"error": {"message": "Oh", "metadata": {"flagged_input": "x"}}}),
+            ContentPolicy,
+        ),
+        // xAI, and what only repeats what a caller wrote
+        (
+            400,
+            said("Incorrect API key provided: xa***23"),
+            Unauthenticated,
+        ),
+        (400, said("no such name: `incorrect api key`"), Invalid),
+        (
+            400,
+            json!({"detail": [{"input": "prompt is too long", "msg": "Oh"}]}),
+            Invalid,
+        ),
+        (400, said("Tell me of my spending limit"), Invalid),
+        (412, said("It reached its spending limit"), Exhausted),
+        // GitHub's API has both.
+        (
+            422,
+            json!({"message": "prompt is too long", "errors": [{"field": "x"}]}),
+            ContextLength,
+        ),
+    ] {
+        let fault = OpenaiChat.decode_error(status, body.to_string().as_bytes());
+        assert_eq!(fault.class, class, "{status} {body}: {fault}");
+    }
+}
+
+/// The faults of a stream.
+fn in_stream(chunks: &[Value]) -> Option<FaultClass> {
+    let chunks: Vec<String> = chunks
+        .iter()
+        .map(|chunk| format!("data: {chunk}\n\n"))
+        .collect();
+    let events = decoded(OpenaiChat, &chunks.concat());
+    events.into_iter().find_map(|event| match event {
+        ChatEvent::Fault(fault) => Some(fault.class),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_stream_that_is_broken_off_in_words_of_its_own_is_no_answer() {
+    let text = json!({"choices": [{"index": 0, "delta": {"content": "Hi"}}]});
+    let end =
+        |reason: &str| json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]});
+    let policy = json!({"choices": null, "base_resp": {"status_code": 1027, "status_msg": "Oh"}});
+    for (last, class) in [
+        (
+            json!({"x_groq": {"error": "over capacity"}, "choices": []}),
+            Some(FaultClass::Upstream),
+        ),
+        (end("network_error"), Some(FaultClass::Upstream)),
+        (policy, Some(FaultClass::ContentPolicy)),
+        (end("sensitive"), None),
+        (end("model_context_window_exceeded"), None),
+    ] {
+        assert_eq!(in_stream(&[text.clone(), last.clone()]), class, "{last}");
+    }
+    for (reason, stop) in [
+        ("sensitive", Stop::ContentFilter),
+        ("model_context_window_exceeded", Stop::ContextFull),
+    ] {
+        let events = decoded(OpenaiChat, &format!("data: {}\n\n", end(reason)));
+        assert!(events.contains(&ChatEvent::Stop(stop)), "{events:?}");
     }
 }

@@ -1,13 +1,16 @@
 //! Each provider against what it publishes: `tests/data/llm/published/{provider}.json`, whose parts each name the
-//! public page they follow. A provider that has such a file is `verified`, and no other.
+//! public page they follow. Where a page has types and no example, the part is written to these; some errors are only
+//! quoted, by those who were told them. A provider that has such a file is `verified`, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use causeway::llm::answer::Answer;
 use causeway::llm::chat::Part;
 use causeway::llm::dialect::{Dialect, TargetModel};
 use causeway::llm::provider::{Provider, built_in, find};
+use causeway::llm::question::{Addressed, Question};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -127,20 +130,10 @@ fn sent(provider: &Provider, asked: &Value) -> Value {
         name: provider.model_name(name).into_owned(),
         max_output_tokens: None,
     };
-    let mut body = if provider.dialect == Dialect::OpenaiChat {
-        let mut body = asked.clone();
-        body["model"] = json!(model.name);
-        body
-    } else {
-        let request = Dialect::OpenaiChat.decode_request(asked.clone());
-        let encoded = provider
-            .dialect
-            .encode_request(&request.expect("understood"), &model);
-        encoded.expect("can be said").body
-    };
-    let body_fields = body.as_object_mut().expect("an object");
-    provider.prepare(body_fields).expect("acceptable");
-    body
+    let body = Bytes::from(asked.to_string());
+    let question = Question::read(Dialect::OpenaiChat, body, Addressed::default());
+    let written = question.expect("understood").written(provider, &model);
+    serde_json::from_slice(&written.expect("can be said").body).expect("JSON")
 }
 
 /// What of a provider is not as it publishes.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::egress::EgressError;
+use crate::llm::exchange::of_egress;
 use crate::llm::fault::{Fault, FaultClass};
 
 /// The pause before a target is asked again, which doubles; for longer than this nobody waits.
@@ -111,15 +113,15 @@ pub(super) fn late(provider: &str, after: Duration) -> Fault {
     Fault::new(FaultClass::Timeout, text)
 }
 
-/// What was not in time had begun.
-pub(super) fn stalled(fault: Fault) -> Fault {
-    match fault.class {
-        FaultClass::Timeout => Fault {
-            class: FaultClass::Stalled,
-            ..fault
-        },
-        _ => fault,
-    }
+/// Why an answer that began did not come to its end. One that is too large would be so again.
+pub(crate) fn cut_short(error: &EgressError) -> Fault {
+    let fault = of_egress(error);
+    let class = match error {
+        EgressError::TimedOut { .. } => FaultClass::Stalled,
+        EgressError::TooLarge { .. } => FaultClass::Unsupported,
+        _ => fault.class,
+    };
+    Fault { class, ..fault }
 }
 
 #[cfg(test)]

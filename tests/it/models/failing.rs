@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::models::upstream::{Upstream, WRONG};
+use crate::models::upstream::{GOOD, Upstream, WRONG};
 use crate::models::{Set, to};
 
 #[tokio::test]
@@ -106,4 +106,64 @@ async fn nobody_waits_for_a_provider_that_is_left_alone() {
         assert!(took < Duration::from_secs(2), "{model}: {took:?}");
     }
     assert_eq!(broken.keys().len(), 5);
+}
+
+#[tokio::test]
+async fn an_error_with_a_good_status_is_no_embedding() {
+    let set = Set::start().await;
+    let ask = async |targets: &[&str]| {
+        set.model("m", to(targets)).await;
+        set.embedding().await
+    };
+    let (status, said) = ask(&["told-429"]).await;
+    let code = &said["error"]["code"];
+    assert_eq!(
+        (status, code),
+        (429, &json!("rate_limit_exceeded")),
+        "{said}"
+    );
+    assert!(!said.to_string().contains(GOOD), "{said}");
+    let (status, said) = ask(&["told-429", "other"]).await;
+    assert_eq!((status, &said["model"]), (200, &json!("other")), "{said}");
+    let rows = set.rows(2).await;
+    let known: Vec<_> = rows
+        .iter()
+        .map(|row| (&*row.status, row.tokens_input))
+        .collect();
+    assert_eq!(known[1], ("ok", Some(7)), "{known:?}");
+    assert_eq!(known[0].1, None, "{known:?}");
+}
+
+#[tokio::test]
+async fn an_embedding_that_breaks_off_stays_spent_and_one_that_is_refused_does_not() {
+    let set = Set::start().await;
+    for (target, status, last) in [("cut", 502, 429), ("told-400", 400, 400)] {
+        let mut settings = to(&[target]);
+        settings["limits"] =
+            json!([{ "unit": "tokens", "amount": 20, "window": "day", "scope": "server" }]);
+        set.model("m", settings).await;
+        assert_eq!(set.embedding().await.0, status, "{target}");
+        for _ in 0..2 {
+            set.embedding().await;
+        }
+        let (status, said) = set.embedding().await;
+        assert_eq!(status, last, "{target}: {said}");
+        set.site.done("DELETE", "models/m", Value::Null).await;
+    }
+}
+
+impl Set {
+    /// What comes of an embedding of `m`.
+    async fn embedding(&self) -> (u16, Value) {
+        let url = format!("{}/v1/embeddings", self.site.served.origin);
+        let request = self.site.client.post(url).bearer_auth(&self.caller);
+        let request = request.header("content-type", "application/json");
+        let request = request.body(json!({ "model": "m", "input": "hi" }).to_string());
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (
+            status,
+            serde_json::from_str(&answer.text().await.unwrap()).unwrap(),
+        )
+    }
 }

@@ -136,6 +136,12 @@ async fn other(
 async fn embed(Json(body): Json<Value>) -> Response {
     match body["model"].as_str().unwrap() {
         "slow" => tokio::time::sleep(SLOW).await,
+        "cut" => {
+            let half = Ok(Bytes::from_static(b"{\"object\":"));
+            let cut = stream::iter([half, Err(std::io::Error::other("cut"))]);
+            let head = [(header::CONTENT_TYPE, "application/json")];
+            return (head, Body::from_stream(cut)).into_response();
+        }
         model if model.starts_with("told-") => return told(model),
         _ => {}
     }

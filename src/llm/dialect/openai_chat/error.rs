@@ -20,7 +20,10 @@ pub(crate) fn decode(status: u16, body: &[u8]) -> Fault {
         Err(_) => None,
     };
     match read {
-        Some(Value::Object(holder)) => fault(status, &holder),
+        Some(Value::Object(holder)) => {
+            let coded = holder.get(BASE_RESP).and_then(of_base_resp);
+            coded.unwrap_or_else(|| fault(status, &holder))
+        }
         Some(Value::String(message)) => told(status, &message),
         _ => told(status, &String::from_utf8_lossy(body)),
     }
@@ -43,7 +46,7 @@ pub(crate) fn of_base_resp(said: &Value) -> Option<Fault> {
         1004 | 2049 => FaultClass::Unauthenticated,
         1008 | 2056 => FaultClass::Exhausted,
         1026 | 1027 => FaultClass::ContentPolicy,
-        2013 | 20132 => FaultClass::Invalid,
+        1042 | 2013 | 20132 => FaultClass::Invalid,
         _ => FaultClass::Upstream,
     };
     let message = said.get("status_msg").and_then(Value::as_str);
@@ -60,15 +63,17 @@ fn inner(holder: &Map<String, Value>) -> Option<&Map<String, Value>> {
     if let Some(error) = holder.get("error") {
         return error.as_object();
     }
-    // Cloudflare has a list of them.
+    // Cloudflare has a list of them, and no message beside it.
     let errors = holder.get("errors").and_then(Value::as_array);
     let first = errors.and_then(|errors| errors.first()?.as_object());
+    let first =
+        first.filter(|first| first.contains_key("message") && !holder.contains_key("message"));
     Some(first.unwrap_or(holder))
 }
 
 fn told(status: u16, text: &str) -> Fault {
     let text = text.trim();
-    let class = by_message(&text.to_lowercase()).unwrap_or(FaultClass::of_status(status));
+    let class = by_message(status, &text.to_lowercase()).unwrap_or(FaultClass::of_status(status));
     if text.is_empty() || text.starts_with('<') {
         return Fault::new(class, format!("the provider answered with status {status}"));
     }
@@ -83,8 +88,9 @@ fn fault(status: u16, holder: &Map<String, Value>) -> Fault {
         return told(status, text.unwrap_or_default());
     };
     let text = |name: &str| error.get(name).and_then(Value::as_str);
-    let message = text("message").or_else(|| text("detail"));
-    let message = match (message, error.get("detail")) {
+    // A list of FastAPI's repeats what was sent, which says nothing of the error.
+    let told = text("message").or_else(|| text("detail"));
+    let message = match (told, error.get("detail")) {
         (Some(message), _) => message.to_owned(),
         (None, Some(detail)) => detail.to_string(),
         (None, None) => format!("the provider answered with status {status}"),
@@ -96,13 +102,13 @@ fn fault(status: u16, holder: &Map<String, Value>) -> Fault {
         }
         _ => None,
     };
-    let said = [code.as_deref(), text("type"), text("status")];
+    let said = [text("code"), text("type"), text("status")];
     let class = said.into_iter().flatten().find_map(by_code);
     // OpenRouter tells so why a prompt was not let through.
     let metadata = error.get("metadata");
     let is_moderated = metadata.is_some_and(|it| it.get("flagged_input").is_some());
     let class = class.or(is_moderated.then_some(FaultClass::ContentPolicy));
-    let class = class.or_else(|| by_message(&message.to_lowercase()));
+    let class = class.or_else(|| by_message(status, &told?.to_lowercase()));
     Fault {
         class: class.unwrap_or(FaultClass::of_status(status)),
         retry_after: wait(&message),
@@ -115,7 +121,7 @@ fn fault(status: u16, holder: &Map<String, Value>) -> Fault {
     }
 }
 
-/// What codes and types say more exactly than a status.
+/// What codes and types say more exactly than a status. Four digits are Zhipu's.
 fn by_code(code: &str) -> Option<FaultClass> {
     Some(match code {
         "context_length_exceeded"
@@ -130,7 +136,7 @@ fn by_code(code: &str) -> Option<FaultClass> {
         | "moderation_blocked"
         | "data_inspection_failed"
         | "1301" => FaultClass::ContentPolicy,
-        code if code.starts_with("SensitiveContentDetected") || code.ends_with("RiskDetection") => {
+        code if code.contains("SensitiveContentDetected") || code.ends_with("RiskDetection") => {
             FaultClass::ContentPolicy
         }
         "insufficient_quota"
@@ -168,7 +174,7 @@ fn by_code(code: &str) -> Option<FaultClass> {
 }
 
 /// What providers without codes say in words.
-fn by_message(message: &str) -> Option<FaultClass> {
+fn by_message(status: u16, message: &str) -> Option<FaultClass> {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
     if says(&[
         "maximum context length",
@@ -184,13 +190,16 @@ fn by_message(message: &str) -> Option<FaultClass> {
         "insufficient balance",
         "exceeded your current quota",
         "insufficient credits",
-        "daily free allocation",
-        "spending limit",
     ]) {
         return Some(FaultClass::Exhausted);
     }
+    // Cloudflare, Fireworks.
+    if matches!(status, 402 | 403 | 412 | 429) && says(&["daily free allocation", "spending limit"])
+    {
+        return Some(FaultClass::Exhausted);
+    }
     // xAI refuses a wrong key with 400.
-    if says(&["incorrect api key"]) {
+    if message.starts_with("incorrect api key") {
         return Some(FaultClass::Unauthenticated);
     }
     None
@@ -212,7 +221,7 @@ fn wait(message: &str) -> Option<Duration> {
 }
 
 /// Providers repeat parts of a wrong key; that is nothing for a caller who has another.
-fn without_keys(message: &str) -> String {
+pub(crate) fn without_keys(message: &str) -> String {
     let words = message.split(' ').map(|word| {
         let bare = word.trim_start_matches(|sign: char| !sign.is_ascii_alphanumeric());
         let secret = ["sk-", "gsk_", "xai-", "AIza", "r8_"]

@@ -127,7 +127,7 @@ impl StreamDecoder {
         let used = groq.and_then(|said| said.get("usage"));
         self.count(used.filter(|used| used.get("prompt_tokens").is_some()));
         if let Some(error) = groq.and_then(|said| said.get("error")?.as_str()) {
-            self.fail(Fault::new(FaultClass::Upstream, error));
+            self.fail(Fault::new(FaultClass::Upstream, error::without_keys(error)));
             return;
         }
         let choices = chunk.get("choices").and_then(Value::as_array);
