@@ -140,7 +140,7 @@ async fn an_embedding_that_breaks_off_stays_spent_and_one_that_is_refused_does_n
     for (target, status, last) in [("cut", 502, 429), ("told-400", 400, 400)] {
         let mut settings = to(&[target]);
         settings["limits"] =
-            json!([{ "unit": "tokens", "amount": 20, "window": "day", "scope": "server" }]);
+            json!([{ "unit": "tokens", "amount": 30, "window": "day", "scope": "server" }]);
         set.model("m", settings).await;
         assert_eq!(set.embedding().await.0, status, "{target}");
         for _ in 0..2 {

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 pub(super) const GOOD: &str = "sk-good-0123456789-wxyz";
@@ -137,8 +137,12 @@ async fn embed(Json(body): Json<Value>) -> Response {
     match body["model"].as_str().unwrap() {
         "slow" => tokio::time::sleep(SLOW).await,
         "cut" => {
-            let half = Ok(Bytes::from_static(b"{\"object\":"));
-            let cut = stream::iter([half, Err(std::io::Error::other("cut"))]);
+            let half = stream::iter([Ok(Bytes::from_static(b"{\"object\":"))]);
+            let cut = half.chain(stream::once(async {
+                // What was sent before is on its way.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(std::io::Error::other("cut"))
+            }));
             let head = [(header::CONTENT_TYPE, "application/json")];
             return (head, Body::from_stream(cut)).into_response();
         }
