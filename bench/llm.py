@@ -24,6 +24,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+import time
 
 import drive
 from gateway import CHAT, HERE, LIMITED, MESSAGES, MOCK, Gateway, Mock, load_of, options_of, question
@@ -74,6 +75,10 @@ CASES = [
 ]
 
 
+# After so long a target is at rest: what its start took was given back by then.
+RESTS_S = 15
+
+
 # -- targets --------------------------------------------------------------------------------------
 
 class Target:
@@ -102,6 +107,7 @@ class Started(Target):
         self.process = drive.start({"kind": "llm", "name": name, "cmd": command, "env": self.environment})
         super().__init__(name, f"http://127.0.0.1:{port}", self.process.pid)
         self.wait()
+        time.sleep(RESTS_S)
         self.resting_mib = drive.memory_mib(self.pid, "VmRSS")
 
     def wait(self):

@@ -8,6 +8,7 @@ pub mod listen;
 pub mod logs;
 mod management;
 pub mod measures;
+mod memory;
 mod model_measures;
 mod models;
 pub mod operate;

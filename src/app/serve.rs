@@ -33,6 +33,7 @@ use crate::app::hold::Hold;
 use crate::app::listen::{self, Limits, Listener, Site};
 use crate::app::management;
 use crate::app::measures::Sources;
+use crate::app::memory;
 use crate::app::models;
 use crate::app::operate::Operations;
 use crate::app::secrets;
@@ -119,6 +120,7 @@ impl App {
             ground.clock.clone(),
             ground.stop.clone(),
         ));
+        ground.follow(memory::give_back(ground.stop.clone()));
         if let Some(tls) = &tls {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
