@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{ChildStdout, Command};
 use tokio::task::JoinHandle;
+
+use crate::serving::Kept;
 
 /// Longer than anything here takes; only a failing test waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,7 +89,7 @@ pub(crate) struct Serving {
     /// What it printed when it was ready.
     pub(crate) ready: Value,
     pub(crate) origin: String,
-    child: Child,
+    child: Kept,
     /// What it logs, read all along: a process waits once a pipe is full that nobody reads.
     log: JoinHandle<String>,
     /// Kept open: a process whose output nobody reads would fail to write it.
@@ -111,7 +113,7 @@ impl Serving {
 
     /// Starts a command that prints one line of JSON once it listens.
     pub(crate) async fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
+        let mut child = Kept::spawn(&mut command);
         let mut stderr = child.stderr.take().unwrap();
         let log = tokio::spawn(async move {
             let mut said = String::new();

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -18,10 +19,45 @@ const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 /// Longer than anything here takes; only a failing test waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A process that does not outlive its test: dropping it kills it and waits until it is gone, so
+/// that its data can be served anew, read or removed at once.
+pub(crate) struct Kept(Child);
+
+impl Kept {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Deref for Kept {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Of one that has ended already there is nothing to kill.
+        let _ = self.start_kill();
+        let until = Instant::now() + PATIENCE;
+        while matches!(self.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// A process that serves; killed when it is dropped.
 pub(crate) struct Process {
     pub(crate) client: Client,
-    pub(crate) child: Child,
+    pub(crate) child: Kept,
     /// Kept open: a process whose output nobody reads would fail to write it.
     _stdout: BufReader<ChildStdout>,
 }
@@ -52,12 +88,11 @@ impl Process {
             .env("CAUSEWAY__SECRETS__MASTER_KEY", MASTER_KEY)
             .env("CAUSEWAY__SERVER__LOG_LEVEL", "warn")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
+            .stdout(Stdio::piped());
         if let Some(url) = database {
             command.args(["--database-url", url]);
         }
-        let mut child = command.spawn().unwrap();
+        let mut child = Kept::spawn(&mut command);
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let greeting = tokio::time::timeout(PATIENCE, greeting(&mut stdout));
         let greeting = greeting.await.expect("a greeting in time");

@@ -97,16 +97,6 @@ async fn a_data_directory_is_served_by_one_process() {
         .await;
     assert_eq!(status, 200);
     // It is free again when the process is gone, however it went.
-    drop(first);
-    for _ in 0..100 {
-        let serve = ["serve", "--no-demo", "--listen", "127.0.0.1:0", "--json"];
-        let more = ["--data", &data, "--admin-key", ADMIN_KEY];
-        let mut command = crate::program::causeway(&[&serve[..], &more].concat());
-        let mut child = command.spawn().unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        if child.try_wait().unwrap().is_none() {
-            return;
-        }
-    }
-    unreachable!("the lock outlived its process");
+    first.killed().await;
+    Serving::on(folder.path(), &flags).await;
 }
