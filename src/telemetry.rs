@@ -12,10 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use crate::types::{Clock, Parent, Slug};
+use crate::types::{Clock, Moment, Parent, Slug};
 
 /// Calls whose spans wait to be exported.
 pub const QUEUE_MAX: usize = 2_048;
@@ -130,7 +129,7 @@ pub struct Recording {
     pub root: u64,
     /// The server it is about, by its slug.
     pub about: String,
-    began: (Instant, DateTime<Utc>),
+    began: Moment,
     spans: Vec<Span>,
 }
 
@@ -169,7 +168,7 @@ impl Telemetry {
             parent: parent.map(|parent| parent.span),
             root: span_id(),
             about: String::new(),
-            began: (Instant::now(), sending.clock.now()),
+            began: sending.clock.moment(),
             spans: Vec::new(),
         })
     }
@@ -219,8 +218,8 @@ impl Recording {
             parent: Some(self.root),
             name,
             kind,
-            start: self.nanos(began),
-            end: self.nanos(Instant::now()),
+            start: self.began.nanos_of(began),
+            end: self.began.nanos_of(Instant::now()),
             attributes: rest.attributes,
             error: rest.error,
         };
@@ -236,8 +235,8 @@ impl Recording {
             parent: self.parent,
             name,
             kind: Kind::Server,
-            start: self.nanos(self.began.0),
-            end: self.nanos(Instant::now()),
+            start: self.began.nanos_of(self.began.at),
+            end: self.began.nanos_of(Instant::now()),
             attributes: rest.attributes,
             error: rest.error,
         };
@@ -253,13 +252,6 @@ impl Recording {
     pub fn traceparent(&self, id: u64) -> String {
         format!("00-{}-{id:016x}-01", self.trace)
     }
-
-    fn nanos(&self, at: Instant) -> i64 {
-        let (began, time) = self.began;
-        let since = at.saturating_duration_since(began).as_nanos();
-        let start = time.timestamp_nanos_opt().unwrap_or_default();
-        start.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
-    }
 }
 
 /// What else is said of a span.
@@ -271,6 +263,8 @@ pub struct Rest {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
 
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

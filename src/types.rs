@@ -9,7 +9,7 @@ pub mod name;
 pub mod parent;
 pub mod upstream;
 
-pub use clock::Clock;
+pub use clock::{Clock, Moment};
 pub use id::{
     AnswerId, ApprovalId, ConsumerId, CredentialId, JobId, KeyId, ModelId, OrganizationId, PlanId,
     ProviderId, ServerId, UserId, VersionId,

@@ -227,13 +227,13 @@ pub async fn export_measures(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    let began = (Instant::now(), clock.now());
+    let began = clock.moment();
     let mut complaints = Complaints::default();
     loop {
         stop.run_until_cancelled(tokio::time::sleep(every)).await;
         let measures = read();
         if !measures.is_empty() {
-            let body = otlp::measures(&measures, (began, clock.now()));
+            let body = otlp::measures(&measures, (began, Instant::now()));
             if let Err(refused) = send(&collector, &body, &stop).await
                 && complaints.are_due()
             {

@@ -4,11 +4,11 @@
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::telemetry::{Measure, Point, Span, Value};
+use crate::types::Moment;
 
 /// What a measure counts from (`AggregationTemporality`): the beginning of the process.
 const CUMULATIVE: i32 = 2;
@@ -26,19 +26,10 @@ pub(super) fn request(spans: &[Span]) -> String {
     .to_string()
 }
 
-/// A request with these measures, read now; `began` is any one instant on both clocks.
-pub(super) fn measures(
-    measures: &[Measure],
-    (began, now): ((Instant, DateTime<Utc>), DateTime<Utc>),
-) -> String {
-    let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt().unwrap_or_default().to_string();
-    let now = nanos(now);
-    let since = |point: &Point| {
-        let (at, time) = began;
-        let later = TimeDelta::from_std(point.since.saturating_duration_since(at));
-        let earlier = TimeDelta::from_std(at.saturating_duration_since(point.since));
-        nanos(time + later.unwrap_or_default() - earlier.unwrap_or_default())
-    };
+/// A request with these measures, read now; any moment tells the time.
+pub(super) fn measures(measures: &[Measure], (moment, now): (Moment, Instant)) -> String {
+    let now = moment.nanos_of(now).to_string();
+    let since = |point: &Point| moment.nanos_of(point.since).to_string();
     let measures = measures.iter().map(|measure| {
         let points = measure.points.iter();
         let points = points.map(|point| spread(point, (&since(point), &now)));
@@ -129,14 +120,17 @@ fn attribute(key: &str, value: &Value) -> Json {
 mod tests {
     use std::time::Duration;
 
+    use chrono::{DateTime, TimeDelta};
+
     use super::*;
 
     #[test]
     fn a_measure_tells_since_when_it_is_counted() {
-        let (at, time) = (
-            Instant::now(),
-            DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(1),
-        );
+        let at = Instant::now();
+        let moment = Moment {
+            at,
+            time: DateTime::UNIX_EPOCH + TimeDelta::days(1),
+        };
         let point = |since| Point {
             since,
             labels: Vec::new(),
@@ -150,8 +144,8 @@ mod tests {
             help: "Tokens.",
             points: vec![point(at), point(at + Duration::from_mins(1))],
         };
-        let now = time + TimeDelta::minutes(2);
-        let said: Json = serde_json::from_str(&measures(&[measure], ((at, time), now))).unwrap();
+        let now = at + Duration::from_mins(2);
+        let said: Json = serde_json::from_str(&measures(&[measure], (moment, now))).unwrap();
         let points =
             &said["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["histogram"]["dataPoints"];
         for (place, since) in [(0, "86400000000000"), (1, "86460000000000")] {
