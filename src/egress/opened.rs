@@ -214,26 +214,6 @@ impl Opened {
         }
     }
 
-    /// The same, with its whole body changed.
-    ///
-    /// # Errors
-    /// As `whole`.
-    pub async fn changed(
-        mut self,
-        (bytes_max, deadline): (usize, Instant),
-        change: impl FnOnce(Bytes) -> Bytes,
-    ) -> Result<Self, EgressError> {
-        let coming = Self {
-            body: std::mem::replace(&mut self.body, Coming::Here(None)),
-            headers: HeaderMap::new(),
-            origin: self.origin.clone(),
-            ..self
-        };
-        let body = change(coming.whole(bytes_max, deadline).await?);
-        self.body = Coming::Here(Some(body));
-        Ok(self)
-    }
-
     /// The whole body.
     ///
     /// # Errors

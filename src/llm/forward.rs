@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
@@ -74,9 +74,22 @@ pub enum PassedBody {
     Chunks(mpsc::Receiver<Bytes>),
 }
 
+/// What a provider answers.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: AnswerBody,
+}
+
+enum AnswerBody {
+    /// What tells what it used, and every refusal.
+    Whole(Bytes),
+    Coming(Opened),
+}
+
 /// An answer that has begun.
 struct Begun {
-    opened: Opened,
+    answer: Answer,
     target: String,
     priced: Priced,
     deadline: Instant,
@@ -136,7 +149,7 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
         Ok(begun) => {
             let sent = Sent::whole(&wanted.content_type, &wanted.body).await?;
             let asked = (sent, Tally::of_other(wanted.capability));
-            pass(cx, begun, asked, (account, reservation)).await
+            Ok(pass(cx, begun, asked, (account, reservation)).await)
         }
         Err(mut fault) => {
             fault.provider_request = account.provider_request().map(Box::from);
@@ -286,13 +299,13 @@ async fn send_in_turn(
             deadline,
         };
         match sending.until_it_answers(account).await {
-            Ok(opened) => {
+            Ok(answer) => {
                 let priced = Priced {
                     list: provider.provider.price_list().to_owned(),
                     model: name.clone(),
                 };
                 return Ok(Begun {
-                    opened,
+                    answer,
                     target: format!("{}/{name}", provider.name),
                     priced,
                     deadline,
@@ -310,11 +323,11 @@ async fn send_in_turn(
 
 impl Sending<'_> {
     /// Sends with one key after the other, and again where that helps.
-    async fn until_it_answers(&self, account: &mut Account) -> Result<Opened, Fault> {
+    async fn until_it_answers(&self, account: &mut Account) -> Result<Answer, Fault> {
         let mut keys = InTurn::of(self.provider, self.retries, self.deadline);
         while let Some(key) = keys.next().await {
             match self.attempt(key, account).await {
-                Ok(opened) => return Ok(opened),
+                Ok(answer) => return Ok(answer),
                 Err(fault) => keys.failed(fault),
             }
         }
@@ -326,19 +339,19 @@ impl Sending<'_> {
         &self,
         (key, admitted): Admission<'_>,
         account: &mut Account,
-    ) -> Result<Opened, Fault> {
+    ) -> Result<Answer, Fault> {
         let attempt = Attempt::begin(self.choice, self.model, admitted, account);
         let sent = self.send(key, account).await;
         let class = sent.as_ref().err().map(|fault| fault.class);
         // A count, or a refusal of what was asked, says nothing of how long an answer takes.
-        let is_fine = |sent: &Opened| sent.status.is_success();
+        let is_fine = |sent: &Answer| sent.status.is_success();
         let counts =
             self.wanted.capability != Capability::CountTokens && sent.as_ref().is_ok_and(is_fine);
         attempt.end((&self.cx.models, account), class, (counts, false));
         sent
     }
 
-    async fn send(&self, key: Option<&LiveKey>, account: &mut Account) -> Result<Opened, Fault> {
+    async fn send(&self, key: Option<&LiveKey>, account: &mut Account) -> Result<Answer, Fault> {
         let (provider, capability) = (&self.provider.provider, self.wanted.capability);
         let url = self.provider.url(capability, self.model, false);
         let url = url.map_err(|error| Fault::new(FaultClass::Internal, error.to_string()))?;
@@ -366,43 +379,42 @@ impl Sending<'_> {
             .cx
             .egress
             .open(&self.provider.upstream, request, patience);
-        let opened = opened.await.map_err(|error| of_egress(&error))?;
+        let mut opened = opened.await.map_err(|error| of_egress(&error))?;
         account.answered(&opened);
         account.refused(renews((key, &pass), opened.status, self.cx.clock.now()));
-        let status = opened.status.as_u16();
         let dialect = self.wanted.dialect.unwrap_or(Dialect::OpenaiChat);
-        let within = (ANSWER_BYTES_MAX, self.deadline);
-        if opened.status.is_success() {
-            if !is_json(&opened) {
-                return Ok(opened);
-            }
-            let mut fault = None;
-            let opened = opened.changed(within, |body| {
-                fault = dialect.fault_in_answer(&body);
-                body
-            });
-            let opened = opened.await.inspect_err(|_| account.lost());
-            // Told with a good status, it is no answer, and takes nothing for it.
-            return match fault {
-                Some(fault) => Err(self.provider.told(fault, (key, &pass))),
-                None => opened.map_err(|error| cut_short(&error)),
-            };
+        if matches!(opened.status.as_u16(), 401 | 403 | 408 | 429 | 500..=599) {
+            let now = self.cx.clock.now();
+            let refusal = self.provider.refusal(dialect, opened, (key, &pass), now);
+            return Err(refusal.await);
         }
-        if !matches!(status, 401 | 403 | 408 | 429 | 500..=599) {
+        let (status, headers) = (opened.status, std::mem::take(&mut opened.headers));
+        let is_json = media(&headers).starts_with("application/json");
+        let answer = |body| Answer {
+            status,
+            headers,
+            body,
+        };
+        if status.is_success() && !is_json {
+            return Ok(answer(AnswerBody::Coming(opened)));
+        }
+        let body = opened.whole(ANSWER_BYTES_MAX, self.deadline).await;
+        if !status.is_success() {
+            let body = body.map_err(|error| of_egress(&error))?;
             // What is wrong with a request is told in the provider's own words, which may repeat what it was sent with.
             let mask = Mask::of_values(secrets_of((key, &pass)));
-            let opened = opened.changed(within, |body| mask.bytes(body)).await;
-            return opened.map_err(|error| of_egress(&error));
+            return Ok(answer(AnswerBody::Whole(mask.bytes(body))));
         }
-        let now = self.cx.clock.now();
-        let refusal = self.provider.refusal(dialect, opened, (key, &pass), now);
-        Err(refusal.await)
+        let body = body.map_err(|error| {
+            account.lost();
+            cut_short(&error)
+        })?;
+        // Told with a good status, it is no answer, and takes nothing for it.
+        if let Some(fault) = dialect.fault_in_answer(&body) {
+            return Err(self.provider.told(fault, (key, &pass)));
+        }
+        Ok(answer(AnswerBody::Whole(body)))
     }
-}
-
-/// Whether an answer comes whole, and is read to its end before it goes on.
-fn is_json(opened: &Opened) -> bool {
-    media(&opened.headers).starts_with("application/json")
 }
 
 /// Passes an answer on: one that was read already whole, with what it used, and everything else as it comes.
@@ -411,56 +423,56 @@ async fn pass(
     begun: Begun,
     (sent, mut tally): (Sent, Tally),
     (mut account, reservation): (Account, Reservation),
-) -> Result<Passed, Fault> {
+) -> Passed {
     let Begun {
-        opened,
+        answer,
         target,
         priced,
         deadline,
     } = begun;
     let provider_request = account.provider_request().map(Box::from);
-    let status = opened.status.as_u16();
-    let content_type = opened.headers.get(CONTENT_TYPE).cloned();
-    let is_whole = is_json(&opened) || !opened.status.is_success();
-    tally.begins(status, &opened.headers);
-    let body = if is_whole {
-        let body = opened.whole(ANSWER_BYTES_MAX, deadline).await;
-        let body = body.map_err(|error| of_egress(&error))?;
-        account.passed(&body);
-        if account.is_recorded()
-            && let Some(model) = Top::read(&body)
-                .ok()
-                .and_then(|top| top.get::<&str>("model"))
-        {
-            account.answers_with(model);
+    let status = answer.status.as_u16();
+    let content_type = answer.headers.get(CONTENT_TYPE).cloned();
+    tally.begins(status, &answer.headers);
+    let body = match answer.body {
+        AnswerBody::Whole(body) => {
+            account.passed(&body);
+            if account.is_recorded()
+                && let Some(model) = Top::read(&body)
+                    .ok()
+                    .and_then(|top| top.get::<&str>("model"))
+            {
+                account.answers_with(model);
+            }
+            tally.push(&body);
+            let cost = counted(cx, &mut account, (tally.finish(&sent, true), &priced));
+            if answer.status.is_success() {
+                account.done();
+            } else {
+                account.failed(&Fault::new(FaultClass::of_status(status), ""));
+            }
+            drop(account);
+            reservation.settle(cost).await;
+            PassedBody::Whole(body)
         }
-        tally.push(&body);
-        let cost = counted(cx, &mut account, (tally.finish(&sent, true), &priced));
-        if (200..300).contains(&status) {
-            account.done();
-        } else {
-            account.failed(&Fault::new(FaultClass::of_status(status), ""));
+        AnswerBody::Coming(opened) => {
+            let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+            cx.streams.spawn(pump(
+                cx.clone(),
+                (opened, sender, deadline),
+                (sent, tally, priced),
+                (account, reservation),
+            ));
+            PassedBody::Chunks(chunks)
         }
-        drop(account);
-        reservation.settle(cost).await;
-        PassedBody::Whole(body)
-    } else {
-        let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
-        cx.streams.spawn(pump(
-            cx.clone(),
-            (opened, sender, deadline),
-            (sent, tally, priced),
-            (account, reservation),
-        ));
-        PassedBody::Chunks(chunks)
     };
-    Ok(Passed {
+    Passed {
         target,
         status,
         content_type,
         provider_request,
         body,
-    })
+    }
 }
 
 /// What an answer came to; `None`: nothing.

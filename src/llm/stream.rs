@@ -151,11 +151,13 @@ pub(crate) async fn pump(
         tier: seen.tier.unwrap_or(tier),
     };
     let cost = account.used(&used, (&cx.prices, &priced));
-    if let Some(model) = &seen.model {
-        account.answers_with(model);
-    }
-    if let Some(stop) = &seen.stop {
-        account.stopped(stop);
+    if account.is_recorded() {
+        if let Some(model) = &seen.model {
+            account.answers_with(model);
+        }
+        if let Some(stop) = &seen.stop {
+            account.stopped(stop);
+        }
     }
     match &seen.fault {
         Some(fault) => account.failed(fault),
