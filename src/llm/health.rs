@@ -94,9 +94,9 @@ async fn look(means: &Means, provider: Arc<LiveProvider>, what: What) {
     let (models, egress, clock) = means;
     let standing = &provider.standing;
     match what {
-        What::Check(rule) => {
+        What::Check(_) => {
             let found = check((egress, clock), &provider).await;
-            if standing.checked(&rule, found, clock.now()) {
+            if standing.checked(found, clock.now()) {
                 let checks = standing.checks();
                 tracing::warn!(
                     provider = provider.name,

@@ -547,9 +547,7 @@ impl Models {
 
     fn standing(&self, id: Uuid, rule: Option<HealthRule>) -> Arc<Standing> {
         let standing = self.0.standings.provider(id);
-        if rule.is_none() {
-            standing.unchecked();
-        }
+        standing.set_rule(rule);
         standing
     }
 

@@ -118,7 +118,8 @@ pub struct Standing {
     /// Of its requests, those that are passed through to it: whichever of its models they ask.
     pub passing: Arc<Busy>,
     is_down: AtomicBool,
-    checks: Mutex<Checks>,
+    /// By which rule it is checked, if at all, and what that found.
+    checks: Mutex<(Option<HealthRule>, Checks)>,
     load: Mutex<Option<Said>>,
     /// When each was done last, in microseconds since the process began; 0: never.
     last_check: AtomicU64,
@@ -142,12 +143,26 @@ impl Standing {
     }
 
     pub fn checks(&self) -> Checks {
-        self.checks.lock().clone()
+        self.checks.lock().1.clone()
     }
 
-    /// A check ended: well, or with what is wrong. Whether that changes anything.
-    pub fn checked(&self, rule: &HealthRule, found: Result<(), String>, at: DateTime<Utc>) -> bool {
-        let mut checks = self.checks.lock();
+    /// By which rule it is checked from now on. Where it is not, what was found says nothing any more.
+    pub fn set_rule(&self, rule: Option<HealthRule>) {
+        let mut kept = self.checks.lock();
+        kept.0 = rule;
+        if rule.is_none() {
+            kept.1 = Checks::default();
+            self.is_down.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// A check ended: well, or with what is wrong. Whether that changes anything; not where nobody wants to know any
+    /// more.
+    pub fn checked(&self, found: Result<(), String>, at: DateTime<Utc>) -> bool {
+        let mut kept = self.checks.lock();
+        let (Some(rule), checks) = &mut *kept else {
+            return false;
+        };
         checks.at = Some(at);
         let was_down = checks.is_down;
         match found {
@@ -164,12 +179,6 @@ impl Standing {
         }
         self.is_down.store(checks.is_down, Ordering::Relaxed);
         was_down != checks.is_down
-    }
-
-    /// Nobody checks it any more: what was found says nothing.
-    pub fn unchecked(&self) {
-        *self.checks.lock() = Checks::default();
-        self.is_down.store(false, Ordering::Relaxed);
     }
 
     /// It told its load, or what is wrong with what it told.
@@ -361,13 +370,14 @@ mod tests {
             ..HealthRule::default()
         };
         let standing = Standing::default();
+        standing.set_rule(Some(rule));
         let mut found = Vec::new();
         let checks = [
             false, false, true, false, false, false, false, true, false, true, true,
         ];
         for (second, good) in (0..).zip(checks) {
             let result = if good { Ok(()) } else { Err("503".to_owned()) };
-            let changed = standing.checked(&rule, result, at(second));
+            let changed = standing.checked(result, at(second));
             found.push((standing.is_down(), changed));
         }
         let (up, down, changes) = ((false, false), (true, false), true);
@@ -388,20 +398,23 @@ mod tests {
             ]
         );
         assert_eq!(standing.checks().at, Some(at(10)));
-        let _ = standing.checked(
-            &HealthRule {
-                down_after: 1,
-                ..rule
-            },
-            Err("x".into()),
-            at(20),
-        );
+        standing.set_rule(Some(HealthRule {
+            down_after: 1,
+            ..rule
+        }));
+        assert!(standing.checked(Err("x".into()), at(20)));
         assert_eq!(
             (standing.is_down(), &*standing.checks().message),
             (true, "x")
         );
-        standing.unchecked();
+        standing.set_rule(None);
         assert!(!standing.is_down());
+        // A check that was under way meanwhile changes nothing.
+        assert!(!standing.checked(Err("x".into()), at(21)));
+        assert_eq!(
+            (standing.is_down(), standing.checks()),
+            (false, Checks::default())
+        );
     }
 
     #[test]
