@@ -147,7 +147,8 @@ async function call(served, name) {
 // Asks until an import is over; the server answers each time with how far it is.
 async function ended(served, id) {
     for (let tries = 0; (await manage(served, "GET", `/imports/${id}`)).state === "running"; tries += 1) {
-        assert.ok(tries < 1000, `the import ${id} does not end`);
+        assert.ok(tries < 300, `the import ${id} does not end`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
     }
 }
 

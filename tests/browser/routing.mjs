@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { provider, serve } from "./serving.mjs";
-import { NARROW, WIDE, administer, menu, person, setUp, speak } from "./visiting.mjs";
+import { NARROW, WIDE, administer, inSight, menu, person, setUp, speak } from "./visiting.mjs";
 
 const MODEL = "alpha-large";
 const run = promisify(execFile);
@@ -45,10 +45,7 @@ export async function routing(browser) {
 
 // What a form came to is beside it, and in sight.
 async function told(page, text, role = "status") {
-    const told = page.locator(`#told[role=${role}]`, { hasText: text });
-    await told.waitFor();
-    const { y } = await told.boundingBox();
-    assert.ok(y >= 0 && y < page.viewportSize().height, `${text}: it is ${y} pixels down`);
+    await inSight(page, page.locator(`#told[role=${role}]`, { hasText: text }));
 }
 
 // From the list, which has one next thing to do, through the kinds to the page of the provider.

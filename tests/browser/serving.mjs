@@ -114,10 +114,11 @@ export async function provider(name, key, models) {
     return { name, key, address, url: `http://${address}/v1`, asked, stop };
 }
 
-// A provider whose answers come in pieces: `quick` says three words, any other model goes on until it is left.
-// `open` counts answers under way.
+// A provider whose answers come in pieces: `quick` says three words and ends on `finish`, any other model goes on until
+// it is left. `open` counts answers under way.
 export async function talker() {
     const state = { open: 0 };
+    const { promise: finished, resolve: finish } = Promise.withResolvers();
     const server = createServer(async (request, response) => {
         let text = "";
         for await (const piece of request) text += piece;
@@ -137,6 +138,7 @@ export async function talker() {
             await new Promise((resolve) => setTimeout(resolve, 100));
         }
         if (!left) {
+            await finished;
             say({}, "stop");
             say({}, null, { choices: [], usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 } });
             response.end("data: [DONE]\n\n");
@@ -152,7 +154,7 @@ export async function talker() {
     };
     running.add(stop);
     const address = `127.0.0.1:${server.address().port}`;
-    return { address, url: `http://${address}/v1`, state, stop };
+    return { address, url: `http://${address}/v1`, state, finish, stop };
 }
 
 // The document of a small API: as it is first, with one parameter that leads nowhere; `mended`, without.

@@ -93,6 +93,18 @@ export async function signIn(page, say, name) {
     await page.locator("form[action$='/logout']").waitFor({ state: "attached" });
 }
 
+// Waits until something is there and on the screen: a page scrolls to what its address names a moment after it is read.
+export async function inSight(page, locator) {
+    await locator.waitFor();
+    const { height } = page.viewportSize();
+    for (let tries = 0; ; tries += 1) {
+        const { y } = await locator.boundingBox();
+        if (y >= 0 && y < height) return;
+        if (tries === 150) throw new Error(`${await locator.innerText()}: it is ${y} pixels down`);
+        await page.waitForTimeout(100);
+    }
+}
+
 // How far the page is wider than the screen.
 export function overflow(page) {
     return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

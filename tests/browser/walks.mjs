@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { harbour, serve, upstream } from "./serving.mjs";
-import { NARROW, WIDE, menu, person, setUp, speak } from "./visiting.mjs";
+import { NARROW, WIDE, inSight, menu, person, setUp, speak } from "./visiting.mjs";
 
 // From the form with a document to the first answer a client gets: how many pages a person sees, and how
 // long it all takes. To be lowered when publishing gets shorter, never raised.
@@ -40,6 +40,7 @@ async function publish(page, say, api) {
     await (await menu(page, say)).getByRole("link", { name: say("frame-publish"), exact: true }).click();
     const began = performance.now();
     const seen = [await heading(page)];
+    await page.waitForLoadState();
     page.on("domcontentloaded", () => seen.push(page.url()));
     await page.getByLabel(say("source-file"), { exact: true }).setInputFiles(file(harbour(api.url)));
     await page.getByRole("main").getByRole("button", { name: say("publish-next"), exact: true }).click();
@@ -181,9 +182,6 @@ async function price(page, say) {
     for (const [dollars, role] of [["many", "alert"], ["0.5", "status"]]) {
         await page.getByLabel(say("settings-price-dollars"), { exact: true }).fill(dollars);
         await page.getByRole("button", { name: say("settings-price-save"), exact: true }).click();
-        const told = page.locator(`#told[role=${role}]`);
-        await told.waitFor();
-        const { y } = await told.boundingBox();
-        assert.ok(y >= 0 && y < page.viewportSize().height, `${dollars}: what is said is ${y} pixels down`);
+        await inSight(page, page.locator(`#told[role=${role}]`));
     }
 }

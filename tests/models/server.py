@@ -20,7 +20,7 @@ DIALECTS = {
     "cohere": cohere_chat,
 }
 # Longer than the patience that models are given in failures.py.
-STALL = 2.5
+STALL = 4
 
 
 @dataclass

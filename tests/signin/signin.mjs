@@ -113,8 +113,9 @@ async function serve({ issuer, op }, lines, { client = {} } = {}) {
     children.push(child);
     let log = '';
     child.stderr.on('data', (text) => { log += text; });
-    const [line] = await once(createInterface(child.stdout), 'line');
-    const url = JSON.parse(line).url;
+    const line = await Promise.race([once(createInterface(child.stdout), 'line'), once(child, 'exit').then(() => [])]);
+    assert.ok(line[0], `it ended at once: ${log}`);
+    const url = JSON.parse(line[0]).url;
     const registered = {
         client_id: 'causeway', client_secret: SECRET, redirect_uris: [`${url}/login/oidc/callback`],
         response_types: ['code'], grant_types: ['authorization_code'], ...client,
@@ -231,7 +232,11 @@ try {
     await whatIsSetUpWrongly();
     console.log('Signing in through oidc-provider: ok');
 } finally {
-    for (const child of children) child.kill();
+    for (const child of children) {
+        if (child.exitCode !== null || child.signalCode !== null) continue;
+        child.kill();
+        await once(child, 'exit');
+    }
     for (const server of servers) server.close();
     rmSync(folder, { recursive: true, force: true });
 }
