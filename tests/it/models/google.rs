@@ -84,6 +84,15 @@ impl Google {
     fn credentials(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.credentials.lock().unwrap())
     }
+
+    /// Waits until a credential came that nobody took.
+    async fn reached(&self, what: &str) {
+        let began = Instant::now();
+        while self.seen.credentials.lock().unwrap().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(10), "{what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 async fn token(State(seen): State<Arc<Seen>>, body: Bytes) -> (StatusCode, Json<Value>) {
@@ -431,11 +440,7 @@ async fn a_late_refusal_of_a_token_that_was_replaced_says_nothing_of_its_key() {
         tokio::time::sleep(Duration::from_millis(2_200)).await;
         let asked = google.asked();
         let others = async {
-            let began = Instant::now();
-            while google.seen.credentials.lock().unwrap().is_empty() {
-                assert!(began.elapsed() < Duration::from_secs(10), "{path}");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            google.reached(path).await;
             let refused = chat(&site, &caller).await;
             (refused.0, chat(&site, &caller).await.0)
         };
@@ -513,6 +518,8 @@ async fn no_token_stands_in_the_log_of_bodies_though_another_took_its_place() {
     let words = json!([{ "role": "user", "content": "hi" }]);
     let loud = json!({ "model": "loud", "messages": words });
     let other = async {
+        google.reached("the first").await;
+        // Longer than its token lives.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         chat(&site, &caller).await
     };
