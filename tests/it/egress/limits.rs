@@ -12,7 +12,7 @@ use bytes::Bytes;
 use causeway::egress::{Egress, EgressError, EgressSettings, Patience, Upstream};
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::util::BoxCloneSyncService;
@@ -190,9 +190,10 @@ async fn a_kept_connection_that_went_away_costs_no_get() {
 
 #[tokio::test]
 async fn a_closed_port_is_named_without_the_path() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Held, so that nobody else gets it, and nobody listens there.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
     let egress = egress(&["127.0.0.1"]);
     let url = format!("http://{address}/private/path?key=secret");
     let error = send(&egress, &egress.upstream(&[]), get(&url))
