@@ -170,7 +170,7 @@ async fn a_stream_becomes_the_list_of_its_events() {
 
 #[tokio::test]
 async fn an_endless_stream_ends_with_what_arrived_and_tells_meanwhile() {
-    let (bench, server, left) = bench(400).await;
+    let (bench, server, left) = bench(1_500).await;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let mut cx = context();
     let log = heard.clone();

@@ -132,7 +132,7 @@ async fn generate(
         Err(refused) => {
             if model.starts_with("slow") {
                 // Long enough for another request to be refused, and one more to get another token.
-                tokio::time::sleep(Duration::from_millis(1_200)).await;
+                tokio::time::sleep(Duration::from_secs(4)).await;
             }
             return *refused;
         }
@@ -140,7 +140,7 @@ async fn generate(
     let mut said = "Hello".to_owned();
     if model.starts_with("echo") {
         // Long enough for another token to take the place of this one.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
         said.push_str(credential.trim_start_matches("Bearer"));
     }
     Json(json!({

@@ -94,7 +94,7 @@ async fn what_a_request_failed_with_decides_where_it_goes_next() {
             { "provider": "fake", "model": "frank", "tier": 1, "onlyOn": ["content_policy"] },
             { "provider": "fake", "model": "quick", "tier": 1, "onlyOn": ["stall"] },
         ]);
-        settings["times"] = json!({ "firstByteMs": 300 });
+        settings["times"] = json!({ "firstByteMs": 1_500 });
         if !on.is_null() {
             settings["fallbackOn"] = on;
         }
@@ -374,7 +374,7 @@ async fn a_canary_is_compared_promoted_and_ends_by_itself_when_it_fails() {
     // It is stored first, and counts at once.
     let began = Instant::now();
     let mut answered = set.with_header("m", new).await;
-    while answered.0 != 200 && began.elapsed() < Duration::from_secs(1) {
+    while answered.0 != 200 && began.elapsed() < Duration::from_secs(10) {
         answered = set.with_header("m", new).await;
     }
     assert_eq!(answered, (200, "fake/gpt-4o-mini".to_owned()));
@@ -408,7 +408,7 @@ async fn whom_a_canary_names_is_who_has_that_name_now() {
     set.caller = key(&set).await;
     let began = Instant::now();
     while set.answer("m", false).await.1 != "fake/gpt-4o" {
-        assert!(began.elapsed() < Duration::from_secs(1), "it is not known");
+        assert!(began.elapsed() < Duration::from_secs(10), "it is not known");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     set.caller = other;
