@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, Executor, Row};
 
-use crate::program::{PATIENCE, Serving, exchange};
+use crate::program::{PATIENCE, Serving, client, exchange, exchange_by};
 
 const ADMIN: &str = "an-admin-key-for-tests";
 
@@ -230,8 +230,14 @@ async fn burst(folder: &std::path::Path, count: usize) -> Serving {
     });
     let (status, answer) = served.api(ADMIN, ("POST", "servers"), &new).await;
     assert_eq!(status, 201, "{answer}");
-    let calls = (0..count).map(|_| served.call("/mcp/counted", "fast", json!({})));
-    futures::future::join_all(calls).await;
+    let (client, url) = (client(), format!("{}/mcp/counted", served.origin));
+    let calls = (0..count).map(|_| {
+        let params = json!({ "name": "fast", "arguments": {} });
+        exchange_by(&client, &url, "", ("tools/call", params))
+    });
+    for (status, answer) in futures::future::join_all(calls).await {
+        assert_eq!(status, 200, "{answer}");
+    }
     served
 }
 

@@ -326,6 +326,8 @@ async fn slow() -> (std::net::SocketAddr, Arc<Semaphore>, Arc<AtomicUsize>) {
 struct Bench {
     process: Process,
     keys: Vec<String>,
+    /// How many of many calls were refused.
+    refused: Arc<AtomicUsize>,
     _folder: tempfile::TempDir,
 }
 
@@ -354,6 +356,7 @@ async fn bench(address: std::net::SocketAddr) -> Bench {
     Bench {
         process,
         keys,
+        refused: Arc::default(),
         _folder: folder,
     }
 }
@@ -369,7 +372,12 @@ impl Bench {
     async fn many(&self) -> [usize; 2] {
         let calls = (0..200).map(|number| {
             let (client, key) = (self.process.client.clone(), self.keys[number % 2].clone());
-            tokio::spawn(async move { call(&client, ("slow", "wait"), &key).await.is_ok() })
+            let refused = self.refused.clone();
+            tokio::spawn(async move {
+                let is_in = call(&client, ("slow", "wait"), &key).await.is_ok();
+                refused.fetch_add(usize::from(!is_in), Ordering::SeqCst);
+                is_in
+            })
         });
         let ended: Vec<_> = futures::future::join_all(calls).await;
         let of = |which: usize| {
@@ -530,6 +538,7 @@ async fn killed_processes_never_let_a_quota_be_exceeded() {
         mut process,
         keys,
         _folder: folder,
+        ..
     } = bench;
     let mut answered = 0;
     let kills = 3;
@@ -585,14 +594,13 @@ async fn no_more_calls_run_at_once_than_admitted() {
         .await;
     let waiting = bench.many();
     let release = async {
+        // All are either there or refused.
         let arrived = async {
-            while most.load(Ordering::SeqCst) < 7 {
+            while most.load(Ordering::SeqCst) + bench.refused.load(Ordering::SeqCst) < 200 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(PATIENCE, arrived).await.unwrap();
-        // Long enough for the other 193 to be refused.
-        tokio::time::sleep(Duration::from_secs(3)).await;
         gate.add_permits(Semaphore::MAX_PERMITS / 2);
     };
     let ([a, b], ()) = tokio::join!(waiting, release);

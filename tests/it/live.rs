@@ -423,11 +423,11 @@ async fn a_revoked_key_does_not_wait_for_servers_that_are_compiled() {
 
     let edit = "UPDATE servers SET revision = revision + 1";
     raw(&place).await.execute(edit).await.unwrap();
+    let revoking = ours.revoke(OrganizationId::DEFAULT, made.id, "test".to_owned());
+    assert!(revoking.await.unwrap());
     for (id, _) in &heard {
         changes.send(Change::Server(*id)).unwrap();
     }
-    let revoking = ours.revoke(OrganizationId::DEFAULT, made.id, "test".to_owned());
-    assert!(revoking.await.unwrap());
     changes.send(Change::Key(made.id)).unwrap();
     until(async || theirs.recognise(key).await.is_err()).await;
     let told = heard

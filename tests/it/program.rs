@@ -213,17 +213,26 @@ pub(crate) async fn manage(
     (status, serde_json::from_str(&text).unwrap_or_default())
 }
 
+/// A client for many requests: each that is made reads the certificates of the system.
+pub(crate) fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().timeout(PATIENCE);
+    client.build().unwrap()
+}
+
 /// One MCP request to a URL, with a key unless it is empty; the status, and the answer.
-pub(crate) async fn exchange(
+pub(crate) async fn exchange(url: &str, key: &str, asked: (&str, Value)) -> (u16, Value) {
+    exchange_by(&client(), url, key, asked).await
+}
+
+/// As [`exchange`], by a client that others share.
+pub(crate) async fn exchange_by(
+    client: &reqwest::Client,
     url: &str,
     key: &str,
     (method, params): (&str, Value),
 ) -> (u16, Value) {
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let client = reqwest::Client::builder().timeout(PATIENCE);
     let mut request = client
-        .build()
-        .unwrap()
         .post(url)
         .header("content-type", "application/json")
         .header("accept", "application/json, text/event-stream")

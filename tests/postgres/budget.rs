@@ -11,7 +11,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::serving::{Client, Process};
-use crate::{ALONE, empty};
+use crate::{ALONE, fresh};
 
 /// What the provider says that each request used, at the prices of gpt-4o-mini: 0.15 and 0.60 dollars a million.
 const PROMPT: u64 = 100;
@@ -61,8 +61,8 @@ async fn done(client: &Client, method: &str, path: &str, body: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_and_a_kill_spend_no_more_than_a_budget() {
-    let _alone = ALONE.lock().await;
-    let place = empty().await;
+    let _alone = ALONE.write().await;
+    let place = fresh().await;
     let url = Some(place.url.as_str());
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let stays = Process::start(folders[0].path(), url).await;

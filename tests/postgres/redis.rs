@@ -19,11 +19,11 @@ fn url() -> String {
     )
 }
 
-/// As many limiters as there are processes.
+/// As many limiters as there are processes, for what holds `ALONE`.
 async fn processes(count: usize, url: &str) -> Vec<Limiter> {
     let mut limiters = Vec::new();
     for _ in 0..count {
-        let store = super::empty().await.store;
+        let store = super::fresh().await.store;
         let shared = Shared::open(url).unwrap();
         limiters.push(Limiter::new(store, Some(shared), Clock::system()));
     }
@@ -62,7 +62,7 @@ fn hourly(amount: u64) -> Limit {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_counts_a_rate_for_all_processes() {
-    let _alone = super::ALONE.lock().await;
+    let _alone = super::ALONE.write().await;
     let limiters = processes(3, &url()).await;
     // Connected first: a hundred calls at once may find the first connection slow.
     for limiter in &limiters {
@@ -82,9 +82,11 @@ async fn redis_counts_a_rate_for_all_processes() {
 // higress-group/higress#4067: as long as Redis was not reached, nothing was limited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_each_process_counts_alone() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let _beside = super::ALONE.read().await;
+    // Held, so that nobody else gets it, and nobody listens there.
+    let gone = tokio::net::TcpSocket::new_v4().unwrap();
+    gone.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = gone.local_addr().unwrap();
-    drop(gone);
     let limiters = processes(2, &format!("redis://{address}")).await;
     let (server, began) = (ServerId::generate(), Instant::now());
     assert_eq!(let_in(&limiters, server, &hourly(25)).await, 50);
@@ -98,6 +100,7 @@ async fn without_redis_each_process_counts_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_foreseen_is_owed_by_all_processes() {
+    let _beside = super::ALONE.read().await;
     let limiters = processes(2, &url()).await;
     let limit = json!({ "unit": "tokens", "amount": 3_600, "window": "hour", "scope": "server" });
     let limits: Vec<Limit> = vec![serde_json::from_value(limit).unwrap()];

@@ -17,7 +17,8 @@ use crate::listening::Listening;
 use crate::serving::{ADMIN_KEY, Client, PATIENCE, Process, document};
 use crate::{Place, empty};
 
-const IN_TIME: Duration = Duration::from_secs(1);
+/// A second on a machine that does nothing else; whatever is not heard is found by comparing, within five.
+const IN_TIME: Duration = Duration::from_secs(3);
 
 struct Pair {
     place: Place,

@@ -17,6 +17,7 @@ use causeway::mcp::server::{Access, Server, ServerSettings};
 use futures::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::answers::texts;
 use crate::call::{Bench, context, tool_call};
@@ -169,7 +170,7 @@ async fn a_stream_becomes_the_list_of_its_events() {
 
 #[tokio::test]
 async fn an_endless_stream_ends_with_what_arrived_and_tells_meanwhile() {
-    let (bench, server, left) = bench(400).await;
+    let (bench, server, left) = bench(1_500).await;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let mut cx = context();
     let log = heard.clone();
@@ -202,7 +203,10 @@ async fn an_endless_stream_ends_with_what_arrived_and_tells_meanwhile() {
 #[tokio::test]
 async fn a_stream_is_left_with_its_client() {
     let (bench, server, left) = bench(60_000).await;
-    let cx = context();
+    let mut cx = context();
+    let begun = Arc::new(Notify::new());
+    let tell = begun.clone();
+    cx.progress = Progress(Some(Arc::new(move |_, _, _| tell.notify_one())));
     let cancel = cx.cancel.clone();
     let caller = Caller::anonymous();
     let call = causeway::mcp::call::call(
@@ -213,9 +217,9 @@ async fn a_stream_is_left_with_its_client() {
         &cx,
     );
     let stop = async {
-        tokio::time::timeout(Duration::from_millis(100), std::future::pending::<()>())
-            .await
-            .unwrap_err();
+        // Some of it was read.
+        let begun = tokio::time::timeout(Duration::from_secs(20), begun.notified());
+        begun.await.expect("events in time");
         cancel.cancel();
     };
     let (result, ()) = tokio::join!(call, stop);

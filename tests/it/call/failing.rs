@@ -130,7 +130,7 @@ async fn what_may_be_repeated_is_and_the_ledger_counts_it() {
         &document(&api.origin),
         Credentials::default(),
         settings(Resilience {
-            first_byte_timeout_ms: Some(300),
+            first_byte_timeout_ms: Some(1_500),
             ..Resilience::default()
         }),
     );

@@ -128,7 +128,8 @@ async fn exports(served: &Serving, calls: &Value) {
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!([]));
 }
 
-/// As many calls as three pages of an export have, each a microsecond after the one before.
+/// As many calls as three pages of an export have, each a microsecond after the one before, and none so old that it is
+/// swept away.
 async fn fill(file: &std::path::Path, count: i64) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
     let mut database = sqlx::sqlite::SqliteConnection::connect_with(&options)
@@ -136,9 +137,10 @@ async fn fill(file: &std::path::Path, count: i64) {
         .unwrap();
     let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
                INSERT INTO ledger SELECT randomblob(16), (SELECT id FROM organizations LIMIT 1), NULL, NULL, 'tool', NULL, NULL, \
-               '=cmd', NULL, NULL, NULL, i, 'ok', 200, i, 2, i, 3, 4, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL FROM n";
+               '=cmd', NULL, NULL, NULL, i, 'ok', 200, i, 2, $2 + i, 3, 4, NULL, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL FROM n";
     sqlx::query(sql)
         .bind(count)
+        .bind(causeway::types::Clock::system().now().timestamp_micros() - count)
         .execute(&mut database)
         .await
         .unwrap();

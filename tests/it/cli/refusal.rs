@@ -72,9 +72,10 @@ async fn a_name_that_cannot_stand_in_a_url_is_said_with_the_rule() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_said_with_how_to_start_it() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    // Held, so that nobody else gets it, and nobody listens there.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
     let server = format!("http://{address}");
     let ended = run(&["healthcheck", "--server", &server]).await;
     ended.refused(&[&server, "causeway serve", "refused"]);

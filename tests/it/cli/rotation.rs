@@ -21,8 +21,8 @@ use crate::cli::ADMIN_KEY;
 use crate::program::{Ended, Serving, causeway, run};
 
 const SECRET: &str = "upstream-secret-31415";
-/// More than some transactions of a rotation.
-const ROWS: u128 = 4_000;
+/// Of many more transactions of a rotation than end before it is killed.
+const ROWS: u128 = 10_000;
 
 async fn upstream() -> String {
     let open = async |headers: HeaderMap| {
@@ -153,7 +153,7 @@ async fn in_use(data: &Path) -> Vec<String> {
         .unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn a_rotation_lets_calls_go_on_survives_a_crash_and_leaves_copies_usable() {
     let folder = tempfile::tempdir().unwrap();

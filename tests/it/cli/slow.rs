@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::cli::ADMIN_KEY;
 use crate::egress::serve_local;
@@ -21,18 +21,25 @@ const DOCUMENT: &str = r#"{"openapi": "3.1.0", "info": {"title": "Late", "versio
     "servers": [{"url": "https://late.example.com"}],
     "paths": {"/late": {"get": {"operationId": "late"}}}}"#;
 
-/// A site that sends its document once it is let: the URL, and the door.
-async fn slow() -> (String, Arc<Semaphore>) {
-    let door = Arc::new(Semaphore::new(0));
-    let (good, bad) = (door.clone(), door.clone());
+/// A site that sends its document once it is let: the URL, the door, and when it is asked for the good one.
+async fn slow() -> (String, Arc<Semaphore>, Arc<Notify>) {
+    let (door, asked) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
+    let (good, bad, knock) = (door.clone(), door.clone(), asked.clone());
     let answer = async |door: Arc<Semaphore>, text: &'static str| {
         door.acquire().await.unwrap().forget();
         ([("content-type", "application/json")], text)
     };
     let router = Router::new()
-        .route("/good.json", get(move || answer(good, DOCUMENT)))
+        .route(
+            "/good.json",
+            get(move || {
+                knock.notify_one();
+                answer(good, DOCUMENT)
+            }),
+        )
         .route("/bad.json", get(move || answer(bad, r#"{"openapi": "9"}"#)));
-    (format!("http://{}", serve_local(router).await), door)
+    let site = format!("http://{}", serve_local(router).await);
+    (site, door, asked)
 }
 
 async fn start(data: &std::path::Path) -> Serving {
@@ -94,7 +101,7 @@ async fn a_slow_import_is_told_of_until_it_ends() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let served = start(&data).await;
-    let (site, door) = slow().await;
+    let (site, door, _) = slow().await;
     for (document, state) in [("good", "done"), ("bad", "failed")] {
         let place = begin(&served, &format!("{site}/{document}.json")).await;
         let running = told(&served, &place).await;
@@ -126,8 +133,9 @@ async fn a_slow_import_is_told_of_until_it_ends() {
 async fn import_waits_for_a_slow_document() {
     let folder = tempfile::tempdir().unwrap();
     let served = start(&folder.path().join("data")).await;
-    let (site, door) = slow().await;
+    let (site, door, asked) = slow().await;
     let late = async {
+        asked.notified().await;
         // Longer than a request is waited for.
         tokio::time::sleep(Duration::from_secs(6)).await;
         door.add_permits(1);

@@ -12,7 +12,7 @@ use causeway::store::audit::NewAudit;
 use causeway::types::{ApprovalId, Clock, OrganizationId};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::confirming::{ANNA, BEN, Shop, said};
 use crate::egress::serve_local;
@@ -146,8 +146,8 @@ async fn an_hour_ends_and_a_denial_says_why() {
     assert_eq!(shop.sent(), 3);
 }
 
-/// A URL that fails the first time, and what it was told.
-async fn listener() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
+/// A URL that fails the first time, once it is let, and what it was told.
+async fn listener(let_fail: Arc<Notify>) -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
     let (sender, told) = mpsc::unbounded_channel();
     let failed = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let hook = axum::routing::post(async move |headers: HeaderMap, body: Bytes| {
@@ -155,6 +155,7 @@ async fn listener() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
         if failed.swap(true, std::sync::atomic::Ordering::SeqCst) {
             StatusCode::NO_CONTENT
         } else {
+            let_fail.notified().await;
             StatusCode::BAD_GATEWAY
         }
     });
@@ -164,7 +165,8 @@ async fn listener() -> (String, mpsc::UnboundedReceiver<(HeaderMap, Bytes)>) {
 
 #[tokio::test]
 async fn the_owners_url_is_told_of_what_waits_signed_and_masked() {
-    let (url, mut told) = listener().await;
+    let renewed_once = Arc::new(Notify::new());
+    let (url, mut told) = listener(renewed_once.clone()).await;
     let shop = Shop::with(ServerSettings {
         approval_webhook: Some(url),
         ..ServerSettings::default()
@@ -174,7 +176,7 @@ async fn the_owners_url_is_told_of_what_waits_signed_and_masked() {
     let id = approval(&shop.call(0, ANNA, ("refund", order.clone())).await);
     shop.call(1, ANNA, ("refund", order)).await;
     let mut bodies = Vec::new();
-    // The first try failed, and the secret is replaced before the second.
+    // The first try fails once the secret is replaced, before the second.
     for number in 0..2 {
         let (headers, body) = told.recv().await.unwrap();
         let signed = headers["causeway-signature"].to_str().unwrap();
@@ -191,6 +193,7 @@ async fn the_owners_url_is_told_of_what_waits_signed_and_masked() {
             .store
             .renew_webhook_secret((shop.id, None), &act, now);
         assert_eq!(renewed.await.unwrap(), number + 1);
+        renewed_once.notify_one();
     }
     assert_eq!(bodies[0], bodies[1]);
     let body: Value = serde_json::from_slice(&bodies[0]).unwrap();

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use crate::listening::{Listening, json_message, session, with};
 use crate::serving::{PATIENCE, Process, document};
 
-/// How soon a stream ends that has lost its reason.
-const SOON: Duration = Duration::from_secs(5);
+/// How soon a stream ends that has lost its reason: before one that says nothing is looked at anyway.
+const SOON: Duration = Duration::from_secs(10);
 
 /// A process with one server, `shared`, that has sessions.
 struct Place {

@@ -75,7 +75,7 @@ async fn one_process_of_two_asks_an_api_and_keeps_what_it_says() {
     let origin = format!("http://{}", serve_local(router).await);
     let settings = ServerSettings {
         upstream: Some(origin),
-        call_timeout_ms: 300,
+        call_timeout_ms: 1_500,
         probe: Some(probing("GET /echo", &json!({}))),
         ..ServerSettings::default()
     };

@@ -108,7 +108,7 @@ async fn fill(site: &Site) {
             .ask("/mcp/many", ADMIN, ("tools/call", call))
             .await;
     }
-    for _ in 0..200 {
+    for _ in 0..600 {
         let calls = site.get("ledger").await["calls"].as_array().unwrap().len();
         let imports = site.get("imports").await.to_string();
         if calls >= 3 && !imports.contains("running") {

@@ -320,13 +320,7 @@ async fn a_body_that_breaks_off_ends_its_request_and_costs_nothing() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         drop(socket);
     }
-    let began = Instant::now();
     let rows = scene.set.rows(2).await;
-    assert!(
-        began.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        began.elapsed()
-    );
     for row in &rows {
         assert_ne!(row.status, "ok", "{row:?}");
         let spent = [row.tokens_input, row.tokens_output, row.cost_nanos];

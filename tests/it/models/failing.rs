@@ -97,7 +97,7 @@ async fn nobody_waits_for_a_provider_that_is_left_alone() {
     }
     assert_eq!(broken.keys().len(), 5);
     // It is left alone for less time now than a request would wait for an answer.
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    tokio::time::sleep(Duration::from_millis(5_500)).await;
     for (model, expected) in [("m", 200), ("alone", 503)] {
         let began = Instant::now();
         let (status, _, said) = set.answer(model, false).await;

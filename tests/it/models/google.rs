@@ -84,6 +84,15 @@ impl Google {
     fn credentials(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.credentials.lock().unwrap())
     }
+
+    /// Waits until a credential came that nobody took.
+    async fn reached(&self, what: &str) {
+        let began = Instant::now();
+        while self.seen.credentials.lock().unwrap().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(10), "{what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 async fn token(State(seen): State<Arc<Seen>>, body: Bytes) -> (StatusCode, Json<Value>) {
@@ -123,7 +132,7 @@ async fn generate(
         Err(refused) => {
             if model.starts_with("slow") {
                 // Long enough for another request to be refused, and one more to get another token.
-                tokio::time::sleep(Duration::from_millis(1_200)).await;
+                tokio::time::sleep(Duration::from_secs(4)).await;
             }
             return *refused;
         }
@@ -131,7 +140,7 @@ async fn generate(
     let mut said = "Hello".to_owned();
     if model.starts_with("echo") {
         // Long enough for another token to take the place of this one.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
         said.push_str(credential.trim_start_matches("Bearer"));
     }
     Json(json!({
@@ -431,11 +440,7 @@ async fn a_late_refusal_of_a_token_that_was_replaced_says_nothing_of_its_key() {
         tokio::time::sleep(Duration::from_millis(2_200)).await;
         let asked = google.asked();
         let others = async {
-            let began = Instant::now();
-            while google.seen.credentials.lock().unwrap().is_empty() {
-                assert!(began.elapsed() < Duration::from_secs(10), "{path}");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            google.reached(path).await;
             let refused = chat(&site, &caller).await;
             (refused.0, chat(&site, &caller).await.0)
         };
@@ -513,6 +518,8 @@ async fn no_token_stands_in_the_log_of_bodies_though_another_took_its_place() {
     let words = json!([{ "role": "user", "content": "hi" }]);
     let loud = json!({ "model": "loud", "messages": words });
     let other = async {
+        google.reached("the first").await;
+        // Longer than its token lives.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         chat(&site, &caller).await
     };

@@ -66,7 +66,7 @@ fn ids(page: &Value) -> Vec<String> {
 #[tokio::test]
 async fn what_is_made_is_its_makers_also_where_they_leave_before_they_are_told() {
     let scene = Scene::start(json!({ "files": true })).await;
-    scene.shelf.0.lock().unwrap().thinks = Duration::from_millis(700);
+    scene.shelf.0.lock().unwrap().thinks = Duration::from_secs(3);
     let there = |kind: &str| {
         let kept = scene.shelf.0.lock().unwrap();
         match kind {
