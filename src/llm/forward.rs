@@ -1,7 +1,8 @@
 //! Requests for other things than a chat (embeddings, images, sound, rankings, moderation): passed on as they are to a
 //! provider that offers the same address, with the model's name in its words.
 
-use std::net::IpAddr;
+mod wanted;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,6 @@ use crate::credential::mask::Mask;
 use crate::egress::{Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::{self, Choice, asker, in_order};
-use crate::llm::count;
 use crate::llm::dialect::Dialect;
 use crate::llm::exchange::{Admission, Attempt, InTurn, cut_short, of_egress, own_headers};
 use crate::llm::fault::{Fault, FaultClass};
@@ -29,35 +29,17 @@ use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, Sought, admit};
 use crate::llm::route::Times;
 use crate::llm::signed::{Signed, renews, secrets_of};
-use crate::llm::splice::{Edit, Top};
+use crate::llm::splice::Top;
 use crate::llm::stream::{CHUNKS_MAX, media};
 use crate::llm::through::{Sent, Tallied, Tally};
 use crate::llm::watch::Opening;
-use crate::types::{Parent, UpstreamRequest};
+use crate::types::UpstreamRequest;
+
+pub use wanted::Wanted;
+pub(crate) use wanted::{BYTES_PER_TOKEN_OF_MEDIA, IMAGE_TOKENS};
 
 /// How much of an answer in JSON is read to see what it used.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// Sound and pictures have fewer tokens than one in so many bytes.
-pub(crate) const BYTES_PER_TOKEN_OF_MEDIA: u64 = 32;
-/// More than a picture has.
-pub(crate) const IMAGE_TOKENS: u64 = 8_192;
-
-/// A request that is passed on.
-pub struct Wanted {
-    pub capability: Capability,
-    /// Only providers that speak it are asked; `None`: addresses that all have in common.
-    pub dialect: Option<Dialect>,
-    pub content_type: HeaderValue,
-    pub body: Bytes,
-    /// What a canary may go by.
-    pub headers: HeaderMap,
-    /// Where it came from, if over a network.
-    pub peer: Option<IpAddr>,
-    /// 32 hexadecimal digits.
-    pub trace_id: String,
-    /// The span of the caller's that it belongs to.
-    pub parent: Option<Parent>,
-}
 
 /// What goes back.
 pub struct Passed {
@@ -114,7 +96,7 @@ struct Sending<'a> {
 /// # Errors
 /// What is wrong with the request, or the fault of the last target that was asked.
 pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<Passed, Fault> {
-    let name = named(&wanted)?;
+    let name = wanted.model()?;
     let opening = Opening {
         model: &name,
         operation: operation(wanted.capability),
@@ -130,7 +112,7 @@ pub async fn forward(cx: &Arc<Llm>, caller: &Caller, wanted: Wanted) -> Result<P
     let sought = Sought {
         model: &name,
         tier: ServiceTier::Standard,
-        most: &|room| most(&wanted, room.output),
+        most: &|room| wanted.most(room.output),
         searches: u64::from(wanted.capability == Capability::Rerank),
         body: Some(&wanted.body).filter(|_| multipart::boundary(&wanted.content_type).is_none()),
     };
@@ -179,69 +161,6 @@ fn operation(capability: Capability) -> &'static str {
         Capability::CountTokens => "count_tokens",
         _ => "chat",
     }
-}
-
-/// The most tokens a request and its answer can have, where an answer has at most `written`.
-fn most(wanted: &Wanted, written: u64) -> (u64, u64) {
-    let is_form = multipart::boundary(&wanted.content_type).is_some();
-    let prompt = if is_form {
-        (wanted.body.len() as u64).div_ceil(BYTES_PER_TOKEN_OF_MEDIA)
-    } else {
-        count::bound(&wanted.body)
-    };
-    let top = Top::read(&wanted.body).ok().filter(|_| !is_form);
-    let number = |name| top.as_ref()?.get::<u64>(name);
-    let answers = number("n").max(number("best_of")).unwrap_or(1).max(1);
-    let output = match wanted.capability {
-        Capability::Embeddings
-        | Capability::Rerank
-        | Capability::Moderations
-        | Capability::CountTokens => 0,
-        Capability::Images | Capability::ImageEdits | Capability::ImageVariations => {
-            IMAGE_TOKENS.saturating_mul(answers)
-        }
-        _ => number("max_tokens")
-            .unwrap_or(written)
-            .saturating_mul(answers),
-    };
-    match wanted.capability {
-        // Nobody takes money for it.
-        Capability::CountTokens => (0, 0),
-        _ => (prompt, output),
-    }
-}
-
-/// The model that is asked for.
-fn named(wanted: &Wanted) -> Result<String, Fault> {
-    let name = match multipart::boundary(&wanted.content_type) {
-        Some(boundary) => multipart::field(&wanted.body, &boundary, "model")
-            .map(|place| String::from_utf8_lossy(&wanted.body[place]).into_owned()),
-        None => Top::read(&wanted.body)?.get("model"),
-    };
-    let name = name.filter(|name| !name.is_empty());
-    name.ok_or_else(|| Fault::invalid("model", "`model` is missing: say which one you want"))
-}
-
-/// The body with the model as a provider names it.
-fn renamed(wanted: &Wanted, model: &str) -> Result<Bytes, Fault> {
-    let Some(boundary) = multipart::boundary(&wanted.content_type) else {
-        let top = Top::read(&wanted.body)?;
-        if top
-            .get::<String>("model")
-            .is_some_and(|known| known == model)
-        {
-            return Ok(wanted.body.clone());
-        }
-        return Ok(top.edited(&[Edit::text("model", model)]).into());
-    };
-    let Some(place) = multipart::field(&wanted.body, &boundary, "model") else {
-        return Ok(wanted.body.clone());
-    };
-    let mut body = Vec::with_capacity(wanted.body.len() + model.len());
-    body.extend_from_slice(&wanted.body[..place.start]);
-    body.extend_from_slice(model.as_bytes());
-    body.extend_from_slice(&wanted.body[place.end..]);
-    Ok(body.into())
 }
 
 async fn send_in_turn(
@@ -293,7 +212,7 @@ async fn send_in_turn(
             choice: &choice,
             provider: &provider,
             model: &name,
-            body: renamed(wanted, &name)?,
+            body: wanted.renamed(&name)?,
             retries: settings.retries,
             times: settings.times,
             deadline,
