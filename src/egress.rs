@@ -49,7 +49,7 @@ pub use crate::egress::document::{Fetched, Validators};
 pub use crate::egress::error::EgressError;
 pub use crate::egress::opened::{Opened, Upload};
 pub use crate::egress::proxy::{Proxy, ProxyError};
-pub use crate::egress::resilience::{Breakers, Resilience, ResilienceError};
+pub use crate::egress::resilience::{Breakers, CONNECT_TIMEOUTS_MS, Resilience, ResilienceError};
 pub use crate::egress::rule::{AllowRule, AllowRuleError};
 pub use crate::egress::tls::TlsUnavailable;
 

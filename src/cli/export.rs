@@ -108,6 +108,7 @@ async fn providers(api: &Api) -> anyhow::Result<IndexMap<String, ProviderSpec>> 
             kind: text(&row["kind"]),
             parameters: serde_json::from_value(row["parameters"].clone())?,
             allow_upstream: serde_json::from_value(row["allowUpstream"].clone())?,
+            connect_timeout_ms: row["connectTimeoutMs"].as_u64(),
             pass_through: row["passThrough"] == true,
             files: row["files"] == true,
             health: rule(&row["health"])?,

@@ -100,6 +100,9 @@ struct Put {
     /// A private address it may be at, as for `serve`; in place of all it has
     #[arg(long, value_name = "RULE")]
     allow_upstream: Vec<String>,
+    /// How long connecting to it may take, in milliseconds; 0: as long as the process says
+    #[arg(long, value_name = "MS")]
+    connect_timeout: Option<u64>,
     /// Callers may ask it for anything of its own, at /p/NAME/…; =false closes that
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pass_through: Option<bool>,
@@ -256,6 +259,11 @@ impl Put {
         };
         let rules = Some(&self.allow_upstream).filter(|rules| !rules.is_empty());
         set("allowUpstream", rules.map(|rules| json!(rules)));
+        let connect = self.connect_timeout.map(|ms| match ms {
+            0 => Value::Null,
+            ms => json!(ms),
+        });
+        set("connectTimeoutMs", connect);
         set("passThrough", self.pass_through.map(Value::from));
         set("files", self.files.map(Value::from));
         let load = self.load.map(|seconds| match seconds {
@@ -311,10 +319,11 @@ fn changed(there: Option<Value>, change: Change) -> Value {
 }
 
 /// What the API takes of a provider, by the names it shows it under.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 9] = [
     "kind",
     "parameters",
     "allowUpstream",
+    "connectTimeoutMs",
     "passThrough",
     "files",
     "health",
@@ -383,6 +392,7 @@ mod tests {
         json!({
             "name": "local", "kind": "vllm", "origin": "http://10.0.0.5:8000", "keys": [],
             "parameters": { "base_url": "http://10.0.0.5:8000/v1" }, "allowUpstream": ["10.0.0.5"],
+            "connectTimeoutMs": 900,
             "passThrough": true, "files": true, "health": { "everySeconds": 9, "downAfter": 2, "upAfter": 3 },
             "load": { "everySeconds": 4 }, "updatedAt": "2026-01-02T03:04:05Z", "state": { "down": false },
         })

@@ -1,6 +1,7 @@
 //! How an API is treated that fails: how long it is waited for, how often a request is sent again, and
 //! when it is left alone for a while. Nothing here sends or waits.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::egress::EgressError;
 use crate::types::UpstreamResponse;
 
+/// How long name resolution and connecting may take, in milliseconds.
+pub const CONNECT_TIMEOUTS_MS: RangeInclusive<u64> = 100..=60_000;
 /// Origins of one API that are told apart; the oldest is forgotten.
 const ORIGINS_MAX: usize = 16;
 /// The first pause before a request is sent again, which doubles, and the longest.
@@ -92,7 +95,7 @@ pub enum ResilienceError {
 impl Resilience {
     /// Whether everything is within bounds.
     pub fn check(&self) -> Result<(), ResilienceError> {
-        let connect = |ms| (100..=60_000).contains(&ms);
+        let connect = |ms| CONNECT_TIMEOUTS_MS.contains(&ms);
         let first_byte = |ms| (100..=600_000).contains(&ms);
         let checks = [
             (

@@ -10,7 +10,7 @@ mod urls;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -487,6 +487,7 @@ impl Models {
             allow: settings.rules(),
             // Whoever asks says how long an answer may take to begin: a model's owner, as a rule.
             first_byte_timeout: Some(Times::LONGEST),
+            connect_timeout: settings.connect_timeout_ms.map(Duration::from_millis),
             ..Reach::default()
         });
         Some(LiveProvider {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::egress::{AllowRule, AllowRuleError};
+use crate::egress::{AllowRule, AllowRuleError, CONNECT_TIMEOUTS_MS};
 use crate::llm::provider::{self, Capability, Probe, Provider, ProviderError, UrlError};
 use crate::llm::sign::google;
 use crate::llm::standing::{HealthRule, LoadRule, StandingError};
@@ -40,6 +40,9 @@ pub struct ProviderSettings {
     /// Private addresses it may be at, as `--allow-upstream` takes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_upstream: Vec<String>,
+    /// How long name resolution and connecting may take; absent: as long as the process's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_ms: Option<u64>,
     /// Callers may ask it for anything of its own, at `/p/{name}/…`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pass_through: bool,
@@ -91,6 +94,8 @@ pub enum SettingsError {
     Url { name: String, source: UrlError },
     #[error("`allowUpstream{0}")]
     Rules(RulesError),
+    #[error("`connectTimeoutMs` is 100 to 60000")]
+    ConnectTimeout,
     #[error("`{0}")]
     Standing(#[from] StandingError),
     #[error("`health`: {0} has no list of models that could be asked for")]
@@ -131,6 +136,10 @@ impl ProviderSettings {
         let provider = provider.ok_or_else(|| SettingsError::Kind(shown(kind)))?;
         self.check_parameters(&provider)?;
         self.check_rules().map_err(SettingsError::Rules)?;
+        let mut connect = self.connect_timeout_ms.iter();
+        if !connect.all(|ms| CONNECT_TIMEOUTS_MS.contains(ms)) {
+            return Err(SettingsError::ConnectTimeout);
+        }
         self.check_standing(&provider)?;
         let origin = origin(&provider, &self.parameters).map_err(of_url)?;
         Ok((provider, origin))

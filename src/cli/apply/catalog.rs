@@ -74,6 +74,8 @@ pub(crate) struct ProviderSpec {
     pub parameters: IndexMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_upstream: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_ms: Option<u64>,
     /// Anything of its own is open to callers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pass_through: bool,

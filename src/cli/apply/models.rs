@@ -81,6 +81,7 @@ fn body(wanted: &ProviderSpec) -> anyhow::Result<Value> {
         "kind": wanted.kind,
         "parameters": wanted.parameters,
         "allowUpstream": wanted.allow_upstream,
+        "connectTimeoutMs": wanted.connect_timeout_ms,
         "passThrough": wanted.pass_through,
         "files": wanted.files,
         "health": wanted.health,

@@ -114,6 +114,9 @@ fn view<'a>(
         "keys": keys,
         "updatedAt": DateTime::from_timestamp_micros(row.updated_at),
     });
+    if let Some(ms) = settings.connect_timeout_ms {
+        shown["connectTimeoutMs"] = ms.into();
+    }
     if let Some(rule) = &settings.health {
         shown["health"] = json!(rule);
     }
@@ -183,6 +186,8 @@ pub(crate) struct GivenProvider {
     #[serde(default)]
     allow_upstream: Vec<String>,
     #[serde(default)]
+    connect_timeout_ms: Option<u64>,
+    #[serde(default)]
     pass_through: bool,
     #[serde(default)]
     files: bool,
@@ -202,6 +207,7 @@ impl GivenProvider {
         let settings = ProviderSettings {
             parameters,
             allow_upstream: self.allow_upstream,
+            connect_timeout_ms: self.connect_timeout_ms,
             pass_through: self.pass_through,
             files: self.files,
             health: self.health,

@@ -169,6 +169,8 @@ struct Shown {
     kind: String,
     parameters: BTreeMap<String, String>,
     allow_upstream: Vec<String>,
+    #[serde(default)]
+    connect_timeout_ms: Option<u64>,
     pass_through: bool,
     files: bool,
     #[serde(default)]
@@ -219,6 +221,7 @@ impl Shown {
         ProviderSettings {
             parameters: self.parameters.clone(),
             allow_upstream: self.allow_upstream.clone(),
+            connect_timeout_ms: self.connect_timeout_ms,
             pass_through: self.pass_through,
             files: self.files,
             health: self.health,

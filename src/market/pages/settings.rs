@@ -383,11 +383,11 @@ fn word(setting: &impl serde::Serialize) -> String {
     written.as_str().unwrap_or_default().to_owned()
 }
 
-fn seconds(milliseconds: u64) -> String {
+pub(super) fn seconds(milliseconds: u64) -> String {
     decimal(milliseconds, 3)
 }
 
-fn milliseconds(text: &str) -> Option<u64> {
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
     fixed(text, 3)
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::models::upstream::{GOOD, Upstream, WRONG};
 use crate::models::{Set, to};
@@ -150,6 +151,53 @@ async fn an_embedding_that_breaks_off_stays_spent_and_one_that_is_refused_does_n
         assert_eq!(status, last, "{target}: {said}");
         set.site.done("DELETE", "models/m", Value::Null).await;
     }
+}
+
+#[tokio::test]
+async fn a_provider_says_how_long_connecting_to_it_may_take() {
+    let set = Set::start_with(&[("CAUSEWAY__EGRESS__CONNECT_TIMEOUT_MS", "60000")]).await;
+    let (listener, _waiting) = unanswered().await;
+    let address = listener.local_addr().unwrap().to_string();
+    let mut far = json!({
+        "kind": "openai-compatible",
+        "parameters": { "base_url": format!("http://{address}/v1") },
+        "allowUpstream": [address],
+        "connectTimeoutMs": 99,
+    });
+    let answer = set.site.ask(("PUT", "providers/far"), &far).await;
+    assert_eq!(answer.status, 422, "{answer:?}");
+    let said = answer.body.to_string();
+    assert!(said.contains("`connectTimeoutMs`"), "{said}");
+    far["connectTimeoutMs"] = 300.into();
+    let shown = set.site.done("PUT", "providers/far", far).await;
+    assert_eq!(shown["connectTimeoutMs"], 300);
+    let key = json!({ "value": GOOD });
+    set.site.done("PUT", "providers/far/keys/main", key).await;
+    let targets = json!([
+        { "provider": "far", "model": "m" },
+        { "provider": "fake", "model": "ok", "tier": 1 },
+    ]);
+    set.model("m", json!({ "targets": targets, "retries": 0 }))
+        .await;
+    let began = Instant::now();
+    let (status, target, said) = set.answer("m", false).await;
+    assert_eq!((status, target.as_str()), (200, "fake/ok"), "{said}");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+/// Nobody takes its connections, and there is no room for more: another one is begun, and never made.
+async fn unanswered() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let (address, mut waiting) = (listener.local_addr().unwrap(), Vec::new());
+    let patience = Duration::from_secs(1);
+    while let Ok(made) = tokio::time::timeout(patience, TcpStream::connect(address)).await {
+        waiting.push(made.unwrap());
+        assert!(waiting.len() < 64, "there is room for any number");
+    }
+    (listener, waiting)
 }
 
 impl Set {

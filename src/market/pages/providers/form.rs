@@ -9,7 +9,7 @@ use crate::market::api::providers::GivenProvider;
 use crate::market::language::{Html, Language};
 use crate::market::pages::arguments::{Entered, entered};
 use crate::market::pages::providers::words::Described;
-use crate::market::pages::settings::sentence;
+use crate::market::pages::settings::{milliseconds, seconds, sentence};
 use crate::market::pages::wrong::{Refused, Wrong};
 use crate::problem::{Problem, ProblemKind};
 
@@ -24,10 +24,14 @@ pub struct ProviderForm {
     pub base: Option<ParameterField>,
     /// A rule in each line.
     pub allow: String,
+    /// How long connecting may take, in seconds; empty: as long as the process says.
+    pub connect: String,
 }
 
 /// The field of the private addresses.
 pub(super) const ALLOW: &str = "allow";
+/// The field of the time to connect.
+const CONNECT: &str = "connectSeconds";
 
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +80,7 @@ impl ProviderForm {
         let value = |name: &str| settings.parameters.get(name).cloned();
         let mut form = Self::of((data, language), &value);
         form.allow = settings.allow_upstream.join("\n");
+        form.connect = settings.connect_timeout_ms.map(seconds).unwrap_or_default();
         form
     }
 
@@ -86,6 +91,7 @@ impl ProviderForm {
         entered(form, ALLOW)
             .unwrap_or_default()
             .clone_into(&mut read.allow);
+        text(form, CONNECT).clone_into(&mut read.connect);
         read
     }
 
@@ -115,6 +121,7 @@ impl ProviderForm {
             }),
             parameters,
             allow: String::new(),
+            connect: String::new(),
         }
     }
 
@@ -124,6 +131,7 @@ impl ProviderForm {
             parameters: Vec::new(),
             base: None,
             allow: String::new(),
+            connect: String::new(),
         }
     }
 
@@ -132,6 +140,8 @@ impl ProviderForm {
         let base = self.base.as_ref();
         !self.allow.is_empty()
             || wrong.is_at(ALLOW)
+            || !self.connect.is_empty()
+            || wrong.is_at(CONNECT)
             || base.is_some_and(|it| !it.value.is_empty() || wrong.is_at(&it.field()))
     }
 
@@ -144,6 +154,11 @@ impl ProviderForm {
         let mut settings = settings;
         settings["parameters"] = Value::Object(parameters.collect::<Map<_, _>>());
         settings["allowUpstream"] = json!(rules);
+        settings["connectTimeoutMs"] = match self.connect.as_str() {
+            "" => Value::Null,
+            // What is no number of seconds is out of bounds, too.
+            text => milliseconds(text).unwrap_or_default().into(),
+        };
         given(kind, settings)
     }
 
@@ -155,6 +170,7 @@ impl ProviderForm {
         }
         let allow = entered(form, ALLOW).unwrap_or_default();
         allow.clone_into(&mut self.allow);
+        text(form, CONNECT).clone_into(&mut self.connect);
     }
 }
 
@@ -210,6 +226,7 @@ fn refused(error: &SettingsError, settings: &ProviderSettings, language: Languag
             let said = language.say("providers-line").with("label", label);
             Refused::at(ALLOW, said.with("row", place + 1).with("why", why).into())
         }
+        SettingsError::ConnectTimeout => field(CONNECT, "label-connect", "providers-rule-connect"),
         SettingsError::Standing(StandingError::Every) => {
             field("every", "providers-check-every", "providers-rule-every")
         }
@@ -264,7 +281,11 @@ mod tests {
     fn what_the_form_does_not_show_is_kept() {
         let azure = form(
             "azure",
-            &[("p.resource", " east "), ("allow", "10.0.0.5\n\n ::1 ")],
+            &[
+                ("p.resource", " east "),
+                ("allow", "10.0.0.5\n\n ::1 "),
+                ("connectSeconds", " 0.9 "),
+            ],
         );
         let definition = json!({
             "definition": provider::find("azure"), "passThrough": true, "files": true,
@@ -276,10 +297,12 @@ mod tests {
         let mut expected = definition;
         expected["parameters"] = json!({ "resource": "east" });
         expected["allowUpstream"] = json!(["10.0.0.5", "::1"]);
+        expected["connectTimeoutMs"] = json!(900);
         assert_eq!(serde_json::to_value(&settings).unwrap(), expected);
         let data = provider::find("azure").unwrap();
         let again = ProviderForm::stored((data, Language::English), &settings);
         assert_eq!(again.allow, "10.0.0.5\n::1");
+        assert_eq!(again.connect, "0.9");
         assert_eq!(again.parameters, azure.parameters);
     }
 
@@ -301,75 +324,48 @@ mod tests {
         assert_eq!(ollama.allow, "localhost:11434");
     }
 
-    #[test]
-    fn a_refusal_names_the_field_it_is_about() {
-        let of = |kind: &str, pairs: &[(&str, &str)], more: Value, language: Language| {
-            let given = form(kind, pairs).given(kind, more).unwrap();
+    /// What is entered in the form of a kind, with these settings besides, is refused at a field, and says so.
+    fn refuses(kind: &str, pairs: &[(&str, &str)], more: &Value, (field, said): (&str, &str)) {
+        let of = |language| {
+            let given = form(kind, pairs).given(kind, more.clone()).unwrap();
             checked(given, language).err().unwrap()
         };
-        for (kind, pairs, more, field, said) in [
+        let refused = of(Language::English);
+        assert!(refused.wrong.is_at(field), "{refused:?}");
+        assert!(refused.text.as_str().contains(said), "{refused:?}");
+        let chinese = of(Language::Chinese);
+        assert!(chinese.wrong.is_at(field) && chinese.text != refused.text);
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_it_is_about() {
+        let needed = "“<code>resource</code>” is needed: The name of";
+        refuses("azure", &[], &json!({}), ("p.resource", needed));
+        let unfit = ("p.resource", "cannot stand in an address");
+        refuses("azure", &[("p.resource", "a/b")], &json!({}), unfit);
+        for (field, text, said) in [
+            ("p.base_url", "ftp://x", "is an address of http or https"),
+            ("p.base_url", "http://x y", "no spaces"),
+            ("allow", "::1\n<b>", "line 2: “&#60;b&#62;” is no"),
+            ("connectSeconds", "a while", "0.1 to 60"),
+            ("connectSeconds", "61", "0.1 to 60"),
+        ] {
+            refuses("openai", &[(field, text)], &json!({}), (field, said));
+        }
+        for (settings, field, said) in [
             (
-                "azure",
-                vec![],
-                json!({}),
-                "p.resource",
-                "“<code>resource</code>” is needed: The name of",
-            ),
-            (
-                "azure",
-                vec![("p.resource", "a/b")],
-                json!({}),
-                "p.resource",
-                "cannot stand in an address",
-            ),
-            (
-                "openai",
-                vec![("p.base_url", "ftp://x")],
-                json!({}),
-                "p.base_url",
-                "is an address of http or https",
-            ),
-            (
-                "openai",
-                vec![("p.base_url", "http://x y")],
-                json!({}),
-                "p.base_url",
-                "no spaces",
-            ),
-            (
-                "openai",
-                vec![("allow", "::1\n<b>")],
-                json!({}),
-                "allow",
-                "line 2: “&#60;b&#62;” is no",
-            ),
-            (
-                "openai",
-                vec![],
                 json!({ "health": { "everySeconds": 0 } }),
                 "every",
                 "is 1 to 3600",
             ),
+            (json!({ "health": { "upAfter": 0 } }), "down", "1 to 100"),
             (
-                "openai",
-                vec![],
-                json!({ "health": { "upAfter": 0 } }),
-                "down",
-                "1 to 100",
-            ),
-            (
-                "openai",
-                vec![],
                 json!({ "load": { "everySeconds": 61 } }),
                 "loadEvery",
                 "is 1 to 60",
             ),
         ] {
-            let refused = of(kind, &pairs, more.clone(), Language::English);
-            assert!(refused.wrong.is_at(field), "{refused:?}");
-            assert!(refused.text.as_str().contains(said), "{refused:?}");
-            let chinese = of(kind, &pairs, more, Language::Chinese);
-            assert!(chinese.wrong.is_at(field) && chinese.text != refused.text);
+            refuses("openai", &[], &settings, (field, said));
         }
     }
 
