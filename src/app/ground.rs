@@ -44,7 +44,10 @@ pub(super) struct Ground {
     pub(super) within: Within,
     pub(super) keys: Keys,
     pub(super) tasks: TaskTracker,
+    /// Nothing new is begun.
     pub(super) stop: CancellationToken,
+    /// Nobody is answered any more.
+    pub(super) served: CancellationToken,
 }
 
 impl Ground {
@@ -81,6 +84,7 @@ impl Ground {
             keys,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            served: CancellationToken::new(),
         })
     }
 

@@ -40,7 +40,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 16_384,
-            grace: Duration::from_secs(10),
+            grace: Duration::from_secs(20),
         }
     }
 }

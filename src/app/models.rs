@@ -70,7 +70,8 @@ pub(super) fn llm(
         clock: ground.clock.clone(),
         prices: book,
         streams: ground.tasks.clone(),
-        shutdown: ground.stop.clone(),
+        stop: ground.stop.clone(),
+        over: ground.served.clone(),
     }))
 }
 

@@ -67,6 +67,9 @@ const CONVERTING_MAX: usize = 2;
 /// What the demo's servers are called inside the process.
 pub const DEMO: &str = "demo";
 
+/// How long what is left to write may take, once nobody is answered any more.
+const LAST_TIME: Duration = Duration::from_secs(8);
+
 /// A process that is ready to serve.
 pub struct App {
     pub site: Site,
@@ -126,8 +129,7 @@ impl App {
         }
         let endpoint = endpoint(config, &market, &ground.stop);
         let llm = models::endpoint(&market);
-        let served = CancellationToken::new();
-        watched::measures(config, &ground, (&llm.llm, &served))?;
+        watched::measures(config, &ground, &llm.llm)?;
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
             endpoint: endpoint.clone(),
@@ -152,7 +154,7 @@ impl App {
             seeded,
             tasks: ground.tasks,
             stop: ground.stop,
-            served,
+            served: ground.served,
             store: ground.store,
             hold: ground.hold,
             limits: limits(config),
@@ -181,10 +183,7 @@ impl App {
         // The ledger's writer ends when nobody can hand in entries any more.
         drop(market);
         tasks.close();
-        if tokio::time::timeout(limits.grace, tasks.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(LAST_TIME, tasks.wait()).await.is_err() {
             tracing::warn!("some background work did not end in time");
         }
         limiter.give_back().await;

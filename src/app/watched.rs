@@ -29,12 +29,8 @@ pub(super) fn spans(
     Ok(telemetry)
 }
 
-/// Sends measures of models from time to time, and once more when `over` says that no more of them comes.
-pub(super) fn measures(
-    config: &Config,
-    ground: &Ground,
-    (llm, over): (&Llm, &CancellationToken),
-) -> anyhow::Result<()> {
+/// Sends measures of models from time to time, and once more when no more of them comes.
+pub(super) fn measures(config: &Config, ground: &Ground, llm: &Llm) -> anyhow::Result<()> {
     let every = Duration::from_secs(config.telemetry.otlp_metrics_every_s);
     let collector = collector(config, Signal::Metrics)?;
     let Some(collector) = collector.filter(|_| !every.is_zero()) else {
@@ -47,7 +43,7 @@ pub(super) fn measures(
         collector,
         (every, read),
         clock,
-        over.clone(),
+        ground.served.clone(),
     ));
     Ok(())
 }

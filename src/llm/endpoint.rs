@@ -18,8 +18,8 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream;
+use futures::{Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -29,6 +29,7 @@ use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
 use crate::llm::dialect::{Dialect, Dropped};
 use crate::llm::fault::{Fault, FaultClass};
+use crate::llm::forward::Piece;
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
 use crate::llm::reserve::limit_fault;
@@ -218,10 +219,18 @@ async fn read_up_to(body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
 
 /// A body that is written as its chunks come.
 fn body_of(chunks: mpsc::Receiver<Bytes>) -> Body {
-    let chunks = stream::unfold(chunks, async |mut chunks| {
-        Some((chunks.recv().await?, chunks))
-    });
-    Body::from_stream(chunks.map(Ok::<_, Infallible>))
+    Body::from_stream(each(chunks).map(Ok::<_, Infallible>))
+}
+
+/// The same of one that may break off.
+fn pieces_of(pieces: mpsc::Receiver<Piece>) -> Body {
+    Body::from_stream(each(pieces))
+}
+
+fn each<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> + Send + 'static {
+    stream::unfold(receiver, async |mut receiver| {
+        Some((receiver.recv().await?, receiver))
+    })
 }
 
 /// Where a request came from.

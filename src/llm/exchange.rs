@@ -192,7 +192,7 @@ impl Asking<'_> {
         let headers_by = work.deadline.min(began + work.settings.times.first_byte());
         let patience = Patience {
             deadline: headers_by,
-            cancel: &work.cx.shutdown,
+            cancel: &work.cx.over,
         };
         let opened = work
             .cx
@@ -404,6 +404,7 @@ fn usage_of(dialect: Dialect, top: &Top<'_>) -> Option<Usage> {
 /// Why there was no answer over the network.
 pub(crate) fn of_egress(error: &EgressError) -> Fault {
     let class = match error {
+        EgressError::Cancelled => return Fault::ending(),
         EgressError::TimedOut { .. } => FaultClass::Timeout,
         EgressError::Refused(_) | EgressError::RefusedName { .. } | EgressError::InvalidUrl => {
             FaultClass::Internal

@@ -83,6 +83,12 @@ impl Fault {
         self.cause.unwrap_or(self.class)
     }
 
+    /// The process ends, and this with it.
+    pub fn ending() -> Self {
+        let text = "the gateway is shutting down; ask again";
+        Self::new(FaultClass::Overloaded, text)
+    }
+
     /// A request that cannot be understood at a field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {

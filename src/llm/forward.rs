@@ -4,13 +4,13 @@
 mod wanted;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use crate::access::caller::Caller;
 use crate::access::limit::Cost;
@@ -40,6 +40,8 @@ pub(crate) use wanted::{BYTES_PER_TOKEN_OF_MEDIA, IMAGE_TOKENS};
 
 /// How much of an answer in JSON is read to see what it used.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long a caller has to take what there is of an answer that broke off.
+const LAST_WORD_TIME: Duration = Duration::from_secs(5);
 
 /// What goes back.
 pub struct Passed {
@@ -53,8 +55,17 @@ pub struct Passed {
 
 pub enum PassedBody {
     Whole(Bytes),
-    Chunks(mpsc::Receiver<Bytes>),
+    Chunks(mpsc::Receiver<Piece>),
 }
+
+/// A piece of an answer, or word that no more of it comes.
+pub type Piece = Result<Bytes, BrokenOff>;
+
+/// Of an answer that does not come to its end: the caller's connection ends as the provider's did, so that nobody takes
+/// a part for all of it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct BrokenOff;
 
 /// What a provider answers.
 struct Answer {
@@ -292,7 +303,7 @@ impl Sending<'_> {
         let Signed { request, pass } = signed.await?;
         let patience = Patience {
             deadline: self.deadline.min(Instant::now() + self.times.first_byte()),
-            cancel: &self.cx.shutdown,
+            cancel: &self.cx.over,
         };
         let opened = self
             .cx
@@ -404,7 +415,7 @@ fn counted(cx: &Llm, account: &mut Account, (tallied, priced): (Option<Tallied>,
 /// Passes an answer on to its end, and settles it.
 async fn pump(
     cx: Arc<Llm>,
-    (mut opened, sender, deadline): (Opened, mpsc::Sender<Bytes>, Instant),
+    (mut opened, sender, deadline): (Opened, mpsc::Sender<Piece>, Instant),
     (sent, mut tally, priced): (Sent, Tally, Priced),
     (mut account, reservation): (Account, Reservation),
 ) {
@@ -414,7 +425,7 @@ async fn pump(
         chunk
     })
     .await;
-    drop(sender);
+    close(sender, &ended).await;
     let tallied = tally.finish(&sent, matches!(ended, Ok(true)));
     let cost = counted(&cx, &mut account, (tallied, &priced));
     match ended {
@@ -426,18 +437,25 @@ async fn pump(
     reservation.settle(cost).await;
 }
 
+/// Ends the caller's answer.
+pub(crate) async fn close(sender: mpsc::Sender<Piece>, ended: &Result<bool, Fault>) {
+    if ended.is_err() {
+        let _ = timeout(LAST_WORD_TIME, sender.send(Err(BrokenOff))).await;
+    }
+}
+
 /// Passes on what `note` makes of each piece. `false`: the caller left.
 pub(crate) async fn pass_on(
     cx: &Llm,
     opened: &mut Opened,
-    (sender, deadline): (&mpsc::Sender<Bytes>, Instant),
+    (sender, deadline): (&mpsc::Sender<Piece>, Instant),
     mut note: impl FnMut(Bytes) -> Bytes,
 ) -> Result<bool, Fault> {
     loop {
         let next = tokio::select! {
             biased;
             () = sender.closed() => return Ok(false),
-            () = cx.shutdown.cancelled() => return Ok(false),
+            () = cx.over.cancelled() => return Err(Fault::ending()),
             next = timeout_at(deadline.into(), opened.chunk()) => next,
         };
         match next {
@@ -446,7 +464,7 @@ pub(crate) async fn pass_on(
                 if chunk.is_empty() {
                     continue;
                 }
-                let sent = timeout_at(deadline.into(), sender.send(chunk)).await;
+                let sent = timeout_at(deadline.into(), sender.send(Ok(chunk))).await;
                 if !matches!(sent, Ok(Ok(()))) {
                     return Ok(false);
                 }

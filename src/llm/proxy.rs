@@ -56,8 +56,10 @@ pub struct Llm {
     pub prices: PriceBook,
     /// Streams under way, which the end of the process waits for.
     pub streams: TaskTracker,
-    /// Ends them.
-    pub shutdown: CancellationToken,
+    /// The process is to end: nothing is begun that nobody waits for.
+    pub stop: CancellationToken,
+    /// It ends now: nobody is answered any more.
+    pub over: CancellationToken,
 }
 
 /// A request as it came in.

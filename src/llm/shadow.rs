@@ -64,7 +64,7 @@ pub(crate) fn cast(
     cx.streams.clone().spawn(async move {
         tokio::select! {
             // Nobody waits for it, and nothing ends later because of it.
-            () = cx.shutdown.cancelled() => {}
+            () = cx.stop.cancelled() => {}
             () = cast.run(&cx) => {}
         }
     });

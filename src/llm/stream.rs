@@ -139,8 +139,10 @@ pub(crate) async fn pump(
     if left && flow.on_disconnect == OnDisconnect::Drain {
         let until = flow.deadline.min(Instant::now() + DRAIN_TIME);
         while !flow.over && Instant::now() < until {
-            flow.read(until).await;
-            flow.out.clear();
+            tokio::select! {
+                () = cx.over.cancelled() => break,
+                () = flow.read(until) => flow.out.clear(),
+            }
         }
     }
     let seen = flow.relay.seen();
@@ -195,9 +197,8 @@ async fn pass(
         tokio::select! {
             biased;
             () = sender.closed() => return false,
-            () = cx.shutdown.cancelled() => {
-                let fault = Fault::new(FaultClass::Overloaded, "the gateway is shutting down; ask again");
-                flow.relay.finish(Some(fault), &mut flow.out);
+            () = cx.over.cancelled() => {
+                flow.relay.finish(Some(Fault::ending()), &mut flow.out);
                 flow.over = true;
             }
             () = flow.read(until) => {}

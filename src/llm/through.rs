@@ -31,7 +31,7 @@ use crate::llm::account::{Account, Priced};
 use crate::llm::choice::Counted;
 use crate::llm::exchange::{judged, of_egress};
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::forward::{PassedBody, pass_on};
+use crate::llm::forward::{PassedBody, Piece, close, pass_on};
 use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::provider::Auth;
 use crate::llm::proxy::{Llm, of_provider};
@@ -343,7 +343,7 @@ impl Call<'_> {
         };
         let patience = Patience {
             deadline,
-            cancel: &self.cx.shutdown,
+            cancel: &self.cx.over,
         };
         sent.leaves(upload.is_some());
         let opened = match upload {
@@ -453,7 +453,7 @@ fn seen(status: Result<u16, &Fault>, sent: &Sent) -> (Sign<FaultClass>, BreakerR
 /// Passes an answer on to its end, and settles what is known of what it used.
 async fn pump(
     cx: Arc<Llm>,
-    (passing, sender): (Passing, mpsc::Sender<Bytes>),
+    (passing, sender): (Passing, mpsc::Sender<Piece>),
     (mut account, reservation): (Account, Reservation),
 ) {
     let Passing {
@@ -477,20 +477,20 @@ async fn pump(
     let rest = veil.finish();
     if matches!(ended, Ok(true)) && !rest.is_empty() {
         account.passed(&rest);
-        let _ = timeout_at(deadline.into(), sender.send(rest)).await;
+        let _ = timeout_at(deadline.into(), sender.send(Ok(rest))).await;
     }
     let has_ended = matches!(ended, Ok(true));
     let tallied = tally.and_then(|(tally, list)| Some((tally.finish(&sent, has_ended)?, list)));
     let cost = counted(&cx, &mut account, (&target, tallied));
-    match ended {
+    match &ended {
         Ok(true) => account.done(),
         Ok(false) => {}
-        Err(fault) => account.failed(&fault),
+        Err(fault) => account.failed(fault),
     }
     drop(account);
     reservation.settle(cost).await;
     // Whoever has all of the answer has it counted already.
-    drop(sender);
+    close(sender, &ended).await;
 }
 
 /// What an answer of a provider's came to, by that list of prices; `None`: nothing.

@@ -9,7 +9,7 @@ mod credential;
 mod curated;
 mod declared;
 mod documents;
-mod end;
+pub(crate) mod end;
 mod help;
 mod ledger;
 mod limiting;

@@ -9,6 +9,7 @@
 mod asking;
 mod billed;
 mod doors;
+mod ending;
 mod failing;
 mod flowing;
 mod google;

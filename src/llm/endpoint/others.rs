@@ -14,7 +14,7 @@ use crate::access::caller::Caller;
 use crate::llm::count;
 use crate::llm::dialect::{Dialect, anthropic};
 use crate::llm::endpoint::{
-    BODY_BYTES_MAX, Endpoint, TARGET, body_of, peer, read_up_to, refuse, tell_request,
+    BODY_BYTES_MAX, Endpoint, TARGET, peer, pieces_of, read_up_to, refuse, tell_request,
 };
 use crate::llm::exact::{TEXT_BYTES_MAX, vocabularies};
 use crate::llm::fault::{Fault, FaultClass};
@@ -145,7 +145,7 @@ async fn pass(
 fn answered(passed: Passed) -> Response {
     let body = match passed.body {
         PassedBody::Whole(body) => Body::from(body),
-        PassedBody::Chunks(chunks) => body_of(chunks),
+        PassedBody::Chunks(pieces) => pieces_of(pieces),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(passed.status).unwrap_or(StatusCode::BAD_GATEWAY);

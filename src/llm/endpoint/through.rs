@@ -14,7 +14,7 @@ use http_body::Body as _;
 
 use crate::egress::Upload;
 use crate::llm::dialect::Dialect;
-use crate::llm::endpoint::{Endpoint, TARGET, body_of, peer, refuse, tell_request};
+use crate::llm::endpoint::{Endpoint, TARGET, peer, pieces_of, refuse, tell_request};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::PassedBody;
 use crate::llm::through::{Came, Through, UPLOAD_BYTES_MAX, pass_through};
@@ -76,7 +76,7 @@ pub(super) fn upload(body: Body) -> Option<Upload> {
 pub(super) fn answered(came: Came) -> Response {
     let body = match came.body {
         PassedBody::Whole(body) => Body::from(body),
-        PassedBody::Chunks(chunks) => body_of(chunks),
+        PassedBody::Chunks(pieces) => pieces_of(pieces),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(came.status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -18,7 +18,7 @@ use crate::egress::serve_local;
 use crate::endpoint::Events;
 use crate::program::{PATIENCE, Serving, causeway, document};
 
-async fn no_longer_listens(served: &Serving) {
+pub(crate) async fn no_longer_listens(served: &Serving) {
     let address = served.origin.trim_start_matches("http://");
     while TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
