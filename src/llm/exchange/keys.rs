@@ -155,12 +155,17 @@ impl LiveProvider {
 
     /// What is told of its fault.
     pub(crate) fn told(&self, mut fault: Fault, sent: (Option<&LiveKey>, &Pass)) -> Fault {
-        if matches!(
-            fault.class,
-            FaultClass::Unauthenticated | FaultClass::Forbidden
-        ) {
+        match fault.class {
             // It is our key that is no good, which is nothing the caller can do about.
-            fault.message = format!("{} does not accept its key", self.name);
+            FaultClass::Unauthenticated => {
+                fault.message = format!("{} does not accept its key", self.name);
+            }
+            // Of which model, or of what else, only its own words tell.
+            FaultClass::Forbidden => {
+                let said = &fault.message;
+                fault.message = format!("{} does not let its key do this: {said}", self.name);
+            }
+            _ => {}
         }
         fault.message = masked(sent, &fault.message);
         fault
@@ -189,16 +194,17 @@ pub(crate) fn judged(class: Option<FaultClass>) -> (Sign<FaultClass>, BreakerRul
         return (Sign::Good, FAILING);
     };
     match class {
-        FaultClass::Unauthenticated | FaultClass::Forbidden | FaultClass::Exhausted => {
-            (Sign::Bad(class), REFUSED)
-        }
+        FaultClass::Unauthenticated | FaultClass::Exhausted => (Sign::Bad(class), REFUSED),
         FaultClass::RateLimited
         | FaultClass::Upstream
         | FaultClass::Overloaded
         | FaultClass::Unreachable
         | FaultClass::Timeout
         | FaultClass::Stalled => (Sign::Bad(class), FAILING),
-        FaultClass::Internal | FaultClass::Unsupported => (Sign::None, FAILING),
+        // A key that may not ask for one model may ask for others, and whoever asks chooses the model.
+        FaultClass::Forbidden | FaultClass::Internal | FaultClass::Unsupported => {
+            (Sign::None, FAILING)
+        }
         _ => (Sign::Good, FAILING),
     }
 }

@@ -154,6 +154,22 @@ async fn an_embedding_that_breaks_off_stays_spent_and_one_that_is_refused_does_n
 }
 
 #[tokio::test]
+async fn a_key_that_may_not_ask_for_one_model_goes_on_asking_for_others() {
+    let set = Set::start().await;
+    set.model("m", to(&["forbidden"])).await;
+    for _ in 0..6 {
+        let (status, _, said) = set.answer("m", false).await;
+        assert_eq!(status, 502, "{said}");
+        let named = "fake does not let its key do this: no access to this model";
+        assert!(said.contains(named) && !said.contains(GOOD), "{said}");
+        let (status, _, said) = set.answer("fake/ok", false).await;
+        assert_eq!(status, 200, "{said}");
+    }
+    set.model("m", to(&["forbidden", "ok"])).await;
+    assert_eq!(set.answer("m", false).await.1, "fake/ok");
+}
+
+#[tokio::test]
 async fn a_provider_says_how_long_connecting_to_it_may_take() {
     let set = Set::start_with(&[("CAUSEWAY__EGRESS__CONNECT_TIMEOUT_MS", "60000")]).await;
     let (listener, _waiting) = unanswered().await;

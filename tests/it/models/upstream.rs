@@ -187,6 +187,10 @@ async fn chat(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) ->
             let text = format!("out of order, although you are {GOOD}");
             return refusal(StatusCode::INTERNAL_SERVER_ERROR, &text);
         }
+        "forbidden" => {
+            let text = format!("no access to this model, although you are {GOOD}");
+            return refusal(StatusCode::FORBIDDEN, &text);
+        }
         "echo" => {
             let text = format!("you are {GOOD}");
             return Json(json!({
