@@ -74,8 +74,8 @@ impl Endpoint {
             .merge(others::router())
             .merge(kept::router())
             .merge(through::router())
-            .route("/v1/{*path}", any(unsupported))
-            .route("/v1beta/{*path}", any(unsupported))
+            .route("/v1/{*path}", any(unknown))
+            .route("/v1beta/{*path}", any(unknown))
             .with_state(self)
     }
 
@@ -163,16 +163,24 @@ async fn gemini(state: State<Endpoint>, Path(name): Path<String>, request: Reque
 }
 
 /// Said in the words of whose addresses it is among.
-async fn unsupported(request: Request) -> Response {
+async fn unknown(request: Request) -> Response {
     let path = request.uri().path();
     let dialect = if path.starts_with("/v1beta/") {
         Dialect::Gemini
     } else if path.starts_with("/v1/messages/") {
         Dialect::Anthropic
     } else {
-        Dialect::OpenaiChat
+        models::asked_in(request.headers())
     };
-    let text = format!("{} {path} is not offered here", request.method());
+    unsupported(dialect, &request)
+}
+
+fn unsupported(dialect: Dialect, request: &Request) -> Response {
+    let text = format!(
+        "{} {} is not offered here",
+        request.method(),
+        request.uri().path()
+    );
     refuse(dialect, &Fault::new(FaultClass::Unsupported, text))
 }
 

@@ -9,8 +9,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde::Deserialize;
 
 use crate::llm::dialect::Dialect;
+use crate::llm::endpoint::models::asked_in;
 use crate::llm::endpoint::through::{answered, check_length, upload};
-use crate::llm::endpoint::{Endpoint, peer, refuse};
+use crate::llm::endpoint::{Endpoint, peer, refuse, unsupported};
 use crate::llm::fault::Fault;
 use crate::llm::kept::list::ListQuery;
 use crate::llm::kept::{Act, Kind, Wish, keep};
@@ -87,6 +88,11 @@ struct Named {
 }
 
 async fn about(endpoint: &Endpoint, kind: Kind, what: What, request: Request) -> Response {
+    let dialect = asked_in(request.headers());
+    if dialect != Dialect::OpenaiChat {
+        // What OpenAI keeps is nothing for a client that thinks it speaks to another vendor.
+        return unsupported(dialect, &request);
+    }
     match carried(endpoint, kind, what, request).await {
         Ok(came) => answered(came),
         Err(fault) => refuse(Dialect::OpenaiChat, &fault),

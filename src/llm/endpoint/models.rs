@@ -46,10 +46,14 @@ pub(super) async fn show_gemini(
     one(&endpoint, Dialect::Gemini, &name, &parts).await
 }
 
-/// Anthropic's clients say which version they speak.
-fn asked_in(headers: &HeaderMap) -> Dialect {
-    if headers.contains_key("anthropic-version") {
+/// Whose client asks at an address that several protocols have: Anthropic's says which version it speaks, Google's what
+/// it is.
+pub(super) fn asked_in(headers: &HeaderMap) -> Dialect {
+    let has = |name: &&str| headers.contains_key(*name);
+    if has(&"anthropic-version") {
         Dialect::Anthropic
+    } else if ["x-goog-api-client", "x-goog-api-key"].iter().any(has) {
+        Dialect::Gemini
     } else {
         Dialect::OpenaiChat
     }

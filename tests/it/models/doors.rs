@@ -104,15 +104,20 @@ async fn a_key_may_come_as_each_protocols_clients_send_it() {
 async fn models_are_listed_in_the_shape_of_whoever_asks() {
     let set = Set::start().await;
     set.model("m", to(&["ok"])).await;
-    let get = async |path: &str, anthropic: bool| -> Value {
+    let ask = async |path: &str, header: Option<(&str, &str)>| -> (u16, Value) {
         let url = format!("{}/{path}", set.site.served.origin);
         let mut request = set.site.client.get(url).bearer_auth(&set.caller);
-        if anthropic {
-            request = request.header("anthropic-version", "2023-06-01");
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json().await.unwrap()
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
+    let version = ("anthropic-version", "2023-06-01");
+    let get = async |path: &str, anthropic: bool| -> Value {
+        let (status, said) = ask(path, anthropic.then_some(version)).await;
+        assert_eq!(status, 200, "{path}");
+        said
     };
     let listed = get("v1/models", false).await;
     assert_eq!(listed["object"], "list");
@@ -131,4 +136,22 @@ async fn models_are_listed_in_the_shape_of_whoever_asks() {
     assert_eq!(listed["models"][1]["name"], "models/m");
     let shown = get("v1beta/models/m", false).await;
     assert_eq!(shown["supportedGenerationMethods"][0], "generateContent");
+    // Google's client asks at `/v1`, too, where it is told so.
+    let google = Some(("x-goog-api-client", "google-genai-sdk/3.6.1"));
+    let listed = ask("v1/models", google).await.1;
+    assert_eq!(listed["models"][1]["name"], "models/m");
+    assert_eq!(ask("v1/models/m", google).await.1["name"], "models/m");
+    let (status, said) = ask("v1/models/none", google).await;
+    assert_eq!(
+        (status, &said["error"]["status"]),
+        (404, &json!("NOT_FOUND"))
+    );
+    // What is kept at OpenAI is nothing that another vendor's client means.
+    for path in ["v1/files", "v1/batches", "v1/files/file_1"] {
+        let (status, said) = ask(path, google).await;
+        let named = &said["error"]["status"];
+        assert_eq!((status, named), (501, &json!("UNIMPLEMENTED")), "{path}");
+        let (status, said) = ask(path, Some(version)).await;
+        assert_eq!((status, &said["type"]), (501, &json!("error")), "{path}");
+    }
 }
