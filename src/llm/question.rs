@@ -18,6 +18,8 @@ use crate::llm::splice::{Edit, Top, edited_at};
 const MEDIA_TOKENS_MIN: u64 = 1_024;
 /// One of these stands beside each.
 const MEDIA_WORDS: [&str; 4] = ["base64", "inlineData", "inline_data", "input_audio"];
+/// How a text begins that says in the words of one dialect what another one sealed: as it is, and as base64 (Gemini).
+const SEALS: [&str; 2] = ["\"causeway", "\"Y2F1c2V3YXk6"];
 
 /// A request for an answer.
 pub struct Question {
@@ -206,20 +208,39 @@ impl Question {
         read.as_ref().map_err(Clone::clone)
     }
 
-    /// The request for a model of a provider: its own bytes where the provider speaks the caller's dialect.
+    /// The request for a model of a provider: its own bytes where the provider speaks the caller's dialect, and nothing in
+    /// them is another provider's.
     ///
     /// # Errors
     /// Where the provider's dialect cannot say what the answer depends on.
     pub fn written(&self, provider: &Provider, model: &TargetModel) -> Result<Written, Fault> {
         match provider.speaks(self.dialect, &model.name) {
+            Some(capability) if self.carries_seals() => {
+                self.translated(provider, model, (self.dialect, capability))
+            }
             Some(capability) => self.passed(provider, model, capability),
-            None => self.translated(provider, model),
+            None => {
+                let way = provider.way(self.neutral()?, &model.name);
+                self.translated(provider, model, way)
+            }
         }
     }
 
-    fn translated(&self, provider: &Provider, model: &TargetModel) -> Result<Written, Fault> {
+    /// Whether what other providers sealed may be among what the caller brings back: its own provider would take that for a
+    /// forgery of its own.
+    fn carries_seals(&self) -> bool {
+        let marks = SEALS.iter();
+        let mut found = marks.map(|mark| memchr::memmem::find(&self.body, mark.as_bytes()));
+        found.any(|place| place.is_some())
+    }
+
+    fn translated(
+        &self,
+        provider: &Provider,
+        model: &TargetModel,
+        (dialect, capability): (Dialect, Capability),
+    ) -> Result<Written, Fault> {
         let request = self.neutral()?;
-        let (dialect, capability) = provider.way(request, &model.name);
         let encoded = dialect.encode_request(request, model)?;
         let mut dropped = encoded.dropped;
         let Value::Object(mut body) = encoded.body else {
@@ -233,7 +254,7 @@ impl Question {
             capability,
             body: Value::Object(body).to_string().into(),
             dropped,
-            hides_usage: false,
+            hides_usage: dialect == self.dialect && !self.wants_usage,
         })
     }
 
@@ -280,7 +301,7 @@ impl Question {
             capability,
             body,
             dropped,
-            hides_usage: self.dialect == Dialect::OpenaiChat && !self.wants_usage,
+            hides_usage: !self.wants_usage,
         })
     }
 }
@@ -355,7 +376,101 @@ fn with_usage(options: Option<&str>) -> Result<String, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of cases")]
+    fn what_another_provider_sealed_is_no_providers_of_the_callers_dialect() {
+        use Dialect::{Anthropic, Gemini, OpenaiChat, OpenaiResponses};
+        let target = TargetModel {
+            name: "m".to_owned(),
+            max_output_tokens: None,
+        };
+        let gemini = base64::engine::general_purpose::STANDARD
+            .encode(r#"causeway:{"signature":["anthropic","S"]}"#);
+        for (kind, dialect, mut body, sealed, kept) in [
+            (
+                "anthropic",
+                Anthropic,
+                json!({ "max_tokens": 9, "messages": [
+                    { "role": "user", "content": "q" },
+                    { "role": "assistant", "content": [
+                        { "type": "thinking", "thinking": "t", "signature": "SEAL" },
+                        { "type": "text", "text": "a" },
+                    ] },
+                    { "role": "user", "content": "r" },
+                ] }),
+                "causeway:gemini:S",
+                "EuYBCkQYAiJA",
+            ),
+            (
+                "openai",
+                OpenaiResponses,
+                json!({ "include": ["reasoning.encrypted_content"], "input": [
+                    { "role": "user", "content": "q" },
+                    { "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "SEAL" },
+                    { "role": "assistant", "content": [{ "type": "output_text", "text": "a" }] },
+                    { "role": "user", "content": "r" },
+                ] }),
+                "causeway:anthropic:signature:S",
+                "gAAAAABo",
+            ),
+            (
+                "gemini",
+                Gemini,
+                json!({ "contents": [
+                    { "role": "user", "parts": [{ "text": "q" }] },
+                    { "role": "model", "parts": [
+                        { "functionCall": { "name": "f", "args": {} }, "thoughtSignature": "SEAL" },
+                    ] },
+                    { "role": "user", "parts": [
+                        { "functionResponse": { "name": "f", "response": { "result": "r" } } },
+                    ] },
+                ] }),
+                &gemini,
+                "RWhZQg==",
+            ),
+            (
+                "openrouter",
+                OpenaiChat,
+                json!({ "messages": [
+                    { "role": "user", "content": "q" },
+                    { "role": "assistant", "content": "a", "reasoning_details": [
+                        { "type": "reasoning.text", "text": "t", "signature": "SEAL", "index": 0 },
+                    ] },
+                    { "role": "user", "content": "r" },
+                ] }),
+                "causeway:anthropic:S",
+                "sig_abc",
+            ),
+        ] {
+            body["model"] = "m".into();
+            let provider = crate::llm::provider::find(kind).unwrap();
+            let written = |seal: &str| {
+                let body = body.to_string().replace("SEAL", seal);
+                let addressed = Addressed {
+                    model: Some("m".to_owned()),
+                    stream: None,
+                };
+                let question = Question::read(dialect, body.clone().into(), addressed).unwrap();
+                (body, question.written(provider, &target).unwrap())
+            };
+            let (before, own) = written(kept);
+            assert_eq!(own.body, before, "{kind}");
+            let (_, foreign) = written(sealed);
+            assert_eq!(foreign.dialect, dialect, "{kind}");
+            let said = String::from_utf8(foreign.body.to_vec()).unwrap();
+            assert!(!said.contains(sealed), "{kind}: {said}");
+            let asked: Value = serde_json::from_str(&said).unwrap();
+            let all = asked.get("messages").or(asked.get("input"));
+            let all = all.or(asked.get("contents")).unwrap();
+            assert!(all.as_array().unwrap().len() >= 3, "{kind}: {said}");
+            assert!(said.contains("\"r\""), "{kind}: {said}");
+        }
+    }
 
     #[test]
     fn how_much_an_answer_may_have_is_read_in_each_dialect() {
