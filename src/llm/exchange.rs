@@ -28,7 +28,7 @@ use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss};
-use crate::llm::signed::{Signed, renews};
+use crate::llm::signed::{Signed, renews, secrets_of};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::{Flow, is_stream, media};
 use crate::llm::usage::Usage;
@@ -220,13 +220,15 @@ impl Asking<'_> {
                     return Err(self.provider.told(fault, (key, &pass)));
                 }
                 self.whole(work, &body, dropped)
+                    .map_err(|fault| self.provider.told(fault, (key, &pass)))
             }
             Some(_) if !is_stream(&opened) => {
                 let fault = self.no_stream(work, opened, account).await;
                 return Err(self.provider.told(fault, (key, &pass)));
             }
             Some(_) => {
-                let flow = Flow::begin(self.relay(work)?, opened, work, headers_by).await;
+                let relay = self.relay(work)?.hiding(secrets_of((key, &pass)));
+                let flow = Flow::begin(relay, opened, work, headers_by).await;
                 let flow = flow.map_err(|fault| self.provider.told(fault, (key, &pass)));
                 flow.map(|flow| Answering::Stream(Box::new(flow)))
             }
