@@ -76,6 +76,30 @@ async fn what_is_no_chat_is_passed_on_as_it_came_to_the_same_address() {
 }
 
 #[tokio::test]
+async fn a_form_names_one_model_only() {
+    let set = Set::start().await;
+    set.model("m", to(&["m-1"])).await;
+    let key = json!({ "name": "narrow", "models": ["m"] });
+    let made = set.site.done("POST", "keys", key).await;
+    let key = made["key"].as_str().unwrap();
+    let part = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n")
+    };
+    for path in ["images/edits", "audio/transcriptions"] {
+        let url = format!("{}/v1/{path}", set.site.served.origin);
+        let request = set.site.client.post(url).bearer_auth(key);
+        let request = request.header("content-type", "multipart/form-data; boundary=b");
+        let form = [part("model", "m"), part("model", "other")].concat() + "--b--\r\n";
+        let answer = request.body(form).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{path}");
+        let said: Value = answer.json().await.unwrap();
+        let message = said["error"]["message"].as_str().unwrap();
+        assert_eq!(message, "`model` stands there twice", "{path}");
+    }
+    assert_eq!(set.upstream.keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_key_may_come_as_each_protocols_clients_send_it() {
     let set = Set::start().await;
     set.model("m", to(&["ok"])).await;
