@@ -296,7 +296,7 @@ impl Asking<'_> {
         let no_answer = |error: &dyn Display| Fault::new(FaultClass::Upstream, because(error));
         if dialect == work.question.dialect {
             let top = Top::read(body).map_err(|fault| no_answer(&fault))?;
-            let usage = usage_of(dialect, &top);
+            let usage = dialect.usage_in(body, &top);
             let tier = top.get::<&str>(TIER).and_then(ServiceTier::named);
             let (model, renamed) = self.renamed(work, &top);
             let body = renamed.map_or_else(|| body.clone(), Bytes::from);
@@ -396,11 +396,6 @@ pub(crate) fn request_to(
         headers,
         body,
     }
-}
-
-/// The usage of a whole answer, without reading the rest of it.
-fn usage_of(dialect: Dialect, top: &Top<'_>) -> Option<Usage> {
-    dialect.decode_usage_text(top.raw(dialect.usage_field())?)
 }
 
 /// Why there was no answer over the network.

@@ -30,7 +30,7 @@ pub struct Seen {
     pub usage: Option<Usage>,
     /// Pieces of the answer, for an estimate where nobody says what was used.
     pub pieces: u64,
-    /// It came to its proper end.
+    /// It came to its proper end, or to a fault that was told with what was used until then.
     pub ended: bool,
     /// What answers, as the provider names it.
     pub model: Option<String>,
@@ -215,12 +215,15 @@ impl Same {
         self.seen.tier = tier_of(data).or(self.seen.tier);
         let mut decoder = Decoder::new(Framing::ServerSent);
         for event in decoder.push(frame) {
-            for mut event in self.decoder.push(&event) {
+            let said = self.decoder.push(&event);
+            let is_settled = is_settled(&self.decoder, &said);
+            for mut event in said {
                 self.hidden.event(&mut event);
                 let pieces = self.seen.pieces;
                 self.seen.note(&event);
                 self.seen.pieces = pieces;
             }
+            self.seen.ended |= is_settled;
         }
     }
 
@@ -285,6 +288,13 @@ impl Same {
             write_fault(self.dialect, fault, out);
         }
     }
+}
+
+/// Whether an event tells of a fault, and itself of what was used until then, as Responses do. What others told before
+/// need not be all of it.
+fn is_settled(decoder: &StreamDecoder, said: &[ChatEvent]) -> bool {
+    matches!(decoder, StreamDecoder::OpenaiResponses(_))
+        && matches!(said, [.., ChatEvent::Usage(_), ChatEvent::Fault(_)])
 }
 
 /// A model that comes later than this in an event is looked for each time.
@@ -374,7 +384,9 @@ impl Across {
         };
         for event in events {
             let said = self.decoder.push(&event);
+            let is_settled = is_settled(&self.decoder, &said) && self.seen.fault.is_none();
             self.tell(said, out);
+            self.seen.ended |= is_settled;
         }
     }
 
@@ -603,6 +615,40 @@ mod tests {
             assert!(said.contains("bad key [masked]"), "{from:?} {to:?}: {said}");
             assert!(!said.contains("one-secret"), "{from:?} {to:?}: {said}");
             assert_eq!(fault, "bad key [masked]");
+        }
+    }
+
+    #[test]
+    fn searches_of_the_web_are_counted_in_streams_that_pass() {
+        let text = "data: {\"type\":\"response.output_text.delta\",\"output_index\":9,\"content_index\":0,\"delta\":\"Hi\"}\n\n";
+        let item = |place: usize, action: &str| {
+            let item = format!(
+                "{{\"id\":\"ws_{place}\",\"type\":\"web_search_call\",\"status\":\"completed\",\"action\":{{\"type\":\"{action}\"}}}}"
+            );
+            ["added", "done"].map(|what| {
+                format!("data: {{\"type\":\"response.output_item.{what}\",\"output_index\":{place},\"item\":{item}}}\n\n")
+            })
+            .concat()
+        };
+        let usage = "\"usage\":{\"input_tokens\":70,\"output_tokens\":20,\"total_tokens\":90}";
+        let failed = "\"error\":{\"code\":\"server_error\",\"message\":\"No.\"}";
+        for (how, error) in [("completed", ""), ("incomplete", ""), ("failed", failed)] {
+            let comma = if error.is_empty() { "" } else { "," };
+            let end = format!(
+                "data: {{\"type\":\"response.{how}\",\"response\":{{\"status\":\"{how}\",{error}{comma}{usage}}}}}\n\n"
+            );
+            let searched = item(0, "search") + &item(1, "open_page") + &item(2, "search");
+            let stream = [text, &searched, text, &item(3, "search"), &end].concat();
+            let same = Same::new(Dialect::OpenaiResponses, None, false);
+            let (mut relay, mut out) = (Relay::Same(Box::new(same)), Vec::new());
+            relay.push(stream.as_bytes(), &mut out);
+            relay.finish(None, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), stream, "{how}");
+            let seen = relay.seen();
+            let usage = seen.usage.unwrap();
+            assert_eq!((usage.total(), usage.searches), (90, 3), "{how}");
+            assert!(seen.ended, "{how}");
+            assert_eq!(seen.fault.is_some(), how == "failed", "{how}");
         }
     }
 }

@@ -20,14 +20,15 @@ static TELLING_FIELDS: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
     ]
     .map(Finder::new)
 });
-/// The same of names of events.
-static TELLING_NAMES: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
+/// The same of names of events, and of things that are paid for one by one.
+static TELLING_NAMES: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
     [
         ".completed\"",
         ".incomplete\"",
         ".failed\"",
         "message_stop",
         "[DONE]",
+        "\"web_search_call\"",
     ]
     .map(Finder::new)
 });
@@ -113,6 +114,8 @@ mod tests {
             (r#"{"usage":{"a":1}}"#, true),
             (r#"{"type":"message_stop"}"#, true),
             (r#"{"base_resp":{"status_code":1027}}"#, true),
+            (r#"{"item":{"type":"web_search_call"}}"#, true),
+            (r#"{"type":"response.web_search_call.searching"}"#, false),
             (r#"{"error":null,"choices":[{"error": {"code":1}}]}"#, true),
             (r#"{"error":null,"choices":[{"error" :null}]}"#, false),
             (
