@@ -2,6 +2,7 @@
 //!
 //! Errors are said in the caller's dialect, also those about its key.
 
+mod dropped;
 mod kept;
 mod models;
 mod others;
@@ -27,7 +28,7 @@ use tokio::sync::mpsc;
 
 use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
-use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::dialect::Dialect;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
@@ -246,7 +247,7 @@ fn replied(reply: Reply) -> Response {
         headers.insert(TARGET, target);
     }
     tell_request(headers, reply.provider_request.as_deref());
-    if let Some(dropped) = dropped_header(&reply.dropped) {
+    if let Some(dropped) = dropped::header(&reply.dropped) {
         headers.insert(DROPPED, dropped);
     }
     response
@@ -256,17 +257,6 @@ fn tell_request(headers: &mut HeaderMap, id: Option<&str>) {
     if let Some(id) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
         headers.insert(PROVIDER_REQUEST, id);
     }
-}
-
-/// The fields that could not be passed on, once each.
-fn dropped_header(dropped: &[Dropped]) -> Option<HeaderValue> {
-    let mut names: Vec<&str> = dropped.iter().map(|one| one.field.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let text = names.join(", ");
-    HeaderValue::from_str(&text)
-        .ok()
-        .filter(|_| !text.is_empty())
 }
 
 /// A fault in a dialect's words.
