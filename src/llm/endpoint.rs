@@ -21,7 +21,7 @@ use axum::routing::{any, get, post};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::sync::mpsc;
@@ -196,7 +196,7 @@ async fn carry_out(
 ) -> Result<Reply, Fault> {
     let (parts, body) = request.into_parts();
     let caller = endpoint.caller(&parts).await?;
-    let body = read_up_to(body, BODY_BYTES_MAX).await?;
+    let body = read_up_to(&parts.headers, body, BODY_BYTES_MAX).await?;
     let asked = Asked {
         dialect,
         addressed,
@@ -210,11 +210,30 @@ async fn carry_out(
     ask(&endpoint.llm, &caller, asked).await
 }
 
-async fn read_up_to(body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
+async fn read_up_to(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
+    refuse_compressed(headers)?;
     axum::body::to_bytes(body, bytes_max).await.map_err(|_| {
         let text = format!("the body is longer than {bytes_max} bytes, or broke off");
         Fault::new(FaultClass::TooLarge, text)
     })
+}
+
+/// What has to be understood here is read as it comes.
+fn refuse_compressed(headers: &HeaderMap) -> Result<(), Fault> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let named = values.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    let mut named = named.map(str::trim);
+    let is_none = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+    match named.find(|name| !is_none(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let shown: String = name.chars().take(40).collect();
+            let text = format!(
+                "the body is compressed (`content-encoding: {shown}`), which is not read here: send it as it is"
+            );
+            Err(Fault::new(FaultClass::MediaType, text))
+        }
+    }
 }
 
 /// A body that is written as its chunks come.

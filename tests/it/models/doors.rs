@@ -100,6 +100,39 @@ async fn a_form_names_one_model_only() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_refused_in_each_protocols_words() {
+    let set = Set::start().await;
+    set.model("m", to(&["m-1"])).await;
+    for (path, kind) in [
+        ("/v1/chat/completions", "/error/type"),
+        ("/v1/responses", "/error/type"),
+        ("/v1/messages", "/error/type"),
+        ("/v1/messages/count_tokens", "/error/type"),
+        ("/v1beta/models/m:generateContent", "/error/status"),
+        ("/v1/embeddings", "/error/type"),
+    ] {
+        for encoding in ["gzip", "br", "identity, ZSTD"] {
+            let url = format!("{}{path}", set.site.served.origin);
+            let request = set.site.client.post(url).bearer_auth(&set.caller);
+            let request = request.header("content-encoding", encoding);
+            let answer = request.body(b"\x1f\x8b".as_slice()).send().await.unwrap();
+            assert_eq!(answer.status(), 415, "{path} {encoding}");
+            let said: Value = answer.json().await.unwrap();
+            assert!(said.pointer(kind).is_some(), "{path}: {said}");
+            let message = said["error"]["message"].as_str().unwrap();
+            let named = encoding.trim_start_matches("identity, ");
+            let named = format!("content-encoding: {named}");
+            assert!(message.contains(&named), "{path}: {message}");
+        }
+    }
+    let url = format!("{}/v1/chat/completions", set.site.served.origin);
+    let request = set.site.client.post(url).bearer_auth(&set.caller);
+    let request = request.header("content-encoding", "identity");
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn a_key_may_come_as_each_protocols_clients_send_it() {
     let set = Set::start().await;
     set.model("m", to(&["ok"])).await;
