@@ -41,7 +41,7 @@ impl Wanted {
         let name = match multipart::boundary(&self.content_type) {
             Some(boundary) => multipart::field(&self.body, &boundary, "model")?
                 .map(|place| String::from_utf8_lossy(&self.body[place]).into_owned()),
-            None => Top::read(&self.body)?.get("model"),
+            None => Top::read(&self.body)?.text("model")?,
         };
         let name = name.filter(|name| !name.is_empty());
         name.ok_or_else(|| Fault::invalid("model", "`model` is missing: say which one you want"))
