@@ -48,7 +48,7 @@ use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts, idempotency};
 use crate::market::doctor::{Doctor, Places};
 use crate::mcp::call::Mcp;
-use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
+use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, Origins};
 use crate::mcp::probes::{self, Prober};
 use crate::mcp::publish::Publisher;
 use crate::mcp::sync;
@@ -125,7 +125,7 @@ impl App {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
         let endpoint = endpoint(config, &market, &ground.stop);
-        let llm = models::endpoint(&market);
+        let llm = models::endpoint(config, &market);
         let served = CancellationToken::new();
         watched::measures(config, &ground, (&llm.llm, &served))?;
         let operations = operations.watching(Sources {
@@ -345,6 +345,7 @@ fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpo
         authenticator: parts.authenticator.clone(),
         mcp: parts.mcp.clone(),
         hosts: parts.hosts.clone(),
+        origins: Origins::of(&config.server.cors_origins),
         legacy_sse: config.server.legacy_sse,
         prefix: parts.address.prefix().to_owned(),
         reached_at: {

@@ -33,7 +33,8 @@ use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
 use crate::llm::reserve::limit_fault;
-use crate::mcp::endpoint::{parent, trace_id};
+use crate::mcp::endpoint::{Origins, parent, trace_id};
+use crate::problem::{Problem, ProblemKind};
 
 /// The body of one request.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
@@ -55,12 +56,14 @@ const KEY_HEADERS: [&str; 2] = ["x-goog-api-key", "api-key"];
 pub struct Endpoint {
     pub llm: Arc<Llm>,
     pub authenticator: Authenticator,
+    /// Whose web pages may ask from browsers.
+    pub origins: Origins,
 }
 
 impl Endpoint {
     /// The routes.
     pub fn router(self) -> Router {
-        Router::new()
+        let offered = Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/responses", post(responses))
             .route("/v1/messages", post(messages))
@@ -73,10 +76,16 @@ impl Endpoint {
             )
             .merge(others::router())
             .merge(kept::router())
-            .merge(through::router())
             .route("/v1/{*path}", any(unsupported))
-            .route("/v1beta/{*path}", any(unsupported))
-            .with_state(self)
+            .route("/v1beta/{*path}", any(unsupported));
+        let offered = match self.origins.layer() {
+            // What answers where there is no such method has to be there before: browsers ask first, by OPTIONS.
+            Some(layer) => offered
+                .method_not_allowed_fallback(not_allowed)
+                .layer(layer),
+            None => offered,
+        };
+        offered.merge(through::router()).with_state(self)
     }
 
     /// Who asks. A key may come as each protocol's own clients send it.
@@ -160,6 +169,13 @@ async fn gemini(state: State<Endpoint>, Path(name): Path<String>, request: Reque
         stream,
     };
     answer(&state, Dialect::Gemini, addressed, request).await
+}
+
+async fn not_allowed() -> Problem {
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        "the Allow header names the methods there are",
+    )
 }
 
 /// Said in the words of whose addresses it is among.

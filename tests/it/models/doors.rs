@@ -133,6 +133,68 @@ async fn a_compressed_body_is_refused_in_each_protocols_words() {
 }
 
 #[tokio::test]
+async fn pages_of_origins_that_are_named_may_ask_from_browsers() {
+    let named = [("CAUSEWAY__SERVER__CORS_ORIGINS", "https://page.example")];
+    for settings in [&named[..], &[]] {
+        let set = Set::start_with(settings).await;
+        set.model("m", to(&["m-1"])).await;
+        let client = &set.site.client;
+        for (path, offered) in [
+            ("/v1/chat/completions", true),
+            ("/v1/models", true),
+            ("/v1beta/models/m:generateContent", true),
+            ("/v1/embeddings", true),
+            ("/v1/files", true),
+            ("/api/v1/models", false),
+        ] {
+            let url = format!("{}{path}", set.site.served.origin);
+            for (origin, known) in [
+                ("https://page.example", true),
+                ("https://evil.example", false),
+            ] {
+                let asked = client.request(reqwest::Method::OPTIONS, &url);
+                let asked = asked.header("origin", origin);
+                let asked = asked.header("access-control-request-method", "POST");
+                let asked = asked.header("access-control-request-headers", "authorization,x-odd");
+                let told = asked.send().await.unwrap();
+                let headers = told.headers();
+                let allowed = headers.get("access-control-allow-origin");
+                let expected = offered && known && !settings.is_empty();
+                assert_eq!(allowed.is_some(), expected, "{path} {origin}: {headers:?}");
+                assert!(!headers.contains_key("access-control-allow-credentials"));
+                if expected {
+                    assert!(told.status().is_success(), "{path}");
+                    assert_eq!(
+                        headers["access-control-allow-headers"],
+                        "authorization,x-odd"
+                    );
+                }
+            }
+        }
+        let url = format!("{}/v1/chat/completions", set.site.served.origin);
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+        let request = client.post(url).bearer_auth(&set.caller).body(body);
+        let answer = request.header("origin", "https://page.example").send();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let exposed = answer.headers().get("access-control-expose-headers");
+        let exposed = exposed.map_or("", |value| value.to_str().unwrap());
+        for name in [
+            "x-request-id",
+            "x-causeway-target",
+            "retry-after",
+            "ratelimit",
+        ] {
+            assert_eq!(
+                exposed.contains(name),
+                !settings.is_empty(),
+                "{name}: {exposed}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_key_may_come_as_each_protocols_clients_send_it() {
     let set = Set::start().await;
     set.model("m", to(&["ok"])).await;
