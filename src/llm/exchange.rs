@@ -19,7 +19,7 @@ use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::Choice;
 use crate::llm::codec::StreamEncoder;
-use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
+use crate::llm::dialect::{Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::price::ServiceTier;
