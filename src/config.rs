@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
-use url::Url;
+use url::{Position, Url};
 
 use crate::egress::AllowRule;
 
@@ -43,6 +43,8 @@ pub struct ServerConfig {
     pub prices: Option<PathBuf>,
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    #[serde(deserialize_with = "origins")]
+    pub cors_origins: Vec<String>,
     pub legacy_sse: bool,
     pub log_format: LogFormat,
     pub log_level: String,
@@ -396,6 +398,31 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpN
     texts.iter().map(network).collect()
 }
 
+/// Origins as browsers write them; `*` is all of them.
+fn origins<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let texts = texts.iter().filter(|text| !text.is_empty());
+    let origin = |text: &String| {
+        origin(text).ok_or_else(|| {
+            let said =
+                format!("\"{text}\" is no origin, such as \"https://app.example.com\", nor \"*\"");
+            serde::de::Error::custom(said)
+        })
+    };
+    texts.map(origin).collect()
+}
+
+fn origin(text: &str) -> Option<String> {
+    if text == "*" {
+        return Some(text.to_owned());
+    }
+    let url = Url::parse(text).ok().filter(Url::has_host)?;
+    let rest = &url[Position::AfterPort..];
+    let is_bare = rest.is_empty() || rest == "/";
+    let is_open = url.username().is_empty() && url.password().is_none();
+    (is_bare && is_open).then(|| url[..Position::AfterPort].to_owned())
+}
+
 /// The process's environment.
 #[expect(
     clippy::disallowed_methods,
@@ -446,6 +473,32 @@ mod tests {
         assert_eq!(config.server.log_level, "debug");
         assert_eq!(config.store.data, PathBuf::from("/c"));
         assert_eq!(config.server.public_url, None);
+    }
+
+    #[test]
+    fn origins_are_those_of_browsers() {
+        let of = |text: &str| {
+            let given = [("CAUSEWAY__SERVER__CORS_ORIGINS", text)];
+            load("", &given, Vec::new()).map(|config| config.server.cors_origins)
+        };
+        assert_eq!(of("").unwrap(), Vec::<String>::new());
+        assert_eq!(of("*").unwrap(), ["*"]);
+        let said = "https://App.example.com:443/, http://localhost:3000,chrome-extension://abc";
+        let expected = [
+            "https://app.example.com",
+            "http://localhost:3000",
+            "chrome-extension://abc",
+        ];
+        assert_eq!(of(said).unwrap(), expected);
+        for wrong in [
+            "app.example.com",
+            "https://a.example/path",
+            "https://u@a.example",
+            "null",
+        ] {
+            let text = of(wrong).unwrap_err().to_string();
+            assert!(text.contains("is no origin"), "{wrong}: {text}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::llm::proxy::Llm;
 use crate::llm::rollback;
 use crate::market::api::Market;
 use crate::mcp::call::Mcp;
+use crate::mcp::endpoint::Origins;
 
 /// Providers and models, in step with the database.
 pub(super) async fn open(ground: &Ground) -> anyhow::Result<Models> {
@@ -76,10 +77,11 @@ pub(super) fn llm(
 }
 
 /// What answers for them.
-pub(super) fn endpoint(market: &Market) -> Endpoint {
+pub(super) fn endpoint(config: &Config, market: &Market) -> Endpoint {
     let parts = &market.0.parts;
     Endpoint {
         llm: parts.llm.clone(),
         authenticator: parts.authenticator.clone(),
+        origins: Origins::of(&config.server.cors_origins),
     }
 }

@@ -48,7 +48,7 @@ use crate::market::address::Address;
 use crate::market::api::{Market, MarketParts, idempotency};
 use crate::market::doctor::{Doctor, Places};
 use crate::mcp::call::Mcp;
-use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
+use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, Origins};
 use crate::mcp::probes::{self, Prober};
 use crate::mcp::publish::Publisher;
 use crate::mcp::sync;
@@ -128,7 +128,7 @@ impl App {
             ground.follow(tls.clone().follow(ground.stop.clone()));
         }
         let endpoint = endpoint(config, &market, &ground.stop);
-        let llm = models::endpoint(&market);
+        let llm = models::endpoint(config, &market);
         watched::measures(config, &ground, &llm.llm)?;
         let operations = operations.watching(Sources {
             mcp: market.0.parts.mcp.clone(),
@@ -344,6 +344,7 @@ fn endpoint(config: &Config, market: &Market, stop: &CancellationToken) -> Endpo
         authenticator: parts.authenticator.clone(),
         mcp: parts.mcp.clone(),
         hosts: parts.hosts.clone(),
+        origins: Origins::of(&config.server.cors_origins),
         legacy_sse: config.server.legacy_sse,
         prefix: parts.address.prefix().to_owned(),
         reached_at: {

@@ -17,7 +17,7 @@ use crate::config::LogFormat;
 use crate::egress::{Egress, EgressSettings, Protected};
 use crate::live::Catalog;
 use crate::mcp::call::Mcp;
-use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, serve_stdio};
+use crate::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, Origins, serve_stdio};
 use crate::mcp::server::Access;
 use crate::openapi::finding::Code;
 use crate::openapi::{Finding, Severity};
@@ -61,6 +61,7 @@ pub(super) async fn run(output: &Output, args: RunArgs) -> anyhow::Result<ExitCo
             } else {
                 HostPolicy::SameOrigin
             },
+            origins: Origins::default(),
             legacy_sse: true,
             prefix: String::new(),
             // Nobody connects an account where there is no database.

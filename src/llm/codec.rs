@@ -144,6 +144,25 @@ impl Dialect {
         }
     }
 
+    /// What a whole answer says it used. The rest of it is read only where it may tell of searches, which some count nowhere.
+    pub fn usage_in(self, body: &[u8], top: &Top<'_>) -> Option<Usage> {
+        let usage = self.decode_usage_text(top.raw(self.usage_field())?)?;
+        let word = match self {
+            Self::OpenaiResponses => "\"web_search",
+            Self::Gemini => "\"webSearchQueries\"",
+            _ => return Some(usage),
+        };
+        if memchr::memmem::find(body, word.as_bytes()).is_none() {
+            return Some(usage);
+        }
+        let whole = serde_json::from_slice(body).ok();
+        let whole = whole.and_then(|body| self.decode_answer(body).ok());
+        let searches = whole
+            .and_then(|answer| answer.usage)
+            .map_or(usage.searches, |usage| usage.searches);
+        Some(Usage { searches, ..usage })
+    }
+
     /// What `usage` says in answers that are no chats: OpenAI tells that of pictures and sound in the words of Responses.
     pub(crate) fn usage_of_others(usage: &str) -> Option<Usage> {
         let top = Top::read(usage.as_bytes()).ok()?;

@@ -2,6 +2,7 @@
 //!
 //! Errors are said in the caller's dialect, also those about its key.
 
+mod dropped;
 mod kept;
 mod models;
 mod others;
@@ -20,20 +21,21 @@ use axum::routing::{any, get, post};
 use bytes::Bytes;
 use futures::stream;
 use futures::{Stream, StreamExt};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::sync::mpsc;
 
 use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
-use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::dialect::Dialect;
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::forward::Piece;
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
 use crate::llm::reserve::limit_fault;
-use crate::mcp::endpoint::{parent, trace_id};
+use crate::mcp::endpoint::{Origins, parent, trace_id};
+use crate::problem::{Problem, ProblemKind};
 
 /// The body of one request.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
@@ -55,12 +57,14 @@ const KEY_HEADERS: [&str; 2] = ["x-goog-api-key", "api-key"];
 pub struct Endpoint {
     pub llm: Arc<Llm>,
     pub authenticator: Authenticator,
+    /// Whose web pages may ask from browsers.
+    pub origins: Origins,
 }
 
 impl Endpoint {
     /// The routes.
     pub fn router(self) -> Router {
-        Router::new()
+        let offered = Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/responses", post(responses))
             .route("/v1/messages", post(messages))
@@ -73,10 +77,16 @@ impl Endpoint {
             )
             .merge(others::router())
             .merge(kept::router())
-            .merge(through::router())
             .route("/v1/{*path}", any(unknown))
-            .route("/v1beta/{*path}", any(unknown))
-            .with_state(self)
+            .route("/v1beta/{*path}", any(unknown));
+        let offered = match self.origins.layer() {
+            // What answers where there is no such method has to be there before: browsers ask first, by OPTIONS.
+            Some(layer) => offered
+                .method_not_allowed_fallback(not_allowed)
+                .layer(layer),
+            None => offered,
+        };
+        offered.merge(through::router()).with_state(self)
     }
 
     /// Who asks. A key may come as each protocol's own clients send it.
@@ -162,6 +172,13 @@ async fn gemini(state: State<Endpoint>, Path(name): Path<String>, request: Reque
     answer(&state, Dialect::Gemini, addressed, request).await
 }
 
+async fn not_allowed() -> Problem {
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        "the Allow header names the methods there are",
+    )
+}
+
 /// Said in the words of whose addresses it is among.
 async fn unknown(request: Request) -> Response {
     let path = request.uri().path();
@@ -204,7 +221,7 @@ async fn carry_out(
 ) -> Result<Reply, Fault> {
     let (parts, body) = request.into_parts();
     let caller = endpoint.caller(&parts).await?;
-    let body = read_up_to(body, BODY_BYTES_MAX).await?;
+    let body = read_up_to(&parts.headers, body, BODY_BYTES_MAX).await?;
     let asked = Asked {
         dialect,
         addressed,
@@ -218,11 +235,30 @@ async fn carry_out(
     ask(&endpoint.llm, &caller, asked).await
 }
 
-async fn read_up_to(body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
+async fn read_up_to(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Fault> {
+    refuse_compressed(headers)?;
     axum::body::to_bytes(body, bytes_max).await.map_err(|_| {
         let text = format!("the body is longer than {bytes_max} bytes, or broke off");
         Fault::new(FaultClass::TooLarge, text)
     })
+}
+
+/// What has to be understood here is read as it comes.
+fn refuse_compressed(headers: &HeaderMap) -> Result<(), Fault> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let named = values.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    let mut named = named.map(str::trim);
+    let is_none = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+    match named.find(|name| !is_none(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let shown: String = name.chars().take(40).collect();
+            let text = format!(
+                "the body is compressed (`content-encoding: {shown}`), which is not read here: send it as it is"
+            );
+            Err(Fault::new(FaultClass::MediaType, text))
+        }
+    }
 }
 
 /// A body that is written as its chunks come.
@@ -263,7 +299,7 @@ fn replied(reply: Reply) -> Response {
         headers.insert(TARGET, target);
     }
     tell_request(headers, reply.provider_request.as_deref());
-    if let Some(dropped) = dropped_header(&reply.dropped) {
+    if let Some(dropped) = dropped::header(&reply.dropped) {
         headers.insert(DROPPED, dropped);
     }
     response
@@ -273,17 +309,6 @@ fn tell_request(headers: &mut HeaderMap, id: Option<&str>) {
     if let Some(id) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
         headers.insert(PROVIDER_REQUEST, id);
     }
-}
-
-/// The fields that could not be passed on, once each.
-fn dropped_header(dropped: &[Dropped]) -> Option<HeaderValue> {
-    let mut names: Vec<&str> = dropped.iter().map(|one| one.field.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let text = names.join(", ");
-    HeaderValue::from_str(&text)
-        .ok()
-        .filter(|_| !text.is_empty())
 }
 
 /// A fault in a dialect's words.

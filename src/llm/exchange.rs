@@ -19,7 +19,7 @@ use crate::egress::{EgressError, Opened, Patience};
 use crate::llm::account::{Account, Priced};
 use crate::llm::choice::Choice;
 use crate::llm::codec::StreamEncoder;
-use crate::llm::dialect::{Dialect, Dropped, OwnTools, TargetModel, Told};
+use crate::llm::dialect::{Dropped, OwnTools, TargetModel, Told};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveProvider};
 use crate::llm::price::ServiceTier;
@@ -28,7 +28,7 @@ use crate::llm::proxy::Llm;
 use crate::llm::question::{Question, Written};
 use crate::llm::relay::{Across, Relay, Same};
 use crate::llm::route::{ModelSettings, OnLoss};
-use crate::llm::signed::{Signed, renews};
+use crate::llm::signed::{Signed, renews, secrets_of};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::stream::{Flow, is_stream, media};
 use crate::llm::usage::Usage;
@@ -220,13 +220,15 @@ impl Asking<'_> {
                     return Err(self.provider.told(fault, (key, &pass)));
                 }
                 self.whole(work, &body, dropped)
+                    .map_err(|fault| self.provider.told(fault, (key, &pass)))
             }
             Some(_) if !is_stream(&opened) => {
                 let fault = self.no_stream(work, opened, account).await;
                 return Err(self.provider.told(fault, (key, &pass)));
             }
             Some(_) => {
-                let flow = Flow::begin(self.relay(work)?, opened, work, headers_by).await;
+                let relay = self.relay(work)?.hiding(secrets_of((key, &pass)));
+                let flow = Flow::begin(relay, opened, work, headers_by).await;
                 let flow = flow.map_err(|fault| self.provider.told(fault, (key, &pass)));
                 flow.map(|flow| Answering::Stream(Box::new(flow)))
             }
@@ -294,7 +296,7 @@ impl Asking<'_> {
         let no_answer = |error: &dyn Display| Fault::new(FaultClass::Upstream, because(error));
         if dialect == work.question.dialect {
             let top = Top::read(body).map_err(|fault| no_answer(&fault))?;
-            let usage = usage_of(dialect, &top);
+            let usage = dialect.usage_in(body, &top);
             let tier = top.get::<&str>(TIER).and_then(ServiceTier::named);
             let (model, renamed) = self.renamed(work, &top);
             let body = renamed.map_or_else(|| body.clone(), Bytes::from);
@@ -394,11 +396,6 @@ pub(crate) fn request_to(
         headers,
         body,
     }
-}
-
-/// The usage of a whole answer, without reading the rest of it.
-fn usage_of(dialect: Dialect, top: &Top<'_>) -> Option<Usage> {
-    dialect.decode_usage_text(top.raw(dialect.usage_field())?)
 }
 
 /// Why there was no answer over the network.

@@ -5,6 +5,8 @@ use std::ops::Range;
 use http::HeaderValue;
 use memchr::memmem;
 
+use crate::llm::fault::Fault;
+
 /// The boundary of a form with files; `None` for other media types.
 pub fn boundary(content_type: &HeaderValue) -> Option<String> {
     let text = content_type.to_str().ok()?;
@@ -16,29 +18,37 @@ pub fn boundary(content_type: &HeaderValue) -> Option<String> {
     (!boundary.is_empty() && boundary.len() <= 70).then(|| boundary.to_owned())
 }
 
-/// Where the value of a field stands.
-pub fn field(body: &[u8], boundary: &str, name: &str) -> Option<Range<usize>> {
+/// Where the value of a field stands. What follows the last delimiter is a part too: some readers take it for one.
+///
+/// # Errors
+/// Where it stands there twice: two readers would not agree on which one counts.
+pub fn field(body: &[u8], boundary: &str, name: &str) -> Result<Option<Range<usize>>, Fault> {
     let delimiter = format!("--{boundary}");
     let mut parts = memmem::find_iter(body, delimiter.as_bytes()).peekable();
+    let mut found = None;
     while let Some(start) = parts.next() {
         let from = start + delimiter.len();
-        let until = *parts.peek()?;
+        let until = parts.peek().copied().unwrap_or(body.len());
         let part = &body[from..until];
         let Some(head) = memmem::find(part, b"\r\n\r\n") else {
             continue;
         };
         let headers = String::from_utf8_lossy(&part[..head]);
-        if name_in(&headers) == Some(name) {
-            // The line break before the next delimiter belongs to it.
-            let end = if part.ends_with(b"\r\n") {
-                until - 2
-            } else {
-                until
-            };
-            return Some(from + head + 4..end.max(from + head + 4));
+        if name_in(&headers) != Some(name) {
+            continue;
         }
+        if found.is_some() {
+            return Err(Fault::invalid(name, format!("`{name}` stands there twice")));
+        }
+        // The line break before the next delimiter belongs to it.
+        let end = if part.ends_with(b"\r\n") {
+            until - 2
+        } else {
+            until
+        };
+        found = Some(from + head + 4..end.max(from + head + 4));
     }
-    None
+    Ok(found)
 }
 
 /// The field that the headers of a part name.
@@ -80,10 +90,10 @@ mod tests {
 
     #[test]
     fn a_field_is_found_among_files() {
-        let place = field(FORM.as_bytes(), "b", "model").unwrap();
+        let place = field(FORM.as_bytes(), "b", "model").unwrap().unwrap();
         assert_eq!(&FORM[place], "whisper-1");
-        assert_eq!(field(FORM.as_bytes(), "b", "missing"), None);
-        assert_eq!(field(b"", "b", "model"), None);
+        assert_eq!(field(FORM.as_bytes(), "b", "missing"), Ok(None));
+        assert_eq!(field(b"", "b", "model"), Ok(None));
         let head = |name: &str| format!("Content-Disposition: form-data; {name}");
         let named = |text: &str| name_in(&head(text)).map(str::to_owned);
         assert_eq!(
@@ -95,6 +105,31 @@ mod tests {
         for text in [r#"NAME="model""#, r#"name = "model""#, "Name =model "] {
             assert_eq!(named(text).unwrap(), "model", "{text}");
         }
+    }
+
+    #[test]
+    fn a_field_that_stands_there_twice_is_refused() {
+        let part = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n")
+        };
+        let (one, other) = (part("model", "a"), part("\"model\"", "b"));
+        let file = part("file", "x");
+        for form in [
+            format!("{one}{file}{other}--b--\r\n"),
+            format!("{one}{one}--b--"),
+            // Behind the end, without one, and in the middle of a line.
+            format!("{one}--b--\r\n{other}"),
+            format!("{one}{other}"),
+            format!("{one}{}--b--", part("file", &format!("x{other}"))),
+        ] {
+            let fault = field(form.as_bytes(), "b", "model").unwrap_err();
+            assert_eq!(fault.message, "`model` stands there twice", "{form}");
+            assert_eq!(fault.field.as_deref(), Some("model"), "{form}");
+        }
+        // Others may, as pictures do.
+        let form = format!("{file}{one}{file}--b--\r\n");
+        let place = field(form.as_bytes(), "b", "model").unwrap().unwrap();
+        assert_eq!(&form[place], "a");
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! A provider's stream on its way to the caller: passed on as it is where both speak the same dialect, written anew
 //! where they do not. Bytes in, bytes out; nothing here waits.
 
-use std::sync::LazyLock;
+mod hidden;
+mod telling;
 
 use bytes::Bytes;
-use memchr::memmem::Finder;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::events::{Decoder, Event, Framing};
@@ -15,6 +14,10 @@ use crate::llm::dialect::{Dialect, Dropped, Told, bedrock};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::frame::{Frames, data_of};
 use crate::llm::price::ServiceTier;
+use crate::llm::relay::hidden::Hidden;
+use crate::llm::relay::telling::{
+    ERROR, is_cut, is_error, is_readable, is_usage_only, tells, tier_of,
+};
 use crate::llm::splice::{Edit, Top};
 use crate::llm::usage::Usage;
 
@@ -27,7 +30,7 @@ pub struct Seen {
     pub usage: Option<Usage>,
     /// Pieces of the answer, for an estimate where nobody says what was used.
     pub pieces: u64,
-    /// It came to its proper end.
+    /// It came to its proper end, or to a fault that was told with what was used until then.
     pub ended: bool,
     /// What answers, as the provider names it.
     pub model: Option<String>,
@@ -71,6 +74,17 @@ pub enum Relay {
 }
 
 impl Relay {
+    /// Hides these values in what it tells of errors: the provider may repeat the key that it was sent.
+    #[must_use]
+    pub fn hiding(mut self, values: Vec<String>) -> Self {
+        let hidden = match &mut self {
+            Self::Same(same) => &mut same.hidden,
+            Self::Across(across) => &mut across.hidden,
+        };
+        *hidden = Hidden::of(values);
+        self
+    }
+
     /// Takes in what arrived, and writes what follows from it for the caller.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
@@ -114,6 +128,7 @@ pub struct Same {
     /// The beginning of an event up to the end of its model, and where that begins: events begin alike.
     known: Option<(Vec<u8>, usize)>,
     hides_usage: bool,
+    hidden: Hidden,
     seen: Seen,
     /// The provider has told the caller of the fault itself.
     told: bool,
@@ -128,6 +143,7 @@ impl Same {
             model,
             known: None,
             hides_usage,
+            hidden: Hidden::default(),
             seen: Seen::default(),
             told: false,
         }
@@ -147,7 +163,12 @@ impl Same {
 
     fn pass(&mut self, frame: &Bytes, out: &mut Vec<u8>) {
         let Some(place) = data_of(frame) else {
-            out.extend_from_slice(frame);
+            // Of data in several lines nothing is read.
+            if ERROR.find(frame).is_some() {
+                out.extend_from_slice(&self.hidden.bytes(frame.clone()));
+            } else {
+                out.extend_from_slice(frame);
+            }
             return;
         };
         let data = &frame[place.clone()];
@@ -156,7 +177,8 @@ impl Same {
             self.seen.fault = Some(Fault::new(FaultClass::Upstream, text));
             return;
         }
-        self.look(frame, data);
+        let is_error = is_error(frame, &place);
+        self.look(frame, data, is_error);
         if self.seen.fault.is_some() {
             self.told = is_readable(data);
             if !self.told {
@@ -167,32 +189,41 @@ impl Same {
         if self.hides_usage && is_usage_only(data) {
             return;
         }
-        match self.renamed(data) {
-            Some(data) => {
-                out.extend_from_slice(&frame[..place.start]);
-                out.extend_from_slice(&data);
-                out.extend_from_slice(&frame[place.end..]);
-            }
-            None => out.extend_from_slice(frame),
+        let renamed = self.renamed(data).map(Bytes::from);
+        let hides = is_error || self.seen.fault.is_some();
+        if renamed.is_none() && !hides {
+            out.extend_from_slice(frame);
+            return;
         }
+        let mut data = renamed.unwrap_or_else(|| frame.slice(place.clone()));
+        if hides {
+            data = self.hidden.bytes(data);
+        }
+        out.extend_from_slice(&frame[..place.start]);
+        out.extend_from_slice(&data);
+        out.extend_from_slice(&frame[place.end..]);
     }
 
     /// Reads a frame as far as it has to be read: all until the answer begins, then what tells of usage, of an end or
     /// of an error.
-    fn look(&mut self, frame: &[u8], data: &[u8]) {
+    fn look(&mut self, frame: &[u8], data: &[u8], is_error: bool) {
         self.seen.pieces += 1;
-        let tells = !self.seen.begun || tells(data);
+        let tells = !self.seen.begun || is_error || tells(data);
         if !tells {
             return;
         }
         self.seen.tier = tier_of(data).or(self.seen.tier);
         let mut decoder = Decoder::new(Framing::ServerSent);
         for event in decoder.push(frame) {
-            for event in self.decoder.push(&event) {
+            let said = self.decoder.push(&event);
+            let is_settled = is_settled(&self.decoder, &said);
+            for mut event in said {
+                self.hidden.event(&mut event);
                 let pieces = self.seen.pieces;
                 self.seen.note(&event);
                 self.seen.pieces = pieces;
             }
+            self.seen.ended |= is_settled;
         }
     }
 
@@ -249,8 +280,9 @@ impl Same {
             None if self.seen.ended => return,
             None => self.decoder.finish(),
         };
-        for event in &ending {
-            self.seen.note(event);
+        for mut event in ending {
+            self.hidden.event(&mut event);
+            self.seen.note(&event);
         }
         if let Some(fault) = &self.seen.fault {
             write_fault(self.dialect, fault, out);
@@ -258,84 +290,15 @@ impl Same {
     }
 }
 
+/// Whether an event tells of a fault, and itself of what was used until then, as Responses do. What others told before
+/// need not be all of it.
+fn is_settled(decoder: &StreamDecoder, said: &[ChatEvent]) -> bool {
+    matches!(decoder, StreamDecoder::OpenaiResponses(_))
+        && matches!(said, [.., ChatEvent::Usage(_), ChatEvent::Fault(_)])
+}
+
 /// A model that comes later than this in an event is looked for each time.
 const BEGINNING_BYTES_MAX: usize = 1 << 10;
-
-/// Fields of frames that tell more than text, where they are not null.
-static TELLING_FIELDS: LazyLock<[Finder<'static>; 7]> = LazyLock::new(|| {
-    [
-        "\"usage\"",
-        "\"usageMetadata\"",
-        "\"finish_reason\"",
-        "\"finishReason\"",
-        "\"stop_reason\"",
-        "\"error\"",
-        "\"base_resp\"",
-    ]
-    .map(Finder::new)
-});
-/// The same of names of events.
-static TELLING_NAMES: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
-    [
-        ".completed\"",
-        ".incomplete\"",
-        ".failed\"",
-        "message_stop",
-        "[DONE]",
-    ]
-    .map(Finder::new)
-});
-
-/// Whether a frame tells more than text. A look at its bytes: most are not read any further.
-fn tells(data: &[u8]) -> bool {
-    let is_said = |field: &Finder<'_>| {
-        let Some(at) = field.find(data) else {
-            return false;
-        };
-        let rest = data[at + field.needle().len()..].iter();
-        let value = rest.copied().find(|byte| !matches!(byte, b' ' | b':'));
-        value != Some(b'n')
-    };
-    let is_named = |name: &Finder<'_>| name.find(data).is_some();
-    TELLING_FIELDS.iter().any(is_said) || TELLING_NAMES.iter().any(is_named)
-}
-
-/// The tier that an event of OpenAI's tells, of the answer or of the response it is about.
-fn tier_of(data: &[u8]) -> Option<ServiceTier> {
-    const TIER: &str = "service_tier";
-    memchr::memmem::find(data, TIER.as_bytes())?;
-    let top = Top::read(data).ok()?;
-    let within = top.raw("response").map(str::as_bytes).map(Top::read);
-    let within = within.and_then(Result::ok);
-    let named: Option<&str> = within.as_ref().unwrap_or(&top).get(TIER);
-    named.and_then(ServiceTier::named)
-}
-
-/// Whether data is no object, as far as its ends tell.
-fn is_cut(data: &[u8]) -> bool {
-    let data = data.trim_ascii();
-    let is_object = data.starts_with(b"{") && data.ends_with(b"}");
-    !data.is_empty() && !is_object
-}
-
-/// Whether data is what dialects send: JSON, or the word that ends OpenAI's streams.
-fn is_readable(data: &[u8]) -> bool {
-    let data = data.trim_ascii();
-    data == b"[DONE]" || serde_json::from_slice::<IgnoredAny>(data).is_ok()
-}
-
-/// A chunk that carries nothing but usage.
-fn is_usage_only(data: &[u8]) -> bool {
-    if memchr::memmem::find(data, b"\"usage\"").is_none() {
-        return false;
-    }
-    let Ok(top) = Top::read(data) else {
-        return false;
-    };
-    let is_empty = |raw: &str| raw.trim_start_matches('[').trim_start().starts_with(']');
-    top.raw("usage").is_some_and(|usage| usage != "null")
-        && top.raw("choices").is_some_and(is_empty)
-}
 
 /// The model of the object an event tells of: `response.model`, `message.model`.
 fn renamed_within(data: &[u8], model: &str) -> Option<Vec<u8>> {
@@ -385,6 +348,7 @@ pub struct Across {
     reading: Reading,
     decoder: StreamDecoder,
     encoder: StreamEncoder,
+    hidden: Hidden,
     seen: Seen,
 }
 
@@ -405,6 +369,7 @@ impl Across {
             reading,
             decoder: StreamDecoder::new(provider),
             encoder,
+            hidden: Hidden::default(),
             seen: Seen::default(),
         }
     }
@@ -419,7 +384,9 @@ impl Across {
         };
         for event in events {
             let said = self.decoder.push(&event);
+            let is_settled = is_settled(&self.decoder, &said) && self.seen.fault.is_none();
             self.tell(said, out);
+            self.seen.ended |= is_settled;
         }
     }
 
@@ -428,6 +395,7 @@ impl Across {
             if self.seen.fault.is_some() {
                 return;
             }
+            self.hidden.event(&mut event);
             self.seen.note(&event);
             match &mut event {
                 ChatEvent::Start { model, .. } => model.clone_from(&self.told.model),
@@ -454,6 +422,7 @@ impl Across {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::dialect::OwnTools;
 
     const CHUNKS: &str = "data: {\"id\":\"a\",\"model\":\"real\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}],\"usage\":null}\n\n\
          data: {\"id\":\"a\",\"model\" : \"real\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"model\"},\"finish_reason\":null}]}\n\n\
@@ -509,26 +478,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn only_frames_that_tell_more_are_read() {
-        for (data, expected) in [
-            (
-                r#"{"delta":"the \"usage\" of it","finish_reason": null,"usage" : null}"#,
-                false,
-            ),
-            (r#"{"finish_reason":"stop"}"#, true),
-            (r#"{"usage":{"a":1}}"#, true),
-            (r#"{"type":"message_stop"}"#, true),
-            (r#"{"base_resp":{"status_code":1027}}"#, true),
-            (
-                r#"{"type":"response.output_text.delta","delta":"x"}"#,
-                false,
-            ),
-        ] {
-            assert_eq!(tells(data.as_bytes()), expected, "{data}");
-        }
-    }
-
     const TOKEN: &str =
         "data: {\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}]}\n\n";
     const LAST: &str =
@@ -580,5 +529,126 @@ mod tests {
         let error = "data: {\"error\":{\"message\":\"No.\",\"type\":\"server_error\"}}\n\n";
         let (said, fault) = told(&[TOKEN, error]);
         assert_eq!((said, fault), (format!("{TOKEN}{error}"), true));
+    }
+
+    const SECRET: &str = "one-secret-\"value\"";
+
+    /// What a caller gets of a stream, of whose provider the secret is hidden, and what is told of its fault.
+    fn hidden(relay: Relay, stream: &str) -> (String, String) {
+        let (mut relay, mut out) = (relay.hiding(vec![SECRET.to_owned()]), Vec::new());
+        relay.push(stream.as_bytes(), &mut out);
+        relay.finish(None, &mut out);
+        let fault = relay.seen().fault.clone().unwrap();
+        (String::from_utf8(out).unwrap(), fault.message)
+    }
+
+    /// A stream that breaks off with an error which repeats the secret, and what has to be left of that.
+    fn betraying(dialect: Dialect) -> (String, String) {
+        let (begins, error) = match dialect {
+            Dialect::Anthropic => (
+                "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"a\",\"model\":\"m\",\"usage\":{\"input_tokens\":1}}}\n\n\
+                 event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
+                 event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hi\"}}\n\n",
+                "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":SAID}}\n\n",
+            ),
+            Dialect::OpenaiResponses => (
+                "data: {\"type\":\"response.created\",\"response\":{\"id\":\"a\",\"model\":\"m\",\"error\":null}}\n\n\
+                 data: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"delta\":\"Hi\"}\n\n",
+                "data: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"server_error\",\"message\":SAID}}}\n\n",
+            ),
+            Dialect::Gemini => (
+                "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"Hi\"}]}}]}\n\n",
+                "data: {\"error\":{\"code\":500,\"message\":SAID,\"status\":\"INTERNAL\"}}\n\n",
+            ),
+            _ => (
+                TOKEN,
+                "event: error\ndata: {\"message\":SAID,\"type\":\"server_error\"}\n\n",
+            ),
+        };
+        let error = |said: &str| error.replace("SAID", &Value::from(said).to_string());
+        let stream = [begins, &error(&format!("bad key {SECRET}"))].concat();
+        (stream, [begins, &error("bad key [masked]")].concat())
+    }
+
+    #[test]
+    fn a_key_stands_in_no_error_of_a_stream_that_passes() {
+        for dialect in Dialect::heard() {
+            let (stream, expected) = betraying(dialect);
+            let same = Same::new(dialect, None, false);
+            let (said, fault) = hidden(Relay::Same(Box::new(same)), &stream);
+            assert_eq!(said, expected, "{dialect:?}");
+            assert_eq!(fault, "bad key [masked]", "{dialect:?}");
+        }
+        // What is told by the same dialect's other word, in several lines, and beside an answer that goes on.
+        let secret = Value::from(SECRET);
+        for said in [
+            format!("data: {{\"type\":\"error\",\"code\":null,\"message\":{secret}}}\n\n"),
+            format!("event: error\ndata: {{\"error\":\ndata: {secret}}}\n\n"),
+            format!("data: {{\"note\":{{\"error\":{secret}}}}}\n\n"),
+        ] {
+            let (begun, _) = betraying(Dialect::OpenaiResponses);
+            let begun = &begun[..begun.find("data: {\"type\":\"response.failed").unwrap()];
+            let same = Same::new(Dialect::OpenaiResponses, None, false);
+            let (told, _) = hidden(Relay::Same(Box::new(same)), &[begun, &said].concat());
+            let masked = said.replace(&secret.to_string(), "\"[masked]\"");
+            assert!(told.starts_with(&[begun, &masked].concat()), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_key_stands_in_no_error_that_is_written_anew() {
+        let told = Told {
+            model: "m".to_owned(),
+            request_id: "1".to_owned(),
+            now: 0,
+            stream_usage: false,
+            tools: OwnTools::default(),
+        };
+        for (from, to) in Dialect::heard()
+            .into_iter()
+            .flat_map(|from| Dialect::heard().map(|to| (from, to)))
+        {
+            let encoder = StreamEncoder::new(to, told.clone(), false).unwrap();
+            let across = Across::new(from, encoder, told.clone());
+            let (stream, _) = betraying(from);
+            let (said, fault) = hidden(Relay::Across(Box::new(across)), &stream);
+            assert!(said.contains("bad key [masked]"), "{from:?} {to:?}: {said}");
+            assert!(!said.contains("one-secret"), "{from:?} {to:?}: {said}");
+            assert_eq!(fault, "bad key [masked]");
+        }
+    }
+
+    #[test]
+    fn searches_of_the_web_are_counted_in_streams_that_pass() {
+        let text = "data: {\"type\":\"response.output_text.delta\",\"output_index\":9,\"content_index\":0,\"delta\":\"Hi\"}\n\n";
+        let item = |place: usize, action: &str| {
+            let item = format!(
+                "{{\"id\":\"ws_{place}\",\"type\":\"web_search_call\",\"status\":\"completed\",\"action\":{{\"type\":\"{action}\"}}}}"
+            );
+            ["added", "done"].map(|what| {
+                format!("data: {{\"type\":\"response.output_item.{what}\",\"output_index\":{place},\"item\":{item}}}\n\n")
+            })
+            .concat()
+        };
+        let usage = "\"usage\":{\"input_tokens\":70,\"output_tokens\":20,\"total_tokens\":90}";
+        let failed = "\"error\":{\"code\":\"server_error\",\"message\":\"No.\"}";
+        for (how, error) in [("completed", ""), ("incomplete", ""), ("failed", failed)] {
+            let comma = if error.is_empty() { "" } else { "," };
+            let end = format!(
+                "data: {{\"type\":\"response.{how}\",\"response\":{{\"status\":\"{how}\",{error}{comma}{usage}}}}}\n\n"
+            );
+            let searched = item(0, "search") + &item(1, "open_page") + &item(2, "search");
+            let stream = [text, &searched, text, &item(3, "search"), &end].concat();
+            let same = Same::new(Dialect::OpenaiResponses, None, false);
+            let (mut relay, mut out) = (Relay::Same(Box::new(same)), Vec::new());
+            relay.push(stream.as_bytes(), &mut out);
+            relay.finish(None, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), stream, "{how}");
+            let seen = relay.seen();
+            let usage = seen.usage.unwrap();
+            assert_eq!((usage.total(), usage.searches), (90, 3), "{how}");
+            assert!(seen.ended, "{how}");
+            assert_eq!(seen.fault.is_some(), how == "failed", "{how}");
+        }
     }
 }

@@ -103,6 +103,19 @@ impl<'a> Top<'a> {
         serde_json::from_str(self.raw(name)?).ok()
     }
 
+    /// A text, where there is one that is not null.
+    ///
+    /// # Errors
+    /// Where the field is of another kind.
+    pub fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+        let Some(raw) = self.raw(name).filter(|raw| *raw != "null") else {
+            return Ok(None);
+        };
+        let text = serde_json::from_str(raw).ok();
+        text.map(Some)
+            .ok_or_else(|| Fault::invalid(name, format!("`{name}` has to be a text")))
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|(name, _)| name.as_ref())
     }
@@ -186,6 +199,18 @@ mod tests {
 
     fn edited(body: &str, edits: &[Edit<'_>]) -> String {
         String::from_utf8(Top::read(body.as_bytes()).unwrap().edited(edits)).unwrap()
+    }
+
+    #[test]
+    fn a_text_is_told_from_what_is_none() {
+        let top = Top::read(br#"{"a":"x","b":null,"c":5,"d":["x"]}"#).unwrap();
+        assert_eq!(top.text("a"), Ok(Some("x".to_owned())));
+        assert_eq!((top.text("b"), top.text("e")), (Ok(None), Ok(None)));
+        for name in ["c", "d"] {
+            let fault = top.text(name).unwrap_err();
+            assert_eq!(fault.field.as_deref(), Some(name));
+            assert_eq!(fault.message, format!("`{name}` has to be a text"));
+        }
     }
 
     #[test]

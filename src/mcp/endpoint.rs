@@ -18,6 +18,7 @@ mod http;
 mod legacy;
 mod listen;
 mod lists;
+mod origins;
 mod seen;
 mod session;
 mod standing;
@@ -47,6 +48,7 @@ use crate::mcp::provider::Progress;
 use crate::types::Parent;
 
 pub use crate::mcp::endpoint::hosts::{HostError, HostPolicy};
+pub use crate::mcp::endpoint::origins::Origins;
 pub use crate::mcp::endpoint::stdio::serve_stdio;
 
 /// The body of one POST, in bytes.
@@ -69,6 +71,8 @@ pub struct EndpointParts {
     pub authenticator: Authenticator,
     pub mcp: Arc<Mcp>,
     pub hosts: HostPolicy,
+    /// Whose web pages may call beside our own.
+    pub origins: Origins,
     /// Whether legacy HTTP+SSE is served where a server does not say.
     pub legacy_sse: bool,
     /// The path before every path of ours, as clients reach us; often empty.
@@ -142,6 +146,7 @@ impl Endpoint {
             .expose_headers([
                 HeaderName::from_static("mcp-session-id"),
                 HeaderName::from_static("mcp-protocol-version"),
+                HeaderName::from_static("x-request-id"),
                 ::http::header::WWW_AUTHENTICATE,
                 ::http::header::RETRY_AFTER,
             ])

@@ -19,6 +19,7 @@ use causeway::llm::dialect::openai_responses::{
 };
 use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told};
 use causeway::llm::fault::FaultClass;
+use causeway::llm::splice::Top;
 use serde_json::{Value, json};
 
 use crate::json;
@@ -479,6 +480,41 @@ fn totals_of_usage_include_their_parts() {
     );
     let body = json("openai_responses/answers/citations.json");
     assert_eq!(decode_answer(body).unwrap().usage.unwrap().searches, 1);
+}
+
+#[test]
+fn searches_are_counted_where_an_answer_is_not_read_otherwise() {
+    let count = |dialect: Dialect, body: &Value| {
+        let text = body.to_string();
+        let top = Top::read(text.as_bytes()).unwrap();
+        dialect.usage_in(text.as_bytes(), &top)
+    };
+    let search = |action: &str| json!({ "id": "ws_1", "type": "web_search_call", "status": "completed", "action": { "type": action } });
+    let usage = json!({ "input_tokens": 7, "output_tokens": 2, "total_tokens": 9 });
+    let mut body = json!({
+        "id": "resp_1", "object": "response", "status": "completed", "model": "gpt-5", "usage": usage,
+        "output": [search("search"), search("open_page"), search("search"), search("search")],
+    });
+    let found = count(Dialect::OpenaiResponses, &body).unwrap();
+    assert_eq!((found.total(), found.searches), (9, 3));
+    body["output"] = json!([]);
+    body["tool_usage"] = json!({ "web_search": { "num_requests": 5 } });
+    let found = count(Dialect::OpenaiResponses, &body).unwrap();
+    assert_eq!((found.total(), found.searches), (9, 5));
+    body["tool_usage"] = Value::Null;
+    let found = count(Dialect::OpenaiResponses, &body).unwrap();
+    assert_eq!((found.total(), found.searches), (9, 0));
+    let body = json!({
+        "modelVersion": "gemini-3-pro",
+        "candidates": [{
+            "content": { "role": "model", "parts": [{ "text": "Hi" }] },
+            "finishReason": "STOP",
+            "groundingMetadata": { "webSearchQueries": ["a", "b"] },
+        }],
+        "usageMetadata": { "promptTokenCount": 7, "candidatesTokenCount": 2, "totalTokenCount": 9 },
+    });
+    let found = count(Dialect::Gemini, &body).unwrap();
+    assert_eq!((found.total(), found.searches), (9, 2));
 }
 
 #[test]

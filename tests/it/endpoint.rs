@@ -28,7 +28,7 @@ use causeway::access::ledger::LedgerEntry;
 use causeway::credential::Credentials;
 use causeway::live::Catalog;
 use causeway::mcp::call::Mcp;
-use causeway::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
+use causeway::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, Origins};
 use causeway::mcp::provider::{
     CallContext, CallError, CallOutcome, Content, Native, ToolCall, ToolOutcome,
 };
@@ -156,6 +156,7 @@ impl Site {
             authenticator: Authenticator::known(callers(self.id)),
             mcp: self.mcp.clone(),
             hosts,
+            origins: Origins::of(&["https://page.example".to_owned()]),
             legacy_sse: true,
             prefix: String::new(),
             reached_at: Arc::new(|_| String::new()),

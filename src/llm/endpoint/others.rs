@@ -69,7 +69,7 @@ async fn count_tokens(State(endpoint): State<Endpoint>, request: Request) -> Res
 async fn counted(endpoint: &Endpoint, request: Request) -> Result<Passed, Fault> {
     let (parts, body) = request.into_parts();
     let caller = endpoint.caller(&parts).await?;
-    let body = read_up_to(body, BODY_BYTES_MAX).await?;
+    let body = read_up_to(&parts.headers, body, BODY_BYTES_MAX).await?;
     let wanted = Wanted {
         capability: Capability::CountTokens,
         dialect: Some(Dialect::Anthropic),
@@ -133,7 +133,7 @@ async fn pass(
             .get(CONTENT_TYPE)
             .cloned()
             .unwrap_or_else(json),
-        body: read_up_to(body, MEDIA_BYTES_MAX).await?,
+        body: read_up_to(&parts.headers, body, MEDIA_BYTES_MAX).await?,
         peer: peer(&parts),
         trace_id: trace_id(&parts.headers),
         parent: parent(&parts.headers),

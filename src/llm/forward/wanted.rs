@@ -39,9 +39,9 @@ impl Wanted {
     /// The model that is asked for.
     pub(super) fn model(&self) -> Result<String, Fault> {
         let name = match multipart::boundary(&self.content_type) {
-            Some(boundary) => multipart::field(&self.body, &boundary, "model")
+            Some(boundary) => multipart::field(&self.body, &boundary, "model")?
                 .map(|place| String::from_utf8_lossy(&self.body[place]).into_owned()),
-            None => Top::read(&self.body)?.get("model"),
+            None => Top::read(&self.body)?.text("model")?,
         };
         let name = name.filter(|name| !name.is_empty());
         name.ok_or_else(|| Fault::invalid("model", "`model` is missing: say which one you want"))
@@ -59,7 +59,7 @@ impl Wanted {
             }
             return Ok(top.edited(&[Edit::text("model", model)]).into());
         };
-        let Some(place) = multipart::field(&self.body, &boundary, "model") else {
+        let Some(place) = multipart::field(&self.body, &boundary, "model")? else {
             return Ok(self.body.clone());
         };
         let mut body = Vec::with_capacity(self.body.len() + model.len());

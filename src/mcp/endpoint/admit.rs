@@ -21,6 +21,7 @@ use crate::access::limit::Exceeded;
 use crate::credential::pass::Passed;
 use crate::live::Entry;
 use crate::mcp::call::passed;
+use crate::mcp::endpoint::hosts::HostError;
 use crate::mcp::endpoint::stream::OpenStream;
 use crate::mcp::endpoint::wire::{INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, RpcError};
 use crate::mcp::endpoint::{BODY_BYTES_MAX, Endpoint, is_json, parent, seen, trace_id};
@@ -62,6 +63,22 @@ impl Admitted {
     }
 }
 
+/// What is answered where we are not called by a name of ours, or from a page that may not call us.
+fn foreign(endpoint: &Endpoint, head: &Parts) -> Option<Response> {
+    // HTTP/2 names the host in the URI.
+    let authority = head.uri.authority().map(ToString::to_string);
+    let parts = &endpoint.0.parts;
+    let error = parts
+        .hosts
+        .admit(&head.headers, authority.as_deref())
+        .err()?;
+    if matches!(error, HostError::Origin(_)) && parts.origins.admit(&head.headers) {
+        return None;
+    }
+    let error = RpcError::new(INVALID_REQUEST, error.to_string());
+    Some(rpc_error(StatusCode::FORBIDDEN, &error, None))
+}
+
 /// Host and Origin, the server, the caller, the filters: everything that is decided before the body
 /// is read, which is given back.
 pub(super) async fn admit(
@@ -70,12 +87,8 @@ pub(super) async fn admit(
     request: Request,
 ) -> Result<(Admitted, Body), Response> {
     let (mut head, body) = request.into_parts();
-    // HTTP/2 names the host in the URI.
-    let authority = head.uri.authority().map(ToString::to_string);
-    let hosts = &endpoint.0.parts.hosts;
-    if let Err(error) = hosts.admit(&head.headers, authority.as_deref()) {
-        let error = RpcError::new(INVALID_REQUEST, error.to_string());
-        return Err(rpc_error(StatusCode::FORBIDDEN, &error, None));
+    if let Some(refusal) = foreign(&endpoint, &head) {
+        return Err(refusal);
     }
     let noted = |response: &Response| seen::refused(&endpoint, (slug, None), response.status());
     let recognised = recognise(&endpoint, &head).await;

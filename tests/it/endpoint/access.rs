@@ -118,7 +118,12 @@ async fn a_public_listener_knows_its_name() {
                 ("mcp.example.com", "https://mcp.example.com", 200),
                 ("mcp.example.com", "https://evil.example", 403),
                 ("evil.example", "https://evil.example", 403),
-            ],
+                // One that is let in calls us by our name all the same.
+                ("mcp.example.com", "https://page.example", 200),
+                ("evil.example", "https://page.example", 403),
+                ("mcp.example.com", "http://page.example", 403),
+            ]
+            .as_slice(),
         ),
         (
             HostPolicy::SameOrigin,
@@ -126,7 +131,8 @@ async fn a_public_listener_knows_its_name() {
                 ("any.example:8080", "http://any.example:8080", 200),
                 ("any.example:8080", "http://evil.example", 403),
                 ("any.example", "http://any.example", 200),
-            ],
+            ]
+            .as_slice(),
         ),
     ];
     for (hosts, cases) in policies {
@@ -135,7 +141,7 @@ async fn a_public_listener_knows_its_name() {
             ..Plan::default()
         })
         .await;
-        for (host, origin, status) in cases {
+        for &(host, origin, status) in cases {
             let headers = [("host", host), ("origin", origin)];
             let reply = site
                 .ask_with(&headers, MODERN, "tools/list", json!({}))

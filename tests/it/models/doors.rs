@@ -76,6 +76,125 @@ async fn what_is_no_chat_is_passed_on_as_it_came_to_the_same_address() {
 }
 
 #[tokio::test]
+async fn a_form_names_one_model_only() {
+    let set = Set::start().await;
+    set.model("m", to(&["m-1"])).await;
+    let key = json!({ "name": "narrow", "models": ["m"] });
+    let made = set.site.done("POST", "keys", key).await;
+    let key = made["key"].as_str().unwrap();
+    let part = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n")
+    };
+    for path in ["images/edits", "audio/transcriptions"] {
+        let url = format!("{}/v1/{path}", set.site.served.origin);
+        let request = set.site.client.post(url).bearer_auth(key);
+        let request = request.header("content-type", "multipart/form-data; boundary=b");
+        let form = [part("model", "m"), part("model", "other")].concat() + "--b--\r\n";
+        let answer = request.body(form).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{path}");
+        let said: Value = answer.json().await.unwrap();
+        let message = said["error"]["message"].as_str().unwrap();
+        assert_eq!(message, "`model` stands there twice", "{path}");
+    }
+    assert_eq!(set.upstream.keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_in_each_protocols_words() {
+    let set = Set::start().await;
+    set.model("m", to(&["m-1"])).await;
+    for (path, kind) in [
+        ("/v1/chat/completions", "/error/type"),
+        ("/v1/responses", "/error/type"),
+        ("/v1/messages", "/error/type"),
+        ("/v1/messages/count_tokens", "/error/type"),
+        ("/v1beta/models/m:generateContent", "/error/status"),
+        ("/v1/embeddings", "/error/type"),
+    ] {
+        for encoding in ["gzip", "br", "identity, ZSTD"] {
+            let url = format!("{}{path}", set.site.served.origin);
+            let request = set.site.client.post(url).bearer_auth(&set.caller);
+            let request = request.header("content-encoding", encoding);
+            let answer = request.body(b"\x1f\x8b".as_slice()).send().await.unwrap();
+            assert_eq!(answer.status(), 415, "{path} {encoding}");
+            let said: Value = answer.json().await.unwrap();
+            assert!(said.pointer(kind).is_some(), "{path}: {said}");
+            let message = said["error"]["message"].as_str().unwrap();
+            let named = encoding.trim_start_matches("identity, ");
+            let named = format!("content-encoding: {named}");
+            assert!(message.contains(&named), "{path}: {message}");
+        }
+    }
+    let url = format!("{}/v1/chat/completions", set.site.served.origin);
+    let request = set.site.client.post(url).bearer_auth(&set.caller);
+    let request = request.header("content-encoding", "identity");
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn pages_of_origins_that_are_named_may_ask_from_browsers() {
+    let named = [("CAUSEWAY__SERVER__CORS_ORIGINS", "https://page.example")];
+    for settings in [&named[..], &[]] {
+        let set = Set::start_with(settings).await;
+        set.model("m", to(&["m-1"])).await;
+        let client = &set.site.client;
+        for (path, offered) in [
+            ("/v1/chat/completions", true),
+            ("/v1/models", true),
+            ("/v1beta/models/m:generateContent", true),
+            ("/v1/embeddings", true),
+            ("/v1/files", true),
+            ("/api/v1/models", false),
+        ] {
+            let url = format!("{}{path}", set.site.served.origin);
+            for (origin, known) in [
+                ("https://page.example", true),
+                ("https://evil.example", false),
+            ] {
+                let asked = client.request(reqwest::Method::OPTIONS, &url);
+                let asked = asked.header("origin", origin);
+                let asked = asked.header("access-control-request-method", "POST");
+                let asked = asked.header("access-control-request-headers", "authorization,x-odd");
+                let told = asked.send().await.unwrap();
+                let headers = told.headers();
+                let allowed = headers.get("access-control-allow-origin");
+                let expected = offered && known && !settings.is_empty();
+                assert_eq!(allowed.is_some(), expected, "{path} {origin}: {headers:?}");
+                assert!(!headers.contains_key("access-control-allow-credentials"));
+                if expected {
+                    assert!(told.status().is_success(), "{path}");
+                    assert_eq!(
+                        headers["access-control-allow-headers"],
+                        "authorization,x-odd"
+                    );
+                }
+            }
+        }
+        let url = format!("{}/v1/chat/completions", set.site.served.origin);
+        let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+        let request = client.post(url).bearer_auth(&set.caller).body(body);
+        let answer = request.header("origin", "https://page.example").send();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let exposed = answer.headers().get("access-control-expose-headers");
+        let exposed = exposed.map_or("", |value| value.to_str().unwrap());
+        for name in [
+            "x-request-id",
+            "x-causeway-target",
+            "retry-after",
+            "ratelimit",
+        ] {
+            assert_eq!(
+                exposed.contains(name),
+                !settings.is_empty(),
+                "{name}: {exposed}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_key_may_come_as_each_protocols_clients_send_it() {
     let set = Set::start().await;
     set.model("m", to(&["ok"])).await;

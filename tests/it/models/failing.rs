@@ -231,3 +231,38 @@ impl Set {
         )
     }
 }
+
+#[tokio::test]
+async fn a_key_stands_in_no_error_in_the_middle_of_a_stream() {
+    let set = Set::start().await;
+    set.model("m", to(&["betray"])).await;
+    let hi = json!([{ "role": "user", "content": "hi" }]);
+    // Words to stop at are said in chats only, so that the others are written anew.
+    let gemini = json!({
+        "contents": [{ "role": "user", "parts": [{ "text": "hi" }] }],
+        "generationConfig": { "stopSequences": ["zzz"] },
+    });
+    for (path, body) in [
+        (
+            "/v1/chat/completions",
+            json!({ "model": "m", "stream": true, "messages": hi }),
+        ),
+        (
+            "/v1/messages",
+            json!({ "model": "m", "stream": true, "messages": hi, "max_tokens": 9, "stop_sequences": ["zzz"] }),
+        ),
+        ("/v1beta/models/m:streamGenerateContent?alt=sse", gemini),
+    ] {
+        let url = format!("{}{path}", set.site.served.origin);
+        let request = set.site.client.post(url).bearer_auth(&set.caller);
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let said = answer.text().await.unwrap();
+        assert!(said.contains("piece 0"), "{path}: {said}");
+        assert!(said.contains("key=[masked] is bad"), "{path}: {said}");
+        assert!(!said.contains(GOOD), "{path}: {said}");
+    }
+    for row in set.rows(3).await {
+        assert_eq!(row.status, "tool_error", "{row:?}");
+    }
+}

@@ -291,7 +291,7 @@ fn streamed(seen: &Seen, model: &str) -> Response {
         "paced" | "counted" => (PIECES, Duration::from_millis(50)),
         "endless" => (usize::MAX, Duration::from_millis(50)),
         "stall" => (usize::MAX, Duration::from_secs(20)),
-        "cut" => (1, Duration::from_millis(20)),
+        "cut" | "betray" => (1, Duration::from_millis(20)),
         _ => (2, Duration::ZERO),
     };
     let (model, open) = (model.to_owned(), Open::new(&seen.open));
@@ -312,6 +312,10 @@ fn streamed(seen: &Seen, model: &str) -> Response {
                 n if model == "cut" && n == pieces + 1 => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     return Some((Err(std::io::Error::other("cut")), (n + 1, open)));
+                }
+                n if model == "betray" && n == pieces + 1 => {
+                    let error = json!({ "error": { "message": format!("key={GOOD} is bad"), "type": "server_error" } });
+                    format!("data: {error}\n\n")
                 }
                 n if model != "cut" && n == pieces + 1 => {
                     let usage = match &*model {

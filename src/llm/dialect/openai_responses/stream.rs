@@ -103,6 +103,7 @@ impl StreamDecoder {
             "created" | "queued" | "in_progress" => self.start(response),
             "completed" | "incomplete" | "done" => self.end(response),
             "failed" | "cancelled" => {
+                self.used(response);
                 let unknown = || Fault::new(FaultClass::Upstream, "the provider could not answer");
                 self.fail(failed(response).unwrap_or_else(unknown));
             }
@@ -136,6 +137,7 @@ impl StreamDecoder {
     fn end(&mut self, response: &Value) {
         self.start(response);
         if let Some(fault) = failed(response) {
+            self.used(response);
             return self.fail(fault);
         }
         if self.items.is_empty() {
@@ -148,12 +150,17 @@ impl StreamDecoder {
         for place in places {
             self.close_item(place);
         }
-        let usage = usage(response).map(|usage| counted(usage, self.searches));
-        self.events.extend(usage.map(ChatEvent::Usage));
+        self.used(response);
         let called = self.last_call.is_some();
         let stop = stop(response, called, self.refused);
         self.events.push(ChatEvent::Stop(stop));
         self.ended = true;
+    }
+
+    /// What all of it used, which is told at its end, whatever that is.
+    fn used(&mut self, response: &Value) {
+        let usage = usage(response).map(|usage| counted(usage, self.searches));
+        self.events.extend(usage.map(ChatEvent::Usage));
     }
 
     /// An event within an item.
