@@ -30,7 +30,7 @@ use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
 use crate::llm::dialect::Dialect;
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::forward::Piece;
+use crate::llm::pieces::Piece;
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
 use crate::llm::reserve::limit_fault;

@@ -4,13 +4,12 @@
 mod wanted;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
-use tokio::time::{timeout, timeout_at};
 
 use crate::access::caller::Caller;
 use crate::access::limit::Cost;
@@ -23,6 +22,7 @@ use crate::llm::exchange::{Admission, Attempt, InTurn, cut_short, of_egress, own
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::live::{LiveKey, LiveModel, LiveProvider};
 use crate::llm::multipart;
+use crate::llm::pieces::{Piece, close, pass_on};
 use crate::llm::price::ServiceTier;
 use crate::llm::provider::Capability;
 use crate::llm::proxy::{Llm, of_provider};
@@ -32,6 +32,7 @@ use crate::llm::signed::{Signed, renews, secrets_of};
 use crate::llm::splice::Top;
 use crate::llm::stream::{CHUNKS_MAX, media};
 use crate::llm::through::{Sent, Tallied, Tally};
+use crate::llm::veil::Veil;
 use crate::llm::watch::Opening;
 use crate::types::UpstreamRequest;
 
@@ -40,8 +41,6 @@ pub(crate) use wanted::{BYTES_PER_TOKEN_OF_MEDIA, IMAGE_TOKENS};
 
 /// How much of an answer in JSON is read to see what it used.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How long a caller has to take what there is of an answer that broke off.
-const LAST_WORD_TIME: Duration = Duration::from_secs(5);
 
 /// What goes back.
 pub struct Passed {
@@ -58,15 +57,6 @@ pub enum PassedBody {
     Chunks(mpsc::Receiver<Piece>),
 }
 
-/// A piece of an answer, or word that no more of it comes.
-pub type Piece = Result<Bytes, BrokenOff>;
-
-/// Of an answer that does not come to its end: the caller's connection ends as the provider's did, so that nobody takes
-/// a part for all of it.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the answer broke off")]
-pub struct BrokenOff;
-
 /// What a provider answers.
 struct Answer {
     status: StatusCode,
@@ -77,7 +67,7 @@ struct Answer {
 enum AnswerBody {
     /// What tells what it used, and every refusal.
     Whole(Bytes),
-    Coming(Opened),
+    Coming(Opened, Veil),
 }
 
 /// An answer that has begun.
@@ -326,7 +316,8 @@ impl Sending<'_> {
             body,
         };
         if status.is_success() && !is_json {
-            return Ok(answer(AnswerBody::Coming(opened)));
+            let veil = Veil::of(secrets_of((key, &pass)));
+            return Ok(answer(AnswerBody::Coming(opened, veil)));
         }
         let body = opened.whole(ANSWER_BYTES_MAX, self.deadline).await;
         if !status.is_success() {
@@ -385,11 +376,12 @@ async fn pass(
             reservation.settle(cost).await;
             PassedBody::Whole(body)
         }
-        AnswerBody::Coming(opened) => {
+        AnswerBody::Coming(opened, veil) => {
             let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
             cx.streams.spawn(pump(
                 cx.clone(),
-                (opened, sender, deadline),
+                (opened, veil),
+                (sender, deadline),
                 (sent, tally, priced),
                 (account, reservation),
             ));
@@ -415,16 +407,16 @@ fn counted(cx: &Llm, account: &mut Account, (tallied, priced): (Option<Tallied>,
 /// Passes an answer on to its end, and settles it.
 async fn pump(
     cx: Arc<Llm>,
-    (mut opened, sender, deadline): (Opened, mpsc::Sender<Piece>, Instant),
+    passing: (Opened, Veil),
+    (sender, deadline): (mpsc::Sender<Piece>, Instant),
     (sent, mut tally, priced): (Sent, Tally, Priced),
     (mut account, reservation): (Account, Reservation),
 ) {
-    let ended = pass_on(&cx, &mut opened, (&sender, deadline), |chunk| {
-        tally.push(&chunk);
-        account.passed(&chunk);
-        chunk
-    })
-    .await;
+    let noted = (
+        |came: &[u8]| tally.push(came),
+        |goes: &[u8]| account.passed(goes),
+    );
+    let ended = pass_on(&cx, passing, (&sender, deadline), noted).await;
     close(sender, &ended).await;
     let tallied = tally.finish(&sent, matches!(ended, Ok(true)));
     let cost = counted(&cx, &mut account, (tallied, &priced));
@@ -435,46 +427,4 @@ async fn pump(
     }
     drop(account);
     reservation.settle(cost).await;
-}
-
-/// Ends the caller's answer.
-pub(crate) async fn close(sender: mpsc::Sender<Piece>, ended: &Result<bool, Fault>) {
-    if ended.is_err() {
-        let _ = timeout(LAST_WORD_TIME, sender.send(Err(BrokenOff))).await;
-    }
-}
-
-/// Passes on what `note` makes of each piece. `false`: the caller left.
-pub(crate) async fn pass_on(
-    cx: &Llm,
-    opened: &mut Opened,
-    (sender, deadline): (&mpsc::Sender<Piece>, Instant),
-    mut note: impl FnMut(Bytes) -> Bytes,
-) -> Result<bool, Fault> {
-    loop {
-        let next = tokio::select! {
-            biased;
-            () = sender.closed() => return Ok(false),
-            () = cx.over.cancelled() => return Err(Fault::ending()),
-            next = timeout_at(deadline.into(), opened.chunk()) => next,
-        };
-        match next {
-            Ok(Ok(Some(chunk))) => {
-                let chunk = note(chunk);
-                if chunk.is_empty() {
-                    continue;
-                }
-                let sent = timeout_at(deadline.into(), sender.send(Ok(chunk))).await;
-                if !matches!(sent, Ok(Ok(()))) {
-                    return Ok(false);
-                }
-            }
-            Ok(Ok(None)) => return Ok(true),
-            Ok(Err(error)) => return Err(of_egress(&error)),
-            Err(_) => {
-                let text = "the answer did not end in time";
-                return Err(Fault::new(FaultClass::Timeout, text));
-            }
-        }
-    }
 }

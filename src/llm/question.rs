@@ -85,7 +85,7 @@ impl Question {
         let model = match addressed.model {
             Some(model) => model,
             None => top
-                .get::<String>("model")
+                .text("model")?
                 .filter(|model| !model.is_empty())
                 .ok_or_else(|| {
                     Fault::invalid("model", "`model` is missing: say which one you want")

@@ -17,7 +17,6 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::sync::mpsc;
-use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use url::{Position, Url};
 use uuid::Uuid;
@@ -31,8 +30,9 @@ use crate::llm::account::{Account, Priced};
 use crate::llm::choice::Counted;
 use crate::llm::exchange::{judged, of_egress};
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::forward::{PassedBody, Piece, close, pass_on};
+use crate::llm::forward::PassedBody;
 use crate::llm::live::{LiveKey, LiveProvider};
+use crate::llm::pieces::{Piece, close, pass_on};
 use crate::llm::provider::Auth;
 use crate::llm::proxy::{Llm, of_provider};
 use crate::llm::reserve::{Admitted, From, Reservation, admit_through};
@@ -457,28 +457,23 @@ async fn pump(
     (mut account, reservation): (Account, Reservation),
 ) {
     let Passing {
-        mut opened,
-        mut veil,
+        opened,
+        veil,
         target,
         deadline,
         sent,
         mut tally,
         ..
     } = passing;
-    let ended = pass_on(&cx, &mut opened, (&sender, deadline), |chunk| {
-        if let Some((tally, _)) = &mut tally {
-            tally.push(&chunk);
-        }
-        let chunk = veil.push(chunk);
-        account.passed(&chunk);
-        chunk
-    })
-    .await;
-    let rest = veil.finish();
-    if matches!(ended, Ok(true)) && !rest.is_empty() {
-        account.passed(&rest);
-        let _ = timeout_at(deadline.into(), sender.send(Ok(rest))).await;
-    }
+    let noted = (
+        |came: &[u8]| {
+            if let Some((tally, _)) = &mut tally {
+                tally.push(came);
+            }
+        },
+        |goes: &[u8]| account.passed(goes),
+    );
+    let ended = pass_on(&cx, (opened, veil), (&sender, deadline), noted).await;
     let has_ended = matches!(ended, Ok(true));
     let tallied = tally.and_then(|(tally, list)| Some((tally.finish(&sent, has_ended)?, list)));
     let cost = counted(&cx, &mut account, (&target, tallied));

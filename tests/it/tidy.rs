@@ -53,6 +53,7 @@ const RANKS: &[(&str, u8)] = &[
     ("llm::forward", 4),
     ("llm::health", 4),
     ("llm::kept", 4),
+    ("llm::pieces", 4),
     ("llm::probe", 4),
     ("llm::proxy", 4),
     ("llm::reserve", 4),

@@ -56,7 +56,10 @@ impl Slow {
             .await
         };
         let slow = self.clone();
-        let speech = async move || slow.pieces("audio/mpeg", ["one".into(), "two".into()]);
+        // With a key, cut in two.
+        let (half, rest) = GOOD.split_at(7);
+        let said = [format!("one {half}"), format!("{rest} two")];
+        let speech = async move || slow.pieces("audio/mpeg", said.clone());
         Router::new()
             .route("/v1/chat/completions", post(chat))
             .route("/v1/embeddings", post(embeddings))
@@ -149,10 +152,11 @@ async fn answers_of_models_come_to_their_end_before_the_process_does() {
         slow.go.notify_waiters();
     };
     let (answers, ()) = tokio::join!(answers(&site, &key), stop);
-    for (((status, said), (path, stream)), end) in answers
-        .iter()
-        .zip(ASKED)
-        .zip(["\"all\"", "[DONE]", "0.5", "onetwo"])
+    for (((status, said), (path, stream)), end) in
+        answers
+            .iter()
+            .zip(ASKED)
+            .zip(["\"all\"", "[DONE]", "0.5", "one [masked] two"])
     {
         let said = said.as_ref().unwrap();
         assert_eq!(*status, 200, "{path} {stream}: {said}");
