@@ -49,7 +49,7 @@ pub mod health;
 pub mod kept;
 pub mod live;
 pub mod meter;
-pub(crate) mod pieces;
+pub mod pieces;
 pub mod probe;
 pub mod proxy;
 pub(crate) mod reserve;

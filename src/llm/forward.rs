@@ -67,7 +67,7 @@ struct Answer {
 enum AnswerBody {
     /// What tells what it used, and every refusal.
     Whole(Bytes),
-    Coming(Opened, Veil),
+    Coming(Box<Opened>, Veil),
 }
 
 /// An answer that has begun.
@@ -317,7 +317,7 @@ impl Sending<'_> {
         };
         if status.is_success() && !is_json {
             let veil = Veil::of(secrets_of((key, &pass)));
-            return Ok(answer(AnswerBody::Coming(opened, veil)));
+            return Ok(answer(AnswerBody::Coming(Box::new(opened), veil)));
         }
         let body = opened.whole(ANSWER_BYTES_MAX, self.deadline).await;
         if !status.is_success() {
@@ -380,7 +380,7 @@ async fn pass(
             let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
             cx.streams.spawn(pump(
                 cx.clone(),
-                (opened, veil),
+                (*opened, veil),
                 (sender, deadline),
                 (sent, tally, priced),
                 (account, reservation),
