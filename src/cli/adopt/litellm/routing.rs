@@ -15,6 +15,16 @@ pub(super) const RETRIES_MAX: u64 = 5;
 const WEIGHT_MAX: u64 = 1_000;
 const TIER_MAX: u64 = 15;
 const TARGETS_MAX: usize = 32;
+/// All of `fallbackOn`, which is without the provider's policy where it is left out.
+const EVERY_FAULT: [&str; 7] = [
+    "rate_limit",
+    "server_error",
+    "timeout",
+    "stall",
+    "context_length",
+    "content_policy",
+    "credential",
+];
 const LIMIT_AMOUNT_MAX: u64 = 1_000_000_000;
 
 type Groups = IndexMap<String, Vec<Deployment>>;
@@ -136,7 +146,7 @@ impl Routing {
         draft: &mut Draft,
     ) -> Map<String, Value> {
         let (mut targets, tiers) = targets(deployments);
-        self.add_fallbacks((name, &mut targets, tiers), groups, draft);
+        let on_policy = self.add_fallbacks((name, &mut targets, tiers), groups, draft);
         if targets.len() > TARGETS_MAX {
             let why = format!("a model has {TARGETS_MAX} targets at most");
             let place = (
@@ -147,6 +157,9 @@ impl Routing {
             targets.truncate(TARGETS_MAX);
         }
         let mut model = Map::from_iter([("targets".to_owned(), Value::Array(targets))]);
+        if on_policy {
+            model.insert("fallbackOn".to_owned(), json!(EVERY_FAULT));
+        }
         let own = deployments.iter().filter_map(|it| it.retries).max();
         if let Some(retries) = own.or(self.retries.as_ref().map(|it| it.1)) {
             model.insert("retries".to_owned(), retries.min(RETRIES_MAX).into());
@@ -169,23 +182,24 @@ impl Routing {
         model
     }
 
-    /// Adds the targets of the models that take over, a tier each.
+    /// Adds the targets of the models that take over, a tier each; whether those for any fault are for refused content, too.
     fn add_fallbacks(
         &self,
         (name, targets, tiers): (&str, &mut Vec<Value>, u64),
         groups: &Groups,
         draft: &mut Draft,
-    ) {
+    ) -> bool {
         let mut tier = tiers;
         let alias = |to| self.aliased(to);
-        for hop in self.fallbacks.chain(name, &alias, &mut draft.report) {
+        let chain = self.fallbacks.chain(name, &alias, &mut draft.report);
+        for hop in &chain.hops {
             let place = (hop.path.as_str(), &json!({}));
             if tier > TIER_MAX {
                 let why = format!("a model has {} tiers at most", TIER_MAX + 1);
                 draft
                     .report
                     .left(place, &why, "lead to fewer models one after the other");
-                return;
+                break;
             }
             let Some(mut more) = at_tier(&hop.to, tier, (groups, draft)) else {
                 let why = format!("there is no model `{}` to lead to", shown(&hop.to));
@@ -210,6 +224,7 @@ impl Routing {
                 tier += 1;
             }
         }
+        chain.on_policy
     }
 
     /// The name that a name stands for.
