@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::cli::{ADMIN_KEY, SECRET};
 use crate::program::{Serving, causeway, ended, run};
 
@@ -35,6 +37,62 @@ async fn each_configuration_becomes_a_catalog_and_a_report() {
             insta::assert_snapshot!(name, said);
         });
     }
+}
+
+/// What becomes of a configuration: the catalog, and `fate path: why` of each finding.
+async fn imported(gateway: &str, text: &str) -> (Value, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yaml");
+    std::fs::write(&file, text).unwrap();
+    let command = format!("import-{gateway}");
+    let ended = run(&[&command, file.to_str().unwrap(), "--json"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let said = ended.json();
+    let findings = said["report"].as_array().unwrap().iter();
+    let told = |it: &Value| {
+        let part = |name: &str| it[name].as_str().unwrap().to_owned();
+        format!("{} {}: {}", part("fate"), part("path"), part("why"))
+    };
+    (said["catalog"].clone(), findings.map(told).collect())
+}
+
+/// Whether one of the findings begins and goes on so.
+fn tells(findings: &[String], begins: &str, contains: &str) {
+    let is_it = |it: &String| it.starts_with(begins) && it.contains(contains);
+    assert!(findings.iter().any(is_it), "{begins}: {findings:#?}");
+}
+
+#[tokio::test]
+async fn a_wildcard_of_a_provider_is_not_taken_by_a_shorter_one() {
+    let (catalog, _) = imported(
+        "litellm",
+        "model_list:
+- { model_name: '*', litellm_params: { model: openai/*, api_key: os.environ/A } }
+- { model_name: anthropic/*, litellm_params: { model: anthropic/*, api_key: os.environ/B } }
+- { model_name: team_a/*, litellm_params: { model: groq/*, api_key: os.environ/C } }
+",
+    )
+    .await;
+    assert_eq!(
+        catalog["models"],
+        json!({
+            "anthropic/*": { "targets": [{ "provider": "anthropic", "model": "*" }] },
+            "team_a/*": { "targets": [{ "provider": "team-a", "model": "*" }] },
+            "*": { "targets": [{ "provider": "openai" }] },
+        })
+    );
+    // Alone, it is the provider by its name.
+    let alone = "model_list:
+- { model_name: anthropic/*, litellm_params: { model: anthropic/*, api_key: os.environ/B } }
+- { model_name: gpt-*, litellm_params: { model: openai/gpt-*, api_key: os.environ/A } }
+";
+    let (catalog, findings) = imported("litellm", alone).await;
+    let models = json!({ "gpt-*": { "targets": [{ "provider": "openai" }] } });
+    assert_eq!(catalog["models"], models, "{findings:?}");
+    // What is set for it stays set.
+    let set = format!("{alone}router_settings: {{ num_retries: 2 }}\n");
+    let (catalog, _) = imported("litellm", &set).await;
+    assert_eq!(catalog["models"]["anthropic/*"]["retries"], 2);
 }
 
 #[tokio::test]

@@ -4,12 +4,14 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::cli::adopt::draft::{Draft, slug, target};
+use crate::cli::adopt::draft::{Draft, target};
 use crate::cli::adopt::litellm::Reading;
 use crate::cli::adopt::litellm::deployment::{Deployment, milliseconds};
 use crate::cli::adopt::litellm::fallback::Fallbacks;
 use crate::cli::adopt::litellm::vendor::shown;
+use crate::cli::adopt::names;
 use crate::cli::adopt::section::{Section, number, text, whole, yes};
+use crate::llm::route::REST;
 
 pub(super) const RETRIES_MAX: u64 = 5;
 const WEIGHT_MAX: u64 = 1_000;
@@ -80,11 +82,10 @@ impl Routing {
     /// Writes the models.
     pub(super) fn models(&self, reading: &mut Reading<'_>, groups: &Groups) {
         for (name, deployments) in groups {
-            // `provider/model` is there for every provider.
-            if is_provider(name, deployments) {
-                self.unset(deployments, &mut reading.draft);
-            } else {
-                let model = self.model((name, deployments), groups, &mut reading.draft);
+            let model = self.model((name, deployments), groups, &mut reading.draft);
+            // `provider/model` is there for every provider, where no pattern comes before it.
+            let others = groups.keys().map(String::as_str);
+            if !is_provider(name, &model) || names::is_covered(name, others) {
                 reading.draft.models.insert(name.clone(), model);
             }
         }
@@ -119,24 +120,7 @@ impl Routing {
                 }
             }
         }
-    }
-
-    /// What is set for all models, which `provider/model` does not have.
-    fn unset(&self, deployments: &[Deployment], draft: &mut Draft) {
-        for it in deployments {
-            let own = [
-                it.requests_per_minute,
-                it.tokens_per_minute,
-                it.retries,
-                it.timeout_ms,
-            ];
-            let is_set = own.iter().any(Option::is_some) || it.budget.is_some();
-            if is_set || self.retries.is_some() || self.timeout_ms.is_some() || self.refuses_loss {
-                let why = "what is asked for as `provider/model` has the usual times and retries, and no limits";
-                let todo = "add the models that need others by name (`causeway models put`)";
-                draft.report.changed((&it.path, &json!({})), why, todo);
-            }
-        }
+        names::settle(&mut draft.models);
     }
 
     fn model(
@@ -245,10 +229,10 @@ fn strategy(theirs: &str) -> Option<&'static str> {
 }
 
 /// A wildcard that is nothing but a provider by its name.
-fn is_provider(name: &str, deployments: &[Deployment]) -> bool {
-    let called = name.strip_suffix("/*").map(slug);
-    let mut all = deployments.iter();
-    all.all(|it| it.model.is_none() && Some(&it.provider) == called.as_ref())
+fn is_provider(name: &str, model: &Map<String, Value>) -> bool {
+    let provider = name.strip_suffix("/*").unwrap_or_default();
+    let targets = json!([target(provider, Some(REST), 1, 0)]);
+    model.len() == 1 && model.get("targets") == Some(&targets)
 }
 
 fn members(section: &mut Section, name: &str) -> Vec<(String, String, Value)> {
@@ -270,8 +254,15 @@ fn targets(deployments: &[Deployment]) -> (Vec<Value>, u64) {
     let mut targets = Vec::new();
     for (tier, order) in orders.iter().enumerate() {
         let tier = (tier as u64).min(TIER_MAX);
-        let of_it = deployments.iter().filter(|it| it.order == *order);
-        let of_it: Vec<&Deployment> = of_it.collect();
+        let mut of_it: Vec<&Deployment> = Vec::new();
+        for it in deployments.iter().filter(|it| it.order == *order) {
+            // Wildcards of one provider, which has the keys of all.
+            let is_known =
+                |known: &&Deployment| known.provider == it.provider && known.model == it.model;
+            if it.model.as_deref() != Some(REST) || !of_it.iter().any(is_known) {
+                of_it.push(it);
+            }
+        }
         let weigh = |of: fn(&Deployment) -> Option<u64>| {
             let weights: Vec<Option<u64>> = of_it.iter().map(|it| of(it)).collect();
             weights.iter().any(Option::is_some).then_some(weights)
