@@ -96,6 +96,61 @@ async fn a_wildcard_of_a_provider_is_not_taken_by_a_shorter_one() {
 }
 
 #[tokio::test]
+async fn a_key_goes_to_whom_it_is_for_and_a_model_by_its_own_name() {
+    let (catalog, findings) = imported(
+        "litellm",
+        "model_list:
+- { model_name: a, litellm_params: { model: azure_ai/my, api_base: 'https://foo.example.com/v1' } }
+- { model_name: b, litellm_params: { model: triton/my, api_base: 'http://10.1.1.1/generate' } }
+- { model_name: c, litellm_params: { model: facebook/opt, api_base: 'http://10.1.1.1/v1' } }
+- { model_name: d, litellm_params: { model: openai/x, api_base: 'https://llm.example.org/v1' } }
+- { model_name: e, litellm_params: { model: azure_ai/r1, api_base: 'https://ours.services.ai.azure.com' } }
+- { model_name: f, litellm_params: { model: openai/responses/o1-pro } }
+- { model_name: g, litellm_params: { model: openai_like/y, api_base: 'https://llm.example.net' } }
+",
+    )
+    .await;
+    for (model, provider, called, key) in [
+        ("a", "azure-ai", "my", json!("env:AZURE_AI_API_KEY")),
+        ("c", "openai-compatible", "facebook/opt", Value::Null),
+        ("d", "llm", "x", json!("env:OPENAI_API_KEY")),
+        ("e", "azure-ours", "r1", json!("env:AZURE_AI_API_KEY")),
+        ("f", "openai", "o1-pro", json!("env:OPENAI_API_KEY")),
+        ("g", "openai-like", "y", json!("env:OPENAI_LIKE_API_KEY")),
+    ] {
+        let targets = json!([{ "provider": provider, "model": called }]);
+        assert_eq!(catalog["models"][model]["targets"], targets, "{catalog}");
+        let provider = &catalog["providers"][provider];
+        assert_eq!(provider["keys"]["main"], key, "{model}: {provider}");
+    }
+    assert_eq!(catalog["models"]["b"], Value::Null);
+    let foundry = &catalog["providers"]["azure-ours"];
+    let own = "https://ours.services.ai.azure.com/openai/v1";
+    assert_eq!(foundry["parameters"]["base_url"], own);
+    for (begins, contains) in [
+        ("left model_list[1]", "`triton`"),
+        (
+            "changed model_list[2].litellm_params.api_key",
+            "it gets none",
+        ),
+        (
+            "changed model_list[3].litellm_params.api_key",
+            "OPENAI_API_KEY",
+        ),
+        (
+            "changed model_list[4].litellm_params.api_base",
+            "/openai/v1",
+        ),
+        (
+            "changed model_list[5].litellm_params.model",
+            "asks for responses",
+        ),
+    ] {
+        tells(&findings, begins, contains);
+    }
+}
+
+#[tokio::test]
 async fn apply_takes_every_catalog() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
