@@ -151,6 +151,23 @@ async fn a_key_goes_to_whom_it_is_for_and_a_model_by_its_own_name() {
 }
 
 #[tokio::test]
+async fn weights_that_are_parts_of_one_stay_weights() {
+    let (catalog, _) = imported(
+        "litellm",
+        "model_list:
+- { model_name: m, litellm_params: { model: openai/gpt-4o, weight: 0.7 } }
+- { model_name: m, litellm_params: { model: groq/llama, weight: 0.3 } }
+",
+    )
+    .await;
+    let targets = json!([
+        { "provider": "openai", "model": "gpt-4o", "weight": 7 },
+        { "provider": "groq", "model": "llama", "weight": 3 },
+    ]);
+    assert_eq!(catalog["models"]["m"]["targets"], targets);
+}
+
+#[tokio::test]
 async fn apply_takes_every_catalog() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -8,7 +8,7 @@ use crate::cli::adopt::litellm::routing::RETRIES_MAX;
 use crate::cli::adopt::litellm::vendor::{self, Placed, shown, sorted};
 use crate::cli::adopt::names;
 use crate::cli::adopt::report::Report;
-use crate::cli::adopt::section::{Section, number, text, whole};
+use crate::cli::adopt::section::{Section, number, rounded, text, whole};
 use crate::llm::route::REST;
 
 /// A target of a model, as LiteLLM describes it.
@@ -18,7 +18,7 @@ pub(super) struct Deployment {
     pub(super) provider: String,
     /// Absent: whatever the caller asked for; [`REST`]: what follows its first slash.
     pub(super) model: Option<String>,
-    pub(super) weight: Option<u64>,
+    pub(super) weight: Option<f64>,
     pub(super) requests_per_minute: Option<u64>,
     pub(super) tokens_per_minute: Option<u64>,
     pub(super) order: u64,
@@ -198,16 +198,17 @@ impl Deployment {
         (entry, params, info): (&mut Section, &mut Section, &mut Section),
         report: &mut Report,
     ) {
-        let mut numbers = |name: &str| {
+        let mut given = |name: &str| {
             let taken = [params.take(name), entry.take(name)];
             taken
                 .into_iter()
                 .flatten()
-                .find_map(|(_, value)| whole(&value))
+                .find_map(|(_, value)| number(&value))
         };
+        self.weight = given("weight").filter(|it| (0.0..1e15).contains(it));
+        let mut numbers = |name: &str| given(name).and_then(rounded);
         self.requests_per_minute = numbers("rpm").filter(|it| *it > 0);
         self.tokens_per_minute = numbers("tpm").filter(|it| *it > 0);
-        self.weight = numbers("weight");
         self.order = numbers("order").unwrap_or_default();
         self.retries = numbers("num_retries").or_else(|| numbers("max_retries"));
         if let Some(count) = self.retries.filter(|it| *it > RETRIES_MAX) {

@@ -10,7 +10,7 @@ use crate::cli::adopt::litellm::deployment::{Deployment, milliseconds};
 use crate::cli::adopt::litellm::fallback::Fallbacks;
 use crate::cli::adopt::litellm::vendor::shown;
 use crate::cli::adopt::names;
-use crate::cli::adopt::section::{Section, number, text, whole, yes};
+use crate::cli::adopt::section::{Section, number, rounded, text, whole, yes};
 use crate::llm::route::REST;
 
 pub(super) const RETRIES_MAX: u64 = 5;
@@ -267,7 +267,9 @@ fn targets(deployments: &[Deployment]) -> (Vec<Value>, u64) {
             let weights: Vec<Option<u64>> = of_it.iter().map(|it| of(it)).collect();
             weights.iter().any(Option::is_some).then_some(weights)
         };
-        let weights = weigh(|it| it.weight)
+        let own: Vec<Option<f64>> = of_it.iter().map(|it| it.weight).collect();
+        let own = own.iter().any(Option::is_some).then(|| integral(&own));
+        let weights = own
             .or_else(|| weigh(|it| it.requests_per_minute))
             .or_else(|| weigh(|it| it.tokens_per_minute))
             .map_or_else(|| vec![1; of_it.len()], |weights| scaled(&weights));
@@ -280,6 +282,22 @@ fn targets(deployments: &[Deployment]) -> (Vec<Value>, u64) {
         }
     }
     (targets, orders.len() as u64)
+}
+
+/// The same proportions in whole numbers; none but 0 becomes 0.
+fn integral(weights: &[Option<f64>]) -> Vec<Option<u64>> {
+    let most = weights.iter().flatten().copied().fold(0.0, f64::max);
+    let is_whole = |factor: &f64| {
+        let mut scaled = weights.iter().flatten().map(|it| it * factor);
+        most * factor < 1e15 && scaled.all(|it| (it - it.round()).abs() <= it * 1e-9)
+    };
+    let factor = [1.0, 10.0, 100.0, 1_000.0].into_iter().find(is_whole);
+    let factor = factor.unwrap_or(1e6 / most);
+    let scaled = |weight: f64| match rounded(weight * factor) {
+        Some(0) if weight > 0.0 => 1,
+        number => number.unwrap_or_default(),
+    };
+    weights.iter().map(|it| it.map(scaled)).collect()
 }
 
 /// The same proportions in numbers up to [`WEIGHT_MAX`]; what has none gets nothing, as in LiteLLM.
@@ -362,4 +380,25 @@ fn limits(deployments: &[Deployment], draft: &mut Draft) -> Vec<Value> {
             .left((&path, &json!(0)), why, "set `limits` of the model");
     }
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_keep_their_proportions() {
+        for (weights, expected) in [
+            (&[Some(0.7), Some(0.3)][..], &[7, 3][..]),
+            (&[Some(9.0), Some(1.0)], &[9, 1]),
+            (&[Some(1.5), Some(0.5), None], &[3, 1, 0]),
+            (&[Some(0.0), Some(0.25)], &[0, 1]),
+            (&[Some(1.0), Some(1e-9)], &[1_000, 1]),
+            (&[Some(1.0 / 3.0), Some(2.0 / 3.0)], &[1, 2]),
+            (&[Some(60_000.0), Some(60.0), Some(30.0)], &[1_000, 1, 1]),
+            (&[Some(1e14), Some(0.5)], &[1_000, 1]),
+        ] {
+            assert_eq!(scaled(&integral(weights)), expected, "{weights:?}");
+        }
+    }
 }
