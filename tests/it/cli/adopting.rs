@@ -168,6 +168,38 @@ async fn weights_that_are_parts_of_one_stay_weights() {
 }
 
 #[tokio::test]
+async fn a_budget_of_what_has_no_price_is_told() {
+    let entry = |name: &str, more: &str| {
+        format!(
+            "- {{ model_name: {name}, litellm_params: {{ model: {more}, max_budget: 5, budget_duration: 1d }} }}\n"
+        )
+    };
+    let text = [
+        "model_list:\n",
+        &entry(
+            "unknown",
+            "azure/our-own, api_base: 'https://ours.openai.azure.com'",
+        ),
+        &entry("known", "openai/gpt-4o"),
+        &entry("told", "groq/our-own, input_cost_per_token: 1e-6"),
+    ]
+    .concat();
+    let (catalog, findings) = imported("litellm", &text).await;
+    for model in ["unknown", "known", "told"] {
+        let amount = &catalog["models"][model]["limits"][0]["amount"];
+        assert_eq!(amount, 5_000_000, "{model}: {findings:?}");
+    }
+    let of_budgets = findings.iter().filter(|it| it.contains("max_budget"));
+    let of_budgets: Vec<&String> = of_budgets.collect();
+    assert_eq!(of_budgets.len(), 1, "{findings:#?}");
+    tells(
+        &findings,
+        "changed model_list[0].litellm_params.max_budget",
+        "nobody knows what its model costs",
+    );
+}
+
+#[tokio::test]
 async fn apply_takes_every_catalog() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

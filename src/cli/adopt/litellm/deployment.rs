@@ -9,6 +9,7 @@ use crate::cli::adopt::litellm::vendor::{self, Placed, shown, sorted};
 use crate::cli::adopt::names;
 use crate::cli::adopt::report::Report;
 use crate::cli::adopt::section::{Section, number, rounded, text, whole};
+use crate::llm::price::{PriceBook, ServiceTier};
 use crate::llm::route::REST;
 
 /// A target of a model, as LiteLLM describes it.
@@ -26,6 +27,8 @@ pub(super) struct Deployment {
     pub(super) timeout_ms: Option<u64>,
     pub(super) max_output_tokens: Option<u64>,
     pub(super) budget: Option<Value>,
+    /// Nobody knows what it costs, here or there.
+    pub(super) is_unpriced: bool,
     pub(super) refuses_loss: bool,
 }
 
@@ -114,6 +117,7 @@ pub(super) fn read(
         &mut reading.draft.report,
     );
     prices(reading, &deployment, (&mut params, &mut info));
+    deployment.is_unpriced = is_unpriced(reading, &deployment);
     let report = &mut reading.draft.report;
     params.rest("litellm_params", report);
     info.rest("model_info", report);
@@ -265,6 +269,19 @@ fn budget(
         }
     };
     Some(json!({ "unit": "money", "amount": micros, "window": window, "scope": "server" }))
+}
+
+/// Whether no price is known of it; of names that callers say, nothing is told.
+fn is_unpriced(reading: &Reading<'_>, deployment: &Deployment) -> bool {
+    let list = reading.draft.price_list(&deployment.provider);
+    let model = deployment.model.as_ref().filter(|model| *model != REST);
+    let (Some(list), Some(model)) = (list, model) else {
+        return false;
+    };
+    let own = reading.prices.get(list);
+    let is_own = own.is_some_and(|models| models.contains_key(model));
+    let known = PriceBook::default().price(list, model, ServiceTier::Standard);
+    !is_own && known.is_none()
 }
 
 /// Prices of its own, which stand in `litellm_params` or `model_info`.

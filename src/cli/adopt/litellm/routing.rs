@@ -369,11 +369,16 @@ fn limits(deployments: &[Deployment], draft: &mut Draft) -> Vec<Value> {
         let Some(budget) = &deployment.budget else {
             continue;
         };
+        let path = format!("{}.litellm_params.max_budget", deployment.path);
         if deployments.len() == 1 {
+            if deployment.is_unpriced {
+                let why = "nobody knows what its model costs, and a limit of money does not count what has no price";
+                let todo = "give it a price of its own (docs/prices.md), or limit its tokens";
+                draft.report.changed((&path, &json!(0)), why, todo);
+            }
             limits.push(budget.clone());
             continue;
         }
-        let path = format!("{}.litellm_params.max_budget", deployment.path);
         let why = "a budget is the model's, not a target's";
         draft
             .report
