@@ -200,6 +200,78 @@ async fn a_budget_of_what_has_no_price_is_told() {
 }
 
 #[tokio::test]
+async fn higress_asks_the_deployment_of_an_address() {
+    let azure = "provider: { type: azure, apiTokens: [x], azureServiceUrl: \
+                 'https://c.openai.azure.com/openai/deployments/D1/chat/completions?api-version=2024-10-21'";
+    let one = |provider: &str, model: &str| json!([{ "provider": provider, "model": model }]);
+    let (catalog, findings) = imported("higress", &format!("{azure} }}")).await;
+    let all = json!({ "*": { "targets": one("azure", "D1") } });
+    assert_eq!(catalog["models"], all, "{findings:?}");
+    let parameters = json!({ "resource": "c", "api_version": "2024-10-21" });
+    assert_eq!(catalog["providers"]["azure"]["parameters"], parameters);
+    let mapped = format!("{azure}, modelMapping: {{ a: D1, b: D2 }} }}");
+    let (catalog, findings) = imported("higress", &mapped).await;
+    for model in ["a", "b", "*"] {
+        let targets = &catalog["models"][model]["targets"];
+        assert_eq!(*targets, one("azure", "D1"), "{model}: {catalog}");
+    }
+    let told = "changed provider.modelMapping.b";
+    tells(&findings, told, "the deployment `D1`");
+    assert!(!findings.iter().any(|it| it.contains("modelMapping.a:")));
+    // Without a deployment in it, names are those of deployments.
+    let plain = azure.replace("/openai/deployments/D1/chat/completions", "");
+    let (catalog, _) = imported("higress", &format!("{plain} }}")).await;
+    let all = json!({ "*": { "targets": [{ "provider": "azure" }] } });
+    assert_eq!(catalog["models"], all);
+}
+
+#[tokio::test]
+async fn higress_names_lead_where_they_did() {
+    let text = "activeProviderId: ol
+providers:
+- id: ol
+  type: generic
+  genericHost: 'http://127.0.0.1:21110'
+  modelMapping: { '~gpt-5(.*)': big, '~old-(.*)': 'new-$1', '~(': x, '*': small }
+- { id: spare, type: vllm, vllmServerHost: 'https://llm.example.com/', modelMapping: { k2: kimi-k2 } }
+";
+    let (catalog, findings) = imported("higress", text).await;
+    assert_eq!(
+        catalog["models"],
+        json!({
+            "re:gpt-5(.*)": { "targets": [{ "provider": "ol", "model": "big" }] },
+            "re:.*": { "targets": [{ "provider": "ol", "model": "small" }], "rank": 1_000 },
+            "spare/*": { "targets": [{ "provider": "spare", "model": "*" }] },
+        }),
+        "{findings:#?}"
+    );
+    for (provider, base) in [
+        ("ol", "http://127.0.0.1:21110/v1"),
+        ("spare", "https://llm.example.com/v1"),
+    ] {
+        let parameters = &catalog["providers"][provider]["parameters"];
+        assert_eq!(parameters["base_url"], base);
+    }
+    for (begins, contains) in [
+        (
+            "changed providers[0].modelMapping['~gpt-5(.*)']",
+            "match all of a name",
+        ),
+        (
+            "left providers[0].modelMapping['~old-(.*)']",
+            "is not put into",
+        ),
+        (
+            "left providers[0].modelMapping['~(']",
+            "no regular expression",
+        ),
+        ("left providers[1].modelMapping.k2", "no route uses"),
+    ] {
+        tells(&findings, begins, contains);
+    }
+}
+
+#[tokio::test]
 async fn apply_takes_every_catalog() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
