@@ -4,6 +4,7 @@
 mod draft;
 mod higress;
 mod litellm;
+mod names;
 mod report;
 mod section;
 mod without;

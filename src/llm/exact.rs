@@ -49,7 +49,7 @@ impl Counting {
 /// one of them.
 pub(crate) fn vocabularies(model: &LiveModel, name: &str) -> Option<Vec<Vocabulary>> {
     let targets = model.settings.all_targets();
-    let called = targets.map(|target| target.model.as_deref().unwrap_or(name));
+    let called = targets.map(|target| target.called(name));
     let mut found: Vec<Vocabulary> = called.map(Vocabulary::of).collect::<Option<_>>()?;
     found.dedup();
     (!found.is_empty()).then_some(found)

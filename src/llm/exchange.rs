@@ -99,7 +99,7 @@ pub(crate) async fn ask_target(
     account: &mut Account,
 ) -> Result<Begun, Fault> {
     let (provider, target) = (&choice.provider, choice.target);
-    let name = target.model.as_deref().unwrap_or(work.name);
+    let name = target.called(work.name);
     let model = TargetModel {
         name: provider.provider.model_name(name).into_owned(),
         max_output_tokens: target.max_output_tokens,

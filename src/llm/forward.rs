@@ -205,7 +205,7 @@ async fn send_in_turn(
             continue;
         }
         let provider = choice.provider.clone();
-        let name = choice.target.model.as_deref().unwrap_or(served);
+        let name = choice.target.called(served);
         let name = provider.provider.model_name(name).into_owned();
         let sending = Sending {
             cx,

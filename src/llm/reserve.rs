@@ -275,7 +275,7 @@ fn most(caller: &Caller, sought: Sought<'_>, model: &LiveModel) -> Option<Most> 
         return None;
     }
     let rooms = model.settings.all_targets().map(|target| {
-        let called = target.model.as_deref().unwrap_or(sought.model);
+        let called = target.called(sought.model);
         Room::of(called, target.max_output_tokens)
     });
     let room = rooms.reduce(Room::or);
@@ -315,7 +315,7 @@ fn dearest(
         let provider = cx
             .models
             .provider_of(caller.organization, &target.provider)?;
-        let called = target.model.as_deref().unwrap_or(name);
+        let called = target.called(name);
         let called = provider.provider.model_name(called);
         let list = provider.provider.price_list();
         cx.prices

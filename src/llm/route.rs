@@ -53,7 +53,7 @@ pub struct ModelSettings {
 pub struct Target {
     /// By its name in this organization.
     pub provider: String,
-    /// As the provider names it; absent: as the caller does.
+    /// As the provider names it; absent: as the caller does; [`REST`]: as the caller does after its first slash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// How much of the requests of its tier it gets, beside the others; 0: only where no other of its
@@ -175,6 +175,8 @@ pub enum RouteError {
     Times(&'static str),
 }
 
+/// The model of a target that is asked for what follows the first slash of the caller's name.
+pub const REST: &str = "*";
 const NAME_LENGTH_MAX: usize = 200;
 pub(crate) const TARGETS_MAX: usize = 32;
 const TIME_MS_MIN: u64 = 100;
@@ -353,6 +355,18 @@ impl ModelSettings {
 }
 
 impl Target {
+    /// What its provider is asked for where a caller asked for `name`.
+    pub fn called<'a>(&'a self, name: &'a str) -> &'a str {
+        match self.model.as_deref() {
+            None => name,
+            Some(REST) => match name.split_once('/') {
+                Some((_, rest)) if !rest.is_empty() => rest,
+                _ => name,
+            },
+            Some(model) => model,
+        }
+    }
+
     /// Whether it takes a request that failed so before; `None`: that did not.
     pub fn takes(&self, failed: Option<FaultClass>) -> bool {
         let Some(only) = &self.only_on else {
@@ -465,6 +479,26 @@ pub(crate) mod tests {
             targets,
             ..ModelSettings::to(target("", 1, 0))
         }
+    }
+
+    #[test]
+    fn a_target_is_asked_for_its_model_or_for_what_the_caller_says() {
+        let of = |model: Option<&str>| Target {
+            model: model.map(str::to_owned),
+            ..target("a", 1, 0)
+        };
+        for (model, name, called) in [
+            (Some("gpt-4o"), "a/b", "gpt-4o"),
+            (None, "a/b", "a/b"),
+            (Some(REST), "a/b", "b"),
+            (Some(REST), "a/b/c", "b/c"),
+            (Some(REST), "b", "b"),
+            (Some(REST), "b/", "b/"),
+        ] {
+            assert_eq!(of(model).called(name), called, "{model:?} {name}");
+        }
+        let rest = settings(vec![of(Some(REST))]);
+        assert_eq!(rest.check("a/*"), Ok(()));
     }
 
     #[test]

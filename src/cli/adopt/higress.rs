@@ -9,14 +9,35 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::adopt::Adopted;
 use crate::cli::adopt::draft::{Draft, target};
+use crate::cli::adopt::higress::kind::Placed;
+use crate::cli::adopt::names;
 use crate::cli::adopt::report::Report;
 use crate::cli::adopt::section::{Section, text, whole, yes};
-use crate::cli::adopt::without;
+use crate::llm::names::REGEX;
+use crate::llm::route::REST;
 
 const PLUGIN: &str = "ai-proxy";
 const RETRIES_MAX: u64 = 5;
 /// Names that a mapping may have.
 const NAMES_MAX: usize = 1_000;
+/// Of the expression that all others come before.
+const RANK_LAST: u64 = 1_000;
+
+/// Other plugins that Causeway has something like: why none is read, and what there is in its place.
+const OTHERS: &[(&str, &str, &str)] = &[
+    (
+        "jwt-auth",
+        "who calls is not taken along",
+        "tokens of your own issuer are taken: see docs/keys.md",
+    ),
+    ("key-auth", KEYS.0, KEYS.1),
+    ("basic-auth", KEYS.0, KEYS.1),
+    ("hmac-auth", KEYS.0, KEYS.1),
+];
+const KEYS: (&str, &str) = (
+    "keys of callers are not taken along",
+    "make a key for each of its consumers (`causeway keys create NAME`), and limit it (`causeway consumers limit NAME`)",
+);
 
 /// Why files are no configuration of ai-proxy.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +67,8 @@ struct Known {
     name: String,
     /// What callers ask for, with where that stood, and what the provider calls it.
     names: Vec<(String, String, String)>,
+    /// What it is asked for, whatever a caller asks for.
+    deployment: Option<String>,
     /// Settings of each model that leads there.
     settings: Map<String, Value>,
 }
@@ -63,6 +86,7 @@ pub(crate) fn adopt(documents: &[(String, Value)]) -> Result<Adopted, NoProvider
         return Err(NoProviders);
     }
     read.models();
+    read.patterns();
     let (catalog, report) = read.draft.finish();
     Ok(Adopted {
         catalog,
@@ -82,16 +106,19 @@ impl Read {
             }
         } else if kind == "WasmPlugin" {
             let mut spec = top.section("spec");
-            let named = |value: &Value| text(value).is_some_and(|it| it.contains(PLUGIN));
-            let is_it = named(&document["metadata"]["name"])
-                || named(&document["spec"]["url"])
-                || named(&document["spec"]["pluginName"]);
-            if is_it {
+            if is_plugin(document, PLUGIN) {
                 self.resource(&mut spec);
                 spec.rest("resource", &mut self.draft.report);
             } else {
-                let why = "it is another plugin";
-                let todo = "see whether Causeway has something like it";
+                let mut others = OTHERS.iter();
+                let other = others.find(|(name, ..)| is_plugin(document, name));
+                let (why, todo) = other.map_or(
+                    (
+                        "it is another plugin",
+                        "see whether Causeway has something like it",
+                    ),
+                    |(_, why, todo)| (*why, *todo),
+                );
                 self.draft.report.left((path, document), why, todo);
             }
         } else if kind.is_empty() {
@@ -146,11 +173,15 @@ impl Read {
         let mut section = Section::of(path, provider);
         let name = section.take("id").and_then(|(_, id)| text(&id));
         let known = match kind::place(&mut section, name.as_deref(), &mut self.draft) {
-            Ok(name) => Some(Known {
-                name,
-                settings: settings(&mut section, &mut self.draft.report),
-                names: names(&mut section, &mut self.draft.report),
-            }),
+            Ok(Placed { name, deployment }) => {
+                let report = &mut self.draft.report;
+                Some(Known {
+                    name,
+                    settings: settings(&mut section, report),
+                    names: names(&mut section, deployment.as_deref(), report),
+                    deployment,
+                })
+            }
             Err((why, todo)) => {
                 self.draft.report.left((path, provider), &why, &todo);
                 None
@@ -193,10 +224,54 @@ impl Read {
             }
             if !known.names.iter().any(|(_, name, _)| name == "*") && is_alone {
                 // What no mapping names is asked for as it is.
-                add(("*", None), id, (known, is_alone), draft);
+                let to = known.deployment.as_deref();
+                add(("*", to), id, (known, is_alone), draft);
             }
         }
     }
+
+    /// A pattern comes before `PROVIDER/MODEL`, so that providers to which it does not lead have one of their own; and `*` comes
+    /// after regular expressions only as one itself.
+    fn patterns(&mut self) {
+        let models = &mut self.draft.models;
+        for known in self.providers.values().flatten() {
+            let name = format!("{}/*", known.name);
+            let provider = Value::from(known.name.as_str());
+            let leads_away = |(pattern, model): (&String, &Map<String, Value>)| {
+                let to = model.get("targets").map(|it| &it[0]["provider"]);
+                covers(pattern, &name) && to != Some(&provider)
+            };
+            if models.iter().any(leads_away) {
+                let targets = json!([target(&known.name, Some(REST), 1, 0)]);
+                let mut model = Map::from_iter([("targets".to_owned(), targets)]);
+                model.extend(known.settings.clone());
+                models.entry(name).or_insert(model);
+            }
+        }
+        if models.keys().any(|name| name.starts_with(REGEX))
+            && let Some(mut all) = models.shift_remove("*")
+        {
+            all.insert("rank".to_owned(), RANK_LAST.into());
+            models.insert(names::expression("*"), all);
+        }
+    }
+}
+
+/// Whether a resource is of a plugin.
+fn is_plugin(document: &Value, plugin: &str) -> bool {
+    let (metadata, spec) = (&document["metadata"], &document["spec"]);
+    let said = [&metadata["name"], &spec["url"], &spec["pluginName"]];
+    let mut said = said.into_iter().filter_map(text);
+    said.any(|it| it.contains(plugin))
+}
+
+/// Whether some names that begin like a provider's may lead to a pattern.
+fn covers(pattern: &str, provider: &str) -> bool {
+    let Some(expression) = pattern.strip_prefix(REGEX) else {
+        return names::is_covered(provider, std::iter::once(pattern));
+    };
+    let is_other = |first: char| first.is_alphanumeric() && !provider.starts_with(first);
+    expression.contains('|') || !expression.starts_with(is_other)
 }
 
 /// Adds a model, unless its name leads elsewhere already.
@@ -261,8 +336,12 @@ fn settings(section: &mut Section, report: &mut Report) -> Map<String, Value> {
     settings
 }
 
-/// `modelMapping`: exact names and beginnings; what is a regular expression is reported.
-fn names(section: &mut Section, report: &mut Report) -> Vec<(String, String, String)> {
+/// `modelMapping`: exact names, beginnings and regular expressions, each with where it stood and what it leads to.
+fn names(
+    section: &mut Section,
+    deployment: Option<&str>,
+    report: &mut Report,
+) -> Vec<(String, String, String)> {
     let mut mapping = section.section("modelMapping");
     let all: Vec<String> = mapping.names().map(str::to_owned).collect();
     let mut names = Vec::new();
@@ -270,20 +349,63 @@ fn names(section: &mut Section, report: &mut Report) -> Vec<(String, String, Str
         let Some((path, value)) = mapping.take(&name) else {
             continue;
         };
-        let unfit = |name: &str| {
-            let star = name.find('*').is_some_and(|at| at + 1 != name.len());
-            star || name.is_empty() || name.contains(char::is_whitespace)
-        };
-        if name.starts_with('~') {
-            if let Some((why, todo)) = without::said("modelMapping", &name, &value) {
-                report.left((&path, &value), why, todo);
+        let place = (path.as_str(), &value);
+        let to = text(&value).unwrap_or_default();
+        let name = match called(&name, &to) {
+            Ok(name) if names.len() < NAMES_MAX => name,
+            Ok(_) => {
+                let why = format!("only the first {NAMES_MAX} names are read");
+                report.left(place, &why, "add the model by itself");
+                continue;
             }
-        } else if unfit(&name) || names.len() >= NAMES_MAX {
-            let why = "names of models have no spaces, and a `*` at the end only";
-            report.left((&path, &value), why, "add the model under another name");
-        } else {
-            names.push((path, name, text(&value).unwrap_or_default()));
+            Err((why, todo)) => {
+                report.left(place, why, todo);
+                continue;
+            }
+        };
+        if name.starts_with(REGEX) {
+            let why = "an expression has to match all of a name, and what it matches is not replaced within one";
+            report.changed(place, why, "nothing, unless it matches a part of names");
         }
+        let to = match deployment {
+            Some(deployment) if deployment != to => {
+                let why = format!(
+                    "Higress asks the deployment `{deployment}` of azureServiceUrl whatever a name is mapped to, \
+                     and so does the catalog"
+                );
+                let todo = "see that it is meant; lead to another one with `causeway models put`";
+                report.changed(place, &why, todo);
+                deployment.to_owned()
+            }
+            _ => to,
+        };
+        names.push((path, name, to));
     }
     names
+}
+
+/// What a name of a mapping is here.
+///
+/// # Errors
+/// Why it is nothing; what to do about it.
+fn called(name: &str, to: &str) -> Result<String, (&'static str, &'static str)> {
+    let Some(expression) = name.strip_prefix('~') else {
+        if names::is_inner(name) || !names::is_name(name) {
+            let why = "names of models have no spaces, and a `*` at the end only";
+            return Err((why, "add the model under another name"));
+        }
+        return Ok(name.to_owned());
+    };
+    let todo = "name the models that callers ask for, one by one";
+    if to.contains('$') {
+        let why =
+            "what a part of a name is (`$1`) is not put into the name a provider is asked for";
+        return Err((why, todo));
+    }
+    let name = format!("{REGEX}{expression}");
+    if names::is_name(&name) {
+        return Ok(name);
+    }
+    let why = "it is no regular expression that can be used: up to 200 characters, without spaces";
+    Err((why, todo))
 }

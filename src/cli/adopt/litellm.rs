@@ -3,6 +3,7 @@
 
 mod deployment;
 mod fallback;
+mod known;
 mod routing;
 mod vendor;
 

@@ -105,7 +105,14 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
 
 /// A whole number that is not negative.
 pub(crate) fn whole(value: &Value) -> Option<u64> {
-    let number = number(value).filter(|number| (0.0..1e15).contains(number))?;
+    rounded(number(value)?)
+}
+
+/// The whole number next to one that is not negative.
+pub(crate) fn rounded(number: f64) -> Option<u64> {
+    if !(0.0..1e15).contains(&number) {
+        return None;
+    }
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -242,6 +242,22 @@ async fn names_lead_by_patterns_and_a_change_of_rank_counts_at_once() {
     }
 }
 
+#[tokio::test]
+async fn a_pattern_leads_to_what_follows_the_first_slash_of_a_name() {
+    let set = Set::start().await;
+    set.model("*", to(&["of-all"])).await;
+    set.model("team/*", to(&["*"])).await;
+    for (name, expected) in [
+        ("team/ok", "fake/ok"),
+        ("team/a/b", "fake/a/b"),
+        ("ok", "fake/of-all"),
+        // A pattern comes before the provider by its name.
+        ("fake/ok", "fake/of-all"),
+    ] {
+        assert_eq!(set.answer(name, false).await.1, expected, "{name}");
+    }
+}
+
 // LeenHawk/gproxy#161: each turn of a talk went to whoever was next, who had to read all of it anew.
 #[tokio::test]
 async fn streams_go_to_whoever_has_fewest_and_talks_to_who_knows_them() {

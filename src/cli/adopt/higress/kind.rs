@@ -43,6 +43,13 @@ const TYPES: &[(&str, &str, &str)] = &[
     ("zhipuai", "zhipu", ""),
 ];
 
+/// A provider of the catalog.
+pub(super) struct Placed {
+    pub(super) name: String,
+    /// What it is asked for, whatever a caller asks for.
+    pub(super) deployment: Option<String>,
+}
+
 /// Adds a provider; what the catalog calls it.
 ///
 /// # Errors
@@ -51,7 +58,7 @@ pub(super) fn place(
     section: &mut Section,
     id: Option<&str>,
     draft: &mut Draft,
-) -> Result<String, (String, String)> {
+) -> Result<Placed, (String, String)> {
     let typ = section.take("type").and_then(|(_, it)| text(&it));
     let typ = typ.unwrap_or_default();
     let Some((_, kind, base)) = TYPES.iter().find(|(name, ..)| *name == typ) else {
@@ -68,29 +75,29 @@ pub(super) fn place(
     if !base.is_empty() {
         set(&mut wanted, "base_url", *base);
     }
-    addresses(section, (&typ, &mut wanted), draft)?;
+    let deployment = addresses(section, (&typ, &mut wanted), draft)?;
     keys(section, &mut wanted);
     wanted.parameters.sort_keys();
     let path = section.path.clone();
-    let added = draft.provider(wanted, &path);
-    added.map_err(|why| {
+    let name = draft.provider(wanted, &path).map_err(|why| {
         let todo = "add the provider by hand (`causeway providers put`)";
         (why, todo.to_owned())
-    })
+    })?;
+    Ok(Placed { name, deployment })
 }
 
 fn set(wanted: &mut Wanted, name: &str, value: impl Into<String>) {
     wanted.parameters.insert(name.to_owned(), value.into());
 }
 
-/// What each type says of where it is.
+/// What each type says of where it is; the deployment, where that is part of it.
 fn addresses(
     section: &mut Section,
     (typ, wanted): (&str, &mut Wanted),
     draft: &mut Draft,
-) -> Result<(), (String, String)> {
+) -> Result<Option<String>, (String, String)> {
     match typ {
-        "azure" => azure(section, wanted)?,
+        "azure" => return azure(section, wanted),
         "qwen" | "doubao" | "zhipuai" => domain(section, (typ, wanted)),
         "openai" | "vllm" | "generic" | "ollama" => hosted(section, (typ, wanted)),
         "cloudflare" => named(section, wanted, &[("cloudflareAccountId", "account")]),
@@ -108,7 +115,7 @@ fn addresses(
         }
         _ => {}
     }
-    Ok(())
+    Ok(None)
 }
 
 fn given(section: &mut Section, name: &str) -> Option<String> {
@@ -151,18 +158,21 @@ fn domain(section: &mut Section, (typ, wanted): (&str, &mut Wanted)) {
 /// A type that is wherever somebody runs it.
 fn hosted(section: &mut Section, (typ, wanted): (&str, &mut Wanted)) {
     let base = match typ {
-        "generic" => given(section, "genericHost").map(|host| format!("https://{host}/v1")),
+        "generic" => given(section, "genericHost").map(|host| {
+            let host = with_scheme(&host, "https");
+            format!("{}/v1", host.trim_end_matches("/v1"))
+        }),
         "ollama" => {
             let host = given(section, "ollamaServerHost");
             let host = host.unwrap_or_else(|| "127.0.0.1".to_owned());
             let port = section.take("ollamaServerPort");
             let port = port.and_then(|(_, it)| whole(&it)).unwrap_or(11_434);
-            Some(format!("http://{host}:{port}/v1"))
+            Some(format!("{}:{port}/v1", with_scheme(&host, "http")))
         }
         _ => {
             let url = given(section, &format!("{typ}CustomUrl")).map(|url| custom(&url));
             let host = given(section, "vllmServerHost");
-            url.or(host.map(|host| format!("http://{host}/v1")))
+            url.or(host.map(|host| format!("{}/v1", with_scheme(&host, "http"))))
         }
     };
     if let Some(base) = base {
@@ -175,12 +185,7 @@ fn hosted(section: &mut Section, (typ, wanted): (&str, &mut Wanted)) {
 
 /// `www.example.com/myai/v1/chat/completions`: what comes before the paths of OpenAI's API.
 fn custom(url: &str) -> String {
-    let url = if url.contains("://") {
-        url.to_owned()
-    } else {
-        format!("https://{url}")
-    };
-    let url = url.trim_end_matches('/');
+    let url = with_scheme(url, "https");
     let ends = [
         "/chat/completions",
         "/completions",
@@ -189,11 +194,22 @@ fn custom(url: &str) -> String {
         "/models",
     ];
     let end = ends.iter().find(|end| url.ends_with(*end));
-    end.map_or(url, |end| url.trim_end_matches(end)).to_owned()
+    let base = end.map_or(url.as_str(), |end| url.trim_end_matches(end));
+    base.to_owned()
+}
+
+/// A host or a URL, with this scheme where it has none.
+fn with_scheme(place: &str, usual: &str) -> String {
+    let place = place.trim_end_matches('/');
+    if place.contains("://") {
+        place.to_owned()
+    } else {
+        format!("{usual}://{place}")
+    }
 }
 
 /// `https://RESOURCE.openai.azure.com/openai/deployments/NAME/chat/completions?api-version=…`
-fn azure(section: &mut Section, wanted: &mut Wanted) -> Result<(), (String, String)> {
+fn azure(section: &mut Section, wanted: &mut Wanted) -> Result<Option<String>, (String, String)> {
     let path = section.at("azureServiceUrl");
     let url = given(section, "azureServiceUrl");
     let url = url.and_then(|url| Url::parse(url.trim_end_matches(',')).ok());
@@ -214,7 +230,14 @@ fn azure(section: &mut Section, wanted: &mut Wanted) -> Result<(), (String, Stri
     if let Some((_, version)) = query.find(|(name, _)| name == "api-version") {
         set(wanted, "api_version", version);
     }
-    Ok(())
+    Ok(deployment(url.path()))
+}
+
+/// The deployment in a path, which Higress asks whatever a caller asks for.
+fn deployment(path: &str) -> Option<String> {
+    let (_, rest) = path.split_once("/openai/deployments/")?;
+    let name = rest.split('/').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// Keys stay where they are.

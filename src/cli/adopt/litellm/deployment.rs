@@ -3,21 +3,23 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::cli::adopt::draft::slug;
 use crate::cli::adopt::litellm::Reading;
 use crate::cli::adopt::litellm::routing::RETRIES_MAX;
 use crate::cli::adopt::litellm::vendor::{self, Placed, shown, sorted};
+use crate::cli::adopt::names;
 use crate::cli::adopt::report::Report;
-use crate::cli::adopt::section::{Section, number, text, whole};
+use crate::cli::adopt::section::{Section, number, rounded, text, whole};
+use crate::llm::price::{PriceBook, ServiceTier};
+use crate::llm::route::REST;
 
 /// A target of a model, as LiteLLM describes it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deployment {
     pub(super) path: String,
     pub(super) provider: String,
-    /// Absent: whatever the caller asked for.
+    /// Absent: whatever the caller asked for; [`REST`]: what follows its first slash.
     pub(super) model: Option<String>,
-    pub(super) weight: Option<u64>,
+    pub(super) weight: Option<f64>,
     pub(super) requests_per_minute: Option<u64>,
     pub(super) tokens_per_minute: Option<u64>,
     pub(super) order: u64,
@@ -25,6 +27,8 @@ pub(super) struct Deployment {
     pub(super) timeout_ms: Option<u64>,
     pub(super) max_output_tokens: Option<u64>,
     pub(super) budget: Option<Value>,
+    /// Nobody knows what it costs, here or there.
+    pub(super) is_unpriced: bool,
     pub(super) refuses_loss: bool,
 }
 
@@ -50,8 +54,8 @@ enum Naming {
     To(String),
     /// To the same.
     Same,
-    /// `PROVIDER/anything`: to what follows the provider, which has to be called so.
-    Provider(String),
+    /// To what follows their first slash. Of `PROVIDER/*`, what the provider has to be called.
+    Rest(Option<String>),
 }
 
 /// Whether an entry is `PROVIDER/*`, so that callers say what the provider is called.
@@ -113,6 +117,7 @@ pub(super) fn read(
         &mut reading.draft.report,
     );
     prices(reading, &deployment, (&mut params, &mut info));
+    deployment.is_unpriced = is_unpriced(reading, &deployment);
     let report = &mut reading.draft.report;
     params.rest("litellm_params", report);
     info.rest("model_info", report);
@@ -128,19 +133,9 @@ fn place(
 ) -> Result<(String, Option<String>), (String, String)> {
     let Placed { mut wanted, model } = vendor::place(reading, params, model)?;
     let naming = naming(name, &model)?;
-    if let Naming::Provider(provider) = &naming {
+    if let Naming::Rest(Some(provider)) = &naming {
         wanted.name.clone_from(provider);
         wanted.fixed = true;
-        let called = slug(provider);
-        if called != *provider {
-            let why = format!(
-                "names of providers have lower case letters, digits and hyphens: it is `{called}`"
-            );
-            let todo = format!("let callers ask for `{called}/MODEL`");
-            let value = Value::from(name);
-            let at = format!("{path}.model_name");
-            reading.draft.report.changed((&at, &value), &why, &todo);
-        }
     }
     sorted(&mut wanted.parameters);
     let at = format!("{path}.litellm_params.api_base");
@@ -148,28 +143,33 @@ fn place(
         let todo = "add the provider by hand (`causeway providers put`)";
         (why, todo.to_owned())
     })?;
+    if names::is_inner(name) {
+        let why = format!(
+            "it is the regular expression `{}` here, which all of a name has to match",
+            shown(&names::expression(name))
+        );
+        let todo = "nothing, unless callers put more after it";
+        let at = format!("{path}.model_name");
+        let place = (at.as_str(), &Value::from(name));
+        reading.draft.report.changed(place, &why, todo);
+    }
     let model = match naming {
         Naming::To(model) => Some(model),
-        Naming::Same | Naming::Provider(_) => None,
+        Naming::Same => None,
+        Naming::Rest(_) => Some(REST.to_owned()),
     };
     Ok((provider, model))
 }
 
 fn naming(name: &str, model: &str) -> Result<Naming, (String, String)> {
-    let single = |text: &str| text.find('*').is_none_or(|at| at + 1 == text.len());
     if name.contains(char::is_whitespace) || model.contains(char::is_whitespace) {
         let why = "names of models have no spaces".to_owned();
         return Err((why, "give it another name".to_owned()));
     }
-    if !single(name) {
-        let why = format!(
-            "`{}` is a pattern; here a `*` stands at the end only",
-            shown(name)
-        );
-        return Err((
-            why,
-            "name the models that callers ask for, one by one".to_owned(),
-        ));
+    if names::is_inner(name) && !names::is_name(&names::expression(name)) {
+        let why = "the name is too long for a regular expression, which it would be".to_owned();
+        let todo = "name the models that callers ask for, one by one";
+        return Err((why, todo.to_owned()));
     }
     if !model.contains('*') {
         return Ok(Naming::To(model.to_owned()));
@@ -177,13 +177,14 @@ fn naming(name: &str, model: &str) -> Result<Naming, (String, String)> {
     if name == model {
         return Ok(Naming::Same);
     }
-    match name.strip_suffix("/*") {
-        Some(provider) if model == "*" && !provider.contains('/') => {
-            Ok(Naming::Provider(provider.to_owned()))
+    match name.split_once('/') {
+        Some((first, rest)) if rest == model => {
+            let provider = (rest == REST).then(|| first.to_owned());
+            Ok(Naming::Rest(provider))
         }
         _ => {
             let why = format!(
-                "it turns `{}` into `{}`; here what a `*` stands for stays the whole name",
+                "it turns `{}` into `{}`; here what a `*` stands for stays the whole name, or what follows its first slash",
                 shown(name),
                 shown(model)
             );
@@ -201,16 +202,17 @@ impl Deployment {
         (entry, params, info): (&mut Section, &mut Section, &mut Section),
         report: &mut Report,
     ) {
-        let mut numbers = |name: &str| {
+        let mut given = |name: &str| {
             let taken = [params.take(name), entry.take(name)];
             taken
                 .into_iter()
                 .flatten()
-                .find_map(|(_, value)| whole(&value))
+                .find_map(|(_, value)| number(&value))
         };
+        self.weight = given("weight").filter(|it| (0.0..1e15).contains(it));
+        let mut numbers = |name: &str| given(name).and_then(rounded);
         self.requests_per_minute = numbers("rpm").filter(|it| *it > 0);
         self.tokens_per_minute = numbers("tpm").filter(|it| *it > 0);
-        self.weight = numbers("weight");
         self.order = numbers("order").unwrap_or_default();
         self.retries = numbers("num_retries").or_else(|| numbers("max_retries"));
         if let Some(count) = self.retries.filter(|it| *it > RETRIES_MAX) {
@@ -269,6 +271,19 @@ fn budget(
     Some(json!({ "unit": "money", "amount": micros, "window": window, "scope": "server" }))
 }
 
+/// Whether no price is known of it; of names that callers say, nothing is told.
+fn is_unpriced(reading: &Reading<'_>, deployment: &Deployment) -> bool {
+    let list = reading.draft.price_list(&deployment.provider);
+    let model = deployment.model.as_ref().filter(|model| *model != REST);
+    let (Some(list), Some(model)) = (list, model) else {
+        return false;
+    };
+    let own = reading.prices.get(list);
+    let is_own = own.is_some_and(|models| models.contains_key(model));
+    let known = PriceBook::default().price(list, model, ServiceTier::Standard);
+    !is_own && known.is_none()
+}
+
 /// Prices of its own, which stand in `litellm_params` or `model_info`.
 fn prices(
     reading: &mut Reading<'_>,
@@ -290,8 +305,8 @@ fn prices(
     }
     let Some((path, value)) = from else { return };
     let list = reading.draft.price_list(&deployment.provider);
-    let (Some(list), Some(model), true) = (list, &deployment.model, step.contains_key("input"))
-    else {
+    let model = deployment.model.as_ref().filter(|model| *model != REST);
+    let (Some(list), Some(model), true) = (list, model, step.contains_key("input")) else {
         let why = "a price is for one model, and has one for its prompt";
         let todo = "write a row of its own (docs/prices.md)";
         reading.draft.report.left((&path, &value), why, todo);

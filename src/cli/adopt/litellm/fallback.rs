@@ -35,6 +35,14 @@ pub(super) struct Hop {
     pub(super) on: On,
 }
 
+/// The models that take over from one, in the order in which they do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Chain {
+    pub(super) hops: Vec<Hop>,
+    /// Those for any fault are for what a provider's policy is against, too.
+    pub(super) on_policy: bool,
+}
+
 impl On {
     /// `onlyOn` of the targets that are for it.
     pub(super) fn only(self) -> Option<Value> {
@@ -71,18 +79,36 @@ impl Fallbacks {
     }
 
     /// The models that take over from one, as LiteLLM gets to them: what takes over from a model that took over comes right
-    /// after it. Those that are for one fault come before those that are for all, which take such requests as well.
-    /// `alias` leads from a name to the one it stands for.
+    /// after it. Those that are for one fault come before those that are for all, which take such requests as well, so that
+    /// what would be asked next anyway is not there twice. `alias` leads from a name to the one it stands for.
     pub(super) fn chain<'a>(
         &'a self,
         name: &'a str,
         alias: &dyn Fn(&'a str) -> &'a str,
         report: &mut Report,
-    ) -> Vec<Hop> {
+    ) -> Chain {
         let mut found = Vec::new();
         self.follow((name, On::Any), (name, alias), (&mut found, report));
-        found.sort_by_key(|hop| hop.on == On::Any);
-        found
+        let of =
+            |on: On| -> Vec<Hop> { found.iter().filter(|hop| hop.on == on).cloned().collect() };
+        let any = of(On::Any);
+        let policy = of(On::ContentPolicy);
+        let mut hops: Vec<Hop> = found
+            .iter()
+            .filter(|hop| hop.on != On::Any)
+            .cloned()
+            .collect();
+        for on in [On::ContextLength, On::ContentPolicy] {
+            let own = of(on);
+            let last = &own[own.len() - repeated(&own, &any)..];
+            hops.retain(|hop| !last.contains(hop));
+        }
+        let has_own = hops.iter().any(|hop| hop.on == On::ContentPolicy);
+        hops.extend(any);
+        Chain {
+            hops,
+            on_policy: !policy.is_empty() && !has_own,
+        }
     }
 
     fn follow<'a>(
@@ -95,8 +121,10 @@ impl Fallbacks {
             let on = match (on, fallback.on) {
                 (On::Any, on) => on,
                 (same, on) if same == on => on,
-                // All names fall back on the defaults, also the first.
-                _ if fallback.of.is_none() => continue,
+                // All names fall back on the defaults, also the first; and what is asked for any fault was followed for all.
+                _ if fallback.of.is_none() || found.iter().any(|hop| hop.is(name, On::Any)) => {
+                    continue;
+                }
                 _ => {
                     let why = "the model it falls back from takes over for one kind of fault only, and what takes over from it \
                                for others is not followed";
@@ -107,8 +135,7 @@ impl Fallbacks {
                 }
             };
             let to = alias(to);
-            let is_known = |hop: &Hop| hop.to == to && (hop.on == on || hop.on == On::Any);
-            if to == first || found.iter().any(is_known) {
+            if to == first || found.iter().any(|hop| hop.is(to, on)) {
                 continue;
             }
             found.push(Hop {
@@ -134,6 +161,24 @@ impl Fallbacks {
         own.chain(defaults)
             .flat_map(|it| it.to.iter().map(move |to| (it, to.as_str())))
     }
+}
+
+impl Hop {
+    fn is(&self, to: &str, on: On) -> bool {
+        self.to == to && self.on == on
+    }
+}
+
+/// How many of the last hops for one fault are the first ones for any.
+fn repeated(own: &[Hop], any: &[Hop]) -> usize {
+    let is_repeated = |count: &usize| {
+        let last = &own[own.len() - count..];
+        last.iter()
+            .map(|hop| &hop.to)
+            .eq(any[..*count].iter().map(|hop| &hop.to))
+    };
+    let most = own.len().min(any.len());
+    (1..=most).rev().find(is_repeated).unwrap_or_default()
 }
 
 /// `{"model": ["other", …]}`; `*` is every model.
@@ -167,13 +212,15 @@ mod tests {
         fallbacks.take(&mut Section::of("s", settings));
         let alias = |name| if name == "nickname" { "b" } else { name };
         let found = fallbacks.chain(name, &alias, &mut report);
-        let hops = found.iter().map(|hop| match hop.on {
+        let mut hops: Vec<String> = Vec::new();
+        hops.extend(found.on_policy.then(|| "policy too".to_owned()));
+        hops.extend(found.hops.iter().map(|hop| match hop.on {
             On::Any => hop.to.clone(),
             On::ContextLength => format!("{}/long", hop.to),
             On::ContentPolicy => format!("{}/policy", hop.to),
-        });
+        }));
         let left = report.findings.iter().map(|it| it.path.clone());
-        (hops.collect(), left.collect())
+        (hops, left.collect())
     }
 
     #[test]
@@ -196,6 +243,31 @@ mod tests {
         assert_eq!(chain(&settings, "a").0, ["long/long", "b", "z"]);
         assert_eq!(chain(&settings, "c").0, ["longer/long", "long/long", "z"]);
         assert_eq!(chain(&settings, "z").0, ["long/long"]);
+    }
+
+    #[test]
+    fn what_is_for_one_fault_and_for_any_is_asked_for_both() {
+        for (any, policy, expected) in [
+            (json!(["b"]), json!(["b"]), &["policy too", "b"][..]),
+            (json!(["b", "c"]), json!(["b"]), &["policy too", "b", "c"]),
+            (json!(["c", "b"]), json!(["b"]), &["b/policy", "c", "b"]),
+            (json!(["b"]), json!(["c", "b"]), &["c/policy", "b"]),
+            (
+                json!(["b"]),
+                json!(["b", "c"]),
+                &["b/policy", "c/policy", "b"],
+            ),
+            (json!(["b"]), json!([]), &["b"]),
+        ] {
+            let settings = json!({
+                "fallbacks": [{ "a": any }], "content_policy_fallbacks": [{ "a": policy }],
+            });
+            assert_eq!(chain(&settings, "a").0, expected, "{settings}");
+        }
+        let long = json!({
+            "fallbacks": [{ "a": ["c", "b"] }], "context_window_fallbacks": [{ "a": ["b"] }],
+        });
+        assert_eq!(chain(&long, "a").0, ["b/long", "c", "b"]);
     }
 
     #[test]

@@ -4,17 +4,29 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
-use crate::cli::adopt::draft::{Draft, slug, target};
+use crate::cli::adopt::draft::{Draft, target};
 use crate::cli::adopt::litellm::Reading;
 use crate::cli::adopt::litellm::deployment::{Deployment, milliseconds};
 use crate::cli::adopt::litellm::fallback::Fallbacks;
 use crate::cli::adopt::litellm::vendor::shown;
-use crate::cli::adopt::section::{Section, number, text, whole, yes};
+use crate::cli::adopt::names;
+use crate::cli::adopt::section::{Section, number, rounded, text, whole, yes};
+use crate::llm::route::REST;
 
 pub(super) const RETRIES_MAX: u64 = 5;
 const WEIGHT_MAX: u64 = 1_000;
 const TIER_MAX: u64 = 15;
 const TARGETS_MAX: usize = 32;
+/// All of `fallbackOn`, which is without the provider's policy where it is left out.
+const EVERY_FAULT: [&str; 7] = [
+    "rate_limit",
+    "server_error",
+    "timeout",
+    "stall",
+    "context_length",
+    "content_policy",
+    "credential",
+];
 const LIMIT_AMOUNT_MAX: u64 = 1_000_000_000;
 
 type Groups = IndexMap<String, Vec<Deployment>>;
@@ -70,11 +82,10 @@ impl Routing {
     /// Writes the models.
     pub(super) fn models(&self, reading: &mut Reading<'_>, groups: &Groups) {
         for (name, deployments) in groups {
-            // `provider/model` is there for every provider.
-            if is_provider(name, deployments) {
-                self.unset(deployments, &mut reading.draft);
-            } else {
-                let model = self.model((name, deployments), groups, &mut reading.draft);
+            let model = self.model((name, deployments), groups, &mut reading.draft);
+            // `provider/model` is there for every provider, where no pattern comes before it.
+            let others = groups.keys().map(String::as_str);
+            if !is_provider(name, &model) || names::is_covered(name, others) {
                 reading.draft.models.insert(name.clone(), model);
             }
         }
@@ -109,24 +120,7 @@ impl Routing {
                 }
             }
         }
-    }
-
-    /// What is set for all models, which `provider/model` does not have.
-    fn unset(&self, deployments: &[Deployment], draft: &mut Draft) {
-        for it in deployments {
-            let own = [
-                it.requests_per_minute,
-                it.tokens_per_minute,
-                it.retries,
-                it.timeout_ms,
-            ];
-            let is_set = own.iter().any(Option::is_some) || it.budget.is_some();
-            if is_set || self.retries.is_some() || self.timeout_ms.is_some() || self.refuses_loss {
-                let why = "what is asked for as `provider/model` has the usual times and retries, and no limits";
-                let todo = "add the models that need others by name (`causeway models put`)";
-                draft.report.changed((&it.path, &json!({})), why, todo);
-            }
-        }
+        names::settle(&mut draft.models);
     }
 
     fn model(
@@ -136,7 +130,7 @@ impl Routing {
         draft: &mut Draft,
     ) -> Map<String, Value> {
         let (mut targets, tiers) = targets(deployments);
-        self.add_fallbacks((name, &mut targets, tiers), groups, draft);
+        let on_policy = self.add_fallbacks((name, &mut targets, tiers), groups, draft);
         if targets.len() > TARGETS_MAX {
             let why = format!("a model has {TARGETS_MAX} targets at most");
             let place = (
@@ -147,6 +141,9 @@ impl Routing {
             targets.truncate(TARGETS_MAX);
         }
         let mut model = Map::from_iter([("targets".to_owned(), Value::Array(targets))]);
+        if on_policy {
+            model.insert("fallbackOn".to_owned(), json!(EVERY_FAULT));
+        }
         let own = deployments.iter().filter_map(|it| it.retries).max();
         if let Some(retries) = own.or(self.retries.as_ref().map(|it| it.1)) {
             model.insert("retries".to_owned(), retries.min(RETRIES_MAX).into());
@@ -169,23 +166,24 @@ impl Routing {
         model
     }
 
-    /// Adds the targets of the models that take over, a tier each.
+    /// Adds the targets of the models that take over, a tier each; whether those for any fault are for refused content, too.
     fn add_fallbacks(
         &self,
         (name, targets, tiers): (&str, &mut Vec<Value>, u64),
         groups: &Groups,
         draft: &mut Draft,
-    ) {
+    ) -> bool {
         let mut tier = tiers;
         let alias = |to| self.aliased(to);
-        for hop in self.fallbacks.chain(name, &alias, &mut draft.report) {
+        let chain = self.fallbacks.chain(name, &alias, &mut draft.report);
+        for hop in &chain.hops {
             let place = (hop.path.as_str(), &json!({}));
             if tier > TIER_MAX {
                 let why = format!("a model has {} tiers at most", TIER_MAX + 1);
                 draft
                     .report
                     .left(place, &why, "lead to fewer models one after the other");
-                return;
+                break;
             }
             let Some(mut more) = at_tier(&hop.to, tier, (groups, draft)) else {
                 let why = format!("there is no model `{}` to lead to", shown(&hop.to));
@@ -210,6 +208,7 @@ impl Routing {
                 tier += 1;
             }
         }
+        chain.on_policy
     }
 
     /// The name that a name stands for.
@@ -230,10 +229,10 @@ fn strategy(theirs: &str) -> Option<&'static str> {
 }
 
 /// A wildcard that is nothing but a provider by its name.
-fn is_provider(name: &str, deployments: &[Deployment]) -> bool {
-    let called = name.strip_suffix("/*").map(slug);
-    let mut all = deployments.iter();
-    all.all(|it| it.model.is_none() && Some(&it.provider) == called.as_ref())
+fn is_provider(name: &str, model: &Map<String, Value>) -> bool {
+    let provider = name.strip_suffix("/*").unwrap_or_default();
+    let targets = json!([target(provider, Some(REST), 1, 0)]);
+    model.len() == 1 && model.get("targets") == Some(&targets)
 }
 
 fn members(section: &mut Section, name: &str) -> Vec<(String, String, Value)> {
@@ -255,13 +254,22 @@ fn targets(deployments: &[Deployment]) -> (Vec<Value>, u64) {
     let mut targets = Vec::new();
     for (tier, order) in orders.iter().enumerate() {
         let tier = (tier as u64).min(TIER_MAX);
-        let of_it = deployments.iter().filter(|it| it.order == *order);
-        let of_it: Vec<&Deployment> = of_it.collect();
+        let mut of_it: Vec<&Deployment> = Vec::new();
+        for it in deployments.iter().filter(|it| it.order == *order) {
+            // Wildcards of one provider, which has the keys of all.
+            let is_known =
+                |known: &&Deployment| known.provider == it.provider && known.model == it.model;
+            if it.model.as_deref() != Some(REST) || !of_it.iter().any(is_known) {
+                of_it.push(it);
+            }
+        }
         let weigh = |of: fn(&Deployment) -> Option<u64>| {
             let weights: Vec<Option<u64>> = of_it.iter().map(|it| of(it)).collect();
             weights.iter().any(Option::is_some).then_some(weights)
         };
-        let weights = weigh(|it| it.weight)
+        let own: Vec<Option<f64>> = of_it.iter().map(|it| it.weight).collect();
+        let own = own.iter().any(Option::is_some).then(|| integral(&own));
+        let weights = own
             .or_else(|| weigh(|it| it.requests_per_minute))
             .or_else(|| weigh(|it| it.tokens_per_minute))
             .map_or_else(|| vec![1; of_it.len()], |weights| scaled(&weights));
@@ -274,6 +282,22 @@ fn targets(deployments: &[Deployment]) -> (Vec<Value>, u64) {
         }
     }
     (targets, orders.len() as u64)
+}
+
+/// The same proportions in whole numbers; none but 0 becomes 0.
+fn integral(weights: &[Option<f64>]) -> Vec<Option<u64>> {
+    let most = weights.iter().flatten().copied().fold(0.0, f64::max);
+    let is_whole = |factor: &f64| {
+        let mut scaled = weights.iter().flatten().map(|it| it * factor);
+        most * factor < 1e15 && scaled.all(|it| (it - it.round()).abs() <= it * 1e-9)
+    };
+    let factor = [1.0, 10.0, 100.0, 1_000.0].into_iter().find(is_whole);
+    let factor = factor.unwrap_or(1e6 / most);
+    let scaled = |weight: f64| match rounded(weight * factor) {
+        Some(0) if weight > 0.0 => 1,
+        number => number.unwrap_or_default(),
+    };
+    weights.iter().map(|it| it.map(scaled)).collect()
 }
 
 /// The same proportions in numbers up to [`WEIGHT_MAX`]; what has none gets nothing, as in LiteLLM.
@@ -345,15 +369,41 @@ fn limits(deployments: &[Deployment], draft: &mut Draft) -> Vec<Value> {
         let Some(budget) = &deployment.budget else {
             continue;
         };
+        let path = format!("{}.litellm_params.max_budget", deployment.path);
         if deployments.len() == 1 {
+            if deployment.is_unpriced {
+                let why = "nobody knows what its model costs, and a limit of money does not count what has no price";
+                let todo = "give it a price of its own (docs/prices.md), or limit its tokens";
+                draft.report.changed((&path, &json!(0)), why, todo);
+            }
             limits.push(budget.clone());
             continue;
         }
-        let path = format!("{}.litellm_params.max_budget", deployment.path);
         let why = "a budget is the model's, not a target's";
         draft
             .report
             .left((&path, &json!(0)), why, "set `limits` of the model");
     }
     limits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_keep_their_proportions() {
+        for (weights, expected) in [
+            (&[Some(0.7), Some(0.3)][..], &[7, 3][..]),
+            (&[Some(9.0), Some(1.0)], &[9, 1]),
+            (&[Some(1.5), Some(0.5), None], &[3, 1, 0]),
+            (&[Some(0.0), Some(0.25)], &[0, 1]),
+            (&[Some(1.0), Some(1e-9)], &[1_000, 1]),
+            (&[Some(1.0 / 3.0), Some(2.0 / 3.0)], &[1, 2]),
+            (&[Some(60_000.0), Some(60.0), Some(30.0)], &[1_000, 1, 1]),
+            (&[Some(1e14), Some(0.5)], &[1_000, 1]),
+        ] {
+            assert_eq!(scaled(&integral(weights)), expected, "{weights:?}");
+        }
+    }
 }

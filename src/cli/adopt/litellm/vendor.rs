@@ -7,92 +7,15 @@ use url::Url;
 
 use crate::cli::adopt::draft::{Given, Key, Wanted};
 use crate::cli::adopt::litellm::Reading;
+use crate::cli::adopt::litellm::known::{Base, COMPATIBLE, FAMILIES, NOBODY, UNLIKE, VENDORS};
+use crate::cli::adopt::report::Report;
 use crate::cli::adopt::section::{Section, text};
 use crate::llm::provider::{self, Auth};
-
-/// What LiteLLM calls a provider, which kind that is, and how its `api_base` becomes a `base_url`.
-type Vendor = (&'static str, &'static str, Base);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Base {
-    /// It is the same.
-    Same,
-    /// LiteLLM adds the version itself.
-    Version,
-    /// It says something else, or nothing.
-    Other,
-}
 
 /// How a key of AWS is written.
 const ACCESS_KEY: &str =
     "ACCESS_KEY_ID:SECRET_ACCESS_KEY (of temporary ones, :SESSION_TOKEN after it)";
-/// Where OpenAI's API is offered by somebody who is no kind of their own.
-const COMPATIBLE: &str = "openai-compatible";
-
-const VENDORS: &[Vendor] = &[
-    ("openai", "openai", Base::Same),
-    ("text-completion-openai", "openai", Base::Same),
-    ("azure", "azure-deployments", Base::Other),
-    ("azure_text", "azure-deployments", Base::Other),
-    ("anthropic", "anthropic", Base::Version),
-    ("gemini", "gemini", Base::Other),
-    ("vertex_ai", "vertex", Base::Other),
-    ("vertex_ai_beta", "vertex", Base::Other),
-    ("bedrock", "bedrock", Base::Other),
-    ("bedrock_converse", "bedrock", Base::Other),
-    ("cohere", "cohere", Base::Other),
-    ("cohere_chat", "cohere", Base::Other),
-    ("mistral", "mistral", Base::Same),
-    ("deepseek", "deepseek", Base::Same),
-    ("xai", "xai", Base::Same),
-    ("perplexity", "perplexity", Base::Same),
-    ("groq", "groq", Base::Same),
-    ("together_ai", "together", Base::Same),
-    ("fireworks_ai", "fireworks", Base::Same),
-    ("openrouter", "openrouter", Base::Same),
-    ("nvidia_nim", "nvidia-nim", Base::Same),
-    ("ollama", "ollama", Base::Version),
-    ("ollama_chat", "ollama", Base::Version),
-    ("hosted_vllm", "vllm", Base::Same),
-    ("vllm", "vllm", Base::Same),
-    ("lm_studio", "lm-studio", Base::Same),
-    ("dashscope", "dashscope-intl", Base::Same),
-    ("moonshot", "moonshot", Base::Same),
-    ("zai", "zai", Base::Same),
-    ("volcengine", "volcengine", Base::Same),
-    ("minimax", "minimax", Base::Same),
-    ("cloudflare", "cloudflare", Base::Other),
-    ("github", "github-models", Base::Same),
-    ("openai_like", COMPATIBLE, Base::Same),
-    ("custom_openai", COMPATIBLE, Base::Same),
-    ("litellm_proxy", COMPATIBLE, Base::Same),
-    ("xinference", COMPATIBLE, Base::Same),
-    ("infinity", COMPATIBLE, Base::Same),
-    ("llamafile", COMPATIBLE, Base::Same),
-    ("huggingface", COMPATIBLE, Base::Version),
-    ("databricks", COMPATIBLE, Base::Same),
-];
-
-/// Beginnings of names that LiteLLM knows without a provider before them.
-const FAMILIES: &[(&str, &str)] = &[
-    ("gpt-", "openai"),
-    ("chatgpt-", "openai"),
-    ("o1", "openai"),
-    ("o3", "openai"),
-    ("o4", "openai"),
-    ("text-embedding-", "openai"),
-    ("text-moderation-", "openai"),
-    ("omni-moderation-", "openai"),
-    ("dall-e-", "openai"),
-    ("whisper-", "openai"),
-    ("tts-", "openai"),
-    ("ft:gpt-", "openai"),
-    ("claude-", "anthropic"),
-    ("command-", "cohere"),
-    ("embed-", "cohere"),
-    ("rerank-", "cohere"),
-    ("gemini-", "vertex_ai"),
-];
+const OPENAI_KEY: &str = "OPENAI_API_KEY";
 
 /// A provider and what it calls the model.
 pub(super) struct Placed {
@@ -138,11 +61,14 @@ pub(super) fn place(
         name: kind.to_owned(),
         ..Wanted::default()
     };
-    let mut model = model.to_owned();
+    // LiteLLM asks it in the protocol of responses then, whatever it is asked in.
+    let responds = model.strip_prefix("responses/");
+    let mut model = responds.unwrap_or(model).to_owned();
     match prefix {
         "azure" | "azure_text" => azure(reading, params, (&mut wanted, base))?,
         "bedrock" | "bedrock_converse" => bedrock(reading, params, (&mut wanted, &mut model))?,
         "vertex_ai" | "vertex_ai_beta" => vertex(reading, params, (&mut wanted, &model))?,
+        "azure_ai" => foundry(reading, params, (&mut wanted, base, &model))?,
         "cloudflare" => {
             let account = reading.environment("CLOUDFLARE_ACCOUNT_ID");
             wanted
@@ -156,15 +82,18 @@ pub(super) fn place(
             set_base((&mut wanted, how), (prefix, base))?;
         }
     }
+    if responds.is_some() {
+        report_responses(&params.at("model"), wanted.kind, &mut reading.draft.report);
+    }
     if wanted.keys.is_empty() {
-        let key = key(reading, params, (prefix, wanted.kind));
+        let key = key(reading, params, (prefix, &wanted));
         wanted.keys.extend(key);
         with_key(&mut wanted);
     }
     Ok(Placed { wanted, model })
 }
 
-/// `provider/model`; without a provider, the one whose models have such names. An address makes anything OpenAI's.
+/// `provider/model`; without a provider, the one whose models have such names. At an address, it may be anybody's.
 fn split<'a>(model: &'a str, named: Option<&'a str>, has_base: bool) -> Option<(&'a str, &'a str)> {
     if let Some(named) = named {
         let rest = model
@@ -173,8 +102,8 @@ fn split<'a>(model: &'a str, named: Option<&'a str>, has_base: bool) -> Option<(
         return Some((named, rest.unwrap_or(model)));
     }
     if let Some((prefix, rest)) = model.split_once('/') {
-        let known = VENDORS.iter().any(|(name, ..)| *name == prefix);
-        if known || !has_base {
+        let is_like = VENDORS.iter().any(|(name, ..)| *name == prefix);
+        if is_like || UNLIKE.contains(&prefix) || !has_base {
             return Some((prefix, rest));
         }
     }
@@ -182,7 +111,7 @@ fn split<'a>(model: &'a str, named: Option<&'a str>, has_base: bool) -> Option<(
     let family = families.find(|(beginning, _)| model.starts_with(beginning));
     match family {
         Some((_, vendor)) => Some((vendor, model)),
-        None if has_base => Some(("openai", model)),
+        None if has_base => Some((NOBODY, model)),
         None => None,
     }
 }
@@ -233,7 +162,7 @@ fn set_base(
         } else {
             label.unwrap_or(&host)
         };
-        wanted.name = if prefix == "openai" {
+        wanted.name = if matches!(prefix, "openai" | NOBODY) {
             label.to_owned()
         } else {
             prefix.to_owned()
@@ -301,6 +230,59 @@ fn azure(
     Ok(())
 }
 
+/// A model at Azure AI Foundry, or at a host of its own.
+fn foundry(
+    reading: &mut Reading<'_>,
+    params: &mut Section,
+    (wanted, base, model): (&mut Wanted, Option<String>, &str),
+) -> Result<(), (String, String)> {
+    if model.starts_with("claude") {
+        let why = "Claude is asked in Anthropic's protocol there".to_owned();
+        let todo = "`causeway providers put NAME --kind anthropic --parameter \
+                    base_url=https://RESOURCE.services.ai.azure.com/anthropic/v1`";
+        return Err((why, todo.to_owned()));
+    }
+    let base = base.or_else(|| reading.environment("AZURE_AI_API_BASE"));
+    let url = base.as_deref().and_then(|base| Url::parse(base).ok());
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let resource = host
+        .strip_suffix(".services.ai.azure.com")
+        .or_else(|| host.strip_suffix(".openai.azure.com"));
+    let Some(resource) = resource else {
+        return set_base((wanted, Base::Same), ("azure_ai", base));
+    };
+    wanted.kind = "azure";
+    wanted.name = format!("azure-{resource}");
+    let own = format!("https://{host}/openai/v1");
+    wanted.parameters.insert("base_url".to_owned(), own);
+    params.take("api_version");
+    let why =
+        "it is asked at /openai/v1, where such a resource offers all of its models in OpenAI's API";
+    let todo = "see that it answers there (`causeway providers test`)";
+    let place = params.at("api_base");
+    let value = Value::from(host);
+    reading.draft.report.changed((&place, &value), why, todo);
+    Ok(())
+}
+
+/// Says of what LiteLLM asks for responses in which protocol it is asked here.
+fn report_responses(path: &str, kind: &str, report: &mut Report) {
+    let translates = provider::find(kind).is_some_and(|kind| kind.translate_to.is_some());
+    let (why, todo) = if translates {
+        (
+            "LiteLLM asks for responses, whatever it is asked for; here chat completions stay what they are, and the \
+             rest is asked so",
+            "let callers use /v1/responses, where the model has nothing else",
+        )
+    } else {
+        (
+            "LiteLLM asks for responses; here a server of this kind is asked for chat completions",
+            "describe a provider whose `capabilities` have `responses` (`causeway providers put NAME --definition FILE`)",
+        )
+    };
+    report.changed((path, &Value::from("")), why, todo);
+}
+
 /// `bedrock/converse/us.anthropic…`, `bedrock/us-east-1/anthropic…`.
 fn bedrock(
     reading: &mut Reading<'_>,
@@ -361,12 +343,24 @@ fn vertex(
         let why = "of Vertex AI's models, Google's and Anthropic's are known".to_owned();
         return Err((why, "look for another provider of that model".to_owned()));
     }
-    for (name, parameter, variable) in [
-        ("vertex_project", "project", "VERTEXAI_PROJECT"),
-        ("vertex_location", "location", "VERTEXAI_LOCATION"),
+    for (names, parameter, variable) in [
+        (
+            ["vertex_project", "vertex_ai_project"],
+            "project",
+            "VERTEXAI_PROJECT",
+        ),
+        (
+            ["vertex_location", "vertex_ai_location"],
+            "location",
+            "VERTEXAI_LOCATION",
+        ),
     ] {
-        let given = reading.text(params, name)?;
-        let value = given.or_else(|| reading.environment(variable));
+        let mut value = None;
+        for name in names {
+            let given = reading.text(params, name)?;
+            value = value.or(given);
+        }
+        let value = value.or_else(|| reading.environment(variable));
         wanted
             .parameters
             .extend(value.map(|value| (parameter.to_owned(), value)));
@@ -375,8 +369,12 @@ fn vertex(
     if let Some(location) = wanted.parameters.get("location") {
         wanted.name = format!("{}-{location}", wanted.kind);
     }
-    let credentials = params.take("vertex_credentials");
-    let path = params.at("vertex_credentials");
+    let name = "vertex_credentials";
+    let credentials = params.take(name);
+    let credentials = credentials.or_else(|| params.take("vertex_ai_credentials"));
+    let path = credentials
+        .as_ref()
+        .map_or_else(|| params.at(name), |(path, _)| path.clone());
     let key = match credentials.as_ref().map(|(_, value)| value) {
         Some(Value::String(file)) if !file.contains(['{', '\n']) => match variable(file) {
             // It holds the path of a file, or what is in one.
@@ -410,7 +408,7 @@ fn with_key(wanted: &mut Wanted) {
 fn key(
     reading: &mut Reading<'_>,
     params: &mut Section,
-    (prefix, kind): (&str, &str),
+    (prefix, wanted): (&str, &Wanted),
 ) -> Option<Given> {
     let path = params.at("api_key");
     let key = match params.take("api_key").map(|(_, value)| value) {
@@ -420,13 +418,26 @@ fn key(
             None => Key::Elsewhere(given),
         },
         Some(other) => Key::Elsewhere(other.to_string()),
-        None if kind == "bedrock" => {
+        None if wanted.kind == "bedrock" => {
             let what = Some(ACCESS_KEY);
             let key = Key::Elsewhere("AWS_ACCESS_KEY_ID".to_owned());
             return Some(Given { key, path, what });
         }
         None => {
-            let usual = usual(prefix, kind)?;
+            let report = &mut reading.draft.report;
+            let place = (path.as_str(), &Value::Null);
+            let Some(usual) = usual(prefix, wanted.kind) else {
+                if prefix == NOBODY {
+                    let why = "no key is named, and nobody says whose server it is: it gets none";
+                    let todo = "enter one, if it wants one (`causeway providers key`)";
+                    report.changed(place, why, todo);
+                }
+                return None;
+            };
+            if usual == OPENAI_KEY && wanted.parameters.contains_key("base_url") {
+                let why = "no key is named: LiteLLM sends this address OPENAI_API_KEY, and so does the catalog";
+                report.changed(place, why, "see that it is meant; name another key if not");
+            }
             reading.assumed(&usual);
             Key::Environment(usual)
         }
@@ -441,12 +452,19 @@ fn key(
 /// The variable LiteLLM reads where nothing names one.
 fn usual(prefix: &str, kind: &str) -> Option<String> {
     let kind = provider::find(kind).filter(|kind| kind.auth != Auth::None)?;
-    match prefix {
-        "azure" | "azure_text" => Some("AZURE_API_KEY".to_owned()),
-        "openai_like" | "custom_openai" => Some("OPENAI_API_KEY".to_owned()),
-        _ if kind.id == COMPATIBLE => Some(format!("{}_API_KEY", prefix.to_ascii_uppercase())),
-        _ => kind.env.first().cloned(),
-    }
+    let usual: &str = match prefix {
+        NOBODY => return None,
+        "azure" | "azure_text" => "AZURE_API_KEY",
+        "azure_ai" => "AZURE_AI_API_KEY",
+        "openai" | "text-completion-openai" | "custom_openai" | "aiohttp_openai" => OPENAI_KEY,
+        "lambda_ai" => "LAMBDA_API_KEY",
+        "meta_llama" => "LLAMA_API_KEY",
+        _ if kind.id == COMPATIBLE => {
+            return Some(format!("{}_API_KEY", prefix.to_ascii_uppercase()));
+        }
+        _ => kind.env.first()?,
+    };
+    Some(usual.to_owned())
 }
 
 /// The variable of `os.environ/NAME`.

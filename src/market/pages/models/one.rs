@@ -13,7 +13,7 @@ use crate::extract::{Path, Visitor};
 use crate::llm::live::StoredModel;
 use crate::llm::names::REGEX;
 use crate::llm::price::ServiceTier;
-use crate::llm::route::Target;
+use crate::llm::route::{REST, Target};
 use crate::market::api::Market;
 use crate::market::language::{Html, Language};
 use crate::market::pages::Frame;
@@ -223,7 +223,8 @@ fn unpriced(market: &Market, person: &Person, (name, model): (&str, &StoredModel
     }
     let same = Some(name).filter(|name| !stands_for_many(name));
     let lacking = model.settings.all_targets().filter_map(|target| {
-        let called = target.model.as_deref().or(same)?;
+        let named = target.model.as_deref().filter(|model| *model != REST);
+        let called = same.map(|name| target.called(name)).or(named)?;
         let provider = llm
             .models
             .provider_of(person.organization(), &target.provider)?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::access::person::Person;
 use crate::extract::{Path, Visitor};
+use crate::llm::route::REST;
 use crate::market::api::models::{Unkept, make};
 use crate::market::api::providers::key::is_name;
 use crate::market::api::{Market, providers as api};
@@ -222,7 +223,8 @@ async fn tried(
         .filter_map(|(called, model)| Some((called, leads_to(model, name)?)));
     let known = targets.find_map(|(called, target)| {
         let same = Some(called).filter(|called| !called.ends_with('*'));
-        target.model.as_ref().or(same)
+        let named = target.model.as_ref().filter(|model| *model != REST);
+        named.or(same)
     });
     let named = Some(text(form, "model")).filter(|model| !model.is_empty());
     let model = named.or(known.map(String::as_str));
