@@ -170,14 +170,16 @@ pub(crate) fn user(
 }
 
 /// Names the fields of another dialect that a request brought along. What is null says nothing, and that nothing is to
-/// be kept goes without saying.
+/// be kept goes without saying; an effort that stands alone is told as one of reasoning.
 pub(crate) fn dropped_rest(request: &ChatRequest, target: Dialect) -> Vec<Dropped> {
     if request.rest.dialect == Some(target) {
         return Vec::new();
     }
     let fields = request.rest.fields.iter();
+    let is_effort = anthropic::says_only_effort(request);
     let says = |name: &str, value: &Value| {
-        !value.is_null() && (name, value) != ("store", &Value::Bool(false))
+        let is_told = is_effort && name == "output_config";
+        !value.is_null() && !is_told && (name, value) != ("store", &Value::Bool(false))
     };
     let reason = format!("{} has no such field", target.name());
     fields
