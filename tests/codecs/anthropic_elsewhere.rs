@@ -6,8 +6,11 @@
 )]
 
 use causeway::llm::chat::ChatRequest;
-use causeway::llm::dialect::{Dialect, TargetModel};
+use causeway::llm::codec::StreamEncoder;
+use causeway::llm::dialect::{Dialect, OwnTools, TargetModel, Told};
 use serde_json::{Value, json};
+
+const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 /// A request with these fields.
 fn asked(more: Value) -> ChatRequest {
@@ -60,8 +63,7 @@ fn effort_without_thinking_is_told_and_not_named_as_lost() {
         assert_eq!(body.pointer(level), Some(&json!("LOW")), "{body}");
         assert_eq!(dropped, Vec::<String>::new());
         // Nobody asked it to think.
-        let sonnet = "anthropic.claude-sonnet-4-5-20250929-v1:0";
-        let (body, dropped) = written(Dialect::Bedrock, sonnet, &request);
+        let (body, dropped) = written(Dialect::Bedrock, SONNET, &request);
         assert_eq!(body.get("additionalModelRequestFields"), None, "{body}");
         assert_eq!(body.pointer("/outputConfig/effort"), None, "{body}");
         assert_eq!(dropped, ["reasoning.effort"]);
@@ -69,4 +71,93 @@ fn effort_without_thinking_is_told_and_not_named_as_lost() {
     let off = json!({"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}});
     let (_, dropped) = written(Dialect::OpenaiResponses, "gpt-5", &asked(off));
     assert!(dropped.contains(&"output_config".to_owned()), "{dropped:?}");
+}
+
+/// A call of a tool after a thought, and its result.
+fn called(thought: &Value) -> Value {
+    let call = json!({"type": "tool_use", "id": "c1", "name": "now", "input": {}});
+    let result = json!({"type": "tool_result", "tool_use_id": "c1", "content": "Noon"});
+    json!([
+        {"role": "user", "content": "What time is it?"},
+        {"role": "assistant", "content": [thought, call]},
+        {"role": "user", "content": [result]},
+    ])
+}
+
+#[test]
+fn what_claude_thought_at_anthropic_goes_on_at_bedrock() {
+    let text = json!({"text": "Hm", "signature": "S=="});
+    for (thought, told) in [
+        (
+            json!({"type": "thinking", "thinking": "Hm", "signature": "S=="}),
+            json!({"reasoningContent": {"reasoningText": text}}),
+        ),
+        (
+            json!({"type": "redacted_thinking", "data": "c2VjcmV0"}),
+            json!({"reasoningContent": {"redactedContent": "c2VjcmV0"}}),
+        ),
+    ] {
+        let request = asked(json!({
+            "messages": called(&thought),
+            "tools": [{"name": "now", "input_schema": {"type": "object", "properties": {}}}],
+            "thinking": {"type": "enabled", "budget_tokens": 2000},
+        }));
+        let (body, dropped) = written(Dialect::Bedrock, SONNET, &request);
+        assert_eq!(body["messages"][1]["content"][0], told);
+        let thinking = json!({"type": "enabled", "budget_tokens": 2000});
+        assert_eq!(body["additionalModelRequestFields"]["thinking"], thinking);
+        assert_eq!(dropped, Vec::<String>::new());
+        // Of the models there, no other takes a signature.
+        let (body, dropped) = written(Dialect::Bedrock, "amazon.nova-2-lite-v1:0", &request);
+        assert!(!body.to_string().contains("reasoningContent"), "{body}");
+        assert!(dropped.contains(&"turns[1].parts[0]".to_owned()));
+    }
+}
+
+#[test]
+fn what_claude_thought_at_bedrock_is_its_own_at_anthropic() {
+    let text = json!({"text": "Hm", "signature": "S=="});
+    let content = json!([
+        {"reasoningContent": {"reasoningText": text}},
+        {"reasoningContent": {"redactedContent": "c2VjcmV0"}},
+        {"text": "Noon"},
+    ]);
+    let answer = Dialect::Bedrock
+        .decode_answer(json!({
+            "output": {"message": {"role": "assistant", "content": content}},
+            "stopReason": "end_turn",
+        }))
+        .unwrap();
+    let told = Told {
+        model: "m".to_owned(),
+        request_id: "0a1b".to_owned(),
+        now: 0,
+        stream_usage: true,
+        tools: OwnTools::default(),
+    };
+    let whole = Dialect::Anthropic.encode_answer(&answer, &told).unwrap();
+    let said = json!([
+        {"type": "thinking", "thinking": "Hm", "signature": "S=="},
+        {"type": "redacted_thinking", "data": "c2VjcmV0"},
+        {"type": "text", "text": "Noon"},
+    ]);
+    assert_eq!(whole.body["content"], said);
+    let mut encoder = StreamEncoder::new(Dialect::Anthropic, told.clone(), false).unwrap();
+    let mut out = Vec::new();
+    for event in answer.events() {
+        encoder.push(event, &mut out);
+    }
+    encoder.finish(&mut out);
+    let stream = String::from_utf8(out).unwrap();
+    assert!(stream.contains(r#""signature":"S==""#), "{stream}");
+    assert!(stream.contains(r#""data":"c2VjcmV0""#), "{stream}");
+    // A caller of OpenAI keeps the signature elsewhere.
+    let chat = Dialect::OpenaiChat.encode_answer(&answer, &told).unwrap();
+    let user = json!({"role": "user", "content": "And now?"});
+    let messages = json!([user, chat.body["choices"][0]["message"], user]);
+    let request = json!({"model": "m", "messages": messages});
+    let request = Dialect::OpenaiChat.decode_request(request).unwrap();
+    let (body, dropped) = written(Dialect::Anthropic, "claude-sonnet-4-5", &request);
+    assert_eq!(body["messages"][1]["content"], said);
+    assert_eq!(dropped, Vec::<String>::new());
 }

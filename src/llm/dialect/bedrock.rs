@@ -2,7 +2,8 @@
 //! spoken to providers only.
 //!
 //! One form for models of many makers: what a model has beyond it goes into `additionalModelRequestFields`, in its
-//! maker's words, see [`family`]. What a model signed is proven to Bedrock, whoever made the model.
+//! maker's words, see [`family`]. Of what models think, only Claude signs it: as
+//! everywhere else, so that it goes on wherever Claude is asked.
 
 mod answer;
 mod error;

@@ -209,11 +209,12 @@ impl Writer {
         json!({"citationsContent": {"content": [{"text": text.text}], "citations": citations}})
     }
 
-    /// A thought that Bedrock can check. One of another maker, or without proof, is not for this model.
+    /// A thought that the model can check. One of another maker, or without proof, is not for it.
     fn thought(&mut self, thought: &Thought, place: &str) -> Option<Value> {
+        let signs = self.family.signs();
         let own = |signature: &Option<crate::llm::chat::Signature>| {
             let signature = signature.as_ref()?;
-            (signature.dialect == OWN).then(|| signature.value.clone())
+            (signs && signature.is_of_claude()).then(|| signature.value.clone())
         };
         if let Some(sealed) = own(&thought.sealed) {
             return Some(json!({"reasoningContent": {"redactedContent": sealed}}));

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::chat::{ChatRequest, Part, Reasoning, Role, ToolChoice};
-use crate::llm::dialect::bedrock::OWN;
+use crate::llm::chat::{ChatRequest, Part, Reasoning, Role, Signature, ToolChoice};
 use crate::llm::dialect::bedrock::family::Family;
 use crate::llm::dialect::{Dropped, anthropic};
 
@@ -233,7 +232,7 @@ fn resumes_unsigned(request: &ChatRequest) -> bool {
         Part::Thought(thought) => [&thought.signature, &thought.sealed]
             .into_iter()
             .flatten()
-            .any(|signature| signature.dialect == OWN),
+            .any(Signature::is_of_claude),
         _ => false,
     };
     turn.parts.iter().any(calls) && !turn.parts.iter().any(proven)
