@@ -161,3 +161,36 @@ fn what_claude_thought_at_bedrock_is_its_own_at_anthropic() {
     assert_eq!(body["messages"][1]["content"], said);
     assert_eq!(dropped, Vec::<String>::new());
 }
+
+#[test]
+fn tools_that_anthropic_runs_are_left_out_beside_others_everywhere() {
+    let own = json!({"name": "t", "input_schema": {"type": "object", "properties": {}}});
+    for kind in [
+        "web_search_20250305",
+        "web_fetch_20250910",
+        "code_execution_20250825",
+        "tool_search_tool_regex_20251119",
+        "mcp_toolset",
+    ] {
+        let theirs = json!({"type": kind, "name": "theirs"});
+        let both = asked(json!({"tools": [theirs, own]}));
+        let alone = asked(json!({"tools": [theirs]}));
+        for target in Dialect::ALL {
+            if target == Dialect::Anthropic {
+                continue;
+            }
+            let (body, dropped) = written(target, SONNET, &both);
+            assert_eq!(dropped, ["tools[0]"], "{kind} {target:?}");
+            assert!(!body.to_string().contains("theirs"), "{body}");
+            let model = TargetModel::default();
+            let refused = target.encode_request(&alone, &model).unwrap_err();
+            assert_eq!(refused.field.as_deref(), Some("tools[0]"), "{target:?}");
+        }
+    }
+    // What the caller runs, Claude knows at Bedrock too.
+    let bash = json!({"type": "bash_20250124", "name": "bash"});
+    let request = asked(json!({"tools": [bash, own]}));
+    let (body, dropped) = written(Dialect::Bedrock, SONNET, &request);
+    assert_eq!(body["additionalModelRequestFields"]["tools"], json!([bash]));
+    assert_eq!(dropped, Vec::<String>::new());
+}

@@ -19,6 +19,7 @@ pub use answer::decode_answer;
 pub use error::decode_error;
 pub use frames::Frames;
 pub use request::encode_request;
+pub(crate) use request::runs_at_callers;
 pub use stream::StreamDecoder;
 
 use crate::llm::dialect::Dialect;

@@ -23,7 +23,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Map, Value, json};
 
 use crate::llm::chat::{Allowed, ChatRequest, Function, Opaque, Part, Tool, ToolCall, ToolChoice};
-use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::dialect::{Dialect, Dropped, bedrock};
 
 /// Between a namespace and a name.
 const BETWEEN: &str = "__";
@@ -194,7 +194,7 @@ fn is_foreign(tool: &Tool, target: Dialect) -> bool {
     match (tool.dialect, target) {
         // These say some of each other's.
         (Dialect::OpenaiChat, Dialect::OpenaiResponses) => tool.kind != "custom",
-        (Dialect::Anthropic, Dialect::Bedrock) => false,
+        (Dialect::Anthropic, Dialect::Bedrock) => !bedrock::runs_at_callers(&tool.kind),
         (own, target) => own != target,
     }
 }
