@@ -194,3 +194,44 @@ fn tools_that_anthropic_runs_are_left_out_beside_others_everywhere() {
     assert_eq!(body["additionalModelRequestFields"]["tools"], json!([bash]));
     assert_eq!(dropped, Vec::<String>::new());
 }
+
+#[test]
+fn what_a_provider_did_before_is_left_out_everywhere_and_named() {
+    let blocks = [
+        json!({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}}),
+        json!({"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}),
+        json!({"type": "mcp_tool_use", "id": "s2", "name": "look", "server_name": "s", "input": {}}),
+        json!({"type": "compaction", "content": "So far"}),
+    ];
+    for block in blocks {
+        let request = asked(json!({"messages": [
+            {"role": "user", "content": "Search."},
+            {"role": "assistant", "content": [block, {"type": "text", "text": "Found."}]},
+            {"role": "user", "content": "And?"},
+        ]}));
+        for target in Dialect::ALL {
+            let (body, dropped) = written(target, SONNET, &request);
+            let is_own = target == Dialect::Anthropic;
+            let kind = block["type"].as_str().unwrap();
+            let text = body.to_string();
+            assert_eq!(text.contains(kind), is_own, "{target:?}: {text}");
+            assert!(text.contains("Found."), "{target:?}: {text}");
+            let lost = dropped == ["turns[1].parts[0]"];
+            assert!(
+                lost || is_own && dropped.is_empty(),
+                "{target:?}: {dropped:?}"
+            );
+        }
+    }
+    let code = json!({"executableCode": {"language": "PYTHON", "code": "print(1)"}});
+    let said = json!([code, {"text": "1"}]);
+    let user = json!({"role": "user", "parts": [{"text": "Again"}]});
+    let contents = json!([user, {"role": "model", "parts": said}, user]);
+    let request = json!({"contents": contents});
+    let request = Dialect::Gemini.decode_request(request).unwrap();
+    for target in [Dialect::Bedrock, Dialect::Cohere] {
+        let (body, dropped) = written(target, SONNET, &request);
+        assert!(!body.to_string().contains("print"), "{body}");
+        assert_eq!(dropped, ["turns[1].parts[0]"]);
+    }
+}
