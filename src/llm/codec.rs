@@ -69,11 +69,14 @@ impl Dialect {
         if self != Self::Gemini {
             gemini::self_contained(request)?;
         }
-        foreign(request, self)?;
-        let mut adapted = own_tools::adapted(request, self);
+        let mut dropped = Vec::new();
+        let request = anthropic::spelled(request, (self, model), &mut dropped);
+        foreign(&request, self)?;
+        let mut adapted = own_tools::adapted(&request, self);
         bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
         encoded.dropped.extend(adapted.dropped);
+        encoded.dropped.append(&mut dropped);
         Ok(encoded)
     }
 

@@ -235,3 +235,95 @@ fn what_a_provider_did_before_is_left_out_everywhere_and_named() {
         assert_eq!(dropped, ["turns[1].parts[0]"]);
     }
 }
+
+/// A result of a search that is to be cited.
+fn found() -> Value {
+    json!({
+        "type": "search_result", "source": "https://example.com/a", "title": "About it",
+        "content": [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}],
+        "citations": {"enabled": true},
+    })
+}
+
+/// A result of a search, a document in pieces, and a tool that found the same.
+fn with_sources() -> ChatRequest {
+    let pieces = json!({
+        "type": "document", "title": "In pieces", "context": "A note",
+        "source": {"type": "content", "content": found()["content"]},
+    });
+    let call = json!({"type": "tool_use", "id": "c1", "name": "look", "input": {}});
+    let result = json!({"type": "tool_result", "tool_use_id": "c1", "content": [found()]});
+    asked(json!({"messages": [
+        {"role": "user", "content": [found(), pieces, {"type": "text", "text": "So?"}]},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]}))
+}
+
+const SPELLED: &str = "About it\n\nhttps://example.com/a\n\nOne.\n\nTwo.";
+
+#[test]
+fn texts_to_cite_are_texts_to_those_who_have_no_other_word() {
+    let request = with_sources();
+    for (target, first, second) in [
+        (
+            Dialect::OpenaiChat,
+            "/messages/0/content/0/text",
+            "/messages/2/content",
+        ),
+        (
+            Dialect::OpenaiResponses,
+            "/input/0/content/0/text",
+            "/input/2/output",
+        ),
+        (
+            Dialect::Gemini,
+            "/contents/0/parts/0/text",
+            "/contents/2/parts/0/functionResponse/response/output",
+        ),
+        (
+            Dialect::Cohere,
+            "/messages/0/content/0/text",
+            "/messages/2/content",
+        ),
+    ] {
+        let (body, dropped) = written(target, "m", &request);
+        assert_eq!(body.pointer(first), Some(&json!(SPELLED)), "{body}");
+        assert_eq!(body.pointer(second), Some(&json!(SPELLED)), "{body}");
+        for place in ["turns[0].parts[0]", "turns[2].parts[0].parts[0]"] {
+            let place = format!("{place}.citations");
+            assert!(dropped.contains(&place), "{target:?}: {dropped:?}");
+        }
+    }
+    let (body, _) = written(Dialect::OpenaiChat, "m", &request);
+    let pieces = "In pieces\n\nA note\n\nOne.\n\nTwo.";
+    assert_eq!(body["messages"][0]["content"][1]["text"], pieces);
+    // Pictures among the pieces are no text.
+    let picture =
+        json!({"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}});
+    let pieces = json!({"type": "document", "source": {"type": "content", "content": [picture]}});
+    let request = asked(json!({"messages": [{"role": "user", "content": [pieces]}]}));
+    let refused = Dialect::OpenaiChat.encode_request(&request, &TargetModel::default());
+    let field = refused.unwrap_err().field;
+    assert_eq!(field.as_deref(), Some("turns[0].parts[0]"));
+}
+
+#[test]
+fn claude_is_given_texts_to_cite_at_bedrock_too() {
+    let request = with_sources();
+    let (body, dropped) = written(Dialect::Bedrock, SONNET, &request);
+    let block = json!({"searchResult": {
+        "source": "https://example.com/a", "title": "About it",
+        "content": [{"text": "One."}, {"text": "Two."}], "citations": {"enabled": true},
+    }});
+    let content = &body["messages"][0]["content"];
+    assert_eq!(content[0], block);
+    assert_eq!(content[1]["document"]["name"], "In pieces");
+    let result = &body["messages"][2]["content"][0]["toolResult"];
+    assert_eq!(result["content"], json!([block]));
+    assert_eq!(dropped, Vec::<String>::new());
+    let (body, _) = written(Dialect::Bedrock, "amazon.nova-pro-v1:0", &request);
+    assert_eq!(body["messages"][0]["content"][0]["text"], SPELLED);
+    let (body, _) = written(Dialect::Anthropic, "claude-sonnet-4-5", &request);
+    assert_eq!(body["messages"][0]["content"][0], found());
+}

@@ -17,6 +17,7 @@ mod request;
 mod sampling;
 mod schema;
 mod seal;
+mod sources;
 mod stream;
 mod tools;
 mod turns;
@@ -30,6 +31,7 @@ pub use emit::StreamEncoder;
 pub use error::{decode_error, encode_error};
 pub(crate) use generation::{OUTPUT_TOKENS, output_tokens};
 pub use request::decode_request;
+pub(crate) use sources::spelled;
 pub use stream::StreamDecoder;
 pub use write::encode_request;
 

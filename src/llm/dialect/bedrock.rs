@@ -2,8 +2,8 @@
 //! spoken to providers only.
 //!
 //! One form for models of many makers: what a model has beyond it goes into `additionalModelRequestFields`, in its
-//! maker's words, see [`family`]. Of what models think, only Claude signs it: as
-//! everywhere else, so that it goes on wherever Claude is asked.
+//! maker's words, see [`family`]. Of what models think, only Claude signs it, and as it does
+//! everywhere else: it goes on wherever Claude is asked.
 
 mod answer;
 mod error;
@@ -25,6 +25,11 @@ pub use stream::StreamDecoder;
 use crate::llm::dialect::Dialect;
 
 const OWN: Dialect = Dialect::Bedrock;
+
+/// Whether a model takes results of a search: Claude does.
+pub(crate) fn finds(model: &str) -> bool {
+    family::Family::of(model).is_claude()
+}
 
 /// `usage` of an answer alone.
 pub fn decode_usage(usage: serde_json::Value) -> Option<crate::llm::usage::Usage> {
