@@ -327,3 +327,21 @@ fn claude_is_given_texts_to_cite_at_bedrock_too() {
     let (body, _) = written(Dialect::Anthropic, "claude-sonnet-4-5", &request);
     assert_eq!(body["messages"][0]["content"][0], found());
 }
+
+#[test]
+fn what_a_file_is_about_is_told_or_named() {
+    let source = json!({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"});
+    let pdf = json!({"type": "document", "source": source, "context": "A note"});
+    let request = asked(json!({"messages": [{"role": "user", "content": [pdf]}]}));
+    for (target, is_told) in [
+        (Dialect::OpenaiChat, false),
+        (Dialect::OpenaiResponses, false),
+        (Dialect::Gemini, true),
+        (Dialect::Bedrock, true),
+    ] {
+        let (body, dropped) = written(target, SONNET, &request);
+        assert_eq!(body.to_string().contains("A note"), is_told, "{target:?}");
+        let is_named = dropped.contains(&"turns[0].parts[0].context".to_owned());
+        assert_eq!(is_named, !is_told, "{target:?}: {dropped:?}");
+    }
+}

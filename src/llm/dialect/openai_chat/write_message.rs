@@ -137,6 +137,9 @@ impl Writer {
                 if document.citations {
                     self.drop(&format!("{place}.citations"), "citing is not asked for");
                 }
+                if document.context.is_some() && !matches!(document.source, Source::Plain(_)) {
+                    self.drop(&format!("{place}.context"), "a file has no such field");
+                }
                 document.cache
             }
             _ => None,
