@@ -104,7 +104,7 @@ impl StreamDecoder {
             "completed" | "incomplete" | "done" => self.end(response),
             "failed" | "cancelled" => {
                 let unknown = || Fault::new(FaultClass::Upstream, "the provider could not answer");
-                self.fail(failed(response).unwrap_or_else(unknown));
+                self.fail_at_end(response, failed(response).unwrap_or_else(unknown));
             }
             "error" => {
                 let error = data.get("error").filter(|error| !error.is_null());
@@ -133,10 +133,21 @@ impl StreamDecoder {
         self.events.push(ChatEvent::Fault(fault));
     }
 
+    /// A response that failed may have been paid for.
+    fn fail_at_end(&mut self, response: &Value, fault: Fault) {
+        self.used(response);
+        self.fail(fault);
+    }
+
+    fn used(&mut self, response: &Value) {
+        let usage = usage(response).map(|usage| counted(usage, self.searches));
+        self.events.extend(usage.map(ChatEvent::Usage));
+    }
+
     fn end(&mut self, response: &Value) {
         self.start(response);
         if let Some(fault) = failed(response) {
-            return self.fail(fault);
+            return self.fail_at_end(response, fault);
         }
         if self.items.is_empty() {
             let output = response.get("output").and_then(Value::as_array);
@@ -148,8 +159,7 @@ impl StreamDecoder {
         for place in places {
             self.close_item(place);
         }
-        let usage = usage(response).map(|usage| counted(usage, self.searches));
-        self.events.extend(usage.map(ChatEvent::Usage));
+        self.used(response);
         let called = self.last_call.is_some();
         let stop = stop(response, called, self.refused);
         self.events.push(ChatEvent::Stop(stop));
