@@ -69,10 +69,12 @@ impl Dialect {
         if self != Self::Gemini {
             gemini::self_contained(request)?;
         }
+        gemini::answerable(request, self)?;
         let mut dropped = Vec::new();
         let request = anthropic::spelled(request, (self, model), &mut dropped);
         foreign(&request, self)?;
         let mut adapted = own_tools::adapted(&request, self);
+        own_tools::served(&adapted.request, self)?;
         bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
         encoded.dropped.extend(adapted.dropped);

@@ -345,3 +345,21 @@ fn what_a_file_is_about_is_told_or_named() {
         assert_eq!(is_named, !is_told, "{target:?}: {dropped:?}");
     }
 }
+
+#[test]
+fn servers_of_tools_are_left_out_only_beside_other_tools() {
+    let servers = json!([{"type": "url", "url": "https://example.com/mcp", "name": "s"}]);
+    let own = json!([{"name": "t", "input_schema": {"type": "object", "properties": {}}}]);
+    let alone = asked(json!({"mcp_servers": servers}));
+    let both = asked(json!({"mcp_servers": servers, "tools": own}));
+    for target in Dialect::ALL {
+        let refused = target.encode_request(&alone, &TargetModel::default());
+        let field = refused.err().and_then(|fault| fault.field);
+        let is_own = target == Dialect::Anthropic;
+        let expected = (!is_own).then_some("mcp_servers");
+        assert_eq!(field.as_deref(), expected, "{target:?}");
+        let (_, dropped) = written(target, SONNET, &both);
+        let is_named = dropped.contains(&"mcp_servers".to_owned());
+        assert_eq!(is_named, !is_own, "{target:?}: {dropped:?}");
+    }
+}
