@@ -236,6 +236,27 @@ fn what_a_provider_did_before_is_left_out_everywhere_and_named() {
     }
 }
 
+#[test]
+fn a_file_is_called_so_that_openai_knows_its_type() {
+    let source = json!({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"});
+    let named = json!({"type": "document", "source": source, "title": "My doc"});
+    let unnamed = json!({"type": "document", "source": source});
+    let request = asked(json!({"messages": [{"role": "user", "content": [named, unnamed]}]}));
+    for (target, place) in [
+        (Dialect::OpenaiChat, "/messages/0/content"),
+        (Dialect::OpenaiResponses, "/input/0/content"),
+    ] {
+        let (body, _) = written(target, "gpt-5", &request);
+        let content = body.pointer(place).and_then(Value::as_array).unwrap();
+        let names = content.iter().map(|piece| {
+            let file = piece.get("file").unwrap_or(piece);
+            file["filename"].as_str().unwrap()
+        });
+        let names: Vec<&str> = names.collect();
+        assert_eq!(names, ["My doc.pdf", "document.pdf"], "{target:?}");
+    }
+}
+
 /// A result of a search that is to be cited.
 fn found() -> Value {
     json!({

@@ -659,6 +659,17 @@ fn a_cached_part_of_the_prompt_goes_to_google_only() {
 
 /// Google's SDKs write the alphabet of URLs; OpenAI, Anthropic and Bedrock do not read it.
 #[test]
+fn an_image_that_google_keeps_is_not_sent_elsewhere() {
+    let image = json!({"fileData": {"mimeType": "image/png", "fileUri": "gs://bucket/a.png"}});
+    let body = json!({"contents": [{"role": "user", "parts": [image]}]});
+    let request = decode_request(body).expect("a request");
+    for target in Dialect::ALL {
+        let written = target.encode_request(&request, &model("m"));
+        assert_eq!(written.is_ok(), target == Dialect::Gemini, "{target:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_only_gemini_gives_is_asked_of_it_alone() {
     for (config, field) in [
         (
