@@ -225,8 +225,23 @@ pub(crate) fn dropped_rest(request: &ChatRequest, target: Dialect) -> Vec<Droppe
     let reason = format!("{} has no such field", target.name());
     fields
         .filter(|(name, value)| says(name, value))
-        .map(|(name, _)| Dropped::new(name, reason.clone()))
+        .flat_map(|(name, value)| named(name, value))
+        .map(|name| Dropped::new(name, reason.clone()))
         .collect()
+}
+
+/// What of a field is lost: of Gemini's `generationConfig` what no other field of it says already, one by one. That an
+/// answer is to be plain text goes without saying.
+fn named(name: &str, value: &Value) -> Vec<String> {
+    let Some(config) = value.as_object().filter(|_| name == "generationConfig") else {
+        return vec![name.to_owned()];
+    };
+    let says = |(field, value): &(&String, &Value)| {
+        !value.is_null()
+            && (field.as_str(), value.as_str()) != ("responseMimeType", Some("text/plain"))
+    };
+    let fields = config.iter().filter(says);
+    fields.map(|(field, _)| format!("{name}.{field}")).collect()
 }
 
 #[cfg(test)]
