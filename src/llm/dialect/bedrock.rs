@@ -19,15 +19,15 @@ pub use answer::decode_answer;
 pub use error::decode_error;
 pub use frames::Frames;
 pub use request::encode_request;
-pub(crate) use request::runs_at_callers;
+pub(crate) use request::{runs_at_callers, with_betas};
 pub use stream::StreamDecoder;
 
 use crate::llm::dialect::Dialect;
 
 const OWN: Dialect = Dialect::Bedrock;
 
-/// Whether a model takes results of a search: Claude does.
-pub(crate) fn finds(model: &str) -> bool {
+/// Whether a model is Claude, which takes results of a search, and betas.
+pub(crate) fn is_claude(model: &str) -> bool {
     family::Family::of(model).is_claude()
 }
 

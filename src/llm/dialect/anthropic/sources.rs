@@ -11,8 +11,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use crate::llm::chat::{CacheMark, ChatRequest, Document, Opaque, Part, Source, Text};
-use crate::llm::dialect::bedrock::finds;
-use crate::llm::dialect::{Dialect, Dropped, TargetModel};
+use crate::llm::dialect::{Dialect, Dropped, TargetModel, bedrock};
 
 const RESULT: &str = "search_result";
 const DOCUMENT: &str = "document";
@@ -29,7 +28,7 @@ pub(crate) fn spelled<'a>(
     }
     let mut told = request.clone();
     let mut speller = Speller {
-        finds: target == Dialect::Bedrock && finds(&model.name),
+        finds: target == Dialect::Bedrock && bedrock::is_claude(&model.name),
         dropped,
     };
     for (at, turn) in told.turns.iter_mut().enumerate() {

@@ -323,6 +323,18 @@ pub(crate) fn runs_at_callers(kind: &str) -> bool {
         .any(|known| kind.starts_with(known))
 }
 
+/// A body with these betas among those it has, which a caller's `anthropic-beta` names.
+pub(crate) fn with_betas(body: &[u8], betas: &str) -> Option<Vec<u8>> {
+    let mut body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let fields = body.entry("additionalModelRequestFields");
+    let fields = fields.or_insert_with(|| json!({})).as_object_mut()?;
+    let betas = betas.split(',').map(str::trim);
+    for beta in betas.filter(|beta| !beta.is_empty()) {
+        add(fields, "anthropic_beta", beta.into());
+    }
+    Some(Value::Object(body).to_string().into_bytes())
+}
+
 /// Adds to a list within, unless it is there.
 fn add(fields: &mut Map<String, Value>, name: &str, value: Value) {
     let list = fields.entry(name).or_insert_with(|| json!([]));
