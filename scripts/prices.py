@@ -20,9 +20,10 @@ Rules, where the table is silent about a tier that it has an input rate for:
 Where a tier has no rate of its own above a length, the dearer of the standard one there and its own below
 counts. A cache write rate of zero means that writing costs nothing on top, so it is left out and the input rate
 counts. Searches have one price: that of the size a provider searches with when it is not told (Perplexity: low,
-others: medium). Perplexity's fee is for a request and that of older Gemini models, where the table does not say
+others: medium). What Anthropic's tokens cost at its speed "fast" and for inference in the US is so many hundredths
+of the usual price. Perplexity's fee is for a request and that of older Gemini models, where the table does not say
 "per query", for a prompt, however often it searched: `search_once`. Off-peak discounts, free allowances and
-surcharges for regional processing are not known to the program.
+other surcharges for regional processing are not known to the program.
 
 Dated names that cost what the undated name does are left out; where there is no undated name and all dated ones
 agree, they become one. The program finds them by cutting the date off.
@@ -205,6 +206,11 @@ def price(provider, model, row):
         found["search"] = pico(search)
         if provider == "perplexity" or "gemini" in model and row.get("web_search_billing_unit") != "per_query":
             found["search_once"] = True
+    if provider == "anthropic":
+        terms = row.get("provider_specific_entry") or {}
+        for term in ("fast", "us"):
+            if term in terms:
+                found[f"{term}_percent"] = int(Decimal(terms[term]) * 100)
     for rate, key in (("image_input", "input_cost_per_image"), ("image_output", "output_cost_per_image")):
         if row.get(key):
             found[rate] = pico(row[key])

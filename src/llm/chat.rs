@@ -152,7 +152,7 @@ pub struct Thought {
     pub id: Option<String>,
 }
 
-/// Bytes that mean something to their maker only. Passed back exactly, to the same dialect only.
+/// Bytes that mean something to their maker only. Passed back exactly, to the same maker only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     pub dialect: Dialect,
@@ -287,6 +287,14 @@ impl Part {
             text: text.into(),
             ..Text::default()
         })
+    }
+}
+
+impl Signature {
+    /// Whether Claude made it: Anthropic signs alike wherever it serves its models, and of those of Bedrock no other signs
+    /// (<https://platform.claude.com/docs/en/build-with-claude/extended-thinking>).
+    pub fn is_of_claude(&self) -> bool {
+        matches!(self.dialect, Dialect::Anthropic | Dialect::Bedrock)
     }
 }
 

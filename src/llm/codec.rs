@@ -69,11 +69,16 @@ impl Dialect {
         if self != Self::Gemini {
             gemini::self_contained(request)?;
         }
-        foreign(request, self)?;
-        let mut adapted = own_tools::adapted(request, self);
+        gemini::answerable(request, self)?;
+        let mut dropped = Vec::new();
+        let request = anthropic::spelled(request, (self, model), &mut dropped);
+        foreign(&request, self)?;
+        let mut adapted = own_tools::adapted(&request, self);
+        own_tools::served(&adapted.request, self)?;
         bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
         encoded.dropped.extend(adapted.dropped);
+        encoded.dropped.append(&mut dropped);
         Ok(encoded)
     }
 
@@ -102,8 +107,12 @@ impl Dialect {
     }
 
     /// # Errors
-    /// Where nobody is answered in that dialect.
+    /// Where nobody is answered in that dialect, or the answer is none.
     pub fn encode_answer(self, answer: &Answer, told: &Told) -> Result<Encoded, Fault> {
+        let stop = answer.stop.as_ref();
+        if let Some(fault) = stop.and_then(|stop| unreadable(stop, self)) {
+            return Err(fault);
+        }
         let mut answer = Cow::Borrowed(answer);
         name_calls(&mut answer, told);
         Ok(match self {
@@ -226,6 +235,26 @@ fn foreign(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A model that wrote what its own provider cannot read gave no answer, which only the provider's dialect tells from one
+/// that is over.
+fn unreadable(stop: &Stop, caller: Dialect) -> Option<Fault> {
+    let Stop::Other(word) = stop else {
+        return None;
+    };
+    let provider = match word.as_str() {
+        "MALFORMED_FUNCTION_CALL" | "MALFORMED_RESPONSE" | "UNEXPECTED_TOOL_CALL" => {
+            Dialect::Gemini
+        }
+        "malformed_tool_use" | "malformed_model_output" => Dialect::Bedrock,
+        _ => return None,
+    };
+    let text = format!("the provider could not read what the model wrote (`{word}`)");
+    (provider != caller).then(|| Fault {
+        code: Some(word.clone()),
+        ..Fault::new(FaultClass::Upstream, text)
+    })
+}
+
 fn unheard(dialect: Dialect) -> Fault {
     let text = format!("nobody asks in {} here", dialect.name());
     Fault::new(FaultClass::Unsupported, text)
@@ -316,7 +345,27 @@ impl StreamEncoder {
         })
     }
 
+    /// What is written.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::OpenaiChat(_) => Dialect::OpenaiChat,
+            Self::OpenaiResponses(_) => Dialect::OpenaiResponses,
+            Self::Anthropic(_) => Dialect::Anthropic,
+            Self::Gemini(_) => Dialect::Gemini,
+        }
+    }
+
+    /// An event as the caller is told it: the end of an answer that is none breaks it off.
+    pub fn heard(&self, event: ChatEvent) -> ChatEvent {
+        let fault = match &event {
+            ChatEvent::Stop(stop) => unreadable(stop, self.dialect()),
+            _ => None,
+        };
+        fault.map_or(event, ChatEvent::Fault)
+    }
+
     pub fn push(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+        let event = self.heard(event);
         encoding!(self, inner => inner.push(event, out));
     }
 

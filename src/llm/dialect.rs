@@ -31,6 +31,7 @@ use serde_json::Value;
 use crate::llm::answer::{Answer, ChatEvent};
 use crate::llm::chat::ChatRequest;
 use crate::llm::fault::Fault;
+use crate::types;
 
 /// A wire protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,19 +170,97 @@ pub(crate) fn user(
     None
 }
 
+/// What a file is called where OpenAI is told of it, which takes a name without an ending for none of its types.
+pub(crate) fn filename(said: Option<&str>, media_type: &str) -> String {
+    let name = said.unwrap_or("document");
+    let Some(ending) = ending(&types::essence(media_type)) else {
+        return name.to_owned();
+    };
+    let (_, found) = name.rsplit_once('.').unwrap_or_default();
+    let is_ending = |found: &str| {
+        let letters = found.chars().any(|sign| sign.is_ascii_alphabetic());
+        (2..=5).contains(&found.len())
+            && letters
+            && found.chars().all(|sign| sign.is_ascii_alphanumeric())
+    };
+    let is_known = match ending {
+        "pdf" => found.eq_ignore_ascii_case(ending),
+        _ => is_ending(found),
+    };
+    if is_known {
+        return name.to_owned();
+    }
+    format!("{name}.{ending}")
+}
+
+/// How names of files of a type end.
+fn ending(media_type: &str) -> Option<&'static str> {
+    Some(match media_type {
+        "application/pdf" => "pdf",
+        "application/json" => "json",
+        "application/msword" => "doc",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => "docx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation" => "pptx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => "xlsx",
+        "text/csv" => "csv",
+        "text/html" => "html",
+        "text/markdown" => "md",
+        "text/plain" => "txt",
+        _ => return None,
+    })
+}
+
 /// Names the fields of another dialect that a request brought along. What is null says nothing, and that nothing is to
-/// be kept goes without saying.
+/// be kept goes without saying; an effort that stands alone is told as one of reasoning.
 pub(crate) fn dropped_rest(request: &ChatRequest, target: Dialect) -> Vec<Dropped> {
     if request.rest.dialect == Some(target) {
         return Vec::new();
     }
     let fields = request.rest.fields.iter();
+    let is_effort = anthropic::says_only_effort(request);
     let says = |name: &str, value: &Value| {
-        !value.is_null() && (name, value) != ("store", &Value::Bool(false))
+        let is_told = is_effort && name == "output_config";
+        !value.is_null() && !is_told && (name, value) != ("store", &Value::Bool(false))
     };
     let reason = format!("{} has no such field", target.name());
     fields
         .filter(|(name, value)| says(name, value))
-        .map(|(name, _)| Dropped::new(name, reason.clone()))
+        .flat_map(|(name, value)| named(name, value))
+        .map(|name| Dropped::new(name, reason.clone()))
         .collect()
+}
+
+/// What of a field is lost: of Gemini's `generationConfig` what no other field of it says already, one by one. That an
+/// answer is to be plain text goes without saying.
+fn named(name: &str, value: &Value) -> Vec<String> {
+    let Some(config) = value.as_object().filter(|_| name == "generationConfig") else {
+        return vec![name.to_owned()];
+    };
+    let says = |(field, value): &(&String, &Value)| {
+        !value.is_null()
+            && (field.as_str(), value.as_str()) != ("responseMimeType", Some("text/plain"))
+    };
+    let fields = config.iter().filter(says);
+    fields.map(|(field, _)| format!("{name}.{field}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_have_names_that_tell_their_type() {
+        for (said, media_type, name) in [
+            (None, "application/pdf", "document.pdf"),
+            (Some("My doc"), "application/pdf", "My doc.pdf"),
+            (Some("a.PDF"), "application/pdf", "a.PDF"),
+            (Some("Report.final"), "application/pdf", "Report.final.pdf"),
+            (None, "text/plain; charset=utf-8", "document.txt"),
+            (Some("notes.md"), "text/plain", "notes.md"),
+            (Some("Version 1.2"), "text/plain", "Version 1.2.txt"),
+            (Some("data"), "application/x-unknown", "data"),
+        ] {
+            assert_eq!(filename(said, media_type), name);
+        }
+    }
 }

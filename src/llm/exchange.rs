@@ -105,9 +105,8 @@ pub(crate) async fn ask_target(
         max_output_tokens: target.max_output_tokens,
     };
     let mut written = work.question.written(&provider.provider, &model)?;
-    let is_same = written.dialect == work.question.dialect;
-    let (told, untold) = headers::told(is_same, work.headers, &provider.provider);
-    written.dropped.extend(untold);
+    let asked = (work.question.dialect, work.headers);
+    let told = headers::told(&mut written, asked, (&provider.provider, &model));
     refuse_loss(work.settings.on_loss, &written.dropped)?;
     let asking = Asking {
         choice,

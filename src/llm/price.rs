@@ -23,6 +23,9 @@ static BUILT_IN: LazyLock<Prices> = LazyLock::new(|| {
     Prices::from_json(include_str!("price/prices.json")).expect("a test reads the built-in prices")
 });
 
+/// A percentage of a percentage.
+const WHOLE: u128 = 100 * 100;
+
 /// Nano-dollars: 10^-9 dollars.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -101,6 +104,13 @@ pub struct Price {
     /// `search` is for a call that searches, however often.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub search_once: bool,
+    /// What its tokens cost where they come sooner (`speed: "fast"` of Anthropic), in hundredths of what they do
+    /// otherwise. Without it that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast_percent: Option<u32>,
+    /// The same where they are of the US only (`inference_geo: "us"` of Anthropic); as much as elsewhere without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub us_percent: Option<u32>,
     /// One image of a request or an answer, where images are not counted in tokens. [`cost`] does not see
     /// images: [`Usage`] has no count of them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -279,7 +289,18 @@ impl Price {
             }
             None => usage.total() == 0 || usage.searches > 0,
         };
-        tokens && searches
+        let speed = !usage.fast || self.fast_percent.is_some();
+        tokens && searches && speed
+    }
+
+    /// What its tokens cost for what they were asked to be, in [`WHOLE`]ths of what they do otherwise.
+    fn share(&self, usage: &Usage) -> u128 {
+        let [fast, us] = [
+            self.fast_percent.filter(|_| usage.fast),
+            self.us_percent.filter(|_| usage.in_us),
+        ]
+        .map(|percent| u128::from(percent.unwrap_or(100)));
+        fast * us
     }
 
     fn check(&self) -> Result<(), &'static str> {
@@ -307,8 +328,9 @@ pub fn cost(price: &Price, usage: &Usage, tier: ServiceTier) -> Nanos {
     let tokens = price
         .step(tier, usage.input)
         .map_or(0, |step| of_tokens(step, usage));
-    let picos = tokens.saturating_add(price.of_searches(usage.searches));
-    let nanos = picos.saturating_add(500) / 1000;
+    let searches = price.of_searches(usage.searches).saturating_mul(WHOLE);
+    let tokens = tokens.saturating_mul(price.share(usage));
+    let nanos = tokens.saturating_add(searches).saturating_add(500 * WHOLE) / (1000 * WHOLE);
     Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::events::{Decoder, Event, Framing};
 use crate::llm::answer::{ChatEvent, Delta, PartStart, Stop};
+use crate::llm::chat::Part;
 use crate::llm::codec::{StreamDecoder, StreamEncoder};
 use crate::llm::dialect::{Dialect, Dropped, Told, bedrock};
 use crate::llm::fault::{Fault, FaultClass};
@@ -391,12 +392,15 @@ impl Across {
     }
 
     fn tell(&mut self, events: Vec<ChatEvent>, out: &mut Vec<u8>) {
-        for mut event in events {
+        for event in events {
             if self.seen.fault.is_some() {
                 return;
             }
+            let mut event = self.encoder.heard(event);
             self.hidden.event(&mut event);
+            let begun = self.seen.begun || !is_of_other(&event, self.encoder.dialect());
             self.seen.note(&event);
+            self.seen.begun &= begun;
             match &mut event {
                 ChatEvent::Start { model, .. } => model.clone_from(&self.told.model),
                 ChatEvent::PartStart {
@@ -417,6 +421,18 @@ impl Across {
         self.tell(ending, out);
         self.encoder.finish(out);
     }
+}
+
+/// Whether an event begins a part that only another dialect has, of which the caller gets nothing.
+fn is_of_other(event: &ChatEvent, caller: Dialect) -> bool {
+    let ChatEvent::PartStart {
+        part: PartStart::Whole(part),
+        ..
+    } = event
+    else {
+        return false;
+    };
+    matches!(part.as_ref(), Part::Opaque(part) if part.dialect != caller)
 }
 
 #[cfg(test)]

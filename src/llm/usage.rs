@@ -3,8 +3,8 @@
 /// More of anything than a request has; a provider that says more says nothing, and what it says is added to others'.
 const COUNT_MAX: u64 = 1 << 32;
 
-/// Tokens by kind. Totals include their parts, whatever a provider's own numbers do: OpenAI and Gemini count
-/// cached tokens within the prompt, Anthropic and Bedrock beside it.
+/// Tokens by kind, and what else their price goes by. Totals include their parts, whatever a provider's own numbers do:
+/// OpenAI and Gemini count cached tokens within the prompt, Anthropic and Bedrock beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// All tokens of the prompt.
@@ -27,6 +27,10 @@ pub struct Usage {
     pub predicted: u64,
     /// Searches the provider ran.
     pub searches: u64,
+    /// Answered sooner than usual (`speed: "fast"` of Anthropic).
+    pub fast: bool,
+    /// Answered in the US, as it was asked to be (`inference_geo` of Anthropic).
+    pub in_us: bool,
 }
 
 impl Usage {
@@ -48,6 +52,7 @@ impl Usage {
             output_audio: self.output_audio.min(COUNT_MAX),
             predicted: self.predicted.min(COUNT_MAX),
             searches: self.searches.min(COUNT_MAX),
+            ..self
         }
     }
 

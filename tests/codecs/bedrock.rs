@@ -359,7 +359,7 @@ fn thoughts_go_back_byte_for_byte_and_only_to_their_maker() {
         assert!(dropped.is_empty());
     }
     let thoughts = [
-        (Some(signature(Dialect::Anthropic, "abc")), None),
+        (Some(signature(Dialect::Gemini, "abc")), None),
         (None, Some(signature(Dialect::OpenaiResponses, "abc"))),
         (None, None),
     ];

@@ -1,11 +1,15 @@
 //! Errors in place of an answer, told with a good status.
 
 use causeway::llm::answer::{ChatEvent, Stop};
-use causeway::llm::dialect::Dialect::{self, Anthropic, Gemini, OpenaiChat, OpenaiResponses};
+use causeway::llm::codec::StreamEncoder;
+use causeway::llm::dialect::Dialect::{
+    self, Anthropic, Bedrock, Gemini, OpenaiChat, OpenaiResponses,
+};
 use causeway::llm::fault::FaultClass;
+use causeway::llm::relay::{Across, Relay};
 use serde_json::{Value, json};
 
-use crate::matrix::decoded;
+use crate::matrix::{decoded, told};
 
 #[test]
 fn an_error_with_a_good_status_is_told_from_an_answer() {
@@ -170,5 +174,45 @@ fn a_stream_that_is_broken_off_in_words_of_its_own_is_no_answer() {
     ] {
         let events = decoded(OpenaiChat, &format!("data: {}\n\n", end(reason)));
         assert!(events.contains(&ChatEvent::Stop(stop)), "{events:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_its_provider_could_not_read_is_none_to_others() {
+    let candidate = json!({
+        "content": {"role": "model", "parts": []}, "finishReason": "MALFORMED_FUNCTION_CALL",
+        "finishMessage": "Malformed function call: print(x)",
+    });
+    let gemini = json!({"candidates": [candidate]});
+    let bedrock = |reason: &str| {
+        let message = json!({"role": "assistant", "content": []});
+        json!({"output": {"message": message}, "stopReason": reason})
+    };
+    for (provider, said) in [
+        (Gemini, gemini.clone()),
+        (Bedrock, bedrock("malformed_tool_use")),
+        (Bedrock, bedrock("malformed_model_output")),
+    ] {
+        let answer = provider.decode_answer(said).expect("an answer");
+        for caller in Dialect::heard() {
+            let written = caller.encode_answer(&answer, &told());
+            let class = written.err().map(|fault| fault.class);
+            let expected = (caller != provider).then_some(FaultClass::Upstream);
+            assert_eq!(class, expected, "{provider:?} -> {caller:?}");
+        }
+    }
+    // Before anything of it was passed on, so that another target may be asked.
+    for caller in [OpenaiChat, OpenaiResponses, Anthropic] {
+        let encoder = StreamEncoder::new(caller, told(), false).expect("callers speak it");
+        let mut relay = Relay::Across(Box::new(Across::new(Gemini, encoder, told())));
+        let mut out = Vec::new();
+        relay.push(format!("data: {gemini}\n\n").as_bytes(), &mut out);
+        relay.finish(None, &mut out);
+        let seen = relay.seen();
+        let class = seen.fault.as_ref().map(|fault| fault.class);
+        assert_eq!(class, Some(FaultClass::Upstream), "{caller:?}");
+        assert!(!seen.begun && !seen.ended, "{caller:?}");
+        let stream = String::from_utf8(out).expect("UTF-8");
+        assert!(!stream.contains("end_turn"), "{stream}");
     }
 }

@@ -659,6 +659,62 @@ fn a_cached_part_of_the_prompt_goes_to_google_only() {
 
 /// Google's SDKs write the alphabet of URLs; OpenAI, Anthropic and Bedrock do not read it.
 #[test]
+fn what_is_lost_of_the_config_is_named_by_its_field() {
+    let config = json!({
+        "temperature": 0.5, "mediaResolution": "MEDIA_RESOLUTION_LOW", "responseMimeType": "text/plain",
+    });
+    let contents = json!([{"role": "user", "parts": [{"text": "Hi"}]}]);
+    let body = json!({"contents": contents, "generationConfig": config});
+    let request = decode_request(body).expect("a request");
+    for target in Dialect::ALL {
+        let written = target
+            .encode_request(&request, &model("m"))
+            .expect("can be said");
+        let dropped: Vec<String> = written.dropped.into_iter().map(|one| one.field).collect();
+        let lost = ["generationConfig.mediaResolution"];
+        let expected = &lost[usize::from(target == Dialect::Gemini)..];
+        assert_eq!(dropped, expected, "{target:?}");
+    }
+}
+
+#[test]
+fn an_image_that_google_keeps_is_not_sent_elsewhere() {
+    let image = json!({"fileData": {"mimeType": "image/png", "fileUri": "gs://bucket/a.png"}});
+    let body = json!({"contents": [{"role": "user", "parts": [image]}]});
+    let request = decode_request(body).expect("a request");
+    for target in Dialect::ALL {
+        let written = target.encode_request(&request, &model("m"));
+        assert_eq!(written.is_ok(), target == Dialect::Gemini, "{target:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_only_gemini_gives_is_asked_of_it_alone() {
+    for (config, field) in [
+        (
+            json!({"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["a"]}}),
+            Some("generationConfig.responseMimeType"),
+        ),
+        (
+            json!({"response_modalities": ["TEXT", "IMAGE"]}),
+            Some("generationConfig.responseModalities"),
+        ),
+        (json!({"responseModalities": ["Text"]}), None),
+        (json!({"responseMimeType": "text/plain"}), None),
+    ] {
+        let contents = json!([{"role": "user", "parts": [{"text": "Hi"}]}]);
+        let body = json!({"contents": contents, "generationConfig": config});
+        let request = decode_request(body).expect("a request");
+        for target in Dialect::ALL {
+            let written = target.encode_request(&request, &model("m"));
+            let refused = written.err().and_then(|fault| fault.field);
+            let expected = field.filter(|_| target != Dialect::Gemini);
+            assert_eq!(refused.as_deref(), expected, "{target:?} {config}");
+        }
+    }
+}
+
+#[test]
 fn bytes_are_passed_on_in_the_standard_alphabet() {
     let inline = json!({"inlineData": {"mimeType": "image/png", "data": "-_-_Zg"}});
     let contents = json!([{"role": "user", "parts": [inline]}]);

@@ -2,6 +2,7 @@
 //! first line or `_source` names the public page they follow.
 
 mod anthropic;
+mod anthropic_elsewhere;
 mod bedrock;
 mod cohere;
 mod faults;

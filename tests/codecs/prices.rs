@@ -1,9 +1,10 @@
 //! What calls cost: vectors that `tests/data/llm/prices/vectors.py` works out with fractions, and each rule by name.
 
+use causeway::llm::dialect::Dialect;
 use causeway::llm::price::{Nanos, Price, PriceBook, Prices, Rate, ServiceTier, Step, cost};
 use causeway::llm::usage::Usage;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::json;
 
@@ -72,6 +73,8 @@ fn usage(value: &Value) -> Usage {
         output_audio: count("output_audio"),
         predicted: count("predicted"),
         searches: count("searches"),
+        fast: value["fast"] == true,
+        in_us: value["in_us"] == true,
     }
 }
 
@@ -134,6 +137,42 @@ fn cache_writes_have_their_own_rates_by_how_long_they_last() {
     assert_eq!(cost(&plain, &usage, STANDARD), Nanos(3_750_000));
     plain.standard[0].cache_write = None;
     assert_eq!(cost(&plain, &usage, STANDARD), Nanos(3_000_000));
+}
+
+#[test]
+fn what_was_answered_fast_has_a_price_only_where_it_is_known() {
+    let usage = Usage {
+        input: 1_000,
+        searches: 1,
+        fast: true,
+        ..Usage::default()
+    };
+    let mut price = sonnet();
+    price.search = Some(Rate(10_000_000_000));
+    assert!(!price.covers(&usage, STANDARD));
+    price.fast_percent = Some(250);
+    assert!(price.covers(&usage, STANDARD));
+    // Searches cost the same.
+    let fast = Nanos(7_500_000 + 10_000_000);
+    assert_eq!(cost(&price, &usage, STANDARD), fast);
+    price.us_percent = Some(110);
+    assert_eq!(cost(&price, &usage, STANDARD), fast);
+    let both = Usage {
+        in_us: true,
+        ..usage
+    };
+    assert_eq!(cost(&price, &both, STANDARD), Nanos(8_250_000 + 10_000_000));
+}
+
+#[test]
+fn anthropic_tells_how_fast_and_where_it_answered() {
+    let said =
+        json!({"input_tokens": 3, "output_tokens": 5, "speed": "fast", "inference_geo": "us"});
+    let usage = Dialect::Anthropic.decode_usage(said).expect("usage");
+    assert!(usage.fast && usage.in_us);
+    let said = json!({"input_tokens": 3, "output_tokens": 5, "speed": "standard", "inference_geo": "global"});
+    let usage = Dialect::Anthropic.decode_usage(said).expect("usage");
+    assert!(!usage.fast && !usage.in_us);
 }
 
 #[test]
@@ -449,6 +488,8 @@ fn any_usage() -> impl Strategy<Value = Usage> {
         output_audio: n[7],
         predicted: n[8],
         searches: n[9],
+        fast: n[0].is_multiple_of(2),
+        in_us: n[1].is_multiple_of(2),
     })
 }
 

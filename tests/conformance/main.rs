@@ -25,7 +25,7 @@ use causeway::credential::Credentials;
 use causeway::egress::{Egress, EgressSettings};
 use causeway::live::Catalog;
 use causeway::mcp::call::Mcp;
-use causeway::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
+use causeway::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, Origins};
 use causeway::mcp::server::{
     Access, Provider, Server, ServerParts, ServerSettings, SessionSettings,
 };
@@ -140,6 +140,7 @@ async fn main() -> anyhow::Result<()> {
         legacy_sse: true,
         prefix: String::new(),
         reached_at: Arc::new(|_| String::new()),
+        origins: Origins::default(),
         shutdown: shutdown.clone(),
     });
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;

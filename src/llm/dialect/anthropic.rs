@@ -17,6 +17,7 @@ mod request;
 mod sampling;
 mod schema;
 mod seal;
+mod sources;
 mod stream;
 mod tools;
 mod turns;
@@ -25,10 +26,12 @@ mod write;
 
 pub use answer::{decode_answer, encode_answer};
 pub use count::{decode_count_tokens, decode_token_count, encode_count_tokens, encode_token_count};
+pub(crate) use effort::is_alone as says_only_effort;
 pub use emit::StreamEncoder;
 pub use error::{decode_error, encode_error};
 pub(crate) use generation::{OUTPUT_TOKENS, output_tokens};
 pub use request::decode_request;
+pub(crate) use sources::spelled;
 pub use stream::StreamDecoder;
 pub use write::encode_request;
 

@@ -33,6 +33,8 @@ pub use crate::llm::dialect::gemini::error::{decode_error, encode_error};
 pub use crate::llm::dialect::gemini::request::decode_request;
 pub use crate::llm::dialect::gemini::write::encode_request;
 
+pub(crate) use crate::llm::dialect::gemini::config::answerable;
+
 use crate::llm::chat::ChatRequest;
 use crate::llm::dialect::Dialect;
 use crate::llm::fault::Fault;

@@ -23,7 +23,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::{Map, Value, json};
 
 use crate::llm::chat::{Allowed, ChatRequest, Function, Opaque, Part, Tool, ToolCall, ToolChoice};
-use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::dialect::{Dialect, Dropped, bedrock};
+use crate::llm::fault::Fault;
 
 /// Between a namespace and a name.
 const BETWEEN: &str = "__";
@@ -186,6 +187,21 @@ pub(crate) fn adapted(request: &ChatRequest, target: Dialect) -> Adapted<'_> {
     }
 }
 
+/// Servers of tools that the caller's provider would ask: a model may do without theirs where there are others.
+pub(crate) fn served(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
+    const SERVERS: &str = "mcp_servers";
+    let own = request.rest.dialect;
+    let servers = request.rest.fields.get(SERVERS).and_then(Value::as_array);
+    let is_wanted = servers.is_some_and(|servers| !servers.is_empty());
+    if own != Some(Dialect::Anthropic) || own == Some(target) || !is_wanted {
+        return Ok(());
+    }
+    if request.tools.is_empty() {
+        return Err(target.cannot(SERVERS, "what servers of tools offer"));
+    }
+    Ok(())
+}
+
 /// Whether only another dialect has this tool.
 fn is_foreign(tool: &Tool, target: Dialect) -> bool {
     let Tool::Opaque(tool) = tool else {
@@ -194,7 +210,7 @@ fn is_foreign(tool: &Tool, target: Dialect) -> bool {
     match (tool.dialect, target) {
         // These say some of each other's.
         (Dialect::OpenaiChat, Dialect::OpenaiResponses) => tool.kind != "custom",
-        (Dialect::Anthropic, Dialect::Bedrock) => false,
+        (Dialect::Anthropic, Dialect::Bedrock) => !bedrock::runs_at_callers(&tool.kind),
         (own, target) => own != target,
     }
 }

@@ -2,8 +2,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::llm::dialect::Dropped;
+use crate::llm::dialect::{Dialect, Dropped, TargetModel, bedrock};
 use crate::llm::provider::Provider;
+use crate::llm::question::Written;
 
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 /// Those that say something of the dialect.
@@ -13,26 +14,124 @@ const TOLD: [HeaderName; 3] = [
     HeaderName::from_static("openai-beta"),
 ];
 
-/// Headers for a provider that is asked in the caller's dialect, and what it does not take of them.
+/// Headers for a provider, where it is asked in the caller's dialect. What it does not take of them is named; what has a
+/// place in the body of another dialect goes there.
 pub(super) fn told(
-    is_same: bool,
-    headers: &HeaderMap,
-    provider: &Provider,
-) -> (HeaderMap, Vec<Dropped>) {
-    let (mut told, mut dropped) = (HeaderMap::new(), Vec::new());
-    for name in TOLD.into_iter().filter(|_| is_same) {
+    written: &mut Written,
+    (caller, headers): (Dialect, &HeaderMap),
+    (provider, model): (&Provider, &TargetModel),
+) -> HeaderMap {
+    if written.dialect != caller {
+        elsewhere(written, headers, (provider, model));
+        return HeaderMap::new();
+    }
+    let mut told = HeaderMap::new();
+    for name in TOLD {
         let Some(value) = headers.get(&name) else {
             continue;
         };
         let value = match value.to_str() {
             Ok(said) if name == BETA => {
                 let (taken, others) = provider.betas_of(said);
-                dropped.extend(others);
+                written.dropped.extend(others);
                 taken.and_then(|taken| HeaderValue::try_from(taken).ok())
             }
             _ => Some(value.clone()),
         };
         told.extend(value.map(|value| (name, value)));
     }
-    (told, dropped)
+    told
+}
+
+/// Betas for Claude on Bedrock, which has them in the body; to others they mean nothing, and are named.
+fn elsewhere(
+    written: &mut Written,
+    headers: &HeaderMap,
+    (provider, model): (&Provider, &TargetModel),
+) {
+    let said = headers.get_all(BETA).iter();
+    let said: Vec<&str> = said.filter_map(|value| value.to_str().ok()).collect();
+    let said = said.join(",");
+    if written.dialect == Dialect::Bedrock && bedrock::is_claude(&model.name) {
+        let (taken, others) = provider.betas_of(&said);
+        written.dropped.extend(others);
+        let taken = taken.filter(|taken| !taken.is_empty());
+        if let Some(body) = taken.and_then(|taken| bedrock::with_betas(&written.body, &taken)) {
+            written.body = body.into();
+        }
+        return;
+    }
+    let betas = said.split(',').map(str::trim);
+    let betas = betas.filter(|beta| !beta.is_empty());
+    let reason = "only Anthropic Messages has betas";
+    let named = betas.map(|beta| Dropped::new(format!("anthropic-beta.{beta}"), reason));
+    written.dropped.extend(named);
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::llm::provider::{Capability, find};
+
+    /// What a model of a kind is told of these betas: its body, the header, and what is named.
+    fn asked(kind: &str, model: &str) -> (Value, HeaderMap, Vec<String>) {
+        let mut headers = HeaderMap::new();
+        for said in ["context-1m-2025-08-07, ,claude-code-20250219", "b"] {
+            headers.append(BETA, HeaderValue::from_static(said));
+        }
+        let provider = find(kind).unwrap();
+        let fields = json!({"anthropic_beta": ["a"]});
+        let body = json!({"messages": [], "additionalModelRequestFields": fields});
+        let mut written = Written {
+            dialect: provider.dialect,
+            capability: Capability::Chat,
+            body: Bytes::from(body.to_string()),
+            dropped: Vec::new(),
+            hides_usage: false,
+        };
+        let model = TargetModel {
+            name: model.to_owned(),
+            max_output_tokens: None,
+        };
+        let told = told(
+            &mut written,
+            (Dialect::Anthropic, &headers),
+            (provider, &model),
+        );
+        let dropped = written.dropped.into_iter().map(|dropped| dropped.field);
+        let body = serde_json::from_slice(&written.body).unwrap();
+        (body, told, dropped.collect())
+    }
+
+    #[test]
+    fn betas_are_told_where_there_is_a_place_for_them_and_else_named() {
+        let all = [
+            "anthropic-beta.context-1m-2025-08-07",
+            "anthropic-beta.claude-code-20250219",
+            "anthropic-beta.b",
+        ];
+        for (kind, model) in [("openai", "gpt-5"), ("bedrock", "amazon.nova-pro-v1:0")] {
+            let (body, told, dropped) = asked(kind, model);
+            assert_eq!(dropped, all, "{kind}");
+            assert!(told.is_empty(), "{kind}");
+            assert_eq!(
+                body["additionalModelRequestFields"]["anthropic_beta"],
+                json!(["a"])
+            );
+        }
+        let (body, told, dropped) = asked("bedrock", "us.anthropic.claude-sonnet-4-6");
+        assert_eq!(dropped, all[1..]);
+        assert!(told.is_empty());
+        let betas = json!(["a", "context-1m-2025-08-07"]);
+        assert_eq!(
+            body["additionalModelRequestFields"]["anthropic_beta"],
+            betas
+        );
+        let (_, told, dropped) = asked("anthropic", "claude-sonnet-4-6");
+        assert_eq!(told[BETA], "context-1m-2025-08-07, ,claude-code-20250219");
+        assert_eq!(dropped, Vec::<String>::new());
+    }
 }

@@ -94,7 +94,7 @@ fn price(row: Value, unit: Written) -> Result<Price, String> {
     Ok(price)
 }
 
-/// All numbers in picodollars, but for the number of tokens at which a step begins.
+/// All numbers in picodollars, but for the number of tokens at which a step begins, and hundredths.
 fn in_picos(value: Value, name: &str) -> Result<Value, String> {
     Ok(match value {
         Value::Object(members) => {
@@ -108,7 +108,7 @@ fn in_picos(value: Value, name: &str) -> Result<Value, String> {
             let values = values.into_iter().map(|value| in_picos(value, name));
             Value::Array(values.collect::<Result<_, _>>()?)
         }
-        Value::Number(number) if name != "above" => {
+        Value::Number(number) if name != "above" && !name.ends_with("_percent") => {
             let picos = number.as_f64().unwrap_or(-1.0) * PICOS_PER_MILLION;
             if !(0.0..PICOS_MAX).contains(&picos) {
                 return Err(format!("`{name}` is dollars for a million, at least 0"));
@@ -139,6 +139,18 @@ providers:
   my-own:
     big: { standard: [{ input: 2 }], search: 10000 }
 ";
+
+    #[test]
+    fn hundredths_are_no_dollars() {
+        let own = "
+date: 2026-11-26
+unit: dollars-per-million
+providers: { a: { b: { standard: [{ input: 2 }], fast_percent: 150 } } }
+";
+        let prices = Prices::read_own(own).unwrap();
+        let (_, _, price) = prices.all().next().unwrap();
+        assert_eq!(price.fast_percent, Some(150));
+    }
 
     #[test]
     fn an_own_table_wins_row_by_row_and_the_rest_stays() {

@@ -198,6 +198,21 @@ fn streams_that_break_say_why() {
     );
 }
 
+#[test]
+fn a_response_that_failed_tells_what_it_used() {
+    let stream = text("openai_responses/broken/failed.sse");
+    let (before, last) = stream.rsplit_once(r#""usage": null"#).unwrap();
+    let used = r#""usage": {"input_tokens": 100, "output_tokens": 50, "total_tokens": 150}"#;
+    let events = decoded(&parted(&format!("{before}{used}{last}"), 0));
+    let [.., ChatEvent::Usage(usage), ChatEvent::Fault(_)] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert_eq!((usage.input, usage.output), (100, 50));
+    let data = checked(&encoded(events));
+    let told = &data.last().unwrap()["response"]["usage"];
+    assert_eq!(told["output_tokens"], 50);
+}
+
 /// A chat's events of a message and two calls whose arguments alternate.
 pub(crate) fn interleaved() -> Vec<ChatEvent> {
     let call = |index, name: &str| ChatEvent::PartStart {

@@ -261,6 +261,18 @@ async fn claude_on_vertex_is_told_of_the_betas_it_has() {
 }
 
 #[tokio::test]
+async fn betas_that_another_protocol_has_no_word_for_are_named() {
+    let scene = Scene::start().await;
+    scene.provider("openai-compatible").await;
+    let header = Some(("anthropic-beta", "context-1m-2025-08-07"));
+    let asked = messages("openai-compatible/m", &json!({}));
+    let (status, dropped, said) = scene.ask(asked, header).await;
+    assert_eq!(status, 200, "{said}");
+    assert_eq!(dropped, "anthropic-beta.context-1m-2025-08-07");
+    assert!(!scene.seen().headers.contains_key("anthropic-beta"));
+}
+
+#[tokio::test]
 async fn a_loop_of_tools_on_vertex_names_no_calls() {
     let scene = Scene::start().await;
     scene.provider("vertex").await;

@@ -83,6 +83,15 @@ pub(crate) fn decode(
     Ok(Some(reasoning))
 }
 
+/// Whether a caller of this dialect says how much effort is to be made, and nothing of thinking.
+pub(crate) fn is_alone(request: &ChatRequest) -> bool {
+    let said = request.reasoning.as_ref();
+    let said = said.and_then(|reasoning| reasoning.effort.as_deref());
+    let config = request.rest.fields.get("output_config");
+    let alone = config.and_then(|config| config.get("effort")?.as_str());
+    request.rest.dialect == Some(Dialect::Anthropic) && alone.is_some() && alone == said
+}
+
 /// What to write for a model: a budget is within `max_tokens`, and what does not go with thinking is left out.
 pub(crate) fn plan(request: &ChatRequest, model: &TargetModel, dropped: &mut Vec<Dropped>) -> Plan {
     let own = request.rest.dialect == Some(Dialect::Anthropic);

@@ -90,7 +90,7 @@ pub(crate) fn own(value: impl Into<String>) -> Signature {
 }
 
 pub(crate) fn is_own(signature: &Signature) -> bool {
-    signature.dialect == Dialect::Anthropic
+    signature.is_of_claude()
 }
 
 /// Whether a thought may go back to Anthropic.

@@ -16,6 +16,8 @@ pub(crate) struct Counters {
     output: u64,
     thinking: u64,
     searches: u64,
+    fast: bool,
+    in_us: bool,
 }
 
 impl Counters {
@@ -45,6 +47,9 @@ impl Counters {
         ] {
             *place = value.unwrap_or(*place);
         }
+        let says = |pointer: &str, word: &str| Some(usage.pointer(pointer)?.as_str()? == word);
+        self.fast = says("/speed", "fast").unwrap_or(self.fast);
+        self.in_us = says("/inference_geo", "us").unwrap_or(self.in_us);
         if split {
             let sum = five.unwrap_or(0).saturating_add(self.hour);
             self.written = self.written.max(sum);
@@ -64,6 +69,8 @@ impl Counters {
             output: self.output,
             reasoning: self.thinking,
             searches: self.searches,
+            fast: self.fast,
+            in_us: self.in_us,
             ..Usage::default()
         }
     }

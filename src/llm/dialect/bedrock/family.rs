@@ -41,6 +41,11 @@ impl Family {
         matches!(self, Self::Claude(..))
     }
 
+    /// Whether it signs what it thought, and takes that back; other makers' models refuse signatures.
+    pub(crate) fn signs(self) -> bool {
+        matches!(self, Self::Claude(..) | Self::Hidden)
+    }
+
     /// Whether marks of a prompt cache are understood.
     pub(crate) fn caches(self) -> bool {
         matches!(self, Self::Claude(..) | Self::Nova(_) | Self::Hidden)

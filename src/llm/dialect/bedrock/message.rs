@@ -156,6 +156,11 @@ impl Writer {
             Part::Thought(thought) => (self.thought(thought, place), None),
             Part::ToolCall(call) => (Some(self.call(call, place)), call.cache),
             Part::Opaque(part) if part.dialect == OWN => (Some(part.value.clone()), None),
+            Part::Opaque(part) if answers => {
+                let reason = format!("only {} knows a `{}`", part.dialect.name(), part.kind);
+                self.drop(place, &reason);
+                (None, None)
+            }
             Part::Image(_) | Part::Audio(_) | Part::Document(_) if answers => {
                 return Err(OWN.cannot(place, "something other than text that a model gave"));
             }
@@ -209,11 +214,12 @@ impl Writer {
         json!({"citationsContent": {"content": [{"text": text.text}], "citations": citations}})
     }
 
-    /// A thought that Bedrock can check. One of another maker, or without proof, is not for this model.
+    /// A thought that the model can check. One of another maker, or without proof, is not for it.
     fn thought(&mut self, thought: &Thought, place: &str) -> Option<Value> {
+        let signs = self.family.signs();
         let own = |signature: &Option<crate::llm::chat::Signature>| {
             let signature = signature.as_ref()?;
-            (signature.dialect == OWN).then(|| signature.value.clone())
+            (signs && signature.is_of_claude()).then(|| signature.value.clone())
         };
         if let Some(sealed) = own(&thought.sealed) {
             return Some(json!({"reasoningContent": {"redactedContent": sealed}}));

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::chat::{ChatRequest, Part, Reasoning, Role, ToolChoice};
-use crate::llm::dialect::Dropped;
-use crate::llm::dialect::bedrock::OWN;
+use crate::llm::chat::{ChatRequest, Part, Reasoning, Role, Signature, ToolChoice};
 use crate::llm::dialect::bedrock::family::Family;
+use crate::llm::dialect::{Dropped, anthropic};
 
 /// What Claude thinks with at least.
 const BUDGET_MIN: u64 = 1024;
@@ -36,6 +35,9 @@ pub(crate) fn encode(request: &ChatRequest, family: Family) -> Thinking {
         return thinking;
     }
     match family {
+        Family::Claude(major, minor) if anthropic::says_only_effort(request) => {
+            effort((major, minor), wanted, &mut thinking);
+        }
         Family::Claude(major, minor) => claude(request, wanted, (major, minor), &mut thinking),
         Family::Nova(2) => nova(wanted, &mut thinking),
         Family::GptOss => {
@@ -88,6 +90,16 @@ impl Thinking {
         level.to_owned()
     }
 
+    /// The level in words that a version of Claude has.
+    fn claude_level(&mut self, wanted: &Reasoning, version: (u32, u32)) -> String {
+        let level = self.level(wanted);
+        if level != "xhigh" || version >= (4, 7) {
+            return level;
+        }
+        self.drop("effort", "the nearest there is is `high`");
+        "high".to_owned()
+    }
+
     /// `low`, `medium` or `high`.
     fn three(&mut self, wanted: &Reasoning) -> String {
         let level = self.level(wanted);
@@ -138,14 +150,8 @@ fn claude(request: &ChatRequest, wanted: &Reasoning, version: (u32, u32), thinki
     }
     let adaptive = version >= (4, 7) || (version >= (4, 6) && wanted.budget_tokens.is_none());
     let config = if adaptive {
-        let level = thinking.level(wanted);
-        let level = if level == "xhigh" && version < (4, 7) {
-            thinking.drop("effort", "the nearest there is is `high`");
-            "high"
-        } else {
-            &level
-        };
-        thinking.effort = Some(level.to_owned());
+        let level = thinking.claude_level(wanted, version);
+        thinking.effort = Some(level);
         let mut config = json!({"type": "adaptive"});
         if let (Some(shown), Some(config)) = (wanted.shown, config.as_object_mut()) {
             let display = if shown { "summarized" } else { "omitted" };
@@ -163,6 +169,16 @@ fn claude(request: &ChatRequest, wanted: &Reasoning, version: (u32, u32), thinki
     };
     thinking.fields.insert("thinking".to_owned(), config);
     thinking.on = true;
+}
+
+/// <https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html>: from 4.6 on, effort
+/// counts whether or not Claude thinks, which nobody asks for here.
+fn effort(version: (u32, u32), wanted: &Reasoning, thinking: &mut Thinking) {
+    if version < (4, 6) {
+        return thinking.drop("effort", "the model takes none beside a budget to think in");
+    }
+    let level = thinking.claude_level(wanted, version);
+    thinking.effort = Some(level);
 }
 
 /// The caller's own, or what an effort amounts to within what may be written at all.
@@ -216,7 +232,7 @@ fn resumes_unsigned(request: &ChatRequest) -> bool {
         Part::Thought(thought) => [&thought.signature, &thought.sealed]
             .into_iter()
             .flatten()
-            .any(|signature| signature.dialect == OWN),
+            .any(Signature::is_of_claude),
         _ => false,
     };
     turn.parts.iter().any(calls) && !turn.parts.iter().any(proven)

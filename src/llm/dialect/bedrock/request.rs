@@ -292,12 +292,10 @@ impl Writer {
     /// Bedrock's own, or one that Claude knows by its type and the caller runs
     /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/computer-use.html>).
     fn opaque(&mut self, tool: &Opaque, place: &str, tools: &mut Vec<Value>) -> Result<(), Fault> {
-        let runs_at_callers = ["computer_", "bash_", "text_editor_", "memory_"]
-            .iter()
-            .any(|kind| tool.kind.starts_with(kind));
+        let is_known = tool.dialect == Dialect::Anthropic && runs_at_callers(&tool.kind);
         if tool.dialect == OWN {
             tools.push(tool.value.clone());
-        } else if tool.dialect == Dialect::Anthropic && runs_at_callers && self.family.is_claude() {
+        } else if is_known && self.family.is_claude() {
             let fields = &mut self.thinking.fields;
             add(fields, "tools", tool.value.clone());
             let beta = match tool.kind.rsplit_once('_') {
@@ -316,6 +314,25 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Whether a tool that Claude knows by its type is run by the caller, and not by Anthropic.
+pub(crate) fn runs_at_callers(kind: &str) -> bool {
+    ["computer_", "bash_", "text_editor_", "memory_"]
+        .iter()
+        .any(|known| kind.starts_with(known))
+}
+
+/// A body with these betas among those it has, which a caller's `anthropic-beta` names.
+pub(crate) fn with_betas(body: &[u8], betas: &str) -> Option<Vec<u8>> {
+    let mut body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let fields = body.entry("additionalModelRequestFields");
+    let fields = fields.or_insert_with(|| json!({})).as_object_mut()?;
+    let betas = betas.split(',').map(str::trim);
+    for beta in betas.filter(|beta| !beta.is_empty()) {
+        add(fields, "anthropic_beta", beta.into());
+    }
+    Some(Value::Object(body).to_string().into_bytes())
 }
 
 /// Adds to a list within, unless it is there.

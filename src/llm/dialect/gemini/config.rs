@@ -10,6 +10,9 @@ use crate::llm::dialect::{Dialect, Dropped};
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put};
 
+/// What an answer is where nobody says it.
+const PLAIN: &str = "text/plain";
+
 /// Reads `generationConfig`; what is left of it is kept.
 pub(crate) fn read(
     config: Value,
@@ -78,6 +81,30 @@ fn read_format(
         (None, Some(_)) => Some(Format::Json),
         (None, None) => None,
     })
+}
+
+/// Whether the answer may be one of another dialect's: text that is no JSON, or JSON.
+pub(crate) fn answerable(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
+    let own = request.rest.dialect == Some(Dialect::Gemini);
+    let config = request.rest.fields.get("generationConfig");
+    let Some(config) = config.filter(|_| own && target != Dialect::Gemini) else {
+        return Ok(());
+    };
+    let media_type = config.get("responseMimeType").and_then(Value::as_str);
+    if let Some(other) = media_type.filter(|name| *name != PLAIN) {
+        let what = format!("an answer of the type `{other}`");
+        return Err(target.cannot("generationConfig.responseMimeType", &what));
+    }
+    let kinds = config.get("responseModalities").and_then(Value::as_array);
+    let is_text = |kind: &Value| {
+        let kind = kind.as_str().unwrap_or_default();
+        ["TEXT", "MODALITY_UNSPECIFIED"].contains(&kind.to_ascii_uppercase().as_str())
+    };
+    if kinds.is_some_and(|kinds| !kinds.iter().all(is_text)) {
+        let what = "an answer of other kinds than text";
+        return Err(target.cannot("generationConfig.responseModalities", what));
+    }
+    Ok(())
 }
 
 /// A budget of 0 is no thinking; one of -1 is the model's own choice, and stays where it is.

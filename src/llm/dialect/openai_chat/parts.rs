@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::llm::chat::{Audio, CacheMark, Document, Image, Opaque, Part, Source, Text, Thought};
+use crate::llm::dialect::filename;
 use crate::llm::dialect::openai_chat::OWN;
 use crate::llm::dialect::openai_chat::request::keep;
 use crate::llm::fault::Fault;
@@ -278,7 +279,7 @@ fn written_document(document: &Document, place: &str) -> Result<Value, Fault> {
         }
         Source::Inline { media_type, data } => {
             let data = format!("data:{media_type};base64,{data}");
-            let name = name.unwrap_or("document.pdf");
+            let name = filename(name, media_type);
             file.insert("filename".to_owned(), name.into());
             file.insert("file_data".to_owned(), data.into());
             return Ok(json!({"type": "file", "file": file}));

@@ -76,6 +76,7 @@ fn counted(own: impl Fn(&str) -> u64, within: impl Fn(&str, &str) -> u64) -> Usa
         output_audio: completion("audio_tokens"),
         predicted: completion("accepted_prediction_tokens"),
         searches,
+        ..Usage::default()
     }
 }
 

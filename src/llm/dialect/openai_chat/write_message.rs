@@ -129,13 +129,21 @@ impl Writer {
     fn part(&mut self, part: &Part, place: &str) -> Result<Value, Fault> {
         let cache = match part {
             Part::Text(text) => return Ok(self.text(text, place)),
-            Part::Image(image) => image.cache,
+            Part::Image(image) => {
+                if !self.own && is_kept_elsewhere(&image.source) {
+                    return Err(OWN.cannot(place, "an image by this kind of address"));
+                }
+                image.cache
+            }
             Part::Document(document) => {
                 if matches!(document.source, Source::Url { .. }) && !self.own {
                     return Err(OWN.cannot(place, "a document by its address"));
                 }
                 if document.citations {
                     self.drop(&format!("{place}.citations"), "citing is not asked for");
+                }
+                if document.context.is_some() && !matches!(document.source, Source::Plain(_)) {
+                    self.drop(&format!("{place}.context"), "a file has no such field");
                 }
                 document.cache
             }
@@ -280,6 +288,12 @@ impl Writer {
         self.drop(&format!("{place}.signature"), &reason);
         None
     }
+}
+
+/// Whether an address is one that only its own provider reads (`gs:`).
+fn is_kept_elsewhere(source: &Source) -> bool {
+    let open = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+    matches!(source, Source::Url { url, .. } if !open(url))
 }
 
 fn started(role: &str, turn: &Turn) -> Map<String, Value> {

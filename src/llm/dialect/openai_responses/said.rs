@@ -11,7 +11,7 @@ use crate::llm::chat::{
 };
 use crate::llm::dialect::openai_responses::parts::CONTENT;
 use crate::llm::dialect::openai_responses::seal::own_id;
-use crate::llm::dialect::{Dialect, Dropped, OwnTools};
+use crate::llm::dialect::{Dialect, Dropped, OwnTools, filename};
 use crate::llm::fault::Fault;
 use crate::llm::fields::put;
 
@@ -290,11 +290,10 @@ impl Writer<'_> {
                 self.drop(format!("{place}.{field}"), "a file has no such field here");
             }
         }
-        let name = || {
-            document
-                .name
-                .clone()
-                .unwrap_or_else(|| "document".to_owned())
+        let own = document.name.as_ref().filter(|_| self.own);
+        let name = |media_type: &str| {
+            own.cloned()
+                .unwrap_or_else(|| filename(document.name.as_deref(), media_type))
         };
         let mut piece = Map::new();
         piece.insert("type".to_owned(), json!("input_file"));
@@ -304,12 +303,12 @@ impl Writer<'_> {
                 put(&mut piece, "filename", document.name.clone());
             }
             Source::Inline { media_type, data } => {
-                piece.insert("filename".to_owned(), json!(name()));
+                piece.insert("filename".to_owned(), json!(name(media_type)));
                 let data = format!("data:{media_type};base64,{data}");
                 piece.insert("file_data".to_owned(), json!(data));
             }
             Source::Plain(text) => {
-                piece.insert("filename".to_owned(), json!(name()));
+                piece.insert("filename".to_owned(), json!(name("text/plain")));
                 let data = format!("data:text/plain;base64,{}", STANDARD.encode(text));
                 piece.insert("file_data".to_owned(), json!(data));
             }

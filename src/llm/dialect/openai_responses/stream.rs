@@ -103,9 +103,8 @@ impl StreamDecoder {
             "created" | "queued" | "in_progress" => self.start(response),
             "completed" | "incomplete" | "done" => self.end(response),
             "failed" | "cancelled" => {
-                self.used(response);
                 let unknown = || Fault::new(FaultClass::Upstream, "the provider could not answer");
-                self.fail(failed(response).unwrap_or_else(unknown));
+                self.fail_at_end(response, failed(response).unwrap_or_else(unknown));
             }
             "error" => {
                 let error = data.get("error").filter(|error| !error.is_null());
@@ -134,11 +133,22 @@ impl StreamDecoder {
         self.events.push(ChatEvent::Fault(fault));
     }
 
+    /// A response that failed may have been paid for.
+    fn fail_at_end(&mut self, response: &Value, fault: Fault) {
+        self.used(response);
+        self.fail(fault);
+    }
+
+    /// What all of it used, which is told at its end, whatever that is.
+    fn used(&mut self, response: &Value) {
+        let usage = usage(response).map(|usage| counted(usage, self.searches));
+        self.events.extend(usage.map(ChatEvent::Usage));
+    }
+
     fn end(&mut self, response: &Value) {
         self.start(response);
         if let Some(fault) = failed(response) {
-            self.used(response);
-            return self.fail(fault);
+            return self.fail_at_end(response, fault);
         }
         if self.items.is_empty() {
             let output = response.get("output").and_then(Value::as_array);
@@ -155,12 +165,6 @@ impl StreamDecoder {
         let stop = stop(response, called, self.refused);
         self.events.push(ChatEvent::Stop(stop));
         self.ended = true;
-    }
-
-    /// What all of it used, which is told at its end, whatever that is.
-    fn used(&mut self, response: &Value) {
-        let usage = usage(response).map(|usage| counted(usage, self.searches));
-        self.events.extend(usage.map(ChatEvent::Usage));
     }
 
     /// An event within an item.

@@ -8,6 +8,7 @@ for a million tokens (or for a thousand searches), and all arithmetic is that of
 
     dollars = sum over the kinds of tokens of: tokens / 1,000,000 x dollars for a million
               + searches / 1,000 x dollars for a thousand searches
+    where tokens that come sooner, or of the US only, cost so many times that
     nano-dollars = dollars x 1,000,000,000, rounded half up
 
 A vector has the model, the tier, the usage and the answer; `sum` spells the addition out. Tokens of a kind that
@@ -17,7 +18,7 @@ step's prices for all of its tokens.
 
 import json
 from fractions import Fraction as F
-from math import floor
+from math import floor, prod
 
 # (provider, model, thousand searches, page): {tier: [(above, {kind: dollars for a million})]}
 OPENAI = "https://developers.openai.com/api/docs/pricing"
@@ -71,6 +72,11 @@ PRICES = {
             (0, {"input": "0.5", "cached": "0.05", "cache_write": "0.625", "cache_write_hour": "1", "output": "2.5"}),
         ],
     },
+    ("anthropic", "claude-opus-5", "10", ANTHROPIC): {
+        "standard": [
+            (0, {"input": "5", "cached": "0.5", "cache_write": "6.25", "cache_write_hour": "10", "output": "25"}),
+        ],
+    },
     ("gemini", "gemini-2.5-pro", "35", GOOGLE): {
         "standard": [
             (0, {"input": "1.25", "cached": "0.125", "output": "10"}),
@@ -104,6 +110,9 @@ PRICES = {
         "standard": [(0, {"input": "0.3", "cached": "0.006", "output": "1.2"})],
     },
 }
+
+# What tokens cost that come sooner, or of the US only, as a multiple; searches cost what they do.
+TERMS = {"claude-opus-5": {"fast": "2", "in_us": "1.1"}}
 
 # A thousand prompts that searched, however often each did.
 ONCE = {"gemini-2.5-pro", "gemini-2.5-flash"}
@@ -146,6 +155,11 @@ SPOKEN = [
     {"input": 41, "input_audio": 3_333, "output_audio": 1_501},
     {"input": 1, "output": 1, "reasoning": 250, "output_audio": 9_999},
 ]
+ON_TERMS = [
+    {"input": 101, "cached": 33, "output": 7, "fast": True},
+    {"input": 101, "cache_write": 3, "output": 7, "searches": 2, "in_us": True},
+    {"input": 7, "cache_write_hour": 11, "output": 13, "searches": 1, "fast": True, "in_us": True},
+]
 RERANK = [{"searches": 1}, {"searches": 17}]
 ONE_KIND = [{"input": 1}, {"input": 8_191}, {"input": 25}]
 
@@ -157,6 +171,8 @@ def calls(model, kinds):
         return ONE_KIND
     if "output_audio" in kinds:
         return SPOKEN
+    if model in TERMS:
+        return ON_TERMS
     return CALLS + (WRITES if "cache_write" in kinds else []) + (SOUND if "input_audio" in kinds else [])
 
 
@@ -173,6 +189,8 @@ def usage(call):
         "reasoning": get("reasoning"),
         "output_audio": get("output_audio"),
         "searches": get("searches"),
+        "fast": call.get("fast"),
+        "in_us": call.get("in_us"),
     }
     return {name: count for name, count in said.items() if count}
 
@@ -187,14 +205,16 @@ def vector(provider, model, search, source, tier, steps, call):
     said = usage(call)
     kinds = [kinds for above, kinds in steps if said.get("input", 0) > above or above == 0][-1]
     terms, dollars = [], F(0)
+    asked = [term for term in ("fast", "in_us") if call.get(term)]
     for kind, count in call.items():
-        if not count or kind == "searches" and search is None:
+        if not count or kind in asked or kind == "searches" and search is None:
             continue
         if kind == "searches" and model in ONCE:
             count = 1
         price, of = (search, 1_000) if kind == "searches" else (rate(kinds, kind), 1_000_000)
-        terms.append(f"{count} {kind} x {price}/{of}")
-        dollars += F(count, of) * F(price)
+        times = [TERMS[model][term] for term in asked if kind != "searches"]
+        terms.append(" x ".join([f"{count} {kind}", f"{price}/{of}", *times]))
+        dollars += F(count, of) * F(price) * prod(map(F, times))
     nanos = floor(dollars * 10**9 + F(1, 2))
     fields = {"provider": provider, "model": model, "tier": tier, "usage": said, "nanos": nanos}
     return {**fields, "sum": " + ".join(terms), "source": source}
