@@ -5,6 +5,7 @@
 
 pub(super) mod catalog;
 mod compare;
+mod difference;
 pub(super) mod models;
 
 use std::path::{Path, PathBuf};

@@ -10,13 +10,12 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::api::{Api, path_of};
 use crate::cli::apply::catalog::{Catalog, ConsumerSpec, PlanSpec, ServerSpec, differing, is_same};
+use crate::cli::apply::difference::{Line, lines};
 use crate::cli::document::{bytes, value_of};
 use crate::cli::import::parts;
 use crate::cli::sent::Sent;
 
 const DOCUMENT_BYTES_MAX: usize = 64 << 20;
-/// Of a value, in what is shown.
-const SHOWN_CHARS_MAX: usize = 100;
 
 /// One thing that is not as it is to be.
 pub(super) struct Change {
@@ -25,7 +24,7 @@ pub(super) struct Change {
     /// `server shop`.
     pub(super) what: String,
     /// What of it.
-    pub(super) lines: Vec<String>,
+    pub(super) lines: Vec<Line>,
     pub(super) steps: Vec<Step>,
 }
 
@@ -128,7 +127,8 @@ impl Change {
 
     /// For programs.
     pub(super) fn view(&self) -> Value {
-        json!({ "action": self.action, "what": self.what, "changes": self.lines })
+        let lines: Vec<&str> = self.lines.iter().map(|line| line.whole.as_str()).collect();
+        json!({ "action": self.action, "what": self.what, "changes": lines })
     }
 }
 
@@ -142,19 +142,7 @@ impl fmt::Display for Change {
         write!(f, "{mark} {}", self.what)?;
         self.lines
             .iter()
-            .try_for_each(|line| write!(f, "\n    {line}"))
-    }
-}
-
-/// A value as a line shows it.
-fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::Null => "nothing".to_owned(),
-        other => other.to_string(),
-    };
-    match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+            .try_for_each(|line| write!(f, "\n    {}", line.short))
     }
 }
 
@@ -294,7 +282,7 @@ impl<'a> Compare<'a> {
         } else {
             wanted.credentials.clone()
         };
-        change.lines.push(format!("document: {document}"));
+        change.lines.push(format!("document: {document}").into());
         change.steps.push(Step {
             method: Method::POST,
             path: path_of(&["servers"]),
@@ -340,8 +328,8 @@ impl<'a> Compare<'a> {
         for (operation, wanted) in wanted {
             let current = &current[operation.as_str()];
             if !is_same(current, wanted) {
-                let line = format!("tools.{operation}: {} -> {}", shown(current), shown(wanted));
-                change.lines.push(line);
+                let found = [(operation.as_str(), current, wanted)];
+                change.lines.extend(lines("tools.", &found));
                 let step = Step::new(Method::PUT, path(operation), wanted.clone());
                 change.steps.push(step);
             }
@@ -349,8 +337,8 @@ impl<'a> Compare<'a> {
         let known = current.as_object().cloned().unwrap_or_default();
         for (operation, current) in known {
             if !wanted.contains_key(&operation) {
-                let line = format!("tools.{operation}: {} -> nothing", shown(&current));
-                change.lines.push(line);
+                let what = format!("tools.{operation}");
+                change.lines.push(Line::of(&what, &current, &Value::Null));
                 let step = Step::new(Method::DELETE, path(&operation), Value::Null);
                 change.steps.push(step);
             }
@@ -365,7 +353,9 @@ impl<'a> Compare<'a> {
         wanted: &ServerSpec,
         (exists, change): (bool, &mut Change),
     ) -> anyhow::Result<()> {
-        let told = |scheme: &str, from: &str| format!("credentials.{scheme}: read from {from}");
+        let told = |scheme: &str, from: &str| {
+            Line::from(format!("credentials.{scheme}: read from {from}"))
+        };
         if !exists || wanted.credentials.is_empty() {
             // They go with the document of a new server.
             let lines = wanted.credentials.iter();
@@ -480,7 +470,7 @@ fn assign(name: &str, (wanted, current): (&IndexMap<String, String>, &Value), ch
             let before = before.unwrap_or("nothing");
             change
                 .lines
-                .push(format!("plans.{slug}: {before} -> {plan}"));
+                .push(format!("plans.{slug}: {before} -> {plan}").into());
             let path = path_of(&["consumers", name, "plans", slug]);
             let step = Step::new(Method::PUT, path, json!({ "plan": plan }));
             change.steps.push(step);
@@ -490,20 +480,13 @@ fn assign(name: &str, (wanted, current): (&IndexMap<String, String>, &Value), ch
         if !wanted.contains_key(slug) {
             change
                 .lines
-                .push(format!("plans.{slug}: {plan} -> nothing"));
+                .push(format!("plans.{slug}: {plan} -> nothing").into());
             let path = path_of(&["consumers", name, "plans", slug]);
             change
                 .steps
                 .push(Step::new(Method::DELETE, path, Value::Null));
         }
     }
-}
-
-pub(super) fn lines(prefix: &str, differing: &[(&str, &Value, &Value)]) -> Vec<String> {
-    let lines = differing.iter().map(|(name, current, wanted)| {
-        format!("{prefix}{name}: {} -> {}", shown(current), shown(wanted))
-    });
-    lines.collect()
 }
 
 /// Whether two texts are the same document, however they are written.

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::api::path_of;
 use crate::cli::apply::catalog::{ProviderSpec, differing, is_same};
-use crate::cli::apply::compare::{Change, Compare, Step, lines};
+use crate::cli::apply::compare::{Change, Compare, Step};
+use crate::cli::apply::difference::lines;
 use crate::llm::live::StoredModel;
 use crate::llm::provider::Provider;
 
@@ -41,7 +42,9 @@ impl Compare<'_> {
             if known.any(|known| known["name"] == key.as_str()) {
                 continue;
             }
-            change.lines.push(format!("keys.{key}: read from {from}"));
+            change
+                .lines
+                .push(format!("keys.{key}: read from {from}").into());
             let path = path_of(&["providers", name, "keys", key]);
             change.steps.push(Step::secret(path, from.clone()));
         }

@@ -122,8 +122,8 @@ async fn a_server_becomes_what_a_catalog_says_and_stays_so() {
     let lines = changes["changes"].to_string();
     for part in [
         "settings.callTimeoutMs: 20000 -> 5000",
-        "tools.GET /things/{}",
-        "limits",
+        r#"tools.GET /things/{}.name: \"one_thing\" -> \"a_thing\""#,
+        "limits[0].amount: 9 -> 8",
         "retries: 2 -> nothing",
         "onLoss: nothing -> \\\"refuse\\\"",
     ] {
