@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::api::path_of;
 use crate::cli::apply::catalog::{ProviderSpec, differing, is_same};
-use crate::cli::apply::compare::{Change, Compare, Step};
+use crate::cli::apply::compare::{Change, Compare};
 use crate::cli::apply::difference::lines;
+use crate::cli::apply::step::{Body, Secret, Step};
 use crate::llm::live::StoredModel;
 use crate::llm::provider::Provider;
 
@@ -35,7 +36,7 @@ impl Compare<'_> {
             }
             change
                 .steps
-                .push(Step::new(Method::PUT, path, body.clone()));
+                .push(Step::new("settings", Method::PUT, path, body.clone()));
         }
         for (key, from) in &wanted.keys {
             let mut known = current["keys"].as_array().into_iter().flatten();
@@ -45,8 +46,13 @@ impl Compare<'_> {
             change
                 .lines
                 .push(format!("keys.{key}: read from {from}").into());
-            let path = path_of(&["providers", name, "keys", key]);
-            change.steps.push(Step::secret(path, from.clone()));
+            let place = format!("providers.{name}.keys.{key}");
+            change.steps.push(Step {
+                of: format!("keys.{key}"),
+                method: Method::PUT,
+                path: path_of(&["providers", name, "keys", key]),
+                body: Body::Key(Secret::read(place, from)),
+            });
         }
         Ok((!change.steps.is_empty()).then_some(change))
     }
@@ -69,7 +75,9 @@ impl Compare<'_> {
                 change
             }
         };
-        change.steps.push(Step::new(Method::PUT, path, body));
+        change
+            .steps
+            .push(Step::new("settings", Method::PUT, path, body));
         Ok(Some(change))
     }
 }

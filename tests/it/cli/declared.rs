@@ -186,12 +186,24 @@ async fn what_is_exported_makes_the_same_server_elsewhere() {
     assert_eq!(same.stdout.trim(), "Nothing to change.", "{same:?}");
 
     let second = with_consumer(there.path()).await;
-    let lacking = second.command(ADMIN_KEY, &["apply", "-f", &file]).await;
-    assert_eq!(lacking.code, Some(1), "{lacking:?}");
-    assert!(
-        lacking.stderr.contains("THINGS_KEY is not set"),
-        "{lacking:?}"
-    );
+    for flags in [&[][..], &["--dry-run"], &["--dry-run", "--json"]] {
+        let apply = [&["apply", "-f", &file], flags].concat();
+        let lacking = second.command(ADMIN_KEY, &apply).await;
+        assert_eq!(lacking.code, Some(1), "{lacking:?}");
+        for part in [
+            "servers.things.credentials.Key: THINGS_KEY is not set",
+            "providers.llm.keys.main: LLM_MAIN is not set",
+        ] {
+            assert!(lacking.stderr.contains(part), "{part}: {lacking:?}");
+        }
+        assert_eq!(lacking.stdout.contains("provider llm"), !flags.is_empty());
+    }
+    for path in ["plans/small", "servers/things", "providers/llm"] {
+        let (status, _) = second
+            .api(ADMIN_KEY, ("GET", path), &serde_json::Value::Null)
+            .await;
+        assert_eq!(status, 404, "{path} was made without what it needs");
+    }
     let secret = here.path().join("secret").display().to_string();
     let with_secret = written
         .replace("env:THINGS_KEY", &format!("'@{secret}'"))
