@@ -1584,6 +1584,7 @@ models-rule-rollback-seconds = is 10 to 604800.
 models-rule-other = is the name of another model.
 models-rule-provider = leads nowhere: there is no provider { $name }.
 models-rule-consumer = names nobody: there is no consumer { $name }.
+models-rule-downgrade = leads nowhere: there is no model { $name }.
 done-canary-accepted = The canary's targets are the model's now.
 done-canary-stopped = Nobody is sent to the canary any more.
 done-canary-resumed = Callers are sent to the canary again.

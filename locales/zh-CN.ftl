@@ -1479,6 +1479,7 @@ models-rule-rollback-seconds = 应为 10 至 604800。
 models-rule-other = 应为另一个模型的名称。
 models-rule-provider = 无处可去：没有名为 { $name } 的供应商。
 models-rule-consumer = 没有名为 { $name } 的消费者。
+models-rule-downgrade = 无处可去：没有名为 { $name } 的模型。
 done-canary-accepted = 金丝雀的目标现在是模型的目标。
 done-canary-stopped = 不再有人被送到金丝雀。
 done-canary-resumed = 调用方重新被送到金丝雀。

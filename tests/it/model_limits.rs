@@ -822,7 +822,7 @@ async fn what_is_used_up_may_go_to_another_model_once() {
     let mut cheap = limited("gpt-4o-mini", limits(100));
     cheap["onExhaust"] = json!({ "downgrade": "free" });
     let free = json!({ "targets": [{ "provider": "fake" }] });
-    let bench = Bench::with(&[("dear", dear), ("cheap", cheap), ("free", free)]).await;
+    let bench = Bench::with(&[("free", free), ("cheap", cheap), ("dear", dear)]).await;
     let mut asked = Vec::new();
     loop {
         let one = bench.ask("a", "dear", WRITTEN).await;

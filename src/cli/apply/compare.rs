@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::api::{Api, path_of};
 use crate::cli::apply::catalog::{Catalog, ConsumerSpec, PlanSpec, ServerSpec, differing, is_same};
 use crate::cli::apply::difference::{Line, lines};
+use crate::cli::apply::models::released;
 use crate::cli::apply::step::{Body, DOCUMENT_BYTES_MAX, File, Secret, Step};
 use crate::cli::document::bytes;
 
@@ -88,9 +89,8 @@ impl<'a> Compare<'a> {
             let found = self.provider(name, provider).await;
             changes.extend(found.with_context(|| format!("providers.{name}"))?);
         }
-        for (name, model) in catalog.models.iter().flatten() {
-            let found = self.model(name, model).await;
-            changes.extend(found.with_context(|| format!("models.{name}"))?);
+        if let Some(models) = &catalog.models {
+            changes.extend(self.models(models).await?);
         }
         for (name, consumer) in &catalog.consumers {
             let found = self.consumer(name, consumer).await;
@@ -356,10 +356,17 @@ impl<'a> Compare<'a> {
             };
             let answer = self.api.list(&path_of(&[member]), &[member]).await?;
             let rows = answer[member].as_array().into_iter().flatten();
-            for known in rows.filter_map(|row| row[name].as_str()) {
-                let kept = named.iter().any(|named| *named == known);
-                if !kept && !self.is_internal(kind, known).await? {
+            let gone = rows.filter(|row| !named.iter().any(|named| row[name] == named.as_str()));
+            let gone: Vec<&Value> = gone.collect();
+            let mut before = if kind == "model" {
+                released(&gone)
+            } else {
+                Vec::new()
+            };
+            for known in gone.iter().filter_map(|row| row[name].as_str()) {
+                if !self.is_internal(kind, known).await? {
                     let mut change = Change::new("remove", format!("{kind} {known}"));
+                    change.steps.append(&mut before);
                     let path = path_of(&[member, known]);
                     change
                         .steps

@@ -46,7 +46,8 @@ providers:
     allowUpstream: ['{address}']
     keys: {{ main: '@{secret}' }}
 models:
-  team/fast: {{ targets: [{{ provider: llm, model: small, weight: 1 }}], retries: 2 }}
+  team/fast: {{ targets: [{{ provider: llm, model: small, weight: 1 }}], retries: 2, onExhaust: {{ downgrade: spare }} }}
+  spare: {{ targets: [{{ provider: llm }}], onExhaust: {{ downgrade: team/fast }} }}
 ",
         address = upstream.address,
         secret = secret.display(),
