@@ -4,6 +4,7 @@
 mod balancing;
 mod demo;
 mod finding;
+mod idle;
 mod reading;
 mod urls;
 
@@ -42,6 +43,7 @@ use crate::store::{Change, Store, StoreError};
 use crate::types::OrganizationId;
 
 pub use finding::refuse_without_models;
+pub use idle::IdlePrices;
 pub use urls::Urls;
 
 /// The model that is there without any provider, and the provider behind it.
