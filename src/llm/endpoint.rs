@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
-use crate::llm::dialect::{Dialect, Dropped};
+use crate::llm::dialect::{Dialect, Dropped, EncodedError};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
@@ -75,6 +75,7 @@ impl Endpoint {
             .merge(through::router())
             .route("/v1/{*path}", any(unsupported))
             .route("/v1beta/{*path}", any(unsupported))
+            .method_not_allowed_fallback(not_allowed)
             .with_state(self)
     }
 
@@ -161,18 +162,40 @@ async fn gemini(state: State<Endpoint>, Path(name): Path<String>, request: Reque
     answer(&state, Dialect::Gemini, addressed, request).await
 }
 
-/// Said in the words of whose addresses it is among.
 async fn unsupported(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let text = format!("{method} {path} is not offered here");
+    let fault = Fault::new(FaultClass::Unsupported, text);
+    refuse(dialect_of(&request), &fault)
+}
+
+/// An address that is offered with other methods; which these are is added by the framework.
+async fn not_allowed(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let text = format!("{method} is not offered at {path}; the Allow header names what is");
+    let fault = Fault::new(FaultClass::Invalid, text);
+    let mut encoded = dialect_of(&request).encode_error(&fault);
+    encoded.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
+    if let Some(code) = encoded.body.pointer_mut("/error/code")
+        && code.is_number()
+    {
+        *code = encoded.status.into();
+    }
+    encoded_response(&encoded, &fault)
+}
+
+/// Whose words are used where nobody was asked: of whose addresses it is among, and of whose client asks.
+fn dialect_of(request: &Request) -> Dialect {
     let path = request.uri().path();
-    let dialect = if path.starts_with("/v1beta/") {
+    let messages = path.strip_prefix("/v1/messages");
+    let of_messages = messages.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if path.starts_with("/v1beta/") {
         Dialect::Gemini
-    } else if path.starts_with("/v1/messages/") {
+    } else if of_messages || request.headers().contains_key("anthropic-version") {
         Dialect::Anthropic
     } else {
         Dialect::OpenaiChat
-    };
-    let text = format!("{} {path} is not offered here", request.method());
-    refuse(dialect, &Fault::new(FaultClass::Unsupported, text))
+    }
 }
 
 async fn answer(
@@ -271,7 +294,10 @@ fn dropped_header(dropped: &[Dropped]) -> Option<HeaderValue> {
 
 /// A fault in a dialect's words.
 pub(crate) fn refuse(dialect: Dialect, fault: &Fault) -> Response {
-    let encoded = dialect.encode_error(fault);
+    encoded_response(&dialect.encode_error(fault), fault)
+}
+
+fn encoded_response(encoded: &EncodedError, fault: &Fault) -> Response {
     let status = StatusCode::from_u16(encoded.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = (status, encoded.body.to_string()).into_response();
     let headers = response.headers_mut();
