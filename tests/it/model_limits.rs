@@ -504,6 +504,7 @@ async fn what_is_passed_on_counts_like_a_chat() {
         quota["counter"].as_str().unwrap().starts_with("model:"),
         "{seen}"
     );
+    assert_eq!(quota["model"], "vectors", "{seen}");
     assert!(
         (90..=100).contains(&quota["taken"].as_u64().unwrap()),
         "{seen}"
