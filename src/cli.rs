@@ -17,6 +17,7 @@ mod document;
 mod export;
 mod import;
 mod limit;
+mod missing;
 mod models;
 mod output;
 mod plans;

@@ -304,10 +304,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let Json(value) = Json::<T>::from_request(request, state)
             .await
-            .map_err(|rejection| rejected(rejection.status(), rejection.body_text()))?;
+            .map_err(|rejection| {
+                let text = rejection.body_text();
+                let detail = match text.strip_prefix(MISFIT) {
+                    Some(what) => format!("the body does not fit: {what}"),
+                    None => text,
+                };
+                rejected(rejection.status(), detail)
+            })?;
         Ok(Self(value))
     }
 }
+
+/// What the framework begins with where JSON is not what is wanted; the place in it follows.
+const MISFIT: &str = "Failed to deserialize the JSON body into the target type: ";
 
 /// Fields and perhaps files, as JSON or as multipart/form-data with the same names.
 pub struct Upload<T> {
@@ -427,4 +437,37 @@ fn credentials(text: &str) -> Option<Value> {
         Some((scheme.trim().to_owned(), Value::from(value.trim())))
     });
     Some(Value::Object(pairs.collect::<Option<Map<_, _>>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::live::StoredModel;
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_named_by_its_place() {
+        for (body, place) in [
+            (
+                r#"{"targets":[{"provider":"a"},{"provider":"b","tier":999999999999}]}"#,
+                "targets[1].tier: invalid value",
+            ),
+            (r#"{"targets":[],"retries":-1}"#, "retries: invalid value"),
+            (
+                r#"{"targets":[],"canary":{"targets":[{"provider":5}]}}"#,
+                "canary.targets[0].provider: invalid type",
+            ),
+            (
+                r#"{"targets":[],"limits":[{"unit":"euros"}]}"#,
+                "limits[0].unit",
+            ),
+            (r#"{"targets":[],"tries":1}"#, "unknown field `tries`"),
+        ] {
+            let request = Request::post("/").header(CONTENT_TYPE, "application/json");
+            let request = request.body(axum::body::Body::from(body)).unwrap();
+            let read = Body::<StoredModel>::from_request(request, &()).await;
+            let problem = read.err().unwrap();
+            assert!(problem.detail.contains(place), "{}", problem.detail);
+            assert!(problem.detail.starts_with("the body does not fit: "));
+        }
+    }
 }

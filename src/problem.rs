@@ -112,6 +112,9 @@ impl ProblemKind {
     }
 }
 
+/// What is said of what is not there, and of what is not for who asks: they are not told which.
+pub const NOTHING: &str = "there is nothing here, or not for you";
+
 impl Problem {
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self {
@@ -123,10 +126,7 @@ impl Problem {
     }
 
     pub fn not_found() -> Self {
-        Self::new(
-            ProblemKind::NotFound,
-            "there is nothing here, or not for you",
-        )
+        Self::new(ProblemKind::NotFound, NOTHING)
     }
 
     /// A failure of ours: the source is logged, and only that something failed is told.

@@ -398,6 +398,8 @@ impl Applied<'_> {
         Exceeded {
             limit: self.limit.clone(),
             retry_after,
+            span: self.rate(),
+            needs: None,
             is_model: self.is_model,
         }
     }

@@ -50,12 +50,15 @@ pub(super) fn llm(
     let redactor = Redactor::with(&config.telemetry.hidden_patterns);
     let book = PriceBook::default();
     if let Some(path) = &config.server.prices {
+        let known = models.clone();
         let followed = prices::follow(
             (book.clone(), path.clone()),
             prices::LOOK_EVERY,
             ground.stop.clone(),
+            move |book: &PriceBook| prices::report_idle(book, &known),
         );
         book.replace(Some(prices::read(path)?));
+        prices::report_idle(&book, &models);
         ground.follow(followed);
     }
     Ok(Arc::new(Llm {

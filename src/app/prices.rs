@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use tokio_util::sync::CancellationToken;
 
+use crate::llm::live::Models;
 use crate::llm::price::{PriceBook, Prices};
 
 /// How often the file is looked at.
@@ -23,21 +24,38 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Prices> {
     Prices::read_own(&text).with_context(unreadable)
 }
 
-/// Takes what is in the file when it changes, until `stop`. What is no table is reported, and the prices stay that
-/// are there. A change from now on is one, however late it is first waited for.
+/// Reports prices that no provider goes by: they are in nobody's way, but they are not used either.
+pub(super) fn report_idle(book: &PriceBook, models: &Models) {
+    for idle in models.idle_prices(book) {
+        let list = &idle.list;
+        match &idle.meant {
+            Some(meant) => tracing::warn!(
+                "the prices of `{list}` are not used: what is called so goes by those of `{meant}`"
+            ),
+            None => tracing::warn!(
+                "the prices of `{list}` are not used: prices go by the kind of a provider, and there is none of this kind"
+            ),
+        }
+    }
+}
+
+/// Takes what is in the file when it changes, until `stop`, and has it looked at. What is no table is reported, and the
+/// prices stay that are there. A change from now on is one, however late it is first waited for.
 pub(super) fn follow(
     (book, path): (PriceBook, PathBuf),
     every: Duration,
     stop: CancellationToken,
+    look: impl Fn(&PriceBook) + Send + Sync,
 ) -> impl Future<Output = ()> + Send {
     let seen = changed_at(&path);
-    follow_from((book, path, seen), every, stop)
+    follow_from((book, path, seen), every, stop, look)
 }
 
 async fn follow_from(
     (book, path, mut seen): (PriceBook, PathBuf, Option<SystemTime>),
     every: Duration,
     stop: CancellationToken,
+    look: impl Fn(&PriceBook) + Send + Sync,
 ) {
     while stop
         .run_until_cancelled(tokio::time::sleep(every))
@@ -54,6 +72,7 @@ async fn follow_from(
             Ok(Ok(prices)) => {
                 tracing::info!(file = %path.display(), date = prices.date, "the prices were read again");
                 book.replace(Some(prices));
+                look(&book);
             }
             Ok(Err(error)) => tracing::error!(
                 error = format!("{error:#}"),
@@ -88,7 +107,12 @@ mod tests {
         let book = PriceBook::with(read(&path).unwrap());
         let stop = CancellationToken::new();
         let often = Duration::from_millis(5);
-        let following = follow((book.clone(), path.clone()), often, stop.clone());
+        let looks = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let looked = looks.clone();
+        let look = move |_: &PriceBook| {
+            looked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        };
+        let following = follow((book.clone(), path.clone()), often, stop.clone(), look);
         let following = tokio::spawn(following);
         let input = || {
             let price = book.price("own", "m", ServiceTier::Standard).unwrap();
@@ -106,15 +130,16 @@ mod tests {
             file.set_modified(later).unwrap();
             // What is wrong stays unused, however long one waits.
             let is_wrong = seconds == 20;
-            let mut looks = if is_wrong { 20 } else { 1_000 };
-            while looks > 0 && (is_wrong || input() != expected) {
-                looks -= 1;
+            let mut tries = if is_wrong { 20 } else { 1_000 };
+            while tries > 0 && (is_wrong || input() != expected) {
+                tries -= 1;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             assert_eq!(input(), expected);
         }
         stop.cancel();
         following.await.unwrap();
+        assert!(looks.load(std::sync::atomic::Ordering::SeqCst) >= 2);
         let error = format!("{:#}", read(&folder.path().join("none")).unwrap_err());
         assert!(error.contains("none"), "{error}");
     }

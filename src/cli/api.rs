@@ -14,9 +14,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::cli::missing::missing;
 use crate::cli::sent::Sent;
 use crate::config;
 use crate::egress::{AllowRule, Egress, EgressSettings, Patience};
+use crate::problem::NOTHING;
 use crate::types::{UpstreamRequest, UpstreamResponse};
 
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -138,7 +140,7 @@ impl Api {
         if response.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let body = self.good(response)?;
+        let body = self.good(response, path)?;
         serde_json::from_slice(&body)
             .map(Some)
             .map_err(|_| self.stranger())
@@ -197,7 +199,7 @@ impl Api {
         body: Option<Sent>,
     ) -> anyhow::Result<Bytes> {
         let response = self.asked(method, path, body).await?;
-        self.good(response)
+        self.good(response, path)
     }
 
     /// Sends a request, and again where it came too soon.
@@ -234,7 +236,7 @@ impl Api {
     }
 
     /// The body of an answer that says it went well; a problem comes back as an error.
-    fn good(&self, response: UpstreamResponse) -> anyhow::Result<Bytes> {
+    fn good(&self, response: UpstreamResponse, path: &str) -> anyhow::Result<Bytes> {
         if response.status.is_success() {
             return Ok(response.body);
         }
@@ -243,6 +245,9 @@ impl Api {
             .get("detail")
             .and_then(Value::as_str)
             .unwrap_or("no details");
+        let named = missing(path).filter(|_| detail == NOTHING);
+        let named = named.map(|named| format!("there is {named}, or not for you"));
+        let detail = named.as_deref().unwrap_or(detail);
         let hint = match response.status.as_u16() {
             401 => "; give --key, the admin key of the server (admin.key in its data directory)",
             404 => "; check the names and ids, the server's home page lists what there is",

@@ -5,7 +5,9 @@
 
 pub(super) mod catalog;
 mod compare;
+mod difference;
 pub(super) mod models;
+mod step;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ use serde_json::json;
 use crate::cli::api::{Api, Target};
 use crate::cli::apply::catalog::Catalog;
 use crate::cli::apply::compare::{Change, Compare};
+use crate::cli::apply::step::Step;
 use crate::cli::document::bytes;
 use crate::cli::output::Output;
 
@@ -47,7 +50,7 @@ A catalog:
     fast: { targets: [{ provider: openai, model: gpt-4o-mini }] }
 
 Exit code 0: it is so now, or with --dry-run it was already; 2 with --dry-run: something would
-change; 1: it failed.";
+change; 1: it failed, or with --dry-run it would: a key or a file cannot be read.";
 
 #[derive(Args)]
 pub(super) struct ApplyArgs {
@@ -71,6 +74,8 @@ pub(super) struct Applied {
     pub(super) lines: Vec<String>,
     /// For programs.
     pub(super) view: serde_json::Value,
+    /// Of a dry run: what would be sent and cannot be read.
+    lacks: Vec<String>,
 }
 
 pub(super) async fn apply(output: &Output, args: ApplyArgs) -> anyhow::Result<ExitCode> {
@@ -82,8 +87,11 @@ pub(super) async fn apply(output: &Output, args: ApplyArgs) -> anyhow::Result<Ex
     let applied = make(&catalog, (folder, args.target), (args.dry_run, args.prune)).await?;
     output.result(
         &applied.lines.join("\n"),
-        &json!({ "dryRun": args.dry_run, "changes": applied.view }),
+        &json!({ "dryRun": args.dry_run, "changes": applied.view, "lacks": applied.lacks }),
     )?;
+    if !applied.lacks.is_empty() {
+        bail!("as it is, it would fail: {}", applied.lacks.join("; "));
+    }
     let differs = applied.view.as_array().is_some_and(|it| !it.is_empty());
     Ok(if args.dry_run && differs {
         ExitCode::from(2)
@@ -106,38 +114,57 @@ pub(super) async fn make(
         (count, true) => format!("{count} would change. Nothing was changed."),
         (count, false) => format!("{count} changed."),
     };
+    let lacks: Vec<String> = changes.iter().flat_map(Change::lacks).collect();
     if !dry_run {
+        if !lacks.is_empty() {
+            bail!("nothing was changed: {}", lacks.join("; "));
+        }
         carry_out(&api, &changes).await?;
     }
     let lines = changes.iter().map(ToString::to_string);
+    let told = lacks.iter().map(|lack| format!("! {lack}"));
     Ok(Applied {
-        lines: lines.chain([summary]).collect(),
+        lines: lines.chain(told).chain([summary]).collect(),
         view: view.into(),
+        lacks,
     })
 }
 
-/// Makes the changes, in their order; the error says which one failed, and how many were made.
+/// Makes the changes, in their order; the error says which one failed, what of it was made, and how many were.
 async fn carry_out(api: &Api, changes: &[Change]) -> anyhow::Result<()> {
     for (made, change) in changes.iter().enumerate() {
-        for step in &change.steps {
-            let sent = step.sent()?;
-            let done = if step.method == Method::POST {
-                finished(api, &step.path, sent).await
-            } else {
-                api.send(step.method.clone(), &step.path, sent)
-                    .await
-                    .map(drop)
-            };
-            done.with_context(|| {
-                format!(
-                    "{} was not made; {made} of {} were",
-                    change.what,
-                    changes.len()
-                )
-            })?;
+        for (place, step) in change.steps.iter().enumerate() {
+            let done = carry_out_step(api, step).await;
+            done.with_context(|| failure(change, place, (made, changes.len())))?;
         }
     }
     Ok(())
+}
+
+async fn carry_out_step(api: &Api, step: &Step) -> anyhow::Result<()> {
+    let sent = step.sent()?;
+    if step.method == Method::POST {
+        return finished(api, &step.path, sent).await;
+    }
+    let sent = api.send(step.method.clone(), &step.path, sent).await;
+    sent.map(drop)
+}
+
+/// What is said where a step of a change fails.
+fn failure(change: &Change, place: usize, (made, count): (usize, usize)) -> String {
+    let what = &change.what;
+    if place == 0 {
+        return format!("{what} was not made; {made} of {count} were");
+    }
+    let done: Vec<&str> = change.steps[..place]
+        .iter()
+        .map(|it| it.of.as_str())
+        .collect();
+    format!(
+        "{what} was made in part: {}, and not {}; {made} of {count} were made before it",
+        done.join(", "),
+        change.steps[place].of
+    )
 }
 
 /// Sends a document, and waits until it is published.
@@ -154,4 +181,26 @@ async fn finished(
         bail!("{error}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_told() {
+        let mut change = Change::new("create", "provider llm".to_owned());
+        for of in ["settings", "keys.main", "keys.other"] {
+            let step = Step::new(of, Method::PUT, "/".to_owned(), json!({}));
+            change.steps.push(step);
+        }
+        assert_eq!(
+            failure(&change, 0, (1, 3)),
+            "provider llm was not made; 1 of 3 were"
+        );
+        assert_eq!(
+            failure(&change, 2, (1, 3)),
+            "provider llm was made in part: settings, keys.main, and not keys.other; 1 of 3 were made before it"
+        );
+    }
 }

@@ -13,6 +13,10 @@ use crate::cli::api::{Api, Auth, DEFAULT_URL, Target};
 use crate::cli::output::Output;
 use crate::cli::sent::Sent;
 use crate::config;
+use crate::types::Clock;
+
+/// For how long a key can be good that is made with an end.
+const DAYS_MAX: u64 = 3_650;
 
 pub(super) const CALL_EXAMPLES: &str = "\
 Examples:
@@ -52,23 +56,7 @@ enum KeysCommand {
     #[command(
         after_help = "Examples:\n  causeway keys create my-agent --server petstore --server bookshop\n  causeway keys create my-app --model fast --model 'openai/*'"
     )]
-    Create {
-        /// What or who it is for
-        name: String,
-        /// A server it is good for, by slug; may be repeated, and without any it is good for all. A
-        /// value with :// is the URL of the running server instead
-        #[arg(long = "server", value_name = "SLUG")]
-        servers: Vec<String>,
-        /// A single tool it is good for; may be repeated
-        #[arg(long = "tool", value_name = "SLUG/TOOL")]
-        tools: Vec<String>,
-        /// A model it is good for, or a pattern with a `*` at its end; may be repeated. Without any it is
-        /// good for all, or for none where it is for some servers only
-        #[arg(long = "model", value_name = "NAME")]
-        models: Vec<String>,
-        #[command(flatten)]
-        auth: Auth,
-    },
+    Create(CreateArgs),
     /// Replace a key by one with a new secret, which is shown once; the old one goes on for a while
     Rotate {
         /// The key's id, as the list shows it
@@ -91,6 +79,28 @@ enum KeysCommand {
         #[command(flatten)]
         target: Target,
     },
+}
+
+#[derive(Args)]
+struct CreateArgs {
+    /// What or who it is for
+    name: String,
+    /// A server it is good for, by slug; may be repeated, and without any it is good for all. A
+    /// value with :// is the URL of the running server instead
+    #[arg(long = "server", value_name = "SLUG")]
+    servers: Vec<String>,
+    /// A single tool it is good for; may be repeated
+    #[arg(long = "tool", value_name = "SLUG/TOOL")]
+    tools: Vec<String>,
+    /// A model it is good for, or a pattern with a `*` at its end; may be repeated. Without any it is
+    /// good for all, or for none where it is for some servers only
+    #[arg(long = "model", value_name = "NAME")]
+    models: Vec<String>,
+    /// In how many days it ends; without it, it does not
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=DAYS_MAX))]
+    expires_in: Option<u64>,
+    #[command(flatten)]
+    auth: Auth,
 }
 
 #[derive(Args)]
@@ -180,36 +190,7 @@ fn explain(trace: &Value) -> String {
 
 pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<ExitCode> {
     match args.command {
-        KeysCommand::Create {
-            name,
-            servers,
-            tools,
-            models,
-            auth,
-        } => {
-            let (urls, slugs): (Vec<String>, Vec<String>) =
-                servers.into_iter().partition(|text| text.contains("://"));
-            let url = match urls.first() {
-                Some(url) => url.parse().context("--server")?,
-                None => default_url()?,
-            };
-            let api = Api::with(url, auth)?;
-            let mut body = wanted(&name, &slugs, &tools)?;
-            if !models.is_empty() {
-                body["models"] = json!(models);
-            }
-            let sent = Some(Sent::json(body.to_string()));
-            let made = api.send(Method::POST, "/api/v1/keys", sent).await?;
-            if made["key"].is_null() {
-                return Err(api.stranger());
-            }
-            let text = format!(
-                "{}\n\nThis is the only time it is shown. Its id is {}.",
-                made["key"].as_str().unwrap_or_default(),
-                made["id"].as_str().unwrap_or_default()
-            );
-            output.result(&text, &made)?;
-        }
+        KeysCommand::Create(args) => create(output, args).await?,
         KeysCommand::Rotate {
             id,
             overlap,
@@ -235,6 +216,39 @@ pub(super) async fn keys(output: &Output, args: KeysArgs) -> anyhow::Result<Exit
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn create(output: &Output, args: CreateArgs) -> anyhow::Result<()> {
+    let servers = args.servers.into_iter();
+    let (urls, slugs): (Vec<String>, Vec<String>) = servers.partition(|text| text.contains("://"));
+    let url = match urls.first() {
+        Some(url) => url.parse().context("--server")?,
+        None => default_url()?,
+    };
+    let api = Api::with(url, args.auth)?;
+    let mut body = wanted(&args.name, &slugs, &args.tools)?;
+    if !args.models.is_empty() {
+        body["models"] = json!(args.models);
+    }
+    if let Some(days) = args.expires_in {
+        let ends = Clock::system().now() + chrono::Days::new(days);
+        body["expiresAt"] = json!(ends);
+    }
+    let sent = Some(Sent::json(body.to_string()));
+    let made = api.send(Method::POST, "/api/v1/keys", sent).await?;
+    if made["key"].is_null() {
+        return Err(api.stranger());
+    }
+    let ends = match made["expiresAt"].as_str() {
+        Some(at) => format!(" It ends at {at}."),
+        None => String::new(),
+    };
+    let text = format!(
+        "{}\n\nThis is the only time it is shown. Its id is {}.{ends}",
+        made["key"].as_str().unwrap_or_default(),
+        made["id"].as_str().unwrap_or_default()
+    );
+    output.result(&text, &made)
 }
 
 async fn rotate(

@@ -174,17 +174,7 @@ fn shown(consumer: &Value) -> String {
         .iter()
         .map(|row| format!("{}: {}", text(&row["server"]), text(&row["plan"])));
     let quotas = rows("quotas");
-    let quotas = quotas.iter().map(|row| {
-        let counter = text(&row["counter"]);
-        let taken = row["taken"].as_u64().unwrap_or_default();
-        let is_money = counter.split('/').nth(1) == Some("money");
-        let taken = if is_money {
-            dollars(taken)
-        } else {
-            taken.to_string()
-        };
-        format!("{taken} of {counter} until {}", text(&row["until"]))
-    });
+    let quotas = quotas.iter().map(used);
     let parts = [
         ("limits", lines(&consumer["limits"])),
         ("plans", plans.collect()),
@@ -195,4 +185,76 @@ fn shown(consumer: &Value) -> String {
         said = format!("{said}\n{title}:\n  {}", lines.join("\n  "));
     }
     said
+}
+
+/// What is used of a quota, in words.
+fn used(row: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let counter = text(&row["counter"]);
+    let mut parts = counter.splitn(5, '/');
+    let mut part = || parts.next().unwrap_or_default();
+    let (owner, unit, window, scope, holder) = (part(), part(), part(), part(), part());
+    let taken = row["taken"].as_u64().unwrap_or_default();
+    let taken = match unit {
+        "money" => dollars(taken),
+        "requests" if taken == 1 => "1 request".to_owned(),
+        "tokens" if taken == 1 => "1 token".to_owned(),
+        unit => format!("{taken} {unit}"),
+    };
+    let when = match window {
+        "day" => "today",
+        _ => "this month",
+    };
+    let of = match (row["model"].as_str(), row["server"].as_str()) {
+        (Some(model), _) => format!(" of the model {model}"),
+        (_, Some(server)) => format!(" of the server {server}"),
+        _ if owner.starts_with("consumer:") => String::new(),
+        _ => " of what is not there any more".to_owned(),
+    };
+    let (kind, name) = holder.split_once(':').unwrap_or_default();
+    let by = match scope {
+        "key" => format!("by the key {name}"),
+        "consumer" => "by the consumer".to_owned(),
+        "user" => "by the person".to_owned(),
+        "tool" if kind == "tool" => format!("with {name}, by all together"),
+        "address" => format!("from {name}"),
+        _ => "by all together".to_owned(),
+    };
+    format!("{taken}{of} {when}, {by}, until {}", text(&row["until"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_is_said_in_words() {
+        for (counter, more, said) in [
+            (
+                "model:01a2/money/month/server/everyone",
+                json!({ "taken": 600_000, "model": "fast" }),
+                "$0.6 of the model fast this month, by all together, until then",
+            ),
+            (
+                "model:01a2/tokens/day/consumer/consumer:01a3",
+                json!({ "taken": 200 }),
+                "200 tokens of what is not there any more today, by the consumer, until then",
+            ),
+            (
+                "plan:01a3:01a4/requests/day/key/key:01a5",
+                json!({ "taken": 1, "server": "shop" }),
+                "1 request of the server shop today, by the key 01a5, until then",
+            ),
+            (
+                "consumer:01a3/requests/month/tool/tool:a/b",
+                json!({ "taken": 2 }),
+                "2 requests this month, with a/b, by all together, until then",
+            ),
+        ] {
+            let mut row = json!({ "counter": counter, "until": "then" });
+            let members = more.as_object().unwrap().clone();
+            row.as_object_mut().unwrap().extend(members);
+            assert_eq!(used(&row), said);
+        }
+    }
 }

@@ -28,14 +28,13 @@ use tokio::sync::mpsc;
 
 use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
-use crate::llm::dialect::Dialect;
+use crate::llm::dialect::{Dialect, EncodedError};
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::pieces::Piece;
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
 use crate::llm::reserve::limit_fault;
 use crate::mcp::endpoint::{Origins, parent, trace_id};
-use crate::problem::{Problem, ProblemKind};
 
 /// The body of one request.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
@@ -78,15 +77,15 @@ impl Endpoint {
             .merge(others::router())
             .merge(kept::router())
             .route("/v1/{*path}", any(unknown))
-            .route("/v1beta/{*path}", any(unknown));
+            .route("/v1beta/{*path}", any(unknown))
+            // Before the layer: browsers ask first, by OPTIONS.
+            .method_not_allowed_fallback(not_allowed);
         let offered = match self.origins.layer() {
-            // What answers where there is no such method has to be there before: browsers ask first, by OPTIONS.
-            Some(layer) => offered
-                .method_not_allowed_fallback(not_allowed)
-                .layer(layer),
+            Some(layer) => offered.layer(layer),
             None => offered,
         };
-        offered.merge(through::router()).with_state(self)
+        let through = through::router().method_not_allowed_fallback(not_allowed);
+        offered.merge(through).with_state(self)
     }
 
     /// Who asks. A key may come as each protocol's own clients send it.
@@ -172,33 +171,44 @@ async fn gemini(state: State<Endpoint>, Path(name): Path<String>, request: Reque
     answer(&state, Dialect::Gemini, addressed, request).await
 }
 
-async fn not_allowed() -> Problem {
-    Problem::new(
-        ProblemKind::MethodNotAllowed,
-        "the Allow header names the methods there are",
-    )
-}
-
 /// Said in the words of whose addresses it is among.
 async fn unknown(request: Request) -> Response {
-    let path = request.uri().path();
-    let dialect = if path.starts_with("/v1beta/") {
-        Dialect::Gemini
-    } else if path.starts_with("/v1/messages/") {
-        Dialect::Anthropic
-    } else {
-        models::asked_in(request.headers())
-    };
-    unsupported(dialect, &request)
+    unsupported(dialect_of(&request), &request)
 }
 
 fn unsupported(dialect: Dialect, request: &Request) -> Response {
-    let text = format!(
-        "{} {} is not offered here",
-        request.method(),
-        request.uri().path()
-    );
+    let (method, path) = (request.method(), request.uri().path());
+    let text = format!("{method} {path} is not offered here");
     refuse(dialect, &Fault::new(FaultClass::Unsupported, text))
+}
+
+/// An address that is offered with other methods; which these are is added by the framework.
+async fn not_allowed(request: Request) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    let text = format!("{method} is not offered at {path}; the Allow header names what is");
+    let fault = Fault::new(FaultClass::Invalid, text);
+    let mut encoded = dialect_of(&request).encode_error(&fault);
+    encoded.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
+    if let Some(code) = encoded.body.pointer_mut("/error/code")
+        && code.is_number()
+    {
+        *code = encoded.status.into();
+    }
+    encoded_response(&encoded, &fault)
+}
+
+/// Whose words are used where nobody was asked: of whose addresses it is among, and of whose client asks.
+fn dialect_of(request: &Request) -> Dialect {
+    let path = request.uri().path();
+    let messages = path.strip_prefix("/v1/messages");
+    let of_messages = messages.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if path.starts_with("/v1beta/") {
+        Dialect::Gemini
+    } else if of_messages {
+        Dialect::Anthropic
+    } else {
+        models::asked_in(request.headers())
+    }
 }
 
 async fn answer(
@@ -313,7 +323,10 @@ fn tell_request(headers: &mut HeaderMap, id: Option<&str>) {
 
 /// A fault in a dialect's words.
 pub(crate) fn refuse(dialect: Dialect, fault: &Fault) -> Response {
-    let encoded = dialect.encode_error(fault);
+    encoded_response(&dialect.encode_error(fault), fault)
+}
+
+fn encoded_response(encoded: &EncodedError, fault: &Fault) -> Response {
     let status = StatusCode::from_u16(encoded.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = (status, encoded.body.to_string()).into_response();
     let headers = response.headers_mut();

@@ -4,8 +4,10 @@
 mod balancing;
 mod demo;
 mod finding;
+mod idle;
 mod reading;
 mod urls;
+mod written;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -42,6 +44,7 @@ use crate::store::{Change, Store, StoreError};
 use crate::types::OrganizationId;
 
 pub use finding::refuse_without_models;
+pub use idle::IdlePrices;
 pub use urls::Urls;
 
 /// The model that is there without any provider, and the provider behind it.
@@ -83,18 +86,18 @@ pub struct LiveKey {
 
 /// What is stored of a model beside its name: where it leads, and how much of it may be used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", from = "written::Written")]
 pub struct StoredModel {
     #[serde(flatten)]
     pub settings: ModelSettings,
     /// For all who ask for it, whatever their own are.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
     /// Where requests go once its tokens or its money are used up; absent: they are refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_exhaust: Option<OnExhaust>,
     /// The bodies of its requests and answers are written to the log.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub log_bodies: bool,
 }
 

@@ -43,6 +43,15 @@ impl Pattern {
             Some(prefix) => Self::Prefix(prefix.to_owned()),
         })
     }
+
+    /// Whether a caller's name may lead to it.
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Exact(known) => known == name,
+            Self::Prefix(prefix) => name.starts_with(prefix.as_str()),
+            Self::Regex(regex) => name.len() <= NAME_BYTES_COMPARED && regex.is_match(name),
+        }
+    }
 }
 
 /// Names and where they lead: exact ones first, then the prefix that is longest, then the first expression that matches.
@@ -218,6 +227,16 @@ mod tests {
             (&format!("re:{}a{}", "(".repeat(60), ")".repeat(60)), false),
         ] {
             assert_eq!(Pattern::read(name).is_ok(), good, "{name}");
+        }
+        for (pattern, name, matches) in [
+            ("gpt-4o", "gpt-4o", true),
+            ("gpt-4o", "gpt-4o-mini", false),
+            ("gpt-4o*", "gpt-4o-mini", true),
+            ("re:gpt-4o?", "gpt-4", true),
+            ("re:gpt-4o?", "gpt-4o-mini", false),
+        ] {
+            let read = Pattern::read(pattern).unwrap();
+            assert_eq!(read.matches(name), matches, "{pattern} {name}");
         }
         // One that is slow elsewhere takes the time of the name's length.
         let slow = those(&[("re:(a+)+b", 0)]);

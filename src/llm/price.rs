@@ -183,6 +183,13 @@ impl PriceBook {
         *self.own.write() = own;
     }
 
+    /// The lists of the operator's own table, of which each kind of provider goes by one.
+    pub fn own_lists(&self) -> Vec<String> {
+        let own = self.own.read();
+        let lists = own.iter().flat_map(|own| own.providers.keys());
+        lists.cloned().collect()
+    }
+
     /// What a model costs at a tier; `None` where that is not known. The name is as a caller or the provider
     /// writes it: a prefix (`openai/`, `models/`, a region of Bedrock) or a date after it may be missing in
     /// the table. The exact name comes first, then ever shorter ones; the first that has a price decides,

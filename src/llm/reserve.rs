@@ -347,6 +347,9 @@ pub(crate) fn limit_fault(refusal: &LimitRefusal) -> Fault {
     } else {
         FaultClass::RateLimited
     };
+    if exceeded.needs.is_some() {
+        return Fault::new(class, exceeded.to_string());
+    }
     let (policy, state) = exceeded.headers();
     Fault {
         retry_after: Some(Duration::from_secs(exceeded.seconds())),

@@ -232,11 +232,11 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_LENGTH_MAX && !spaced
 }
 
-fn one() -> u32 {
+pub(crate) fn one() -> u32 {
     1
 }
 
-fn usual_ttl() -> u64 {
+pub(crate) fn usual_ttl() -> u64 {
     300
 }
 

@@ -126,6 +126,7 @@ impl Watched {
             about,
             model: model.to_owned(),
         });
+        self.answered_with = None;
         self.attempt = Some(Attempt {
             id: self.recording.as_ref().map_or(0, |_| span_id()),
             began: Instant::now(),
@@ -280,13 +281,18 @@ impl Watched {
             ("gen_ai.request.model", Value::from(call.model.as_str())),
         ];
         if let Some(asked) = &self.asked {
-            let answered_with = self.answered_with.as_ref().unwrap_or(&asked.model);
             let named = [
                 ("gen_ai.provider.name", asked.about.kind.as_str()),
-                ("gen_ai.response.model", answered_with.as_str()),
                 ("causeway.provider", asked.about.provider.as_str()),
             ];
             attributes.extend(named.map(|(name, value)| (name, Value::from(value))));
+            // Who says nothing else answers with the model it was asked for; who does not answer, with none.
+            let is_ok = entry.status == LedgerStatus::Ok;
+            let answered_with = self.answered_with.as_ref();
+            let answered_with = answered_with.or(is_ok.then_some(&asked.model));
+            attributes.extend(
+                answered_with.map(|model| ("gen_ai.response.model", Value::from(model.as_str()))),
+            );
         }
         attributes.extend(self.server.iter().cloned());
         let counts = [

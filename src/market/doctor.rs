@@ -148,7 +148,7 @@ pub fn worst(checks: &[Check]) -> State {
 
 /// Makes all checks, at the same time and in time.
 pub async fn examine(market: &Market) -> Vec<Check> {
-    let each: [(&'static str, BoxFuture<'_, Vec<Check>>); 8] = [
+    let each: [(&'static str, BoxFuture<'_, Vec<Check>>); 9] = [
         ("public-url", reach::public(market).boxed()),
         ("streaming", reach::streaming(market).boxed()),
         ("clock", clock(market).boxed()),
@@ -156,6 +156,7 @@ pub async fn examine(market: &Market) -> Vec<Check> {
         ("database", database(market).boxed()),
         ("redis", redis(market).boxed()),
         ("sign-in", sign_in(market).boxed()),
+        ("prices", async { prices(market) }.boxed()),
         ("process", async { process(market) }.boxed()),
     ];
     let timely = each.map(async |(id, check)| {
@@ -297,6 +298,25 @@ async fn sign_in(market: &Market) -> Vec<Check> {
         Ok(_) => Check::new("sign-in", State::Ok, "doctor-sign-in-fine"),
     };
     vec![check.with("issuer", issuer)]
+}
+
+/// Whether the operator's own prices are those of anybody, where there are any.
+fn prices(market: &Market) -> Vec<Check> {
+    let llm = &market.0.parts.llm;
+    if llm.prices.own_lists().is_empty() {
+        return Vec::new();
+    }
+    let idle = llm.models.idle_prices(&llm.prices);
+    if idle.is_empty() {
+        return vec![Check::new("prices", State::Ok, "doctor-prices-fine")];
+    }
+    let lists: Vec<String> = idle.into_iter().map(|it| it.list).collect();
+    let check = Check::new("prices", State::Warn, "doctor-prices-idle");
+    vec![
+        check
+            .with("lists", lists.join(", "))
+            .advise("doctor-prices-advice"),
+    ]
 }
 
 /// What the process knows without asking: how old its knowledge is, what waits, and what space is left.

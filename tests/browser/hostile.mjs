@@ -117,7 +117,10 @@ async function furnishModels(served, api) {
     await manage(served, "PUT", "/providers/evil", { kind: "openai-compatible", parameters: { base_url: api.url }, allowUpstream: [api.address] });
     await manage(served, "PUT", "/providers/evil/keys/main", { value: "sk-<script/class=planted>-a-key" });
     const targets = MODELS.map((model, tier) => ({ provider: "evil", model, tier }));
-    for (const name of MODELS) await manage(served, "PUT", `/models/${encodeURIComponent(name)}`, { targets, onExhaust: { downgrade: MODELS.find((other) => other !== name) } });
+    // Each goes on with another, which has to be there first.
+    const put = (name, more) => manage(served, "PUT", `/models/${encodeURIComponent(name)}`, { targets, ...more });
+    for (const name of MODELS) await put(name, {});
+    for (const name of MODELS) await put(name, { onExhaust: { downgrade: MODELS.find((other) => other !== name) } });
 }
 
 // Calls with hostile arguments, one of which waits for a person to agree.

@@ -657,7 +657,7 @@ async fn the_command_line_leads_through_a_servers_life() {
     assert_eq!(restored.code, Some(0), "{restored:?}");
     run(&["servers", "restore", "pets"])
         .await
-        .refused(&["nothing here"]);
+        .refused(&["no deleted server \"pets\""]);
 }
 
 #[tokio::test]

@@ -374,6 +374,10 @@ async fn a_budget_holds_among_many_and_is_used_to_its_end() {
         .parse()
         .unwrap();
     assert!(wait > 1, "{wait}");
+    assert_eq!(
+        refused.headers["ratelimit-policy"],
+        "\"consumer\";q=10000;w=86400"
+    );
     bench.written(calls).await;
     let spent = bench.number("SELECT SUM(cost_nanos) FROM ledger").await;
     let reserved = COST * 2;
@@ -467,6 +471,9 @@ async fn a_budget_that_is_used_up_has_each_dialects_words() {
             text.starts_with("The limit of 20 tokens a month for this model"),
             "{text}"
         );
+        // It may need more than there ever is, so that nobody is told when to ask again.
+        assert!(text.contains("may need, up to "), "{text}");
+        assert!(refused.headers.get("retry-after").is_none(), "{path}");
     }
     assert_eq!(bench.fake.served.load(Ordering::SeqCst), 0);
 }
@@ -497,6 +504,7 @@ async fn what_is_passed_on_counts_like_a_chat() {
         quota["counter"].as_str().unwrap().starts_with("model:"),
         "{seen}"
     );
+    assert_eq!(quota["model"], "vectors", "{seen}");
     assert!(
         (90..=100).contains(&quota["taken"].as_u64().unwrap()),
         "{seen}"
@@ -822,7 +830,7 @@ async fn what_is_used_up_may_go_to_another_model_once() {
     let mut cheap = limited("gpt-4o-mini", limits(100));
     cheap["onExhaust"] = json!({ "downgrade": "free" });
     let free = json!({ "targets": [{ "provider": "fake" }] });
-    let bench = Bench::with(&[("dear", dear), ("cheap", cheap), ("free", free)]).await;
+    let bench = Bench::with(&[("free", free), ("cheap", cheap), ("dear", dear)]).await;
     let mut asked = Vec::new();
     loop {
         let one = bench.ask("a", "dear", WRITTEN).await;

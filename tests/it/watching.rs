@@ -187,6 +187,28 @@ async fn a_process_that_is_well_says_so() {
 }
 
 #[tokio::test]
+async fn prices_that_are_nobodys_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prices.yaml");
+    let table = |kind: &str| {
+        format!(
+            "date: 2026-11-26\nunit: dollars-per-million\nproviders:\n  openai:\n    m: {{ standard: [{{ input: 1 }}] }}\n  {kind}:\n    m: {{ standard: [{{ input: 1 }}] }}\n"
+        )
+    };
+    for (kind, state) in [("nokind", "warn"), ("ollama", "ok")] {
+        std::fs::write(&file, table(kind)).unwrap();
+        let data = folder.path().join(kind);
+        let flags = ["--prices", file.to_str().unwrap()];
+        let served = Serving::on(&data, &flags).await;
+        let key = std::fs::read_to_string(data.join("admin.key")).unwrap();
+        let report = doctor(&served, key.trim()).await;
+        let check = found(&report, "prices");
+        assert_eq!(check["state"], state, "{report}");
+        assert_eq!(check.to_string().contains("nokind"), kind == "nokind");
+    }
+}
+
+#[tokio::test]
 async fn a_proxy_that_holds_streams_back_is_found_out() {
     let behind = Behind::default();
     let proxy = Router::new().fallback(pass_on).with_state(behind.clone());

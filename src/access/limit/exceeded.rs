@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::access::limit::rule::{Limit, Scope, Unit, Window};
+use crate::access::limit::rule::{Limit, NANOS_PER_MICRO, Scope, Unit, Window};
 
 /// When to try again where what is left is reserved for calls that run, most of which give some of it back.
 pub(super) const HELD_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -14,6 +14,10 @@ pub struct Exceeded {
     pub limit: Limit,
     /// When the same call may succeed.
     pub retry_after: Duration,
+    /// How long its window is, where it has one.
+    pub span: Option<Duration>,
+    /// What the call may come to, as the limit counts it, where that is more than there ever is.
+    pub needs: Option<u64>,
     /// A model was asked, and no tool called.
     pub is_model: bool,
 }
@@ -37,23 +41,33 @@ impl Exceeded {
         };
         let seconds = self.seconds();
         let again = if self.is_model { "Ask" } else { "Call" };
-        let what = match self.limit.unit {
-            Unit::Requests | Unit::Concurrency if self.is_model => some(*amount, "request"),
-            Unit::Requests | Unit::Concurrency => some(*amount, "call"),
-            Unit::Tokens if self.is_model => some(*amount, "token"),
-            Unit::Tokens => format!("{} of answers", some(*amount, "token")),
-            Unit::Money => dollars(*amount),
+        let what = self.amount(*amount);
+        let each = |window: Window| {
+            let article = if window == Window::Hour { "an" } else { "a" };
+            format!("{article} {}", window.as_str())
         };
-        match window {
-            Some(window) => format!(
-                "The limit of {what} {} {} {whose} is used up. {again} again in {}; do not {} again \
+        match (window, self.needs) {
+            (Some(window), Some(needs)) => {
+                let needs = match self.limit.unit {
+                    Unit::Money => needs.div_ceil(NANOS_PER_MICRO),
+                    _ => needs,
+                };
+                format!(
+                    "The limit of {what} {} {whose} is less than this {} may need, up to {}. Waiting does not \
+                     help; ask for a shorter answer, or have the limit raised.",
+                    each(*window),
+                    if self.is_model { "request" } else { "call" },
+                    self.amount(needs),
+                )
+            }
+            (Some(window), None) => format!(
+                "The limit of {what} {} {whose} is used up. {again} again in {}; do not {} again \
                  before.",
-                if *window == Window::Hour { "an" } else { "a" },
-                window.as_str(),
+                each(*window),
                 some(seconds, "second"),
                 again.to_lowercase(),
             ),
-            None => format!(
+            (None, _) => format!(
                 "{what} {} at the same time {whose}, which is the limit. Wait for one to end, then {} \
                  again.",
                 if *amount == 1 { "runs" } else { "run" },
@@ -62,19 +76,30 @@ impl Exceeded {
         }
     }
 
+    /// So much of what is counted, in words.
+    fn amount(&self, amount: u64) -> String {
+        match self.limit.unit {
+            Unit::Requests | Unit::Concurrency if self.is_model => some(amount, "request"),
+            Unit::Requests | Unit::Concurrency => some(amount, "call"),
+            Unit::Tokens if self.is_model => some(amount, "token"),
+            Unit::Tokens => format!("{} of answers", some(amount, "token")),
+            Unit::Money => dollars(amount),
+        }
+    }
+
     /// Whether it is a budget, so that waiting for as long as a client waits does not help.
     pub fn is_budget(&self) -> bool {
         let long = matches!(self.limit.window, Some(Window::Day | Window::Month));
-        long && self.retry_after > HELD_RETRY_AFTER
+        self.needs.is_some() || long && self.retry_after > HELD_RETRY_AFTER
     }
 
     /// What the headers `RateLimit-Policy` and `RateLimit` say of it
     /// (draft-ietf-httpapi-ratelimit-headers).
     pub fn headers(&self) -> (String, String) {
         let scope = self.limit.scope.as_str();
-        let window = self.limit.window.and_then(Window::short);
-        let window = window.unwrap_or_default().as_secs();
-        let policy = format!("\"{scope}\";q={};w={window}", self.limit.amount);
+        let seconds = self.span.map(|span| span.as_secs());
+        let window = seconds.map_or_else(String::new, |seconds| format!(";w={seconds}"));
+        let policy = format!("\"{scope}\";q={}{window}", self.limit.amount);
         (policy, format!("\"{scope}\";r=0;t={}", self.seconds()))
     }
 
@@ -135,6 +160,8 @@ mod tests {
             let exceeded = Exceeded {
                 limit: serde_json::from_value(limit).unwrap(),
                 retry_after: Duration::from_secs(1),
+                span: None,
+                needs: None,
                 is_model: false,
             };
             let text = exceeded.to_string();
@@ -176,12 +203,66 @@ mod tests {
             let exceeded = Exceeded {
                 limit: serde_json::from_value(limit).unwrap(),
                 retry_after: Duration::from_secs(wait),
+                span: None,
+                needs: None,
                 is_model: true,
             };
             assert_eq!(
                 (exceeded.to_string().as_str(), exceeded.is_budget()),
                 (said, budget)
             );
+        }
+    }
+
+    #[test]
+    fn what_never_fits_is_not_waited_for() {
+        for (unit, amount, needs, said) in [
+            (
+                "tokens",
+                60,
+                1_234,
+                "The limit of 60 tokens a day for this model is less than this request may need, up to 1234 tokens. \
+                 Waiting does not help; ask for a shorter answer, or have the limit raised.",
+            ),
+            (
+                "money",
+                10_000,
+                12_500_001,
+                "The limit of $0.01 a day for this model is less than this request may need, up to $0.012501. \
+                 Waiting does not help; ask for a shorter answer, or have the limit raised.",
+            ),
+        ] {
+            let limit =
+                json!({ "unit": unit, "amount": amount, "window": "day", "scope": "server" });
+            let exceeded = Exceeded {
+                limit: serde_json::from_value(limit).unwrap(),
+                retry_after: Duration::from_secs(1),
+                span: None,
+                needs: Some(needs),
+                is_model: true,
+            };
+            assert_eq!(exceeded.to_string(), said);
+            assert!(exceeded.is_budget());
+        }
+    }
+
+    #[test]
+    fn a_policy_has_the_length_of_its_window() {
+        for (unit, window, span, policy) in [
+            ("requests", Some("minute"), Some(60), "\"key\";q=5;w=60"),
+            ("tokens", Some("day"), Some(86_400), "\"key\";q=5;w=86400"),
+            ("concurrency", None, None, "\"key\";q=5"),
+        ] {
+            let limit = json!({ "unit": unit, "amount": 5, "window": window, "scope": "key" });
+            let exceeded = Exceeded {
+                limit: serde_json::from_value(limit).unwrap(),
+                retry_after: Duration::from_secs(9),
+                span: span.map(Duration::from_secs),
+                needs: None,
+                is_model: true,
+            };
+            let expected = (policy.to_owned(), "\"key\";r=0;t=9".to_owned());
+            assert_eq!(exceeded.headers(), expected);
         }
     }
 

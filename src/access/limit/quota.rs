@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::access::limit::counter::Counter;
 use crate::access::limit::exceeded::HELD_RETRY_AFTER;
-use crate::access::limit::{Applied, Limit, LimitRefusal, Unit, Window, signed};
+use crate::access::limit::{Applied, Exceeded, Limit, LimitRefusal, Unit, Window, signed};
 use crate::store::{Store, StoreError};
 use crate::types::Clock;
 
@@ -307,7 +307,14 @@ impl Quotas {
         } else {
             wait
         };
-        one.exceeded(wait).into()
+        let span = u64::try_from(slice.ends - slice.window).unwrap_or_default();
+        let never = one.amount > one.limit.counted();
+        let exceeded = Exceeded {
+            span: Some(Duration::from_micros(span)),
+            needs: never.then_some(one.amount),
+            ..one.exceeded(wait)
+        };
+        exceeded.into()
     }
 
     /// Forgets windows long gone, for as long as it runs.

@@ -88,7 +88,7 @@ const AMOUNT_MAX: u64 = 1_000_000_000;
 /// A billion dollars.
 const MICROS_MAX: u64 = 1_000_000_000_000_000;
 /// What is counted of money.
-const NANOS_PER_MICRO: u64 = 1_000;
+pub(super) const NANOS_PER_MICRO: u64 = 1_000;
 /// Limiter of one server, plan or consumer.
 const LIMITS_MAX: usize = 16;
 

@@ -136,9 +136,7 @@ pub(crate) fn differing<'a>(
 ) -> Vec<(&'a str, &'a Value, &'a Value)> {
     let members = wanted.iter().filter_map(|(name, wanted)| {
         let current = &current[name.as_str()];
-        // The members of these are settings of their own, with defaults; any other object is a whole.
-        let partly = matches!(name.as_str(), "resilience" | "sessions");
-        let same = if partly {
+        let same = if is_partly(name) {
             holds(current, wanted)
         } else {
             is_same(current, wanted)
@@ -146,6 +144,11 @@ pub(crate) fn differing<'a>(
         (!same).then_some((name.as_str(), current, wanted))
     });
     members.collect()
+}
+
+/// Whether the members of a setting are settings of their own, with defaults; any other object is a whole.
+pub(crate) fn is_partly(name: &str) -> bool {
+    matches!(name, "resilience" | "sessions")
 }
 
 /// Whether everything that is named is so.

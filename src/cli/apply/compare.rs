@@ -1,7 +1,7 @@
 //! What is there, against what is to be: each difference with the requests that make it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use http::Method;
@@ -10,13 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::api::{Api, path_of};
 use crate::cli::apply::catalog::{Catalog, ConsumerSpec, PlanSpec, ServerSpec, differing, is_same};
-use crate::cli::document::{bytes, value_of};
-use crate::cli::import::parts;
-use crate::cli::sent::Sent;
-
-const DOCUMENT_BYTES_MAX: usize = 64 << 20;
-/// Of a value, in what is shown.
-const SHOWN_CHARS_MAX: usize = 100;
+use crate::cli::apply::difference::{Line, lines};
+use crate::cli::apply::models::released;
+use crate::cli::apply::step::{Body, DOCUMENT_BYTES_MAX, File, Secret, Step};
+use crate::cli::document::bytes;
 
 /// One thing that is not as it is to be.
 pub(super) struct Change {
@@ -25,95 +22,8 @@ pub(super) struct Change {
     /// `server shop`.
     pub(super) what: String,
     /// What of it.
-    pub(super) lines: Vec<String>,
+    pub(super) lines: Vec<Line>,
     pub(super) steps: Vec<Step>,
-}
-
-/// A request.
-pub(super) struct Step {
-    pub(super) method: Method,
-    pub(super) path: String,
-    body: Body,
-}
-
-enum Body {
-    Nothing,
-    Json(Value),
-    /// What a server is made of: fields, beside them perhaps a file, and where its credentials are read.
-    Document {
-        fields: Map<String, Value>,
-        file: Option<PathBuf>,
-        credentials: IndexMap<String, String>,
-    },
-    /// A credential: where it may go, and where it is read.
-    Credential {
-        origins: Value,
-        from: String,
-    },
-    /// Where a key is read.
-    Secret {
-        from: String,
-    },
-}
-
-impl Step {
-    /// Enters what is read there.
-    pub(super) fn secret(path: String, from: String) -> Self {
-        Self {
-            method: Method::PUT,
-            path,
-            body: Body::Secret { from },
-        }
-    }
-
-    pub(super) fn new(method: Method, path: String, body: Value) -> Self {
-        let body = if body.is_null() {
-            Body::Nothing
-        } else {
-            Body::Json(body)
-        };
-        Self { method, path, body }
-    }
-
-    /// What is sent. Secrets and files are read now.
-    pub(super) fn sent(&self) -> anyhow::Result<Option<Sent>> {
-        Ok(match &self.body {
-            Body::Nothing => None,
-            Body::Json(value) => Some(Sent::json(value.to_string())),
-            Body::Document {
-                fields,
-                file,
-                credentials,
-            } => {
-                let mut fields = fields.clone();
-                let mut secrets = Map::new();
-                for (scheme, from) in credentials {
-                    let secret =
-                        value_of(from).with_context(|| format!("the credential {scheme}"))?;
-                    secrets.insert(scheme.clone(), Value::String(secret));
-                }
-                if !secrets.is_empty() {
-                    fields.insert("credentials".to_owned(), Value::Object(secrets));
-                }
-                Some(match file {
-                    None => Sent::json(Value::Object(fields).to_string()),
-                    Some(path) => {
-                        let content = bytes(path, DOCUMENT_BYTES_MAX)?;
-                        let name = path.file_name().unwrap_or_default().to_string_lossy();
-                        Sent::form(&parts(&fields), (&name, &content))
-                    }
-                })
-            }
-            Body::Secret { from } => {
-                let secret = json!({ "value": value_of(from)? });
-                Some(Sent::json(secret.to_string()))
-            }
-            Body::Credential { origins, from } => {
-                let secret = json!({ "value": value_of(from)?, "origins": origins });
-                Some(Sent::json(secret.to_string()))
-            }
-        })
-    }
 }
 
 impl Change {
@@ -126,9 +36,15 @@ impl Change {
         }
     }
 
+    /// What it would send and cannot read.
+    pub(super) fn lacks(&self) -> Vec<String> {
+        self.steps.iter().flat_map(Step::lacks).collect()
+    }
+
     /// For programs.
     pub(super) fn view(&self) -> Value {
-        json!({ "action": self.action, "what": self.what, "changes": self.lines })
+        let lines: Vec<&str> = self.lines.iter().map(|line| line.whole.as_str()).collect();
+        json!({ "action": self.action, "what": self.what, "changes": lines })
     }
 }
 
@@ -142,19 +58,7 @@ impl fmt::Display for Change {
         write!(f, "{mark} {}", self.what)?;
         self.lines
             .iter()
-            .try_for_each(|line| write!(f, "\n    {line}"))
-    }
-}
-
-/// A value as a line shows it.
-fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::Null => "nothing".to_owned(),
-        other => other.to_string(),
-    };
-    match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+            .try_for_each(|line| write!(f, "\n    {}", line.short))
     }
 }
 
@@ -185,9 +89,8 @@ impl<'a> Compare<'a> {
             let found = self.provider(name, provider).await;
             changes.extend(found.with_context(|| format!("providers.{name}"))?);
         }
-        for (name, model) in catalog.models.iter().flatten() {
-            let found = self.model(name, model).await;
-            changes.extend(found.with_context(|| format!("models.{name}"))?);
+        if let Some(models) = &catalog.models {
+            changes.extend(self.models(models).await?);
         }
         for (name, consumer) in &catalog.consumers {
             let found = self.consumer(name, consumer).await;
@@ -217,7 +120,9 @@ impl<'a> Compare<'a> {
                 change
             }
         };
-        change.steps.push(Step::new(Method::PUT, path, body));
+        change
+            .steps
+            .push(Step::new("limits", Method::PUT, path, body));
         Ok(Some(change))
     }
 
@@ -243,7 +148,7 @@ impl<'a> Compare<'a> {
             let body = Value::Object(members.collect());
             change
                 .steps
-                .push(Step::new(Method::PATCH, path.clone(), body));
+                .push(Step::new("settings", Method::PATCH, path.clone(), body));
         }
         if let Some(tools) = &wanted.tools {
             self.tools(slug, tools, (current.is_some(), &mut change))
@@ -289,19 +194,21 @@ impl<'a> Compare<'a> {
         if is_url {
             fields.insert("url".to_owned(), json!(document));
         }
-        let credentials = if exists {
-            IndexMap::new()
-        } else {
-            wanted.credentials.clone()
-        };
-        change.lines.push(format!("document: {document}"));
+        let named = wanted.credentials.iter().filter(|_| !exists);
+        let credentials =
+            named.map(|(scheme, from)| (scheme.clone(), credential(slug, scheme, from)));
+        change.lines.push(format!("document: {document}").into());
         change.steps.push(Step {
+            of: "document".to_owned(),
             method: Method::POST,
             path: path_of(&["servers"]),
             body: Body::Document {
                 fields,
-                file,
-                credentials,
+                file: file.map(|path| File {
+                    place: format!("servers.{slug}.document"),
+                    path,
+                }),
+                credentials: credentials.collect(),
             },
         });
         Ok(())
@@ -340,18 +247,19 @@ impl<'a> Compare<'a> {
         for (operation, wanted) in wanted {
             let current = &current[operation.as_str()];
             if !is_same(current, wanted) {
-                let line = format!("tools.{operation}: {} -> {}", shown(current), shown(wanted));
-                change.lines.push(line);
-                let step = Step::new(Method::PUT, path(operation), wanted.clone());
+                let found = [(operation.as_str(), current, wanted)];
+                change.lines.extend(lines("tools.", &found));
+                let of = format!("tools.{operation}");
+                let step = Step::new(of, Method::PUT, path(operation), wanted.clone());
                 change.steps.push(step);
             }
         }
         let known = current.as_object().cloned().unwrap_or_default();
         for (operation, current) in known {
             if !wanted.contains_key(&operation) {
-                let line = format!("tools.{operation}: {} -> nothing", shown(&current));
-                change.lines.push(line);
-                let step = Step::new(Method::DELETE, path(&operation), Value::Null);
+                let of = format!("tools.{operation}");
+                change.lines.push(Line::of(&of, &current, &Value::Null));
+                let step = Step::new(of, Method::DELETE, path(&operation), Value::Null);
                 change.steps.push(step);
             }
         }
@@ -365,7 +273,9 @@ impl<'a> Compare<'a> {
         wanted: &ServerSpec,
         (exists, change): (bool, &mut Change),
     ) -> anyhow::Result<()> {
-        let told = |scheme: &str, from: &str| format!("credentials.{scheme}: read from {from}");
+        let told = |scheme: &str, from: &str| {
+            Line::from(format!("credentials.{scheme}: read from {from}"))
+        };
         if !exists || wanted.credentials.is_empty() {
             // They go with the document of a new server.
             let lines = wanted.credentials.iter();
@@ -384,11 +294,12 @@ impl<'a> Compare<'a> {
             }
             change.lines.push(told(scheme, from));
             change.steps.push(Step {
+                of: format!("credentials.{scheme}"),
                 method: Method::PUT,
                 path: path_of(&["servers", slug, "credentials", scheme]),
                 body: Body::Credential {
                     origins: row.map_or_else(|| json!([]), |row| row["destinations"].clone()),
-                    from: from.clone(),
+                    secret: credential(slug, scheme, from),
                 },
             });
         }
@@ -410,7 +321,9 @@ impl<'a> Compare<'a> {
             let lines = lines("", &differing(&members, &current));
             if !lines.is_empty() {
                 change.lines.extend(lines);
-                change.steps.push(Step::new(Method::PATCH, path, body));
+                change
+                    .steps
+                    .push(Step::new("limits", Method::PATCH, path, body));
             }
         }
         if let Some(plans) = &wanted.plans {
@@ -443,14 +356,21 @@ impl<'a> Compare<'a> {
             };
             let answer = self.api.list(&path_of(&[member]), &[member]).await?;
             let rows = answer[member].as_array().into_iter().flatten();
-            for known in rows.filter_map(|row| row[name].as_str()) {
-                let kept = named.iter().any(|named| *named == known);
-                if !kept && !self.is_internal(kind, known).await? {
+            let gone = rows.filter(|row| !named.iter().any(|named| row[name] == named.as_str()));
+            let gone: Vec<&Value> = gone.collect();
+            let mut before = if kind == "model" {
+                released(&gone)
+            } else {
+                Vec::new()
+            };
+            for known in gone.iter().filter_map(|row| row[name].as_str()) {
+                if !self.is_internal(kind, known).await? {
                     let mut change = Change::new("remove", format!("{kind} {known}"));
+                    change.steps.append(&mut before);
                     let path = path_of(&[member, known]);
                     change
                         .steps
-                        .push(Step::new(Method::DELETE, path, Value::Null));
+                        .push(Step::new("all", Method::DELETE, path, Value::Null));
                     changes.push(change);
                 }
             }
@@ -468,6 +388,10 @@ impl<'a> Compare<'a> {
     }
 }
 
+fn credential(slug: &str, scheme: &str, from: &str) -> Secret {
+    Secret::read(format!("servers.{slug}.credentials.{scheme}"), from)
+}
+
 /// The plans a consumer is to have with servers.
 fn assign(name: &str, (wanted, current): (&IndexMap<String, String>, &Value), change: &mut Change) {
     let rows = current.as_array().into_iter().flatten();
@@ -480,9 +404,10 @@ fn assign(name: &str, (wanted, current): (&IndexMap<String, String>, &Value), ch
             let before = before.unwrap_or("nothing");
             change
                 .lines
-                .push(format!("plans.{slug}: {before} -> {plan}"));
+                .push(format!("plans.{slug}: {before} -> {plan}").into());
             let path = path_of(&["consumers", name, "plans", slug]);
-            let step = Step::new(Method::PUT, path, json!({ "plan": plan }));
+            let of = format!("plans.{slug}");
+            let step = Step::new(of, Method::PUT, path, json!({ "plan": plan }));
             change.steps.push(step);
         }
     }
@@ -490,20 +415,13 @@ fn assign(name: &str, (wanted, current): (&IndexMap<String, String>, &Value), ch
         if !wanted.contains_key(slug) {
             change
                 .lines
-                .push(format!("plans.{slug}: {plan} -> nothing"));
+                .push(format!("plans.{slug}: {plan} -> nothing").into());
             let path = path_of(&["consumers", name, "plans", slug]);
-            change
-                .steps
-                .push(Step::new(Method::DELETE, path, Value::Null));
+            let of = format!("plans.{slug}");
+            let step = Step::new(of, Method::DELETE, path, Value::Null);
+            change.steps.push(step);
         }
     }
-}
-
-pub(super) fn lines(prefix: &str, differing: &[(&str, &Value, &Value)]) -> Vec<String> {
-    let lines = differing.iter().map(|(name, current, wanted)| {
-        format!("{prefix}{name}: {} -> {}", shown(current), shown(wanted))
-    });
-    lines.collect()
 }
 
 /// Whether two texts are the same document, however they are written.

@@ -223,12 +223,16 @@ pub(crate) async fn view(market: &Market, person: &Person, name: &str) -> Result
     );
     let time = DateTime::from_timestamp_micros;
     let quotas = quotas.iter().map(|row| {
-        json!({
+        let mut shown = json!({
             "counter": row.counter,
             "from": time(row.window_start),
             "until": time(row.window_end),
             "taken": taken(row),
-        })
+        });
+        if let Some((kind, name)) = counted_for(market, organization, &row.counter) {
+            shown[kind] = name.into();
+        }
+        shown
     });
     let quotas: Vec<Value> = quotas.collect();
     Ok(json!({
@@ -238,6 +242,29 @@ pub(crate) async fn view(market: &Market, person: &Person, name: &str) -> Result
         "plans": plans,
         "quotas": quotas,
     }))
+}
+
+/// What a count is about, if that is one `server` or one `model`, and what it is called.
+fn counted_for(
+    market: &Market,
+    organization: OrganizationId,
+    counter: &str,
+) -> Option<(&'static str, String)> {
+    let mut owner = counter.split('/').next()?.split(':');
+    let (kind, first, second) = (owner.next()?, owner.next()?, owner.next());
+    let id: uuid::Uuid = second.unwrap_or(first).parse().ok()?;
+    match kind {
+        "model" => market.0.parts.llm.models.seeing(organization, |offer| {
+            let model = offer.models.all().find(|model| model.id == id)?;
+            Some(("model", model.name.clone()))
+        }),
+        "server" | "plan" => {
+            let catalog = &market.0.parts.publisher.catalog;
+            let entry = catalog.entry(crate::types::ServerId(id))?;
+            Some(("server", entry.slug.to_string()))
+        }
+        _ => None,
+    }
 }
 
 /// Whether what all use together is of a model of an organization.

@@ -1,6 +1,6 @@
 //! Models: the names callers use, and where they lead.
 
-use std::collections::BTreeSet;
+mod known;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use crate::access::person::Person;
 use crate::extract::{Body, Path};
-use crate::llm::live::{DEMO, ModelError, StoredModel};
+use crate::llm::live::{ModelError, OnExhaust, StoredModel};
 use crate::market::api::Market;
+use crate::market::api::models::known::Known;
 use crate::market::api::page::{Asked, Listed};
 use crate::market::api::providers::{act, apply, wrong};
 use crate::problem::{Problem, ProblemKind};
 use crate::store::StoreError;
-use crate::store::models::{InsteadOf, MODELS_MAX, ModelRow, NewModel, PROVIDERS_MAX, Put};
+use crate::store::models::{InsteadOf, MODELS_MAX, ModelRow, NewModel, Put};
 
 pub(super) async fn list(
     State(market): State<Market>,
@@ -80,6 +81,8 @@ pub(crate) enum Unkept {
     Provider(String, String),
     /// Nor is a consumer that its canary names.
     Consumer(String),
+    /// Nor is the model that takes its place once its budgets are used up.
+    Downgrade(String),
     /// A new one would take the place of another.
     Taken(String),
     Other(Problem),
@@ -108,6 +111,10 @@ impl From<Unkept> for Problem {
             )),
             Unkept::Consumer(name) => wrong(format!(
                 "`canary.consumers`: there is no consumer \"{}\"",
+                shown(&name)
+            )),
+            Unkept::Downgrade(name) => wrong(format!(
+                "`onExhaust.downgrade`: there is no model \"{}\"; add it first",
                 shown(&name)
             )),
             Unkept::Taken(name) => {
@@ -170,34 +177,22 @@ async fn check(
     given: &StoredModel,
 ) -> Result<(), Unkept> {
     given.check(name).map_err(Unkept::Model)?;
-    check_providers(market, person, given).await?;
+    let known = Known::of(market, person).await?;
+    for (place, target) in given.settings.named_targets() {
+        if !known.has_provider(&target.provider) {
+            return Err(Unkept::Provider(place, target.provider.clone()));
+        }
+    }
+    if let Some(OnExhaust { downgrade }) = &given.on_exhaust
+        && !known.leads(downgrade, &[name])
+    {
+        return Err(Unkept::Downgrade(downgrade.clone()));
+    }
     let store = &market.0.parts.publisher.store;
     for consumer in given.settings.canary.iter().flat_map(|it| &it.consumers) {
         let found = store.consumer(person.organization(), consumer).await?;
         if found.is_none() {
             return Err(Unkept::Consumer(consumer.clone()));
-        }
-    }
-    Ok(())
-}
-
-/// Every target has to lead to a provider that is there.
-async fn check_providers(
-    market: &Market,
-    person: &Person,
-    given: &StoredModel,
-) -> Result<(), Unkept> {
-    let parts = &market.0.parts;
-    let organization = person.organization();
-    let all = ("", PROVIDERS_MAX);
-    let rows = parts.publisher.store.providers_after(organization, all);
-    let known: BTreeSet<String> = rows.await?.into_iter().map(|row| row.name).collect();
-    let has_demo = parts.llm.models.provider_of(organization, DEMO).is_some();
-    for (place, target) in given.settings.named_targets() {
-        let name = &target.provider;
-        let is_there = known.contains(name) || has_demo && name == DEMO;
-        if !is_there {
-            return Err(Unkept::Provider(place, name.clone()));
         }
     }
     Ok(())
@@ -212,9 +207,19 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Forgets a name; requests under way go on.
+/// Forgets a name that no other model needs; requests under way go on.
 pub(crate) async fn end(market: &Market, person: &Person, name: &str) -> Result<(), Problem> {
     let row = found(market, person, name).await?;
+    let models = Known::of(market, person).await?.downgrading_to(name);
+    if !models.is_empty() {
+        let detail = format!(
+            "models go on with this one once they are used up: {}; change or remove them first",
+            models.join(", ")
+        );
+        let mut problem = Problem::new(ProblemKind::Conflict, detail);
+        problem.extensions = Some(json!({ "models": models }));
+        return Err(problem);
+    }
     let publisher = &market.0.parts.publisher;
     let mut act = act(person, "model.delete", ("model", name));
     act.before = Some(row.settings);

@@ -290,7 +290,7 @@ impl Sources<'_> {
 /// A quota beside the limit it is counted for; nothing where that limit is gone.
 fn quota_view(quota: &Value, sources: &Sources<'_>) -> Option<QuotaView> {
     let counter = quota["counter"].as_str()?;
-    let is_of_model = counter.starts_with("model:");
+    let whose = counter.split(':').next().unwrap_or_default();
     let mut parts = counter.split('/');
     let (limits, of) = sources.of(parts.next()?)?;
     let (unit, window, scope) = (parts.next()?, parts.next()?, parts.next()?);
@@ -309,10 +309,10 @@ fn quota_view(quota: &Value, sources: &Sources<'_>) -> Option<QuotaView> {
         })
         .amount,
         until: until.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string())?,
-        limit: if is_of_model {
-            LimitRow::of_model(limit)
-        } else {
-            row
+        limit: match whose {
+            "model" => LimitRow::of_model(limit),
+            "consumer" => LimitRow::of_consumer(limit),
+            _ => row,
         },
     })
 }

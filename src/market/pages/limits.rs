@@ -19,6 +19,11 @@ pub const UNITS: [(&str, &str); 4] = [
     ("money", "limits-money"),
     ("concurrency", "limits-concurrency"),
 ];
+/// The same for all a consumer does: of what it asks models, prompts count, too.
+pub const CONSUMER_UNITS: [(&str, &str); 4] =
+    [UNITS[0], ("tokens", WITH_PROMPTS.0), UNITS[2], UNITS[3]];
+/// Tokens of prompts and of answers, and so many of them in a sentence.
+const WITH_PROMPTS: (&str, &str) = ("models-tokens", "models-some-tokens");
 /// So many of a unit, in a sentence.
 const COUNTED: [(&str, &str); 4] = [
     ("requests", "limits-some-requests"),
@@ -54,6 +59,8 @@ pub struct LimitRow {
     pub scope: String,
     pub burst: String,
     pub day: String,
+    /// Requests for models count, with their prompts.
+    with_prompts: bool,
 }
 
 impl LimitRow {
@@ -70,6 +77,7 @@ impl LimitRow {
             scope: word(&json!(limit.scope)),
             burst: shown(limit.burst),
             day: shown(limit.reset_day),
+            with_prompts: false,
         }
     }
 
@@ -90,6 +98,7 @@ impl LimitRow {
             scope: text("consumer"),
             burst: String::new(),
             day: String::new(),
+            with_prompts: false,
         }
     }
 
@@ -105,6 +114,7 @@ impl LimitRow {
                 scope: line("scope"),
                 burst: line("burst"),
                 day: line("day"),
+                with_prompts: false,
             })
         });
         rows.collect()
@@ -143,9 +153,17 @@ impl LimitRow {
         serde_json::from_value(limit).map_err(|error| Html::from(error.to_string().as_str()))
     }
 
+    /// A limit of all that a consumer does, for people to read.
+    pub fn of_consumer(limit: &Limit) -> Self {
+        Self {
+            with_prompts: true,
+            ..Self::of(limit)
+        }
+    }
+
     /// A limit of a model, for people to read.
     pub fn of_model(limit: &Limit) -> Self {
-        let mut row = Self::of(limit);
+        let mut row = Self::of_consumer(limit);
         if row.scope == "server" {
             MODEL.0.clone_into(&mut row.scope);
         }
@@ -163,8 +181,12 @@ impl LimitRow {
             let found = all.iter().find(|(known, _)| *known == word);
             found.map(|(_, key)| *key)
         };
+        let counted = match self.unit.as_str() {
+            "tokens" if self.with_prompts => WITH_PROMPTS.1,
+            unit => of(&COUNTED, unit).unwrap_or(COUNTED[0].1),
+        };
         (
-            of(&COUNTED, &self.unit).unwrap_or(COUNTED[0].1),
+            counted,
             of(&WINDOWS, &self.window),
             of(&SCOPES, &self.scope)
                 .or_else(|| of(&[MODEL], &self.scope))
@@ -238,6 +260,31 @@ mod tests {
         assert_eq!(limits_of(&rows, Language::English), Ok(limits()));
         let sixteen = vec![limits()[0].clone(); ROWS_MAX];
         assert_eq!(LimitRow::all(&sixteen).len(), ROWS_MAX);
+    }
+
+    #[test]
+    fn tokens_are_those_of_answers_only_where_no_model_is_asked() {
+        let limit = json!({"unit": "tokens", "amount": 200, "window": "day", "scope": "server"});
+        let limit: Limit = serde_json::from_value(limit).unwrap();
+        let day = Some("limits-day");
+        for (row, words) in [
+            (
+                LimitRow::of(&limit),
+                ("limits-some-tokens", day, "limits-server"),
+            ),
+            (
+                LimitRow::of_consumer(&limit),
+                ("models-some-tokens", day, "limits-server"),
+            ),
+            (
+                LimitRow::of_model(&limit),
+                ("models-some-tokens", day, "limits-model"),
+            ),
+        ] {
+            assert_eq!(row.words(), words);
+        }
+        assert_eq!(CONSUMER_UNITS[1], ("tokens", "models-tokens"));
+        assert_eq!(UNITS[1], ("tokens", "limits-tokens"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Limited {
         models.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let shown = models.into_iter().take(ROWS_MAX).map(|model| ModelLimits {
             name: model.name.clone(),
-            limits: model.limits.iter().map(LimitRow::of_model).collect(),
+            limits: model.limits.iter().map(LimitRow::of).collect(),
             downgrade: model.on_exhaust.as_ref().map(|it| it.downgrade.clone()),
         });
         shown.collect()

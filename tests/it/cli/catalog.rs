@@ -130,6 +130,22 @@ async fn keys_are_made_listed_and_revoked() {
         .await
         .refused(&["40"]);
 
+    let create = [
+        "keys",
+        "create",
+        "for-a-week",
+        "--expires-in",
+        "7",
+        "--json",
+    ];
+    let made = served.command(ADMIN_KEY, &create).await.json();
+    let ends: chrono::DateTime<chrono::Utc> = made["expiresAt"].as_str().unwrap().parse().unwrap();
+    let hours = (ends - causeway::types::Clock::system().now()).num_hours();
+    assert!((166..=168).contains(&hours), "{made}");
+    let never = ["keys", "create", "never", "--expires-in", "0"];
+    let never = served.command(ADMIN_KEY, &never).await;
+    assert_eq!(never.code, Some(2), "{never:?}");
+
     let revoked = served.command(ADMIN_KEY, &["keys", "revoke", id]).await;
     assert_eq!(revoked.code, Some(0), "{revoked:?}");
     assert_eq!(served.ask("/mcp/one", key, list()).await.0, 401);

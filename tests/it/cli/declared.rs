@@ -46,7 +46,8 @@ providers:
     allowUpstream: ['{address}']
     keys: {{ main: '@{secret}' }}
 models:
-  team/fast: {{ targets: [{{ provider: llm, model: small, weight: 1 }}], retries: 2 }}
+  team/fast: {{ targets: [{{ provider: llm, model: small, weight: 1 }}], retries: 2, onExhaust: {{ downgrade: spare }} }}
+  spare: {{ targets: [{{ provider: llm }}], onExhaust: {{ downgrade: team/fast }} }}
 ",
         address = upstream.address,
         secret = secret.display(),
@@ -122,8 +123,8 @@ async fn a_server_becomes_what_a_catalog_says_and_stays_so() {
     let lines = changes["changes"].to_string();
     for part in [
         "settings.callTimeoutMs: 20000 -> 5000",
-        "tools.GET /things/{}",
-        "limits",
+        r#"tools.GET /things/{}.name: \"one_thing\" -> \"a_thing\""#,
+        "limits[0].amount: 9 -> 8",
         "retries: 2 -> nothing",
         "onLoss: nothing -> \\\"refuse\\\"",
     ] {
@@ -186,12 +187,24 @@ async fn what_is_exported_makes_the_same_server_elsewhere() {
     assert_eq!(same.stdout.trim(), "Nothing to change.", "{same:?}");
 
     let second = with_consumer(there.path()).await;
-    let lacking = second.command(ADMIN_KEY, &["apply", "-f", &file]).await;
-    assert_eq!(lacking.code, Some(1), "{lacking:?}");
-    assert!(
-        lacking.stderr.contains("THINGS_KEY is not set"),
-        "{lacking:?}"
-    );
+    for flags in [&[][..], &["--dry-run"], &["--dry-run", "--json"]] {
+        let apply = [&["apply", "-f", &file], flags].concat();
+        let lacking = second.command(ADMIN_KEY, &apply).await;
+        assert_eq!(lacking.code, Some(1), "{lacking:?}");
+        for part in [
+            "servers.things.credentials.Key: THINGS_KEY is not set",
+            "providers.llm.keys.main: LLM_MAIN is not set",
+        ] {
+            assert!(lacking.stderr.contains(part), "{part}: {lacking:?}");
+        }
+        assert_eq!(lacking.stdout.contains("provider llm"), !flags.is_empty());
+    }
+    for path in ["plans/small", "servers/things", "providers/llm"] {
+        let (status, _) = second
+            .api(ADMIN_KEY, ("GET", path), &serde_json::Value::Null)
+            .await;
+        assert_eq!(status, 404, "{path} was made without what it needs");
+    }
     let secret = here.path().join("secret").display().to_string();
     let with_secret = written
         .replace("env:THINGS_KEY", &format!("'@{secret}'"))

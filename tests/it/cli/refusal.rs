@@ -50,7 +50,21 @@ async fn a_wrong_key_is_said_with_the_right_ones_place() {
         assert!(!ended.stderr.contains("a-wrong-key"), "{ended:?}");
     }
     let ended = served.command(ADMIN_KEY, &["call", "no", "tool"]).await;
-    ended.refused(&["404", "check the names"]);
+    ended.refused(&[
+        "404",
+        "check the names",
+        "no server \"no\" or no tool \"tool\"",
+    ]);
+    for (arguments, named) in [
+        (&["providers", "test", "nope"][..], "no provider \"nope\""),
+        (
+            &["consumers", "limit", "nobody", "--no-limit"],
+            "no consumer \"nobody\"",
+        ),
+    ] {
+        let ended = served.command(ADMIN_KEY, arguments).await;
+        ended.refused(&["404", named]);
+    }
     let short = ["serve", "--listen", "127.0.0.1:0", "--admin-key", "short"];
     let mut command = causeway(&short);
     command.current_dir(folder.path());

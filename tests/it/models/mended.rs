@@ -232,3 +232,43 @@ async fn what_callers_did_wrong_ends_no_canary() {
         assert_eq!(kept["canary"]["paused"], Value::Null, "{kept}");
     }
 }
+
+#[tokio::test]
+async fn what_takes_the_place_of_another_model_is_there_and_stays() {
+    let set = Set::start().await;
+    let put = async |name: &str, other: Option<&str>| {
+        let mut settings = to(&["gpt-4o-mini"]);
+        settings["onExhaust"] = json!(other.map(|name| json!({ "downgrade": name })));
+        let path = format!("models/{name}");
+        set.site.ask(("PUT", &path), &settings).await
+    };
+    for (name, other, status) in [
+        ("tired", Some("spare"), 422),
+        ("spare", None, 200),
+        ("tired", Some("spare"), 200),
+        ("tired", Some("nobody/spare"), 422),
+        ("tired", Some("fake/spare"), 200),
+        ("cheap-*", Some("cheap-one"), 422),
+        ("cheap-*", Some("tired"), 200),
+        ("tired", Some("cheap-one"), 200),
+    ] {
+        let answer = put(name, other).await;
+        assert_eq!(answer.status, status, "{name} {other:?}: {}", answer.body);
+        if status == 422 {
+            let said = answer.body["detail"].as_str().unwrap();
+            assert!(said.contains("`onExhaust.downgrade`"), "{said}");
+            assert!(said.contains(other.unwrap()), "{said}");
+        }
+    }
+    let remove = async |name: &str| {
+        let path = format!("models/{name}");
+        set.site.ask(("DELETE", &path), &Value::Null).await
+    };
+    let kept = remove("cheap-*").await;
+    assert_eq!(kept.status, 409, "{}", kept.body);
+    assert_eq!(kept.body["models"], json!(["tired"]));
+    assert_eq!(remove("spare").await.status, 204);
+    assert_eq!(put("cheap-*", None).await.status, 200);
+    assert_eq!(remove("tired").await.status, 204);
+    assert_eq!(remove("cheap-*").await.status, 204);
+}

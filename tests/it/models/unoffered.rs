@@ -45,3 +45,72 @@ async fn what_is_not_offered_is_named_and_not_asked_for_again() {
         assert_eq!(form, expected, "{path}: {said}");
     }
 }
+
+#[tokio::test]
+async fn a_method_that_is_not_offered_is_refused_in_the_words_of_the_protocol() {
+    let set = Set::start().await;
+    for (method, path, version, status, place, word) in [
+        (
+            "GET",
+            "v1/chat/completions",
+            false,
+            405,
+            "/error/type",
+            "invalid_request_error",
+        ),
+        (
+            "DELETE",
+            "v1/models",
+            false,
+            405,
+            "/error/type",
+            "invalid_request_error",
+        ),
+        (
+            "GET",
+            "v1/embeddings",
+            false,
+            405,
+            "/error/type",
+            "invalid_request_error",
+        ),
+        ("GET", "v1/messages", false, 405, "/type", "error"),
+        ("DELETE", "v1/models", true, 405, "/type", "error"),
+        (
+            "DELETE",
+            "v1beta/models/m",
+            false,
+            405,
+            "/error/status",
+            "INVALID_ARGUMENT",
+        ),
+        ("POST", "v1/complete", true, 501, "/type", "error"),
+        ("GET", "v1/skills", true, 501, "/type", "error"),
+        (
+            "POST",
+            "v1/complete",
+            false,
+            501,
+            "/error/code",
+            "unsupported",
+        ),
+    ] {
+        let url = format!("{}/{path}", set.site.served.origin);
+        let mut request = set.site.client.request(method.parse().unwrap(), url);
+        if version {
+            request = request.header("anthropic-version", "2023-06-01");
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{method} {path}");
+        assert_eq!(answer.headers()["content-type"], "application/json");
+        let allows = answer.headers().contains_key("allow");
+        assert_eq!(allows, status == 405, "{method} {path}");
+        let said: Value = answer.json().await.unwrap();
+        assert_eq!(said.pointer(place), Some(&json!(word)), "{path}: {said}");
+        let message = said["error"]["message"].as_str().unwrap();
+        assert!(message.contains(method), "{path}: {message}");
+        if path.starts_with("v1beta") {
+            assert_eq!(said["error"]["code"], 405, "{said}");
+        }
+    }
+}

@@ -146,6 +146,7 @@ async fn requests_for_models_are_counted_and_told_as_spans() {
     assert_eq!(streamed["gen_ai.response.finish_reasons"], "stop");
     let failed = attributes(&named("chat fake/broken"));
     assert_eq!(failed["error.type"], "upstream");
+    assert!(!failed.contains_key("gen_ai.response.model"), "{failed:?}");
     for word in [ASKED, GOOD, &caller, "hello", "hush-hush", "/v1/chat"] {
         assert!(!whole.contains(word), "{word} is in {whole}");
     }

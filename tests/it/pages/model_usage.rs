@@ -381,6 +381,7 @@ fn the_page_of_a_consumer_shows_the_limits_of_models_and_what_is_used_of_them() 
             { "unit": "requests", "amount": 10, "window": "day", "scope": "consumer" },
             { "unit": "requests", "amount": 200, "window": "day", "scope": "server" },
             { "unit": "requests", "amount": 60, "window": "minute", "scope": "key" },
+            { "unit": "tokens", "amount": 900_000, "window": "minute", "scope": "server" },
         ],
     });
     manage(&served, "PUT", "models/fast", &model);
@@ -402,6 +403,7 @@ fn the_page_of_a_consumer_shows_the_limits_of_models_and_what_is_used_of_them() 
         "60 ",
         "each minute",
         "each day",
+        "900000 tokens, each minute, for all together",
     ] {
         assert!(models.contains(words), "{words}: {models}");
     }

@@ -87,6 +87,10 @@ pub(in crate::market::pages) fn refused(
             let field = ("canary-consumers", "models-canary-consumers");
             Some(says.why(field, why.into()))
         }
+        Unkept::Downgrade(name) => {
+            let why = language.say("models-rule-downgrade").with("name", name);
+            Some(says.why(("exhaust", "models-exhaust"), why.into()))
+        }
         Unkept::Model(_) | Unkept::Taken(_) | Unkept::Other(_) => None,
     }
 }
@@ -268,6 +272,10 @@ mod tests {
             assert!(said.wrong.is_at(field), "{said:?}");
             assert!(said.text.as_str().contains("&#60;gone&#62;"), "{said:?}");
         }
+        let gone = Unkept::Downgrade("<gone>".to_owned());
+        let said = of(&gone, Language::English);
+        assert!(said.wrong.is_at("exhaust"), "{said:?}");
+        assert!(said.text.as_str().contains("&#60;gone&#62;"), "{said:?}");
     }
 
     /// A model of one target, with more.
