@@ -23,7 +23,7 @@ use causeway::jq::Jq;
 use causeway::live::Catalog;
 use causeway::mcp::call::Mcp;
 use causeway::mcp::curation::Curations;
-use causeway::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy};
+use causeway::mcp::endpoint::{Endpoint, EndpointParts, HostPolicy, Origins};
 use causeway::mcp::server::{
     Access, Server, ServerParts, ServerSettings, SessionSettings, ToolsMode,
 };
@@ -228,6 +228,7 @@ impl Shop {
                 legacy_sse: true,
                 prefix: String::new(),
                 reached_at: Arc::new(|_| String::new()),
+                origins: Origins::default(),
                 shutdown: stop.clone(),
             });
             origins.push(format!("http://{}", serve_local(endpoint.router()).await));
