@@ -160,10 +160,9 @@ fn hindrance(request: &ChatRequest, plan: &Plan) -> Option<&'static str> {
     ) {
         return Some("a model that has to call a tool does not think first");
     }
-    let own = request.rest.dialect == Some(Dialect::Anthropic);
     let budget = thinking.get("budget_tokens").is_some();
     let reason = "the calls before were made without a thought that Anthropic signed";
-    (budget && !own && called_without_thought(request)).then_some(reason)
+    (budget && called_without_thought(request)).then_some(reason)
 }
 
 /// Whether the last turn of the assistant called tools, and what it thought before is not there: with a budget, a
