@@ -10,7 +10,7 @@ use crate::llm::chat::{ChatRequest, Part, Role};
 use crate::llm::dialect::openai_chat::{BASE_RESP, of_base_resp};
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, bounds, cohere,
-    gemini, openai_chat, openai_responses, own_tools,
+    gemini, openai_chat, openai_responses, own_tools, usual,
 };
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::splice::Top;
@@ -74,6 +74,8 @@ impl Dialect {
         bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
         encoded.dropped.extend(adapted.dropped);
+        let dropped = &mut encoded.dropped;
+        dropped.retain(|one| !usual::is_no_loss(request, one));
         Ok(encoded)
     }
 

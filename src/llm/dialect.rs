@@ -21,6 +21,7 @@ pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
 pub(crate) mod own_tools;
+pub(crate) mod usual;
 
 pub use own_tools::OwnTools;
 
@@ -169,19 +170,16 @@ pub(crate) fn user(
     None
 }
 
-/// Names the fields of another dialect that a request brought along. What is null says nothing, and that nothing is to
-/// be kept goes without saying.
+/// Names the fields of another dialect that a request brought along, but for those that say nothing.
 pub(crate) fn dropped_rest(request: &ChatRequest, target: Dialect) -> Vec<Dropped> {
-    if request.rest.dialect == Some(target) {
+    let own = request.rest.dialect;
+    if own == Some(target) {
         return Vec::new();
     }
     let fields = request.rest.fields.iter();
-    let says = |name: &str, value: &Value| {
-        !value.is_null() && (name, value) != ("store", &Value::Bool(false))
-    };
     let reason = format!("{} has no such field", target.name());
     fields
-        .filter(|(name, value)| says(name, value))
+        .filter(|(name, value)| !usual::says_nothing(own, name, value))
         .map(|(name, _)| Dropped::new(name, reason.clone()))
         .collect()
 }

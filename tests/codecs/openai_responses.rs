@@ -397,7 +397,7 @@ fn fields_shared_with_chat_completions_are_taken_over() {
     let mut request = foreign();
     request.rest.dialect = Some(Dialect::OpenaiChat);
     let fields =
-        json!({"verbosity": "low", "service_tier": "flex", "logit_bias": {}, "store": true});
+        json!({"verbosity": "low", "service_tier": "flex", "logit_bias": {"7": -1}, "store": true});
     request.rest.fields = fields.as_object().unwrap().clone();
     let grammar = json!({"type": "grammar", "grammar": {"syntax": "lark", "definition": "a"}});
     request.tools = vec![Tool::Opaque(Opaque {
