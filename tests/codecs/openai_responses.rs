@@ -185,6 +185,34 @@ fn unknown_fields_survive() {
 }
 
 #[test]
+fn reasoning_that_says_nothing_asks_for_none() {
+    for reasoning in [
+        json!({"effort": null, "summary": null}),
+        json!({}),
+        json!(null),
+    ] {
+        let body = json!({"model": "m", "input": "Hi", "reasoning": reasoning});
+        let request = decode_request(body).unwrap();
+        assert_eq!(request.reasoning, None);
+        for to in Dialect::ALL {
+            let encoded = to.encode_request(&request, &model("claude-sonnet-4-5"));
+            let encoded = encoded.unwrap();
+            assert_eq!(encoded.dropped, [], "{to:?}");
+            let body = encoded.body.to_string();
+            assert!(
+                !body.contains("think") && !body.contains("reason"),
+                "{body}"
+            );
+        }
+    }
+    let body =
+        json!({"model": "m", "reasoning": {"effort": null, "summary": "auto", "mode": "pro"}});
+    let request = decode_request(body).unwrap();
+    assert_eq!(request.reasoning.unwrap().shown, Some(true));
+    assert_eq!(request.rest.fields["reasoning.mode"], "pro");
+}
+
+#[test]
 fn wrong_fields_are_named() {
     for (body, field) in [
         (json!([]), ""),

@@ -217,6 +217,7 @@ fn read_format(format: &mut Fields) -> Result<Option<Format>, Fault> {
     }
 }
 
+/// `reasoning`; one that says nothing, as answers repeat it, asks for none.
 fn reasoning(fields: &mut Fields, beside: &mut Beside) -> Result<Option<Reasoning>, Fault> {
     let Some(mut reasoning) = fields.object("reasoning")? else {
         return Ok(None);
@@ -233,7 +234,7 @@ fn reasoning(fields: &mut Fields, beside: &mut Beside) -> Result<Option<Reasonin
         beside.rest.insert("reasoning.summary".to_owned(), summary);
     }
     beside.keep(reasoning);
-    Ok(Some(read))
+    Ok((read != Reasoning::default()).then_some(read))
 }
 
 fn sampling(fields: &mut Fields, include: Option<&Value>) -> Result<Sampling, Fault> {
