@@ -573,3 +573,41 @@ fn what_is_asked_for_beyond_that_is_named() {
     ];
     assert_eq!(names, expected);
 }
+
+#[test]
+fn what_is_said_in_other_words_is_not_named_as_lost() {
+    let body = json!({
+        "model": "m", "input": "Hi", "include": ["reasoning.encrypted_content"],
+        "tools": [{"type": "custom", "name": "c"}], "tool_choice": {"type": "custom", "name": "c"},
+    });
+    for (to, lost) in lost(Dialect::OpenaiResponses, &body, "claude-sonnet-4-5") {
+        assert!(lost.is_empty(), "{to:?}: {lost:?}");
+    }
+    let request = Dialect::OpenaiResponses
+        .decode_request(body)
+        .expect("a request");
+    let target = TargetModel::default();
+    let said = Dialect::Anthropic.encode_request(&request, &target);
+    let choice = &said.expect("can be said").body["tool_choice"];
+    assert_eq!(*choice, json!({"type": "tool", "name": "c"}));
+    let own = Dialect::OpenaiResponses.encode_request(&request, &target);
+    let choice = &own.expect("can be said").body["tool_choice"];
+    assert_eq!(*choice, json!({"type": "custom", "name": "c"}));
+    for (include, named) in [
+        (json!(["message.output_text.logprobs"]), false),
+        (
+            json!(["message.output_text.logprobs", "web_search_call.results"]),
+            true,
+        ),
+    ] {
+        let body = json!({"model": "m", "input": "Hi", "include": include, "top_logprobs": 2});
+        let request = Dialect::OpenaiResponses
+            .decode_request(body)
+            .expect("a request");
+        for to in [Dialect::OpenaiChat, Dialect::Gemini] {
+            let encoded = to.encode_request(&request, &target).expect("can be said");
+            let names: Vec<_> = encoded.dropped.iter().map(|one| &one.field).collect();
+            assert_eq!(names, vec!["include"; usize::from(named)], "{to:?}");
+        }
+    }
+}

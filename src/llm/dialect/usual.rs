@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::llm::chat::ChatRequest;
+use crate::llm::dialect::openai_responses::{ENCRYPTED, LOGPROBS};
 use crate::llm::dialect::{Dialect, Dropped};
 
-/// Whether a field that only the caller's dialect has says nothing: it is empty, or what it is where it is left out.
+/// Whether a field that only the caller's dialect has says nothing: it is empty, what it is where it is left out, or what
+/// the request says elsewhere.
 pub(crate) fn says_nothing(dialect: Option<Dialect>, name: &str, value: &Value) -> bool {
     let is_empty = match value {
         Value::Null => true,
@@ -28,6 +30,12 @@ fn is_usual(dialect: Option<Dialect>, name: &str, value: &Value) -> bool {
         "truncation" => word == "disabled",
         "verbosity" | "text.verbosity" => word == "medium",
         "modalities" => *value == json!(["text"]),
+        // These are said by other fields, or come unasked.
+        "include" => value.as_array().is_some_and(|list| {
+            let mut list = list.iter();
+            list.all(|what| what == LOGPROBS || what == ENCRYPTED)
+        }),
+        "tool_choice" => value.get("type").is_some_and(|kind| kind == "custom"),
         "stream_options" => value.as_object().is_some_and(|options| {
             let mut options = options.iter();
             options.all(|(option, value)| says_nothing(dialect, &format!("{name}.{option}"), value))

@@ -16,8 +16,8 @@ use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put, wrong};
 
 const DIALECT: Dialect = Dialect::OpenaiResponses;
-const LOGPROBS: &str = "message.output_text.logprobs";
-const ENCRYPTED: &str = "reasoning.encrypted_content";
+pub(crate) const LOGPROBS: &str = "message.output_text.logprobs";
+pub(crate) const ENCRYPTED: &str = "reasoning.encrypted_content";
 /// Fields of Chat Completions that mean the same here.
 const SHARED: [&str; 6] = [
     "metadata",
