@@ -466,6 +466,16 @@ fn calls_come_back_as_the_caller_knows_its_tools() {
 
     let events = streamed(&answer, told);
     assert_eq!(&events.last().unwrap()["response"]["output"], output);
+    // What a call holds follows its beginning.
+    let begun = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.added")
+        .map(|event| {
+            event["item"]
+                .get("input")
+                .or(event["item"].get("arguments"))
+        });
+    assert_eq!(begun.collect::<Vec<_>>(), [Some(&json!("")); 3]);
     let said = |kind: &str| -> String {
         let deltas = events.iter().filter(|event| event["type"] == kind);
         deltas.filter_map(|event| event["delta"].as_str()).collect()
