@@ -677,6 +677,38 @@ fn signatures_of_other_dialects_pass_through_a_caller_unchanged() {
 }
 
 #[test]
+fn fields_shared_with_responses_are_taken_over() {
+    let shared = json!({"metadata": {"a": "b"}, "service_tier": "flex", "safety_identifier": "s"});
+    let mut asked = json!({
+        "model": "m", "input": "Hi", "text": {"verbosity": "low"}, "prompt_cache_key": "k", "max_tool_calls": 3,
+    });
+    let fields = asked.as_object_mut().expect("an object");
+    fields.extend(shared.as_object().expect("an object").clone());
+    let asked = Dialect::OpenaiResponses
+        .decode_request(asked)
+        .expect("a request");
+    let written = encoded(&asked);
+    for (name, value) in shared.as_object().expect("an object") {
+        assert_eq!(&written.body[name], value);
+    }
+    assert_eq!(written.body["verbosity"], "low");
+    assert_eq!(written.body["prompt_cache_key"], "k");
+    let dropped: Vec<_> = written.dropped.iter().map(|one| &one.field).collect();
+    assert_eq!(dropped, ["max_tool_calls"]);
+    // Many who imitate OpenAI refuse what they do not know.
+    let usual = json!({
+        "model": "m", "input": "Hi", "metadata": {}, "service_tier": "auto", "text": {"verbosity": "medium"},
+    });
+    let usual = Dialect::OpenaiResponses
+        .decode_request(usual)
+        .expect("a request");
+    let written = encoded(&usual);
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    assert_eq!(written.body, json!({"model": "m", "messages": messages}));
+    assert_eq!(written.dropped, []);
+}
+
+#[test]
 fn an_unsigned_thought_is_sent_back_as_text() {
     let thought = Part::Thought(Thought {
         text: "Hm.".to_owned(),

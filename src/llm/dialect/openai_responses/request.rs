@@ -18,8 +18,8 @@ use crate::llm::fields::{Fields, put, wrong};
 const DIALECT: Dialect = Dialect::OpenaiResponses;
 pub(crate) const LOGPROBS: &str = "message.output_text.logprobs";
 pub(crate) const ENCRYPTED: &str = "reasoning.encrypted_content";
-/// Fields of Chat Completions that mean the same here.
-const SHARED: [&str; 6] = [
+/// Fields that mean the same in Chat Completions.
+pub(crate) const SHARED: [&str; 6] = [
     "metadata",
     "service_tier",
     "safety_identifier",
