@@ -196,6 +196,36 @@ fn what_models_that_think_do_not_take_is_left_out() {
 }
 
 #[test]
+fn a_number_of_likeliest_tokens_asks_for_them() {
+    for (top, chat, gemini) in [
+        (
+            json!(2),
+            json!({"logprobs": true, "top_logprobs": 2}),
+            json!({"responseLogprobs": true, "logprobs": 2}),
+        ),
+        (json!(0), json!({}), json!(null)),
+        (json!(null), json!({}), json!(null)),
+    ] {
+        let body = json!({"model": "m", "input": "Hi", "top_logprobs": top});
+        let request = Dialect::OpenaiResponses.decode_request(body).unwrap();
+        let in_chat = Dialect::OpenaiChat.encode_request(&request, &model("m"));
+        let mut in_chat = in_chat.unwrap().body;
+        for said in ["model", "messages"] {
+            in_chat.as_object_mut().unwrap().shift_remove(said);
+        }
+        assert_eq!(in_chat, chat);
+        let in_gemini = Dialect::Gemini.encode_request(&request, &model("m"));
+        assert_eq!(in_gemini.unwrap().body["generationConfig"], gemini);
+        let own = Dialect::OpenaiResponses.encode_request(&request, &model("m"));
+        assert_eq!(own.unwrap().body["top_logprobs"], top);
+        for to in [Dialect::Anthropic, Dialect::Bedrock] {
+            let written = to.encode_request(&request, &model("m"));
+            assert_eq!(written.is_ok(), top != json!(2), "{to:?}");
+        }
+    }
+}
+
+#[test]
 fn so_few_tokens_that_responses_cannot_be_asked_for_are_more() {
     let mut request = foreign();
     request.sampling.max_output_tokens = Some(1);
