@@ -8,6 +8,7 @@ use crate::events::Event;
 use crate::llm::answer::{Answer, ChatEvent, Stop};
 use crate::llm::chat::{ChatRequest, Part, Role};
 use crate::llm::dialect::openai_chat::{BASE_RESP, of_base_resp};
+use crate::llm::dialect::own_tools::SEARCH;
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, bounds, cohere,
     gemini, openai_chat, openai_responses, own_tools, usual,
@@ -70,6 +71,7 @@ impl Dialect {
             gemini::self_contained(request)?;
         }
         foreign(request, self)?;
+        beside_text(request, self)?;
         let mut adapted = own_tools::adapted(request, self);
         bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
@@ -205,6 +207,24 @@ fn foreign(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
                 return Err(target.cannot(format!("turns[{turn}].parts[{place}]"), &what));
             }
         }
+    }
+    Ok(())
+}
+
+/// What a chat of OpenAI's is to have beside the model's text, and is another answer without: sound, and a search of the web,
+/// unless the caller brings tools that the model may call in its place.
+fn beside_text(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
+    if target == Dialect::OpenaiChat || request.rest.dialect != Some(Dialect::OpenaiChat) {
+        return Ok(());
+    }
+    let fields = &request.rest.fields;
+    let modalities = fields.get("modalities").and_then(Value::as_array);
+    if modalities.is_some_and(|list| list.iter().any(|kind| kind == "audio")) {
+        return Err(target.cannot("modalities", "an answer in sound"));
+    }
+    let search = fields.get(SEARCH).filter(|options| !options.is_null());
+    if search.is_some() && target != Dialect::OpenaiResponses && request.tools.is_empty() {
+        return Err(target.cannot(SEARCH, "a search of the web"));
     }
     Ok(())
 }

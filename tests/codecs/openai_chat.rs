@@ -677,6 +677,42 @@ fn signatures_of_other_dialects_pass_through_a_caller_unchanged() {
 }
 
 #[test]
+fn fields_that_only_chats_have_are_named() {
+    let mut body = json(&format!("{D}/requests/unknown_fields.json"));
+    body["modalities"] = json!(["text"]);
+    let asked = decode_request(body).expect("a request");
+    let known = [
+        "metadata",
+        "safety_identifier",
+        "service_tier",
+        "verbosity",
+        "web_search_options",
+    ];
+    for (to, more) in [
+        (Dialect::OpenaiResponses, &known[..0]),
+        (Dialect::Cohere, &known[..]),
+    ] {
+        let encoded = to.encode_request(&asked, &TargetModel::default());
+        let dropped = encoded.expect("it can be said").dropped;
+        let mut names: Vec<&str> = dropped.iter().map(|one| one.field.as_str()).collect();
+        names.sort_unstable();
+        let mut expected = vec![
+            "a.dotted[name]",
+            "audio",
+            "logit_bias",
+            "messages[0].content[0].prompt_cache_breakpoint",
+            "messages[1].prefix",
+            "prediction",
+            "store",
+            "tools[0].function.returns",
+        ];
+        expected.extend(more);
+        expected.sort_unstable();
+        assert_eq!(names, expected, "{to:?}");
+    }
+}
+
+#[test]
 fn fields_shared_with_responses_are_taken_over() {
     let shared = json!({"metadata": {"a": "b"}, "service_tier": "flex", "safety_identifier": "s"});
     let mut asked = json!({

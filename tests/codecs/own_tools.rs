@@ -233,6 +233,70 @@ fn others_are_told_only_of_the_tools_that_may_be_called() {
     }
 }
 
+/// What is left out of a chat with these fields for a dialect, or the field for which it is refused.
+fn left_out(fields: &Value, target: Dialect) -> Result<Vec<String>, String> {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "News?"}]});
+    let fields = fields.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(fields);
+    let request = Dialect::OpenaiChat.decode_request(body).unwrap();
+    let encoded = target.encode_request(&request, &model());
+    let encoded = encoded.map_err(|fault| fault.field.unwrap_or_default())?;
+    let names = encoded.dropped.into_iter().map(|one| one.field);
+    Ok(names.collect())
+}
+
+#[test]
+fn a_search_that_a_chat_asks_for_is_a_tool_of_responses() {
+    let place = json!({"type": "approximate", "approximate": {"country": "GB", "city": "London"}});
+    let options = json!({"search_context_size": "low", "user_location": place});
+    let flat = json!({"type": "approximate", "country": "GB", "city": "London"});
+    let search = json!({"type": "web_search", "search_context_size": "low", "user_location": flat});
+    let run = json!({"type": "function", "function": {"name": "run"}});
+    for (options, search) in [
+        (options, search),
+        (json!({}), json!({"type": "web_search"})),
+    ] {
+        let alone = json!({"web_search_options": options});
+        let beside = json!({"web_search_options": options, "tools": [run]});
+        for target in Dialect::ALL {
+            let (without, with) = (left_out(&alone, target), left_out(&beside, target));
+            if matches!(target, Dialect::OpenaiChat | Dialect::OpenaiResponses) {
+                assert_eq!((without, with), (Ok(Vec::new()), Ok(Vec::new())));
+                continue;
+            }
+            let name = "web_search_options".to_owned();
+            assert_eq!(without, Err(name.clone()), "{target:?}");
+            assert_eq!(with, Ok(vec![name]), "{target:?}");
+        }
+        let body =
+            json!({"model": "m", "messages": [], "web_search_options": options, "tools": [run]});
+        let request = Dialect::OpenaiChat.decode_request(body).unwrap();
+        let encoded = Dialect::OpenaiResponses.encode_request(&request, &model());
+        let tools = encoded.unwrap().body["tools"].clone();
+        assert_eq!(
+            (tools[0]["name"].as_str(), &tools[1]),
+            (Some("run"), &search)
+        );
+    }
+    for target in Dialect::ALL {
+        let none = left_out(&json!({"web_search_options": null}), target);
+        assert_eq!(none, Ok(Vec::new()), "{target:?}");
+    }
+}
+
+#[test]
+fn sound_in_an_answer_is_left_out_nowhere() {
+    let fields =
+        json!({"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}});
+    for target in Dialect::ALL {
+        let expected = match target {
+            Dialect::OpenaiChat => Ok(Vec::new()),
+            _ => Err("modalities".to_owned()),
+        };
+        assert_eq!(left_out(&fields, target), expected, "{target:?}");
+    }
+}
+
 /// A conversation in Chat Completions with a custom tool, which it has called once.
 fn chatted(tools: &Value) -> ChatRequest {
     let call =

@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 
 use crate::llm::chat::ChatRequest;
 use crate::llm::dialect::openai_responses::{ENCRYPTED, LOGPROBS};
+use crate::llm::dialect::own_tools::SEARCH;
 use crate::llm::dialect::{Dialect, Dropped};
 
 /// Whether a field that only the caller's dialect has says nothing: it is empty, what it is where it is left out, or what
 /// the request says elsewhere.
 pub(crate) fn says_nothing(dialect: Option<Dialect>, name: &str, value: &Value) -> bool {
     let is_empty = match value {
-        Value::Null => true,
         Value::Array(list) => list.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         _ => false,
     };
     // A search without options is a search.
-    (is_empty && name != "web_search_options") || is_usual(dialect, name, value)
+    value.is_null() || (is_empty && name != SEARCH) || is_usual(dialect, name, value)
 }
 
 fn is_usual(dialect: Option<Dialect>, name: &str, value: &Value) -> bool {

@@ -10,7 +10,7 @@ use crate::llm::chat::{
 use crate::llm::dialect::openai_responses::input::Items;
 use crate::llm::dialect::openai_responses::parts::Beside;
 use crate::llm::dialect::openai_responses::said;
-use crate::llm::dialect::own_tools::flat;
+use crate::llm::dialect::own_tools::{SEARCH, flat, search};
 use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, bounds, dropped_rest, user};
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put, wrong};
@@ -269,12 +269,9 @@ pub fn encode_request(request: &ChatRequest, model: &TargetModel) -> Result<Enco
     );
     let input = said::input(request, &mut dropped)?;
     body.insert("input".to_owned(), Value::Array(input));
-    if !request.tools.is_empty() {
-        body.insert(
-            "tools".to_owned(),
-            Value::Array(written_tools(request, &mut dropped)?),
-        );
-    }
+    let mut tools = written_tools(request, &mut dropped)?;
+    tools.extend(search(request));
+    put(&mut body, "tools", Some(tools).filter(|it| !it.is_empty()));
     put(
         &mut body,
         "tool_choice",
@@ -390,7 +387,7 @@ fn adopt(body: &mut Map<String, Value>, request: &ChatRequest, dropped: &mut Vec
         }
         unknown.retain(|field| {
             let name = field.field.as_str();
-            name != "verbosity" && !SHARED.contains(&name)
+            !["verbosity", SEARCH].contains(&name) && !SHARED.contains(&name)
         });
     }
     dropped.extend(unknown);
