@@ -655,6 +655,31 @@ fn a_message_has_an_id_of_its_own_whatever_the_provider_calls_its_answers() {
 }
 
 #[test]
+fn items_of_a_conversation_that_only_openai_knows_are_named_everywhere() {
+    let body = json!({"model": "m", "input": [
+        {"role": "user", "content": "Hi"},
+        {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAA"},
+        {"type": "mcp_call", "id": "mcp_1", "server_label": "s", "name": "n", "arguments": "{}", "output": "o"},
+        {"role": "user", "content": "Go on"},
+    ]});
+    let request = Dialect::OpenaiResponses.decode_request(body).unwrap();
+    for target in Dialect::ALL {
+        let encoded = target.encode_request(&request, &model()).unwrap();
+        let text = encoded.body.to_string();
+        let is_own = target == Dialect::OpenaiResponses;
+        let names = encoded.dropped.iter().map(|one| one.field.as_str());
+        let names: Vec<&str> = names.collect();
+        let lost = if is_own { 0 } else { 2 };
+        assert_eq!(names.len(), lost, "{target:?}: {names:?}");
+        assert!(names.iter().all(|name| name.contains("[1].")), "{names:?}");
+        assert_eq!(text.contains("mcp_1"), is_own, "{target:?}: {text}");
+        for role in [r#""role":"assistant""#, r#""role":"model""#] {
+            assert!(!text.contains(role), "{target:?}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_user_that_openai_finds_too_long_is_left_out() {
     for (user, kept) in [("u".repeat(64), true), ("u".repeat(65), false)] {
         let body = json!({

@@ -156,6 +156,11 @@ impl Writer {
             Part::Thought(thought) => (self.thought(thought, place), None),
             Part::ToolCall(call) => (Some(self.call(call, place)), call.cache),
             Part::Opaque(part) if part.dialect == OWN => (Some(part.value.clone()), None),
+            Part::Opaque(part) if answers => {
+                let reason = format!("only {} knows a `{}`", part.dialect.name(), part.kind);
+                self.drop(place, &reason);
+                (None, None)
+            }
             Part::Image(_) | Part::Audio(_) | Part::Document(_) if answers => {
                 return Err(OWN.cannot(place, "something other than text that a model gave"));
             }

@@ -267,6 +267,10 @@ impl Writer {
                 Part::Thought(thought) => self.thought(thought, &place, &mut said),
                 Part::ToolCall(part) => said.calls.push(call(part)),
                 Part::Opaque(part) if part.dialect == OWN => said.content.push(part.value.clone()),
+                Part::Opaque(part) => {
+                    let reason = format!("only {} knows a `{}`", part.dialect.name(), part.kind);
+                    self.drop(&place, &reason);
+                }
                 part => return Err(cannot(part, place)),
             }
         }
