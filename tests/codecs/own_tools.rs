@@ -680,6 +680,44 @@ fn items_of_a_conversation_that_only_openai_knows_are_named_everywhere() {
 }
 
 #[test]
+fn arguments_that_are_no_object_are_those_of_one_that_holds_their_text() {
+    for arguments in ["null", "{\"bad", "[1]"] {
+        let body = json!({"model": "m", "input": [
+            {"role": "user", "content": "Hi"},
+            {"type": "function_call", "call_id": "c1", "name": "run", "arguments": arguments},
+            {"type": "function_call_output", "call_id": "c1", "output": "no"},
+        ]});
+        let request = Dialect::OpenaiResponses.decode_request(body).unwrap();
+        let wrapped = json!({"arguments": arguments});
+        for (target, place) in [
+            (Dialect::Anthropic, "/messages/1/content/0/input"),
+            (Dialect::Bedrock, "/messages/1/content/0/toolUse/input"),
+            (Dialect::Gemini, "/contents/1/parts/0/functionCall/args"),
+            (
+                Dialect::Cohere,
+                "/messages/1/tool_calls/0/function/arguments",
+            ),
+        ] {
+            let encoded = target.encode_request(&request, &model()).unwrap();
+            let said = encoded.body.pointer(place).unwrap();
+            let said = match said {
+                Value::String(text) => serde_json::from_str(text).unwrap(),
+                value => value.clone(),
+            };
+            assert_eq!(said, wrapped, "{target:?}");
+            let [lost] = encoded.dropped.as_slice() else {
+                unreachable!("one thing is named: {:?}", encoded.dropped);
+            };
+            assert!(
+                lost.field.ends_with("[1].parts[0].arguments")
+                    || lost.field.ends_with("[1].content[0].arguments"),
+                "{lost:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_user_that_openai_finds_too_long_is_left_out() {
     for (user, kept) in [("u".repeat(64), true), ("u".repeat(65), false)] {
         let body = json!({
