@@ -345,6 +345,59 @@ fn codex_may_leave_out_the_ids() {
 }
 
 #[test]
+fn a_citation_of_a_whole_text_says_where_it_is() {
+    let page = Citation {
+        url: Some("https://example.com".to_owned()),
+        ..Citation::default()
+    };
+    let some = Citation {
+        span: Some((1, 2)),
+        ..page.clone()
+    };
+    let text = |text: &str, citations: Vec<Citation>| {
+        let text = text.to_owned();
+        let cache = None;
+        Part::Text(Text {
+            text,
+            citations,
+            cache,
+        })
+    };
+    let given = answer(vec![
+        text("Ähm. ", Vec::new()),
+        text("Sö ist es.", vec![page.clone(), some]),
+    ]);
+    let whole = encode_answer(&given, &told()).body["output"].clone();
+    let annotations = &whole[0]["content"][1]["annotations"];
+    let ranges: Vec<_> = annotations
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["start_index"].as_u64(), it["end_index"].as_u64()))
+        .collect();
+    assert_eq!(ranges, [(Some(1), Some(2)), (Some(0), Some(10))]);
+    // Some tell what a text is based on before they say it.
+    let part = PartStart::Text;
+    let delta = |delta| ChatEvent::Delta { index: 0, delta };
+    let stream = encoded(vec![
+        ChatEvent::PartStart { index: 0, part },
+        delta(Delta::Citation(page)),
+        delta(Delta::Text("Sö ist".to_owned())),
+        delta(Delta::Text(" es.".to_owned())),
+        ChatEvent::PartStop { index: 0 },
+        ChatEvent::Stop(Stop::End),
+    ]);
+    let data = checked(&stream);
+    let added = data
+        .iter()
+        .find(|data| data["type"] == "response.output_text.annotation.added");
+    assert_eq!(added.unwrap()["annotation"]["end_index"], 10);
+    let last = data.last().unwrap();
+    let said = &last["response"]["output"][0]["content"][0]["annotations"][0];
+    assert_eq!(*said, added.unwrap()["annotation"]);
+}
+
+#[test]
 fn what_an_answer_cannot_say_is_named() {
     let opaque = Part::Opaque(Opaque {
         dialect: Dialect::Anthropic,
