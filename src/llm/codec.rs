@@ -25,6 +25,9 @@ const HEARD: [Dialect; 4] = [
     Dialect::Gemini,
 ];
 
+/// How much a model can be asked to think (<https://platform.openai.com/docs/guides/reasoning>).
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
 /// The same function of every dialect.
 macro_rules! every {
     ($dialect:expr, $function:ident($($argument:expr),*)) => {
@@ -72,6 +75,7 @@ impl Dialect {
         }
         foreign(request, self)?;
         beside_text(request, self)?;
+        known_effort(request, self)?;
         let mut adapted = own_tools::adapted(request, self);
         bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
@@ -227,6 +231,26 @@ fn beside_text(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
         return Err(target.cannot(SEARCH, "a search of the web"));
     }
     Ok(())
+}
+
+/// An effort that nobody knows cannot be said in other words.
+fn known_effort(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
+    let field = match request.rest.dialect {
+        Some(Dialect::OpenaiChat) => "reasoning_effort",
+        Some(Dialect::OpenaiResponses) => "reasoning.effort",
+        _ => return Ok(()),
+    };
+    let asked = request.reasoning.as_ref();
+    let effort = asked.and_then(|asked| asked.effort.as_deref());
+    let has_same = matches!(target, Dialect::OpenaiChat | Dialect::OpenaiResponses);
+    match effort.filter(|effort| !has_same && !EFFORTS.contains(effort)) {
+        Some(effort) => {
+            let wanted = EFFORTS.join("`, `");
+            let message = format!("`{field}` is `{effort}`; it has to be one of `{wanted}`");
+            Err(Fault::invalid(field, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn unheard(dialect: Dialect) -> Fault {

@@ -677,6 +677,72 @@ fn signatures_of_other_dialects_pass_through_a_caller_unchanged() {
 }
 
 #[test]
+fn images_are_addresses_or_the_bytes_themselves() {
+    let read = |url: &str| -> Result<Source, Fault> {
+        let part = json!({"type": "image_url", "image_url": {"url": url}});
+        let message = json!({"role": "user", "content": [part]});
+        let asked = decode_request(json!({"model": "m", "messages": [message]}))?;
+        match asked.turns[0].parts.first() {
+            Some(Part::Image(image)) => Ok(image.source.clone()),
+            other => unreachable!("it is an image: {other:?}"),
+        }
+    };
+    let inline = |media_type: &str, data: &str| Source::Inline {
+        media_type: media_type.to_owned(),
+        data: data.to_owned(),
+    };
+    for (url, expected) in [
+        ("data:image/png;base64,iVBO", inline("image/png", "iVBO")),
+        (
+            "DATA:image/jpeg;name=a.jpg;BASE64,/9j/",
+            inline("image/jpeg", "/9j/"),
+        ),
+        (
+            "data:image/svg+xml;utf8,<svg/>",
+            inline("image/svg+xml", "PHN2Zy8+"),
+        ),
+        (
+            "data:image/svg+xml,%3Csvg/%3E",
+            inline("image/svg+xml", "PHN2Zy8+"),
+        ),
+        ("data:;base64,iVBO", inline("image/png", "iVBO")),
+        ("iVBO", inline("image/png", "iVBO")),
+    ] {
+        assert_eq!(read(url), Ok(expected), "{url}");
+    }
+    for url in ["foo.png", "", "data:image/png;base64,foo.png", "data:foo"] {
+        let fault = read(url).expect_err(url);
+        assert_eq!(fault.class, FaultClass::Invalid);
+        let place = "messages[0].content[0].image_url.url";
+        assert_eq!(fault.field.as_deref(), Some(place), "{url}");
+    }
+}
+
+#[test]
+fn an_effort_that_nobody_knows_is_refused() {
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "reasoning_effort": "gigantic"});
+    let responses = json!({"model": "m", "input": "Hi", "reasoning": {"effort": "gigantic"}});
+    for (from, body, field) in [
+        (Dialect::OpenaiChat, chat, "reasoning_effort"),
+        (Dialect::OpenaiResponses, responses, "reasoning.effort"),
+    ] {
+        let asked = from.decode_request(body).expect("a request");
+        for to in Dialect::ALL {
+            let written = to.encode_request(&asked, &TargetModel::default());
+            // It may be one of tomorrow's.
+            if matches!(to, Dialect::OpenaiChat | Dialect::OpenaiResponses) {
+                let body = written.expect("it can be said").body.to_string();
+                assert!(body.contains("gigantic"), "{body}");
+                continue;
+            }
+            let fault = written.expect_err("nobody knows it");
+            assert_eq!(fault.field.as_deref(), Some(field), "{to:?}");
+            assert!(fault.message.contains("`xhigh`"), "{fault}");
+        }
+    }
+}
+
+#[test]
 fn fields_that_only_chats_have_are_named() {
     let mut body = json(&format!("{D}/requests/unknown_fields.json"));
     body["modalities"] = json!(["text"]);

@@ -228,6 +228,10 @@ fn wrong_fields_are_named() {
             "input[0].content[0].image_url",
         ),
         (
+            json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "foo.png"}]}]}),
+            "input[0].content[0].image_url",
+        ),
+        (
             json!({"model": "m", "input": [{"type": "function_call"}]}),
             "input[0].call_id",
         ),
