@@ -456,6 +456,11 @@ fn what_an_answer_cannot_say_is_named() {
         encode_answer(&Answer::default(), &told()).body["model"],
         "house-model"
     );
+    given.stop = Some(Stop::Other("tomorrow".to_owned()));
+    let encoded = encode_answer(&given, &told());
+    let ended = (&encoded.body["status"], &encoded.body["incomplete_details"]);
+    assert_eq!(ended, (&json!("completed"), &Value::Null));
+    assert_eq!(encoded.dropped.last().unwrap().field, "stop");
     given.stop = Some(Stop::Refusal);
     assert_eq!(
         encode_answer(&given, &told()).body["incomplete_details"]["reason"],
