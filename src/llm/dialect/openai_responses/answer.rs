@@ -220,7 +220,7 @@ impl Envelope {
             "prompt_cache_key": null,
             "reasoning": {"effort": null, "summary": null},
             "safety_identifier": null,
-            "service_tier": "default",
+            "service_tier": null,
             "temperature": null,
             "text": {"format": {"type": "text"}},
             "tool_choice": "auto",

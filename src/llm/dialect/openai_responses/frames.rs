@@ -199,8 +199,13 @@ impl StreamEncoder {
         });
     }
 
+    /// What was said stays; of what is not over no event says that it is.
     fn fail(&mut self, fault: &Fault) {
         self.envelope();
+        let quiet = std::mem::replace(&mut self.output.quiet, true);
+        self.next(true);
+        self.output.close("incomplete");
+        self.output.quiet = quiet;
         self.end(State {
             status: "failed",
             error: Some(failure(fault)),
