@@ -11,7 +11,7 @@ use crate::llm::dialect::openai_chat::{BASE_RESP, of_base_resp};
 use crate::llm::dialect::own_tools::SEARCH;
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, bounds, cohere,
-    gemini, openai_chat, openai_responses, own_tools, usual,
+    gemini, openai_chat, openai_responses, own_tools, spelling, usual,
 };
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::splice::Top;
@@ -61,12 +61,17 @@ impl Dialect {
     }
 
     /// # Errors
-    /// Where the dialect cannot say what the answer depends on.
+    /// Where the dialect cannot say what the answer depends on: by the field that the caller sent.
     pub fn encode_request(
         self,
         request: &ChatRequest,
         model: &TargetModel,
     ) -> Result<Encoded, Fault> {
+        let encoded = self.encoded(request, model);
+        encoded.map_err(|fault| spelling::told(request, fault))
+    }
+
+    fn encoded(self, request: &ChatRequest, model: &TargetModel) -> Result<Encoded, Fault> {
         if self != Self::OpenaiResponses {
             openai_responses::stateless(request)?;
         }

@@ -21,6 +21,7 @@ pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
 pub(crate) mod own_tools;
+pub(crate) mod spelling;
 pub(crate) mod usual;
 
 pub use own_tools::OwnTools;

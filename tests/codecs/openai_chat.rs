@@ -117,6 +117,7 @@ fn of_anthropic(turns: Vec<Turn>) -> ChatRequest {
         rest: Rest {
             dialect: Some(Dialect::Anthropic),
             fields: Map::new(),
+            ..Rest::default()
         },
         ..ChatRequest::default()
     }
@@ -776,6 +777,27 @@ fn fields_that_only_chats_have_are_named() {
         expected.sort_unstable();
         assert_eq!(names, expected, "{to:?}");
     }
+}
+
+#[test]
+fn refusals_name_what_the_caller_sent() {
+    let sound = json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}});
+    let asked = json!({"model": "m", "messages": [
+        {"role": "system", "content": "A"},
+        {"role": "user", "content": "B"},
+        {"role": "user", "content": [{"type": "text", "text": "C"}, sound]},
+    ]});
+    let asked = decode_request(asked).expect("a request");
+    for to in [Dialect::Anthropic, Dialect::Cohere] {
+        let fault = to.encode_request(&asked, &TargetModel::default());
+        let field = fault.expect_err("there is no sound").field;
+        assert_eq!(field.as_deref(), Some("messages[2].content[1]"), "{to:?}");
+    }
+    let stop = json!({"model": "m", "messages": [{"role": "user", "content": "A"}], "stop": "B"});
+    let stop = decode_request(stop).expect("a request");
+    let fault = Dialect::OpenaiResponses.encode_request(&stop, &TargetModel::default());
+    let field = fault.expect_err("there is no such field").field;
+    assert_eq!(field.as_deref(), Some("stop"));
 }
 
 #[test]

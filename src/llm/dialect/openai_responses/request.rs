@@ -68,6 +68,7 @@ pub fn decode_request(body: Value) -> Result<ChatRequest, Fault> {
     request.rest = Rest {
         dialect: Some(DIALECT),
         fields: rest,
+        places: items.places,
     };
     Ok(request)
 }
