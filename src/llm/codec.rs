@@ -87,6 +87,7 @@ impl Dialect {
         encoded.dropped.extend(adapted.dropped);
         let dropped = &mut encoded.dropped;
         dropped.retain(|one| !usual::is_no_loss(request, one));
+        spelling::left_out(request, dropped);
         Ok(encoded)
     }
 

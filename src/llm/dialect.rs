@@ -72,7 +72,8 @@ pub struct Encoded {
 /// Something that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// The field as the neutral form names it (`sampling.seed`), or as the caller did (`rest` fields).
+    /// The field as the neutral form names it (`sampling.seed`), or as the caller did (`rest` fields, and all that
+    /// OpenAI's callers sent).
     pub field: String,
     pub reason: String,
 }

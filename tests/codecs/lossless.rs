@@ -562,13 +562,13 @@ fn what_is_asked_for_beyond_that_is_named() {
         .expect("it is one of them");
     names.sort_unstable();
     let expected = [
+        "frequency_penalty",
         "logit_bias",
         "metadata",
-        "sampling.frequency_penalty",
-        "sampling.presence_penalty",
-        "sampling.top_p",
+        "presence_penalty",
         "service_tier",
         "stream_options.include_obfuscation",
+        "top_p",
         "verbosity",
     ];
     assert_eq!(names, expected);

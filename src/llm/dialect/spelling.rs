@@ -1,8 +1,8 @@
-//! The names that a caller knows: what is wrong with a request is told by the field that the caller sent.
+//! The names that a caller knows: what of a request is wrong, or left out, is told by the field that the caller sent.
 
 use crate::llm::chat::{ChatRequest, Part};
-use crate::llm::dialect::Dialect;
 use crate::llm::dialect::openai_responses::CONTENT;
+use crate::llm::dialect::{Dialect, Dropped};
 use crate::llm::fault::Fault;
 
 /// How encoders call the turns of a conversation, and the parts of one.
@@ -31,7 +31,52 @@ pub(crate) fn told(request: &ChatRequest, fault: Fault) -> Fault {
     }
 }
 
+/// What of a request was left out, in the words of OpenAI's callers. Fields that only their dialect has are in them.
+pub(crate) fn left_out(request: &ChatRequest, dropped: &mut [Dropped]) {
+    let chat = match request.rest.dialect {
+        Some(Dialect::OpenaiChat) => true,
+        Some(Dialect::OpenaiResponses) => false,
+        _ => return,
+    };
+    for one in dropped {
+        let is_own = request.rest.fields.contains_key(&one.field);
+        if !is_own {
+            one.field = known(request, &one.field, chat);
+        } else if chat {
+            one.field = sent(request, &one.field);
+        }
+    }
+}
+
+/// A field of a chat's message, which is kept by the number that the message has once instructions are put together.
+fn sent(request: &ChatRequest, field: &str) -> String {
+    if let Some(rest) = field.strip_prefix("instructions[") {
+        return format!("messages[{rest}");
+    }
+    let leading = request.rest.places.of(0, None).unwrap_or_default();
+    let merged = leading.saturating_sub(1);
+    let numbered = field.strip_prefix("messages[");
+    let numbered = numbered.and_then(|rest| {
+        let (number, rest) = rest.split_once(']')?;
+        let number: usize = number.parse().ok()?;
+        Some(format!("messages[{}]{rest}", number + merged))
+    });
+    numbered.unwrap_or_else(|| field.to_owned())
+}
+
 fn known(request: &ChatRequest, field: &str, chat: bool) -> String {
+    let Some(marked) = field.strip_suffix(".cache") else {
+        return place(request, field, chat);
+    };
+    let mark = if chat {
+        "cache_control"
+    } else {
+        "prompt_cache_breakpoint"
+    };
+    format!("{}.{mark}", place(request, marked, chat))
+}
+
+fn place(request: &ChatRequest, field: &str, chat: bool) -> String {
     if let Some(place) = turn(request, field, chat) {
         return place;
     }
@@ -53,11 +98,15 @@ fn known(request: &ChatRequest, field: &str, chat: bool) -> String {
         return field.replacen("format", whole, 1);
     }
     if field.starts_with("tools[") && chat {
-        return field.replacen("].name", "].function.name", 1);
+        let inner = field.replacen("].name", "].function.name", 1);
+        return inner.replacen("].strict", "].function.strict", 1);
     }
     let name = match field {
         "cache_key" => "prompt_cache_key",
         "reasoning" | "reasoning.effort" if chat => "reasoning_effort",
+        "reasoning.budget_tokens" if chat => "reasoning.max_tokens",
+        "reasoning.shown" if chat => "reasoning.exclude",
+        "reasoning.shown" => "reasoning.summary",
         system if system.starts_with("system") => {
             if chat {
                 "messages"
@@ -157,7 +206,11 @@ mod tests {
             ("turns[0].parts[1]", "messages[2].content[1]"),
             ("messages[0].content[1]", "messages[2].content[1]"),
             ("turns[1].parts[0]", "messages[3]"),
-            ("turns[1].parts[1].cache", "messages[3].content[0].cache"),
+            (
+                "turns[1].parts[1].cache",
+                "messages[3].content[0].cache_control",
+            ),
+            ("tools[1].strict", "tools[1].function.strict"),
             ("turns[1].parts[3].name", "messages[3].tool_calls[1].name"),
             ("turns[2].parts[1].parts[0]", "messages[5].content[0]"),
             ("turns[3]", "messages[6]"),
@@ -204,5 +257,34 @@ mod tests {
         let text = json!({"model": "m", "input": "Hi"});
         let told = told_of(Dialect::OpenaiResponses, text, "turns[0].parts[0]");
         assert_eq!(told, "input");
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_chat_is_told_by_its_own_numbers() {
+        let body = json!({"model": "m", "messages": [
+            {"role": "system", "content": "A", "x": 1},
+            {"role": "developer", "content": "B", "y": 1},
+            {"role": "user", "name": "ann", "content": "C", "z": 1},
+        ]});
+        let request = Dialect::OpenaiChat.decode_request(body).expect("a request");
+        let names = ["instructions[0].x", "instructions[1].y", "messages[1].z"];
+        let mut dropped: Vec<Dropped> = names
+            .into_iter()
+            .chain(["messages[0].name", "sampling.top_k"])
+            .map(|name| Dropped::new(name, "it is one"))
+            .collect();
+        for name in names {
+            assert!(request.rest.fields.contains_key(name), "{name}");
+        }
+        left_out(&request, &mut dropped);
+        let fields: Vec<&str> = dropped.iter().map(|one| one.field.as_str()).collect();
+        let expected = [
+            "messages[0].x",
+            "messages[1].y",
+            "messages[2].z",
+            "messages[2].name",
+            "top_k",
+        ];
+        assert_eq!(fields, expected);
     }
 }
