@@ -4,6 +4,8 @@
 //! opaque part or tool with the dialect it belongs to; written in that dialect it comes out as it went in,
 //! and for any other it is named in [`Encoded::dropped`](crate::llm::dialect::Encoded) or refused.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::llm::dialect::Dialect;
@@ -39,12 +41,18 @@ pub struct ChatRequest {
     pub rest: Rest,
 }
 
-/// Fields that only their own dialect knows.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What only the caller's own dialect knows.
+#[derive(Clone, Default, PartialEq)]
 pub struct Rest {
     pub dialect: Option<Dialect>,
     pub fields: Map<String, Value>,
+    pub places: Places,
 }
+
+/// Where a caller said what became turns, so that what is wrong is told by its place there: the number of the message or
+/// the item, of each turn and then of each of its parts. Requests that say the same are equal wherever they say it.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Vec<Vec<usize>>);
 
 /// What one side said, without a break.
 #[derive(Clone, Debug, PartialEq)]
@@ -278,6 +286,42 @@ pub struct Reasoning {
     pub budget_tokens: Option<u64>,
     /// Whether the answer is to show it, or a summary of it; `None`: as the model does by default.
     pub shown: Option<bool>,
+}
+
+#[expect(
+    clippy::missing_fields_in_debug,
+    reason = "where something was said is no part of it"
+)]
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest")
+            .field("dialect", &self.dialect)
+            .field("fields", &self.fields)
+            .finish()
+    }
+}
+
+impl PartialEq for Places {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Places {
+    /// What was read since the last time was said at this number.
+    pub fn note(&mut self, turns: &[Turn], at: usize) {
+        let known = self.0.len().saturating_sub(1);
+        self.0.resize_with(turns.len(), Vec::new);
+        for (places, turn) in self.0.iter_mut().zip(turns).skip(known) {
+            places.resize(turn.parts.len() + 1, at);
+        }
+    }
+
+    /// The number of the message or item that a turn, or a part of it, was said in.
+    pub fn of(&self, turn: usize, part: Option<usize>) -> Option<usize> {
+        let place = part.map_or(0, |part| part + 1);
+        self.0.get(turn)?.get(place).copied()
+    }
 }
 
 impl Part {

@@ -8,9 +8,10 @@ use crate::events::Event;
 use crate::llm::answer::{Answer, ChatEvent, Stop};
 use crate::llm::chat::{ChatRequest, Part, Role};
 use crate::llm::dialect::openai_chat::{BASE_RESP, of_base_resp};
+use crate::llm::dialect::own_tools::SEARCH;
 use crate::llm::dialect::{
     Dialect, Dropped, Encoded, EncodedError, TargetModel, Told, anthropic, bedrock, bounds, cohere,
-    gemini, openai_chat, openai_responses, own_tools,
+    gemini, openai_chat, openai_responses, own_tools, spelling, usual,
 };
 use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::splice::Top;
@@ -23,6 +24,9 @@ const HEARD: [Dialect; 4] = [
     Dialect::Anthropic,
     Dialect::Gemini,
 ];
+
+/// How much a model can be asked to think (<https://platform.openai.com/docs/guides/reasoning>).
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// The same function of every dialect.
 macro_rules! every {
@@ -57,12 +61,17 @@ impl Dialect {
     }
 
     /// # Errors
-    /// Where the dialect cannot say what the answer depends on.
+    /// Where the dialect cannot say what the answer depends on: by the field that the caller sent.
     pub fn encode_request(
         self,
         request: &ChatRequest,
         model: &TargetModel,
     ) -> Result<Encoded, Fault> {
+        let encoded = self.encoded(request, model);
+        encoded.map_err(|fault| spelling::told(request, fault))
+    }
+
+    fn encoded(self, request: &ChatRequest, model: &TargetModel) -> Result<Encoded, Fault> {
         if self != Self::OpenaiResponses {
             openai_responses::stateless(request)?;
         }
@@ -70,15 +79,20 @@ impl Dialect {
             gemini::self_contained(request)?;
         }
         gemini::answerable(request, self)?;
-        let mut dropped = Vec::new();
-        let request = anthropic::spelled(request, (self, model), &mut dropped);
+        let mut lost = Vec::new();
+        let request = anthropic::spelled(request, (self, model), &mut lost);
         foreign(&request, self)?;
+        beside_text(&request, self)?;
+        known_effort(&request, self)?;
         let mut adapted = own_tools::adapted(&request, self);
         own_tools::served(&adapted.request, self)?;
         bounds::within(&mut adapted.request, model, self, &mut adapted.dropped);
         let mut encoded = every!(self, encode_request(&adapted.request, model))?;
-        encoded.dropped.extend(adapted.dropped);
-        encoded.dropped.append(&mut dropped);
+        let dropped = &mut encoded.dropped;
+        dropped.extend(adapted.dropped);
+        dropped.append(&mut lost);
+        dropped.retain(|one| !usual::is_no_loss(&request, one));
+        spelling::left_out(&request, dropped);
         Ok(encoded)
     }
 
@@ -253,6 +267,44 @@ fn unreadable(stop: &Stop, caller: Dialect) -> Option<Fault> {
         code: Some(word.clone()),
         ..Fault::new(FaultClass::Upstream, text)
     })
+}
+
+/// What a chat of OpenAI's is to have beside the model's text, and is another answer without: sound, and a search of the web,
+/// unless the caller brings tools that the model may call in its place.
+fn beside_text(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
+    if target == Dialect::OpenaiChat || request.rest.dialect != Some(Dialect::OpenaiChat) {
+        return Ok(());
+    }
+    let fields = &request.rest.fields;
+    let modalities = fields.get("modalities").and_then(Value::as_array);
+    if modalities.is_some_and(|list| list.iter().any(|kind| kind == "audio")) {
+        return Err(target.cannot("modalities", "an answer in sound"));
+    }
+    let search = fields.get(SEARCH).filter(|options| !options.is_null());
+    if search.is_some() && target != Dialect::OpenaiResponses && request.tools.is_empty() {
+        return Err(target.cannot(SEARCH, "a search of the web"));
+    }
+    Ok(())
+}
+
+/// An effort that nobody knows cannot be said in other words.
+fn known_effort(request: &ChatRequest, target: Dialect) -> Result<(), Fault> {
+    let field = match request.rest.dialect {
+        Some(Dialect::OpenaiChat) => "reasoning_effort",
+        Some(Dialect::OpenaiResponses) => "reasoning.effort",
+        _ => return Ok(()),
+    };
+    let asked = request.reasoning.as_ref();
+    let effort = asked.and_then(|asked| asked.effort.as_deref());
+    let has_same = matches!(target, Dialect::OpenaiChat | Dialect::OpenaiResponses);
+    match effort.filter(|effort| !has_same && !EFFORTS.contains(effort)) {
+        Some(effort) => {
+            let wanted = EFFORTS.join("`, `");
+            let message = format!("`{field}` is `{effort}`; it has to be one of `{wanted}`");
+            Err(Fault::invalid(field, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn unheard(dialect: Dialect) -> Fault {

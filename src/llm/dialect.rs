@@ -21,6 +21,8 @@ pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
 pub(crate) mod own_tools;
+pub(crate) mod spelling;
+pub(crate) mod usual;
 
 pub use own_tools::OwnTools;
 
@@ -71,7 +73,8 @@ pub struct Encoded {
 /// Something that was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// The field as the neutral form names it (`sampling.seed`), or as the caller did (`rest` fields).
+    /// The field as the neutral form names it (`sampling.seed`), or as the caller did (`rest` fields, and all that
+    /// OpenAI's callers sent).
     pub field: String,
     pub reason: String,
 }
@@ -210,17 +213,18 @@ fn ending(media_type: &str) -> Option<&'static str> {
     })
 }
 
-/// Names the fields of another dialect that a request brought along. What is null says nothing, and that nothing is to
-/// be kept goes without saying; an effort that stands alone is told as one of reasoning.
+/// Names the fields of another dialect that a request brought along, but for those that say nothing; an effort that
+/// stands alone is told as one of reasoning.
 pub(crate) fn dropped_rest(request: &ChatRequest, target: Dialect) -> Vec<Dropped> {
-    if request.rest.dialect == Some(target) {
+    let own = request.rest.dialect;
+    if own == Some(target) {
         return Vec::new();
     }
     let fields = request.rest.fields.iter();
     let is_effort = anthropic::says_only_effort(request);
     let says = |name: &str, value: &Value| {
         let is_told = is_effort && name == "output_config";
-        !value.is_null() && !is_told && (name, value) != ("store", &Value::Bool(false))
+        !is_told && !usual::says_nothing(own, name, value)
     };
     let reason = format!("{} has no such field", target.name());
     fields

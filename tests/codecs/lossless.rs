@@ -288,6 +288,11 @@ fn chosen(share: Option<f64>) -> Option<f64> {
     share.filter(|share| (share - 1.0).abs() > f64::EPSILON)
 }
 
+/// A penalty of zero is none.
+fn penalty(share: Option<f64>) -> Option<f64> {
+    share.filter(|share| share.abs() > f64::EPSILON)
+}
+
 fn settings(request: &ChatRequest) -> Vec<Fact> {
     let sampling = &request.sampling;
     let (mut stop, mut format) = (None, Vec::new());
@@ -319,8 +324,14 @@ fn settings(request: &ChatRequest) -> Vec<Fact> {
         fact("sampling.temperature", chosen(sampling.temperature)),
         fact("sampling.top_p", chosen(sampling.top_p)),
         fact("sampling.top_k", sampling.top_k),
-        fact("sampling.frequency_penalty", sampling.frequency_penalty),
-        fact("sampling.presence_penalty", sampling.presence_penalty),
+        fact(
+            "sampling.frequency_penalty",
+            penalty(sampling.frequency_penalty),
+        ),
+        fact(
+            "sampling.presence_penalty",
+            penalty(sampling.presence_penalty),
+        ),
         fact("sampling.seed", sampling.seed),
         fact("sampling.stop", stop),
         fact("tool_choice", choice.map(|choice| format!("{choice:?}"))),
@@ -475,6 +486,22 @@ proptest! {
     }
 }
 
+/// The names of what is left out of a request of a dialect in each of some others.
+fn lost(from: Dialect, body: &Value, model: &str) -> Vec<(Dialect, Vec<String>)> {
+    let request = from.decode_request(body.clone()).expect("a request");
+    let model = TargetModel {
+        name: model.into(),
+        max_output_tokens: None,
+    };
+    let others = Dialect::ALL.into_iter().filter(|to| *to != from);
+    let lost = others.map(|to| {
+        let encoded = to.encode_request(&request, &model).expect("can be said");
+        let names = encoded.dropped.into_iter().map(|one| one.field);
+        (to, names.collect())
+    });
+    lost.collect()
+}
+
 // What the SDKs of OpenAI add by themselves, and what nobody does unasked.
 #[test]
 fn what_says_nothing_is_not_named_as_lost() {
@@ -487,19 +514,100 @@ fn what_says_nothing_is_not_named_as_lost() {
         ],
     });
     let stored = json!({ "model": "m", "store": true, "messages": chat["messages"] });
-    let model = TargetModel {
-        name: "m".into(),
-        max_output_tokens: None,
-    };
-    for to in [Dialect::Anthropic, Dialect::Gemini, Dialect::Cohere] {
-        let lost = |body: &Value| -> Vec<String> {
-            let request = Dialect::OpenaiChat
-                .decode_request(body.clone())
-                .expect("a request");
-            let encoded = to.encode_request(&request, &model).expect("can be said");
-            encoded.dropped.into_iter().map(|one| one.field).collect()
-        };
-        assert!(lost(&chat).is_empty(), "{to:?}: {:?}", lost(&chat));
-        assert_eq!(lost(&stored), ["store"], "{to:?}");
+    for (to, lost) in lost(Dialect::OpenaiChat, &chat, "m") {
+        assert!(lost.is_empty(), "{to:?}: {lost:?}");
+    }
+    for (to, lost) in lost(Dialect::OpenaiChat, &stored, "m") {
+        assert_eq!(lost, ["store"], "{to:?}");
+    }
+}
+
+#[test]
+fn what_is_so_anyway_is_not_named_as_lost() {
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let chat = json!({
+        "model": "m", "messages": [{"role": "user", "content": "Hi"}], "n": 1, "temperature": 1, "top_p": 1,
+        "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "metadata": {}, "modalities": ["text"],
+        "service_tier": "auto", "verbosity": "medium", "stream": true,
+        "stream_options": {"include_usage": true, "include_obfuscation": false},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}},
+    });
+    let responses = json!({
+        "model": "m", "input": "Hi", "store": true, "background": false, "truncation": "disabled", "include": [],
+        "metadata": {}, "service_tier": "default", "temperature": 1, "top_p": 1, "stream": true,
+        "stream_options": {"include_obfuscation": false},
+        "text": {"verbosity": "medium", "format": {"type": "json_schema", "name": "a", "schema": schema}},
+    });
+    for model in ["claude-sonnet-4-5", "claude-opus-4-7"] {
+        for (to, lost) in lost(Dialect::OpenaiChat, &chat, model) {
+            assert!(lost.is_empty(), "{model}, {to:?}: {lost:?}");
+        }
+        for (to, lost) in lost(Dialect::OpenaiResponses, &responses, model) {
+            assert!(lost.is_empty(), "{model}, {to:?}: {lost:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_for_beyond_that_is_named() {
+    let chat = json!({
+        "model": "m", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5, "top_p": 0.5,
+        "frequency_penalty": 0.1, "presence_penalty": -0.1, "logit_bias": {"1": 2}, "metadata": {"a": "b"},
+        "service_tier": "flex", "verbosity": "low", "stream_options": {"include_obfuscation": true},
+    });
+    let lost = lost(Dialect::OpenaiChat, &chat, "claude-sonnet-4-5");
+    let (_, mut names) = lost
+        .into_iter()
+        .find(|(to, _)| *to == Dialect::Anthropic)
+        .expect("it is one of them");
+    names.sort_unstable();
+    let expected = [
+        "frequency_penalty",
+        "logit_bias",
+        "metadata",
+        "presence_penalty",
+        "service_tier",
+        "stream_options.include_obfuscation",
+        "top_p",
+        "verbosity",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn what_is_said_in_other_words_is_not_named_as_lost() {
+    let body = json!({
+        "model": "m", "input": "Hi", "include": ["reasoning.encrypted_content"],
+        "tools": [{"type": "custom", "name": "c"}], "tool_choice": {"type": "custom", "name": "c"},
+    });
+    for (to, lost) in lost(Dialect::OpenaiResponses, &body, "claude-sonnet-4-5") {
+        assert!(lost.is_empty(), "{to:?}: {lost:?}");
+    }
+    let request = Dialect::OpenaiResponses
+        .decode_request(body)
+        .expect("a request");
+    let target = TargetModel::default();
+    let said = Dialect::Anthropic.encode_request(&request, &target);
+    let choice = &said.expect("can be said").body["tool_choice"];
+    assert_eq!(*choice, json!({"type": "tool", "name": "c"}));
+    let own = Dialect::OpenaiResponses.encode_request(&request, &target);
+    let choice = &own.expect("can be said").body["tool_choice"];
+    assert_eq!(*choice, json!({"type": "custom", "name": "c"}));
+    for (include, named) in [
+        (json!(["message.output_text.logprobs"]), false),
+        (
+            json!(["message.output_text.logprobs", "web_search_call.results"]),
+            true,
+        ),
+    ] {
+        let body = json!({"model": "m", "input": "Hi", "include": include, "top_logprobs": 2});
+        let request = Dialect::OpenaiResponses
+            .decode_request(body)
+            .expect("a request");
+        for to in [Dialect::OpenaiChat, Dialect::Gemini] {
+            let encoded = to.encode_request(&request, &target).expect("can be said");
+            let names: Vec<_> = encoded.dropped.iter().map(|one| &one.field).collect();
+            assert_eq!(names, vec!["include"; usize::from(named)], "{to:?}");
+        }
     }
 }

@@ -117,6 +117,7 @@ fn of_anthropic(turns: Vec<Turn>) -> ChatRequest {
         rest: Rest {
             dialect: Some(Dialect::Anthropic),
             fields: Map::new(),
+            ..Rest::default()
         },
         ..ChatRequest::default()
     }
@@ -674,6 +675,161 @@ fn signatures_of_other_dialects_pass_through_a_caller_unchanged() {
             ]
         );
     }
+}
+
+#[test]
+fn images_are_addresses_or_the_bytes_themselves() {
+    let read = |url: &str| -> Result<Source, Fault> {
+        let part = json!({"type": "image_url", "image_url": {"url": url}});
+        let message = json!({"role": "user", "content": [part]});
+        let asked = decode_request(json!({"model": "m", "messages": [message]}))?;
+        match asked.turns[0].parts.first() {
+            Some(Part::Image(image)) => Ok(image.source.clone()),
+            other => unreachable!("it is an image: {other:?}"),
+        }
+    };
+    let inline = |media_type: &str, data: &str| Source::Inline {
+        media_type: media_type.to_owned(),
+        data: data.to_owned(),
+    };
+    for (url, expected) in [
+        ("data:image/png;base64,iVBO", inline("image/png", "iVBO")),
+        (
+            "DATA:image/jpeg;name=a.jpg;BASE64,/9j/",
+            inline("image/jpeg", "/9j/"),
+        ),
+        (
+            "data:image/svg+xml;utf8,<svg/>",
+            inline("image/svg+xml", "PHN2Zy8+"),
+        ),
+        (
+            "data:image/svg+xml,%3Csvg/%3E",
+            inline("image/svg+xml", "PHN2Zy8+"),
+        ),
+        ("data:;base64,iVBO", inline("image/png", "iVBO")),
+        ("iVBO", inline("image/png", "iVBO")),
+    ] {
+        assert_eq!(read(url), Ok(expected), "{url}");
+    }
+    for url in ["foo.png", "", "data:image/png;base64,foo.png", "data:foo"] {
+        let fault = read(url).expect_err(url);
+        assert_eq!(fault.class, FaultClass::Invalid);
+        let place = "messages[0].content[0].image_url.url";
+        assert_eq!(fault.field.as_deref(), Some(place), "{url}");
+    }
+}
+
+#[test]
+fn an_effort_that_nobody_knows_is_refused() {
+    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "reasoning_effort": "gigantic"});
+    let responses = json!({"model": "m", "input": "Hi", "reasoning": {"effort": "gigantic"}});
+    for (from, body, field) in [
+        (Dialect::OpenaiChat, chat, "reasoning_effort"),
+        (Dialect::OpenaiResponses, responses, "reasoning.effort"),
+    ] {
+        let asked = from.decode_request(body).expect("a request");
+        for to in Dialect::ALL {
+            let written = to.encode_request(&asked, &TargetModel::default());
+            // It may be one of tomorrow's.
+            if matches!(to, Dialect::OpenaiChat | Dialect::OpenaiResponses) {
+                let body = written.expect("it can be said").body.to_string();
+                assert!(body.contains("gigantic"), "{body}");
+                continue;
+            }
+            let fault = written.expect_err("nobody knows it");
+            assert_eq!(fault.field.as_deref(), Some(field), "{to:?}");
+            assert!(fault.message.contains("`xhigh`"), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn fields_that_only_chats_have_are_named() {
+    let mut body = json(&format!("{D}/requests/unknown_fields.json"));
+    body["modalities"] = json!(["text"]);
+    let asked = decode_request(body).expect("a request");
+    let known = [
+        "metadata",
+        "safety_identifier",
+        "service_tier",
+        "verbosity",
+        "web_search_options",
+    ];
+    for (to, more) in [
+        (Dialect::OpenaiResponses, &known[..0]),
+        (Dialect::Cohere, &known[..]),
+    ] {
+        let encoded = to.encode_request(&asked, &TargetModel::default());
+        let dropped = encoded.expect("it can be said").dropped;
+        let mut names: Vec<&str> = dropped.iter().map(|one| one.field.as_str()).collect();
+        names.sort_unstable();
+        let mut expected = vec![
+            "a.dotted[name]",
+            "audio",
+            "logit_bias",
+            "messages[0].content[0].prompt_cache_breakpoint",
+            "messages[1].prefix",
+            "prediction",
+            "store",
+            "tools[0].function.returns",
+        ];
+        expected.extend(more);
+        expected.sort_unstable();
+        assert_eq!(names, expected, "{to:?}");
+    }
+}
+
+#[test]
+fn refusals_name_what_the_caller_sent() {
+    let sound = json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}});
+    let asked = json!({"model": "m", "messages": [
+        {"role": "system", "content": "A"},
+        {"role": "user", "content": "B"},
+        {"role": "user", "content": [{"type": "text", "text": "C"}, sound]},
+    ]});
+    let asked = decode_request(asked).expect("a request");
+    for to in [Dialect::Anthropic, Dialect::Cohere] {
+        let fault = to.encode_request(&asked, &TargetModel::default());
+        let field = fault.expect_err("there is no sound").field;
+        assert_eq!(field.as_deref(), Some("messages[2].content[1]"), "{to:?}");
+    }
+    let stop = json!({"model": "m", "messages": [{"role": "user", "content": "A"}], "stop": "B"});
+    let stop = decode_request(stop).expect("a request");
+    let fault = Dialect::OpenaiResponses.encode_request(&stop, &TargetModel::default());
+    let field = fault.expect_err("there is no such field").field;
+    assert_eq!(field.as_deref(), Some("stop"));
+}
+
+#[test]
+fn fields_shared_with_responses_are_taken_over() {
+    let shared = json!({"metadata": {"a": "b"}, "service_tier": "flex", "safety_identifier": "s"});
+    let mut asked = json!({
+        "model": "m", "input": "Hi", "text": {"verbosity": "low"}, "prompt_cache_key": "k", "max_tool_calls": 3,
+    });
+    let fields = asked.as_object_mut().expect("an object");
+    fields.extend(shared.as_object().expect("an object").clone());
+    let asked = Dialect::OpenaiResponses
+        .decode_request(asked)
+        .expect("a request");
+    let written = encoded(&asked);
+    for (name, value) in shared.as_object().expect("an object") {
+        assert_eq!(&written.body[name], value);
+    }
+    assert_eq!(written.body["verbosity"], "low");
+    assert_eq!(written.body["prompt_cache_key"], "k");
+    let dropped: Vec<_> = written.dropped.iter().map(|one| &one.field).collect();
+    assert_eq!(dropped, ["max_tool_calls"]);
+    // Many who imitate OpenAI refuse what they do not know.
+    let usual = json!({
+        "model": "m", "input": "Hi", "metadata": {}, "service_tier": "auto", "text": {"verbosity": "medium"},
+    });
+    let usual = Dialect::OpenaiResponses
+        .decode_request(usual)
+        .expect("a request");
+    let written = encoded(&usual);
+    let messages = json!([{"role": "user", "content": "Hi"}]);
+    assert_eq!(written.body, json!({"model": "m", "messages": messages}));
+    assert_eq!(written.dropped, []);
 }
 
 #[test]

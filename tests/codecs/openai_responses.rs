@@ -116,8 +116,9 @@ pub(crate) fn normal(mut request: Value) -> Value {
     request
 }
 
-/// An answer without the ids of messages and calls, which are ours.
+/// An answer without the ids of messages and calls, which are ours, and without the tier, which is its provider's to tell.
 pub(crate) fn without_ids(mut answer: Value) -> Value {
+    answer.as_object_mut().unwrap().shift_remove("service_tier");
     for item in answer["output"].as_array_mut().unwrap() {
         if matches!(
             item["type"].as_str(),
@@ -186,6 +187,34 @@ fn unknown_fields_survive() {
 }
 
 #[test]
+fn reasoning_that_says_nothing_asks_for_none() {
+    for reasoning in [
+        json!({"effort": null, "summary": null}),
+        json!({}),
+        json!(null),
+    ] {
+        let body = json!({"model": "m", "input": "Hi", "reasoning": reasoning});
+        let request = decode_request(body).unwrap();
+        assert_eq!(request.reasoning, None);
+        for to in Dialect::ALL {
+            let encoded = to.encode_request(&request, &model("claude-sonnet-4-5"));
+            let encoded = encoded.unwrap();
+            assert_eq!(encoded.dropped, [], "{to:?}");
+            let body = encoded.body.to_string();
+            assert!(
+                !body.contains("think") && !body.contains("reason"),
+                "{body}"
+            );
+        }
+    }
+    let body =
+        json!({"model": "m", "reasoning": {"effort": null, "summary": "auto", "mode": "pro"}});
+    let request = decode_request(body).unwrap();
+    assert_eq!(request.reasoning.unwrap().shown, Some(true));
+    assert_eq!(request.rest.fields["reasoning.mode"], "pro");
+}
+
+#[test]
 fn wrong_fields_are_named() {
     for (body, field) in [
         (json!([]), ""),
@@ -198,6 +227,10 @@ fn wrong_fields_are_named() {
         ),
         (
             json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image"}]}]}),
+            "input[0].content[0].image_url",
+        ),
+        (
+            json!({"model": "m", "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "foo.png"}]}]}),
             "input[0].content[0].image_url",
         ),
         (
@@ -398,7 +431,7 @@ fn fields_shared_with_chat_completions_are_taken_over() {
     let mut request = foreign();
     request.rest.dialect = Some(Dialect::OpenaiChat);
     let fields =
-        json!({"verbosity": "low", "service_tier": "flex", "logit_bias": {}, "store": true});
+        json!({"verbosity": "low", "service_tier": "flex", "logit_bias": {"7": -1}, "store": true});
     request.rest.fields = fields.as_object().unwrap().clone();
     let grammar = json!({"type": "grammar", "grammar": {"syntax": "lark", "definition": "a"}});
     request.tools = vec![Tool::Opaque(Opaque {
@@ -427,6 +460,7 @@ fn answers_come_out_as_they_went_in() {
         let body = json(&file);
         let answer = decode_answer(body.clone()).expect(&file);
         let encoded = encode_answer(&answer, &told());
+        assert_eq!(encoded.body["service_tier"], Value::Null);
         assert_eq!(without_ids(encoded.body), without_ids(body), "{file}");
         assert!(
             encoded

@@ -233,6 +233,70 @@ fn others_are_told_only_of_the_tools_that_may_be_called() {
     }
 }
 
+/// What is left out of a chat with these fields for a dialect, or the field for which it is refused.
+fn left_out(fields: &Value, target: Dialect) -> Result<Vec<String>, String> {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "News?"}]});
+    let fields = fields.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(fields);
+    let request = Dialect::OpenaiChat.decode_request(body).unwrap();
+    let encoded = target.encode_request(&request, &model());
+    let encoded = encoded.map_err(|fault| fault.field.unwrap_or_default())?;
+    let names = encoded.dropped.into_iter().map(|one| one.field);
+    Ok(names.collect())
+}
+
+#[test]
+fn a_search_that_a_chat_asks_for_is_a_tool_of_responses() {
+    let place = json!({"type": "approximate", "approximate": {"country": "GB", "city": "London"}});
+    let options = json!({"search_context_size": "low", "user_location": place});
+    let flat = json!({"type": "approximate", "country": "GB", "city": "London"});
+    let search = json!({"type": "web_search", "search_context_size": "low", "user_location": flat});
+    let run = json!({"type": "function", "function": {"name": "run"}});
+    for (options, search) in [
+        (options, search),
+        (json!({}), json!({"type": "web_search"})),
+    ] {
+        let alone = json!({"web_search_options": options});
+        let beside = json!({"web_search_options": options, "tools": [run]});
+        for target in Dialect::ALL {
+            let (without, with) = (left_out(&alone, target), left_out(&beside, target));
+            if matches!(target, Dialect::OpenaiChat | Dialect::OpenaiResponses) {
+                assert_eq!((without, with), (Ok(Vec::new()), Ok(Vec::new())));
+                continue;
+            }
+            let name = "web_search_options".to_owned();
+            assert_eq!(without, Err(name.clone()), "{target:?}");
+            assert_eq!(with, Ok(vec![name]), "{target:?}");
+        }
+        let body =
+            json!({"model": "m", "messages": [], "web_search_options": options, "tools": [run]});
+        let request = Dialect::OpenaiChat.decode_request(body).unwrap();
+        let encoded = Dialect::OpenaiResponses.encode_request(&request, &model());
+        let tools = encoded.unwrap().body["tools"].clone();
+        assert_eq!(
+            (tools[0]["name"].as_str(), &tools[1]),
+            (Some("run"), &search)
+        );
+    }
+    for target in Dialect::ALL {
+        let none = left_out(&json!({"web_search_options": null}), target);
+        assert_eq!(none, Ok(Vec::new()), "{target:?}");
+    }
+}
+
+#[test]
+fn sound_in_an_answer_is_left_out_nowhere() {
+    let fields =
+        json!({"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}});
+    for target in Dialect::ALL {
+        let expected = match target {
+            Dialect::OpenaiChat => Ok(Vec::new()),
+            _ => Err("modalities".to_owned()),
+        };
+        assert_eq!(left_out(&fields, target), expected, "{target:?}");
+    }
+}
+
 /// A conversation in Chat Completions with a custom tool, which it has called once.
 fn chatted(tools: &Value) -> ChatRequest {
     let call =
@@ -466,6 +530,16 @@ fn calls_come_back_as_the_caller_knows_its_tools() {
 
     let events = streamed(&answer, told);
     assert_eq!(&events.last().unwrap()["response"]["output"], output);
+    // What a call holds follows its beginning.
+    let begun = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.added")
+        .map(|event| {
+            event["item"]
+                .get("input")
+                .or(event["item"].get("arguments"))
+        });
+    assert_eq!(begun.collect::<Vec<_>>(), [Some(&json!("")); 3]);
     let said = |kind: &str| -> String {
         let deltas = events.iter().filter(|event| event["type"] == kind);
         deltas.filter_map(|event| event["delta"].as_str()).collect()
@@ -577,6 +651,66 @@ fn a_message_has_an_id_of_its_own_whatever_the_provider_calls_its_answers() {
         }
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(&format!(r#""id":"{written}""#)), "{text}");
+    }
+}
+
+#[test]
+fn items_of_a_conversation_that_only_openai_knows_are_named_everywhere() {
+    let body = json!({"model": "m", "input": [
+        {"role": "user", "content": "Hi"},
+        {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAA"},
+        {"type": "mcp_call", "id": "mcp_1", "server_label": "s", "name": "n", "arguments": "{}", "output": "o"},
+        {"role": "user", "content": "Go on"},
+    ]});
+    let request = Dialect::OpenaiResponses.decode_request(body).unwrap();
+    for target in Dialect::ALL {
+        let encoded = target.encode_request(&request, &model()).unwrap();
+        let text = encoded.body.to_string();
+        let is_own = target == Dialect::OpenaiResponses;
+        let names = encoded.dropped.iter().map(|one| one.field.as_str());
+        let names: Vec<&str> = names.collect();
+        let lost = if is_own { 0 } else { 2 };
+        assert_eq!(names, ["input[1]", "input[2]"][..lost], "{target:?}");
+        assert_eq!(text.contains("mcp_1"), is_own, "{target:?}: {text}");
+        for role in [r#""role":"assistant""#, r#""role":"model""#] {
+            assert!(!text.contains(role), "{target:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn arguments_that_are_no_object_are_those_of_one_that_holds_their_text() {
+    for arguments in ["null", "{\"bad", "[1]"] {
+        let body = json!({"model": "m", "input": [
+            {"role": "user", "content": "Hi"},
+            {"type": "function_call", "call_id": "c1", "name": "run", "arguments": arguments},
+            {"type": "function_call_output", "call_id": "c1", "output": "no"},
+        ]});
+        let request = Dialect::OpenaiResponses.decode_request(body).unwrap();
+        let wrapped = json!({"arguments": arguments});
+        for (target, place) in [
+            (Dialect::Anthropic, "/messages/1/content/0/input"),
+            (Dialect::Bedrock, "/messages/1/content/0/toolUse/input"),
+            (Dialect::Gemini, "/contents/1/parts/0/functionCall/args"),
+            (
+                Dialect::Cohere,
+                "/messages/1/tool_calls/0/function/arguments",
+            ),
+        ] {
+            let encoded = target.encode_request(&request, &model()).unwrap();
+            let said = encoded.body.pointer(place).unwrap();
+            let said = match said {
+                Value::String(text) => serde_json::from_str(text).unwrap(),
+                value => value.clone(),
+            };
+            assert_eq!(said, wrapped, "{target:?}");
+            let names: Vec<&str> = encoded
+                .dropped
+                .iter()
+                .map(|one| one.field.as_str())
+                .collect();
+            assert_eq!(names, ["input[1].arguments"], "{target:?}");
+        }
     }
 }
 

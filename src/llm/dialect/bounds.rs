@@ -1,5 +1,5 @@
-//! What a model does not take at all, left out or made smaller where the request came in another dialect: agents ask
-//! every model for much of both, and cannot know which one answers.
+//! What a model does not take as it is asked for, left out or made smaller where the request came in another dialect:
+//! agents ask every model for much of both, and cannot know which one answers.
 
 use std::borrow::Cow;
 
@@ -18,6 +18,9 @@ pub(crate) fn within(
     target: Dialect,
     dropped: &mut Vec<Dropped>,
 ) {
+    if request.rest.dialect != Some(target) {
+        ask_for_logprobs(request);
+    }
     let asked = request.sampling.max_output_tokens;
     if let Some(most) = model.max_output_tokens.filter(|most| asked > Some(*most)) {
         request.to_mut().sampling.max_output_tokens = Some(most);
@@ -48,6 +51,17 @@ pub(crate) fn within(
                 dropped.push(Dropped::new(field, "a model that reasons takes none"));
             }
         }
+    }
+}
+
+/// A number of likeliest tokens asks for them, which other dialects want to be told beside it.
+fn ask_for_logprobs(request: &mut Cow<'_, ChatRequest>) {
+    let is_asked = request.sampling.logprobs;
+    let number = request.sampling.top_logprobs.filter(|_| !is_asked);
+    if let Some(number) = number {
+        let sampling = &mut request.to_mut().sampling;
+        sampling.logprobs = number > 0;
+        sampling.top_logprobs = (number > 0).then_some(number);
     }
 }
 

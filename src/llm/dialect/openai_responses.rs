@@ -17,6 +17,8 @@ mod stream;
 pub use answer::{decode_answer, encode_answer};
 pub use error::{decode_error, encode_error};
 pub use frames::StreamEncoder;
+pub(crate) use parts::CONTENT;
+pub(crate) use request::{ENCRYPTED, LOGPROBS, SHARED};
 pub use request::{decode_request, encode_request, stateless};
 pub use stream::StreamDecoder;
 

@@ -9,6 +9,7 @@
 //! | of Chat Completions | to others |
 //! |---|---|
 //! | `custom` | the same |
+//! | `web_search_options` | `web_search` of Responses |
 //!
 //! | of Anthropic | to others |
 //! |---|---|
@@ -30,6 +31,8 @@ use crate::llm::fault::Fault;
 const BETWEEN: &str = "__";
 /// The argument that holds the text of a custom tool.
 const INPUT: &str = "input";
+/// How Chat Completions asks for a search of the web.
+pub(crate) const SEARCH: &str = "web_search_options";
 /// The kind of what a search for tools answers.
 const REFERENCE: &str = "tool_reference";
 
@@ -322,6 +325,28 @@ pub(crate) fn flat(tool: &Opaque) -> Option<Value> {
             Some(grammar) => {
                 let mut flat = grammar.clone();
                 flat.insert("type".to_owned(), json!("grammar"));
+                Value::Object(flat)
+            }
+            None => value.clone(),
+        };
+        written.insert(name.clone(), value);
+    }
+    Some(Value::Object(written))
+}
+
+/// The search of the web that Chat Completions asks for, as the tool of Responses
+/// (<https://platform.openai.com/docs/guides/tools-web-search>).
+pub(crate) fn search(request: &ChatRequest) -> Option<Value> {
+    let is_chat = request.rest.dialect == Some(Dialect::OpenaiChat);
+    let options = request.rest.fields.get(SEARCH).filter(|_| is_chat)?;
+    let mut written = Map::new();
+    written.insert("type".to_owned(), json!("web_search"));
+    for (name, value) in options.as_object()? {
+        let place = value.get("approximate").and_then(Value::as_object);
+        let value = match place.filter(|_| name == "user_location") {
+            Some(place) => {
+                let mut flat = place.clone();
+                flat.insert("type".to_owned(), json!("approximate"));
                 Value::Object(flat)
             }
             None => value.clone(),

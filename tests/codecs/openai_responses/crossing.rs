@@ -196,6 +196,36 @@ fn what_models_that_think_do_not_take_is_left_out() {
 }
 
 #[test]
+fn a_number_of_likeliest_tokens_asks_for_them() {
+    for (top, chat, gemini) in [
+        (
+            json!(2),
+            json!({"logprobs": true, "top_logprobs": 2}),
+            json!({"responseLogprobs": true, "logprobs": 2}),
+        ),
+        (json!(0), json!({}), json!(null)),
+        (json!(null), json!({}), json!(null)),
+    ] {
+        let body = json!({"model": "m", "input": "Hi", "top_logprobs": top});
+        let request = Dialect::OpenaiResponses.decode_request(body).unwrap();
+        let in_chat = Dialect::OpenaiChat.encode_request(&request, &model("m"));
+        let mut in_chat = in_chat.unwrap().body;
+        for said in ["model", "messages"] {
+            in_chat.as_object_mut().unwrap().shift_remove(said);
+        }
+        assert_eq!(in_chat, chat);
+        let in_gemini = Dialect::Gemini.encode_request(&request, &model("m"));
+        assert_eq!(in_gemini.unwrap().body["generationConfig"], gemini);
+        let own = Dialect::OpenaiResponses.encode_request(&request, &model("m"));
+        assert_eq!(own.unwrap().body["top_logprobs"], top);
+        for to in [Dialect::Anthropic, Dialect::Bedrock] {
+            let written = to.encode_request(&request, &model("m"));
+            assert_eq!(written.is_ok(), top != json!(2), "{to:?}");
+        }
+    }
+}
+
+#[test]
 fn so_few_tokens_that_responses_cannot_be_asked_for_are_more() {
     let mut request = foreign();
     request.sampling.max_output_tokens = Some(1);
@@ -315,6 +345,59 @@ fn codex_may_leave_out_the_ids() {
 }
 
 #[test]
+fn a_citation_of_a_whole_text_says_where_it_is() {
+    let page = Citation {
+        url: Some("https://example.com".to_owned()),
+        ..Citation::default()
+    };
+    let some = Citation {
+        span: Some((1, 2)),
+        ..page.clone()
+    };
+    let text = |text: &str, citations: Vec<Citation>| {
+        let text = text.to_owned();
+        let cache = None;
+        Part::Text(Text {
+            text,
+            citations,
+            cache,
+        })
+    };
+    let given = answer(vec![
+        text("Ähm. ", Vec::new()),
+        text("Sö ist es.", vec![page.clone(), some]),
+    ]);
+    let whole = encode_answer(&given, &told()).body["output"].clone();
+    let annotations = &whole[0]["content"][1]["annotations"];
+    let ranges: Vec<_> = annotations
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["start_index"].as_u64(), it["end_index"].as_u64()))
+        .collect();
+    assert_eq!(ranges, [(Some(1), Some(2)), (Some(0), Some(10))]);
+    // Some tell what a text is based on before they say it.
+    let part = PartStart::Text;
+    let delta = |delta| ChatEvent::Delta { index: 0, delta };
+    let stream = encoded(vec![
+        ChatEvent::PartStart { index: 0, part },
+        delta(Delta::Citation(page)),
+        delta(Delta::Text("Sö ist".to_owned())),
+        delta(Delta::Text(" es.".to_owned())),
+        ChatEvent::PartStop { index: 0 },
+        ChatEvent::Stop(Stop::End),
+    ]);
+    let data = checked(&stream);
+    let added = data
+        .iter()
+        .find(|data| data["type"] == "response.output_text.annotation.added");
+    assert_eq!(added.unwrap()["annotation"]["end_index"], 10);
+    let last = data.last().unwrap();
+    let said = &last["response"]["output"][0]["content"][0]["annotations"][0];
+    assert_eq!(*said, added.unwrap()["annotation"]);
+}
+
+#[test]
 fn what_an_answer_cannot_say_is_named() {
     let opaque = Part::Opaque(Opaque {
         dialect: Dialect::Anthropic,
@@ -373,6 +456,11 @@ fn what_an_answer_cannot_say_is_named() {
         encode_answer(&Answer::default(), &told()).body["model"],
         "house-model"
     );
+    given.stop = Some(Stop::Other("tomorrow".to_owned()));
+    let encoded = encode_answer(&given, &told());
+    let ended = (&encoded.body["status"], &encoded.body["incomplete_details"]);
+    assert_eq!(ended, (&json!("completed"), &Value::Null));
+    assert_eq!(encoded.dropped.last().unwrap().field, "stop");
     given.stop = Some(Stop::Refusal);
     assert_eq!(
         encode_answer(&given, &told()).body["incomplete_details"]["reason"],

@@ -213,6 +213,51 @@ fn a_response_that_failed_tells_what_it_used() {
     assert_eq!(told["output_tokens"], 50);
 }
 
+#[test]
+fn what_was_said_before_a_fault_stays() {
+    let delta = |index, text: &str| ChatEvent::Delta {
+        index,
+        delta: Delta::Text(text.to_owned()),
+    };
+    let start = |index| ChatEvent::PartStart {
+        index,
+        part: PartStart::Text,
+    };
+    let mut events = vec![start(0), delta(0, "One."), ChatEvent::PartStop { index: 0 }];
+    events.extend([start(1), delta(1, "Tw"), start(2), delta(2, "Three.")]);
+    events.push(ChatEvent::Fault(Fault::new(
+        FaultClass::Overloaded,
+        "too much",
+    )));
+    let data = checked(&encoded(events));
+    let response = &data.last().unwrap()["response"];
+    assert_eq!(response["status"], "failed");
+    let [item] = response["output"].as_array().unwrap().as_slice() else {
+        unreachable!("it is one message: {response}");
+    };
+    assert_eq!(item["status"], "incomplete");
+    let texts = item["content"].as_array().unwrap().iter();
+    let texts: Vec<_> = texts.filter_map(|it| it["text"].as_str()).collect();
+    assert_eq!(texts, ["One.", "Tw", "Three."]);
+    let kinds = data.iter().filter_map(|data| data["type"].as_str());
+    let done: Vec<&str> = kinds.filter(|kind| kind.ends_with(".done")).collect();
+    assert_eq!(
+        done,
+        ["response.output_text.done", "response.content_part.done"]
+    );
+    // A call that was cut is not told as one to make.
+    let mut events = interleaved();
+    events.truncate(4);
+    let data = checked(&encoded(events));
+    let last = data.last().unwrap();
+    assert_eq!(last["type"], "response.failed");
+    let states = last["response"]["output"].as_array().unwrap().iter();
+    let states: Vec<_> = states.map(|item| &item["status"]).collect();
+    assert_eq!(states, ["incomplete", "incomplete"]);
+    let mut kinds = data.iter().filter_map(|data| data["type"].as_str());
+    assert!(kinds.all(|kind| !kind.ends_with(".done")));
+}
+
 /// A chat's events of a message and two calls whose arguments alternate.
 pub(crate) fn interleaved() -> Vec<ChatEvent> {
     let call = |index, name: &str| ChatEvent::PartStart {

@@ -55,6 +55,7 @@ pub(crate) fn decode(body: Value) -> Result<ChatRequest, Fault> {
     request.rest = Rest {
         dialect: Some(Dialect::Anthropic),
         fields: rest,
+        ..Rest::default()
     };
     Ok(request)
 }

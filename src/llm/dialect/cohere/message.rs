@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::llm::answer::arguments_text;
+use crate::llm::answer::{arguments_text, arguments_value};
 use crate::llm::chat::{
     ChatRequest, Document, Image, Part, Role, Source, Text, Thought, ToolCall, ToolResult, Turn,
 };
@@ -265,7 +265,7 @@ impl Writer {
                 }
                 Part::Refusal(text) => said.content.push(json!({"type": "text", "text": text})),
                 Part::Thought(thought) => self.thought(thought, &place, &mut said),
-                Part::ToolCall(part) => said.calls.push(call(part)),
+                Part::ToolCall(part) => said.calls.push(self.call(part, &place)),
                 Part::Opaque(part) if part.dialect == OWN => said.content.push(part.value.clone()),
                 Part::Opaque(part) => {
                     let reason = format!("only {} knows a `{}`", part.dialect.name(), part.kind);
@@ -276,6 +276,20 @@ impl Writer {
         }
         self.messages.extend(said.message());
         Ok(())
+    }
+
+    fn call(&mut self, call: &ToolCall, place: &str) -> Value {
+        let arguments = if call.custom {
+            json!({"input": call.arguments}).to_string()
+        } else if arguments_value(&call.arguments).is_ok() {
+            arguments_text(&call.arguments).to_owned()
+        } else {
+            let reason = "they are no JSON object, and are passed as the text of one";
+            self.drop(&format!("{place}.arguments"), reason);
+            json!({"arguments": call.arguments}).to_string()
+        };
+        let function = json!({"name": call.name, "arguments": arguments});
+        json!({"id": call.id, "type": "function", "function": function})
     }
 
     /// Back to the field that it came in, where the model has such a field.
@@ -320,16 +334,6 @@ impl Assistant {
         put(&mut message, "citations", filled(self.citations));
         Some(message.into())
     }
-}
-
-fn call(call: &ToolCall) -> Value {
-    let arguments = if call.custom {
-        json!({"input": call.arguments}).to_string()
-    } else {
-        arguments_text(&call.arguments).to_owned()
-    };
-    let function = json!({"name": call.name, "arguments": arguments});
-    json!({"id": call.id, "type": "function", "function": function})
 }
 
 fn cannot(part: &Part, place: String) -> Fault {

@@ -51,6 +51,7 @@ pub fn decode_request(body: Value) -> Result<ChatRequest, Fault> {
     request.rest = Rest {
         dialect: Some(Dialect::Gemini),
         fields: rest,
+        ..Rest::default()
     };
     Ok(request)
 }

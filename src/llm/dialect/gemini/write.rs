@@ -197,7 +197,7 @@ impl Writer<'_> {
             Part::Audio(audio) => out.push(media(&audio.source, "audio/mpeg", place)?),
             Part::Document(document) => self.document(document, place, out)?,
             Part::Thought(thought) => out.extend(self.thought(thought, place)),
-            Part::ToolCall(call) => out.push(self.call(call, place)?),
+            Part::ToolCall(call) => out.push(self.call(call, place)),
             Part::ToolResult(result) => self.result(result, place, out)?,
             Part::Opaque(opaque) => out.extend(self.opaque(opaque, place)?),
         }
@@ -276,16 +276,17 @@ impl Writer<'_> {
         Some(part)
     }
 
-    fn call(&mut self, call: &ToolCall, place: &str) -> Result<Value, Fault> {
+    fn call(&mut self, call: &ToolCall, place: &str) -> Value {
         self.cache(call.cache, place);
         let args = if call.custom {
             json!({"input": call.arguments})
         } else {
-            arguments_value(&call.arguments).map_err(|error| {
+            arguments_value(&call.arguments).unwrap_or_else(|_| {
+                let reason = "they are no JSON object, and are passed as the text of one";
                 let place = format!("{place}.arguments");
-                let message = format!("`{place}` is no JSON object: {error}");
-                Fault::invalid(place, message)
-            })?
+                self.dropped.push(Dropped::new(place, reason));
+                json!({"arguments": call.arguments})
+            })
         };
         let mut function = Map::new();
         put(&mut function, "id", self.id(&call.id));
@@ -295,7 +296,7 @@ impl Writer<'_> {
         if let Some(value) = signature::own(call.signature.as_ref()) {
             part["thoughtSignature"] = value.into();
         }
-        Ok(part)
+        part
     }
 
     /// Ids that we made up for this very caller stay with us.

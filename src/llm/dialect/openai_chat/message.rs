@@ -31,6 +31,8 @@ pub(crate) fn decode(
     for (at, message) in messages.into_iter().enumerate() {
         let fields = Fields::of(message, format!("messages[{at}]"))?;
         reader.message(at, fields, at < leading)?;
+        let request = &mut *reader.request;
+        request.rest.places.note(&request.turns, at);
     }
     Ok(())
 }

@@ -84,19 +84,25 @@ pub(crate) fn cache_mark(
 }
 
 fn image(fields: &mut Fields, rest: &mut Map<String, Value>) -> Result<Part, Fault> {
-    let place = fields.at("image_url");
+    let mut place = fields.at("image_url");
     let (url, detail) = match fields.take("image_url") {
         Some(Value::String(url)) => (url, None),
         Some(value) => {
-            let mut inner = Fields::of(value, place)?;
+            let mut inner = Fields::of(value, &place)?;
+            place = inner.at("url");
             let said = (inner.need_text("url")?, inner.text("detail")?);
             keep(inner, rest);
             said
         }
         None => return Err(fields.missing("image_url")),
     };
+    let source = source(url, "image/png");
+    if matches!(&source, Source::Inline { data, .. } if !is_base64(data)) {
+        let message = format!("`{place}` is neither an address nor base64");
+        return Err(Fault::invalid(place, message));
+    }
     Ok(Part::Image(Image {
-        source: source(url, "image/png"),
+        source,
         detail,
         cache: cache_mark(fields, rest)?,
     }))
@@ -180,23 +186,26 @@ pub(crate) fn source(said: String, presumed: &str) -> Source {
     }
 }
 
+/// What a `data:` URL holds, whose media type stays without parameters.
 fn inline(head: &str, data: &str, presumed: &str) -> Source {
-    let (media_type, data) = match head.strip_suffix(";base64") {
-        Some(media_type) => (media_type, data.to_owned()),
-        None => {
-            let bytes: Vec<u8> = percent_encoding::percent_decode_str(data).collect();
-            (head, STANDARD.encode(bytes))
-        }
-    };
-    let media_type = if media_type.is_empty() {
-        presumed
+    let mut words = head.split(';').map(str::trim);
+    let media_type = words.next().filter(|name| !name.is_empty());
+    let data = if words.any(|word| word.eq_ignore_ascii_case("base64")) {
+        data.to_owned()
     } else {
-        media_type
+        let bytes: Vec<u8> = percent_encoding::percent_decode_str(data).collect();
+        STANDARD.encode(bytes)
     };
     Source::Inline {
-        media_type: media_type.to_owned(),
+        media_type: media_type.unwrap_or(presumed).to_owned(),
         data,
     }
+}
+
+/// Whether a text can be base64, padded or not, for a URL or not; names of files have a dot.
+fn is_base64(text: &str) -> bool {
+    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=\r\n ".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_sign)
 }
 
 /// A part as content of a message that a user or a tool wrote.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::llm::chat::{
-    Allowed, ChatRequest, Format, Function, Opaque, Reasoning, Rest, Sampling, Tool, ToolChoice,
+    Allowed, ChatRequest, Format, Function, Opaque, Reasoning, Sampling, Tool, ToolChoice,
 };
 use crate::llm::dialect::openai_chat::{OWN, message, parts};
 use crate::llm::fault::Fault;
@@ -39,10 +39,8 @@ pub(crate) fn decode(body: Value) -> Result<ChatRequest, Fault> {
     request.user = body.text("user")?;
     request.cache_key = body.text("prompt_cache_key")?;
     rest.extend(body.rest());
-    request.rest = Rest {
-        dialect: Some(OWN),
-        fields: rest,
-    };
+    request.rest.dialect = Some(OWN);
+    request.rest.fields = rest;
     Ok(request)
 }
 

@@ -223,7 +223,12 @@ impl Writer {
                 }
             }
         }
-        let content = if content.is_empty() && !(calls.is_empty() && refusals.is_empty()) {
+        let is_silent = content.is_empty() && calls.is_empty() && refusals.is_empty();
+        let is_lost = is_silent && thoughts.is_empty() && !message.contains_key("audio");
+        if is_lost && !self.own && !turn.parts.is_empty() {
+            return Ok(());
+        }
+        let content = if content.is_empty() && !is_silent {
             Value::Null
         } else if self.own {
             short(content)

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::llm::chat::{ChatRequest, Format, Function, Reasoning, Tool, ToolChoice};
 use crate::llm::dialect::openai_chat::request::tool_name;
 use crate::llm::dialect::openai_chat::{OWN, write_message};
-use crate::llm::dialect::{Dropped, Encoded, TargetModel, dropped_rest, user};
+use crate::llm::dialect::openai_responses::SHARED;
+use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, dropped_rest, user, usual};
 use crate::llm::fault::Fault;
 use crate::llm::fields::put;
 
@@ -34,6 +35,7 @@ pub(crate) fn encode(request: &ChatRequest, model: &TargetModel) -> Result<Encod
     put(&mut body, "user", user(request, OWN, &mut dropped));
     put(&mut body, "prompt_cache_key", request.cache_key.clone());
     dropped.extend(dropped_rest(request, OWN));
+    adopt(request, &mut body, &mut dropped);
     let mut body = Value::Object(body);
     if own {
         for (path, value) in &request.rest.fields {
@@ -46,6 +48,26 @@ pub(crate) fn encode(request: &ChatRequest, model: &TargetModel) -> Result<Encod
         }
     }
     Ok(Encoded { body, dropped })
+}
+
+/// Takes over the fields of Responses that mean the same here. One that says nothing is left to the provider, who may not
+/// know it.
+fn adopt(request: &ChatRequest, body: &mut Map<String, Value>, dropped: &mut Vec<Dropped>) {
+    let dialect = request.rest.dialect;
+    if dialect != Some(Dialect::OpenaiResponses) {
+        return;
+    }
+    for (name, value) in &request.rest.fields {
+        let here = match name.as_str() {
+            "text.verbosity" => "verbosity",
+            same if SHARED.contains(&same) => same,
+            _ => continue,
+        };
+        if !usual::says_nothing(dialect, name, value) {
+            body.insert(here.to_owned(), value.clone());
+            dropped.retain(|one| one.field != *name);
+        }
+    }
 }
 
 fn tools(

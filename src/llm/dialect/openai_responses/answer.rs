@@ -13,9 +13,6 @@ use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::fields::Fields;
 use crate::llm::usage::Usage;
 
-/// Why an answer is not whole, as far as there is a word for it.
-const REASONS: [&str; 2] = ["max_output_tokens", "content_filter"];
-
 /// Reads a provider's answer.
 ///
 /// # Errors
@@ -184,7 +181,7 @@ pub(crate) struct State {
     pub output: Vec<Value>,
     pub usage: Option<Usage>,
     /// Why it is not whole.
-    pub reason: Option<String>,
+    pub reason: Option<&'static str>,
     pub error: Option<Value>,
 }
 
@@ -204,11 +201,7 @@ impl Envelope {
 
     /// The response object. What it repeats of a request stays at its defaults.
     pub(crate) fn response(&self, state: State) -> Value {
-        // Typed clients refuse any other word.
-        let reason = state
-            .reason
-            .filter(|reason| REASONS.contains(&reason.as_str()));
-        let reason = reason.map(|reason| json!({"reason": reason}));
+        let reason = state.reason.map(|reason| json!({"reason": reason}));
         json!({
             "id": self.id,
             "object": "response",
@@ -227,7 +220,7 @@ impl Envelope {
             "prompt_cache_key": null,
             "reasoning": {"effort": null, "summary": null},
             "safety_identifier": null,
-            "service_tier": "default",
+            "service_tier": null,
             "temperature": null,
             "text": {"format": {"type": "text"}},
             "tool_choice": "auto",

@@ -121,7 +121,7 @@ impl StreamEncoder {
                 }
             }
             ChatEvent::Usage(usage) => self.usage = Some(usage),
-            ChatEvent::Stop(stop) => self.stop(stop),
+            ChatEvent::Stop(stop) => self.stop(&stop),
             ChatEvent::Fault(fault) => self.fail(&fault),
         }
     }
@@ -165,21 +165,23 @@ impl StreamEncoder {
         }
     }
 
-    fn stop(&mut self, stop: Stop) {
+    fn stop(&mut self, stop: &Stop) {
         self.envelope();
         self.next(true);
         let reason = match stop {
-            Stop::Length | Stop::ContextFull => Some("max_output_tokens".to_owned()),
-            Stop::ContentFilter => Some("content_filter".to_owned()),
-            Stop::Refusal if !self.output.refused => Some("content_filter".to_owned()),
-            Stop::Other(reason) => Some(reason),
-            Stop::Pause => {
-                let reason = "a response does not pause";
-                self.output.dropped.push(Dropped::new("stop", reason));
-                None
-            }
-            Stop::End | Stop::Sequence(_) | Stop::ToolCalls | Stop::Refusal => None,
+            Stop::Length | Stop::ContextFull => Some("max_output_tokens"),
+            Stop::ContentFilter => Some("content_filter"),
+            Stop::Refusal if !self.output.refused => Some("content_filter"),
+            // Typed clients refuse any other word.
+            _ => None,
         };
+        let unsaid = match stop {
+            Stop::Other(_) => Some("a response has no word for it"),
+            Stop::Pause => Some("a response does not pause"),
+            _ => None,
+        };
+        let unsaid = unsaid.map(|reason| Dropped::new("stop", reason));
+        self.output.dropped.extend(unsaid);
         let status = if reason.is_some() {
             "incomplete"
         } else {
@@ -197,8 +199,13 @@ impl StreamEncoder {
         });
     }
 
+    /// What was said stays; of what is not over no event says that it is.
     fn fail(&mut self, fault: &Fault) {
         self.envelope();
+        let quiet = std::mem::replace(&mut self.output.quiet, true);
+        self.next(true);
+        self.output.close("incomplete");
+        self.output.quiet = quiet;
         self.end(State {
             status: "failed",
             error: Some(failure(fault)),

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::llm::answer::arguments_text;
-use crate::llm::chat::{Opaque, Part, Role, Signature, Thought, ToolCall, ToolResult, Turn};
+use crate::llm::chat::{
+    Opaque, Part, Places, Role, Signature, Thought, ToolCall, ToolResult, Turn,
+};
 use crate::llm::dialect::Dialect;
 use crate::llm::dialect::openai_responses::parts::{Beside, content};
 use crate::llm::dialect::openai_responses::seal::{self, Content, Of};
@@ -15,6 +17,7 @@ use crate::llm::fields::{Fields, wrong};
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     pub turns: Vec<Turn>,
+    pub places: Places,
     pub beside: Beside,
     /// Of the call that comes next.
     of_next_call: Option<Signature>,
@@ -40,6 +43,7 @@ impl Items {
     pub(crate) fn all(&mut self, list: Vec<Value>, place: &str) -> Result<(), Fault> {
         for (at, item) in list.into_iter().enumerate() {
             self.item(item, &format!("{place}[{at}]"))?;
+            self.places.note(&self.turns, at);
         }
         Ok(())
     }

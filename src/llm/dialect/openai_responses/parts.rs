@@ -181,18 +181,23 @@ fn file(id: String) -> Source {
     }
 }
 
-/// An address, or the bytes themselves in a `data:` address.
+/// An address, or the bytes themselves in a `data:` address, whose media type stays without parameters.
 fn located(url: String, place: &str) -> Result<Source, Fault> {
     let Some(inline) = url.strip_prefix("data:") else {
+        if !url.contains("://") {
+            let message = format!("`{place}` is no address: it begins with no `https:` or `data:`");
+            return Err(Fault::invalid(place, message));
+        }
         return Ok(Source::Url {
             url,
             media_type: None,
         });
     };
-    let (media_type, data) = inline.split_once(";base64,").ok_or_else(|| {
+    let (head, data) = inline.split_once(";base64,").ok_or_else(|| {
         let message = format!("`{place}` is a `data:` address without `;base64,`");
         Fault::invalid(place, message)
     })?;
+    let media_type = head.split(';').next().unwrap_or_default();
     Ok(Source::Inline {
         media_type: media_type.to_owned(),
         data: data.to_owned(),

@@ -10,16 +10,16 @@ use crate::llm::chat::{
 use crate::llm::dialect::openai_responses::input::Items;
 use crate::llm::dialect::openai_responses::parts::Beside;
 use crate::llm::dialect::openai_responses::said;
-use crate::llm::dialect::own_tools::flat;
+use crate::llm::dialect::own_tools::{SEARCH, flat, search};
 use crate::llm::dialect::{Dialect, Dropped, Encoded, TargetModel, bounds, dropped_rest, user};
 use crate::llm::fault::Fault;
 use crate::llm::fields::{Fields, put, wrong};
 
 const DIALECT: Dialect = Dialect::OpenaiResponses;
-const LOGPROBS: &str = "message.output_text.logprobs";
-const ENCRYPTED: &str = "reasoning.encrypted_content";
-/// Fields of Chat Completions that mean the same here.
-const SHARED: [&str; 6] = [
+pub(crate) const LOGPROBS: &str = "message.output_text.logprobs";
+pub(crate) const ENCRYPTED: &str = "reasoning.encrypted_content";
+/// Fields that mean the same in Chat Completions.
+pub(crate) const SHARED: [&str; 6] = [
     "metadata",
     "service_tier",
     "safety_identifier",
@@ -68,6 +68,7 @@ pub fn decode_request(body: Value) -> Result<ChatRequest, Fault> {
     request.rest = Rest {
         dialect: Some(DIALECT),
         fields: rest,
+        places: items.places,
     };
     Ok(request)
 }
@@ -217,6 +218,7 @@ fn read_format(format: &mut Fields) -> Result<Option<Format>, Fault> {
     }
 }
 
+/// `reasoning`; one that says nothing, as answers repeat it, asks for none.
 fn reasoning(fields: &mut Fields, beside: &mut Beside) -> Result<Option<Reasoning>, Fault> {
     let Some(mut reasoning) = fields.object("reasoning")? else {
         return Ok(None);
@@ -233,7 +235,7 @@ fn reasoning(fields: &mut Fields, beside: &mut Beside) -> Result<Option<Reasonin
         beside.rest.insert("reasoning.summary".to_owned(), summary);
     }
     beside.keep(reasoning);
-    Ok(Some(read))
+    Ok((read != Reasoning::default()).then_some(read))
 }
 
 fn sampling(fields: &mut Fields, include: Option<&Value>) -> Result<Sampling, Fault> {
@@ -268,12 +270,9 @@ pub fn encode_request(request: &ChatRequest, model: &TargetModel) -> Result<Enco
     );
     let input = said::input(request, &mut dropped)?;
     body.insert("input".to_owned(), Value::Array(input));
-    if !request.tools.is_empty() {
-        body.insert(
-            "tools".to_owned(),
-            Value::Array(written_tools(request, &mut dropped)?),
-        );
-    }
+    let mut tools = written_tools(request, &mut dropped)?;
+    tools.extend(search(request));
+    put(&mut body, "tools", Some(tools).filter(|it| !it.is_empty()));
     put(
         &mut body,
         "tool_choice",
@@ -389,7 +388,7 @@ fn adopt(body: &mut Map<String, Value>, request: &ChatRequest, dropped: &mut Vec
         }
         unknown.retain(|field| {
             let name = field.field.as_str();
-            name != "verbosity" && !SHARED.contains(&name)
+            !["verbosity", SEARCH].contains(&name) && !SHARED.contains(&name)
         });
     }
     dropped.extend(unknown);

@@ -271,7 +271,10 @@ impl Writer<'_> {
     }
 
     fn output_text(&mut self, text: &Text, place: &str) -> Value {
-        let annotations: Vec<Value> = text.citations.iter().filter_map(annotation).collect();
+        let length = text.text.chars().count() as u64;
+        let annotations = text.citations.iter();
+        let annotations = annotations.filter_map(|citation| annotation(citation, length));
+        let annotations: Vec<Value> = annotations.collect();
         if annotations.len() < text.citations.len() {
             self.drop(
                 format!("{place}.citations"),
@@ -351,12 +354,12 @@ fn failed(result: &ToolResult, text: &str) -> String {
     }
 }
 
-/// A citation as an annotation, where there is one for it.
-pub(crate) fn annotation(citation: &Citation) -> Option<Value> {
+/// A citation of a text that has so many characters, as an annotation, where there is one for it.
+pub(crate) fn annotation(citation: &Citation, length: u64) -> Option<Value> {
     if let Some((DIALECT, whole)) = &citation.whole {
         return Some(whole.clone());
     }
-    let (from, until) = citation.span.unwrap_or_default();
+    let (from, until) = citation.span.unwrap_or((0, length));
     Some(json!({
         "type": "url_citation",
         "start_index": from,

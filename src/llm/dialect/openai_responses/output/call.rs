@@ -66,9 +66,10 @@ impl Output {
     }
 
     pub(crate) fn end_call(&mut self, mut call: Call) {
+        let wrapped = call.wrapped.then(|| std::mem::take(&mut call.arguments));
         let id = self.begin_call(&mut call);
-        if call.wrapped {
-            call.arguments = input_of(&call.arguments);
+        if let Some(arguments) = wrapped {
+            call.arguments = input_of(&arguments);
             self.arguments(&call, &id, call.arguments.clone());
         }
         if !call.custom && call.arguments.trim().is_empty() {

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::llm::answer::{Delta, TokenLogprob};
+use crate::llm::chat::Citation;
+use crate::llm::dialect::Dialect;
 use crate::llm::dialect::openai_responses::output::{Item, Output, with};
 use crate::llm::dialect::openai_responses::said::annotation;
 
@@ -15,6 +17,8 @@ pub(crate) struct Message {
     pub text: String,
     pub refusal: bool,
     pub annotations: Vec<Value>,
+    /// Citations of the whole piece, which is not over.
+    pub cited: Vec<Citation>,
     pub logprobs: Vec<Value>,
 }
 
@@ -52,6 +56,7 @@ impl Output {
             text: String::new(),
             refusal: false,
             annotations: Vec::new(),
+            cited: Vec::new(),
             logprobs: Vec::new(),
         }
     }
@@ -78,22 +83,33 @@ impl Output {
                 self.emit("response.output_text.delta", fields);
                 message.logprobs.extend(more);
             }
-            Delta::Citation(citation) => match annotation(&citation) {
-                Some(annotation) => {
-                    let index = json!(message.annotations.len());
-                    let at = with(at, "annotation_index", index);
-                    let fields = || with(at, "annotation", annotation.clone());
-                    self.emit("response.output_text.annotation.added", fields);
-                    message.annotations.push(annotation);
-                }
-                None => self.drop("citations", "only those of pages have a form here"),
-            },
+            Delta::Citation(citation) if is_of_all(&citation) => message.cited.push(citation),
+            Delta::Citation(citation) => self.cite(&mut message, &citation),
             Delta::Signature(_) | Delta::Sealed(_) | Delta::Arguments(_) => {}
         }
         message
     }
 
+    fn cite(&mut self, message: &mut Message, citation: &Citation) {
+        let length = message.text.chars().count() as u64;
+        let Some(annotation) = annotation(citation, length) else {
+            return self.drop("citations", "only those of pages have a form here");
+        };
+        let at = json!({
+            "item_id": message.id,
+            "output_index": self.place(),
+            "content_index": message.content.len(),
+            "annotation_index": message.annotations.len(),
+        });
+        let fields = || with(at, "annotation", annotation.clone());
+        self.emit("response.output_text.annotation.added", fields);
+        message.annotations.push(annotation);
+    }
+
     pub(crate) fn end_text(&mut self, mut message: Message) -> Message {
+        for citation in std::mem::take(&mut message.cited) {
+            self.cite(&mut message, &citation);
+        }
         let at = json!({
             "item_id": message.id,
             "output_index": self.place(),
@@ -133,6 +149,12 @@ impl Message {
             "text": self.text,
         })
     }
+}
+
+/// Whether a citation is of all the text, whose length its end tells.
+fn is_of_all(citation: &Citation) -> bool {
+    let is_own = matches!(citation.whole, Some((Dialect::OpenaiResponses, _)));
+    citation.span.is_none() && !is_own
 }
 
 fn written_logprob(token: &TokenLogprob) -> Value {
