@@ -19,8 +19,8 @@ use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream;
-use futures::{Stream, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -30,7 +30,7 @@ use crate::access::authenticate::{Authenticator, key_of};
 use crate::access::caller::Caller;
 use crate::llm::dialect::{Dialect, EncodedError};
 use crate::llm::fault::{Fault, FaultClass};
-use crate::llm::pieces::Piece;
+use crate::llm::pieces::{BrokenOff, Piece};
 use crate::llm::proxy::{Asked, Llm, Reply, ReplyBody, ask};
 use crate::llm::question::{Addressed, Streaming};
 use crate::llm::reserve::limit_fault;
@@ -78,7 +78,7 @@ impl Endpoint {
             .merge(kept::router())
             .route("/v1/{*path}", any(unknown))
             .route("/v1beta/{*path}", any(unknown))
-            // Before the layer: browsers ask first, by OPTIONS.
+            // Before the layer, which answers only where there is something to answer otherwise: browsers ask first, by OPTIONS.
             .method_not_allowed_fallback(not_allowed);
         let offered = match self.origins.layer() {
             Some(layer) => offered.layer(layer),
@@ -273,18 +273,23 @@ fn refuse_compressed(headers: &HeaderMap) -> Result<(), Fault> {
 
 /// A body that is written as its chunks come.
 fn body_of(chunks: mpsc::Receiver<Bytes>) -> Body {
-    Body::from_stream(each(chunks).map(Ok::<_, Infallible>))
+    let chunks = stream::unfold(chunks, async |mut chunks| {
+        Some((chunks.recv().await?, chunks))
+    });
+    Body::from_stream(chunks.map(Ok::<_, Infallible>))
 }
 
-/// The same of one that may break off.
+/// The same of one that breaks off where there is no end.
 fn pieces_of(pieces: mpsc::Receiver<Piece>) -> Body {
-    Body::from_stream(each(pieces))
-}
-
-fn each<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> + Send + 'static {
-    stream::unfold(receiver, async |mut receiver| {
-        Some((receiver.recv().await?, receiver))
-    })
+    let pieces = stream::unfold(Some(pieces), async |pieces| {
+        let mut pieces = pieces?;
+        match pieces.recv().await {
+            Some(Piece::More(bytes)) => Some((Ok(bytes), Some(pieces))),
+            Some(Piece::End) => None,
+            None => Some((Err(BrokenOff), None)),
+        }
+    });
+    Body::from_stream(pieces)
 }
 
 /// Where a request came from.

@@ -130,13 +130,24 @@ pub(crate) async fn ask_target(
 
 /// What a target cannot be told is left out, or refused, as the model's owner wants it.
 fn refuse_loss(on_loss: OnLoss, dropped: &[Dropped]) -> Result<(), Fault> {
-    match dropped.first() {
+    // What a beta opens is in the body, and named where it is lost.
+    let mut lost = dropped.iter();
+    match lost.find(|lost| !lost.field.starts_with("anthropic-beta.")) {
         Some(first) if on_loss == OnLoss::Refuse => Err(Fault::invalid(
             first.field.clone(),
             format!("`{}` cannot be passed on: {}", first.field, first.reason),
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether an answer was on its way all the same. A stream that says what is wrong before it begins gives none.
+fn is_lost(fault: &Fault, work: &Work<'_>) -> bool {
+    let is_silent = matches!(
+        fault.class,
+        FaultClass::Timeout | FaultClass::Stalled | FaultClass::Unreachable
+    );
+    is_silent || work.question.stream.is_none() || work.cx.over.is_cancelled()
 }
 
 impl Asking<'_> {
@@ -150,6 +161,7 @@ impl Asking<'_> {
         while let Some(key) = keys.next().await {
             match self.attempt(work, key, account, dropped).await {
                 Ok(answering) => return Ok(answering),
+                Err(fault) if work.cx.over.is_cancelled() => return Err(fault),
                 Err(fault) => keys.failed(fault),
             }
         }
@@ -210,6 +222,7 @@ impl Asking<'_> {
                     .refusal(self.written.dialect, opened, sent, work.cx.clock.now());
             return Err(refusal.await);
         }
+        let mut is_paid = false;
         let answering = match work.question.stream {
             None => {
                 let body = self.body(work, opened).await;
@@ -228,19 +241,17 @@ impl Asking<'_> {
             Some(_) => {
                 let relay = self.relay(work)?.hiding(secrets_of((key, &pass)));
                 let flow = Flow::begin(relay, opened, work, headers_by).await;
-                let flow = flow.map_err(|fault| self.provider.told(fault, (key, &pass)));
-                flow.map(|flow| Answering::Stream(Box::new(flow)))
+                match flow.unbegun() {
+                    None => Ok(Answering::Stream(Box::new(flow))),
+                    Some((fault, paid)) => {
+                        is_paid = paid;
+                        Err(self.provider.told(fault, (key, &pass)))
+                    }
+                }
             }
         };
-        // A stream that says what is wrong before it begins gives no answer, and takes nothing for it.
-        let is_told = |fault: &Fault| {
-            !matches!(
-                fault.class,
-                FaultClass::Timeout | FaultClass::Stalled | FaultClass::Unreachable
-            ) && work.question.stream.is_some()
-        };
         answering.inspect_err(|fault| {
-            if !is_told(fault) {
+            if is_paid || is_lost(fault, work) {
                 account.lost();
             }
         })
@@ -279,7 +290,9 @@ impl Asking<'_> {
     /// All of an answer that comes whole.
     async fn body(&self, work: &Work<'_>, opened: Opened) -> Result<Bytes, Fault> {
         let times = (work.settings.times.idle(), work.deadline);
-        let body = opened.whole_within(ANSWER_BYTES_MAX, times).await;
+        let body = opened.whole_within(ANSWER_BYTES_MAX, times);
+        let body = work.cx.over.run_until_cancelled(body).await;
+        let body = body.ok_or_else(Fault::ending)?;
         body.map_err(|error| cut_short(&error))
     }
 

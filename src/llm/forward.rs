@@ -42,6 +42,9 @@ pub(crate) use wanted::{BYTES_PER_TOKEN_OF_MEDIA, IMAGE_TOKENS};
 /// How much of an answer in JSON is read to see what it used.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// What is shorter is a word, as keys of services without any are, and may well be in an answer.
+const SECRET_BYTES_MIN: usize = 16;
+
 /// What goes back.
 pub struct Passed {
     pub target: String,
@@ -248,6 +251,7 @@ impl Sending<'_> {
         while let Some(key) = keys.next().await {
             match self.attempt(key, account).await {
                 Ok(answer) => return Ok(answer),
+                Err(fault) if self.cx.over.is_cancelled() => return Err(fault),
                 Err(fault) => keys.failed(fault),
             }
         }
@@ -316,10 +320,15 @@ impl Sending<'_> {
             body,
         };
         if status.is_success() && !is_json {
-            let veil = Veil::of(secrets_of((key, &pass)));
+            let secrets = secrets_of((key, &pass)).into_iter();
+            let veil = Veil::of(secrets.filter(|secret| secret.len() >= SECRET_BYTES_MIN));
             return Ok(answer(AnswerBody::Coming(Box::new(opened), veil)));
         }
-        let body = opened.whole(ANSWER_BYTES_MAX, self.deadline).await;
+        let body = opened.whole(ANSWER_BYTES_MAX, self.deadline);
+        let Some(body) = self.cx.over.run_until_cancelled(body).await else {
+            account.lost();
+            return Err(Fault::ending());
+        };
         if !status.is_success() {
             let body = body.map_err(|error| of_egress(&error))?;
             // What is wrong with a request is told in the provider's own words, which may repeat what it was sent with.
@@ -417,14 +426,14 @@ async fn pump(
         |goes: &[u8]| account.passed(goes),
     );
     let ended = pass_on(&cx, passing, (&sender, deadline), noted).await;
-    close(sender, &ended).await;
     let tallied = tally.finish(&sent, matches!(ended, Ok(true)));
     let cost = counted(&cx, &mut account, (tallied, &priced));
-    match ended {
+    match &ended {
         Ok(true) => account.done(),
         Ok(false) => {}
-        Err(fault) => account.failed(&fault),
+        Err(fault) => account.failed(fault),
     }
     drop(account);
     reservation.settle(cost).await;
+    close((sender, deadline), &ended).await;
 }

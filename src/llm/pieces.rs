@@ -1,10 +1,10 @@
 //! Answers that are passed on piece by piece as they come, without what nobody is to see.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::egress::Opened;
 use crate::llm::exchange::of_egress;
@@ -12,14 +12,15 @@ use crate::llm::fault::{Fault, FaultClass};
 use crate::llm::proxy::Llm;
 use crate::llm::veil::Veil;
 
-/// How long a caller has to take what there is of an answer that broke off.
-const LAST_WORD_TIME: Duration = Duration::from_secs(5);
+/// A piece of an answer, or its end.
+#[derive(Debug)]
+pub enum Piece {
+    More(Bytes),
+    End,
+}
 
-/// A piece of an answer, or word that no more of it comes.
-pub type Piece = Result<Bytes, BrokenOff>;
-
-/// Of an answer that does not come to its end: the caller's connection ends as the provider's did, so that nobody takes
-/// a part for all of it.
+/// Of an answer whose pieces stop without an end: the caller's connection breaks off, so that nobody takes a part for all
+/// of it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the answer broke off")]
 pub struct BrokenOff;
@@ -60,7 +61,7 @@ pub(crate) async fn pass_on(
             continue;
         }
         goes(&piece);
-        let sent = timeout_at(deadline.into(), sender.send(Ok(piece))).await;
+        let sent = timeout_at(deadline.into(), sender.send(Piece::More(piece))).await;
         if !matches!(sent, Ok(Ok(()))) {
             return Ok(false);
         }
@@ -68,9 +69,12 @@ pub(crate) async fn pass_on(
     Ok(true)
 }
 
-/// Ends the caller's answer.
-pub(crate) async fn close(sender: mpsc::Sender<Piece>, ended: &Result<bool, Fault>) {
-    if ended.is_err() {
-        let _ = timeout(LAST_WORD_TIME, sender.send(Err(BrokenOff))).await;
+/// Ends the caller's answer, where it came to its end and is taken until then.
+pub(crate) async fn close(
+    (sender, deadline): (mpsc::Sender<Piece>, Instant),
+    ended: &Result<bool, Fault>,
+) {
+    if matches!(ended, Ok(true)) {
+        let _ = timeout_at(deadline.into(), sender.send(Piece::End)).await;
     }
 }

@@ -18,8 +18,16 @@ use crate::llm::splice::{Edit, Top, edited_at};
 const MEDIA_TOKENS_MIN: u64 = 1_024;
 /// One of these stands beside each.
 const MEDIA_WORDS: [&str; 4] = ["base64", "inlineData", "inline_data", "input_audio"];
-/// How a text begins that says in the words of one dialect what another one sealed: as it is, and as base64 (Gemini).
-const SEALS: [&str; 2] = ["\"causeway", "\"Y2F1c2V3YXk6"];
+/// How a text begins that says in the words of one dialect what another one sealed: as it is, with a plus that some
+/// escape, and as base64 (Gemini).
+const SEALS: [&str; 6] = [
+    "\"causeway:",
+    "\"causeway+",
+    "\"causeway\\u002B",
+    "\"causeway\\u002b",
+    "\"causeway-call:",
+    "\"Y2F1c2V3YXk6",
+];
 
 /// A request for an answer.
 pub struct Question {
@@ -229,9 +237,12 @@ impl Question {
     /// Whether what other providers sealed may be among what the caller brings back: its own provider would take that for a
     /// forgery of its own.
     fn carries_seals(&self) -> bool {
-        let marks = SEALS.iter();
-        let mut found = marks.map(|mark| memchr::memmem::find(&self.body, mark.as_bytes()));
-        found.any(|place| place.is_some())
+        let begins = |text: &str| {
+            let mut found = memchr::memmem::find_iter(&self.body, text.as_bytes());
+            // A quote that is escaped begins no text.
+            found.any(|place| place == 0 || self.body[place - 1] != b'\\')
+        };
+        SEALS.iter().any(|mark| begins(mark)) && self.neutral().is_ok()
     }
 
     fn translated(

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 
 use crate::egress::Opened;
 use crate::llm::account::{Account, Priced, Used};
@@ -19,6 +20,7 @@ use crate::llm::proxy::Llm;
 use crate::llm::relay::Relay;
 use crate::llm::reserve::Reservation;
 use crate::llm::route::{OnDisconnect, Times};
+use crate::llm::usage::Usage;
 
 /// Chunks of a stream that wait for its caller.
 pub(crate) const CHUNKS_MAX: usize = 16;
@@ -39,19 +41,18 @@ pub(crate) struct Flow {
     times: Times,
     on_disconnect: OnDisconnect,
     deadline: Instant,
+    /// Nobody is answered any more.
+    ending: CancellationToken,
 }
 
 impl Flow {
-    /// Reads until the answer has begun.
-    ///
-    /// # Errors
-    /// Where it does not, before `until`: nothing of it has reached the caller.
+    /// Reads until the answer has begun, or does not before `until`.
     pub(crate) async fn begin(
         relay: Relay,
         opened: Opened,
         work: &Work<'_>,
         until: Instant,
-    ) -> Result<Self, Fault> {
+    ) -> Self {
         let mut flow = Self {
             opened,
             relay,
@@ -61,14 +62,22 @@ impl Flow {
             times: work.settings.times,
             on_disconnect: work.settings.on_disconnect,
             deadline: work.deadline,
+            ending: work.cx.over.clone(),
         };
         while !flow.over && !flow.relay.seen().begun && flow.out.len() < HELD_BYTES_MAX {
             flow.read(until).await;
         }
-        match &flow.relay.seen().fault {
-            Some(fault) if !flow.relay.seen().begun => Err(fault.clone()),
-            _ => Ok(flow),
-        }
+        flow
+    }
+
+    /// Why it did not begin, if so: nothing of it has reached the caller. And whether it is paid for all the same.
+    pub(crate) fn unbegun(&self) -> Option<(Fault, bool)> {
+        let seen = self.relay.seen();
+        let fault = seen.fault.as_ref().filter(|_| !seen.begun)?;
+        Some((
+            fault.clone(),
+            seen.usage.is_some_and(|used| used != Usage::default()),
+        ))
     }
 
     /// What the caller is told it gets.
@@ -83,17 +92,19 @@ impl Flow {
     /// Takes in what comes next, or the end of it.
     async fn read(&mut self, until: Instant) {
         let until = until.min(self.deadline);
-        let fault = match timeout_at(until.into(), self.opened.chunk()).await {
-            Ok(Ok(Some(bytes))) => {
+        let next = timeout_at(until.into(), self.opened.chunk());
+        let fault = match self.ending.run_until_cancelled(next).await {
+            None => Some(Fault::ending()),
+            Some(Ok(Ok(Some(bytes)))) => {
                 self.relay.push(&bytes, &mut self.out);
                 if self.relay.seen().fault.is_none() {
                     return;
                 }
                 None
             }
-            Ok(Ok(None)) => None,
-            Ok(Err(error)) => Some(of_egress(&error)),
-            Err(_) => Some(Fault::new(
+            Some(Ok(Ok(None))) => None,
+            Some(Ok(Err(error))) => Some(of_egress(&error)),
+            Some(Err(_)) => Some(Fault::new(
                 FaultClass::Stalled,
                 "the provider stopped in the middle of its answer",
             )),
@@ -134,15 +145,13 @@ pub(crate) async fn pump(
     (mut account, reservation): (Account, Option<Reservation>),
     (priced, tier): (Priced, ServiceTier),
 ) {
-    let left = !pass(&cx, &mut flow, &sender, &mut account).await;
+    let left = !pass(&mut flow, &sender, &mut account).await;
     drop(sender);
     if left && flow.on_disconnect == OnDisconnect::Drain {
         let until = flow.deadline.min(Instant::now() + DRAIN_TIME);
         while !flow.over && Instant::now() < until {
-            tokio::select! {
-                () = cx.over.cancelled() => break,
-                () = flow.read(until) => flow.out.clear(),
-            }
+            flow.read(until).await;
+            flow.out.clear();
         }
     }
     let seen = flow.relay.seen();
@@ -174,12 +183,7 @@ pub(crate) async fn pump(
 }
 
 /// `false`: the caller left.
-async fn pass(
-    cx: &Llm,
-    flow: &mut Flow,
-    sender: &mpsc::Sender<Bytes>,
-    account: &mut Account,
-) -> bool {
+async fn pass(flow: &mut Flow, sender: &mpsc::Sender<Bytes>, account: &mut Account) -> bool {
     loop {
         if !flow.out.is_empty() {
             let chunk = Bytes::from(std::mem::take(&mut flow.out));
@@ -197,10 +201,6 @@ async fn pass(
         tokio::select! {
             biased;
             () = sender.closed() => return false,
-            () = cx.over.cancelled() => {
-                flow.relay.finish(Some(Fault::ending()), &mut flow.out);
-                flow.over = true;
-            }
             () = flow.read(until) => {}
         }
     }

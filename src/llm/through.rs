@@ -485,7 +485,7 @@ async fn pump(
     drop(account);
     reservation.settle(cost).await;
     // Whoever has all of the answer has it counted already.
-    close(sender, &ended).await;
+    close((sender, deadline), &ended).await;
 }
 
 /// What an answer of a provider's came to, by that list of prices; `None`: nothing.

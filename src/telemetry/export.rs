@@ -227,13 +227,12 @@ pub async fn export_measures(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    let began = clock.moment();
     let mut complaints = Complaints::default();
     loop {
         stop.run_until_cancelled(tokio::time::sleep(every)).await;
         let measures = read();
         if !measures.is_empty() {
-            let body = otlp::measures(&measures, (began, Instant::now()));
+            let body = otlp::measures(&measures, clock.moment());
             if let Err(refused) = send(&collector, &body, &stop).await
                 && complaints.are_due()
             {

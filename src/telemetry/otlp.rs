@@ -2,7 +2,6 @@
 //! `ExportMetricsServiceRequest`; ids in hexadecimal, numbers of 64 bits as texts).
 
 use std::sync::LazyLock;
-use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -26,13 +25,13 @@ pub(super) fn request(spans: &[Span]) -> String {
     .to_string()
 }
 
-/// A request with these measures, read now; any moment tells the time.
-pub(super) fn measures(measures: &[Measure], (moment, now): (Moment, Instant)) -> String {
-    let now = moment.nanos_of(now).to_string();
-    let since = |point: &Point| moment.nanos_of(point.since).to_string();
+/// A request with these measures, as they are at this moment.
+pub(super) fn measures(measures: &[Measure], now: Moment) -> String {
+    let since = |point: &Point| now.nanos_of(point.since).to_string();
+    let at = now.nanos_of(now.at).to_string();
     let measures = measures.iter().map(|measure| {
         let points = measure.points.iter();
-        let points = points.map(|point| spread(point, (&since(point), &now)));
+        let points = points.map(|point| spread(point, (&since(point), &at)));
         json!({
             "name": measure.name,
             "unit": measure.unit,
@@ -118,7 +117,7 @@ fn attribute(key: &str, value: &Value) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use chrono::{DateTime, TimeDelta};
 
@@ -127,10 +126,6 @@ mod tests {
     #[test]
     fn a_measure_tells_since_when_it_is_counted() {
         let at = Instant::now();
-        let moment = Moment {
-            at,
-            time: DateTime::UNIX_EPOCH + TimeDelta::days(1),
-        };
         let point = |since| Point {
             since,
             labels: Vec::new(),
@@ -144,8 +139,11 @@ mod tests {
             help: "Tokens.",
             points: vec![point(at), point(at + Duration::from_mins(1))],
         };
-        let now = at + Duration::from_mins(2);
-        let said: Json = serde_json::from_str(&measures(&[measure], (moment, now))).unwrap();
+        let now = Moment {
+            at: at + Duration::from_mins(2),
+            time: DateTime::UNIX_EPOCH + TimeDelta::days(1) + TimeDelta::minutes(2),
+        };
+        let said: Json = serde_json::from_str(&measures(&[measure], now)).unwrap();
         let points =
             &said["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["histogram"]["dataPoints"];
         for (place, since) in [(0, "86400000000000"), (1, "86460000000000")] {

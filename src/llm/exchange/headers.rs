@@ -8,8 +8,7 @@ use crate::llm::question::Written;
 
 const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 /// Those that say something of the dialect.
-const TOLD: [HeaderName; 3] = [
-    BETA,
+const TOLD: [HeaderName; 2] = [
     HeaderName::from_static("anthropic-version"),
     HeaderName::from_static("openai-beta"),
 ];
@@ -27,20 +26,23 @@ pub(super) fn told(
     }
     let mut told = HeaderMap::new();
     for name in TOLD {
-        let Some(value) = headers.get(&name) else {
-            continue;
-        };
-        let value = match value.to_str() {
-            Ok(said) if name == BETA => {
-                let (taken, others) = provider.betas_of(said);
-                written.dropped.extend(others);
-                taken.and_then(|taken| HeaderValue::try_from(taken).ok())
-            }
-            _ => Some(value.clone()),
-        };
+        let value = headers.get(&name).cloned();
         told.extend(value.map(|value| (name, value)));
     }
+    if headers.contains_key(BETA) {
+        let (taken, others) = provider.betas_of(&betas(headers));
+        written.dropped.extend(others);
+        let taken = taken.and_then(|taken| HeaderValue::try_from(taken).ok());
+        told.extend(taken.map(|taken| (BETA, taken)));
+    }
     told
+}
+
+/// All that are named, in however many headers.
+fn betas(headers: &HeaderMap) -> String {
+    let said = headers.get_all(BETA).iter();
+    let said: Vec<&str> = said.filter_map(|value| value.to_str().ok()).collect();
+    said.join(",")
 }
 
 /// Betas for Claude on Bedrock, which has them in the body; to others they mean nothing, and are named.
@@ -49,9 +51,7 @@ fn elsewhere(
     headers: &HeaderMap,
     (provider, model): (&Provider, &TargetModel),
 ) {
-    let said = headers.get_all(BETA).iter();
-    let said: Vec<&str> = said.filter_map(|value| value.to_str().ok()).collect();
-    let said = said.join(",");
+    let said = betas(headers);
     if written.dialect == Dialect::Bedrock && bedrock::is_claude(&model.name) {
         let (taken, others) = provider.betas_of(&said);
         written.dropped.extend(others);
@@ -61,10 +61,10 @@ fn elsewhere(
         }
         return;
     }
-    let betas = said.split(',').map(str::trim);
-    let betas = betas.filter(|beta| !beta.is_empty());
+    let each = said.split(',').map(str::trim);
+    let each = each.filter(|beta| !beta.is_empty());
     let reason = "only Anthropic Messages has betas";
-    let named = betas.map(|beta| Dropped::new(format!("anthropic-beta.{beta}"), reason));
+    let named = each.map(|beta| Dropped::new(format!("anthropic-beta.{beta}"), reason));
     written.dropped.extend(named);
 }
 
@@ -131,7 +131,7 @@ mod tests {
             betas
         );
         let (_, told, dropped) = asked("anthropic", "claude-sonnet-4-6");
-        assert_eq!(told[BETA], "context-1m-2025-08-07, ,claude-code-20250219");
+        assert_eq!(told[BETA], "context-1m-2025-08-07, ,claude-code-20250219,b");
         assert_eq!(dropped, Vec::<String>::new());
     }
 }

@@ -183,7 +183,9 @@ async fn check(
             return Err(Unkept::Provider(place, target.provider.clone()));
         }
     }
+    // One that was kept before there was this rule keeps nobody from changing something else.
     if let Some(OnExhaust { downgrade }) = &given.on_exhaust
+        && known.downgrade_of(name).as_ref() != Some(downgrade)
         && !known.leads(downgrade, &[name])
     {
         return Err(Unkept::Downgrade(downgrade.clone()));

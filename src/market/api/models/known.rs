@@ -54,12 +54,16 @@ impl Known {
             || others().any(|row| Pattern::read(&row.name).is_ok_and(|it| it.matches(name)))
     }
 
+    /// Where a model's requests go now once its budgets are used up.
+    pub(super) fn downgrade_of(&self, name: &str) -> Option<String> {
+        let row = self.models.iter().find(|row| row.name == name)?;
+        downgrade(row)
+    }
+
     /// The names of models whose requests would go nowhere once their own budgets are used up, without this one.
     pub(super) fn downgrading_to(&self, name: &str) -> Vec<String> {
         let needs = |row: &&ModelRow| {
-            let settings = serde_json::from_str::<StoredModel>(&row.settings).ok();
-            let exhaust = settings.and_then(|it| it.on_exhaust);
-            exhaust.is_some_and(|OnExhaust { downgrade }| {
+            downgrade(row).is_some_and(|downgrade| {
                 row.name != name
                     && self.leads(&downgrade, &[&row.name])
                     && !self.leads(&downgrade, &[&row.name, name])
@@ -68,6 +72,12 @@ impl Known {
         let rows = self.models.iter().filter(needs);
         rows.map(|row| row.name.clone()).collect()
     }
+}
+
+fn downgrade(row: &ModelRow) -> Option<String> {
+    let settings = serde_json::from_str::<StoredModel>(&row.settings).ok()?;
+    let OnExhaust { downgrade } = settings.on_exhaust?;
+    Some(downgrade)
 }
 
 #[cfg(test)]
@@ -116,6 +126,7 @@ mod tests {
         }
         // A pattern is no substitute for itself.
         assert!(!known.leads("small-1", &["small-*"]));
+        assert_eq!(known.downgrade_of("dear").as_deref(), Some("cheap"));
         assert_eq!(known.downgrading_to("cheap"), ["dear"]);
         assert_eq!(known.downgrading_to("small-*"), ["other"]);
         assert!(known.downgrading_to("dear").is_empty());
