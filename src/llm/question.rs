@@ -471,6 +471,9 @@ mod tests {
             };
             let (before, own) = written(kept);
             assert_eq!(own.body, before, "{kind}");
+            let (before, prose) =
+                written("what is \\\"causeway: serve\\\"? \\\"causeway-call:\\\"");
+            assert_eq!(prose.body, before, "{kind}");
             let (_, foreign) = written(sealed);
             assert_eq!(foreign.dialect, dialect, "{kind}");
             let said = String::from_utf8(foreign.body.to_vec()).unwrap();

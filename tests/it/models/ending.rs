@@ -16,18 +16,21 @@ use crate::managing::Site;
 use crate::models::upstream::GOOD;
 use crate::program::PATIENCE;
 
-/// A provider that says when it is asked, and whose answers end when they may; one that comes in pieces begins at once.
+/// A provider that says when it is asked, and whose answers end when they may. Of what comes in pieces the first comes at
+/// once, of the model `still` no more than a beginning that says nothing.
 #[derive(Clone)]
 struct Slow {
     asked: Arc<Semaphore>,
     go: Arc<Notify>,
 }
 
-const ASKED: [(&str, bool); 4] = [
-    ("chat/completions", false),
-    ("chat/completions", true),
-    ("embeddings", false),
-    ("audio/speech", false),
+const ASKED: [(&str, &str, bool); 6] = [
+    ("chat/completions", "m", false),
+    ("chat/completions", "m", true),
+    ("chat/completions", "still", false),
+    ("chat/completions", "still", true),
+    ("embeddings", "still", false),
+    ("audio/speech", "m", false),
 ];
 
 impl Slow {
@@ -36,24 +39,31 @@ impl Slow {
         let chat = async move |body: Bytes| {
             let asked: Value = serde_json::from_slice(&body).unwrap();
             let slow = slow.clone();
+            let is_still = asked["model"] == "still";
             if asked["stream"] == true {
-                slow.pieces("text/event-stream", [event("one", None), ending()])
+                let first = event("one", None);
+                let pieces = if is_still {
+                    [": thinking\n\n".to_owned(), first + &ending()]
+                } else {
+                    [first, ending()]
+                };
+                slow.pieces("text/event-stream", pieces)
             } else {
-                slow.whole(json!({
+                let answer = json!({
                     "id": "c", "object": "chat.completion", "created": 1, "model": "m",
                     "choices": [{ "index": 0, "message": { "role": "assistant", "content": "all" }, "finish_reason": "stop" }],
                     "usage": { "prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4 },
-                }))
-                .await
+                });
+                slow.whole(answer, is_still).await
             }
         };
         let slow = self.clone();
         let embeddings = async move || {
-            slow.whole(json!({
+            let answer = json!({
                 "object": "list", "model": "m", "usage": { "prompt_tokens": 3, "total_tokens": 3 },
                 "data": [{ "object": "embedding", "index": 0, "embedding": [0.5] }],
-            }))
-            .await
+            });
+            slow.whole(answer, true).await
         };
         let slow = self.clone();
         // With a key, cut in two.
@@ -66,7 +76,13 @@ impl Slow {
             .route("/v1/audio/speech", post(speech))
     }
 
-    async fn whole(&self, answer: Value) -> Response {
+    /// As one piece, or with its headers and a brace before.
+    async fn whole(&self, answer: Value, begins: bool) -> Response {
+        if begins {
+            let text = answer.to_string();
+            let (first, rest) = text.split_at(1);
+            return self.pieces("application/json", [first.to_owned(), rest.to_owned()]);
+        }
         self.asked.add_permits(1);
         self.go.notified().await;
         axum::Json(answer).into_response()
@@ -127,9 +143,9 @@ async fn set_up(settings: &[(&str, &str)]) -> (Site, Slow, String) {
 
 /// What becomes of one of each, whole and in pieces: the status, and what was said, if it came to its end.
 async fn answers(site: &Site, key: &str) -> Vec<(u16, Result<String, reqwest::Error>)> {
-    let ask = async |(path, stream): (&str, bool)| {
+    let ask = async |(path, model, stream): (&str, &str, bool)| {
         let body = json!({
-            "model": "slow/m", "stream": stream, "input": "hi", "voice": "alloy",
+            "model": format!("slow/{model}"), "stream": stream, "input": "hi", "voice": "alloy",
             "messages": [{ "role": "user", "content": "hi" }],
         });
         let url = format!("{}/v1/{path}", site.served.origin);
@@ -152,16 +168,19 @@ async fn answers_of_models_come_to_their_end_before_the_process_does() {
         slow.go.notify_waiters();
     };
     let (answers, ()) = tokio::join!(answers(&site, &key), stop);
-    for (((status, said), (path, stream)), end) in
-        answers
-            .iter()
-            .zip(ASKED)
-            .zip(["\"all\"", "[DONE]", "0.5", "one [masked] two"])
-    {
+    let ends = [
+        "\"all\"",
+        "[DONE]",
+        "\"all\"",
+        "[DONE]",
+        "0.5",
+        "one [masked] two",
+    ];
+    for ((status, said), (asked, end)) in answers.iter().zip(ASKED.iter().zip(ends)) {
         let said = said.as_ref().unwrap();
-        assert_eq!(*status, 200, "{path} {stream}: {said}");
-        assert!(said.contains(end), "{path} {stream}: {said}");
-        assert!(!said.contains("shutting down"), "{path} {stream}: {said}");
+        assert_eq!(*status, 200, "{asked:?}: {said}");
+        assert!(said.contains(end), "{asked:?}: {said}");
+        assert!(!said.contains("shutting down"), "{asked:?}: {said}");
     }
     let (code, log) = site.served.ended().await;
     assert_eq!(code, Some(0), "{log}");
@@ -177,8 +196,8 @@ async fn answers_of_models_that_take_too_long_are_told_that_the_process_ends() {
         site.served.terminate();
     };
     let (answers, ()) = tokio::join!(answers(&site, &key), stop);
-    let [chat, stream, embeddings, speech] = answers.try_into().unwrap();
-    for (status, said) in [chat, embeddings] {
+    let [chat, stream, still, unbegun, embeddings, speech] = answers.try_into().unwrap();
+    for (status, said) in [chat, still, unbegun, embeddings] {
         let said = said.unwrap();
         assert_eq!(status, 503, "{said}");
         assert!(said.contains("shutting down"), "{said}");
@@ -192,4 +211,7 @@ async fn answers_of_models_that_take_too_long_are_told_that_the_process_ends() {
     assert!(speech.1.is_err(), "{speech:?}");
     let (code, log) = site.served.ended().await;
     assert_eq!(code, Some(0), "{log}");
+    // All are accounted for.
+    assert!(!log.contains("lost"), "{log}");
+    assert!(!log.contains("background work"), "{log}");
 }
